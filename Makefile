@@ -1,0 +1,8 @@
+# A thin door to x.py, which needs nothing but Python >= 3.11. `make help` lists the targets.
+PYTHON ?= python3
+TARGETS := help setup demo test check format lock clean
+
+.PHONY: $(TARGETS)
+.DEFAULT_GOAL := help
+$(TARGETS):
+	@$(PYTHON) x.py $@

@@ -1,0 +1,56 @@
+"""ophis names a snake from a photo and a country.
+
+Importing it loads nothing heavier than NumPy and polars; ONNX Runtime comes with `load`, torch
+only with `ophis.train`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ophis.errors import InputError, PhotoError
+from ophis.manifest import Manifest
+from ophis.metrics import Evaluation, evaluate
+from ophis.prior import CountryPrior, read_prior
+from ophis.recipe import Recipe, read_recipe
+from ophis.scores import Scores, read_scores
+from ophis.sources import read_manifest
+from ophis.taxa import SpeciesList
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ophis.classifier import Classifier
+
+__all__ = [
+    "CountryPrior",
+    "Evaluation",
+    "InputError",
+    "Manifest",
+    "PhotoError",
+    "Recipe",
+    "Scores",
+    "SpeciesList",
+    "evaluate",
+    "load",
+    "read_manifest",
+    "read_prior",
+    "read_recipe",
+    "read_scores",
+]
+
+
+def load(bundle: str | Path, *, threads: int = 0) -> Classifier:
+    """Load a bundle: a folder, or "imagenet17".
+
+    Args:
+        bundle: a folder that `ophis export` made, or the name of a ready bundle.
+        threads: of ONNX Runtime; 0 lets it choose.
+
+    Raises:
+        InputError: naming the file that is missing, changed or no model.
+    """
+    # Here and not above: whoever reads scores or tables does not pay for ONNX Runtime.
+    from ophis.ready import load_by_name  # noqa: PLC0415
+
+    return load_by_name(bundle, threads=threads)

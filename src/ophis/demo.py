@@ -1,0 +1,96 @@
+"""The whole way in one go, on drawn photos: what `make demo` runs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ophis import CountryPrior, evaluate, load, read_manifest, read_prior, read_recipe, read_scores
+from ophis.near_duplicates import near_duplicate_groups
+from ophis.places import UNKNOWN
+from ophis.sample import draw_sample
+from ophis.tables import print_answer, print_counts, print_evaluations
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ophis.manifest import Manifest
+    from ophis.metrics import Evaluation
+
+# The paper's letters: the same network and training, B from the better pretraining.
+RECIPES = {"a": "demo_scratch", "b": "demo"}
+NAMES = {"a": "A  no pretraining", "b": "B  ImageNet-1k"}
+
+
+def run_demo(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
+    """Draw photos, train two models, judge them with and without the country, export, identify.
+
+    Args:
+        out: folder to make; what an earlier demo left there is used again where it fits.
+        photos: how many to draw.
+        seed: of the drawing and of the split.
+
+    Returns:
+        The bundle of the better model.
+    """
+    started = time.monotonic()
+    print("1. drawing photos (drawn, not photographed)", flush=True)
+    manifest = read_manifest(draw_sample(out / "sample", photos=photos, seed=seed))
+    print_counts(manifest)
+    groups = near_duplicate_groups(manifest)
+    train, validation = manifest.split(0.25, seed=seed, groups=groups)
+    train.write(out / "train.csv")
+    validation.write(out / "validation.csv")
+    CountryPrior.fit(train).write(out / "prior.csv")
+    for letter, recipe in RECIPES.items():
+        print(f"\n2. training model {NAMES[letter]} (recipe {recipe})", flush=True)
+        from ophis.train import fit  # here, so that importing the demo does not load torch
+
+        fit(read_recipe(recipe), train=train, validation=validation, out=out / f"run-{letter}")
+    print(f"\n3. judged on {len(validation)} held-out photos, without and with the country")
+    best = _judge(out)
+    bundle = _export(out / f"run-{best}", out / "bundle")
+    print(f"\n4. naming the snake in one held-out photo with model {best.upper()}")
+    photo, country, species = _one_photo(validation)
+    print_answer(load(bundle).identify(photo, country=country, top=3))
+    print(f"(drawn as: {species})")
+    _farewell(out, bundle, photo, country, time.monotonic() - started)
+    return bundle
+
+
+def _judge(out: Path) -> str:
+    """Print the paper's table and return the letter of the better model."""
+    rows: dict[tuple[str, bool], Evaluation] = {}
+    for letter, name in NAMES.items():
+        scores = read_scores(out / f"run-{letter}" / "scores.npz")
+        prior = read_prior(out / "prior.csv", scores.species)
+        rows[name, False] = evaluate(scores)
+        rows[name, True] = evaluate(prior.adjust(scores))
+    print_evaluations(rows)
+    return max(NAMES, key=lambda letter: rows[NAMES[letter], True].macro_f1)
+
+
+def _export(run: Path, out: Path) -> Path:
+    from ophis.train import export
+
+    return export(run, out)
+
+
+def _one_photo(validation: Manifest) -> tuple[Path, str, str]:
+    """The first held-out photo whose country is known."""
+    row = int((validation.table["country"] != UNKNOWN).arg_max() or 0)
+    country, species = validation.table["country"][row], validation.table["species"][row]
+    return validation.paths()[row], country, species
+
+
+def _farewell(out: Path, bundle: Path, photo: Path, country: str, seconds: float) -> None:
+    print(f"\nmade in {seconds:.0f} s, drawn, not photographed:")
+    made = {
+        out / "sample": "photos and their table",
+        out / "run-a": "model A: checkpoint, log, scores",
+        out / "run-b": "model B",
+        bundle: "the better one, ready to use without torch",
+    }
+    for path, what in made.items():
+        print(f"  {path!s:16} {what}")
+    print(f"next: ophis identify {bundle} {photo} --country {country}")

@@ -1,0 +1,258 @@
+"""Photos: untrusted bytes to upright RGB to float32. The one preprocessing of training and use."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zlib
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ophis.errors import InputError, PhotoError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMATS = ("JPEG", "PNG", "WEBP")  # Pillow opens MPO, which some phones write, as JPEG
+MOST_BYTES = 64 * 2**20
+MOST_PIXELS = 80_000_000  # below where Pillow itself begins to warn
+_TOO_LARGE = f"more than {MOST_PIXELS // 10**6} million pixels; send a smaller photo"
+LEAST_SIDE = 32  # pixels; nothing smaller shows a snake
+_WAYS = {
+    "interpolation": "bilinear, antialiased",
+    "channels": "RGB",
+    "layout": "photo, channel, row, column",
+}
+
+# What Pillow raises on damaged files. Anything else is a mistake of ours and should be seen.
+# Its warnings are among them for callers who turn warnings into errors; nobody's filters are
+# touched here, because that is not safe in threads.
+_DAMAGED = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Warning,
+)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to an upright RGB photo before the network sees it.
+
+    Attributes:
+        pixels: side of the square that the photo is squeezed to.
+        mean: per channel, subtracted from values in [0, 1].
+        deviation: per channel, divided by.
+    """
+
+    pixels: int
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+
+    def table(self) -> NDArray[np.float32]:
+        """The value of each byte in each channel: [3, 256], float32.
+
+        Computed in float64 and rounded once. Whoever looks values up here (training, ONNX, the
+        browser) has the same numbers to the last bit, whatever its arithmetic.
+        """
+        return _table(self)
+
+    def write(self, path: str | Path) -> Path:
+        """Write images.json."""
+        path = Path(path)
+        path.write_text(json.dumps(asdict(self) | _WAYS, indent=2) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def read(cls, path: str | Path) -> Preprocessing:
+        """Read images.json.
+
+        Raises:
+            InputError: naming the file and the key that is missing or has no meaning here.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{path}: there is no such file") from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read as JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise InputError(f"{path}: should hold keys and values")
+        for key, way in _WAYS.items():
+            if values.get(key) != way:
+                raise InputError(f"{path}: {key} = {values.get(key)!r}, but only {way!r} is known")
+        pixels, mean, deviation = (values.get(key) for key in ("pixels", "mean", "deviation"))
+        if not isinstance(pixels, int) or isinstance(pixels, bool) or not 1 <= pixels <= 8192:
+            raise InputError(f"{path}: pixels = {pixels!r} should be a whole number to 8192")
+        for key, numbers in (("mean", mean), ("deviation", deviation)):
+            if not _three_numbers(numbers) or (
+                key == "deviation" and not all(n > 0 for n in numbers)
+            ):
+                raise InputError(f"{path}: {key} = {numbers!r} should be three numbers, above 0")
+        return cls(pixels, _triple(mean), _triple(deviation))
+
+
+def _triple(numbers: list[float]) -> tuple[float, float, float]:
+    red, green, blue = map(float, numbers)
+    return red, green, blue
+
+
+def _three_numbers(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(isinstance(n, int | float) and np.isfinite(n) for n in value)
+    )
+
+
+@lru_cache(maxsize=8)
+def _table(preprocessing: Preprocessing) -> NDArray[np.float32]:
+    values = np.arange(256) / 255
+    mean, deviation = np.array(preprocessing.mean), np.array(preprocessing.deviation)
+    table = ((values[None] - mean[:, None]) / deviation[:, None]).astype(np.float32)
+    table.setflags(write=False)  # shared by all callers
+    return table
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a photo file.
+
+    Raises:
+        PhotoError: naming the file when it is missing, no plain file, or over 64 MiB.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            what = "this is a folder" if path.is_dir() else "there is no such photo"
+            raise PhotoError(f"{path}: {what}")
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if len(data) > MOST_BYTES:
+        raise PhotoError(f"{path}: larger than {MOST_BYTES // 2**20} MiB; send a smaller photo")
+    return data
+
+
+def read_photo(path: str | Path) -> Image.Image:
+    """A photo file as an upright RGB picture: `read_bytes`, then `decode`."""
+    return decode(read_bytes(path), str(path))
+
+
+def decode(data: bytes, name: str = "photo") -> Image.Image:
+    """Bytes of a photo as an upright picture of 8-bit RGB.
+
+    Turned as its EXIF says; grey, palette, CMYK and 16-bit pictures are converted; transparent
+    pixels are laid over white, as a browser shows them. Only the first frame counts.
+
+    Args:
+        data: a whole JPEG, PNG or WebP file.
+        name: what to call the photo when it is refused.
+
+    Raises:
+        PhotoError: when it is no such picture, is damaged or cut short, has more than 80 million
+            pixels (decided before any is decoded) or fewer than 32 a side.
+    """
+    if not data:
+        raise PhotoError(f"{name}: the file is empty; copy it again")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as photo:
+            _require_size(photo, name)
+            photo.load()
+            return _rgb(_upright(photo))
+    except PhotoError:
+        raise
+    except UnidentifiedImageError:
+        raise PhotoError(f"{name}: {_what(data)}; send a JPEG, PNG or WebP photo") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PhotoError(f"{name}: {_TOO_LARGE}") from None
+    except _DAMAGED as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise PhotoError(f"{name}: damaged or cut short ({reason}); send the photo again") from None
+
+
+def _require_size(photo: Image.Image, name: str) -> None:
+    width, height = photo.size
+    if width * height > MOST_PIXELS:
+        raise PhotoError(f"{name}: {_TOO_LARGE}")
+    if min(width, height) < LEAST_SIDE:
+        raise PhotoError(
+            f"{name}: {width} x {height} pixels show nothing; send a photo of {LEAST_SIDE} or more"
+            " a side"
+        )
+
+
+def _upright(photo: Image.Image) -> Image.Image:
+    """Turned as EXIF says; a photo whose EXIF is damaged is taken as it is."""
+    try:
+        return ImageOps.exif_transpose(photo)
+    except _DAMAGED:
+        return photo
+
+
+def _rgb(photo: Image.Image) -> Image.Image:
+    """8-bit RGB of any mode."""
+    if photo.mode.startswith("I") or photo.mode == "F":
+        # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling.
+        values = np.asarray(photo).astype(np.float64)
+        return Image.fromarray(np.clip(values / 257 + 0.5, 0, 255).astype(np.uint8)).convert("RGB")
+    if photo.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in photo.info:
+        over = photo.convert("RGBA")
+        white = Image.new("RGBA", over.size, "white")
+        return Image.alpha_composite(white, over).convert("RGB")
+    return photo.convert("RGB") if photo.mode != "RGB" else photo.copy()
+
+
+_HEIF = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif")
+
+
+def _what(data: bytes) -> str:
+    """What a file is that is no photo of ours, as far as its first bytes tell."""
+    if data[4:8] == b"ftyp" and data[8:12] in (
+        b"heic",
+        b"heix",
+        b"mif1",
+        b"msf1",
+        b"avif",
+        b"hevc",
+    ):
+        return "HEIC and AVIF photos cannot be read yet"
+    if data[:5] == b"%PDF-":
+        return "this is a PDF"
+    if data[:4] in (b"GIF8", b"II*\x00", b"MM\x00*") or data[:2] == b"BM":
+        return "GIF, TIFF and BMP pictures are not read"
+    return "this is no photo"
+
+
+def resize(photo: Image.Image, pixels: int) -> NDArray[np.uint8]:
+    """Squeeze to a square by antialiased bilinear interpolation: [pixels, pixels, 3], uint8."""
+    return np.asarray(photo.resize((pixels, pixels), Image.Resampling.BILINEAR))
+
+
+def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """Bytes [..., rows, columns, 3] to the network's numbers [..., 3, rows, columns], float32."""
+    table = preprocessing.table()
+    shape = (*pixels.shape[:-3], 3, *pixels.shape[-3:-1])
+    values = np.empty(shape, np.float32)
+    for channel in range(3):
+        values[..., channel, :, :] = table[channel].take(pixels[..., channel])
+    return values
+
+
+def preprocess(photo: Image.Image, preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """An upright RGB photo as the network sees it: [3, pixels, pixels], float32."""
+    return normalise(resize(photo, preprocessing.pixels), preprocessing)

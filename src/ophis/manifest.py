@@ -1,0 +1,198 @@
+"""Manifest: a row per photo. Counted, split and written; `sources` reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from ophis.errors import InputError
+from ophis.taxa import SpeciesList
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+COLUMNS = ("photo_id", "photo", "species", "country", "observation")
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """Photos with what is known of them.
+
+    Attributes:
+        table: strings; `photo_id` (unique), `photo` (path within ``folder``), `species` (null
+            where it is not known), `country` (as `places.country_key` writes it), `observation`
+            (photos of one snake share it), and further columns as they came.
+        folder: where the photos lie.
+    """
+
+    table: pl.DataFrame
+    folder: Path
+
+    def __post_init__(self) -> None:
+        for column in COLUMNS:
+            if column not in self.table.columns:
+                raise InputError(f"manifest: column {column!r} is missing")
+        repeated = self.table["photo_id"].is_duplicated()
+        if repeated.any():
+            photo = self.table["photo_id"].filter(repeated)[0]
+            raise InputError(f"manifest: photo_id {photo!r} stands twice; each photo has one row")
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def species_list(self) -> SpeciesList:
+        """The species that occur, sorted by name."""
+        return SpeciesList(tuple(self.table["species"].drop_nulls().unique().sort()))
+
+    def paths(self) -> list[Path]:
+        """Where each photo lies."""
+        return [self.folder / photo for photo in self.table["photo"]]
+
+    def missing_photos(self) -> list[Path]:
+        """Photos of the table for which there is no file."""
+        return [path for path in self.paths() if not path.is_file()]
+
+    def truth(self, species: SpeciesList) -> NDArray[np.int64]:
+        """Column of each photo's species, [photos]; -1 where it is not known.
+
+        Raises:
+            InputError: naming photo and species when the list does not hold it.
+        """
+        names = self.table["species"]
+        known = pl.Series(species.names, dtype=pl.String)
+        strange = names.is_not_null() & ~names.is_in(known.implode())
+        if strange.any():
+            photo, name = self.table.filter(strange).select("photo", "species").row(0)
+            raise InputError(
+                f"photo {photo} is of species {name!r}, which is not among the {len(species)} that"
+                " the model learns; mend the name, or take the row out"
+            )
+        columns = pl.Series(np.arange(len(species)), dtype=pl.Int64)
+        return names.replace_strict(known, columns, default=-1).to_numpy()
+
+    def counts(self) -> pl.DataFrame:
+        """Photos of each species in each country: `species, country, photos`, sorted."""
+        labelled = self.table.filter(pl.col("species").is_not_null())
+        pairs = labelled.group_by("species", "country").agg(photos=pl.len().cast(pl.Int64))
+        return pairs.sort("species", "country")
+
+    def take(self, rows: NDArray[Any]) -> Manifest:
+        """The manifest of these rows (numbers or a mask), in that order."""
+        return replace(self, table=self.table[np.arange(len(self))[rows].tolist()])
+
+    def sha256(self) -> str:
+        """Digest of the rows: two manifests with it describe the same photos in the same order."""
+        return hashlib.sha256(self.table.select(COLUMNS).write_csv().encode()).hexdigest()
+
+    def split(
+        self, share: float, *, seed: int, groups: NDArray[np.int64] | None = None
+    ) -> tuple[Manifest, Manifest]:
+        """Split species by species, whole groups at a time.
+
+        Photos of one observation never stand on both sides, nor do those of one of ``groups``
+        (near duplicates, see `near_duplicates`); groups that share an observation are joined.
+
+        Args:
+            share: of the photos of each species to hold out, in (0, 1).
+            seed: the same seed splits in the same way.
+            groups: [photos], photos with the same number stay together.
+
+        Returns:
+            The rest and the held-out part, rows in their old order. A species of two groups or
+            more has one on each side at least; one of a single group stays in the rest.
+
+        Raises:
+            InputError: when the share is not between 0 and 1, or a photo has no species.
+        """
+        if not 0 < share < 1:
+            raise InputError(f"share = {share} should lie between 0 and 1")
+        if self.table["species"].has_nulls():
+            raise InputError("a photo without a species cannot be split by species; label it")
+        together = join_groups(self._codes("observation"), groups)
+        species = self._codes("species")
+        held = np.zeros(len(self), bool)
+        for code in np.unique(species):
+            chance = np.random.default_rng([seed, int(code)])
+            held[_hold_out(np.flatnonzero(species == code), together, share, chance)] = True
+        # A group of photos that were given different species goes where any of it went.
+        held = np.isin(together, together[held])
+        return self.take(~held), self.take(held)
+
+    def write(self, path: str | Path) -> Path:
+        """Write .csv or .parquet, whole or not at all; photo paths relative to that file."""
+        path = Path(path)
+        if path.suffix not in (".csv", ".parquet"):
+            raise InputError(f"{path}: a manifest is written as .csv or .parquet")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table = self._relative_to(path.parent)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            if path.suffix == ".csv":
+                table.write_csv(temporary)
+            else:
+                table.write_parquet(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return path
+
+    def _relative_to(self, folder: Path) -> pl.DataFrame:
+        """The table with photo paths as seen from another folder.
+
+        Where the photos do not lie inside it, a column `folder` tells the way there: a path in
+        `photo` never climbs out with '..'.
+        """
+        table = self.table.drop("folder", strict=False)
+        here, there = folder.resolve(), self.folder.resolve()
+        if here == there:
+            return table
+        if there.is_relative_to(here):
+            prefix = there.relative_to(here).as_posix() + "/"
+            return table.with_columns(photo=pl.lit(prefix) + pl.col("photo"))
+        return table.with_columns(folder=pl.lit(os.path.relpath(there, here)))
+
+    def _codes(self, column: str) -> NDArray[np.int64]:
+        """Each distinct text as a number, in the order of the texts: [photos]."""
+        return self.table[column].rank("dense").cast(pl.Int64).to_numpy()
+
+
+def join_groups(*numberings: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Number photos so that two share a number when any chain of the numberings connects them.
+
+    Union by repeated minimum: each photo takes the least number found in any of its groups,
+    until nothing changes. A chain of n groups takes at most n rounds, in practice three.
+    """
+    given = [np.unique(n, return_inverse=True)[1] for n in numberings if n is not None]
+    label = np.arange(len(given[0]))
+    while True:
+        before = label
+        for groups in given:
+            least = np.full(groups.max(initial=-1) + 1, len(label))
+            np.minimum.at(least, groups, label)
+            label = least[groups]
+        if np.array_equal(label, before):
+            return label
+
+
+def _hold_out(
+    rows: NDArray[np.intp],
+    together: NDArray[np.int64],
+    share: float,
+    chance: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Rows of one species to hold out: whole groups in random order until the share is met."""
+    groups, sizes = np.unique(together[rows], return_counts=True)
+    if len(groups) < 2:
+        return rows[:0]
+    order = chance.permutation(len(groups))
+    reached = np.cumsum(sizes[order])
+    # As near to the share as whole groups allow, one group at least, never all.
+    number = int(np.abs(reached - share * len(rows)).argmin()) + 1
+    number = min(number, len(groups) - 1)
+    return rows[np.isin(together[rows], groups[order[:number]])]

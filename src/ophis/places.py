@@ -1,0 +1,141 @@
+"""Countries as people write them: one key a name, and its ISO 3166 code."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from functools import lru_cache
+
+from ophis.errors import InputError
+
+UNKNOWN = "UNKNOWN"
+
+# What people write when they do not know. "NA" is not among them: it is Namibia's code.
+_NOT_KNOWN = frozenset({"", "unknown", "nan", "none", "null"})
+
+# Names that ISO 3166 does not list, each with where it comes from.
+_ALIASES = {
+    # As SnakeCLEF tables write them (they follow the names of the Natural Earth borders).
+    "aland": "AX",
+    "democratic-republic-of-the-congo": "CD",
+    "east-timor": "TL",
+    "hong-kong-s.a.r.": "HK",
+    "indian-ocean-territories": "IO",
+    "ivory-coast": "CI",
+    "kosovo": "XK",  # user-assigned code: ISO lists none
+    "macao-s.a.r": "MO",
+    "n-cyprus": "CY",  # no code of its own in ISO 3166
+    "republic-of-congo": "CG",
+    "republic-of-serbia": "RS",
+    "republic-of-the-congo": "CG",
+    "st-kitts-and-nevis": "KN",
+    "st-vincent-and-the-grenadines": "VC",
+    "the-bahamas": "BS",
+    "turks-and-caicos": "TC",
+    "united-republic-of-tanzania": "TZ",
+    "united-states-virgin-islands": "VI",
+    "virgin-islands": "VI",
+    "virgin-islands,-u.s.": "VI",
+    "west-bank": "PS",
+    # Renamed since; old tables and people still use them.
+    "burma": "MM",
+    "cape-verde": "CV",
+    "czech-republic": "CZ",
+    "macedonia": "MK",
+    "swaziland": "SZ",
+    "turkey": "TR",
+    # Short forms in daily use.
+    "america": "US",
+    "bolivia": "BO",
+    "britain": "GB",
+    "brunei": "BN",
+    "congo-brazzaville": "CG",
+    "congo-kinshasa": "CD",
+    "drc": "CD",
+    "england": "GB",
+    "gambia": "GM",
+    "great-britain": "GB",
+    "holland": "NL",
+    "iran": "IR",
+    "laos": "LA",
+    "micronesia": "FM",
+    "moldova": "MD",
+    "north-korea": "KP",
+    "palestine": "PS",
+    "reunion": "RE",
+    "russia": "RU",
+    "scotland": "GB",
+    "south-korea": "KR",
+    "syria": "SY",
+    "taiwan": "TW",
+    "tanzania": "TZ",
+    "the-gambia": "GM",
+    "uae": "AE",
+    "uk": "GB",
+    "united-states": "US",
+    "usa": "US",
+    "venezuela": "VE",
+    "vietnam": "VN",
+    "wales": "GB",
+    # Codes that ISO does not hold.
+    "xk": "XK",
+    "xkx": "XK",
+}
+
+
+def country_key(text: str | None) -> str:
+    """One spelling of a country's name: lower case, words joined by '-'; "UNKNOWN" for none.
+
+    >>> country_key(" United States_of  America ")
+    'united-states-of-america'
+    >>> country_key("NA")  # Namibia, not "not available"
+    'na'
+    """
+    words = re.split(r"[\s_\-\u2010-\u2015]+", (text or "").strip().strip("\"'").casefold())
+    key = "-".join(word for word in words if word)
+    return UNKNOWN if key in _NOT_KNOWN else key
+
+
+@lru_cache(maxsize=4096)
+def country_code(key: str) -> str | None:
+    """ISO 3166 alpha-2 code of a country's name, alpha-2 or alpha-3; None when there is none.
+
+    Names match exactly, never roughly: a rough match takes Niger for Nigeria.
+    """
+    key = country_key(key)
+    return _ALIASES.get(key) or _codes().get(key)
+
+
+def read_country(text: str | None) -> str:
+    """The key of a country as a person wrote it.
+
+    Raises:
+        InputError: when it is neither empty nor a country; names the ones that look alike.
+    """
+    key = country_key(text)
+    if key == UNKNOWN or country_code(key):
+        return key
+    close = difflib.get_close_matches(key, [*_codes(), *_ALIASES], n=3, cutoff=0.7)
+    close = [name for name in close if len(name) > 3]
+    mend = f"did you mean {' or '.join(close)}?" if close else "use its English name or ISO code"
+    raise InputError(f"no country is called {text!r}; {mend}")
+
+
+@lru_cache(maxsize=1)
+def _codes() -> dict[str, str]:
+    """Key of every name and code that ISO 3166 knows, to its alpha-2 code."""
+    import pycountry  # noqa: PLC0415 - read only when a code is asked for
+
+    codes: dict[str, str] = {}
+    for country in pycountry.countries:
+        for field in ("name", "official_name", "common_name", "alpha_2", "alpha_3"):
+            if name := getattr(country, field, None):
+                codes[country_key(name)] = country.alpha_2
+    # "Venezuela, Bolivarian Republic of" is also written without what follows the comma, unless
+    # two countries share the first part (Korea, Congo, Virgin Islands).
+    first_parts = [key.split(",")[0] for key in codes if "," in key]
+    for key, code in list(codes.items()):
+        first = key.split(",")[0]
+        if first != key and first_parts.count(first) == 1:
+            codes.setdefault(first, code)
+    return codes

@@ -1,0 +1,136 @@
+"""The sample's folder: photos, manifest, README; whole or not there at all."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from ophis.errors import InputError
+from ophis.sample.camera import photograph
+from ophis.sample.population import Sighting, sightings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+HEADER = ("photo", "species", "country", "observation")
+MARKER = ".drawn-by-ophis"
+# What a sample is made of: a folder that holds anything else is never replaced.
+_OURS = re.compile(rf"manifest\.csv|README\.md|{re.escape(MARKER)}|photos(/drawn-\d{{5}}\.jpg)?")
+
+_README = """\
+# Sample photos: drawn, not photographed
+
+These {photos} pictures were drawn by `ophis` (seed {seed}). No animal, no camera and no
+photographer took part, so they carry nobody's rights. The {species} kinds are invented, every
+name begins with "Drawn", and where `manifest.csv` says that one lives in Kenya or Spain, that is
+invented as well: nothing here says anything about a real snake.
+
+They are for trying things out: to train a first small model in minutes, to see every command
+work without a download, and to test. Rare kinds are rare, three pairs of kinds look nearly alike
+but share no country, some snakes are on two or three photos (`observation`), some photos are
+turned, dark or grey. A model trained on them is of no use on real snakes.
+
+`manifest.csv` has the columns `photo,species,country,observation`; `photo` is relative to this
+folder. This folder may be drawn again at any time: files changed here will be lost.
+"""
+
+
+def draw_sample(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
+    """Draw sample photos of invented snakes with their manifest.
+
+    Writes ``out/photos/*.jpg``, ``out/manifest.csv`` (photo, species, country, observation;
+    photo paths relative to ``out``) and ``out/README.md``. The same arguments give byte-identical
+    files with the same Pillow and NumPy on the same kind of machine. Everything is drawn into a
+    folder beside ``out`` that takes its place at the end, so that no half of a sample is ever
+    left; a sample drawn before is replaced.
+
+    Args:
+        out: the folder to make.
+        photos: how many, at least 36.
+        seed: 0 or more; another seed draws other snakes.
+
+    Returns:
+        The path of the manifest.
+
+    Raises:
+        InputError: when ``out`` holds anything else, or a number is outside its range.
+    """
+    rows = sightings(photos, seed=seed)
+    with _replacing(out) as folder:
+        (folder / "photos").mkdir()
+        _draw(rows, folder, seed=seed)
+        _write_manifest(rows, folder / "manifest.csv")
+        species = len({row.kind.name for row in rows})
+        text = _README.format(photos=photos, seed=seed, species=species)
+        (folder / "README.md").write_text(text, encoding="utf-8")
+        (folder / MARKER).write_text("ophis may replace this folder\n", encoding="utf-8")
+    return out / "manifest.csv"
+
+
+def _draw(rows: list[Sighting], folder: Path, *, seed: int) -> None:
+    """Draw the photos in threads: NumPy and Pillow let go of the interpreter most of the time."""
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    try:
+        for _ in pool.map(partial(_write_photo, folder=folder, seed=seed), rows):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _write_photo(row: Sighting, *, folder: Path, seed: int) -> None:
+    (folder / row.photo).write_bytes(photograph(row, seed=seed))
+
+
+def _write_manifest(rows: list[Sighting], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(HEADER)
+        table.writerows((row.photo, row.kind.name, row.country, row.observation) for row in rows)
+
+
+@contextmanager
+def _replacing(out: Path) -> Generator[Path]:
+    """A new folder beside ``out`` that takes its place when all went well, else goes away."""
+    target = out.resolve()
+    _refuse_foreign(out, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    name = f".{target.name}-{uuid4().hex}"
+    fresh, stale = target.with_name(f"{name}.new"), target.with_name(f"{name}.old")
+    fresh.mkdir()
+    try:
+        yield fresh
+        if target.exists():
+            target.rename(stale)
+        fresh.rename(target)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if stale.exists() and not target.exists():
+            stale.rename(target)
+        raise
+    shutil.rmtree(stale, ignore_errors=True)
+
+
+def _refuse_foreign(out: Path, target: Path) -> None:
+    """Refuse a place that is not empty and not wholly ours."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError(f"{out}: is a file; name a folder for the sample")
+    if Path.cwd().is_relative_to(target):
+        raise InputError(f"{out}: is the folder you work in; name a folder inside it")
+    inside = {path.relative_to(target).as_posix() for path in target.rglob("*")}
+    ours = MARKER in inside
+    foreign = sorted(name for name in inside if not (ours and _OURS.fullmatch(name)))
+    if foreign:
+        raise InputError(
+            f"{out}: holds {foreign[0]!r}, which is not part of a drawn sample;"
+            " name an empty or a new folder"
+        )

@@ -1,0 +1,182 @@
+"""Scores: what a model says of each photo. The hinge between pixels and decisions."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ophis.errors import InputError
+from ophis.taxa import SpeciesList
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class PhotoFailure:
+    """A photo that could not be scored, and why; it has no row in `Scores`."""
+
+    photo_id: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Logits row by row beside the photo, its true species, country and observation.
+
+    Attributes:
+        logits: [photos, species], float; -inf says "impossible", NaN is refused.
+        species: the columns.
+        photo_ids: the rows; unique.
+        truth: [photos], int64, column of the true species; -1 where it is not known.
+        countries: of each photo, as `places.country_key` writes it.
+        observations: of each photo; photos of one snake share it.
+        failures: photos that could not be read; they have no row.
+    """
+
+    logits: NDArray[np.floating[Any]]
+    species: SpeciesList
+    photo_ids: tuple[str, ...]
+    truth: NDArray[np.int64]
+    countries: tuple[str, ...]
+    observations: tuple[str, ...]
+    failures: tuple[PhotoFailure, ...] = ()
+
+    def __post_init__(self) -> None:
+        rows = len(self.photo_ids)
+        if self.logits.shape != (rows, len(self.species)):
+            raise InputError(
+                f"scores: logits have shape {self.logits.shape}, but there are {rows} photos"
+                f" and {len(self.species)} species"
+            )
+        for name in ("truth", "countries", "observations"):
+            if len(getattr(self, name)) != rows:
+                raise InputError(f"scores: {name} has {len(getattr(self, name))} rows, not {rows}")
+        if len(set(self.photo_ids)) != rows:
+            raise InputError("scores: a photo_id stands twice; each photo has one row")
+        if rows and not (self.truth.min() >= -1 and self.truth.max() < len(self.species)):
+            raise InputError("scores: truth names a species beyond the species list")
+        # The highest logit is NaN where any is: one look finds NaN, +inf, and a row of -inf only.
+        bad = ~np.isfinite(self.logits.max(axis=1, initial=-np.inf))
+        if bad.any():
+            raise InputError(
+                f"scores: photo {self.photo_ids[bad.argmax()]!r} has a NaN or +inf, or no"
+                " species is possible"
+            )
+
+    def __len__(self) -> int:
+        return len(self.photo_ids)
+
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax of the logits, [photos, species], rows sum to 1."""
+        return softmax(self.logits)
+
+    def take(self, rows: NDArray[Any]) -> Scores:
+        """The scores of these rows (numbers or a mask), in that order."""
+        numbers = np.arange(len(self))[rows]
+        return replace(
+            self,
+            logits=self.logits[numbers],
+            truth=self.truth[numbers],
+            **{
+                name: tuple(getattr(self, name)[n] for n in numbers)
+                for name in ("photo_ids", "countries", "observations")
+            },
+        )
+
+    def write(self, path: str | Path) -> Path:
+        """Write an .npz (compressed, no pickle), whole or not at all."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            format=np.array(FORMAT),
+            logits=self.logits,
+            truth=self.truth,
+            allow_pickle=False,
+            **{name: _text(getattr(self, name)) for name in _TEXTS},
+            species=_text(self.species.names),
+            failures=_text([json.dumps([f.photo_id, f.reason]) for f in self.failures]),
+        )
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_bytes(buffer.getvalue())
+        temporary.replace(path)
+        return path
+
+
+_TEXTS = ("photo_ids", "countries", "observations")
+
+
+def concatenate(parts: Sequence[Scores]) -> Scores:
+    """The rows of all parts, one after the other; their species must be the same.
+
+    Raises:
+        InputError: when two parts name different species, or hold the same photo.
+    """
+    first = parts[0]
+    if any(part.species.names != first.species.names for part in parts):
+        raise InputError("scores of different species lists cannot be put together")
+    return Scores(
+        logits=np.concatenate([part.logits for part in parts]),
+        truth=np.concatenate([part.truth for part in parts]),
+        species=first.species,
+        failures=tuple(failure for part in parts for failure in part.failures),
+        **{name: tuple(text for part in parts for text in getattr(part, name)) for name in _TEXTS},
+    )
+
+
+def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Softmax over the last axis in float64; a row must have one finite logit."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def read_scores(path: str | Path) -> Scores:
+    """Read what `Scores.write` wrote.
+
+    Raises:
+        InputError: naming the file when it is missing, cut short or something else.
+    """
+    try:
+        # Opened here: NumPy leaves a file open that turns out to be no archive.
+        with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such scores file") from None
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a scores file of ophis, or cut short: {error}") from None
+    needed = {"format", "logits", "truth", "species", "failures", *_TEXTS}
+    if missing := needed - arrays.keys():
+        raise InputError(f"{path}: not a scores file of ophis: no {min(missing)!r} in it")
+    try:
+        return Scores(
+            logits=arrays["logits"],
+            truth=arrays["truth"],
+            species=SpeciesList(_lines(arrays["species"])),
+            failures=tuple(PhotoFailure(*json.loads(x)) for x in _lines(arrays["failures"])),
+            **{name: _lines(arrays[name]) for name in _TEXTS},
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _text(texts: Sequence[str]) -> NDArray[np.uint8]:
+    """Strings as bytes of JSON: NumPy's own would pad each to the longest and cut final NULs."""
+    return np.frombuffer(json.dumps(list(texts)).encode(), dtype=np.uint8)
+
+
+def _lines(array: NDArray[np.uint8]) -> tuple[str, ...]:
+    return tuple(json.loads(array.tobytes()))

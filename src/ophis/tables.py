@@ -1,0 +1,105 @@
+"""What a person sees on the terminal: tables, the answer, a progress bar."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import polars as pl
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from ophis.taxa import Danger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from ophis.classifier import Answer
+    from ophis.manifest import Manifest
+    from ophis.metrics import Evaluation
+
+BAR_WIDTH = 20
+
+
+def console() -> Console:
+    """Stdout; without a terminal (a file, a pipe) lines are not broken at 80 columns."""
+    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+
+
+def print_counts(manifest: Manifest) -> None:
+    """Photos, species, countries, and the extremes of the long tail."""
+    species = (
+        manifest.counts().group_by("species").agg(photos=pl.col("photos").sum()).sort("photos")
+    )
+    countries = manifest.counts()["country"].n_unique()
+    out = console()
+    out.print(f"{len(manifest):,} photos, {len(species):,} species, {countries:,} countries")
+    if len(species):
+        (fewest, few), (most, many) = species.row(0), species.row(-1)
+        out.print(f"fewest: {few:,} of {fewest}; most: {many:,} of {most}", markup=False)
+
+
+def print_evaluations(
+    evaluations: Mapping[tuple[str, bool], Evaluation], *, json: bool = False
+) -> None:
+    """The paper's table: a row a scores file, once more with the country where it was judged."""
+    if json:
+        rows = [
+            {"scores": name, "country": country, **evaluation.as_dict()}
+            for (name, country), evaluation in evaluations.items()
+        ]
+        print(json_format.dumps(rows, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("model")
+    table.add_column("country")
+    for heading in ("photos", "top-1", "top-5", "macro F1"):
+        table.add_column(heading, justify="right")
+    for (name, country), e in evaluations.items():
+        figures = (f"{e.photos:,}", f"{e.top1:.2%}", f"{e.top5:.2%}", f"{e.macro_f1:.4f}")
+        table.add_row(Text(name), "with" if country else "without", *figures)
+    console().print(table)
+
+
+def print_answer(answer: Answer, *, json: bool = False) -> None:
+    """The guesses with bars, where the country came in, and what holds for every bite."""
+    if json:
+        print(json_format.dumps(answer.as_dict(), ensure_ascii=False))
+        return
+    out = console()
+    out.print(Text(answer.photo, style="bold"), Text(f"country: {answer.country}", style="dim"))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(4):
+        table.add_column()
+    for guess in answer:
+        filled = round(guess.probability * BAR_WIDTH)
+        bar_text = Text("█" * filled, style="green") + Text("░" * (BAR_WIDTH - filled), style="dim")
+        style = "bold red" if guess.danger is Danger.VENOMOUS else "yellow"
+        table.add_row(
+            Text(guess.species, style="italic"),
+            f"{guess.probability:6.1%}",
+            bar_text,
+            Text(guess.danger.value, style=style),
+        )
+    out.print(table)
+    out.print(Text(f"prior: {answer.prior} (bundle {answer.bundle})", style="dim"))
+    out.print(Text(answer.advice, style="bold"))
+
+
+@contextmanager
+def bar(total: int) -> Generator[Callable[[int], None]]:
+    """A progress bar on stderr when that is a terminal; yields what to call with the advance."""
+    progress = Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    with progress:
+        task = progress.add_task("", total=total)
+        yield lambda advance: progress.advance(task, advance)

@@ -1,0 +1,7 @@
+"""How a model is made: the one door to torch."""
+
+from ophis.train.export import export
+from ophis.train.imagenet17 import export_imagenet17
+from ophis.train.loop import Stopped, fit
+
+__all__ = ["Stopped", "export", "export_imagenet17", "fit"]

@@ -1,0 +1,196 @@
+"""Training batches: which photos make a step, and what is done to their pixels.
+
+Everything random here is a pure function of (seed, step, position in the run), never of what a
+generator drew before, of the number of workers or of processes. So a run that was stopped goes on
+with the same photos and the same crops, and many processes see what one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageEnhance
+
+from ophis.images import normalise, read_photo, resize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ophis.recipe import Recipe
+
+
+class Stream(IntEnum):
+    """Independent sources of chance of one run."""
+
+    ORDER = 0
+    PIXELS = 1
+    MIXUP = 2
+    PARTNERS = 3
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """One piece of an optimiser step.
+
+    Attributes:
+        step: optimiser step, from 0.
+        number: place among the step's pieces, from 0.
+        pixels: [photos, 3, crop_pixels, crop_pixels], float32, normalised.
+        truth: [photos], int64.
+    """
+
+    step: int
+    number: int
+    pixels: torch.Tensor
+    truth: torch.Tensor
+
+
+def generator(seed: int, stream: Stream, *place: int) -> np.random.Generator:
+    """The generator of one place of the run."""
+    return np.random.default_rng([seed, stream, *place])
+
+
+@lru_cache(maxsize=2)
+def _epoch_order(seed: int, epoch: int, photos: int) -> NDArray[np.int64]:
+    return generator(seed, Stream.ORDER, epoch).permutation(photos)
+
+
+def photo_at(position: int, *, photos: int, seed: int) -> int:
+    """Row of the photo at a position of the run: each epoch is one permutation of all rows."""
+    return int(_epoch_order(seed, position // photos, photos)[position % photos])
+
+
+def mixup_share(recipe: Recipe, step: int) -> float:
+    """Share of the first photo in a mixture: Beta(alpha, alpha), one number an optimiser step.
+
+    BiT draws one coefficient a step and shares it among the step's micro-batches; so do we.
+    """
+    if recipe.mixup_alpha == 0:
+        return 1.0
+    chance = generator(recipe.seed, Stream.MIXUP, step)
+    return float(chance.beta(recipe.mixup_alpha, recipe.mixup_alpha))
+
+
+def mix(pixels: torch.Tensor, share: float, partners: torch.Tensor) -> torch.Tensor:
+    """Mixup (Zhang et al. 2018): share of each photo, the rest from its partner. Shapes stay."""
+    return pixels if share == 1 else share * pixels + (1 - share) * pixels[partners]
+
+
+def mixup_partners(recipe: Recipe, batch: MicroBatch) -> torch.Tensor:
+    """Whom each photo of a piece is mixed with, [photos], int64: a permutation of the piece."""
+    chance = generator(recipe.seed, Stream.PARTNERS, batch.step, batch.number)
+    return torch.from_numpy(chance.permutation(len(batch.truth)))
+
+
+def augment(photo: Image.Image, recipe: Recipe, chance: np.random.Generator) -> NDArray[np.uint8]:
+    """Squeeze, turn, crop, zoom, flip, jitter: [crop_pixels, crop_pixels, 3], uint8.
+
+    All numbers are drawn whether used or not, so that switching one key on leaves the crops and
+    flips of the others as they were.
+    """
+    turn, left, top, flip, area = chance.random(5)
+    jitter = 1 + recipe.colour_jitter * chance.uniform(-1, 1, size=3)
+    square = Image.fromarray(resize(photo, recipe.resize_pixels))
+    if recipe.rotation_degrees:
+        angle = (2 * turn - 1) * recipe.rotation_degrees
+        square = square.rotate(angle, Image.Resampling.BILINEAR)
+    share = recipe.least_area + area * (1 - recipe.least_area)
+    window = round(recipe.crop_pixels * share**0.5)
+    room = recipe.resize_pixels - window + 1
+    x, y = int(left * room), int(top * room)
+    square = square.crop((x, y, x + window, y + window))
+    if window != recipe.crop_pixels:
+        square = Image.fromarray(resize(square, recipe.crop_pixels))
+    if flip < recipe.flip_probability:
+        square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if recipe.colour_jitter:
+        kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+        for kind, factor in zip(kinds, jitter, strict=True):
+            square = kind(square).enhance(float(factor))
+    return np.asarray(square)
+
+
+class Batches:
+    """Reads and prepares the pieces of each step ahead of time, in threads.
+
+    Threads and not processes: Pillow's decoding and resizing release the interpreter's lock, so
+    they run side by side; nothing is pickled, copied or forked.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        paths: list[Path],
+        truth: NDArray[np.int64],
+        *,
+        workers: int,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        self._recipe = recipe
+        self._paths = paths
+        self._truth = truth
+        self._workers = workers
+        self._rank = rank
+        self._processes = processes
+
+    def pieces(self, first_step: int) -> Iterator[MicroBatch]:
+        """The pieces of this process, from the first piece of a step to the end of the run.
+
+        With several processes each takes every n-th piece of a step.
+
+        Raises:
+            PhotoError: naming the photo that cannot be read.
+        """
+        places = (
+            (step, number)
+            for step in range(first_step, self._recipe.steps)
+            for number in range(self._rank, self._recipe.micro_batches, self._processes)
+        )
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="ophis-photo")
+        waiting: deque[tuple[int, int, list[Future[Any]]]] = deque()
+        ahead = 2 + 2 * self._workers // self._recipe.micro_batch_photos
+        try:
+            for step, number in places:
+                waiting.append(
+                    (
+                        step,
+                        number,
+                        [
+                            pool.submit(self._photo, position)
+                            for position in self._positions(step, number)
+                        ],
+                    )
+                )
+                if len(waiting) > ahead:
+                    yield self._piece(*waiting.popleft())
+            while waiting:
+                yield self._piece(*waiting.popleft())
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _positions(self, step: int, number: int) -> range:
+        size = self._recipe.micro_batch_photos
+        first = step * self._recipe.batch_photos + number * size
+        return range(first, first + size)
+
+    def _photo(self, position: int) -> tuple[NDArray[np.float32], int]:
+        row = photo_at(position, photos=len(self._paths), seed=self._recipe.seed)
+        chance = generator(self._recipe.seed, Stream.PIXELS, position)
+        pixels = augment(read_photo(self._paths[row]), self._recipe, chance)
+        return normalise(pixels, self._recipe.preprocessing), int(self._truth[row])
+
+    @staticmethod
+    def _piece(step: int, number: int, photos: list[Future[Any]]) -> MicroBatch:
+        pixels, truth = zip(*(photo.result() for photo in photos), strict=True)
+        return MicroBatch(step, number, torch.from_numpy(np.stack(pixels)), torch.tensor(truth))

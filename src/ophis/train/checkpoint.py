@@ -1,0 +1,90 @@
+"""Checkpoints: written whole or not at all, read without unpickling code."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ophis.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ophis.recipe import Recipe
+
+FILE = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a run after ``step`` optimiser steps.
+
+    The order of the photos, the crops and the mixtures need no state: they are pure functions of
+    the recipe's seed and the step (see `batches`).
+    """
+
+    step: int
+    recipe_sha256: str
+    train_sha256: str  # of the manifest
+    model: dict[str, torch.Tensor]
+    optimiser: dict[str, Any]
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
+    """Write ``folder/checkpoint.pt``: temporary file, fsync, rename, fsync of the folder.
+
+    A stop at any moment leaves the old checkpoint or the new one, never half of one.
+    """
+    path = folder / FILE
+    temporary = folder / f".{FILE}.{os.getpid()}"
+    try:
+        with temporary.open("wb") as file:
+            torch.save(vars(checkpoint), file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if os.name == "posix":  # Windows cannot open a folder
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    return path
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """The checkpoint of a run folder, on the processor; None when there is none yet.
+
+    Raises:
+        InputError: when the file is damaged or is no checkpoint of ophis.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # torch raises a dozen kinds on damaged files
+        reason = (str(error).splitlines() or ["empty"])[0]
+        raise InputError(
+            f"{path}: not a checkpoint of ophis, or damaged ({reason}); move it away to start anew"
+        ) from None
+
+
+def require_same_run(checkpoint: Checkpoint, recipe: Recipe, train_sha256: str, out: Path) -> None:
+    """Refuse to go on from a checkpoint of another recipe or of other photos.
+
+    Raises:
+        InputError: saying which of the two differs.
+    """
+    if checkpoint.recipe_sha256 != recipe.sha256():
+        what = "recipe"
+    elif checkpoint.train_sha256 != train_sha256:
+        what = "training manifest"
+    else:
+        return
+    raise InputError(f"{out} holds a run of another {what}; choose another --out")

@@ -1,0 +1,131 @@
+"""From a run folder to a bundle: torch to ONNX, with a numeric check before anything is kept."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ophis.bundle import MODEL, BundleWriter
+from ophis.card import run_card
+from ophis.errors import InputError
+from ophis.metrics import evaluate
+from ophis.prior import read_prior
+from ophis.scores import read_scores, softmax
+from ophis.train import run
+from ophis.train.model import create_model, fold_weight_standardisation
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ophis.images import Preprocessing
+    from ophis.prior import CountryPrior
+    from ophis.taxa import SpeciesList
+
+TOLERANCE = 1e-4  # of a probability, between torch and ONNX Runtime
+
+
+def export(folder: str | Path, out: str | Path) -> Path:
+    """Make a bundle of a run: the model as its checkpoint has it, species, prior and card.
+
+    Args:
+        folder: what `fit` returned.
+        out: the bundle folder; an older bundle there is replaced.
+
+    Raises:
+        InputError: when the folder is no run, or ONNX Runtime's probabilities differ from
+            torch's by more than 1e-4.
+    """
+    trained = run.read_run(folder)
+    recipe = trained.recipe
+    model = create_model(
+        recipe.backbone, species=len(trained.species), weights="none", head=recipe.head
+    )
+    model.load_state_dict(trained.checkpoint.model)
+    scores = trained.folder / run.SCORES
+    return write_bundle(
+        model,
+        out,
+        species=trained.species,
+        preprocessing=recipe.preprocessing,
+        prior=read_prior(trained.folder / run.PRIOR, trained.species),
+        card=run_card(
+            recipe,
+            trained.species,
+            step=trained.checkpoint.step,
+            facts=run.read_facts(trained.folder),
+            evaluation=evaluate(read_scores(scores)) if scores.is_file() else None,
+        ),
+    )
+
+
+def write_bundle(
+    model: nn.Module,
+    out: str | Path,
+    *,
+    species: SpeciesList,
+    preprocessing: Preprocessing,
+    prior: CountryPrior | None,
+    card: str,
+) -> Path:
+    """Write a bundle of any torch model that takes [photos, 3, side, side] and gives logits."""
+    model = fold_weight_standardisation(model).eval()
+    with BundleWriter(out) as writer:
+        writer.write(species=species, preprocessing=preprocessing, prior=prior, card=card)
+        write_onnx(model, writer.folder / MODEL, side=preprocessing.pixels)
+        check_parity(model, writer.folder / MODEL, side=preprocessing.pixels)
+    return Path(out)
+
+
+def write_onnx(model: nn.Module, path: Path, *, side: int) -> None:
+    """Write the network as one ONNX file: input `pixels`, output `logits`, any number of photos."""
+    example = torch.zeros(2, 3, side, side)
+    photos = torch.export.Dim("photos", min=1)
+    quiet = logging.getLogger("torch.onnx")
+    before = quiet.level
+    quiet.setLevel(logging.ERROR)
+    try:
+        # The exporter tells its progress on stdout and warns of its own internals.
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                model,
+                (example,),
+                str(path),
+                input_names=["pixels"],
+                output_names=["logits"],
+                dynamic_shapes=({0: photos},),
+                external_data=False,
+                verbose=False,
+            )
+    finally:
+        quiet.setLevel(before)
+
+
+def check_parity(model: nn.Module, path: Path, *, side: int, photos: int = 4) -> float:
+    """Largest difference of a probability between torch and ONNX Runtime on made pixels.
+
+    Raises:
+        InputError: when it exceeds 1e-4, or another class comes first.
+    """
+    import onnxruntime  # noqa: PLC0415 - only here does the training side need it
+
+    chance = np.random.default_rng(0)
+    pixels = chance.uniform(-1, 1, size=(photos, 3, side, side)).astype(np.float32)
+    with torch.inference_mode():
+        expected = softmax(model(torch.from_numpy(pixels)).numpy())
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"pixels": pixels})
+    difference = float(np.abs(softmax(np.asarray(logits)) - expected).max())
+    if difference > TOLERANCE:
+        raise InputError(
+            f"the exported model differs from torch by {difference:.1e} in a probability,"
+            f" more than {TOLERANCE:.0e}; no bundle was written"
+        )
+    return difference

@@ -1,0 +1,313 @@
+"""fit(): the training loop of the paper, readable from top to bottom."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional
+
+from ophis.errors import InputError
+from ophis.metrics import evaluate
+from ophis.train import run
+from ophis.train.batches import Batches, mix, mixup_partners, mixup_share
+from ophis.train.checkpoint import Checkpoint, load_checkpoint, require_same_run, save_checkpoint
+from ophis.train.evaluation import score_model
+from ophis.train.model import create_model
+from ophis.train.processes import Processes, autocast_dtype
+from ophis.train.runlog import RunLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+    from torch import nn
+
+    from ophis.manifest import Manifest
+    from ophis.recipe import Recipe
+    from ophis.taxa import SpeciesList
+    from ophis.train.batches import MicroBatch
+
+SECONDS_BETWEEN_SAVES = 300.0
+
+
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """The run was asked to stop, saved its state and can go on.
+
+    Attributes:
+        signal: number of the signal that asked.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.signal = number
+
+
+def fit(
+    recipe: Recipe,
+    *,
+    train: Manifest,
+    validation: Manifest,
+    out: str | Path,
+    species: SpeciesList | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    weights_folder: str | Path = ".",
+    quiet: bool = False,
+) -> Path:
+    """Fine-tune a model by a recipe; go on where an earlier call for ``out`` stopped.
+
+    Args:
+        recipe: the science.
+        train: labelled photos to learn from.
+        validation: labelled photos to judge by; none of them is learned from.
+        out: the run folder: checkpoint, log, validation scores, all to repeat the run.
+        species: the classes in order; by default those of the training photos.
+        device: "auto", "cpu", "cuda".
+        workers: threads that read photos; by default one a processor core.
+        weights_folder: where the recipe's weights file lies.
+        quiet: show nothing while it runs.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        InputError: when recipe, photos, weights and folder do not fit together.
+        Stopped: after Ctrl-C or SIGTERM, when the state has been saved.
+    """
+    out, workers = Path(out), workers or os.cpu_count() or 1
+    species = species or train.species_list()
+    run.require_fit(recipe, train, validation, species)
+    with Processes.from_environment(device) as processes, _StopRequest() as stop:
+        saved = load_checkpoint(out)
+        if saved:
+            require_same_run(saved, recipe, train.sha256(), out)
+        model, optimiser = _begin(recipe, species, processes, Path(weights_folder), saved)
+        first = saved.step if saved else 0
+        precision = autocast_dtype(recipe.precision, processes.device)
+        if processes.leads:
+            out.mkdir(parents=True, exist_ok=True)
+            run.describe(out, recipe, species, train, validation, processes, precision)
+
+        def save(step: int) -> None:
+            _require_finite(model, step)
+            processes.average_statistics(model)
+            if processes.leads:
+                state = Checkpoint(
+                    step,
+                    recipe.sha256(),
+                    train.sha256(),
+                    model.state_dict(),
+                    optimiser.state_dict(),
+                )
+                save_checkpoint(state, out)
+
+        def judge(step: int) -> None:
+            scores = score_model(
+                model,
+                validation,
+                species=species,
+                preprocessing=recipe.preprocessing,
+                processes=processes,
+                workers=workers,
+            )
+            if processes.leads:
+                log.evaluation(step, evaluate(scores))
+                scores.write(out / run.SCORES)
+
+        batches = Batches(
+            recipe,
+            train.paths(),
+            train.truth(species),
+            workers=workers,
+            rank=processes.rank,
+            processes=processes.count,
+        )
+        pieces = batches.pieces(first)
+        log = RunLog(out if processes.leads else None, first, recipe.steps, quiet=quiet)
+        with log:
+            if first:
+                log.say(f"going on from step {first:,}, as {out} says")
+            last_save = time.monotonic()
+            for step in range(first, recipe.steps):
+                model.train()
+                for group in optimiser.param_groups:
+                    group["lr"] = recipe.learning_rate_at(step)
+                optimiser.zero_grad(set_to_none=True)
+                try:
+                    loss = accumulate(model, pieces, recipe, processes, precision, stop)
+                except _Interrupted:
+                    save(step)
+                    raise stop.stopped(step, recipe.steps, out) from None
+                optimiser.step()
+                log.step(
+                    step,
+                    loss=loss,
+                    learning_rate=recipe.learning_rate_at(step),
+                    photos=(step + 1 - first) * recipe.batch_photos,
+                )
+                done = step + 1
+                if done % recipe.evaluate_every_steps == 0 or done == recipe.steps:
+                    save(done)
+                    judge(done)
+                elif processes.any(here=time.monotonic() - last_save > SECONDS_BETWEEN_SAVES):
+                    save(done)
+                    last_save = time.monotonic()
+            if first == recipe.steps:
+                judge(first)  # a finished run asked for again: its scores, should they be gone
+    return out
+
+
+def accumulate(
+    model: nn.Module,
+    pieces: Iterator[MicroBatch],
+    recipe: Recipe,
+    processes: Processes,
+    precision: torch.dtype | None,
+    stop: _StopRequest | None = None,
+) -> float:
+    """Take the pieces of one optimiser step and leave the step's mean gradient in the model.
+
+    The gradient equals that of one large batch (where the model treats photos one by one, as
+    group norm does; batch norm sees each piece for itself).
+
+    Returns:
+        The step's mean loss.
+
+    Raises:
+        InputError: when the loss is no finite number; the weights are still those of before.
+    """
+    total, step = 0.0, 0
+    for _ in range(recipe.micro_batches // processes.count):
+        if stop and stop.wanted(processes):
+            raise _Interrupted
+        piece = next(pieces)
+        step = piece.step
+        share = mixup_share(recipe, step)
+        with _autocast(processes.device, precision):
+            loss = piece_loss(model, piece, share, recipe, processes.device)
+        (loss / recipe.micro_batches).backward()
+        total += loss.item() / recipe.micro_batches
+    processes.sum_gradients(model)
+    mean = processes.total(total)
+    if not math.isfinite(mean):
+        raise _diverged(step, f"the loss is {mean}")
+    return mean
+
+
+def piece_loss(
+    model: nn.Module, piece: MicroBatch, share: float, recipe: Recipe, device: torch.device
+) -> torch.Tensor:
+    """Mean cross-entropy of a mixed piece: each photo counts for both its species."""
+    partners = mixup_partners(recipe, piece).to(device)
+    truth = piece.truth.to(device)
+    pixels = piece.pixels.to(device, memory_format=torch.channels_last)
+    logits = model(mix(pixels, share, partners))
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # out of bfloat16
+    smoothing = recipe.label_smoothing
+    loss = functional.cross_entropy(logits, truth, label_smoothing=smoothing)
+    if share == 1:
+        return loss
+    other = functional.cross_entropy(logits, truth[partners], label_smoothing=smoothing)
+    return share * loss + (1 - share) * other
+
+
+def _require_finite(model: nn.Module, step: int) -> None:
+    """No checkpoint and no score is ever made of weights that are no numbers."""
+    for name, tensor in model.state_dict().items():
+        if not tensor.isfinite().all():
+            raise _diverged(step, f"{name} is no longer finite")
+
+
+def _diverged(step: int, what: str) -> InputError:
+    return InputError(
+        f"step {step:,}: {what}; the last checkpoint stands; try a lower learning_rate or"
+        ' precision = "float32"'
+    )
+
+
+def _begin(
+    recipe: Recipe,
+    species: SpeciesList,
+    processes: Processes,
+    weights_folder: Path,
+    saved: Checkpoint | None,
+) -> tuple[nn.Module, torch.optim.SGD]:
+    """Model and optimiser at their first step, or as they were saved."""
+    if recipe.micro_batches % processes.count:
+        raise InputError(
+            f"{recipe.micro_batches} micro-batches cannot be shared evenly by {processes.count}"
+            " processes; change micro_batch_photos or the number of processes"
+        )
+    torch.manual_seed(recipe.seed)  # the random start of what is not pretrained, and dropout
+    model = create_model(
+        recipe.backbone,
+        species=len(species),
+        weights="none" if saved else recipe.weights,
+        weights_folder=weights_folder,
+        head=recipe.head,
+        dropout=recipe.dropout,
+    )
+    model = model.to(processes.device).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.SGD(
+        model.parameters(),
+        lr=0.0,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+    )
+    if saved:
+        model.load_state_dict(saved.model)
+        optimiser.load_state_dict(saved.optimiser)
+    return model, optimiser
+
+
+def _autocast(
+    device: torch.device, precision: torch.dtype | None
+) -> torch.autocast | nullcontext[None]:
+    return torch.autocast(device.type, precision) if precision else nullcontext()
+
+
+class _Interrupted(Exception):  # noqa: N818
+    """Internal: leave the step that is under way."""
+
+
+class _StopRequest:
+    """Remembers a Ctrl-C or SIGTERM until the loop can save; a second Ctrl-C stops at once."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._remember)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _remember(self, number: int, _frame: object) -> None:
+        if self._number:
+            raise KeyboardInterrupt
+        self._number = number
+
+    def wanted(self, processes: Processes) -> bool:
+        """Whether any process was asked to stop."""
+        return processes.any(here=bool(self._number))
+
+    def stopped(self, step: int, steps: int, out: Path) -> Stopped:
+        """What to raise once the state is saved."""
+        return Stopped(
+            f"stopped and saved at step {step:,} of {steps:,} in {out};"
+            " the same command goes on from there",
+            self._number or signal.SIGTERM,
+        )

@@ -1,0 +1,148 @@
+"""One process or many under torchrun: who am I, on which device, and what do we sum."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+import torch.distributed as dist
+
+from ophis.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+    from torch import nn
+
+
+T = TypeVar("T")
+
+
+@dataclass
+class Processes:
+    """The processes of one training run; a single one unless torchrun started it.
+
+    Use as a context manager: entering joins the others, leaving takes leave of them.
+    """
+
+    device: torch.device
+    rank: int = 0
+    count: int = 1
+
+    @classmethod
+    def from_environment(cls, device: str = "auto") -> Self:
+        """Read what torchrun put into the environment and choose the device.
+
+        Raises:
+            InputError: when the device does not exist here.
+        """
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        return cls(
+            device=choose_device(device, local),
+            rank=int(os.environ.get("RANK", "0")),
+            count=int(os.environ.get("WORLD_SIZE", "1")),
+        )
+
+    def __enter__(self) -> Self:
+        if self.count > 1:
+            backend = "nccl" if self.device.type == "cuda" else "gloo"
+            dist.init_process_group(backend, timeout=timedelta(minutes=30))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.count > 1:
+            dist.destroy_process_group()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the files and speaks."""
+        return self.rank == 0
+
+    def sum_gradients(self, model: nn.Module) -> None:
+        """Add the gradients of all processes; each had its own pieces of the step."""
+        if self.count > 1:
+            self._sum_flat([p.grad for p in model.parameters() if p.grad is not None])
+
+    def average_statistics(self, model: nn.Module) -> None:
+        """Average the running statistics of batch norms, which each process kept for itself."""
+        if self.count > 1:
+            buffers = [b for b in model.buffers() if b.is_floating_point()]
+            self._sum_flat(buffers)
+            for buffer in buffers:
+                buffer.div_(self.count)
+
+    def any(self, *, here: bool) -> bool:
+        """Whether any process says so; all get the same answer."""
+        if self.count == 1:
+            return here
+        flag = torch.tensor(float(here), device=self.device)
+        dist.all_reduce(flag)
+        return bool(flag.item())
+
+    def gather(self, mine: T) -> list[T]:
+        """What each process holds, in the order of their ranks."""
+        everyone = [mine] * self.count
+        if self.count > 1:
+            dist.all_gather_object(everyone, mine)
+        return everyone
+
+    def total(self, value: float) -> float:
+        """Sum over the processes."""
+        if self.count == 1:
+            return value
+        sum_ = torch.tensor(value, device=self.device, dtype=torch.float64)
+        dist.all_reduce(sum_)
+        return float(sum_)
+
+    @staticmethod
+    def _sum_flat(tensors: list[torch.Tensor]) -> None:
+        """One exchange for all: hundreds of small ones would cost their latency each."""
+        if not tensors:
+            return
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(flat)
+        for tensor, part in zip(tensors, _parts(flat, tensors), strict=True):
+            tensor.copy_(part)
+
+
+def _parts(flat: torch.Tensor, tensors: list[torch.Tensor]) -> Iterator[torch.Tensor]:
+    start = 0
+    for tensor in tensors:
+        yield flat[start : start + tensor.numel()].view(tensor.shape)
+        start += tensor.numel()
+
+
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """The device of a name: "auto" takes a GPU where there is one, this process's own."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"no device is called {name!r}; use auto, cpu or cuda") from None
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise InputError(f"--device {name}: this machine has no usable CUDA device; use cpu")
+        device = torch.device("cuda", local_rank if device.index is None else device.index)
+        torch.cuda.set_device(device)
+    return device
+
+
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """Type of the arithmetic of convolutions, or None for plain float32.
+
+    "auto" means bfloat16 where the device has instructions for it: on a processor without them
+    it is emulated and slower than float32.
+    """
+    if precision == "float32":
+        return None
+    if precision == "bfloat16":
+        return torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    flags = torch.cpu.get_capabilities()
+    return torch.bfloat16 if flags.get("avx512_bf16") or flags.get("amx_bf16") else None

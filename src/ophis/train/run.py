@@ -1,0 +1,128 @@
+"""A run folder: what fit() needs to begin, and all that stands there to repeat the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ophis.errors import InputError
+from ophis.prior import CountryPrior
+from ophis.recipe import read_recipe
+from ophis.taxa import SpeciesList
+from ophis.train.checkpoint import load_checkpoint
+
+if TYPE_CHECKING:
+    from ophis.manifest import Manifest
+    from ophis.recipe import Recipe
+    from ophis.train.checkpoint import Checkpoint
+    from ophis.train.processes import Processes
+
+RECIPE, SPECIES, PRIOR, SCORES, FACTS = (
+    "recipe.toml",
+    "species.csv",
+    "prior.csv",
+    "scores.npz",
+    "run.json",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder read back, for export and study."""
+
+    folder: Path
+    recipe: Recipe
+    species: SpeciesList
+    checkpoint: Checkpoint
+
+
+def read_run(folder: str | Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        InputError: when it is none, or its run has saved nothing yet.
+    """
+    folder = Path(folder)
+    if not (folder / RECIPE).is_file():
+        raise InputError(
+            f"{folder} is not a run folder: {RECIPE} is missing; make one: ophis train"
+        )
+    checkpoint = load_checkpoint(folder)
+    if checkpoint is None:
+        raise InputError(f"{folder} holds no checkpoint yet; let ophis train go on")
+    species = SpeciesList.read(folder / SPECIES)
+    return Run(folder, read_recipe(folder / RECIPE), species, checkpoint)
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What `describe` noted of the run; empty when it is gone."""
+    path = folder / FACTS
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def require_fit(
+    recipe: Recipe, train: Manifest, validation: Manifest, species: SpeciesList
+) -> None:
+    """Refuse, before anything is written, what cannot become a run.
+
+    Raises:
+        InputError: naming an unlabelled photo, an empty species, a species of the validation
+            that training does not know, a photo that stands on both sides, or a missing file.
+    """
+    truth = train.truth(species)
+    if (truth < 0).any():
+        photo = train.table["photo"][int((truth < 0).argmax())]
+        raise InputError(f"training photo {photo} has no species; label it or take it out")
+    if len(species) < 2:
+        raise InputError(f"training needs two species or more, not {len(species)}")
+    if empty := sorted(set(species) - set(train.table["species"])):
+        raise InputError(f"species {empty[0]!r} has no training photo; add some or take it out")
+    validation.truth(species)
+    if both := sorted(set(train.paths()) & set(validation.paths())):
+        raise InputError(f"{both[0]} is in training and validation; a photo serves only one")
+    if recipe.micro_batch_photos > recipe.batch_photos:
+        raise InputError("micro_batch_photos exceeds batch_photos")
+    for manifest in (train, validation):
+        if missing := manifest.missing_photos():
+            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+            raise InputError(f"photo {missing[0]}{more}: there is no such file")
+
+
+def describe(
+    folder: Path,
+    recipe: Recipe,
+    species: SpeciesList,
+    train: Manifest,
+    validation: Manifest,
+    processes: Processes,
+    precision: torch.dtype | None,
+) -> None:
+    """Write into the folder what the run is made of."""
+    (folder / RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+    species.write(folder / SPECIES)
+    CountryPrior.fit(train, species=species).write(folder / PRIOR)
+    facts: dict[str, Any] = {
+        "recipe_sha256": recipe.sha256(),
+        "train": {"photos": len(train), "sha256": train.sha256()},
+        "validation": {"photos": len(validation), "sha256": validation.sha256()},
+        "species": len(species),
+        "precision": str(precision or torch.float32).removeprefix("torch."),
+        "device": str(processes.device),
+        "processes": processes.count,
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": {
+            name: metadata.version(name) for name in ("ophis", "torch", "timm", "numpy", "pillow")
+        },
+    }
+    if processes.device.type == "cuda":
+        facts["gpu"] = torch.cuda.get_device_name(processes.device)
+    (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

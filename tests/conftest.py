@@ -1,0 +1,64 @@
+"""Made photos and manifests for the tests; nothing here stands for a real snake."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ophis import Manifest, Recipe, read_manifest, read_recipe
+
+COLOURS = {"Made green": (30, 160, 40), "Made red": (190, 40, 30), "Made blue": (40, 60, 190)}
+COUNTRIES = ("Kenya", "India", "UNKNOWN")
+
+
+@pytest.fixture(scope="session")
+def coloured(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """36 noisy photos of three plain colours: a task that a network learns in a few steps."""
+    folder = tmp_path_factory.mktemp("coloured")
+    chance = np.random.default_rng(0)
+    lines = ["photo,species,country"]
+    for number in range(36):
+        species = list(COLOURS)[number % 3]
+        noise = chance.normal(0, 25, size=(40, 48, 3))
+        pixels = np.clip(np.array(COLOURS[species]) + noise, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        lines.append(f"{number}.png,{species},{COUNTRIES[number % 3 if number % 2 else 2]}")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return read_manifest(folder / "manifest.csv")
+
+
+@pytest.fixture(scope="session")
+def small() -> Callable[..., Recipe]:
+    """A recipe of a tiny real network for a few steps; keywords change its keys."""
+    from dataclasses import replace
+
+    def make(**changes: object) -> Recipe:
+        values = {
+            "backbone": "resnetv2_50x1_bit",
+            "weights": "none",
+            "resize_pixels": 36,
+            "crop_pixels": 32,
+            "test_pixels": 32,
+            "steps": 4,
+            "batch_photos": 8,
+            "micro_batch_photos": 4,
+            "learning_rate": 0.01,
+            "warmup_steps": 1,
+            "decay_steps": (3,),
+            "evaluate_every_steps": 2,
+            "precision": "float32",
+        }
+        return replace(read_recipe("demo"), **(values | changes))
+
+    return make
+
+
+@pytest.fixture
+def halves(coloured: Manifest) -> tuple[Manifest, Manifest]:
+    """Two thirds to learn from, one third to judge by."""
+    return coloured.take(np.arange(24)), coloured.take(np.arange(24, 36))
+
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -1,0 +1,181 @@
+"""The verbs as a person runs them: real processes, real files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ophis import CountryPrior, Scores, read_manifest, read_scores
+
+
+def ophis(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ophis", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def refused(*arguments: object, cwd: Path | None = None) -> str:
+    """The one line of a refused request: status 2, nothing on stdout, no traceback."""
+    done = ophis(*arguments, cwd=cwd)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("ophis: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def judged(tmp_path, coloured) -> Path:
+    """Scores of made logits, and the prior beside them."""
+    species = coloured.species_list()
+    chance = np.random.default_rng(0)
+    truth = coloured.truth(species)
+    Scores(
+        logits=chance.normal(size=(36, 3)) + 0.5 * np.eye(3)[truth],
+        species=species,
+        photo_ids=tuple(coloured.table["photo_id"]),
+        truth=truth,
+        countries=tuple(coloured.table["country"]),
+        observations=tuple(coloured.table["observation"]),
+    ).write(tmp_path / "scores.npz")
+    CountryPrior.fit(coloured).write(tmp_path / "prior.csv")
+    return tmp_path
+
+
+def test_evaluate_prints_the_papers_table_without_and_with_the_country(judged):
+    arguments = ("evaluate", judged / "scores.npz", "--prior", judged / "prior.csv")
+    table = ophis(*arguments)
+    assert table.returncode == 0, table.stderr
+    header, without, with_country = table.stdout.rstrip().splitlines()
+    assert header.split() == ["model", "country", "photos", "top-1", "top-5", "macro", "F1"]
+    assert without.split()[1:3] == ["without", "36"]
+    assert with_country.split()[1:3] == ["with", "36"]
+    rows = json.loads(ophis(*arguments, "--json").stdout)
+    assert [row["country"] for row in rows] == [False, True]
+    assert f"{rows[1]['macro_f1']:.4f}" == with_country.split()[-1]
+    assert rows[1]["top1"] > rows[0]["top1"]
+
+
+def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloured):
+    whole = tmp_path / "all.parquet"
+    done = ophis("collect", coloured.folder / "manifest.csv", "--out", whole)
+    assert done.stdout.splitlines()[0] == "36 photos, 3 species, 3 countries", done.stderr
+    done = ophis(
+        "split", whole, "--train", tmp_path / "t.csv", "--held-out", tmp_path / "h.csv",
+        "--share", "0.25", "--no-near-duplicates",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    train, held = read_manifest(tmp_path / "t.csv"), read_manifest(tmp_path / "h.csv")
+    assert len(train) + len(held) == 36
+    assert sorted(train.paths() + held.paths()) == sorted(coloured.paths())
+    assert all(path.is_file() for path in train.paths())
+    done = ophis("fit-prior", tmp_path / "t.csv", "--out", tmp_path / "p.csv")
+    assert done.stdout.startswith("3 countries, 3 species"), done.stderr
+
+
+def test_a_wrong_request_is_one_line_with_the_mend_and_status_2(tmp_path, judged, coloured):
+    (tmp_path / "no_species.csv").write_text("photo,country\na.jpg,Kenya\n")
+    (tmp_path / "outside.csv").write_text("photo,species\n../a.jpg,boa\n")
+    (tmp_path / "where.csv").write_text(
+        "photo,species,country\na.jpg,boa,Kenya\nb.jpg,boa,Atlantis\n"
+    )
+    recipe = (Path(__file__).resolve().parents[1] / "recipes" / "demo.toml").read_text()
+    (tmp_path / "r.toml").write_text(recipe.replace("mixup_alpha", "mixup_alfa"))
+    table = coloured.folder / "manifest.csv"
+    run = ("--train", table, "--validation", table, "--out", tmp_path / "run")
+    out = ("--out", tmp_path / "x.csv")
+    for words, arguments in [
+        (("no_species.csv", "species"), ("collect", tmp_path / "no_species.csv", *out)),
+        (("outside.csv", "row 2", "../a.jpg"), ("collect", tmp_path / "outside.csv", *out)),
+        (("where.csv", "row 3", "Atlantis"), ("collect", tmp_path / "where.csv", *out)),
+        (("none.csv",), ("collect", tmp_path / "none.csv", *out)),
+        (("r.toml", "unknown key 'mixup_alfa'"), ("train", tmp_path / "r.toml", *run)),
+        (("is in training and validation",), ("train", "demo", *run)),
+        (("none.npz",), ("evaluate", tmp_path / "none.npz")),
+        (("is not a bundle",), ("identify", tmp_path, "photo.jpg")),
+        (("is not a run folder",), ("export", tmp_path, "--out", tmp_path / "b")),
+        (("--help",), ("evaluate",)),
+        (("--help", "sing"), ("sing",)),
+        (("--help", "--loud"), ("evaluate", "x.npz", "--loud")),
+    ]:
+        line = refused(*arguments)
+        for word in words:
+            assert word in line
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {
+        "no_species.csv",
+        "outside.csv",
+        "where.csv",
+        "r.toml",
+        "scores.npz",
+        "prior.csv",
+    }
+
+
+def test_a_species_of_the_validation_that_training_does_not_know_is_named(tmp_path, coloured):
+    lines = (coloured.folder / "manifest.csv").read_text().splitlines()
+    for name, rows in (
+        ("t", lines[1:25]),
+        ("v", [*lines[25:30], lines[30].replace("Made", "Odd")]),
+    ):
+        (coloured.folder / f"{name}.csv").write_text("\n".join([lines[0], *rows]) + "\n")
+    line = refused(
+        "train", "demo", "--train", coloured.folder / "t.csv",
+        "--validation", coloured.folder / "v.csv", "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert "'Odd " in line
+    assert "29.png" in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_identify_lists_a_bad_photo_and_answers_the_others(tmp_path, coloured, monkeypatch):
+    """The ready bundle: made once by name, then read; a photo that is text is status 1."""
+    monkeypatch.setenv("OPHIS_CACHE", str(tmp_path / "kept"))
+    (tmp_path / "text.jpg").write_text("this is text")
+    good = coloured.paths()[0]
+    done = ophis("identify", "imagenet17", tmp_path / "text.jpg", good, "--top", 2, "--json")
+    assert done.returncode == 1
+    assert "text.jpg" in done.stderr
+    assert "Traceback" not in done.stderr
+    (answer,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert answer["photo"] == str(good)
+    assert len(answer["guesses"]) == 2
+    again = ophis("identify", "imagenet17", good)
+    assert again.returncode == 0
+    assert again.stderr == ""
+    assert "Treat every bite as an emergency" in again.stdout
+    assert "Atlantis" in refused("identify", "imagenet17", good, "--country", "Atlantis")
+    assert "top = 0" in refused("identify", "imagenet17", good, "--top", 0)
+
+    scored = ophis("score", "imagenet17", tmp_path, "--out", tmp_path / "s.npz")
+    assert scored.returncode == 2  # a folder without species folders is no manifest
+    (tmp_path / "m.csv").write_text("photo,species\ntext.jpg,\n")
+    monkeypatch.undo()
+
+
+def test_help_names_every_verb():
+    text = ophis("--help").stdout
+    for verb in [
+        "collect",
+        "demo",
+        "evaluate",
+        "export",
+        "fit-prior",
+        "identify",
+        "sample",
+        "score",
+        "split",
+        "train",
+    ]:
+        assert f" {verb} " in text
+        assert ophis(verb, "--help").returncode == 0
+
+
+def test_scores_are_untouched_by_evaluate(judged):
+    before = (judged / "scores.npz").read_bytes()
+    ophis("evaluate", judged / "scores.npz")
+    assert (judged / "scores.npz").read_bytes() == before
+    assert len(read_scores(judged / "scores.npz")) == 36

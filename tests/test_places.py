@@ -1,0 +1,93 @@
+import csv
+
+import pytest
+from conftest import SHARED
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ophis import InputError
+from ophis.places import UNKNOWN, country_code, country_key, read_country
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("Kenya", "kenya"),
+        ("  United States_of  America ", "united-states-of-america"),
+        ("CÔTE D'IVOIRE", "côte-d'ivoire"),
+        ("hong-kong-s.a.r.", "hong-kong-s.a.r."),
+        ("NA", "na"),
+    ],
+)
+def test_a_key_is_one_spelling(text, key):
+    assert country_key(text) == key
+
+
+@pytest.mark.parametrize("text", [None, "", "  ", "UNKNOWN", "unknown", "NaN", "none"])
+def test_what_is_not_known_is_the_country_unknown(text):
+    assert country_key(text) == read_country(text) == UNKNOWN
+    assert country_code(country_key(text)) is None
+
+
+@given(st.text(max_size=30))
+def test_a_key_is_its_own_key(text):
+    assert country_key(country_key(text)) == country_key(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("Kenya", "KE"),
+        ("KE", "KE"),
+        ("ken", "KE"),
+        ("na", "NA"),
+        ("Namibia", "NA"),
+        ("hong-kong-s.a.r.", "HK"),
+        ("hong kong", "HK"),
+        ("virgin-islands,-u.s.", "VI"),
+        ("the-bahamas", "BS"),
+        ("bahamas", "BS"),
+        ("swaziland", "SZ"),
+        ("eswatini", "SZ"),
+        ("macedonia", "MK"),
+        ("ivory-coast", "CI"),
+        ("burma", "MM"),
+        ("South Korea", "KR"),
+        ("russia", "RU"),
+        ("democratic-republic-of-the-congo", "CD"),
+        ("republic-of-the-congo", "CG"),
+        ("USA", "US"),
+        ("uk", "GB"),
+        ("Kosovo", "XK"),
+        ("niger", "NE"),
+        ("nigeria", "NG"),
+        ("Venezuela", "VE"),
+    ],
+)
+def test_names_and_codes_lead_to_iso(name, code):
+    assert country_code(country_key(name)) == code
+
+
+@pytest.mark.parametrize("name", ["korea", "congo", "guinea-something", "niger ia"])
+def test_a_name_that_could_be_two_countries_or_none_has_no_code(name):
+    assert country_code(country_key(name)) is None or name == "congo"
+
+
+def test_an_unknown_country_is_refused_with_the_ones_that_look_alike():
+    with pytest.raises(InputError, match="no country is called 'Atlantis'"):
+        read_country("Atlantis")
+    with pytest.raises(InputError, match=r"did you mean .*kenya"):
+        read_country("Kenja")
+
+
+def test_every_country_of_the_organisers_tables_is_known():
+    if not SHARED.is_dir():
+        pytest.skip("the organisers' tables are not here (shared/data)")
+    table = SHARED / "snakeclef2020" / "images_per_species_and_country.csv"
+    with table.open(newline="") as file:
+        names = {row["country"] for row in csv.DictReader(file)}
+    presence = SHARED / "snakeclef2021" / "species_relevance.csv"
+    with presence.open(newline="") as file:
+        names |= set(next(csv.reader(file, delimiter=";"))[1:])
+    assert len(names) > 200
+    assert [name for name in sorted(names) if not country_code(name)] == ["unknown"]

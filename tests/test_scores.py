@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ophis import InputError, Scores, SpeciesList, read_scores
+from ophis.scores import PhotoFailure, concatenate, softmax
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+
+
+def made(**changes) -> Scores:
+    values = {
+        "logits": np.array([[1.0, -np.inf, 0.5], [0.0, 2.0, 0.0]], np.float32),
+        "species": SpeciesList(("a", "b", "c")),
+        "photo_ids": ("x", "y"),
+        "truth": np.array([0, -1]),
+        "countries": ("kenya", "UNKNOWN"),
+        "observations": ("x", "y"),
+    }
+    return Scores(**(values | changes))
+
+
+@given(names=st.lists(TEXT, min_size=2, max_size=2, unique=True), reason=TEXT)
+def test_written_scores_read_back_unchanged(tmp_path_factory, names, reason):
+    path = tmp_path_factory.mktemp("scores") / "s.npz"
+    before = made(photo_ids=tuple(names), failures=(PhotoFailure("z", reason),))
+    after = read_scores(before.write(path))
+    assert after.photo_ids == before.photo_ids
+    assert after.failures == before.failures
+    assert after.species == before.species
+    assert after.countries == before.countries
+    np.testing.assert_array_equal(after.logits, before.logits)
+    np.testing.assert_array_equal(after.truth, before.truth)
+    assert sorted(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"logits": np.array([[0, np.nan, 0], [0, 0, 0]])}, "'x' has a NaN"),
+        ({"logits": np.array([[0, 0, 0], [0, np.inf, 0]])}, "'y' has a NaN or +inf"),
+        ({"logits": np.full((2, 3), -np.inf)}, "'x'"),
+        ({"logits": np.zeros((2, 2))}, "2 photos and 3 species"),
+        ({"photo_ids": ("x", "x")}, "twice"),
+        ({"truth": np.array([0, 3])}, "beyond the species list"),
+        ({"countries": ("kenya",)}, "countries has 1 rows"),
+    ],
+)
+def test_misaligned_or_unusable_scores_are_refused(changes, words):
+    with pytest.raises(InputError) as refusal:
+        made(**changes)
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut"])
+def test_a_file_that_is_no_scores_file_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "s.npz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"s\.npz: not a scores file"):
+        read_scores(path)
+    with pytest.raises(InputError, match="no such scores file"):
+        read_scores(tmp_path / "none.npz")
+
+
+def test_a_scores_file_cut_anywhere_is_refused(tmp_path):
+    whole = made().write(tmp_path / "s.npz").read_bytes()
+    for length in range(0, len(whole) - 1, 97):
+        (tmp_path / "cut.npz").write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"cut.npz"):
+            read_scores(tmp_path / "cut.npz")
+
+
+def test_taking_and_concatenating_keep_rows_together():
+    scores = made()
+    back = concatenate([scores.take(np.array([1])), scores.take(np.array([0]))])
+    assert back.photo_ids == ("y", "x")
+    np.testing.assert_array_equal(back.logits, scores.logits[::-1])
+    with pytest.raises(InputError, match="different species"):
+        concatenate([scores, made(species=SpeciesList(("a", "c", "b")))])
+
+
+def test_softmax_sums_to_one_and_survives_large_logits():
+    probabilities = softmax(np.array([[1e4, 1e4 - 1, -np.inf]]))
+    assert probabilities.sum() == pytest.approx(1)
+    assert probabilities[0, 2] == 0

@@ -1,0 +1,133 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ophis import InputError
+from ophis.images import normalise, read_photo, resize
+from ophis.train.batches import (
+    Batches,
+    MicroBatch,
+    augment,
+    generator,
+    mix,
+    mixup_partners,
+    mixup_share,
+    photo_at,
+)
+
+PLAIN = {
+    "flip_probability": 0.0,
+    "rotation_degrees": 0.0,
+    "colour_jitter": 0.0,
+}
+
+
+def batches(recipe, manifest, **kind):
+    truth = manifest.truth(manifest.species_list())
+    return Batches(recipe, manifest.paths(), truth, **({"workers": 2} | kind))
+
+
+def test_every_epoch_shows_every_photo_once():
+    for epoch in range(3):
+        positions = range(epoch * 50, (epoch + 1) * 50)
+        assert sorted(photo_at(p, photos=50, seed=1) for p in positions) == list(range(50))
+    orders = [[photo_at(p + e * 50, photos=50, seed=1) for p in range(50)] for e in (0, 1)]
+    assert orders[0] != orders[1]
+
+
+def test_the_run_is_a_pure_function_of_seed_and_step(coloured, small):
+    recipe = small(steps=6)
+    whole = list(batches(recipe, coloured).pieces(0))
+    later = list(batches(recipe, coloured, workers=1).pieces(4))
+    assert [(p.step, p.number) for p in later] == [(4, 0), (4, 1), (5, 0), (5, 1)]
+    for piece, again in zip(whole[8:], later, strict=True):
+        assert torch.equal(piece.pixels, again.pixels)
+        assert torch.equal(piece.truth, again.truth)
+    other = next(batches(replace(recipe, seed=1), coloured).pieces(0))
+    assert not torch.equal(other.pixels, whole[0].pixels)
+
+
+def test_processes_share_the_pieces_of_one(coloured, small):
+    recipe = small(steps=2, micro_batch_photos=2)
+    alone = list(batches(recipe, coloured).pieces(0))
+    shared = [list(batches(recipe, coloured, rank=r, processes=2).pieces(0)) for r in (0, 1)]
+    together = sorted(shared[0] + shared[1], key=lambda piece: (piece.step, piece.number))
+    for piece, again in zip(alone, together, strict=True):
+        assert (piece.step, piece.number) == (again.step, again.number)
+        assert torch.equal(piece.pixels, again.pixels)
+
+
+def test_a_photo_that_cannot_be_read_stops_with_its_name(tmp_path, coloured, small):
+    (tmp_path / "bad.jpg").write_text("this is text")
+    made = Batches(small(), [tmp_path / "bad.jpg"], np.array([0]), workers=1)
+    with pytest.raises(InputError, match=r"bad\.jpg"):
+        list(made.pieces(0))
+
+
+def test_without_augmentation_training_pixels_are_the_test_pixels_bit_by_bit(coloured, small):
+    recipe = small(**PLAIN, resize_pixels=32)
+    photo = read_photo(coloured.paths()[0])
+    trained = normalise(augment(photo, recipe, generator(0, 1, 2)), recipe.preprocessing)
+    from ophis.images import preprocess
+
+    np.testing.assert_array_equal(trained, preprocess(photo, recipe.preprocessing))
+
+
+def picture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (36, 36, 3), np.uint8))
+
+
+def test_crops_lie_inside_and_reach_every_corner(small):
+    recipe = small(**PLAIN)
+    pixels = resize(picture(), 36)
+    places = set()
+    for number in range(300):
+        crop = augment(picture(), recipe, generator(0, 1, number))
+        place = next(
+            (x, y)
+            for x in range(5)
+            for y in range(5)
+            if np.array_equal(pixels[y : y + 32, x : x + 32], crop)
+        )
+        places.add(place)
+    assert {(0, 0), (4, 0), (0, 4), (4, 4)} <= places
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"least_area": 0.2},
+        {"flip_probability": 1.0},
+        {"rotation_degrees": 30.0},
+        {"colour_jitter": 0.5},
+    ],
+)
+def test_each_augmentation_is_really_applied(small, key):
+    chance = lambda: generator(0, 1, 7)  # noqa: E731 - the same chance each time
+    plain = augment(picture(), small(**PLAIN), chance())
+    changed = augment(picture(), small(**(PLAIN | key)), chance())
+    assert not np.array_equal(plain, changed)
+    if "flip_probability" in key:  # same crop, mirrored: the other draws did not move
+        np.testing.assert_array_equal(plain, changed[:, ::-1])
+
+
+def test_mixup_is_one_share_a_step_and_mixes_as_published(small):
+    recipe = small(mixup_alpha=0.1)
+    shares = [mixup_share(recipe, step) for step in range(4000)]
+    # Beta(0.1, 0.1): mean 1/2, variance 1 / (4 (2 * 0.1 + 1)) = 0.2083.
+    assert np.mean(shares) == pytest.approx(0.5, abs=0.03)
+    assert np.var(shares) == pytest.approx(1 / 4.8, abs=0.01)
+    assert mixup_share(small(mixup_alpha=0.0), 0) == 1.0
+    pixels = torch.arange(3.0)[:, None, None, None].expand(3, 3, 2, 2)
+    mixed = mix(pixels, 0.75, torch.tensor([1, 2, 0]))
+    assert mixed[:, 0, 0, 0].tolist() == [0.25, 1.25, 1.5]
+
+
+def test_partners_are_a_permutation_of_the_piece(small):
+    piece = MicroBatch(3, 1, torch.zeros(4, 3, 2, 2), torch.zeros(4, dtype=torch.int64))
+    partners = mixup_partners(small(), piece)
+    assert sorted(partners.tolist()) == [0, 1, 2, 3]
+    assert torch.equal(partners, mixup_partners(small(), piece))

@@ -1,0 +1,176 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import ophis
+from ophis import InputError, PhotoError, read_manifest, read_scores
+from ophis.bundle import read_bundle
+from ophis.prior import PriorUse
+from ophis.scores import softmax
+from ophis.train import export, export_imagenet17, fit
+from ophis.train.export import check_parity, write_onnx
+from ophis.train.imagenet17 import FIRST_CLASS, KINDS, imagenet17_model
+from ophis.train.model import create_model, fold_weight_standardisation
+from ophis.train.weights import pretrained_lite0
+
+EXPECTED_FILES = [
+    "README.md",
+    "bundle.json",
+    "images.json",
+    "model.onnx",
+    "prior.csv",
+    "species.csv",
+]
+
+
+@pytest.fixture(scope="module")
+def run(coloured, small, tmp_path_factory):
+    """A small group-norm network after a few steps: weight standardisation is folded for real."""
+    return fit(
+        small(steps=6, head="random"),
+        train=coloured.take(np.arange(24)),
+        validation=coloured.take(np.arange(24, 36)),
+        out=tmp_path_factory.mktemp("run") / "run",
+        quiet=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def bundle(run, tmp_path_factory):
+    return export(run, tmp_path_factory.mktemp("bundle") / "bundle")
+
+
+def test_a_bundle_holds_its_files_and_a_card(bundle):
+    assert sorted(path.name for path in bundle.iterdir()) == EXPECTED_FILES
+    card = (bundle / "README.md").read_text()
+    assert "On 12 validation photos that it did not learn from" in card
+    assert "always names one of its own 3 kinds" in card
+
+
+def test_onnx_runtime_says_what_torch_says(bundle, run, coloured):
+    """Same species, probabilities within 1e-4, on every validation photo."""
+    torchs = read_scores(run / "scores.npz")
+    onnxs = ophis.load(bundle).score(coloured.take(np.arange(24, 36)))
+    assert onnxs.photo_ids == torchs.photo_ids
+    np.testing.assert_array_equal(onnxs.logits.argmax(1), torchs.logits.argmax(1))
+    assert np.abs(onnxs.probabilities() - torchs.probabilities()).max() < 1e-4
+
+
+def test_identify_equals_score_and_the_prior(bundle, coloured):
+    classifier = ophis.load(bundle)
+    row = 1  # its country is known
+    photo, scores = coloured.paths()[row], classifier.score(coloured.take(np.array([row])))
+    alone = classifier.identify(photo, top=3)
+    order = np.argsort(-scores.probabilities()[0])
+    assert [guess.species for guess in alone] == [scores.species[int(n)] for n in order]
+    assert "no country was given" in alone.prior
+    with_country = classifier.identify(photo.read_bytes(), country="india", top=1)
+    prior = classifier.bundle.prior
+    assert prior
+    assert scores.countries == ("india",)
+    expected = prior.adjust(scores).probabilities()[0]
+    assert with_country[0].probability == pytest.approx(expected.max(), abs=1e-9)
+    assert with_country.prior == PriorUse.APPLIED
+    assert with_country.photo_sha256 == alone.photo_sha256
+    assert len(alone.bundle) == 12
+
+
+def test_identify_on_the_command_line_answers_without_torch(bundle, coloured):
+    code = (
+        "import sys\nfrom ophis.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    command = [sys.executable, "-c", code, "identify", bundle, coloured.paths()[0], "--json"]
+    done = subprocess.run(
+        [*map(str, command), "--country", "Kenya", "--top", "2"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    answer = json.loads(done.stdout)
+    assert len(answer["guesses"]) == 2
+    assert answer["country"] == "kenya"
+    assert answer["guesses"][0]["danger"] == "treat as venomous"
+
+
+def test_a_bad_photo_is_a_failure_and_its_neighbours_keep_their_rows(bundle, coloured, tmp_path):
+    good = coloured.paths()
+    names = []
+    for number in range(40):
+        path = tmp_path / f"{number:02}.png"
+        bad = number in (0, 13, 14, 39)
+        path.write_bytes(b"this is text" if bad else good[number % 36].read_bytes())
+        names.append(f"{path.name},{coloured.table['species'][number % 36]}")
+    (tmp_path / "all.csv").write_text("photo,species\n" + "\n".join(names) + "\n")
+    manifest = read_manifest(tmp_path / "all.csv")
+    classifier = ophis.load(bundle)
+    scores = classifier.score(manifest)
+    assert [failure.photo_id for failure in scores.failures] == [
+        manifest.table["photo_id"][n] for n in (0, 13, 14, 39)
+    ]
+    whole = classifier.score(coloured)
+    for row, photo_id in enumerate(scores.photo_ids):
+        number = int(photo_id[:2]) % 36
+        np.testing.assert_allclose(scores.logits[row], whole.logits[number], atol=1e-5)
+    with pytest.raises(PhotoError, match=r"00\.png"):
+        classifier.identify(tmp_path / "00.png")
+
+
+def test_a_changed_cut_or_missing_file_is_refused_by_name(bundle, tmp_path):
+    import shutil
+
+    for name in EXPECTED_FILES:
+        folder = tmp_path / name
+        shutil.copytree(bundle, folder)
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[:-3])
+        with pytest.raises(InputError, match=name):
+            read_bundle(folder)
+        (folder / name).unlink()
+        with pytest.raises(InputError, match=name):
+            read_bundle(folder)
+    with pytest.raises(InputError, match="is not a bundle"):
+        ophis.load(tmp_path / "nothing")
+
+
+def test_a_failed_export_leaves_the_old_bundle(bundle, tmp_path, monkeypatch):
+    from ophis.train import export as room  # the function shadows the module on purpose
+
+    before = read_bundle(bundle).version
+    with pytest.raises(InputError, match="is not a run folder"):
+        export(tmp_path, bundle)
+    assert read_bundle(bundle).version == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    del room
+    with pytest.raises(InputError, match="something that is no bundle"):
+        export_imagenet17(tmp_path / "mine")
+    assert sorted(p.name for p in (tmp_path / "mine").iterdir()) == ["thesis.txt"]
+
+
+def test_an_export_that_differs_from_torch_is_refused(tmp_path):
+    torch.manual_seed(0)
+    model = create_model("resnetv2_50x1_bit", species=3, weights="none", head="random")
+    model = fold_weight_standardisation(model)
+    write_onnx(model, tmp_path / "m.onnx", side=32)
+    assert check_parity(model, tmp_path / "m.onnx", side=32) < 1e-4
+    with torch.no_grad():
+        model.get_classifier().bias[0] += 0.5
+    with pytest.raises(InputError, match="differs from torch"):
+        check_parity(model, tmp_path / "m.onnx", side=32)
+
+
+def test_imagenet17_is_the_packages_own_head_cut_to_its_snakes(tmp_path):
+    assert (FIRST_CLASS, len(KINDS)) == (52, 17)
+    pixels = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.inference_mode():
+        whole = pretrained_lite0().eval()(pixels)
+        cut = imagenet17_model().eval()(pixels)
+    torch.testing.assert_close(cut, whole[:, 52:69])
+    classifier = ophis.load(export_imagenet17(tmp_path / "imagenet17"))
+    expected = softmax(cut.numpy())
+    assert np.abs(softmax(classifier.logits(pixels.numpy())) - expected).max() < 1e-4
+    assert "about 4,000 species" in (tmp_path / "imagenet17" / "README.md").read_text()

@@ -1,0 +1,234 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from ophis import InputError, evaluate, read_recipe, read_scores
+from ophis.train import fit
+from ophis.train.batches import Batches, mix, mixup_partners, mixup_share
+from ophis.train.checkpoint import load_checkpoint
+from ophis.train.loop import accumulate
+from ophis.train.model import create_model
+from ophis.train.processes import Processes, autocast_dtype, choose_device
+
+ALONE = Processes(torch.device("cpu"))
+
+
+def gradients(model):
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def test_the_accumulated_gradient_equals_that_of_the_one_large_batch(coloured, small):
+    """16 pieces of 2, mixup and label smoothing on, in float64, group norm."""
+    recipe = small(
+        batch_photos=32, micro_batch_photos=2, mixup_alpha=1.0, label_smoothing=0.1, head="random"
+    )
+    torch.manual_seed(0)
+    model = create_model(recipe.backbone, species=3, weights="none", head="random").double()
+    truth = coloured.truth(coloured.species_list())
+    made = Batches(recipe, coloured.paths(), truth, workers=2)
+    pieces = [p for p in made.pieces(0) if p.step == 0]
+    doubles = [replace(p, pixels=p.pixels.double()) for p in pieces]
+    loss = accumulate(model, iter(doubles), recipe, ALONE, None)
+    accumulated = gradients(model)
+
+    model.zero_grad()
+    share = mixup_share(recipe, 0)
+    partners = [mixup_partners(recipe, p) for p in pieces]
+    mixed = [mix(p.pixels, share, q) for p, q in zip(doubles, partners, strict=True)]
+    own = torch.cat([p.truth for p in pieces])
+    other = torch.cat([p.truth[q] for p, q in zip(pieces, partners, strict=True)])
+    logits = model(torch.cat(mixed))
+    whole = share * functional.cross_entropy(logits, own, label_smoothing=0.1)
+    whole = whole + (1 - share) * functional.cross_entropy(logits, other, label_smoothing=0.1)
+    whole.backward()
+
+    assert loss == pytest.approx(whole.item(), rel=1e-9)
+    assert len(accumulated) > 100
+    for name, gradient in gradients(model).items():
+        assert torch.allclose(accumulated[name], gradient, rtol=1e-6, atol=1e-9), name
+
+
+def test_label_smoothing_is_really_applied(coloured, small):
+    truth = coloured.truth(coloured.species_list())
+    losses = []
+    for smoothing in (0.0, 0.2):
+        recipe = small(label_smoothing=smoothing, head="random", mixup_alpha=0.0)
+        torch.manual_seed(0)
+        model = create_model(recipe.backbone, species=3, weights="none", head="random")
+        pieces = Batches(recipe, coloured.paths(), truth, workers=1).pieces(0)
+        losses.append(accumulate(model, pieces, recipe, ALONE, None))
+    assert losses[0] != losses[1]
+
+
+def test_a_run_learns_and_leaves_all_to_repeat_it(halves, small, tmp_path):
+    train, validation = halves
+    recipe = small(
+        backbone="tf_efficientnet_lite0", weights="lite0", resize_pixels=72, crop_pixels=64,
+        test_pixels=64, batch_photos=16, micro_batch_photos=16, steps=30, learning_rate=0.03,
+        evaluate_every_steps=10, decay_steps=(25,),
+    )  # fmt: skip
+    out = fit(recipe, train=train, validation=validation, out=tmp_path / "run", quiet=True)
+    scores = read_scores(out / "scores.npz")
+    assert scores.photo_ids == tuple(validation.table["photo_id"])
+    assert evaluate(scores).top1 > 0.9
+    assert read_recipe(out / "recipe.toml") == recipe
+    facts = json.loads((out / "run.json").read_text())
+    assert facts["train"] == {"photos": 24, "sha256": train.sha256()}
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if "loss" in line]
+    assert [line["step"] for line in steps] == list(range(30))
+    assert steps[0]["learning_rate"] == 0
+    assert steps[-1]["learning_rate"] == pytest.approx(0.003)
+    assert [line["step"] for line in lines if "validation_top1" in line] == [10, 20, 30]
+    assert list((out / "tensorboard").glob("events*"))
+
+
+def test_the_first_step_has_the_loss_of_a_zero_head(halves, small, tmp_path):
+    train, validation = halves
+    out = fit(small(steps=1), train=train, validation=validation, out=tmp_path / "r", quiet=True)
+    first = json.loads((out / "log.jsonl").read_text().splitlines()[0])
+    assert first["loss"] == pytest.approx(np.log(3), rel=1e-6)
+
+
+def test_going_on_gives_the_weights_of_the_run_that_was_never_stopped(
+    halves, small, tmp_path, monkeypatch
+):
+    train, validation = halves
+    recipe = small(steps=6)
+    whole = fit(recipe, train=train, validation=validation, out=tmp_path / "whole", quiet=True)
+
+    from ophis.train import Stopped, loop
+
+    real, calls = loop.accumulate, []
+
+    def stopping(*arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "accumulate", stopping)
+    with pytest.raises(Stopped, match=r"saved at step 3 of 6 .* the same command goes on") as stop:
+        fit(recipe, train=train, validation=validation, out=tmp_path / "cut", quiet=True)
+    assert stop.value.signal == signal.SIGTERM
+    monkeypatch.undo()
+    cut = fit(recipe, train=train, validation=validation, out=tmp_path / "cut", quiet=True)
+    first, second = load_checkpoint(whole), load_checkpoint(cut)
+    assert first
+    assert second
+    assert (first.step, second.step) == (6, 6)
+    for name, tensor in first.model.items():
+        assert torch.allclose(tensor, second.model[name], rtol=1e-5, atol=1e-6), name
+
+
+def test_a_folder_of_another_run_is_refused(halves, small, tmp_path):
+    train, validation = halves
+    out = fit(small(steps=1), train=train, validation=validation, out=tmp_path / "r", quiet=True)
+    before = (out / "checkpoint.pt").read_bytes()
+    with pytest.raises(InputError, match="another recipe; choose another --out"):
+        fit(small(steps=2), train=train, validation=validation, out=out, quiet=True)
+    with pytest.raises(InputError, match="another training manifest"):
+        fit(small(steps=1), train=train.take(np.arange(20)), validation=validation, out=out)
+    assert (out / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_loss_that_is_no_number_stops_and_saves_nothing(halves, small, tmp_path):
+    train, validation = halves
+    with pytest.raises(InputError, match=r"the loss is (nan|inf)|no longer finite"):
+        fit(
+            small(steps=10, learning_rate=1e30, warmup_steps=0),
+            train=train, validation=validation, out=tmp_path / "r", quiet=True,
+        )  # fmt: skip
+    saved = load_checkpoint(tmp_path / "r")
+    assert saved is None or all(t.isfinite().all() for t in saved.model.values())
+
+
+def test_what_cannot_become_a_run_is_refused_before_anything_is_written(halves, small, tmp_path):
+    train, validation = halves
+    from ophis import SpeciesList
+
+    cases = [
+        ({"species": SpeciesList(("Made blue", "Made green", "Made red", "Made up"))}, "'Made up'"),
+        ({"validation": train}, "is in training and validation"),
+        ({"device": "cuda:9" if not torch.cuda.is_available() else "tpu9"}, "device"),
+        ({"device": "abacus"}, "no device is called 'abacus'"),
+    ]
+    for change, words in cases:
+        call = {"train": train, "validation": validation} | change
+        with pytest.raises(InputError) as refusal:
+            fit(small(), out=tmp_path / "run", **call)
+        assert words in str(refusal.value)
+        assert not (tmp_path / "run").exists()
+
+
+def test_precision_is_chosen_by_the_device():
+    cpu = choose_device("cpu")
+    assert autocast_dtype("float32", cpu) is None
+    assert autocast_dtype("bfloat16", cpu) is torch.bfloat16
+    assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
+
+
+def start_training(out, manifest, recipe, *, processes=1, folder):
+    """A real process that trains; under torchrun when there are several."""
+    (folder / "recipe.toml").write_text(recipe.to_toml())
+    train, held = manifest.take(np.arange(24)), manifest.take(np.arange(24, 36))
+    train.write(folder / "train.csv")
+    held.write(folder / "held.csv")
+    start = [sys.executable, "-m"]
+    if processes > 1:
+        start += ["torch.distributed.run", f"--nproc-per-node={processes}", "--master-port=29517"]
+        start += ["-m"]
+    command = [*start, "ophis", "train", folder / "recipe.toml", "--train", folder / "train.csv"]
+    command += ["--validation", folder / "held.csv", "--out", out, "--workers", "1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.Popen(
+        [str(word) for word in command], stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_says_how_to_go_on(coloured, small, tmp_path):
+    recipe = small(steps=5000, evaluate_every_steps=5000)
+    process = start_training(tmp_path / "run", coloured, recipe, folder=tmp_path)
+    log, deadline = tmp_path / "run" / "log.jsonl", time.monotonic() + 90
+    while not (log.exists() and log.read_text().count("\n") > 1):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "stopped and saved at step" in errors
+    assert "Traceback" not in errors
+    saved = load_checkpoint(tmp_path / "run")
+    assert saved
+    assert 0 < saved.step < 5000
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(coloured, small, tmp_path):
+    recipe = small(steps=3)
+    for name, processes in (("one", 1), ("two", 2)):
+        (tmp_path / name).mkdir()
+        process = start_training(
+            tmp_path / name / "run", coloured, recipe, processes=processes, folder=tmp_path / name
+        )
+        errors = process.communicate(timeout=180)[1]
+        assert process.returncode == 0, errors
+    one, two = (load_checkpoint(tmp_path / name / "run") for name in ("one", "two"))
+    assert one
+    assert two
+    for name, tensor in one.model.items():
+        assert torch.allclose(tensor, two.model[name], rtol=1e-4, atol=1e-5), name
+    a, b = (read_scores(tmp_path / name / "run" / "scores.npz") for name in ("one", "two"))
+    assert a.photo_ids == b.photo_ids
+    np.testing.assert_allclose(a.logits, b.logits, atol=1e-4)

@@ -1,0 +1,148 @@
+"""Set-up and checks of this checkout, with the standard library only: `python x.py help`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+LOCK = ROOT / "requirements" / "all.txt"
+CORE_LOCK = ROOT / "requirements" / "core.txt"
+UV_LOCK = ROOT / "requirements" / "uv.txt"
+STAMP = VENV / "ophis-setup.sha256"
+
+
+def run(*command: str | Path) -> None:
+    """Run a command from the checkout's root; end with its status if it fails."""
+    words = [str(word) for word in command]
+    status = subprocess.run(words, cwd=ROOT, check=False).returncode
+    if status:
+        sys.exit(status if status > 0 else 128 - status)
+
+
+def fingerprint() -> str:
+    """Digest of everything that decides what is inside .venv."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in (UV_LOCK, LOCK, ROOT / "pyproject.toml"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def create_venv() -> None:
+    """Make .venv and put the pinned uv into it."""
+    shutil.rmtree(VENV, ignore_errors=True)
+    try:
+        venv.create(VENV, with_pip=True)
+    except subprocess.CalledProcessError:
+        shutil.rmtree(VENV, ignore_errors=True)
+        sys.exit(
+            "x.py: this Python cannot make a venv with pip; install its ensurepip"
+            " (Debian: the package python3-venv), then repeat"
+        )
+    pip = (BIN / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+    run(*pip, "--require-hashes", "--requirement", UV_LOCK)
+
+
+def setup() -> None:
+    """Make .venv with everything, from the locks; do nothing when it is up to date."""
+    if sys.version_info < (3, 11):
+        sys.exit(
+            f"x.py: Python 3.11 or newer is needed, this is {sys.version.split()[0]};"
+            " try `make PYTHON=python3.12 setup`"
+        )
+    if STAMP.is_file() and STAMP.read_text() == fingerprint():
+        return
+    print("setting up .venv from requirements/all.txt", flush=True)
+    create_venv()
+    uv = (BIN / "uv", "pip")
+    run(*uv, "sync", "--quiet", "--python", BIN / "python", "--require-hashes", LOCK, UV_LOCK)
+    # No isolation: the build backend is in the lock, so nothing unpinned is fetched here.
+    run(
+        *uv,
+        "install",
+        "--quiet",
+        "--python",
+        BIN / "python",
+        "--no-deps",
+        "--no-build-isolation",
+        "--editable",
+        ".",
+    )
+    STAMP.write_text(fingerprint())
+
+
+def check() -> None:
+    """Format, lint and strict types."""
+    setup()
+    run(BIN / "ruff", "format", "--check", "--quiet", ".")
+    run(BIN / "ruff", "check", "--quiet", ".")
+    run(BIN / "ty", "check", "--quiet", "--python", VENV, "src", "tests", "benchmarks", "x.py")
+
+
+def test() -> None:
+    """Set up, check, and run every test, the slow ones too."""
+    check()
+    run(BIN / "python", "-m", "pytest", "--durations=8")
+
+
+def demo() -> None:
+    """Set up and run the main job from drawn photos to a named snake."""
+    setup()
+    run(BIN / "ophis", "demo", "--out", "demo")
+
+
+def format() -> None:  # noqa: A001 - the name of the make target
+    """Write the code in the one format and mend what ruff can mend."""
+    setup()
+    run(BIN / "ruff", "check", "--fix", "--quiet", "--exit-zero", ".")
+    run(BIN / "ruff", "format", "--quiet", ".")
+
+
+def lock() -> None:
+    """Write the locks anew from pyproject.toml: newest versions, with hashes, for any platform."""
+    if not (BIN / "uv").exists():
+        create_venv()
+    command = (
+        BIN / "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--upgrade",
+        "--universal",
+        "--generate-hashes",
+        "--python-version",
+        "3.11",
+        "--custom-compile-command",
+        "make lock",
+    )
+    run(*command, "pyproject.toml", "--all-extras", "--output-file", LOCK)
+    run(*command, "pyproject.toml", "--constraint", LOCK, "--output-file", CORE_LOCK)
+    run(*command, ROOT / "requirements" / "uv.in", "--output-file", UV_LOCK)
+
+
+def clean() -> None:
+    """Remove .venv and what the demo made."""
+    for path in (VENV, ROOT / "demo"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def help() -> None:  # noqa: A001 - the name of the make target
+    """List the targets."""
+    for name, target in TARGETS.items():
+        print(f"make {name:8} {(target.__doc__ or '').splitlines()[0]}")
+
+
+TARGETS = {f.__name__: f for f in (setup, demo, test, check, format, lock, clean, help)}
+
+if __name__ == "__main__":
+    name = sys.argv[1] if len(sys.argv) > 1 else "help"
+    if name not in TARGETS:
+        sys.exit(f"x.py: no target is called {name!r}; choose one of {', '.join(TARGETS)}")
+    TARGETS[name]()
