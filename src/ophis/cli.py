@@ -22,6 +22,8 @@ app = App(
     help_format="plaintext",
 )
 
+_EXTRAS = ("torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors", "tensorboard")
+
 Json = Annotated[bool, Parameter(negative="")]
 
 
@@ -37,6 +39,10 @@ def main(arguments: list[str] | None = None) -> None:
         status = _complain(_one_line(error))
     except InputError as error:
         status = _complain(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        status = _complain(f"{error.name} is not installed; pip install 'ophis[train,demo]'")
     except BrokenPipeError:  # `ophis ... | head` closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
@@ -330,6 +336,30 @@ def fit_prior(manifest: Path, /, *, out: Path, photos: Path | None = None) -> No
     prior = CountryPrior.fit(read_manifest(manifest, photos=photos))
     prior.write(out)
     print(f"{len(prior.countries):,} countries, {len(prior.species):,} species: {out}")
+
+
+@app.command
+def serve(bundle: str, /, *, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Answer over HTTP: POST /identify, GET /species, GET /health.
+
+    Parameters
+    ----------
+    bundle
+        A bundle folder, or `imagenet17`.
+    host
+        The address to listen at; by default only this machine can ask.
+    port
+        The port to listen at.
+    """
+    try:
+        import uvicorn
+
+        from ophis.serve import create_app
+    except ImportError as error:
+        raise InputError(f"{error}; pip install 'ophis[serve]'") from None
+    from ophis.ready import load_by_name
+
+    uvicorn.run(create_app(load_by_name(bundle)), host=host, port=port, log_level="warning")
 
 
 @app.command

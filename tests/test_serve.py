@@ -1,0 +1,48 @@
+import pytest
+
+from ophis import load
+from ophis.serve import create_app
+from ophis.train import export_imagenet17
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    return load(export_imagenet17(tmp_path_factory.mktemp("bundle") / "imagenet17"))
+
+
+@pytest.fixture(scope="module")
+def client(classifier):
+    from starlette.testclient import TestClient
+
+    with TestClient(create_app(classifier)) as client:
+        yield client
+
+
+def test_the_service_answers_as_the_library_field_by_field(client, classifier, coloured):
+    data = coloured.paths()[0].read_bytes()
+    answer = client.post("/identify", files={"photo": data}, data={"country": "KE", "top": "3"})
+    assert answer.status_code == 200
+    expected = classifier.identify(data, country="KE", top=3).as_dict()
+    found = answer.json()
+    assert found["guesses"] == [dict(guess) for guess in expected.pop("guesses")]
+    del found["guesses"]
+    assert found == expected
+
+
+def test_what_cannot_be_answered_is_a_sentence_and_a_status(client, coloured):
+    data = coloured.paths()[0].read_bytes()
+    text = client.post("/identify", files={"photo": b"this is text"})
+    assert (text.status_code, text.json()["error"].split(";")[0]) == (422, "photo: this is no photo")
+    nowhere = client.post("/identify", files={"photo": data}, data={"country": "Atlantis"})
+    assert nowhere.status_code == 422
+    assert "Atlantis" in nowhere.json()["error"]
+    assert client.post("/identify", files={"photo": b""}).status_code == 422
+    assert client.post("/identify").status_code == 422
+    large = client.post("/identify", content=b"", headers={"content-length": str(2**30)})
+    assert large.status_code == 413
+
+
+def test_species_and_health(client, classifier):
+    assert client.get("/species").json() == list(classifier.bundle.species)
+    assert client.get("/health").json() == {"status": "ok", "bundle": classifier.bundle.version}
+    assert client.get("/docs").status_code == 404
