@@ -32,7 +32,10 @@ def test_the_service_answers_as_the_library_field_by_field(client, classifier, c
 def test_what_cannot_be_answered_is_a_sentence_and_a_status(client, coloured):
     data = coloured.paths()[0].read_bytes()
     text = client.post("/identify", files={"photo": b"this is text"})
-    assert (text.status_code, text.json()["error"].split(";")[0]) == (422, "photo: this is no photo")
+    assert (text.status_code, text.json()["error"].split(";")[0]) == (
+        422,
+        "photo: this is no photo",
+    )
     nowhere = client.post("/identify", files={"photo": data}, data={"country": "Atlantis"})
     assert nowhere.status_code == 422
     assert "Atlantis" in nowhere.json()["error"]

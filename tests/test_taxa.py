@@ -9,7 +9,9 @@ from ophis import InputError, SpeciesList
 from ophis.taxa import Danger, danger
 
 NAMES = st.lists(
-    st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20),
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=20)
+    .map(str.strip)
+    .filter(bool),
     unique=True,
     max_size=8,
 )
@@ -26,7 +28,12 @@ def test_a_written_list_reads_back_in_its_order(tmp_path_factory, names):
 
 @pytest.mark.parametrize(
     ("names", "words"),
-    [(("boa", "adder", "boa"), "'boa' stands twice"), (("boa", ""), "species 2 has no name")],
+    [
+        (("boa", "adder", "boa"), "'boa' stands twice"),
+        (("boa", ""), "species 2 has no name"),
+        (("boa", " "), "species 2 has no name"),
+        (("b\noa",), "line break"),
+    ],
 )
 def test_a_list_that_is_no_list_of_species_is_refused(names, words):
     with pytest.raises(InputError, match=words):

@@ -65,14 +65,10 @@ def _one_line(error: CycloptsError) -> str:
 def sample(out: Path, /, *, photos: int = 600, seed: int = 0) -> None:
     """Draw sample photos of invented snakes: drawn, not photographed.
 
-    Parameters
-    ----------
-    out
-        Folder to make: photos, manifest.csv and a README.
-    photos
-        How many photos.
-    seed
-        The same seed draws the same photos.
+    Args:
+        out: Folder to make: photos, manifest.csv and a README.
+        photos: How many photos.
+        seed: The same seed draws the same photos.
     """
     from ophis.sample import draw_sample
 
@@ -83,15 +79,11 @@ def sample(out: Path, /, *, photos: int = 600, seed: int = 0) -> None:
 def collect(source: Path, /, *, out: Path, photos: Path | None = None) -> None:
     """Read a table or a folder of photos and write it as one manifest.
 
-    Parameters
-    ----------
-    source
-        A CSV (photo,species,country or SnakeCLEF 2020), a Parquet manifest, or a folder with one
-        subfolder a species.
-    out
-        The manifest to write, .csv or .parquet.
-    photos
-        Where the photos of a SnakeCLEF table lie; by default beside the table.
+    Args:
+        source: A CSV (photo,species,country or SnakeCLEF 2020), a Parquet manifest, or a folder
+            with one subfolder a species.
+        out: The manifest to write, .csv or .parquet.
+        photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
     """
     from ophis import read_manifest
     from ophis.tables import print_counts
@@ -117,22 +109,14 @@ def split(
 
     Photos of one observation, and identical or nearly identical photos, stay on one side.
 
-    Parameters
-    ----------
-    manifest
-        The manifest to split.
-    train
-        Where to write the larger part.
-    held_out
-        Where to write the part that is held out.
-    share
-        Share of the photos to hold out.
-    seed
-        The same seed splits in the same way.
-    photos
-        Where the photos of a SnakeCLEF table lie; by default beside the table.
-    near_duplicates
-        Look at the photos themselves for duplicates (reads every photo).
+    Args:
+        manifest: The manifest to split.
+        train: Where to write the larger part.
+        held_out: Where to write the part that is held out.
+        share: Share of the photos to hold out.
+        seed: The same seed splits in the same way.
+        photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
+        near_duplicates: Look at the photos themselves for duplicates (reads every photo).
     """
     from ophis import read_manifest
     from ophis.near_duplicates import near_duplicate_groups
@@ -160,24 +144,15 @@ def train(
 ) -> int:
     """Fine-tune a model by a recipe; the same command goes on where it was stopped.
 
-    Parameters
-    ----------
-    recipe
-        A TOML file, or the name of a recipe that ships with ophis: demo, paper_in1k, ...
-    train
-        Manifest of the photos to learn from.
-    validation
-        Manifest of the photos to judge by.
-    out
-        The run folder.
-    photos
-        Where the photos of SnakeCLEF tables lie; by default beside the table.
-    weights_folder
-        Where the recipe's weights file lies.
-    device
-        auto, cpu or cuda.
-    workers
-        Threads that read photos; by default one a processor core.
+    Args:
+        recipe: A TOML file, or the name of a recipe that ships with ophis: demo, paper_in1k, ...
+        train: Manifest of the photos to learn from.
+        validation: Manifest of the photos to judge by.
+        out: The run folder.
+        photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
+        weights_folder: Where the recipe's weights file lies.
+        device: auto, cpu or cuda.
+        workers: Threads that read photos; by default one a processor core.
     """
     from ophis import read_manifest, read_recipe
     from ophis.train import Stopped, fit
@@ -203,12 +178,9 @@ def train(
 def export(run: str, /, *, out: Path) -> None:
     """Make a bundle of a trained run, to identify with, without torch.
 
-    Parameters
-    ----------
-    run
-        A run folder, or `imagenet17`: the 17 kinds of snake of ImageNet, without training.
-    out
-        The bundle folder.
+    Args:
+        run: A run folder, or `imagenet17`: the 17 kinds of snake of ImageNet, without training.
+        out: The bundle folder.
     """
     from ophis.train import export as export_run
     from ophis.train import export_imagenet17
@@ -228,18 +200,12 @@ def identify(
 ) -> int:
     """Name the snake in each photo.
 
-    Parameters
-    ----------
-    bundle
-        A bundle folder, or `imagenet17`.
-    photos
-        Photos; several are answered one by one.
-    country
-        Where the photos were taken: a name or an ISO code.
-    top
-        How many species to name.
-    json
-        One JSON object a photo and line.
+    Args:
+        bundle: A bundle folder, or `imagenet17`.
+        photos: Photos; several are answered one by one.
+        country: Where the photos were taken: a name or an ISO code.
+        top: How many species to name.
+        json: One JSON object a photo and line.
     """
     from ophis.ready import load_by_name
     from ophis.tables import print_answer
@@ -261,16 +227,11 @@ def identify(
 def score(bundle: str, manifest: Path, /, *, out: Path, photos: Path | None = None) -> int:
     """Score every photo of a manifest and write the logits to a scores file.
 
-    Parameters
-    ----------
-    bundle
-        A bundle folder, or `imagenet17`.
-    manifest
-        The photos.
-    out
-        The scores file to write, .npz.
-    photos
-        Where the photos of a SnakeCLEF table lie; by default beside the table.
+    Args:
+        bundle: A bundle folder, or `imagenet17`.
+        manifest: The photos.
+        out: The scores file to write, .npz.
+        photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
     """
     from ophis import read_manifest
     from ophis.ready import load_by_name
@@ -296,14 +257,10 @@ def evaluate(
 ) -> None:
     """Print the paper's table: top-1, top-5, macro F1, without and with the country.
 
-    Parameters
-    ----------
-    scores
-        Scores files of `ophis score` or of run folders.
-    prior
-        A prior of `ophis fit-prior`; adds a row with the country for each file.
-    json
-        One JSON object with all figures.
+    Args:
+        scores: Scores files of `ophis score` or of run folders.
+        prior: A prior of `ophis fit-prior`; adds a row with the country for each file.
+        json: One JSON object with all figures.
     """
     from ophis import evaluate as judge
     from ophis import read_prior, read_scores
@@ -322,14 +279,10 @@ def evaluate(
 def fit_prior(manifest: Path, /, *, out: Path, photos: Path | None = None) -> None:
     """Count the photos of each species in each country: p(species | country), the paper's Eq. 1.
 
-    Parameters
-    ----------
-    manifest
-        The training photos.
-    out
-        The prior to write, .csv.
-    photos
-        Where the photos of a SnakeCLEF table lie; by default beside the table.
+    Args:
+        manifest: The training photos.
+        out: The prior to write, .csv.
+        photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
     """
     from ophis import CountryPrior, read_manifest
 
@@ -342,14 +295,10 @@ def fit_prior(manifest: Path, /, *, out: Path, photos: Path | None = None) -> No
 def serve(bundle: str, /, *, host: str = "127.0.0.1", port: int = 8000) -> None:
     """Answer over HTTP: POST /identify, GET /species, GET /health.
 
-    Parameters
-    ----------
-    bundle
-        A bundle folder, or `imagenet17`.
-    host
-        The address to listen at; by default only this machine can ask.
-    port
-        The port to listen at.
+    Args:
+        bundle: A bundle folder, or `imagenet17`.
+        host: The address to listen at; by default only this machine can ask.
+        port: The port to listen at.
     """
     try:
         import uvicorn
@@ -366,14 +315,10 @@ def serve(bundle: str, /, *, host: str = "127.0.0.1", port: int = 8000) -> None:
 def demo(*, out: Path = Path("demo"), photos: int = 600, seed: int = 0) -> None:
     """The whole way on drawn photos: two models, the paper's table, a bundle, a named snake.
 
-    Parameters
-    ----------
-    out
-        Folder to make.
-    photos
-        How many photos to draw.
-    seed
-        Of the drawing and of the split.
+    Args:
+        out: Folder to make.
+        photos: How many photos to draw.
+        seed: Of the drawing and of the split.
     """
     from ophis.demo import run_demo
 

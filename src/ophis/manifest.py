@@ -95,8 +95,9 @@ class Manifest:
     ) -> tuple[Manifest, Manifest]:
         """Split species by species, whole groups at a time.
 
-        Photos of one observation never stand on both sides, nor do those of one of ``groups``
-        (near duplicates, see `near_duplicates`); groups that share an observation are joined.
+        Photos of one observation or one path never stand on both sides, nor do those of one of
+        ``groups`` (near duplicates, see `near_duplicates`); groups that share an observation are
+        joined.
 
         Args:
             share: of the photos of each species to hold out, in (0, 1).
@@ -105,16 +106,22 @@ class Manifest:
 
         Returns:
             The rest and the held-out part, rows in their old order. A species of two groups or
-            more has one on each side at least; one of a single group stays in the rest.
+            more has one on each side at least; one of a single group stays in the rest. Where
+            groups mix species this cannot always be had: then every species is in the rest.
 
         Raises:
-            InputError: when the share is not between 0 and 1, or a photo has no species.
+            InputError: when the share is not between 0 and 1, a photo has no species, or
+                ``groups`` has not one number a photo.
         """
         if not 0 < share < 1:
             raise InputError(f"share = {share} should lie between 0 and 1")
+        if groups is not None and len(groups) != len(self):
+            raise InputError(
+                f"groups has {len(groups)} numbers for {len(self)} photos; give each one"
+            )
         if self.table["species"].has_nulls():
             raise InputError("a photo without a species cannot be split by species; label it")
-        together = join_groups(self._codes("observation"), groups)
+        together = join_groups(self._codes("observation"), self._codes("photo"), groups)
         species = self._codes("species")
         held = np.zeros(len(self), bool)
         for code in np.unique(species):
@@ -122,24 +129,34 @@ class Manifest:
             held[_hold_out(np.flatnonzero(species == code), together, share, chance)] = True
         # A group of photos that were given different species goes where any of it went.
         held = np.isin(together, together[held])
+        _return_species(held, species, together)
         return self.take(~held), self.take(held)
 
     def write(self, path: str | Path) -> Path:
-        """Write .csv or .parquet, whole or not at all; photo paths relative to that file."""
+        """Write .csv or .parquet, whole or not at all; photo paths relative to that file.
+
+        Raises:
+            InputError: when the name ends otherwise, or the place cannot be written.
+        """
         path = Path(path)
-        if path.suffix not in (".csv", ".parquet"):
+        suffix = path.suffix.lower()
+        if suffix not in (".csv", ".parquet"):
             raise InputError(f"{path}: a manifest is written as .csv or .parquet")
-        path.parent.mkdir(parents=True, exist_ok=True)
         table = self._relative_to(path.parent)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            if path.suffix == ".csv":
-                table.write_csv(temporary)
-            else:
-                table.write_parquet(temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                if suffix == ".csv":
+                    table.write_csv(temporary)
+                else:
+                    table.write_parquet(temporary)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"{path}: cannot be written: {reason}; write elsewhere") from None
         return path
 
     def _relative_to(self, folder: Path) -> pl.DataFrame:
@@ -166,7 +183,7 @@ def join_groups(*numberings: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """Number photos so that two share a number when any chain of the numberings connects them.
 
     Union by repeated minimum: each photo takes the least number found in any of its groups,
-    until nothing changes. A chain of n groups takes at most n rounds, in practice three.
+    until nothing changes; in practice three rounds.
     """
     given = [np.unique(n, return_inverse=True)[1] for n in numberings if n is not None]
     label = np.arange(len(given[0]))
@@ -176,6 +193,7 @@ def join_groups(*numberings: NDArray[np.int64] | None) -> NDArray[np.int64]:
             least = np.full(groups.max(initial=-1) + 1, len(label))
             np.minimum.at(least, groups, label)
             label = least[groups]
+        label = label[label]  # a step further along the chain: long ones take few rounds
         if np.array_equal(label, before):
             return label
 
@@ -196,3 +214,18 @@ def _hold_out(
     number = int(np.abs(reached - share * len(rows)).argmin()) + 1
     number = min(number, len(groups) - 1)
     return rows[np.isin(together[rows], groups[order[:number]])]
+
+
+def _return_species(
+    held: NDArray[np.bool_], species: NDArray[np.int64], together: NDArray[np.int64]
+) -> None:
+    """Give the smallest group back to the rest for each species that is held out wholly.
+
+    In place. It comes to that only where groups mix species: what cannot be learnt need not be
+    judged.
+    """
+    for code in np.setdiff1d(species, species[~held]):
+        rows = species == code
+        if held[rows].all():  # not given back meanwhile, with another species of its group
+            groups, sizes = np.unique(together[rows], return_counts=True)
+            held[together == groups[sizes.argmin()]] = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from functools import lru_cache
 
 from ophis.errors import InputError
@@ -37,13 +38,24 @@ _ALIASES = {
     "virgin-islands": "VI",
     "virgin-islands,-u.s.": "VI",
     "west-bank": "PS",
+    # The same borders' other names, which later tables and GPS look-ups give.
+    "gaza": "PS",
+    "hong-kong-sar": "HK",
+    "macao-sar": "MO",
+    "northern-cyprus": "CY",  # no code of its own in ISO 3166
+    "saint-martin": "MF",  # its southern half is Sint Maarten, SX
+    "sint-maarten": "SX",
+    "somaliland": "SO",  # no code of its own in ISO 3166
+    "vatican": "VA",
     # Renamed since; old tables and people still use them.
     "burma": "MM",
     "cape-verde": "CV",
     "czech-republic": "CZ",
+    "fyrom": "MK",
     "macedonia": "MK",
     "swaziland": "SZ",
     "turkey": "TR",
+    "zaire": "CD",
     # Short forms in daily use.
     "america": "US",
     "bolivia": "BO",
@@ -51,18 +63,22 @@ _ALIASES = {
     "brunei": "BN",
     "congo-brazzaville": "CG",
     "congo-kinshasa": "CD",
+    "dr-congo": "CD",
     "drc": "CD",
     "england": "GB",
+    "falkland-islands": "FK",
     "gambia": "GM",
     "great-britain": "GB",
     "holland": "NL",
     "iran": "IR",
     "laos": "LA",
+    "macau": "MO",
     "micronesia": "FM",
     "moldova": "MD",
     "north-korea": "KP",
+    "northern-ireland": "GB",
     "palestine": "PS",
-    "reunion": "RE",
+    "republic-of-korea": "KR",
     "russia": "RU",
     "scotland": "GB",
     "south-korea": "KR",
@@ -70,6 +86,10 @@ _ALIASES = {
     "taiwan": "TW",
     "tanzania": "TZ",
     "the-gambia": "GM",
+    "the-netherlands": "NL",
+    "u.k.": "GB",
+    "u.s.": "US",
+    "u.s.a.": "US",
     "uae": "AE",
     "uk": "GB",
     "united-states": "US",
@@ -100,10 +120,14 @@ def country_key(text: str | None) -> str:
 def country_code(key: str) -> str | None:
     """ISO 3166 alpha-2 code of a country's name, alpha-2 or alpha-3; None when there is none.
 
-    Names match exactly, never roughly: a rough match takes Niger for Nigeria.
+    Names match exactly, never roughly: a rough match takes Niger for Nigeria. Only accents, the
+    apostrophe's form, and "&" or "St." for "and" and "Saint" make no difference.
     """
     key = country_key(key)
-    return _ALIASES.get(key) or _codes().get(key)
+    for name in (key, _plain(key)):
+        if code := _ALIASES.get(name) or _codes().get(name):
+            return code
+    return None
 
 
 def read_country(text: str | None) -> str:
@@ -119,6 +143,14 @@ def read_country(text: str | None) -> str:
     close = [name for name in close if len(name) > 3]
     mend = f"did you mean {' or '.join(close)}?" if close else "use its English name or ISO code"
     raise InputError(f"no country is called {text!r}; {mend}")
+
+
+def _plain(key: str) -> str:
+    """A key as a keyboard without accents has it: "cote-d'ivoire", "st-lucia" -> "saint-lucia"."""
+    letters = unicodedata.normalize("NFKD", key.replace("\u2019", "'"))
+    letters = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    words = ({"&": "and", "st": "saint", "st.": "saint"}.get(w, w) for w in letters.split("-"))
+    return "-".join(words)
 
 
 @lru_cache(maxsize=1)
@@ -138,4 +170,6 @@ def _codes() -> dict[str, str]:
         first = key.split(",")[0]
         if first != key and first_parts.count(first) == 1:
             codes.setdefault(first, code)
+    for key, code in list(codes.items()):
+        codes.setdefault(_plain(key), code)
     return codes

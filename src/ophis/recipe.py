@@ -107,7 +107,7 @@ def learning_rate(
 def find_recipe(name: str | Path) -> Path:
     """The file of a recipe given by its path, or by the name of one that ships with ophis."""
     path = Path(name)
-    if path.suffix == ".toml" or path.exists():
+    if path.suffix == ".toml" or path.is_file():
         return path
     for folder in _shipped_folders():
         if (shipped := folder / f"{name}.toml").is_file():

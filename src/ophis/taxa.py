@@ -20,23 +20,30 @@ if TYPE_CHECKING:
 _HEADER = "species"
 _GENERA = Path(__file__).with_name("venomous_genera.csv")
 
+# Control characters, line breaks and halves of surrogate pairs: no table keeps them, and no
+# one-line message can show them.
+UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 
 @dataclass(frozen=True)
 class SpeciesList:
     """Species in a fixed order: the columns of scores, the classes of a model.
 
     Attributes:
-        names: not empty, each once.
+        names: not empty, without line breaks, each once.
 
     Raises:
-        InputError: naming the species that stands twice or is empty.
+        InputError: naming the species that stands twice, is empty or cannot be written.
     """
 
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if "" in self.names:
-            raise InputError(f"species {self.names.index('') + 1} has no name; give it one")
+        for place, name in enumerate(self.names, start=1):
+            if not name.strip():
+                raise InputError(f"species {place} has no name; give it one")
+            if UNWRITABLE.search(name):
+                raise InputError(f"species {name!r} has a line break or the like; take it out")
         if len(self._places) < len(self.names):
             twice = next(name for name in self.names if self.names.count(name) > 1)
             raise InputError(f"species {twice!r} stands twice in the list; keep it once")
@@ -73,9 +80,15 @@ class SpeciesList:
         """Write a CSV with the one column `species`, whole or not at all."""
         path = Path(path)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([(_HEADER,), *((n,) for n in self)])
-        temporary.replace(path)
+        try:
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                rows = [(_HEADER,), *((name,) for name in self)]
+                csv.writer(file, lineterminator="\n").writerows(rows)
+            temporary.replace(path)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+        finally:
+            temporary.unlink(missing_ok=True)
         return path
 
     @classmethod
@@ -86,16 +99,24 @@ class SpeciesList:
             InputError: naming the file and what is wrong in it.
         """
         try:
-            with Path(path).open(encoding="utf-8", newline="") as file:
-                header, *rows = [row for row in csv.reader(file) if row] or [[]]
+            # -sig: spreadsheets put a byte order mark in front.
+            with Path(path).open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.reader(file, strict=True)
+                header, *rows = [(row, reader.line_num) for row in reader if row] or [([], 1)]
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such species list") from None
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{path}: cannot be read as CSV: {error}") from None
-        if header != [_HEADER] or any(len(row) != 1 for row in rows):
-            raise InputError(f"{path}: should have the one column {_HEADER!r}")
+            raise InputError(f"{path}: cannot be read as CSV in UTF-8: {error}") from None
+        if header[0] != [_HEADER]:
+            raise InputError(f"{path}, row {header[1]}: should be the one word {_HEADER}")
+        for row, line in rows:
+            if len(row) != 1:
+                raise InputError(
+                    f"{path}, row {line}: has {len(row)} cells, not one; put a name with a comma"
+                    " in double quotes"
+                )
         try:
-            return cls(tuple(row[0] for row in rows))
+            return cls(tuple(row[0] for row, _ in rows))
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 

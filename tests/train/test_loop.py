@@ -7,13 +7,14 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch.nn import functional
 
 from ophis import InputError, evaluate, read_recipe, read_scores
 from ophis.train import fit
-from ophis.train.batches import Batches, mix, mixup_partners, mixup_share
+from ophis.train.batches import Batches, mix, mixup_partners, mixup_share, photo_at
 from ophis.train.checkpoint import load_checkpoint
 from ophis.train.loop import accumulate
 from ophis.train.model import create_model
@@ -152,15 +153,39 @@ def test_a_loss_that_is_no_number_stops_and_saves_nothing(halves, small, tmp_pat
     assert saved is None or all(t.isfinite().all() for t in saved.model.values())
 
 
+def test_an_unreadable_photo_stops_with_its_name_and_what_was_learned_is_saved(
+    halves, small, tmp_path
+):
+    train, validation = halves
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for path in train.paths():
+        (photos / path.name).write_bytes(path.read_bytes())
+    recipe = small(steps=20, evaluate_every_steps=20, mixup_alpha=0.0)
+    copied = replace(train, folder=photos)
+    # The photo that the run needs last of its first epoch: some steps are done before it.
+    last = next(p for p in range(23, -1, -1) if p // recipe.batch_photos >= 2)
+    bad = copied.paths()[photo_at(last, photos=24, seed=recipe.seed)]
+    bad.write_bytes(b"this is text")
+    with pytest.raises(InputError, match=f"{bad.name}: this is no photo"):
+        fit(recipe, train=copied, validation=validation, out=tmp_path / "run", quiet=True)
+    saved = load_checkpoint(tmp_path / "run")
+    assert saved
+    assert saved.step == 2
+
+
 def test_what_cannot_become_a_run_is_refused_before_anything_is_written(halves, small, tmp_path):
     train, validation = halves
     from ophis import SpeciesList
 
+    nameless = validation.table.with_columns(species=pl.lit(None, dtype=pl.String))
+    unlabelled = replace(validation, table=nameless)
     cases = [
         ({"species": SpeciesList(("Made blue", "Made green", "Made red", "Made up"))}, "'Made up'"),
         ({"validation": train}, "is in training and validation"),
         ({"device": "cuda:9" if not torch.cuda.is_available() else "tpu9"}, "device"),
         ({"device": "abacus"}, "no device is called 'abacus'"),
+        ({"validation": unlabelled}, "no validation photo has a species"),
     ]
     for change, words in cases:
         call = {"train": train, "validation": validation} | change

@@ -2,6 +2,7 @@
 
 from ophis.train.export import export
 from ophis.train.imagenet17 import export_imagenet17
-from ophis.train.loop import Stopped, fit
+from ophis.train.loop import fit
+from ophis.train.stop import Stopped
 
 __all__ = ["Stopped", "export", "export_imagenet17", "fit"]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import threading
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
 
-from ophis.errors import InputError
+from ophis.errors import InputError, PhotoError
 from ophis.metrics import evaluate
 from ophis.train import run
 from ophis.train.batches import Batches, mix, mixup_partners, mixup_share
@@ -23,10 +21,10 @@ from ophis.train.evaluation import score_model
 from ophis.train.model import create_model
 from ophis.train.processes import Processes, autocast_dtype
 from ophis.train.runlog import RunLog
+from ophis.train.stop import StepInterrupted, StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Self
 
     from torch import nn
 
@@ -36,18 +34,6 @@ if TYPE_CHECKING:
     from ophis.train.batches import MicroBatch
 
 SECONDS_BETWEEN_SAVES = 300.0
-
-
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """The run was asked to stop, saved its state and can go on.
-
-    Attributes:
-        signal: number of the signal that asked.
-    """
-
-    def __init__(self, message: str, number: int) -> None:
-        super().__init__(message)
-        self.signal = number
 
 
 def fit(
@@ -85,7 +71,7 @@ def fit(
     out, workers = Path(out), workers or os.cpu_count() or 1
     species = species or train.species_list()
     run.require_fit(recipe, train, validation, species)
-    with Processes.from_environment(device) as processes, _StopRequest() as stop:
+    with Processes.from_environment(device) as processes, StopRequest() as stop:
         saved = load_checkpoint(out)
         if saved:
             require_same_run(saved, recipe, train.sha256(), out)
@@ -121,6 +107,8 @@ def fit(
             if processes.leads:
                 log.evaluation(step, evaluate(scores))
                 scores.write(out / run.SCORES)
+                for failure in scores.failures:
+                    log.say(f"not judged: {failure.reason}")
 
         batches = Batches(
             recipe,
@@ -143,9 +131,12 @@ def fit(
                 optimiser.zero_grad(set_to_none=True)
                 try:
                     loss = accumulate(model, pieces, recipe, processes, precision, stop)
-                except _Interrupted:
+                except StepInterrupted:
                     save(step)
                     raise stop.stopped(step, recipe.steps, out) from None
+                except PhotoError:
+                    save(step)  # what was learned so far is not lost with the photo
+                    raise
                 optimiser.step()
                 log.step(
                     step,
@@ -171,7 +162,7 @@ def accumulate(
     recipe: Recipe,
     processes: Processes,
     precision: torch.dtype | None,
-    stop: _StopRequest | None = None,
+    stop: StopRequest | None = None,
 ) -> float:
     """Take the pieces of one optimiser step and leave the step's mean gradient in the model.
 
@@ -187,7 +178,7 @@ def accumulate(
     total, step = 0.0, 0
     for _ in range(recipe.micro_batches // processes.count):
         if stop and stop.wanted(processes):
-            raise _Interrupted
+            raise StepInterrupted
         piece = next(pieces)
         step = piece.step
         share = mixup_share(recipe, step)
@@ -272,42 +263,3 @@ def _autocast(
     device: torch.device, precision: torch.dtype | None
 ) -> torch.autocast | nullcontext[None]:
     return torch.autocast(device.type, precision) if precision else nullcontext()
-
-
-class _Interrupted(Exception):  # noqa: N818
-    """Internal: leave the step that is under way."""
-
-
-class _StopRequest:
-    """Remembers a Ctrl-C or SIGTERM until the loop can save; a second Ctrl-C stops at once."""
-
-    def __init__(self) -> None:
-        self._number = 0
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._remember)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _remember(self, number: int, _frame: object) -> None:
-        if self._number:
-            raise KeyboardInterrupt
-        self._number = number
-
-    def wanted(self, processes: Processes) -> bool:
-        """Whether any process was asked to stop."""
-        return processes.any(here=bool(self._number))
-
-    def stopped(self, step: int, steps: int, out: Path) -> Stopped:
-        """What to raise once the state is saved."""
-        return Stopped(
-            f"stopped and saved at step {step:,} of {steps:,} in {out};"
-            " the same command goes on from there",
-            self._number or signal.SIGTERM,
-        )

@@ -84,7 +84,8 @@ def require_fit(
         raise InputError(f"training needs two species or more, not {len(species)}")
     if empty := sorted(set(species) - set(train.table["species"])):
         raise InputError(f"species {empty[0]!r} has no training photo; add some or take it out")
-    validation.truth(species)
+    if not len(validation) or (validation.truth(species) < 0).all():
+        raise InputError("no validation photo has a species, so none can be judged; label some")
     if both := sorted(set(train.paths()) & set(validation.paths())):
         raise InputError(f"{both[0]} is in training and validation; a photo serves only one")
     if recipe.micro_batch_photos > recipe.batch_photos:
