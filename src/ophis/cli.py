@@ -46,6 +46,10 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # `ophis ... | head` closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except OSError as error:  # a full disk, a folder that cannot be written
+        if error.filename is None:
+            raise
+        status = _complain(f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         status = 130
     sys.exit(status or 0)

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from ophis.errors import InputError
+from ophis.files import whole_file
 from ophis.taxa import SpeciesList
 
 if TYPE_CHECKING:
@@ -143,20 +144,11 @@ class Manifest:
         if suffix not in (".csv", ".parquet"):
             raise InputError(f"{path}: a manifest is written as .csv or .parquet")
         table = self._relative_to(path.parent)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                if suffix == ".csv":
-                    table.write_csv(temporary)
-                else:
-                    table.write_parquet(temporary)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        except OSError as error:
-            reason = error.strerror or error
-            raise InputError(f"{path}: cannot be written: {reason}; write elsewhere") from None
+        with whole_file(path) as temporary:
+            if suffix == ".csv":
+                table.write_csv(temporary)
+            else:
+                table.write_parquet(temporary)
         return path
 
     def _relative_to(self, folder: Path) -> pl.DataFrame:

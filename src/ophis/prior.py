@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -13,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from ophis.errors import InputError
+from ophis.files import whole_file
 from ophis.places import country_code, country_key
 from ophis.taxa import SpeciesList
 
@@ -154,9 +154,8 @@ class CountryPrior:
                 "photos": self.counts[rows, columns],
             }
         )
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        table.write_csv(temporary)
-        temporary.replace(path)
+        with whole_file(path) as temporary:
+            table.write_csv(temporary)
         return path
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from ophis.errors import InputError
+from ophis.files import whole_file
 from ophis.taxa import SpeciesList
 
 if TYPE_CHECKING:
@@ -98,10 +97,13 @@ class Scores:
     def write(self, path: str | Path) -> Path:
         """Write an .npz (compressed, no pickle), whole or not at all."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
+        with whole_file(path) as temporary, temporary.open("wb") as file:
+            self._save(file)
+        return path
+
+    def _save(self, file: IO[bytes]) -> None:
         np.savez_compressed(
-            buffer,
+            file,
             format=np.array(FORMAT),
             logits=self.logits,
             truth=self.truth,
@@ -110,10 +112,6 @@ class Scores:
             species=_text(self.species.names),
             failures=_text([json.dumps([f.photo_id, f.reason]) for f in self.failures]),
         )
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_bytes(buffer.getvalue())
-        temporary.replace(path)
-        return path
 
 
 _TEXTS = ("photo_ids", "countries", "observations")

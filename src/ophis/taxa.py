@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
+from ophis.files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,16 +79,12 @@ class SpeciesList:
     def write(self, path: str | Path) -> Path:
         """Write a CSV with the one column `species`, whole or not at all."""
         path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                rows = [(_HEADER,), *((name,) for name in self)]
-                csv.writer(file, lineterminator="\n").writerows(rows)
-            temporary.replace(path)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-        finally:
-            temporary.unlink(missing_ok=True)
+        rows = [(_HEADER,), *((name,) for name in self)]
+        with (
+            whole_file(path) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as file,
+        ):
+            csv.writer(file, lineterminator="\n").writerows(rows)
         return path
 
     @classmethod
