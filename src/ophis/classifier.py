@@ -46,7 +46,8 @@ class Answer:
         photo: name of the photo as it was given.
         photo_sha256: digest of its bytes.
         guesses: best first.
-        country: key of the country that was used, "UNKNOWN" when none was given.
+        country: key of the country that was used, as the prior spells it; "UNKNOWN" when none
+            was given.
         prior: what the country did to the probabilities, in words.
         bundle: version of the bundle that answers.
         advice: what holds whatever the snake is.
@@ -147,6 +148,8 @@ class Classifier:
             if self.bundle.prior:
                 scores, (use,) = self.bundle.prior.adjust_with_use(scores)
                 used = use.value
+                row = self.bundle.prior.row(key)
+                key = key if row is None else self.bundle.prior.countries[row]  # "au": australia
         return Answer(
             photo=name,
             photo_sha256=hashlib.sha256(data).hexdigest(),

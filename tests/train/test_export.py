@@ -68,7 +68,8 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     order = np.argsort(-scores.probabilities()[0])
     assert [guess.species for guess in alone] == [scores.species[int(n)] for n in order]
     assert "no country was given" in alone.prior
-    with_country = classifier.identify(photo.read_bytes(), country="india", top=1)
+    with_country = classifier.identify(photo.read_bytes(), country="IN", top=1)
+    assert with_country.country == "india"
     prior = classifier.bundle.prior
     assert prior
     assert scores.countries == ("india",)
