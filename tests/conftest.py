@@ -5,9 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from ophis import Manifest, Recipe, read_manifest, read_recipe
+
+# How long an example takes says something about the machine and nothing about the code.
+settings.register_profile("ophis", deadline=None)
+settings.load_profile("ophis")
 
 COLOURS = {"Made green": (30, 160, 40), "Made red": (190, 40, 30), "Made blue": (40, 60, 190)}
 COUNTRIES = ("Kenya", "India", "UNKNOWN")

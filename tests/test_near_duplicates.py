@@ -55,6 +55,19 @@ def test_banding_finds_exactly_what_comparing_all_with_all_finds(seed, flips):
     np.testing.assert_array_equal(labels[:, None] == labels[None], reach)
 
 
+def test_many_equal_hashes_are_one_group_in_no_time():
+    """As all plain walls and "no photo" signs: 10 thousand million pairs if all were compared."""
+    hashes = np.zeros((100_000, 16), np.uint8)
+    hashes[0] = 255
+    labels = near_groups(hashes)
+    assert labels[0] != labels[1]
+    assert (labels[1:] == labels[1]).all()
+
+
+def test_no_photos_are_no_groups():
+    assert near_groups(np.zeros((0, 16), np.uint8)).shape == (0,)
+
+
 def test_photos_are_grouped_and_bad_files_stand_alone_or_by_their_bytes(tmp_path):
     files = {
         "a.jpg": as_jpeg(smooth(1), 95),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ophis import InputError
-from ophis.places import UNKNOWN, country_code, country_key, read_country
+from ophis.places import _ALIASES, UNKNOWN, country_code, country_key, read_country
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,45 @@ def test_names_and_codes_lead_to_iso(name, code):
     assert country_code(country_key(name)) == code
 
 
-@pytest.mark.parametrize("name", ["korea", "congo", "guinea-something", "niger ia"])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("cote d'ivoire", "CI"),
+        ("C\u00f4te d\u2019Ivoire", "CI"),
+        ("Co\u0302te d'Ivoire", "CI"),
+        ("\u00c5land", "AX"),
+        ("Curacao", "CW"),
+        ("Turkiye", "TR"),
+        ("St. Lucia", "LC"),
+        ("St-Kitts & Nevis", "KN"),
+        ("ST", "ST"),  # S\u00e3o Tom\u00e9's code, no saint
+        ("Trinidad & Tobago", "TT"),
+    ],
+)
+def test_accents_apostrophes_and_short_forms_make_no_difference(name, code):
+    assert country_code(country_key(name)) == code
+
+
+@pytest.mark.parametrize("name", ["korea", "guinea-something", "niger ia", "nigerr", "united"])
 def test_a_name_that_could_be_two_countries_or_none_has_no_code(name):
-    assert country_code(country_key(name)) is None or name == "congo"
+    assert country_code(country_key(name)) is None
+
+
+def test_every_name_and_code_of_iso_3166_leads_to_its_own_country():
+    import pycountry
+
+    for country in pycountry.countries:
+        for field in ("name", "official_name", "common_name", "alpha_2", "alpha_3"):
+            if name := getattr(country, field, None):
+                assert country_code(country_key(name)) == country.alpha_2, name
+
+
+def test_every_name_of_our_own_leads_to_a_code_of_iso_3166_or_kosovo():
+    import pycountry
+
+    codes = {country.alpha_2 for country in pycountry.countries} | {"XK"}
+    assert set(_ALIASES.values()) <= codes
+    assert [name for name in _ALIASES if country_key(name) != name] == []
 
 
 def test_an_unknown_country_is_refused_with_the_ones_that_look_alike():

@@ -174,8 +174,8 @@ class Manifest:
 def join_groups(*numberings: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """Number photos so that two share a number when any chain of the numberings connects them.
 
-    Union by repeated minimum: each photo takes the least number found in any of its groups,
-    until nothing changes; in practice three rounds.
+    Each group joins the sets that it touches to the least of them, until nothing changes: a few
+    rounds, also for chains as long as the table. A set is numbered by its first photo.
     """
     given = [np.unique(n, return_inverse=True)[1] for n in numberings if n is not None]
     label = np.arange(len(given[0]))
@@ -184,8 +184,11 @@ def join_groups(*numberings: NDArray[np.int64] | None) -> NDArray[np.int64]:
         for groups in given:
             least = np.full(groups.max(initial=-1) + 1, len(label))
             np.minimum.at(least, groups, label)
-            label = least[groups]
-        label = label[label]  # a step further along the chain: long ones take few rounds
+            joins = np.arange(len(label))
+            np.minimum.at(joins, label, least[groups])
+            while (joins[joins] != joins).any():
+                joins = joins[joins]
+            label = joins[label]
         if np.array_equal(label, before):
             return label
 
