@@ -5,45 +5,58 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
-def bit_tensors(
-    *, blocks: tuple[int, ...] = BLOCKS[50], width: int = 1, classes: int = 1000, seed: int = 0
-) -> dict[str, NDArray[np.float32]]:
-    """Name to tensor, kernels [rows, columns, in, out], as Google's BiT-*.npz files have them."""
-    chance = np.random.default_rng(seed)
-    tensors: dict[str, NDArray[np.float32]] = {}
+def bit_shapes(
+    *, blocks: tuple[int, ...] = BLOCKS[50], width: int = 1, classes: int = 1000
+) -> dict[str, tuple[int, ...]]:
+    """Official name to shape, kernels [rows, columns, in, out], as Google's BiT-*.npz have them.
 
-    def kernel(name: str, side: int, inside: int, outside: int) -> None:
-        deviation = (2 / (side * side * inside)) ** 0.5
-        made = chance.standard_normal((side, side, inside, outside), np.float32)
-        tensors[name] = made * np.float32(deviation)
-
-    def norm(name: str, channels: int) -> None:
-        tensors[f"{name}/gamma"] = chance.uniform(0.5, 1.5, channels).astype(np.float32)
-        tensors[f"{name}/beta"] = chance.normal(0, 0.1, channels).astype(np.float32)
-
-    kernel("resnet/root_block/standardized_conv2d/kernel", 7, 3, 64 * width)
+    Source: Kolesnikov et al. 2020, "Big Transfer"; the names are those of the published files.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
     inside = 64 * width
+    shapes["resnet/root_block/standardized_conv2d/kernel"] = (7, 7, 3, inside)
     for block, units in enumerate(blocks):
         middle = 64 * width * 2**block
         for unit in range(units):
             place = f"resnet/block{block + 1}/unit{unit + 1:02}"
             if unit == 0:
-                kernel(f"{place}/a/proj/standardized_conv2d/kernel", 1, inside, 4 * middle)
-            norm(f"{place}/a/group_norm", inside)
-            kernel(f"{place}/a/standardized_conv2d/kernel", 1, inside, middle)
-            norm(f"{place}/b/group_norm", middle)
-            kernel(f"{place}/b/standardized_conv2d/kernel", 3, middle, middle)
-            norm(f"{place}/c/group_norm", middle)
-            kernel(f"{place}/c/standardized_conv2d/kernel", 1, middle, 4 * middle)
+                kernel = (1, 1, inside, 4 * middle)
+                shapes[f"{place}/a/proj/standardized_conv2d/kernel"] = kernel
+            for letter, side, before, after in (
+                ("a", 1, inside, middle),
+                ("b", 3, middle, middle),
+                ("c", 1, middle, 4 * middle),
+            ):
+                shapes[f"{place}/{letter}/group_norm/gamma"] = (before,)
+                shapes[f"{place}/{letter}/group_norm/beta"] = (before,)
+                kernel = (side, side, before, after)
+                shapes[f"{place}/{letter}/standardized_conv2d/kernel"] = kernel
             inside = 4 * middle
-    norm("resnet/group_norm", inside)
-    tensors["resnet/head/conv2d/kernel"] = chance.normal(0, 0.01, (1, 1, inside, classes)).astype(
-        np.float32
-    )
-    tensors["resnet/head/conv2d/bias"] = np.zeros(classes, np.float32)
+    shapes["resnet/group_norm/gamma"] = (inside,)
+    shapes["resnet/group_norm/beta"] = (inside,)
+    shapes["resnet/head/conv2d/kernel"] = (1, 1, inside, classes)
+    shapes["resnet/head/conv2d/bias"] = (classes,)
+    return shapes
+
+
+def bit_tensors(
+    *, blocks: tuple[int, ...] = BLOCKS[50], width: int = 1, classes: int = 1000, seed: int = 0
+) -> dict[str, NDArray[np.float32]]:
+    """Official name to random tensor: kernels after He et al. 2015, gammas about 1, the rest 0."""
+    chance = np.random.default_rng(seed)
+    tensors: dict[str, NDArray[np.float32]] = {}
+    for name, shape in bit_shapes(blocks=blocks, width=width, classes=classes).items():
+        made = chance.standard_normal(shape, np.float32)
+        if name.endswith("/kernel"):
+            made *= np.float32((2 / np.prod(shape[:3])) ** 0.5)
+        elif name.endswith("/gamma"):
+            made = 1 + made / 10
+        else:
+            made /= 10
+        tensors[name] = made
     return tensors
 
 
@@ -55,7 +68,7 @@ def write_bit_npz(
     classes: int = 1000,
     seed: int = 0,
 ) -> Path:
-    """Write made weights as an .npz."""
+    """Write made weights as an .npz and give its path back."""
     tensors = bit_tensors(blocks=blocks, width=width, classes=classes, seed=seed)
     np.savez(path, allow_pickle=False, **tensors)
     return path

