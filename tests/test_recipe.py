@@ -50,6 +50,7 @@ def test_the_paper_recipe_is_the_paper_word_by_word():
     assert (r.flip_probability, r.mixup_alpha) == (0.5, 0.1)
     assert (r.steps, r.batch_photos, r.micro_batch_photos) == (10_000, 512, 32)
     assert r.micro_batches == 16
+    assert (r.optimiser, r.frozen_stages) == ("sgd", 0)
     assert (r.momentum, r.weight_decay, r.dropout) == (0.9, 0.0, 0.0)
     future_work = (r.label_smoothing, r.rotation_degrees, r.colour_jitter)
     assert future_work == (0.0, 0.0, 0.0)
@@ -77,6 +78,13 @@ def test_every_shipped_recipe_reads_and_writes_back(path, tmp_path):
         ({"mean": 0.5}, "mean = 0.5 should be of type list"),
         ({"deviation": [0.5, 0.0, 0.5]}, "deviation should be above 0"),
         ({"learning_rate": float("nan")}, "finite"),
+        ({"optimiser": "adam"}, "optimiser = 'adam' should be one of ('sgd', 'adamw')"),
+        ({"momentum": 1.0}, "momentum should be below 1"),
+        ({"frozen_stages": -1}, "frozen_stages = -1 should not be below 0"),
+        (
+            {"frozen_stages": 2, "weights": "none"},
+            "frozen_stages = 2 would keep random weights",
+        ),
         ({"flip_probability": 1.5}, "flip_probability = 1.5 should be within 0 and 1"),
         (
             {"micro_batch_photos": 33},

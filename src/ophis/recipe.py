@@ -15,6 +15,7 @@ from ophis.errors import InputError
 from ophis.images import Preprocessing
 
 HEADS = ("zero", "random")
+OPTIMISERS = ("sgd", "adamw")
 PRECISIONS = ("float32", "bfloat16", "auto")
 
 
@@ -29,6 +30,7 @@ class Recipe:
     backbone: str  # a timm model name
     weights: str  # "none", "hub", "lite0" or a file name: .npz, .safetensors, .pt, .pth
     head: str  # "zero" (as in the released code of BiT and of the paper) or "random"
+    frozen_stages: int  # the stem and the stages after it that keep their weights; 0 trains all
     resize_pixels: int  # the photo is squeezed to this square ...
     crop_pixels: int  # ... and a random square of this side is cut from it
     test_pixels: int  # validation and use: squeezed to this square, no crop
@@ -44,11 +46,12 @@ class Recipe:
     steps: int  # optimiser steps
     batch_photos: int  # photos of one optimiser step ...
     micro_batch_photos: int  # ... accumulated from pieces of this many
+    optimiser: str  # "sgd", or "adamw": decay apart from the gradient (Loshchilov & Hutter 2019)
     learning_rate: float  # at the end of the warm-up
     warmup_steps: int
     decay_steps: tuple[int, ...]  # at each of these the rate is divided ...
     decay_factor: float  # ... by this
-    momentum: float
+    momentum: float  # of AdamW its first beta; the second is 0.999
     weight_decay: float
     evaluate_every_steps: int  # and once more at the end
     precision: str  # "float32", "bfloat16" (autocast), "auto": bfloat16 where the device gains
@@ -177,7 +180,7 @@ def _rules(r: Recipe) -> list[tuple[bool, str]]:
     positive = ("resize_pixels", "crop_pixels", "test_pixels", "steps", "batch_photos")
     positive += ("micro_batch_photos", "evaluate_every_steps", "learning_rate", "decay_factor")
     not_negative = ("rotation_degrees", "mixup_alpha", "warmup_steps", "momentum", "seed")
-    not_negative += ("weight_decay",)
+    not_negative += ("weight_decay", "frozen_stages")
     positive += ("least_area",)
     shares = (
         "least_area",
@@ -201,11 +204,21 @@ def _rules(r: Recipe) -> list[tuple[bool, str]]:
             f"batch_photos = {r.batch_photos} is no multiple of micro_batch_photos"
             f" = {r.micro_batch_photos}",
         ),
+        (r.momentum < 1, "momentum should be below 1"),
         (r.label_smoothing < 1, "label_smoothing should be below 1"),
         (r.dropout < 1, "dropout should be below 1"),
         (all(d > 0 for d in r.deviation), "deviation should be above 0 in each channel"),
         (all(a < b for a, b in pairwise(r.decay_steps)), "decay_steps should rise"),
         (r.head in HEADS, f"head = {r.head!r} should be one of {HEADS}"),
+        (
+            r.frozen_stages == 0 or r.weights != "none",
+            f'weights = "none" with frozen_stages = {r.frozen_stages} would keep random weights;'
+            " pretrained ones can be frozen",
+        ),
+        (
+            r.optimiser in OPTIMISERS,
+            f"optimiser = {r.optimiser!r} should be one of {OPTIMISERS}",
+        ),
         (r.precision in PRECISIONS, f"precision = {r.precision!r} should be one of {PRECISIONS}"),
     ]
     return rules

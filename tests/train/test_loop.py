@@ -16,9 +16,10 @@ from ophis import InputError, evaluate, read_recipe, read_scores
 from ophis.train import fit
 from ophis.train.batches import Batches, mix, mixup_partners, mixup_share, photo_at
 from ophis.train.checkpoint import load_checkpoint
-from ophis.train.loop import accumulate
+from ophis.train.loop import accumulate, create_optimiser
 from ophis.train.model import create_model
 from ophis.train.processes import Processes, autocast_dtype, choose_device
+from ophis.train.weights import pretrained_lite0
 
 ALONE = Processes(torch.device("cpu"))
 
@@ -100,11 +101,14 @@ def test_the_first_step_has_the_loss_of_a_zero_head(halves, small, tmp_path):
     assert first["loss"] == pytest.approx(np.log(3), rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    "change", [{}, {"optimiser": "adamw", "learning_rate": 0.001}], ids=["sgd", "adamw"]
+)
 def test_going_on_gives_the_weights_of_the_run_that_was_never_stopped(
-    halves, small, tmp_path, monkeypatch
+    halves, small, tmp_path, monkeypatch, change
 ):
     train, validation = halves
-    recipe = small(steps=6)
+    recipe = small(steps=6, **change)
     whole = fit(recipe, train=train, validation=validation, out=tmp_path / "whole", quiet=True)
 
     from ophis.train import Stopped, loop
@@ -129,6 +133,34 @@ def test_going_on_gives_the_weights_of_the_run_that_was_never_stopped(
     assert (first.step, second.step) == (6, 6)
     for name, tensor in first.model.items():
         assert torch.allclose(tensor, second.model[name], rtol=1e-5, atol=1e-6), name
+
+
+def test_frozen_stages_keep_weights_and_statistics_and_the_rest_learns(halves, small, tmp_path):
+    train, validation = halves
+    before = pretrained_lite0().state_dict()
+    recipe = small(
+        backbone="tf_efficientnet_lite0", weights="lite0", frozen_stages=3, steps=3,
+        learning_rate=0.02, warmup_steps=1, resize_pixels=40, crop_pixels=32, test_pixels=32,
+    )  # fmt: skip
+    run = fit(recipe, train=train, validation=validation, out=tmp_path / "run", quiet=True)
+    saved = load_checkpoint(run)
+    assert saved
+    frozen = ("conv_stem.", "bn1.", "blocks.0.", "blocks.1.")  # the stem and two stages
+    body = {name: t for name, t in saved.model.items() if not name.startswith("classifier.")}
+    moved = {name for name, tensor in body.items() if not torch.equal(tensor, before[name])}
+    assert not any(name.startswith(frozen) for name in moved)
+    rest = [name for name in body if not name.startswith(frozen)]
+    assert len(moved) > 0.95 * len(rest)  # a bias here and there moves by less than it can show
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
+def test_the_optimiser_is_the_recipes(small, name, kind):
+    recipe = small(optimiser=name, momentum=0.7, weight_decay=0.01)
+    found = create_optimiser(recipe, [torch.nn.Parameter(torch.zeros(1))])
+    assert type(found) is kind
+    group = found.param_groups[0]
+    assert group["weight_decay"] == 0.01
+    assert group.get("momentum", group.get("betas", [0])[0]) == 0.7
 
 
 def test_a_folder_of_another_run_is_refused(halves, small, tmp_path):

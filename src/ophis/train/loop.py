@@ -18,7 +18,7 @@ from ophis.train import run
 from ophis.train.batches import Batches, mix, mixup_partners, mixup_share
 from ophis.train.checkpoint import Checkpoint, load_checkpoint, require_same_run, save_checkpoint
 from ophis.train.evaluation import score_model
-from ophis.train.model import create_model
+from ophis.train.model import create_model, freeze
 from ophis.train.processes import Processes, autocast_dtype
 from ophis.train.runlog import RunLog
 from ophis.train.stop import StepInterrupted, StopRequest
@@ -75,7 +75,7 @@ def fit(
         saved = load_checkpoint(out)
         if saved:
             require_same_run(saved, recipe, train.sha256(), out)
-        model, optimiser = _begin(recipe, species, processes, Path(weights_folder), saved)
+        model, frozen, optimiser = _begin(recipe, species, processes, Path(weights_folder), saved)
         first = saved.step if saved else 0
         precision = autocast_dtype(recipe.precision, processes.device)
         if processes.leads:
@@ -126,6 +126,8 @@ def fit(
             last_save = time.monotonic()
             for step in range(first, recipe.steps):
                 model.train()
+                for module in frozen:
+                    module.eval()
                 for group in optimiser.param_groups:
                     group["lr"] = recipe.learning_rate_at(step)
                 optimiser.zero_grad(set_to_none=True)
@@ -230,8 +232,8 @@ def _begin(
     processes: Processes,
     weights_folder: Path,
     saved: Checkpoint | None,
-) -> tuple[nn.Module, torch.optim.SGD]:
-    """Model and optimiser at their first step, or as they were saved."""
+) -> tuple[nn.Module, list[nn.Module], torch.optim.Optimizer]:
+    """Model, what of it is frozen, and optimiser at their first step, or as they were saved."""
     if recipe.micro_batches % processes.count:
         raise InputError(
             f"{recipe.micro_batches} micro-batches cannot be shared evenly by {processes.count}"
@@ -247,16 +249,21 @@ def _begin(
         dropout=recipe.dropout,
     )
     model = model.to(processes.device).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.SGD(
-        model.parameters(),
-        lr=0.0,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-    )
+    frozen = freeze(model, recipe.frozen_stages)
+    optimiser = create_optimiser(recipe, [p for p in model.parameters() if p.requires_grad])
     if saved:
         model.load_state_dict(saved.model)
         optimiser.load_state_dict(saved.optimiser)
-    return model, optimiser
+    return model, frozen, optimiser
+
+
+def create_optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """The recipe's optimiser; each step sets its rate."""
+    decay = recipe.weight_decay
+    if recipe.optimiser == "adamw":
+        betas = (recipe.momentum, 0.999)
+        return torch.optim.AdamW(parameters, lr=0.0, betas=betas, weight_decay=decay)
+    return torch.optim.SGD(parameters, lr=0.0, momentum=recipe.momentum, weight_decay=decay)
 
 
 def _autocast(
