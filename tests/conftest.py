@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import settings
 from PIL import Image
@@ -60,6 +61,17 @@ def small() -> Callable[..., Recipe]:
     return make
 
 
+@pytest.fixture(scope="session")
+def drawn_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One photo of the sample: drawn, not photographed."""
+    from ophis.sample.camera import photograph
+    from ophis.sample.population import sightings
+
+    path = tmp_path_factory.mktemp("drawn") / "drawn.jpg"
+    path.write_bytes(photograph(sightings(36, seed=0)[0], seed=0).data)
+    return path
+
+
 @pytest.fixture
 def halves(coloured: Manifest) -> tuple[Manifest, Manifest]:
     """Two thirds to learn from, one third to judge by."""
@@ -67,3 +79,14 @@ def halves(coloured: Manifest) -> tuple[Manifest, Manifest]:
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def published_counts() -> pl.DataFrame:
+    """The organisers' real counts as `species, country, photos`, where they are."""
+    path = SHARED / "snakeclef2020" / "images_per_species_and_country.csv"
+    if not path.is_file():
+        pytest.skip("the organisers' counts are not here (shared/data/snakeclef2020)")
+    table = pl.read_csv(path, empty_string_is_null=False)
+    table = table.rename({"scientific_name": "species", "images": "photos"})
+    return table.with_columns(pl.col("country").replace("unknown", "UNKNOWN"))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ophis import InputError, Manifest, SpeciesList, read_manifest
-from ophis.manifest import join_groups
+from ophis.manifest import BOX, join_groups
 from ophis.places import UNKNOWN
 
 
@@ -224,3 +224,37 @@ def test_a_table_of_the_papers_size_is_read_counted_split_and_written(tmp_path, 
     for suffix in ("csv", "parquet"):
         back = read_manifest(rest.write(tmp_path / f"rest.{suffix}"))
         assert back.sha256() == rest.sha256()
+
+
+def boxed(*boxes: tuple[str, str, str, str]) -> Manifest:
+    ids = [f"{n}.jpg" for n in range(len(boxes))]
+    table = pl.DataFrame(
+        {"photo_id": ids, "photo": ids, "observation": ids}
+        | {"species": "boa", "country": UNKNOWN}
+        | {name: [box[n] for box in boxes] for n, name in enumerate(BOX)}
+    )
+    return Manifest(table, Path())
+
+
+def test_boxes_are_read_and_an_empty_one_is_none():
+    manifest = boxed(("0.1", "0", " 0.5 ", "1"), ("", "", "", ""))
+    np.testing.assert_array_equal(manifest.boxes(), [[0.1, 0, 0.5, 1], [np.nan] * 4])
+    without = Manifest(manifest.table.drop("box_top"), Path())
+    assert np.isnan(without.boxes()).all()
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        ("0.5", "0", "0.1", "1"),
+        ("0", "0", "1.2", "1"),
+        ("-0.1", "0", "1", "1"),
+        ("0", "0", "1", ""),
+        ("a", "0", "1", "1"),
+        ("10", "20", "300", "400"),  # pixels
+        ("nan", "0", "1", "1"),
+    ],
+)
+def test_a_box_that_is_none_is_refused_by_its_photo(box):
+    with pytest.raises(InputError, match=r"photo 1\.jpg: box_left.* should be shares"):
+        boxed(("0", "0", "1", "1"), box).boxes()

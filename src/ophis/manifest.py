@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COLUMNS = ("photo_id", "photo", "species", "country", "observation")
+BOX = ("box_left", "box_top", "box_right", "box_bottom")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,30 @@ class Manifest:
     def paths(self) -> list[Path]:
         """Where each photo lies."""
         return [self.folder / photo for photo in self.table["photo"]]
+
+    def boxes(self) -> NDArray[np.float64]:
+        """Where the snake is in each upright photo, [photos, 4]; NaN where nobody said.
+
+        Left, top, right, bottom as shares of width and height, from the columns `box_left`,
+        `box_top`, `box_right`, `box_bottom`.
+
+        Raises:
+            InputError: naming the photo whose box is no box.
+        """
+        if not set(BOX) <= set(self.table.columns):
+            return np.full((len(self), 4), np.nan)
+        text = self.table.select(pl.col(BOX).str.strip_chars().replace("", None))
+        boxes = text.select(pl.all().cast(pl.Float64, strict=False)).to_numpy()
+        left, top, right, bottom = boxes.T
+        none = text.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+        good = (left >= 0) & (top >= 0) & (left < right) & (top < bottom)
+        good &= (right <= 1) & (bottom <= 1)
+        if (bad := ~(none | good)).any():
+            raise InputError(
+                f"photo {self.table['photo'][int(bad.argmax())]}: {', '.join(BOX)} should be shares"
+                " of width and height, left below right, top below bottom"
+            )
+        return boxes
 
     def missing_photos(self) -> list[Path]:
         """Photos of the table for which there is no file."""

@@ -10,11 +10,13 @@ import pycountry
 import pytest
 from PIL import Image, ImageOps
 
+from ophis import read_manifest
 from ophis.errors import InputError
-from ophis.sample import SAMPLE_SPECIES, draw_sample, folder
+from ophis.manifest import BOX
+from ophis.sample import SAMPLE_SPECIES, draw_sample, folder, scene
 from ophis.sample.body import lay
-from ophis.sample.camera import TURNS, develop, photograph
-from ophis.sample.population import FEWEST_PHOTOS, kind_counts, sightings
+from ophis.sample.camera import TURNS, Photograph, develop, photograph
+from ophis.sample.population import FEWEST_PHOTOS, Sighting, kind_counts, sightings
 from ophis.sample.pose import lie_down
 from ophis.sample.scene import draw_scene
 from ophis.sample.species import COUNTRIES, KINDS
@@ -50,13 +52,13 @@ class TestFolder:
 
     def test_each_photo_is_a_function_of_seed_and_row(self, sample: Path):
         row = sightings(FEWEST_PHOTOS, seed=0)[7]
-        assert (sample / row.photo).read_bytes() == photograph(row, seed=0)
-        assert (sample / row.photo).read_bytes() != photograph(row, seed=1)
+        assert (sample / row.photo).read_bytes() == photograph(row, seed=0).data
+        assert (sample / row.photo).read_bytes() != photograph(row, seed=1).data
 
     def test_manifest_lists_every_photo_once_and_relative(
         self, sample: Path, rows: list[dict[str, str]]
     ):
-        assert list(rows[0]) == ["photo", "species", "country", "observation"]
+        assert list(rows[0]) == ["photo", "species", "country", "observation", *BOX]
         listed = [row["photo"] for row in rows]
         assert len(set(listed)) == len(listed) == FEWEST_PHOTOS
         assert set(listed) == {name for name in contents(sample) if name.endswith(".jpg")}
@@ -126,7 +128,11 @@ class TestReplacing:
 
     @pytest.fixture
     def quick(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(folder, "photograph", lambda row, *, seed: f"{row} {seed}".encode())
+
+        def fake(row: Sighting, *, seed: int) -> Photograph:
+            return Photograph(f"{row} {seed}".encode(), (0.0, 0.0, 1.0, 1.0))
+
+        monkeypatch.setattr(folder, "photograph", fake)
 
     @pytest.mark.usefixtures("quick")
     def test_a_sample_of_ours_is_replaced(self, tmp_path: Path):
@@ -244,7 +250,9 @@ class TestCamera:
                     continue
                 upright = np.asarray(ImageOps.exif_transpose(photo), np.float32)
             turned += 1
-            drawn = develop(draw_scene(row, seed=0), np.random.default_rng((0, 3, row.number)))
+            drawn = develop(
+                draw_scene(row, seed=0).planes, np.random.default_rng((0, 3, row.number))
+            )
             assert upright.shape == np.asarray(drawn).shape
             assert np.abs(upright - np.asarray(drawn, np.float32)).mean() < 6  # JPEG's loss
         assert turned == 4
@@ -255,6 +263,30 @@ class TestCamera:
             with Image.open(sample / row["photo"]) as photo:
                 turned += ORIENTATION in photo.getexif()
         assert 0.15 <= turned / len(rows) <= 0.45
+
+
+class TestBox:
+    def test_the_box_is_where_the_snake_is(self, monkeypatch: pytest.MonkeyPatch):
+        """Found by painting the same snakes far brighter and looking at which pixels change."""
+        rows = sightings(FEWEST_PHOTOS, seed=0)[:6]
+        dark = [draw_scene(row, seed=0).planes for row in rows]
+        real = scene.paint
+        monkeypatch.setattr(scene, "paint", lambda body, wear: real(body, wear) + 3)
+        for row, before in zip(rows, dark, strict=True):
+            found = draw_scene(row, seed=0)
+            _, height, width = before.shape
+            down, across = np.nonzero(np.abs(found.planes - before).max(axis=0) > 1e-3)
+            seen = (across.min(), down.min(), across.max() + 1, down.max() + 1)
+            box = np.array(found.box) * (width, height, width, height)
+            # Rims cover a part of a pixel, grass may hide a tip.
+            assert np.abs(box - seen).max() < 0.1 * max(width, height)
+            assert np.median(np.abs(box - seen)) <= 1.5
+
+    def test_the_manifest_holds_it(self, sample: Path):
+        boxes = read_manifest(sample / "manifest.csv").boxes()
+        first = draw_scene(sightings(FEWEST_PHOTOS, seed=0)[0], seed=0).box
+        np.testing.assert_allclose(boxes[0], first, atol=5e-5)
+        assert np.isfinite(boxes).all()
 
 
 class TestBody:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,10 +30,19 @@ TURNS = {
 _TURN_SHARES = (0.05, 0.2, 0.05, 0.05, 0.35, 0.05, 0.25)
 
 
-def photograph(sighting: Sighting, *, seed: int) -> bytes:
-    """Draw a sighting and return the bytes of its JPEG file; a function of its arguments."""
+@dataclass(frozen=True)
+class Photograph:
+    """A JPEG file, and where the snake is in it once it stands upright; see `Scene.box`."""
+
+    data: bytes
+    box: tuple[float, float, float, float]
+
+
+def photograph(sighting: Sighting, *, seed: int) -> Photograph:
+    """Draw a sighting; a function of its arguments."""
     rng = np.random.default_rng((seed, 3, sighting.number))
-    picture = develop(draw_scene(sighting, seed=seed), rng)
+    scene = draw_scene(sighting, seed=seed)
+    picture = develop(scene.planes, rng)
     exif = Image.Exif()
     if rng.random() < 0.3:
         tag = int(rng.choice(list(TURNS), p=_TURN_SHARES))
@@ -42,7 +52,7 @@ def photograph(sighting: Sighting, *, seed: int) -> bytes:
         picture = picture.convert("L")
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=int(rng.integers(45, 96)), exif=exif)
-    return file.getvalue()
+    return Photograph(file.getvalue(), scene.box)
 
 
 def develop(planes: Planes, rng: np.random.Generator) -> Image.Image:

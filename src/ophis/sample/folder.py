@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from ophis.errors import InputError
+from ophis.manifest import BOX
 from ophis.sample.camera import photograph
 from ophis.sample.population import Sighting, sightings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-HEADER = ("photo", "species", "country", "observation")
+    Box = tuple[float, float, float, float]
+
+HEADER = ("photo", "species", "country", "observation", *BOX)
 MARKER = ".drawn-by-ophis"
 # What a sample is made of: a folder that holds anything else is never replaced.
 _OURS = re.compile(rf"manifest\.csv|README\.md|{re.escape(MARKER)}|photos(/drawn-\d{{5}}\.jpg)?")
@@ -38,19 +41,21 @@ work without a download, and to test. Rare kinds are rare, three pairs of kinds 
 but share no country, some snakes are on two or three photos (`observation`), some photos are
 turned, dark or grey. A model trained on them is of no use on real snakes.
 
-`manifest.csv` has the columns `photo,species,country,observation`; `photo` is relative to this
-folder. This folder may be drawn again at any time: files changed here will be lost.
+`manifest.csv` has the columns `photo,species,country,observation`, and where the snake is in the
+upright picture: `box_left,box_top,box_right,box_bottom`, shares of width and height. `photo` is
+relative to this folder. This folder may be drawn again at any time: files changed here will be
+lost.
 """
 
 
 def draw_sample(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
     """Draw sample photos of invented snakes with their manifest.
 
-    Writes ``out/photos/*.jpg``, ``out/manifest.csv`` (photo, species, country, observation;
-    photo paths relative to ``out``) and ``out/README.md``. The same arguments give byte-identical
-    files with the same Pillow and NumPy on the same kind of machine. Everything is drawn into a
-    folder beside ``out`` that takes its place at the end, so that no half of a sample is ever
-    left; a sample drawn before is replaced.
+    Writes ``out/photos/*.jpg``, ``out/manifest.csv`` (photo, species, country, observation,
+    box; photo paths relative to ``out``) and ``out/README.md``. The same arguments give
+    byte-identical files with the same Pillow and NumPy on the same kind of machine. Everything is
+    drawn into a folder beside ``out`` that takes its place at the end, so that no half of a sample
+    is ever left; a sample drawn before is replaced.
 
     Args:
         out: the folder to make.
@@ -66,8 +71,8 @@ def draw_sample(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
     rows = sightings(photos, seed=seed)
     with _replacing(out) as folder:
         (folder / "photos").mkdir()
-        _draw(rows, folder, seed=seed)
-        _write_manifest(rows, folder / "manifest.csv")
+        boxes = _draw(rows, folder, seed=seed)
+        _write_manifest(rows, boxes, folder / "manifest.csv")
         species = len({row.kind.name for row in rows})
         text = _README.format(photos=photos, seed=seed, species=species)
         (folder / "README.md").write_text(text, encoding="utf-8")
@@ -75,25 +80,28 @@ def draw_sample(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
     return out / "manifest.csv"
 
 
-def _draw(rows: list[Sighting], folder: Path, *, seed: int) -> None:
+def _draw(rows: list[Sighting], folder: Path, *, seed: int) -> list[Box]:
     """Draw the photos in threads: NumPy and Pillow let go of the interpreter most of the time."""
     pool = ThreadPoolExecutor(max_workers=os.cpu_count())
     try:
-        for _ in pool.map(partial(_write_photo, folder=folder, seed=seed), rows):
-            pass
+        return list(pool.map(partial(_write_photo, folder=folder, seed=seed), rows))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _write_photo(row: Sighting, *, folder: Path, seed: int) -> None:
-    (folder / row.photo).write_bytes(photograph(row, seed=seed))
+def _write_photo(row: Sighting, *, folder: Path, seed: int) -> Box:
+    taken = photograph(row, seed=seed)
+    (folder / row.photo).write_bytes(taken.data)
+    return taken.box
 
 
-def _write_manifest(rows: list[Sighting], path: Path) -> None:
+def _write_manifest(rows: list[Sighting], boxes: list[Box], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(HEADER)
-        table.writerows((row.photo, row.kind.name, row.country, row.observation) for row in rows)
+        for row, box in zip(rows, boxes, strict=True):
+            sides = (f"{side:.4f}" for side in box)
+            table.writerow((row.photo, row.kind.name, row.country, row.observation, *sides))
 
 
 @contextmanager

@@ -22,6 +22,20 @@ Planes = NDArray[np.float32]  # [3, height, width], red, green, blue in [0, 1]
 _SHORTEST, _LONGEST = 360, 640  # sides of a photo, pixels
 
 
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A drawn scene.
+
+    Attributes:
+        planes: the picture.
+        box: of the whole snake, grass before it or not: left, top, right, bottom as shares of
+            width and height.
+    """
+
+    planes: Planes
+    box: tuple[float, float, float, float]
+
+
 @dataclass(frozen=True)
 class Light:
     """Where the light stands and how hard it is."""
@@ -32,7 +46,7 @@ class Light:
     hardness: float  # 0 under clouds, 1 in the midday sun
 
 
-def draw_scene(sighting: Sighting, *, seed: int) -> Planes:
+def draw_scene(sighting: Sighting, *, seed: int) -> Scene:
     """Draw the scene of one sighting, upright, as an ideal camera would see it.
 
     Everything of the snake comes from (seed, snake), everything else from (seed, photo).
@@ -54,7 +68,14 @@ def draw_scene(sighting: Sighting, *, seed: int) -> Planes:
     planes *= _falloff(rng, size)
     if rng.random() < 0.3:
         planes *= _dapple(rng, size)
-    return planes
+    return Scene(planes, _box(body, size))
+
+
+def _box(body: Body, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    width, height = size
+    rows, columns = np.divmod(body.pixel, width)
+    left, right = int(columns.min()) / width, (int(columns.max()) + 1) / width
+    return left, int(rows.min()) / height, right, (int(rows.max()) + 1) / height
 
 
 def _size(rng: np.random.Generator) -> tuple[int, int]:
