@@ -14,6 +14,7 @@ import polars as pl
 from ophis.errors import InputError
 from ophis.files import whole_file
 from ophis.places import country_code, country_key
+from ophis.scores import log_probabilities
 from ophis.taxa import SpeciesList
 
 if TYPE_CHECKING:
@@ -91,6 +92,10 @@ class CountryPrior:
         """Eq. 1: p(s | c) = t_sc / t_c, [countries, species]; each row sums to 1."""
         return self.counts / self.counts.sum(axis=1, keepdims=True)
 
+    def species_photos(self) -> dict[str, int]:
+        """Training photos of each species."""
+        return dict(zip(self.species, self.counts.sum(axis=0).tolist(), strict=True))
+
     def row(self, country: str) -> int | None:
         """Row of a country, by its key or by its ISO code; None when training never saw it."""
         key = country_key(country)
@@ -131,14 +136,13 @@ class CountryPrior:
         names = sorted(set(scores.countries))
         row_of = {name: self.row(name) for name in names}
         rows = np.array([-1 if (r := row_of[c]) is None else r for c in scores.countries], int)
-        image = scores.logits.astype(np.float64)
-        image -= _log_sum(image)
+        image = log_probabilities(scores.logits)
         with np.errstate(divide="ignore"):  # log 0 is -inf, and that is what is meant
             log_prior = np.log(self.probability)
         joint = image + np.where(rows[:, None] >= 0, log_prior[rows], 0.0)
         excluded = np.isneginf(joint).all(axis=1)
         joint[excluded] = image[excluded]
-        joint -= _log_sum(joint)
+        joint = log_probabilities(joint)
         use = np.where(rows < 0, PriorUse.UNSEEN, PriorUse.APPLIED)
         use = np.where(excluded, PriorUse.EXCLUDED, use)
         return replace(scores, logits=joint), tuple(PriorUse(text) for text in use)
@@ -199,9 +203,3 @@ def _require_same_species(scores: SpeciesList, prior: SpeciesList) -> None:
         f"species {at + 1} is {scores[at]!r} in the scores and {prior[at]!r} in the prior; fit the"
         " prior with the species of the scores"
     )
-
-
-def _log_sum(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """log(sum(exp)) over the species, [photos, 1]; at least one logit of a row is finite."""
-    highest = logits.max(axis=1, keepdims=True)
-    return highest + np.log(np.exp(logits - highest).sum(axis=1, keepdims=True))

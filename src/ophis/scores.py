@@ -94,6 +94,22 @@ class Scores:
             },
         )
 
+    def with_species(self, species: SpeciesList) -> Scores:
+        """The same scores with the columns in the order of ``species``.
+
+        Raises:
+            InputError: naming a species that is in one list only.
+        """
+        if only := set(species.names) ^ set(self.species.names):
+            raise InputError(
+                f"species {min(only)!r} is in one list of species only; both must name the same"
+            )
+        columns = np.array([self.species.index(name) for name in species], dtype=np.int64)
+        place = np.append(np.argsort(columns), -1)  # of each own column; -1 stays -1
+        return replace(
+            self, logits=self.logits[:, columns], truth=place[self.truth], species=species
+        )
+
     def write(self, path: str | Path) -> Path:
         """Write an .npz (compressed, no pickle), whole or not at all."""
         path = Path(path)
@@ -137,9 +153,13 @@ def concatenate(parts: Sequence[Scores]) -> Scores:
 
 def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Softmax over the last axis in float64; a row must have one finite logit."""
+    return np.exp(log_probabilities(logits))
+
+
+def log_probabilities(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Logarithm of the softmax over the last axis in float64; a row must have one finite logit."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    exponentials = np.exp(shifted)
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def read_scores(path: str | Path) -> Scores:

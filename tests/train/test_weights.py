@@ -208,7 +208,7 @@ def test_a_checkpoint_around_a_state_dict_and_sparse_weights_are_refused(tmp_pat
 class Canary:
     """Sings when it is unpickled."""
 
-    def __reduce__(self):  # ty: ignore[missing-override-decorator]
+    def __reduce__(self):
         return (print, ("the canary sang",))
 
 

@@ -18,8 +18,9 @@ from ophis.errors import InputError
 from ophis.metrics import evaluate
 from ophis.prior import read_prior
 from ophis.scores import read_scores, softmax
+from ophis.sides import PRIOR, SCORES, read_facts
 from ophis.train import run
-from ophis.train.model import create_model, fold_weight_standardisation
+from ophis.train.model import fold_weight_standardisation
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,22 +45,18 @@ def export(folder: str | Path, out: str | Path) -> Path:
     """
     trained = run.read_run(folder)
     recipe = trained.recipe
-    model = create_model(
-        recipe.backbone, species=len(trained.species), weights="none", head=recipe.head
-    )
-    model.load_state_dict(trained.checkpoint.model)
-    scores = trained.folder / run.SCORES
+    scores = trained.folder / SCORES
     return write_bundle(
-        model,
+        run.model_of(trained),
         out,
         species=trained.species,
         preprocessing=recipe.preprocessing,
-        prior=read_prior(trained.folder / run.PRIOR, trained.species),
+        prior=read_prior(trained.folder / PRIOR, trained.species),
         card=run_card(
             recipe,
             trained.species,
             step=trained.checkpoint.step,
-            facts=run.read_facts(trained.folder),
+            facts=read_facts(trained.folder),
             evaluation=evaluate(read_scores(scores)) if scores.is_file() else None,
         ),
     )

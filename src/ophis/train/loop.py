@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ophis.errors import InputError, PhotoError
 from ophis.metrics import evaluate
+from ophis.sides import SCORES
 from ophis.train import run
 from ophis.train.batches import Batches, mix, mixup_partners, mixup_share
 from ophis.train.checkpoint import Checkpoint, load_checkpoint, require_same_run, save_checkpoint
@@ -106,7 +107,7 @@ def fit(
             )
             if processes.leads:
                 log.evaluation(step, evaluate(scores))
-                scores.write(out / run.SCORES)
+                scores.write(out / SCORES)
                 for failure in scores.failures:
                     log.say(f"not judged: {failure.reason}")
 

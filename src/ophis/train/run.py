@@ -15,22 +15,18 @@ import torch
 from ophis.errors import InputError
 from ophis.prior import CountryPrior
 from ophis.recipe import read_recipe
+from ophis.sides import FACTS, PRIOR, RECIPE, SPECIES
 from ophis.taxa import SpeciesList
 from ophis.train.checkpoint import load_checkpoint
+from ophis.train.model import create_model
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ophis.manifest import Manifest
     from ophis.recipe import Recipe
     from ophis.train.checkpoint import Checkpoint
     from ophis.train.processes import Processes
-
-RECIPE, SPECIES, PRIOR, SCORES, FACTS = (
-    "recipe.toml",
-    "species.csv",
-    "prior.csv",
-    "scores.npz",
-    "run.json",
-)
 
 
 @dataclass(frozen=True)
@@ -61,10 +57,14 @@ def read_run(folder: str | Path) -> Run:
     return Run(folder, read_recipe(folder / RECIPE), species, checkpoint)
 
 
-def read_facts(folder: Path) -> dict[str, Any]:
-    """What `describe` noted of the run; empty when it is gone."""
-    path = folder / FACTS
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def model_of(trained: Run) -> nn.Module:
+    """The network of a run as its checkpoint has it, in eval mode."""
+    recipe = trained.recipe
+    model = create_model(
+        recipe.backbone, species=len(trained.species), weights="none", head=recipe.head
+    )
+    model.load_state_dict(trained.checkpoint.model)
+    return model.eval()
 
 
 def require_fit(
