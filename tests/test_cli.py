@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ophis import CountryPrior, Scores, read_manifest, read_scores
+from ophis import CountryPrior, Scores, evaluate, read_manifest, read_scores
 
 
 def ophis(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -58,6 +59,27 @@ def test_evaluate_prints_the_papers_table_without_and_with_the_country(judged):
     assert rows[1]["top1"] > rows[0]["top1"]
 
 
+def test_compare_prints_table_1_with_intervals_and_writes_the_report(judged):
+    scores = read_scores(judged / "scores.npz")
+    right = replace(scores, logits=5 * np.eye(3)[scores.truth])
+    right.write(judged / "right.npz")
+    scores.write(judged / "left.npz")
+    arguments = ("compare", judged / "left.npz", judged / "right.npz", "--out")
+    done = ophis(*arguments, judged / "r.html")
+    assert done.returncode == 0, done.stderr
+    header, a, b, difference, who, *_, path = done.stdout.rstrip().splitlines()
+    assert header.split()[:2] == ["model", "top-1"]
+    assert (a.split()[0], b.split()[:2]) == ("left", ["right", "100.00"])
+    top1 = evaluate(scores).top1
+    assert difference.split()[1] == f"{100 * (1 - top1):+.2f}"
+    assert f"of 36 photos both are right on {36 * top1:.0f}" in who
+    assert path == str(judged / "r.html")
+    assert "right" in (judged / "r.html").read_text()
+    said = json.loads(ophis(*arguments, judged / "r.html", "--json").stdout)
+    assert said == json.loads((judged / "r.json").read_text())
+    assert said["disagreement"]["only_a"] == 0
+
+
 def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloured):
     whole = tmp_path / "all.parquet"
     done = ophis("collect", coloured.folder / "manifest.csv", "--out", whole)
@@ -97,6 +119,12 @@ def test_a_wrong_request_is_one_line_with_the_mend_and_status_2(tmp_path, judged
         (("is not a bundle",), ("identify", tmp_path, "photo.jpg")),
         (("is not a run folder",), ("export", tmp_path, "--out", tmp_path / "b")),
         (("no_species.csv",), ("sample", tmp_path / "no_species.csv" / "b", "--photos", 36)),
+        (("x.html", "no such scores"), ("compare", *["x.html"] * 2, "--out", tmp_path / "r.html")),
+        (
+            ("r.txt", ".html"),
+            ("compare", *[judged / "scores.npz"] * 2, "--out", tmp_path / "r.txt"),
+        ),
+        (("--help", "magic"), ("compare", "a", "b", "--out", "r.html", "--maps", "magic")),
         (("--help",), ("evaluate",)),
         (("--help", "sing"), ("sing",)),
         (("--help", "--loud"), ("evaluate", "x.npz", "--loud")),
@@ -161,6 +189,7 @@ def test_help_names_every_verb():
     text = ophis("--help").stdout
     for verb in [
         "collect",
+        "compare",
         "demo",
         "evaluate",
         "export",
@@ -169,6 +198,7 @@ def test_help_names_every_verb():
         "sample",
         "score",
         "split",
+        "study",
         "train",
     ]:
         assert f" {verb} " in text

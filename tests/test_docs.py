@@ -37,6 +37,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     quick = re.sub(r"(?m)^steps = .*$", "steps = 2", quick)
     (folder / "mine").mkdir()
     (folder / "mine" / "quick.toml").write_text(quick)
+    other = quick.replace('weights = "lite0"', 'weights = "none"')
+    (folder / "mine" / "other.toml").write_text(other)
     return folder
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ophis.comparison import Comparison, compare
 from ophis.errors import InputError, PhotoError
 from ophis.manifest import Manifest
 from ophis.metrics import Evaluation, evaluate
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ophis.classifier import Classifier
 
 __all__ = [
+    "Comparison",
     "CountryPrior",
     "Evaluation",
     "InputError",
@@ -31,6 +33,7 @@ __all__ = [
     "Recipe",
     "Scores",
     "SpeciesList",
+    "compare",
     "evaluate",
     "load",
     "read_manifest",

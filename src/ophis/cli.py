@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -22,7 +22,14 @@ app = App(
     help_format="plaintext",
 )
 
-_EXTRAS = ("torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors", "tensorboard")
+_EXTRAS = {
+    **dict.fromkeys(("matplotlib", "jinja2", "markupsafe"), "report"),
+    **dict.fromkeys(
+        ("torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors", "tensorboard"),
+        "train,demo",
+    ),
+    "captum": "train,demo",
+}
 
 Json = Annotated[bool, Parameter(negative="")]
 
@@ -42,7 +49,9 @@ def main(arguments: list[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         if error.name not in _EXTRAS:
             raise
-        status = _complain(f"{error.name} is not installed; pip install 'ophis[train,demo]'")
+        status = _complain(
+            f"{error.name} is not installed; pip install 'ophis[{_EXTRAS[error.name]}]'"
+        )
     except BrokenPipeError:  # `ophis ... | head` closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
@@ -277,6 +286,91 @@ def evaluate(
         if prior:
             rows[str(path), True] = judge(read_prior(prior, logits.species).adjust(logits))
     print_evaluations(rows, json=json)
+
+
+@app.command
+def compare(
+    a: Path,
+    b: Path,
+    /,
+    *,
+    out: Path,
+    photos: Path | None = None,
+    maps: Literal["gradient", "smoothgrad", "grad-cam"] = "gradient",
+    json: Json = False,
+) -> None:
+    """Compare two models on the same photos and write a report: one HTML file.
+
+    Args:
+        a: Model A: a scores file, or a run folder.
+        b: Model B.
+        out: The report to write, .html; figures go beside it as SVG and CSV.
+        photos: Manifest of the photos: the report shows them and, of two runs, where each looks.
+        maps: How that is found: gradient, smoothgrad or grad-cam.
+        json: One JSON object with all figures.
+    """
+    from ophis import read_manifest
+    from ophis.sides import distinct_names, read_side
+    from ophis.study import write_comparison
+    from ophis.tables import print_comparison
+
+    names = distinct_names(a, b)
+    sides = [read_side(path, name=name) for path, name in zip((a, b), names, strict=True)]
+    manifest = read_manifest(photos) if photos else None
+    comparison = write_comparison(sides[0], sides[1], out, photos=manifest, method=maps)
+    print_comparison(comparison, json=json)
+    if not json:
+        print(out)
+
+
+@app.command
+def study(
+    recipe_a: str,
+    recipe_b: str,
+    /,
+    *,
+    train: Path,
+    validation: Path,
+    out: Path,
+    photos: Path | None = None,
+    weights_folder: Path = Path(),
+    device: str = "auto",
+    workers: int | None = None,
+) -> int:
+    """The paper's experiment: train two recipes on the same photos, judge, compare, explain.
+
+    The same command goes on where it was stopped.
+
+    Args:
+        recipe_a: Model A: a TOML file, or the name of a recipe that ships with ophis.
+        recipe_b: Model B.
+        train: Manifest of the photos to learn from.
+        validation: Manifest of the photos to judge by.
+        out: The folder for everything: both runs, manifests, prior, report.
+        photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
+        weights_folder: Where the recipes' weights files lie.
+        device: auto, cpu or cuda.
+        workers: Threads that read photos; by default one a processor core.
+    """
+    from ophis import read_manifest
+    from ophis.study import study as run_study
+    from ophis.train import Stopped
+
+    try:
+        report = run_study(
+            (recipe_a, recipe_b),
+            train=read_manifest(train, photos=photos),
+            validation=read_manifest(validation, photos=photos),
+            out=out,
+            weights_folder=weights_folder,
+            device=device,
+            workers=workers,
+        )
+    except Stopped as stopped:
+        print(f"ophis: {stopped}", file=sys.stderr)
+        return 128 + stopped.signal
+    print(report)
+    return 0
 
 
 @app.command

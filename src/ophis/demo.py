@@ -9,6 +9,8 @@ from ophis import CountryPrior, evaluate, load, read_manifest, read_prior, read_
 from ophis.near_duplicates import near_duplicate_groups
 from ophis.places import UNKNOWN
 from ophis.sample import draw_sample
+from ophis.sides import read_side
+from ophis.study import write_comparison
 from ophis.tables import print_answer, print_counts, print_evaluations
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 # The paper's letters: the same network and training, B from the better pretraining.
 RECIPES = {"a": "demo_scratch", "b": "demo"}
-NAMES = {"a": "A  no pretraining", "b": "B  ImageNet-1k"}
+NAMES = {"a": "A no pretraining", "b": "B ImageNet-1k"}
 
 
 def run_demo(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
@@ -49,6 +51,8 @@ def run_demo(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
         fit(read_recipe(recipe), train=train, validation=validation, out=out / f"run-{letter}")
     print(f"\n3. judged on {len(validation)} held-out photos, without and with the country")
     best = _judge(out)
+    a, b = (read_side(out / f"run-{letter}", name=NAMES[letter]) for letter in "ab")
+    write_comparison(a, b, out / "report.html", photos=validation)
     bundle = _export(out / f"run-{best}", out / "bundle")
     print(f"\n4. naming the snake in one held-out photo with model {best.upper()}")
     photo, country, species = _one_photo(validation)
@@ -89,8 +93,9 @@ def _farewell(out: Path, bundle: Path, photo: Path, country: str, seconds: float
         out / "sample": "photos and their table",
         out / "run-a": "model A: checkpoint, log, scores",
         out / "run-b": "model B",
+        out / "report.html": "both compared: figures, largest discrepancies, where each looks",
         bundle: "the better one, ready to use without torch",
     }
     for path, what in made.items():
-        print(f"  {path!s:16} {what}")
+        print(f"  {path!s:17} {what}")
     print(f"next: ophis identify {bundle} {photo} --country {country}")

@@ -55,26 +55,43 @@ def predictions(scores: Scores) -> NDArray[np.int64]:
 
 
 def top_k_accuracy(scores: Scores, k: int) -> float:
-    """Share of photos whose true species is among the k most probable.
+    """Share of photos whose true species is among the k most probable."""
+    return float((ranks(scores) < k).mean())
+
+
+def ranks(scores: Scores) -> NDArray[np.int64]:
+    """How many species stand before the true one, [photos].
 
     Of equal logits the earlier column stands first, as in `predictions`, so that top-1 never
-    exceeds top-5; a species that the scores call impossible (-inf) is never found.
+    exceeds top-5; behind a species that the scores call impossible (-inf) stands none.
     """
     own = np.take_along_axis(scores.logits, scores.truth[:, None], axis=1)  # [photos, 1]
     columns = np.arange(scores.logits.shape[1])
     before = (scores.logits > own) | ((scores.logits == own) & (columns < scores.truth[:, None]))
-    return float(((before.sum(axis=1) < k) & np.isfinite(own[:, 0])).mean())
+    return np.where(np.isfinite(own[:, 0]), before.sum(axis=1), len(columns))
 
 
-def macro_f1(truth: NDArray[np.int64], prediction: NDArray[np.int64]) -> float:
+def macro_f1(
+    truth: NDArray[np.int64],
+    prediction: NDArray[np.int64],
+    *,
+    weights: NDArray[np.float64] | None = None,
+) -> float:
     """Mean over species of F1, over the species that occur in truth or prediction.
 
     Equal to ``sklearn.metrics.f1_score(..., average="macro", zero_division=0)``: a species
     that occurs but is never hit counts 0, one that occurs nowhere does not count.
+
+    Args:
+        truth: [photos], columns.
+        prediction: [photos], columns.
+        weights: [photos], how often each photo counts; a photo of weight 0 does not occur.
     """
+    weights = np.ones(len(truth)) if weights is None else weights
     length = int(max(truth.max(), prediction.max())) + 1
-    true = np.bincount(truth, minlength=length)
-    predicted = np.bincount(prediction, minlength=length)
-    hit = np.bincount(truth[truth == prediction], minlength=length)
-    occurs = (true + predicted) > 0
-    return float((2 * hit[occurs] / (true + predicted)[occurs]).mean())
+    hits = weights * (truth == prediction)
+    hit = np.bincount(truth, hits, minlength=length)
+    occurring = np.bincount(truth, weights, minlength=length)
+    occurring += np.bincount(prediction, weights, minlength=length)
+    occurs = occurring > 0
+    return float((2 * hit[occurs] / occurring[occurs]).mean())

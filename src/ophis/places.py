@@ -116,6 +116,21 @@ def country_key(text: str | None) -> str:
     return UNKNOWN if key in _NOT_KNOWN else key
 
 
+def country_name(key: str) -> str:
+    """A key as people read it.
+
+    >>> country_name("bosnia-and-herzegovina"), country_name("usa"), country_name(UNKNOWN)
+    ('Bosnia and Herzegovina', 'USA', 'country not known')
+    """
+    if key == UNKNOWN:
+        return "country not known"
+    if len(key) <= 3:
+        return key.upper()
+    small = {"and", "of", "the"}
+    words = key.split("-")
+    return " ".join(w if n and w in small else w.capitalize() for n, w in enumerate(words))
+
+
 @lru_cache(maxsize=4096)
 def country_code(key: str) -> str | None:
     """ISO 3166 alpha-2 code of a country's name, alpha-2 or alpha-3; None when there is none.

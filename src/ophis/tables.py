@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from ophis.classifier import Answer
+    from ophis.comparison import Comparison
     from ophis.manifest import Manifest
     from ophis.metrics import Evaluation
 
@@ -63,6 +64,36 @@ def print_evaluations(
         figures = (f"{e.photos:,}", f"{e.top1:.2%}", f"{e.top5:.2%}", f"{e.macro_f1:.4f}")
         table.add_row(Text(name), "with" if country else "without", *figures)
     console().print(table)
+
+
+def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
+    """The paper's table of both models with intervals, and who is right where."""
+    if json:
+        print(json_format.dumps(comparison.as_dict()))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("model")
+    for figure in comparison.figures:
+        table.add_column(figure.name, justify="right")
+        table.add_column("95 % interval", style="dim")
+    rows = ((comparison.names[0], "a"), (comparison.names[1], "b"), ("difference", "difference"))
+    for name, kind in rows:
+        sign = "+" if kind == "difference" else ""
+        cells = []
+        for figure in comparison.figures:
+            value = getattr(figure, kind)
+            cells.append(f"{100 * value.value:{sign}.2f}")
+            cells.append(f"{100 * value.low:{sign}.2f} to {100 * value.high:{sign}.2f}")
+        table.add_row(Text(name), *cells)
+    out = console()
+    out.print(table)
+    counts, (a, b) = comparison.disagreement, comparison.names
+    out.print(
+        f"of {counts.photos:,} photos both are right on {counts.both:,}, only {b} on"
+        f" {counts.only_b:,}, only {a} on {counts.only_a:,}, neither on {counts.neither:,};"
+        f" McNemar's exact p = {counts.p_value:.2g}",
+        markup=False,
+    )
 
 
 def print_answer(answer: Answer, *, json: bool = False) -> None:

@@ -132,8 +132,12 @@ def danger(species: str) -> Danger:
     the Reptile Database, with older names that photo collections still use. A genus that is not
     there is no proof of anything.
     """
-    words = re.split(r"[\s_-]+", species.strip(), maxsplit=1)
-    return Danger.VENOMOUS if words[0].capitalize() in _venomous_genera() else Danger.UNKNOWN
+    return Danger.VENOMOUS if genus(species) in _venomous_genera() else Danger.UNKNOWN
+
+
+def genus(species: str) -> str:
+    """The genus of a species: its first word, "Naja" of "naja-naja" and of "Naja sp."."""
+    return re.split(r"[\s_-]+", species.strip(), maxsplit=1)[0].capitalize()
 
 
 @lru_cache(maxsize=1)
