@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,15 @@ def test_the_two_paper_recipes_differ_in_one_key():
     different = [f.name for f in fields(Recipe) if getattr(a, f.name) != getattr(b, f.name)]
     assert different == ["weights"]
     assert (a.weights, b.weights) == ("BiT-S-R50x1.npz", "BiT-M-R50x1.npz")
+
+
+def test_the_recipes_of_the_pretraining_experiment_differ_in_one_key():
+    folder = RECIPES.parent / "benchmarks" / "pretraining"
+    names = ("none", "few", "spread", "all")
+    read = {name: read_recipe(folder / f"snakes_{name}.toml") for name in names}
+    assert [recipe.weights for recipe in read.values()] == list(names)
+    assert len({replace(recipe, weights="none") for recipe in read.values()}) == 1
+    assert read_recipe(folder / "pretrain.toml").backbone == read["none"].backbone
 
 
 def test_the_paper_recipe_is_the_paper_word_by_word():

@@ -88,6 +88,25 @@ def test_bit_gives_the_logits_of_the_published_architecture(tmp_path, depth, sid
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
+def test_the_small_bit_is_the_published_architecture_with_one_unit_a_stage():
+    torch.manual_seed(0)
+    model = create_model("bit_r14_half", species=5, weights="none", head="random").double().eval()
+    tensors = {}
+    for key, tensor in model.state_dict().items():
+        if not key.startswith("head.fc."):
+            array = tensor.numpy() + 0.1 * np.random.default_rng(0).normal(size=tensor.shape)
+            tensor.copy_(torch.from_numpy(array))
+            tensors[bit_name(key)] = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+    head = model.get_submodule("head.fc")
+    tensors["resnet/head/conv2d/kernel"] = head.weight.detach().numpy().transpose(2, 3, 1, 0)
+    tensors["resnet/head/conv2d/bias"] = head.bias.detach().numpy()
+    pixels = made_pixels(2, 64)
+    with torch.no_grad():
+        logits = model(pixels)
+    torch.testing.assert_close(logits, published(tensors, pixels, blocks=(1, 1, 1, 1)))
+    assert logits.std() > 1e-3
+
+
 def test_bit_keeps_its_logits_where_kernels_vary_little(tmp_path):
     """As some trained ones do: timm's own 1e-8 would be a tenth of the variance and more."""
     tensors = bit_tensors(classes=7)

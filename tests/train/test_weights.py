@@ -1,4 +1,5 @@
 import contextlib
+import hashlib
 import io
 import pickle
 import warnings
@@ -14,7 +15,10 @@ from safetensors.torch import save_file
 from timm.models.resnetv2 import ResNetV2
 
 from ophis import InputError
+from ophis.sides import read_facts
+from ophis.train import fit
 from ophis.train import weights as room
+from ophis.train.checkpoint import load_checkpoint
 from ophis.train.model import create_model
 from ophis.train.weights import bit_name, lite0_name, load_lite0, load_weights, pretrained_lite0
 
@@ -271,7 +275,59 @@ def test_a_damaged_bit_file_is_refused(tmp_path, write):
     assert "'resnet/block4/unit01/b/standardized_conv2d/kernel' cannot be read" in said
 
 
+def test_a_run_gives_its_body_to_another_network_and_keeps_its_head(coloured, small, tmp_path):
+    recipe = small(steps=2, head="random")
+    fit(
+        recipe,
+        train=coloured.take(np.arange(24)),
+        validation=coloured.take(np.arange(24, 36)),
+        out=tmp_path / "pretrained",
+        quiet=True,
+    )
+    trained = load_checkpoint(tmp_path / "pretrained")
+    assert trained
+    model = create_model(
+        recipe.backbone, species=7, weights="pretrained", weights_folder=tmp_path
+    ).state_dict()
+    for name, tensor in trained.model.items():
+        if name.startswith("head.fc."):
+            assert not model[name].any()
+        else:
+            assert torch.equal(model[name], tensor)
+
+
+def test_a_run_notes_the_digest_of_its_weights_and_keeps_it_when_they_are_gone(
+    coloured, small, tmp_path
+):
+    made = create_model("resnet18", species=2, weights="none")
+    save_file(made.state_dict(), tmp_path / "w.safetensors")
+    digest = hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()
+    recipe = small(steps=1, backbone="resnet18", weights="w.safetensors")
+    learn = partial(
+        fit,
+        recipe,
+        train=coloured.take(np.arange(24)),
+        validation=coloured.take(np.arange(24, 36)),
+        out=tmp_path / "run",
+        weights_folder=tmp_path,
+        quiet=True,
+    )
+    learn()
+    assert read_facts(tmp_path / "run")["weights_sha256"] == digest
+    (tmp_path / "w.safetensors").unlink()
+    learn()
+    assert read_facts(tmp_path / "run")["weights_sha256"] == digest
+
+
+def test_a_folder_without_a_trained_run_gives_no_weights(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty: no checkpoint in it"):
+        create_model("bit_r14_half", species=2, weights="empty", weights_folder=tmp_path)
+
+
 def test_a_missing_file_is_named_with_its_folder_and_a_strange_suffix_with_the_known(tmp_path):
     said = refusal(tmp_path / "none.npz")
     assert f"none.npz: there is no such weights file in the folder {tmp_path}" in said
-    assert "none, hub, lite0 or a .npz, .safetensors, .pt, .pth file" in refusal(tmp_path / "w.h5")
+    assert "none, hub, lite0, a .npz, .safetensors, .pt, .pth file or a run folder" in refusal(
+        tmp_path / "w.h5"
+    )

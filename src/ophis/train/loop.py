@@ -81,7 +81,16 @@ def fit(
         precision = autocast_dtype(recipe.precision, processes.device)
         if processes.leads:
             out.mkdir(parents=True, exist_ok=True)
-            run.describe(out, recipe, species, train, validation, processes, precision)
+            run.describe(
+                out,
+                recipe,
+                species,
+                train,
+                validation,
+                processes,
+                precision,
+                Path(weights_folder),
+            )
 
         def save(step: int) -> None:
             _require_finite(model, step)

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from ophis.errors import InputError
+from ophis.train import small_bit  # noqa: F401 - registers its network with timm
 from ophis.train.weights import LITE0_BACKBONE, fill_body, load_lite0, load_weights, one_line
 
 BIG_TRANSFER = re.compile(r"resnetv2_\d+x\d+_bit(\.|$)")
@@ -35,9 +36,9 @@ def create_model(
         backbone: name of a timm model.
         species: how many.
         weights: "none"; "hub", timm's own pretrained ones; "lite0", the small ones of the demo
-            extra; or a file in ``weights_folder``: .npz, .safetensors, .pt, .pth. The head that
-            comes with them is never taken.
-        weights_folder: where that file lies.
+            extra; or, in ``weights_folder``, a file (.npz, .safetensors, .pt, .pth) or the folder
+            of an earlier run. The head that comes with them is never taken.
+        weights_folder: where that file or folder lies.
         head: "zero": all logits of an untrained model are 0, as Big Transfer starts; "random":
             as timm starts it.
         dropout: part of the features dropped before the head while training, 0 to 1.

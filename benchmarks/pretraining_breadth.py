@@ -1,0 +1,209 @@
+"""Does a broader pretraining make a better snake classifier, most of all for rare kinds?
+
+    python benchmarks/pretraining_breadth.py --things THINGS --snakes SNAKES --out runs/breadth
+
+THINGS is a folder with `train/CLASS/*.JPEG` and `val/CLASS/*.JPEG` (or a photos.tar of it), SNAKES
+one with manifest.csv (photo, species, country, ...) and the photos. For every seed a small Big
+Transfer is pretrained, for equal steps, on
+
+- few: all photos of 20 classes drawn at random,
+- spread: as many photos, taken evenly from all the classes,
+- all: all photos of all classes,
+
+and each, and one without pretraining, is fine-tuned in the same way (`benchmarks/pretraining/`) on
+the same long-tailed part of the snakes: 150 photos of one kind down to 8 of another, which kind has
+how many being drawn anew for every seed. They are judged on 30 % of the snakes that none learned
+from (`Manifest.split(0.3, seed=0)`, near duplicates on one side). `ophis study` does the
+fine-tuning and writes the reports. What is there already is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from ophis import evaluate, read_manifest, read_recipe
+from ophis.near_duplicates import near_duplicate_groups
+from ophis.sides import read_side
+from ophis.study import study, write_comparison
+from ophis.train import fit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ophis import Manifest
+    from ophis.scores import Scores
+    from ophis.sides import Side
+
+RECIPES = Path(__file__).with_name("pretraining")
+PRETRAININGS = ("few", "spread", "all")
+CLASSES = 20
+MOST, LEAST = 150, 8  # training photos of the commonest and of the rarest kind
+RARE = 30
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--things", type=Path, required=True)
+    parser.add_argument("--snakes", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    learn, test = halves(options.snakes, options.out)
+    things = unpacked(options.things, options.out / "things")
+    rows = []
+    for seed in range(options.seeds):
+        folder = options.out / f"seed{seed}"
+        for name in PRETRAININGS:
+            pretrain(name, seed, things, folder / name)
+        rows += fine_tune(seed, long_tail(learn, seed), test, folder)
+        print_table(pl.DataFrame(rows))
+
+
+def halves(snakes: Path, out: Path) -> tuple[Manifest, Manifest]:
+    """The fixed split, written down at the first call."""
+    paths = (out / "learn.csv", out / "test.csv")
+    if not all(path.exists() for path in paths):
+        out.mkdir(parents=True, exist_ok=True)
+        manifest = read_manifest(snakes / "manifest.csv")
+        parts = manifest.split(0.3, seed=0, groups=near_duplicate_groups(manifest))
+        for part, path in zip(parts, paths, strict=True):
+            part.write(path)
+    learn, test = (read_manifest(path) for path in paths)
+    print(f"{len(learn):,} snakes to draw from, {len(test):,} held out")
+    return learn, test
+
+
+def unpacked(things: Path, out: Path) -> Path:
+    """The folder of the things, unpacked when it is an archive."""
+    if things.is_dir():
+        return things
+    if not out.exists():
+        with tarfile.open(things) as archive:
+            archive.extractall(out, filter="data")
+    return out
+
+
+def pretrain(name: str, seed: int, things: Path, out: Path) -> None:
+    """Train the network on one choice of the things."""
+    train, validation = (read_manifest(things / part) for part in ("train", "val"))
+    chance = np.random.default_rng(seed)
+    classes = np.array(train.species_list().names)
+    few = set(chance.choice(classes, CLASSES, replace=False))
+    if name == "few":
+        train, validation = (within(each, few) for each in (train, validation))
+    elif name == "spread":
+        train = evenly(train, len(within(train, few)) // len(classes), chance)
+    recipe = replace(read_recipe(RECIPES / "pretrain.toml"), seed=seed)
+    print(f"seed {seed}: pretraining on {name}, {len(train):,} photos")
+    fit(recipe, train=train, validation=validation, out=out)
+
+
+def within(manifest: Manifest, species: set[str]) -> Manifest:
+    """The photos of these species."""
+    return manifest.take(manifest.table["species"].is_in(list(species)).to_numpy())
+
+
+def evenly(manifest: Manifest, photos: int, chance: np.random.Generator) -> Manifest:
+    """So many photos of each species, drawn at random."""
+    return drawn(manifest, dict.fromkeys(manifest.species_list().names, photos), chance)
+
+
+def drawn(manifest: Manifest, photos: dict[str, int], chance: np.random.Generator) -> Manifest:
+    """The given number of photos of each species, or all where there are fewer."""
+    names = np.array(manifest.table["species"].to_list())
+    chosen = [
+        chance.permutation(np.flatnonzero(names == name))[:number]
+        for name, number in photos.items()
+    ]
+    return manifest.take(np.sort(np.concatenate(chosen)))
+
+
+def long_tail(learn: Manifest, seed: int) -> Manifest:
+    """Snakes with a geometric fall of the numbers, dealt to the kinds at random."""
+    chance = np.random.default_rng([seed, 1])
+    names = learn.species_list().names
+    numbers = chance.permutation(np.geomspace(MOST, LEAST, len(names)).round().astype(int))
+    return drawn(learn, dict(zip(names, numbers.tolist(), strict=True)), chance)
+
+
+def fine_tune(seed: int, train: Manifest, test: Manifest, folder: Path) -> list[dict[str, object]]:
+    """Two studies, and the comparison across them; a row of figures a pretraining."""
+    recipes = {}
+    for name in ("none", *PRETRAININGS):
+        recipe = replace(read_recipe(RECIPES / f"snakes_{name}.toml"), seed=seed)
+        recipes[name] = folder / "recipes" / f"{name}.toml"
+        recipes[name].parent.mkdir(parents=True, exist_ok=True)
+        recipes[name].write_text(recipe.to_toml())
+    sides: dict[str, Side] = {}
+    for pair in (("few", "all"), ("none", "spread")):
+        out = folder / "_".join(pair)
+        study(
+            (recipes[pair[0]], recipes[pair[1]]),
+            train=train,
+            validation=test,
+            out=out,
+            weights_folder=folder,
+        )
+        for name, letter in zip(pair, "ab", strict=True):
+            sides[name] = read_side(out / letter, name=name)
+    write_comparison(sides["spread"], sides["all"], folder / "spread_all.html", photos=test)
+    return [row(name, seed, side.scores, train) for name, side in sides.items()]
+
+
+def row(name: str, seed: int, scores: Scores, train: Manifest) -> dict[str, object]:
+    """Figures of one run: over all, and the mean recall of its rare and of its common kinds."""
+    truth = np.asarray(scores.truth)
+    recall = np.array([
+        (scores.logits[truth == kind].argmax(axis=1) == kind).mean()
+        for kind in range(len(scores.species))
+    ])  # fmt: skip
+    photos = np.bincount(train.truth(scores.species), minlength=len(recall))
+    metrics = evaluate(scores)
+    return {
+        "pretraining": name,
+        "seed": seed,
+        "top-1": metrics.top1,
+        "macro F1": metrics.macro_f1,
+        f"recall, kinds of {RARE} photos or fewer": mean(recall[photos <= RARE]),
+        "recall, other kinds": mean(recall[photos > RARE]),
+    }
+
+
+def mean(values: NDArray[np.float64]) -> float:
+    """Mean as a plain number."""
+    return float(values.mean())
+
+
+def print_table(rows: pl.DataFrame) -> None:
+    """Mean and standard deviation over the seeds, and the gain of `all` seed by seed."""
+    figures = rows.columns[2:]
+    seeds = rows["seed"].n_unique()
+    print(f"\n| pretraining, {seeds} seeds | " + " | ".join(figures) + " |")
+    print("|---" * (len(figures) + 1) + "|")
+    values = {
+        name: rows.filter(pretraining=name).sort("seed").select(figures).to_numpy()
+        for name in ("none", *PRETRAININGS)
+    }
+    for name, part in values.items():
+        print(f"| {name} | " + " | ".join(map(spread, part.T)) + " |")
+    for name in ("few", "spread"):
+        gains = values["all"] - values[name]
+        print(f"| all less {name} | " + " | ".join(map(spread, gains.T)) + " |")
+
+
+def spread(values: NDArray[np.float64]) -> str:
+    """Mean and standard deviation, in points; the deviation where there are two or more."""
+    text = f"{100 * values.mean():.1f}"
+    return f"{text} ± {100 * values.std(ddof=1):.1f}" if len(values) > 1 else text
+
+
+if __name__ == "__main__":
+    main()
