@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ophis import CountryPrior, Scores, evaluate, read_manifest, read_scores
+from ophis.cli import main
 
 
 def ophis(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -25,6 +26,18 @@ def refused(*arguments: object, cwd: Path | None = None) -> str:
     assert done.stderr.startswith("ophis: ")
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr
+
+
+def refused_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """As `refused`, in this process: twenty starts of Python would be most of the test's time."""
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    assert end.value.code == 2, said.err
+    assert said.out == ""
+    assert said.err.startswith("ophis: ")
+    assert said.err.count("\n") == 1, said.err
+    return said.err
 
 
 @pytest.fixture
@@ -97,7 +110,7 @@ def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloure
     assert done.stdout.startswith("3 countries, 3 species"), done.stderr
 
 
-def test_a_wrong_request_is_one_line_with_the_mend_and_status_2(tmp_path, judged, coloured):
+def test_a_wrong_request_is_one_line_with_the_mend_and_status_2(tmp_path, judged, coloured, capsys):
     (tmp_path / "no_species.csv").write_text("photo,country\na.jpg,Kenya\n")
     (tmp_path / "outside.csv").write_text("photo,species\n../a.jpg,boa\n")
     (tmp_path / "where.csv").write_text(
@@ -129,7 +142,7 @@ def test_a_wrong_request_is_one_line_with_the_mend_and_status_2(tmp_path, judged
         (("--help", "sing"), ("sing",)),
         (("--help", "--loud"), ("evaluate", "x.npz", "--loud")),
     ]:
-        line = refused(*arguments)
+        line = refused_here(capsys, *arguments)
         for word in words:
             assert word in line
     left = {path.name for path in tmp_path.iterdir()}
