@@ -90,3 +90,12 @@ def published_counts() -> pl.DataFrame:
     table = pl.read_csv(path, empty_string_is_null=False)
     table = table.rename({"scientific_name": "species", "images": "photos"})
     return table.with_columns(pl.col("country").replace("unknown", "UNKNOWN"))
+
+
+@pytest.fixture(scope="session")
+def shared_2021() -> Path:
+    """The organisers' tables of 2021, where they are."""
+    path = SHARED / "snakeclef2021"
+    if not path.is_dir():
+        pytest.skip("the organisers' tables are not here (shared/data/snakeclef2021)")
+    return path

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ophis import CountryPrior, Scores, evaluate, read_manifest, read_scores
+from ophis import CountryPrior, Scores, evaluate, read_manifest, read_prior, read_scores
 from ophis.cli import main
 
 
@@ -108,6 +108,25 @@ def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloure
     assert all(path.is_file() for path in train.paths())
     done = ophis("fit-prior", tmp_path / "t.csv", "--out", tmp_path / "p.csv")
     assert done.stdout.startswith("3 countries, 3 species"), done.stderr
+
+
+def test_fit_prior_chooses_on_validation_scores_and_its_prior_serves(judged, coloured):
+    table = coloured.folder / "manifest.csv"
+    scores, out = judged / "scores.npz", judged / "chosen.toml"
+    done = ophis("fit-prior", table, "--validation", scores, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "log loss of 36 validation photos" in done.stdout
+    rows = [line.rsplit(maxsplit=1) for line in done.stdout.splitlines()[2:-1]]
+    assert {"image alone", "Bayes' rule, smoothed"} <= {name.strip() for name, _ in rows}
+    assert done.stdout.splitlines()[-1] == str(out)
+    arguments = ("evaluate", scores, "--prior", out, "--json")
+    image, country = json.loads(ophis(*arguments).stdout)
+    expected = evaluate(read_prior(out, read_scores(scores).species).adjust(read_scores(scores)))
+    assert country["macro_f1"] == pytest.approx(expected.macro_f1)
+    assert country["macro_f1"] > image["macro_f1"]
+    assert "need a prior in .toml" in refused(
+        "fit-prior", table, "--validation", scores, "--out", judged / "p.csv"
+    )
 
 
 def test_a_wrong_request_is_one_line_with_the_mend_and_status_2(tmp_path, judged, coloured, capsys):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ophis import Recipe, evaluate, read_recipe, read_scores
+from ophis import Recipe, evaluate, read_manifest, read_recipe, read_scores
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -39,6 +39,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mine" / "quick.toml").write_text(quick)
     other = quick.replace('weights = "lite0"', 'weights = "none"')
     (folder / "mine" / "other.toml").write_text(other)
+    name = read_manifest(folder / "demo" / "train.csv").species_list()[0]
+    (folder / "mine" / "presence.csv").write_text(f"species,Australia,Kenya\n{name},1,0\n")
+    (folder / "mine" / "rules.csv").write_text(f"country,species,probability\nKenya,{name},0\n")
     return folder
 
 

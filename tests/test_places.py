@@ -1,12 +1,21 @@
 import csv
 
+import pycountry
 import pytest
 from conftest import SHARED
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ophis import InputError
-from ophis.places import _ALIASES, UNKNOWN, country_code, country_key, read_country
+from ophis.places import (
+    _ALIASES,
+    _CONTINENTS,
+    UNKNOWN,
+    continent,
+    country_code,
+    country_key,
+    read_country,
+)
 
 
 @pytest.mark.parametrize(
@@ -127,3 +136,30 @@ def test_every_country_of_the_organisers_tables_is_known():
         names |= set(next(csv.reader(file, delimiter=";"))[1:])
     assert len(names) > 200
     assert [name for name in sorted(names) if not country_code(name)] == ["unknown"]
+
+
+def test_every_country_lies_on_one_continent():
+    listed = [code for codes in _CONTINENTS.values() for code in codes.split()]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {country.alpha_2 for country in pycountry.countries} | {"XK"}
+    assert continent("Ivory Coast") == continent("CI") == "africa"
+    assert continent(UNKNOWN) is continent("atlantis") is None
+
+
+def test_continents_are_the_organisers_where_they_are_not_debated(shared_2021):
+    """They draw Central America to the south, and the Caucasus, Cyprus and Israel to Europe."""
+    ours = {
+        "Africa": {"africa"},
+        "Asia": {"asia"},
+        "Australia": {"oceania"},
+        "Oceania": {"oceania"},
+        "Europe": {"europe", "asia"},
+        "North America": {"northern-america", "latin-america-and-the-caribbean"},
+        "South America": {"latin-america-and-the-caribbean"},
+    }
+    with (shared_2021 / "snakeclef2021_microtrain_5000.csv").open() as file:
+        pairs = {(row["country"], row["continent"]) for row in csv.DictReader(file)}
+    known = [(c, theirs) for c, theirs in pairs if theirs in ours and country_code(c)]
+    assert len(known) > 80
+    for country, theirs in known:
+        assert continent(country) in ours[theirs], country

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ophis import CountryPrior, InputError, Scores, SpeciesList, read_prior
-from ophis.prior import PriorUse
+from ophis import CountryPrior, InputError, Scores, SpeciesList
+from ophis.prior import PriorUse, read_counts
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "snakeclef2020"
 
@@ -85,7 +85,7 @@ def test_two_names_of_one_country_the_one_with_more_photos_speaks_for_the_code()
 
 def test_a_written_prior_reads_back(tmp_path):
     path = prior().write(tmp_path / "prior.csv")
-    back = read_prior(path, SPECIES)
+    back = read_counts(path, SPECIES)
     assert back.countries == prior().countries
     np.testing.assert_array_equal(back.counts, prior().counts)
     assert sorted(tmp_path.iterdir()) == [path]
@@ -103,7 +103,7 @@ def test_a_written_prior_reads_back(tmp_path):
 def test_a_wrong_prior_file_is_refused_by_file_and_row(tmp_path, text, words):
     (tmp_path / "p.csv").write_text(text)
     with pytest.raises(InputError) as refusal:
-        read_prior(tmp_path / "p.csv", SPECIES)
+        read_counts(tmp_path / "p.csv", SPECIES)
     assert "p.csv" in str(refusal.value)
     assert words in str(refusal.value)
 

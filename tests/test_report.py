@@ -35,7 +35,7 @@ def pair():
 def prior(pair):
     species = pair[0].species
     counts = np.array([[10 * 3**n for n in range(6)], [1] * 6])
-    return CountryPrior(("kenya", "UNKNOWN"), species, counts)
+    return CountryPrior(species, ("kenya", "UNKNOWN"), counts)
 
 
 def compared(pair, prior, **options):
@@ -100,7 +100,7 @@ def test_names_of_files_species_and_models_are_never_markup(tmp_path):
     model = ("</script><b>A", EVIL)
     training = {names[0]: 9, names[1]: 90, names[2]: 900}
     comparison = compare(*pair, names=model, resamples=20, training_photos=training)
-    prior = CountryPrior((EVIL.lower(), "$x$"), pair[0].species, np.array([[1, 2, 3], [4, 5, 6]]))
+    prior = CountryPrior(pair[0].species, (EVIL.lower(), "$x$"), np.array([[1, 2, 3], [4, 5, 6]]))
     sides = tuple(
         Side(name, scores, prior=prior, recipe=read_recipe("demo"), facts={EVIL: EVIL})
         for name, scores in zip(model, pair, strict=True)
@@ -132,7 +132,7 @@ def test_the_figures_hold_the_numbers_of_the_real_table(published_counts):
 )
 def test_ticks_of_a_logarithmic_axis_are_plain_numbers(pair, fewest, most, labels):
     counts = np.geomspace(fewest, most, 6).round().astype(int)[None]
-    prior = CountryPrior(("UNKNOWN",), pair[0].species, counts)
+    prior = CountryPrior(pair[0].species, ("UNKNOWN",), counts)
     figure = figures.gains(compared(pair, prior))
     assert figure
     shown = re.findall(r"<text[^>]*>(.*?)</text>", figure.svg)
@@ -141,7 +141,7 @@ def test_ticks_of_a_logarithmic_axis_are_plain_numbers(pair, fewest, most, label
 
 
 def test_the_country_that_nobody_knows_is_no_place_to_come_from(pair):
-    prior = CountryPrior(("UNKNOWN",), pair[0].species, np.ones((1, 6), int))
+    prior = CountryPrior(pair[0].species, ("UNKNOWN",), np.ones((1, 6), int))
     assert (
         "100.00% of the photos show no known country" in figures.country_distribution(prior).caption
     )
@@ -220,7 +220,7 @@ def test_a_report_of_the_papers_size_stays_under_5_megabytes(tmp_path):
     pair = [made(14_029, 783, strength=s, seed=n) for n, s in ((1, 3.0), (2, 4.0))]
     species = pair[0].species
     counts = np.random.default_rng(0).integers(1, 3000, (188, 783))
-    prior = CountryPrior(tuple(f"country {n}" for n in range(188)), species, counts)
+    prior = CountryPrior(species, tuple(f"country {n}" for n in range(188)), counts)
     comparison = compare(*pair, training_photos=prior.species_photos(), resamples=200)
     wanted = [x.photo_id for x in (*comparison.gains_of_b[:12], *comparison.gains_of_a[:12])]
     place = {photo: row for row, photo in enumerate(pair[0].photo_ids)}

@@ -35,7 +35,7 @@ def report(tmp_path_factory):
     names = tuple(f"Pantherophis-longnameius subspecificus{n}" for n in range(40))
     pair = [made(200, 40, strength=s, seed=n, names=names) for n, s in ((1, 1.0), (2, 2.5))]
     counts = np.array([[5 + n**2 for n in range(40)], [1] * 40])
-    prior = CountryPrior(("democratic-republic-of-the-congo", "UNKNOWN"), pair[0].species, counts)
+    prior = CountryPrior(pair[0].species, ("democratic-republic-of-the-congo", "UNKNOWN"), counts)
     comparison = compared(pair, prior, names=("efficientnet_b0_scratch_long_name", "B"))
     looks = tuple(np.random.default_rng(0).random((2, 64, 64)).astype(np.float32))
     maps = {x.photo_id: Maps(looks, (0.1, 0.2)) for x in comparison.gains_of_b[:12]}

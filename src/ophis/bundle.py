@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
 from ophis.images import Preprocessing
-from ophis.prior import CountryPrior, read_prior
+from ophis.prior import CountryPrior, Prior, read_prior
 from ophis.taxa import SpeciesList
 
 if TYPE_CHECKING:
     from typing import Self
 
 FORMAT = 1
-MODEL, SPECIES, IMAGES, PRIOR, CARD, INDEX = (
+MODEL, SPECIES, IMAGES, PRIOR, COUNTS, CARD, INDEX = (
     "model.onnx",
     "species.csv",
     "images.json",
+    "prior.toml",
     "prior.csv",
     "README.md",
     "bundle.json",
@@ -38,14 +39,14 @@ class Bundle:
         version: first 12 digits of the digest over all its files; stands in every answer.
         species: the classes, in the order of the model's logits.
         preprocessing: what is done to a photo.
-        prior: p(species | country), or None where nothing is known of countries.
+        prior: what a country says of the species, or None where nothing is known of countries.
     """
 
     folder: Path
     version: str
     species: SpeciesList
     preprocessing: Preprocessing
-    prior: CountryPrior | None
+    prior: Prior | None
 
     @property
     def model(self) -> Path:
@@ -74,12 +75,14 @@ def read_bundle(folder: str | Path) -> Bundle:
         if name not in digests:
             raise InputError(f"{folder / INDEX}: {name} is not listed; export the bundle anew")
     species = SpeciesList.read(folder / SPECIES)
+    # The counts alone are the paper's prior; with settings beside them they are part of another.
+    prior = next((name for name in (PRIOR, COUNTS) if name in digests), None)
     return Bundle(
         folder=folder,
         version=_version(digests),
         species=species,
         preprocessing=Preprocessing.read(folder / IMAGES),
-        prior=read_prior(folder / PRIOR, species) if PRIOR in digests else None,
+        prior=read_prior(folder / prior, species) if prior else None,
     )
 
 
@@ -129,14 +132,14 @@ class BundleWriter:
         *,
         species: SpeciesList,
         preprocessing: Preprocessing,
-        prior: CountryPrior | None,
+        prior: Prior | None,
         card: str,
     ) -> None:
         """Write everything but the model."""
         species.write(self.folder / SPECIES)
         preprocessing.write(self.folder / IMAGES)
         if prior:
-            prior.write(self.folder / PRIOR)
+            prior.write(self.folder / (COUNTS if isinstance(prior, CountryPrior) else PRIOR))
         (self.folder / CARD).write_text(card, encoding="utf-8")
 
     def _seal(self) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ophis.metrics import Evaluation
+    from ophis.prior import Prior
     from ophis.recipe import Recipe
     from ophis.taxa import SpeciesList
 
@@ -33,6 +34,7 @@ def run_card(
     step: int,
     facts: dict[str, Any],
     evaluation: Evaluation | None,
+    prior: Prior | None,
 ) -> str:
     """The card of a trained bundle, from measured figures only."""
     drawn = all(name.startswith("Drawn") for name in species)
@@ -49,12 +51,17 @@ def run_card(
             f" country:\n\n| top-1 | top-5 | macro F1 |\n|---|---|---|\n| {evaluation.top1:.1%} |"
             f" {evaluation.top5:.1%} | {evaluation.macro_f1:.4f} |\n"
         )
+    country = (
+        f"With a country its answers are changed by: {prior.what_it_is()}.\n"
+        if prior
+        else "It knows nothing of countries: the image alone decides.\n"
+    )
     return (
         f"{HEAD}# {recipe.backbone} for {len(species)} species\n\n{source}"
         f"Trained by ophis {facts.get('versions', {}).get('ophis', '?')} for {step:,} steps of"
         f" {recipe.batch_photos} photos at {recipe.crop_pixels} pixels, starting from weights"
         f" `{recipe.weights}`, on {facts.get('train', {}).get('photos', 0):,} photos.\n\n"
-        f"## Figures\n\n{judged}\n{CAUTION.format(species=len(species))}\n"
+        f"## Figures\n\n{judged}\n{country}\n{CAUTION.format(species=len(species))}\n"
         f"## Recipe\n\n```toml\n{recipe.to_toml()}```\n"
     )
 

@@ -148,8 +148,7 @@ class Classifier:
             if self.bundle.prior:
                 scores, (use,) = self.bundle.prior.adjust_with_use(scores)
                 used = use.value
-                row = self.bundle.prior.row(key)
-                key = key if row is None else self.bundle.prior.countries[row]  # "au": australia
+                key = self.bundle.prior.spelling(key)  # "au": australia
         return Answer(
             photo=name,
             photo_sha256=hashlib.sha256(data).hexdigest(),

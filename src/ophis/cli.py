@@ -188,17 +188,28 @@ def train(
 
 
 @app.command
-def export(run: str, /, *, out: Path) -> None:
+def export(run: str, /, *, out: Path, prior: Path | None = None) -> None:
     """Make a bundle of a trained run, to identify with, without torch.
 
     Args:
         run: A run folder, or `imagenet17`: the 17 kinds of snake of ImageNet, without training.
         out: The bundle folder.
+        prior: What a country says, of `ophis fit-prior`; by default what wins on the run's
+            validation scores.
     """
+    from ophis.prior import read_prior
+    from ophis.sides import SPECIES
+    from ophis.taxa import SpeciesList
     from ophis.train import export as export_run
     from ophis.train import export_imagenet17
 
-    print(export_imagenet17(out) if run == "imagenet17" else export_run(run, out))
+    if run == "imagenet17":
+        if prior:
+            raise InputError("imagenet17 knows nothing of countries; leave --prior out")
+        print(export_imagenet17(out))
+        return
+    given = read_prior(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
+    print(export_run(run, out, prior=given))
 
 
 @app.command
@@ -374,19 +385,60 @@ def study(
 
 
 @app.command
-def fit_prior(manifest: Path, /, *, out: Path, photos: Path | None = None) -> None:
-    """Count the photos of each species in each country: p(species | country), the paper's Eq. 1.
+def fit_prior(
+    manifest: Path,
+    /,
+    *,
+    out: Path,
+    photos: Path | None = None,
+    validation: Path | None = None,
+    presence: Path | None = None,
+    rules: Path | None = None,
+) -> None:
+    """Learn what a country says of the species.
+
+    To a .csv goes p(species | country), the paper's Eq. 1. To a .toml goes what wins on validation
+    scores: Bayes' rule with smoothed p(species | country), lists of presence, or neither.
 
     Args:
         manifest: The training photos.
-        out: The prior to write, .csv.
+        out: The prior to write, .csv or .toml; tables that belong to a .toml go beside it.
         photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
+        validation: Scores of photos that are neither trained on nor judged by, to choose with.
+        presence: Which species lives where: a row a species, a column a country, 1 and 0.
+        rules: What you know better: country,species,probability (0 excludes, `add` adds).
     """
-    from ophis import CountryPrior, read_manifest
+    from ophis import CountryPrior, read_manifest, read_scores
+    from ophis.bayes import BayesPrior, choose_prior, read_rules
+    from ophis.presence import read_presence
+    from ophis.tables import print_choice
 
-    prior = CountryPrior.fit(read_manifest(manifest, photos=photos))
+    if out.suffix != ".toml" and (validation or presence or rules):
+        raise InputError(f"{out}: --validation, --presence and --rules need a prior in .toml")
+    scores = read_scores(validation) if validation else None
+    counts = CountryPrior.fit(
+        read_manifest(manifest, photos=photos), species=scores.species if scores else None
+    )
+    print(f"{len(counts.countries):,} countries, {len(counts.species):,} species")
+    if out.suffix != ".toml":
+        counts.write(out)
+        print(out)
+        return
+    for names in BayesPrior(counts).merged():
+        print(f"one country, counted together: {', '.join(names)}")
+    lists = read_presence(presence) if presence else None
+    known_better = read_rules(rules) if rules else ()
+    if scores:
+        choice = choose_prior(counts, scores, presence=lists, rules=known_better)
+        print_choice(choice)
+        prior = choice.prior
+    else:
+        prior = BayesPrior(counts, presence=lists, rules=known_better)
+    if prior is None:
+        print("the image alone wins: no prior is written; leave --prior out")
+        return
     prior.write(out)
-    print(f"{len(prior.countries):,} countries, {len(prior.species):,} species: {out}")
+    print(out)
 
 
 @app.command

@@ -103,6 +103,25 @@ _ALIASES = {
 }
 
 
+# Continents by the United Nations' M49, the Americas in its two halves: species do not know the
+# continents of atlases, but Mexico's snakes are nearer to Panama's than to Canada's. Taiwan and
+# Kosovo, which M49 does not list, stand with their neighbours.
+_CONTINENTS = {
+    "africa": "AO BF BI BJ BW CD CF CG CI CM CV DJ DZ EG EH ER ET GA GH GM GN GQ GW IO KE KM LR LS"
+    " LY MA MG ML MR MU MW MZ NA NE NG RE RW SC SD SH SL SN SO SS ST SZ TD TF TG TN TZ UG YT ZA ZM"
+    " ZW",
+    "antarctica": "AQ BV GS HM",
+    "asia": "AE AF AM AZ BD BH BN BT CC CN CX CY GE HK ID IL IN IQ IR JO JP KG KH KP KR KW KZ LA LB"
+    " LK MM MN MO MV MY NP OM PH PK PS QA SA SG SY TH TJ TL TM TR TW UZ VN YE",
+    "europe": "AD AL AT AX BA BE BG BY CH CZ DE DK EE ES FI FO FR GB GG GI GR HR HU IE IM IS IT JE"
+    " LI LT LU LV MC MD ME MK MT NL NO PL PT RO RS RU SE SI SJ SK SM UA VA XK",
+    "latin-america-and-the-caribbean": "AG AI AR AW BB BL BO BQ BR BS BZ CL CO CR CU CW DM DO EC FK"
+    " GD GF GP GT GY HN HT JM KN KY LC MF MQ MS MX NI PA PE PR PY SR SV SX TC TT UY VC VE VG VI",
+    "northern-america": "BM CA GL PM US",
+    "oceania": "AS AU CK FJ FM GU KI MH MP NC NF NR NU NZ PF PG PN PW SB TK TO TV UM VU WF WS",
+}
+
+
 def country_key(text: str | None) -> str:
     """One spelling of a country's name: lower case, words joined by '-'; "UNKNOWN" for none.
 
@@ -143,6 +162,20 @@ def country_code(key: str) -> str | None:
         if code := _ALIASES.get(name) or _codes().get(name):
             return code
     return None
+
+
+def continent(key: str) -> str | None:
+    """The continent of a country, of a name or a code; None when it has none.
+
+    >>> continent("mexico"), continent("KE"), continent(UNKNOWN)
+    ('latin-america-and-the-caribbean', 'africa', None)
+    """
+    return _continents().get(country_code(key) or "")
+
+
+@lru_cache(maxsize=1)
+def _continents() -> dict[str, str]:
+    return {code: name for name, codes in _CONTINENTS.items() for code in codes.split()}
 
 
 def read_country(text: str | None) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+import tomllib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +21,8 @@ from ophis.scores import log_probabilities
 from ophis.taxa import SpeciesList
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from ophis.manifest import Manifest
@@ -35,21 +40,113 @@ class PriorUse(StrEnum):
         "no species that the image allows has a training photo from this country,"
         " so the image alone decides"
     )
+    WEIGHED = "weighed by the training photos of this country, its continent and the world"
+    CONTINENT = "no training photo from this country, so those of its continent weigh"
+    WORLD = "the country is not known, so it decides little"
+    LISTED = "species that are not listed for this country count less"
+    UNLISTED = "there is no list for this country, so the image alone decides"
+    CONTRADICTS = (
+        "the photo looks like species that are hardly expected in this country:"
+        " is the country right?"
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class CountryPrior:
+class Prior(ABC):
+    """What a country says of the species; in front of it no model is seen.
+
+    Attributes:
+        species: the columns.
+    """
+
+    species: SpeciesList
+
+    @abstractmethod
+    def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
+        """What is added to the log-probabilities of a photo from a country: [species].
+
+        Args:
+            country: a key, as `places.country_key` writes it.
+        """
+
+    def factors_of(
+        self, countries: Sequence[str]
+    ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+        """`log_factors` of each photo's country, [photos, species], and their use, [photos]."""
+        names, rows = np.unique(np.array(countries, dtype=object), return_inverse=True)
+        found = [self.log_factors(name) for name in names]
+        factors = np.array([factors for factors, _ in found]).reshape(-1, len(self.species))
+        return factors[rows], np.array([use for _, use in found], dtype=object)[rows]
+
+    @abstractmethod
+    def what_it_is(self) -> str:
+        """The prior in a few words, for the card of a bundle."""
+
+    @abstractmethod
+    def write(self, path: str | Path) -> Path:
+        """Write the prior so that `read_prior` reads it back."""
+
+    def image(self, scores: Scores) -> NDArray[np.float64]:
+        """Log-probabilities of the image alone, [photos, species]."""
+        return log_probabilities(scores.logits)
+
+    def spelling(self, country: str) -> str:
+        """A country's key as this prior knows it."""
+        return country
+
+    def adjust(self, scores: Scores) -> Scores:
+        """Multiply by the factors and normalise over the species; see `adjust_with_use`."""
+        return self.adjust_with_use(scores)[0]
+
+    def adjust_with_use(self, scores: Scores) -> tuple[Scores, tuple[PriorUse, ...]]:
+        """Multiply, normalise, and say for each photo what the country did.
+
+        Where the product is zero for every species, the image's own probabilities stand: never
+        NaN, never an empty answer.
+
+        Returns:
+            Scores whose logits are log-probabilities (float64, -inf where a factor is zero), and
+            the use of the prior for each photo.
+
+        Raises:
+            InputError: when the species of the scores are not those of the prior, in order.
+        """
+        _require_same_species(scores.species, self.species)
+        image = self.image(scores)
+        factors, use = self.factors_of(scores.countries)
+        joint = image + factors
+        use[self.contradicted(image, scores.countries)] = PriorUse.CONTRADICTS
+        excluded = np.isneginf(joint).all(axis=1)
+        joint[excluded] = image[excluded]
+        use[excluded] = PriorUse.EXCLUDED
+        return replace(scores, logits=log_probabilities(joint)), tuple(use)
+
+    def contradicted(
+        self,
+        image: NDArray[np.float64],  # noqa: ARG002 - for the priors that can tell
+        countries: tuple[str, ...],
+    ) -> NDArray[np.bool_]:
+        """Where photo and country do not fit together, [photos]; never, unless a prior can tell.
+
+        Args:
+            image: log-probabilities from the image alone, [photos, species].
+            countries: of the photos.
+        """
+        return np.zeros(len(countries), bool)
+
+
+@dataclass(frozen=True, eq=False)
+class CountryPrior(Prior):
     """The paper's prior: counts of training photos by country and species (its Eq. 1).
 
     Attributes:
+        species: the columns.
         countries: the rows, as `places.country_key` writes them; UNKNOWN is one of them
             (paper, section 6).
-        species: the columns.
         counts: [countries, species], int64, t_sc: training photos of the species there.
     """
 
     countries: tuple[str, ...]
-    species: SpeciesList
     counts: NDArray[np.int64]
 
     def __post_init__(self) -> None:
@@ -85,7 +182,7 @@ class CountryPrior:
         rows = counts["country"].replace_strict(countries, np.arange(len(countries)))
         columns = counts["species"].replace_strict(names, column)
         np.add.at(matrix, (rows.to_numpy(), columns.to_numpy()), counts["photos"].to_numpy())
-        return cls(tuple(countries), species, matrix)
+        return cls(species, tuple(countries), matrix)
 
     @cached_property
     def probability(self) -> NDArray[np.float64]:
@@ -115,37 +212,22 @@ class CountryPrior:
         codes.pop(None, None)  # UNKNOWN has no code
         return codes
 
-    def adjust(self, scores: Scores) -> Scores:
-        """Eq. 2: p(s | x) p(s | c), normalised over the species; see `adjust_with_use`."""
-        return self.adjust_with_use(scores)[0]
+    def what_it_is(self) -> str:
+        """The prior in a few words."""
+        return f"{PriorUse.APPLIED} (the paper's Eq. 2), {len(self.countries)} countries"
 
-    def adjust_with_use(self, scores: Scores) -> tuple[Scores, tuple[PriorUse, ...]]:
-        """Multiply, normalise, and say for each photo what the country did.
+    def spelling(self, country: str) -> str:
+        """The name that stands in the training table: "australia" of "au"."""
+        row = self.row(country)
+        return country if row is None else self.countries[row]
 
-        Where the country was never seen in training, or the product is zero for every species,
-        the image's own probabilities stand: never NaN, never an empty answer.
-
-        Returns:
-            Scores whose logits are log-probabilities (float64, -inf where Eq. 1 is zero), and
-            the use of the prior for each photo.
-
-        Raises:
-            InputError: when the species of the scores are not those of the prior, in order.
-        """
-        _require_same_species(scores.species, self.species)
-        names = sorted(set(scores.countries))
-        row_of = {name: self.row(name) for name in names}
-        rows = np.array([-1 if (r := row_of[c]) is None else r for c in scores.countries], int)
-        image = log_probabilities(scores.logits)
+    def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
+        """Eq. 2: log p(s | c); 0 for a country that training never saw."""
+        row = self.row(country)
+        if row is None:
+            return np.zeros(len(self.species)), PriorUse.UNSEEN
         with np.errstate(divide="ignore"):  # log 0 is -inf, and that is what is meant
-            log_prior = np.log(self.probability)
-        joint = image + np.where(rows[:, None] >= 0, log_prior[rows], 0.0)
-        excluded = np.isneginf(joint).all(axis=1)
-        joint[excluded] = image[excluded]
-        joint = log_probabilities(joint)
-        use = np.where(rows < 0, PriorUse.UNSEEN, PriorUse.APPLIED)
-        use = np.where(excluded, PriorUse.EXCLUDED, use)
-        return replace(scores, logits=joint), tuple(PriorUse(text) for text in use)
+            return np.log(self.probability[row]), PriorUse.APPLIED
 
     def write(self, path: str | Path) -> Path:
         """Write the counts above zero as CSV `species,country,photos`, whole or not at all."""
@@ -163,7 +245,75 @@ class CountryPrior:
         return path
 
 
-def read_prior(path: str | Path, species: SpeciesList | None = None) -> CountryPrior:
+def read_prior(path: str | Path, species: SpeciesList | None = None) -> Prior:
+    """Read a prior: .csv is the paper's, .toml one with its smoothing (`bayes.BayesPrior`).
+
+    Args:
+        path: what a prior's `write` wrote.
+        species: the columns and their order; by default the sorted species of the counts.
+
+    Raises:
+        InputError: naming the file and what is wrong in it.
+    """
+    path = Path(path)
+    return _read_settings(path, species) if path.suffix == ".toml" else read_counts(path, species)
+
+
+def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
+    """The prior that a TOML file describes; its tables lie beside it."""
+    from ophis.bayes import Settings, bayes_prior  # noqa: PLC0415 - both are built on this module
+    from ophis.presence import presence_prior  # noqa: PLC0415
+
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such prior") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as TOML: {error}") from None
+    kind = settings.pop("kind", None)
+    kinds = {
+        "bayes": (bayes_prior, {field.name for field in fields(Settings)} | {"presence", "rules"}),
+        "presence": (presence_prior, {"absent"}),
+    }
+    if kind not in kinds:
+        raise InputError(f"{path}: kind = {kind!r} should be one of {sorted(kinds)}")
+    make, keys = kinds[kind]
+    if odd := sorted(settings.keys() ^ keys):
+        raise InputError(
+            f"{path}: key {odd[0]!r} is missing or not known; a {kind} prior has {sorted(keys)}"
+        )
+    for name, value in settings.items():
+        wanted = bool if name in ("presence", "rules") else float
+        if not isinstance(value, wanted):
+            raise InputError(f"{path}: {name} = {value!r} should be a {wanted.__name__}, as in 1.0")
+    try:
+        return make(path, settings, species)
+    except InputError as error:  # those of tables beside it name their file themselves
+        told = str(error)
+        raise InputError(told if told.startswith(str(path.parent)) else f"{path}: {told}") from None
+
+
+def write_settings(path: Path, settings: Mapping[str, str | float | bool]) -> Path:
+    """Write the TOML file of a prior.
+
+    Raises:
+        InputError: when the name does not end in .toml, or the place cannot be written.
+    """
+    if path.suffix != ".toml":
+        raise InputError(f"{path}: such a prior is written as .toml, with its tables beside it")
+    with whole_file(path) as temporary:
+        # Numbers, true and false, and plain words are written alike in JSON and TOML.
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
+        temporary.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+def part_of(path: Path, what: str) -> Path:
+    """The table of a part: prior_presence.csv beside prior.toml."""
+    return path.with_name(f"{path.stem}_{what}.csv")
+
+
+def read_counts(path: str | Path, species: SpeciesList | None = None) -> CountryPrior:
     """Read what `CountryPrior.write` wrote; ``species`` gives the columns and their order.
 
     Raises:

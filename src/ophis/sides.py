@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ophis.errors import InputError
-from ophis.prior import read_prior
+from ophis.prior import read_counts
 from ophis.recipe import read_recipe
 from ophis.scores import read_scores
 
@@ -71,7 +71,7 @@ def read_side(path: str | Path, *, name: str | None = None) -> Side:
         name or path.name,
         scores,
         folder=path,
-        prior=read_prior(path / PRIOR, scores.species) if (path / PRIOR).is_file() else None,
+        prior=read_counts(path / PRIOR, scores.species) if (path / PRIOR).is_file() else None,
         recipe=read_recipe(path / RECIPE) if (path / RECIPE).is_file() else None,
         log=_read_log(path / LOG),
         facts=read_facts(path),

@@ -18,6 +18,7 @@ from ophis.taxa import Danger
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+    from ophis.bayes import Choice
     from ophis.classifier import Answer
     from ophis.comparison import Comparison
     from ophis.manifest import Manifest
@@ -63,6 +64,17 @@ def print_evaluations(
     for (name, country), e in evaluations.items():
         figures = (f"{e.photos:,}", f"{e.top1:.2%}", f"{e.top5:.2%}", f"{e.macro_f1:.4f}")
         table.add_row(Text(name), "with" if country else "without", *figures)
+    console().print(table)
+
+
+def print_choice(choice: Choice) -> None:
+    """What each prior costs on validation photos."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(f"log loss of {choice.photos:,} validation photos")
+    table.add_column("", justify="right")
+    for name, loss in sorted(choice.losses.items(), key=lambda item: item[1]):
+        text = f"{loss:.4f}" if loss < float("inf") else "excludes the truth of some"
+        table.add_row(name, text)
     console().print(table)
 
 

@@ -140,6 +140,11 @@ def genus(species: str) -> str:
     return re.split(r"[\s_-]+", species.strip(), maxsplit=1)[0].capitalize()
 
 
+def species_key(species: str) -> str:
+    """One spelling of a name: "naja naja" of "Naja-naja", "Naja_naja" and " Naja  naja "."""
+    return " ".join(word for word in re.split(r"[\s_-]+", species.casefold()) if word)
+
+
 @lru_cache(maxsize=1)
 def _venomous_genera() -> frozenset[str]:
     with _GENERA.open(encoding="utf-8", newline="") as file:

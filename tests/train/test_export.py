@@ -23,6 +23,7 @@ EXPECTED_FILES = [
     "images.json",
     "model.onnx",
     "prior.csv",
+    "prior.toml",
     "species.csv",
 ]
 
@@ -75,7 +76,7 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     assert scores.countries == ("india",)
     expected = prior.adjust(scores).probabilities()[0]
     assert with_country[0].probability == pytest.approx(expected.max(), abs=1e-9)
-    assert with_country.prior == PriorUse.APPLIED
+    assert with_country.prior == PriorUse.WEIGHED
     assert with_country.photo_sha256 == alone.photo_sha256
     assert len(alone.bundle) == 12
 

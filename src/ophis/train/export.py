@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ophis.bayes import default_prior
 from ophis.bundle import MODEL, BundleWriter
 from ophis.card import run_card
 from ophis.errors import InputError
 from ophis.metrics import evaluate
-from ophis.prior import read_prior
+from ophis.prior import read_counts
 from ophis.scores import read_scores, softmax
 from ophis.sides import PRIOR, SCORES, read_facts
 from ophis.train import run
@@ -26,18 +27,20 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ophis.images import Preprocessing
-    from ophis.prior import CountryPrior
+    from ophis.prior import Prior
     from ophis.taxa import SpeciesList
 
 TOLERANCE = 1e-4  # of a probability, between torch and ONNX Runtime
 
 
-def export(folder: str | Path, out: str | Path) -> Path:
+def export(folder: str | Path, out: str | Path, *, prior: Prior | None = None) -> Path:
     """Make a bundle of a run: the model as its checkpoint has it, species, prior and card.
 
     Args:
         folder: what `fit` returned.
         out: the bundle folder; an older bundle there is replaced.
+        prior: what a country says; by default what wins on the run's validation scores, see
+            `bayes.default_prior`.
 
     Raises:
         InputError: when the folder is no run, or ONNX Runtime's probabilities differ from
@@ -45,19 +48,22 @@ def export(folder: str | Path, out: str | Path) -> Path:
     """
     trained = run.read_run(folder)
     recipe = trained.recipe
-    scores = trained.folder / SCORES
+    scores = read_scores(path) if (path := trained.folder / SCORES).is_file() else None
+    if prior is None:
+        prior = default_prior(read_counts(trained.folder / PRIOR, trained.species), scores)
     return write_bundle(
         run.model_of(trained),
         out,
         species=trained.species,
         preprocessing=recipe.preprocessing,
-        prior=read_prior(trained.folder / PRIOR, trained.species),
+        prior=prior,
         card=run_card(
             recipe,
             trained.species,
             step=trained.checkpoint.step,
             facts=read_facts(trained.folder),
-            evaluation=evaluate(read_scores(scores)) if scores.is_file() else None,
+            evaluation=evaluate(scores) if scores else None,
+            prior=prior,
         ),
     )
 
@@ -68,7 +74,7 @@ def write_bundle(
     *,
     species: SpeciesList,
     preprocessing: Preprocessing,
-    prior: CountryPrior | None,
+    prior: Prior | None,
     card: str,
 ) -> Path:
     """Write a bundle of any torch model that takes [photos, 3, side, side] and gives logits."""

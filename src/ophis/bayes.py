@@ -1,0 +1,422 @@
+"""The prior of Bayes' rule: p(s | x, c) is proportional to p(s | x) p(s | c) / p(s).
+
+The network's p(s | x) already holds how often it saw each species, p(s). Multiplying by p(s | c)
+alone, as the paper's Eq. 2 does, counts that twice; and a species without a training photo from a
+country becomes impossible there. Here p(s | c) is smoothed: country by continent, continent by
+world, and by maps of who lives where.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ophis.errors import InputError
+from ophis.files import whole_file
+from ophis.places import UNKNOWN, continent, country_code, country_key
+from ophis.presence import PresenceMap, PresencePrior, read_presence
+from ophis.prior import CountryPrior, Prior, PriorUse, part_of, read_counts, write_settings
+from ophis.scores import log_probabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from ophis.scores import Scores
+    from ophis.taxa import SpeciesList
+
+# Below this, a photo is as much rarer from the country than from anywhere: worth a word.
+CONTRADICTION = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How much is believed of what; chosen on validation scores by `fit_bayes`.
+
+    Attributes:
+        country_photos: a country counts as if it had so many photos more, as on its continent.
+        continent_photos: a continent, as if it had so many more, as in the world.
+        presence_photos: a species that lives in a country counts as if it had so many photos
+            more there; a species of whose presence nothing is known, too.
+        wrong_countries: share of the photos whose country is taken to be wrong: they show what
+            is photographed anywhere. However sure the counts are, no factor is smaller than that.
+        divide: the power of p(s) that is divided out: 1 is Bayes' rule, 0 the paper's product.
+        temperature: what the logits of the image are divided with first: a network that is too
+            sure of itself would not listen to the country, one that doubts too much would follow
+            it blindly.
+    """
+
+    country_photos: float = 30.0
+    continent_photos: float = 30.0
+    presence_photos: float = 0.0
+    wrong_countries: float = 0.03
+    divide: float = 1.0
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value < np.inf:
+                raise InputError(f"{name} = {value} should be a number, not below 0")
+        if self.wrong_countries > 1:
+            raise InputError(f"wrong_countries = {self.wrong_countries} should be at most 1")
+        for name in ("country_photos", "continent_photos", "temperature"):
+            if getattr(self, name) == 0:
+                raise InputError(f"{name} should be above 0")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a person knows better of a species in a country.
+
+    Attributes:
+        country: key of the country.
+        species: name of the species, as the prior has it.
+        probability: that p(s | c) is taken to be; 0 excludes the species there, None adds it: it
+            counts as living there.
+    """
+
+    country: str
+    species: str
+    probability: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class BayesPrior(Prior):
+    """Smoothed p(s | c) over p(s).
+
+    Attributes:
+        species: the columns, those of the counts.
+        counts: training photos by country and species.
+        settings: what `fit_bayes` chose.
+        presence: who lives where, or None.
+        rules: of the user.
+    """
+
+    species: SpeciesList = field(init=False)
+    counts: CountryPrior
+    settings: Settings = Settings()
+    presence: PresenceMap | None = None
+    rules: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "species", self.counts.species)
+        for rule in self.rules:
+            self.species.index(rule.species)  # refuses a name that is not there
+
+    def image(self, scores: Scores) -> NDArray[np.float64]:
+        """Log-probabilities of the image alone, tempered, [photos, species]."""
+        return log_probabilities(scores.logits / self.settings.temperature)
+
+    def what_it_is(self) -> str:
+        """The prior in a few words."""
+        settings = ", ".join(f"{name} {value:g}" for name, value in vars(self.settings).items())
+        return f"Bayes' rule with smoothed p(species | country) ({settings})"
+
+    def merged(self) -> list[tuple[str, ...]]:
+        """Names of the training table that mean one country and are counted together."""
+        names: dict[str, list[str]] = {}
+        for name in self.counts.countries:
+            names.setdefault(country_code(name) or name, []).append(name)
+        return [tuple(group) for group in names.values() if len(group) > 1]
+
+    def spelling(self, country: str) -> str:
+        """The name that stands in the training table: "australia" of "au"."""
+        return self.counts.spelling(country)
+
+    def probability(self, country: str) -> NDArray[np.float64]:
+        """Smoothed p(s | c), [species], above 0 but where a rule excludes a species."""
+        settings = self.settings
+        here = self._here(country)
+        if code := country_code(country):
+            here = here + settings.presence_photos * self._lives(code)
+        above = self._of_continent(continent(country))
+        p = (here + settings.country_photos * above) / (here.sum() + settings.country_photos)
+        p = (1 - settings.wrong_countries) * p + settings.wrong_countries * self.world
+        return self._ruled(p, country, above)
+
+    @cached_property
+    def world(self) -> NDArray[np.float64]:
+        """p(s) of the training photos, each species with one photo more, [species]."""
+        photos = self.counts.counts.sum(axis=0) + 1.0
+        return photos / photos.sum()
+
+    def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
+        """Logarithm of p(s | c), less ``divide`` times that of p(s)."""
+        use = PriorUse.WEIGHED
+        if not self._here(country).any():
+            use = PriorUse.CONTINENT if continent(country) else PriorUse.WORLD
+        return self._ratio(country, self.settings.divide), use
+
+    def contradicted(
+        self, image: NDArray[np.float64], countries: tuple[str, ...]
+    ) -> NDArray[np.bool_]:
+        """Photos that are 20 times rarer from their country, if it is right, than from anywhere.
+
+        p(x | c) / p(x) is the sum over species of p(s | x) p(s | c) / p(s).
+        """
+        names, rows = np.unique(np.array(countries, dtype=object), return_inverse=True)
+        trusting = replace(self, settings=replace(self.settings, wrong_countries=0.0))
+        ratios = [trusting._ratio(name, 1.0) for name in names]  # noqa: SLF001 - our own kind
+        ratios = np.reshape(ratios, (-1, len(self.species)))
+        ratio = np.exp(image + ratios[rows]).sum(axis=1)
+        return ratio < CONTRADICTION
+
+    def write(self, path: str | Path) -> Path:
+        """Write `NAME.toml`; beside it `NAME.csv` (counts), `NAME_presence.csv`, `NAME_rules.csv`.
+
+        Raises:
+            InputError: when the name does not end in .toml, or the place cannot be written.
+        """
+        path = Path(path)
+        parts = {"presence": self.presence is not None, "rules": bool(self.rules)}
+        write_settings(path, {"kind": "bayes", **vars(self.settings), **parts})
+        self.counts.write(path.with_suffix(".csv"))
+        if self.presence:
+            self.presence.write(part_of(path, "presence"))
+        if self.rules:
+            write_rules(self.rules, part_of(path, "rules"))
+        return path
+
+    def _ratio(self, country: str, divide: float) -> NDArray[np.float64]:
+        with np.errstate(divide="ignore"):  # a rule may exclude a species
+            return np.log(self.probability(country)) - divide * np.log(self.world)
+
+    def _here(self, country: str) -> NDArray[np.float64]:
+        """Training photos of each species in a country, under all its names."""
+        code = country_code(country)
+        names = [code] if code else [country_key(country)]
+        return sum((self._photos[name] for name in names if name in self._photos), self._none)
+
+    @cached_property
+    def _none(self) -> NDArray[np.float64]:
+        return np.zeros(len(self.species))
+
+    @cached_property
+    def _photos(self) -> dict[str, NDArray[np.float64]]:
+        """Photos by ISO code, by key where a name has none: two names of one country are merged."""
+        photos: dict[str, NDArray[np.float64]] = {}
+        for name, row in zip(self.counts.countries, self.counts.counts, strict=True):
+            place = country_code(name) or name
+            photos[place] = photos.get(place, 0) + row
+        return photos
+
+    def _of_continent(self, name: str | None) -> NDArray[np.float64]:
+        """p(s) on a continent, smoothed by the world; of no continent, the world's."""
+        if name not in self._continents:
+            return self.world
+        photos, more = self._continents[name], self.settings.continent_photos
+        return (photos + more * self.world) / (photos.sum() + more)
+
+    @cached_property
+    def _continents(self) -> dict[str | None, NDArray[np.float64]]:
+        photos: dict[str | None, NDArray[np.float64]] = {}
+        for place, row in self._photos.items():
+            if place != UNKNOWN and (name := continent(place)):
+                photos[name] = photos.get(name, 0) + row
+        return photos
+
+    def _lives(self, code: str) -> NDArray[np.float64]:
+        """1 where a species lives in a country or nobody says that it does not, [species]."""
+        if self.presence is None or code not in self.presence.countries:
+            return self._none
+        return (~self.presence.absent(self.species, code)).astype(np.float64)
+
+    def _ruled(
+        self, p: NDArray[np.float64], country: str, above: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        code = country_code(country)
+        for rule in self.rules:
+            if country_key(rule.country) != country and (
+                code is None or country_code(rule.country) != code
+            ):
+                continue
+            column = self.species.index(rule.species)
+            if rule.probability is None:  # as common as where it is at home on the continent
+                p[column] = max(p[column], above[column], 1 / len(self.species))
+            else:
+                p[column] = rule.probability
+        return p
+
+
+def bayes_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
+    """What `BayesPrior.write` wrote; see `prior.read_prior`."""
+    presence, rules = settings.pop("presence"), settings.pop("rules")
+    return BayesPrior(
+        read_counts(path.with_suffix(".csv"), species),
+        Settings(**settings),
+        read_presence(part_of(path, "presence")) if presence else None,
+        read_rules(part_of(path, "rules")) if rules else (),
+    )
+
+
+def read_rules(path: str | Path) -> tuple[Rule, ...]:
+    """Read `country,species,probability`: a number from 0 (never there) to 1, or `add`.
+
+    Raises:
+        InputError: naming file and row.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such table of rules") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
+    return tuple(_rule(row, f"{path}, row {number}") for number, row in enumerate(rows, start=2))
+
+
+def _rule(row: dict[str, str], place: str) -> Rule:
+    if set(row) != {"country", "species", "probability"} or None in row.values():
+        raise InputError(f"{place}: columns should be country,species,probability")
+    country = country_key(row["country"])
+    if country != UNKNOWN and country_code(country) is None:
+        raise InputError(f"{place}: no country is called {row['country']!r}")
+    text = row["probability"].strip()
+    try:
+        probability = None if text == "add" else float(text)
+    except ValueError:
+        probability = np.nan
+    if probability is not None and not 0 <= probability <= 1:
+        raise InputError(f"{place}: probability = {text!r} should be from 0 to 1, or the word add")
+    return Rule(country, row["species"], probability)
+
+
+def write_rules(rules: Iterable[Rule], path: Path) -> Path:
+    """Write what `read_rules` reads."""
+    rows = [
+        (r.country, r.species, "add" if r.probability is None else r.probability) for r in rules
+    ]
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(
+            [("country", "species", "probability"), *rows]
+        )
+    return path
+
+
+ENOUGH_TO_CHOOSE = 100  # validation photos
+ABSENT = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+GRIDS: dict[str, Sequence[float]] = {
+    "temperature": tuple(np.geomspace(0.25, 4, 17).tolist()),
+    "divide": (1.0, 0.0, 0.25, 0.5, 0.75),
+    "country_photos": (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
+    "continent_photos": (1.0, 10.0, 100.0, 1000.0),
+    "wrong_countries": (0.01, 0.03, 0.1, 0.2),
+    "presence_photos": (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+}
+
+
+def fit_bayes(
+    counts: CountryPrior,
+    validation: Scores,
+    *,
+    presence: PresenceMap | None = None,
+    rules: tuple[Rule, ...] = (),
+) -> BayesPrior:
+    """Choose the smoothing with the smallest log loss on validation scores.
+
+    One setting after the other, twice around; the photos of ``validation`` must be neither those
+    of the counts nor those that judge the result.
+
+    Raises:
+        InputError: when no validation photo has a known species, or the species differ.
+    """
+    known = validation.take(validation.truth >= 0)
+    if not len(known):
+        raise InputError("no validation photo has a known species; a prior is fitted on some")
+    loss = Loss(known)
+    best = BayesPrior(counts, Settings(), presence, rules)
+    least = loss(best)
+    for _ in range(2):
+        for name, grid in GRIDS.items():
+            if name == "presence_photos" and presence is None:
+                continue
+            for value in grid:
+                tried = replace(best, settings=replace(best.settings, **{name: value}))
+                if (tried_loss := loss(tried)) < least - 1e-9:
+                    best, least = tried, tried_loss
+    return best
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What won on validation.
+
+    Attributes:
+        prior: the winner; None when the image alone did.
+        losses: mean -log p of the true species, by what it was judged with; infinite where one
+            excludes the truth.
+        photos: that it was judged on.
+    """
+
+    prior: Prior | None
+    losses: dict[str, float]
+    photos: int
+
+
+def default_prior(counts: CountryPrior, validation: Scores | None) -> Prior | None:
+    """What a bundle gets when nobody says otherwise: `choose_prior`, given enough to choose on.
+
+    Args:
+        counts: training photos by country and species.
+        validation: scores of photos that were not learned from, or None.
+    """
+    if validation is None or (validation.truth >= 0).sum() < ENOUGH_TO_CHOOSE:
+        return BayesPrior(counts)
+    return choose_prior(counts, validation).prior
+
+
+def choose_prior(
+    counts: CountryPrior,
+    validation: Scores,
+    *,
+    presence: PresenceMap | None = None,
+    rules: tuple[Rule, ...] = (),
+) -> Choice:
+    """The prior with the smallest log loss on validation scores; never one with an exact zero.
+
+    Compared are the image alone, the lists of presence where there are some, and Bayes' rule with
+    fitted smoothing; the paper's product is judged beside them and never chosen.
+
+    Raises:
+        InputError: when no validation photo has a known species, or the species differ.
+    """
+    fitted = fit_bayes(counts, validation, presence=presence, rules=rules)
+    known = validation.take(validation.truth >= 0)
+    loss = Loss(known)
+    candidates: dict[str, Prior | None] = {"image alone": None}
+    if presence:
+        lists = [PresencePrior(counts.species, presence, absent) for absent in ABSENT]
+        candidates["lists of presence"] = min(lists, key=loss)
+    candidates["Bayes' rule, smoothed"] = fitted
+    losses = {name: loss(prior) for name, prior in candidates.items()}
+    best = min(losses, key=losses.__getitem__)
+    losses["the paper's product"] = loss(counts)
+    return Choice(candidates[best], losses, len(known))
+
+
+class Loss:
+    """Mean of -log p(true species | photo, country) over the photos of scores.
+
+    Args:
+        scores: of photos whose species is known.
+    """
+
+    def __init__(self, scores: Scores) -> None:
+        self._scores = scores
+        self._truth = scores.truth[:, None]
+
+    def __call__(self, prior: Prior | None) -> float:
+        """The loss with a prior, without one for None; infinite where it excludes the truth."""
+        if prior:
+            factors, _ = prior.factors_of(self._scores.countries)
+            joint = log_probabilities(prior.image(self._scores) + factors)
+        else:
+            joint = log_probabilities(self._scores.logits)
+        return float(-np.take_along_axis(joint, self._truth, axis=1).mean())
