@@ -11,6 +11,7 @@ import pytest
 
 from ophis import CountryPrior, Scores, evaluate, read_manifest, read_prior, read_scores
 from ophis.cli import main
+from ophis.official import official
 
 
 def ophis(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -70,6 +71,19 @@ def test_evaluate_prints_the_papers_table_without_and_with_the_country(judged):
     assert [row["country"] for row in rows] == [False, True]
     assert f"{rows[1]['macro_f1']:.4f}" == with_country.split()[-1]
     assert rows[1]["top1"] > rows[0]["top1"]
+
+
+def test_evaluate_prints_official_scores(judged):
+    scores = read_scores(judged / "scores.npz")
+    metric = ("--metric", "snakeclef2020", "--metric", "snakeclef2023-track2")
+    (row,) = json.loads(ophis("evaluate", judged / "scores.npz", *metric, "--json").stdout)
+    assert row["snakeclef2020"] == pytest.approx(evaluate(scores).macro_f1)
+    assert row["snakeclef2023-track2"] == official("snakeclef2023-track2", scores)
+    shown = ophis("evaluate", judged / "scores.npz", *metric).stdout.splitlines()
+    assert shown[0].split()[-2:] == ["snakeclef2020", "snakeclef2023-track2"]
+    assert shown[1].split()[-1] == f"{row['snakeclef2023-track2']:.0f}"
+    line = refused("evaluate", judged / "scores.npz", "--metric", "snakeclef2030")
+    assert "'snakeclef2030'; there are snakeclef2020" in line
 
 
 def test_compare_prints_table_1_with_intervals_and_writes_the_report(judged):

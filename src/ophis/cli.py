@@ -277,6 +277,9 @@ def evaluate(
     /,
     *,
     prior: Path | None = None,
+    metric: Annotated[list[str] | None, Parameter(negative="")] = None,
+    presence: Path | None = None,
+    venomous: Path | None = None,
     json: Json = False,
 ) -> None:
     """Print the paper's table: top-1, top-5, macro F1, without and with the country.
@@ -284,19 +287,35 @@ def evaluate(
     Args:
         scores: Scores files of `ophis score` or of run folders.
         prior: A prior of `ophis fit-prior`; adds a row with the country for each file.
+        metric: An official score too: snakeclef2020, 2021, 2022, snakeclef2023-track1 or -track2,
+            snakeclef2024-track1 or -track2. May be given several times.
+        presence: For snakeclef2021, the organisers' map: a row a species, a column a country.
+        venomous: From 2023 on, the organisers' table `species,...,mivs`; by default the genera that
+            ophis knows to be venomous.
         json: One JSON object with all figures.
     """
     from ophis import evaluate as judge
     from ophis import read_prior, read_scores
+    from ophis.official import dangerous, official
+    from ophis.presence import read_presence
     from ophis.tables import print_evaluations
 
-    rows = {}
+    rows, official_scores = {}, {}
+    lists = read_presence(presence) if presence else None
     for path in scores:
-        logits = read_scores(path)
-        rows[str(path), False] = judge(logits)
+        alone = read_scores(path)
+        judged = {False: alone}
         if prior:
-            rows[str(path), True] = judge(read_prior(prior, logits.species).adjust(logits))
-    print_evaluations(rows, json=json)
+            judged[True] = read_prior(prior, alone.species).adjust(alone)
+        for country, logits in judged.items():
+            rows[str(path), country] = judge(logits)
+            official_scores[str(path), country] = {
+                name: official(
+                    name, logits, presence=lists, venomous=dangerous(logits.species, venomous)
+                )
+                for name in metric or ()
+            }
+    print_evaluations(rows, official_scores, json=json)
 
 
 @app.command

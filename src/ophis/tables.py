@@ -46,13 +46,23 @@ def print_counts(manifest: Manifest) -> None:
 
 
 def print_evaluations(
-    evaluations: Mapping[tuple[str, bool], Evaluation], *, json: bool = False
+    evaluations: Mapping[tuple[str, bool], Evaluation],
+    official: Mapping[tuple[str, bool], Mapping[str, float]] | None = None,
+    *,
+    json: bool = False,
 ) -> None:
-    """The paper's table: a row a scores file, once more with the country where it was judged."""
+    """The paper's table: a row a scores file, once more with the country where it was judged.
+
+    Args:
+        evaluations: by name and whether the country was used.
+        official: official scores of the same, each a column more.
+        json: print for programs.
+    """
+    official = official or {}
     if json:
         rows = [
-            {"scores": name, "country": country, **evaluation.as_dict()}
-            for (name, country), evaluation in evaluations.items()
+            {"scores": key[0], "country": key[1], **evaluation.as_dict(), **official.get(key, {})}
+            for key, evaluation in evaluations.items()
         ]
         print(json_format.dumps(rows, indent=2))
         return
@@ -61,8 +71,13 @@ def print_evaluations(
     table.add_column("country")
     for heading in ("photos", "top-1", "top-5", "macro F1"):
         table.add_column(heading, justify="right")
+    for heading in next(iter(official.values()), {}):
+        table.add_column(heading, justify="right")
     for (name, country), e in evaluations.items():
-        figures = (f"{e.photos:,}", f"{e.top1:.2%}", f"{e.top5:.2%}", f"{e.macro_f1:.4f}")
+        figures = [f"{e.photos:,}", f"{e.top1:.2%}", f"{e.top5:.2%}", f"{e.macro_f1:.4f}"]
+        for metric, value in official.get((name, country), {}).items():
+            digits = {"track1": 2, "track2": 0}.get(metric.rpartition("-")[2], 4)
+            figures.append(f"{value:,.{digits}f}")
         table.add_row(Text(name), "with" if country else "without", *figures)
     console().print(table)
 
