@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ophis import CountryPrior, Scores, evaluate, read_manifest, read_prior, read_scores
+from ophis.calibration import reliability
 from ophis.cli import main
 from ophis.official import official
 
@@ -82,6 +83,8 @@ def test_evaluate_prints_official_scores(judged):
     shown = ophis("evaluate", judged / "scores.npz", *metric).stdout.splitlines()
     assert shown[0].split()[-2:] == ["snakeclef2020", "snakeclef2023-track2"]
     assert shown[1].split()[-1] == f"{row['snakeclef2023-track2']:.0f}"
+    (row,) = json.loads(ophis("evaluate", judged / "scores.npz", "--reliability", "--json").stdout)
+    assert row["log loss"] == pytest.approx(reliability(scores).log_loss)
     line = refused("evaluate", judged / "scores.npz", "--metric", "snakeclef2030")
     assert "'snakeclef2030'; there are snakeclef2020" in line
 

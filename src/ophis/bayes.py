@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ophis.calibration import ENOUGH
 from ophis.errors import InputError
 from ophis.files import whole_file
 from ophis.places import UNKNOWN, continent, country_code, country_key
@@ -109,9 +110,10 @@ class BayesPrior(Prior):
         for rule in self.rules:
             self.species.index(rule.species)  # refuses a name that is not there
 
-    def image(self, scores: Scores) -> NDArray[np.float64]:
-        """Log-probabilities of the image alone, tempered, [photos, species]."""
-        return log_probabilities(scores.logits / self.settings.temperature)
+    @property
+    def temperature(self) -> float:
+        """That of the settings."""
+        return self.settings.temperature
 
     def what_it_is(self) -> str:
         """The prior in a few words."""
@@ -300,7 +302,6 @@ def write_rules(rules: Iterable[Rule], path: Path) -> Path:
     return path
 
 
-ENOUGH_TO_CHOOSE = 100  # validation photos
 ABSENT = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 GRIDS: dict[str, Sequence[float]] = {
     "temperature": tuple(np.geomspace(0.25, 4, 17).tolist()),
@@ -339,7 +340,7 @@ def fit_bayes(
                 continue
             for value in grid:
                 tried = replace(best, settings=replace(best.settings, **{name: value}))
-                if (tried_loss := loss(tried)) < least - 1e-9:
+                if (tried_loss := loss(tried)) < least - 1e-6:
                     best, least = tried, tried_loss
     return best
 
@@ -367,7 +368,7 @@ def default_prior(counts: CountryPrior, validation: Scores | None) -> Prior | No
         counts: training photos by country and species.
         validation: scores of photos that were not learned from, or None.
     """
-    if validation is None or (validation.truth >= 0).sum() < ENOUGH_TO_CHOOSE:
+    if validation is None or (validation.truth >= 0).sum() < ENOUGH:
         return BayesPrior(counts)
     return choose_prior(counts, validation).prior
 
@@ -409,14 +410,19 @@ class Loss:
     """
 
     def __init__(self, scores: Scores) -> None:
-        self._scores = scores
-        self._truth = scores.truth[:, None]
+        # In float32: a fit asks a hundred times, and a loss needs no more than six digits.
+        self._logits = log_probabilities(scores.logits).astype(np.float32)
+        self._countries = scores.countries
+        self._own = (np.arange(len(scores)), scores.truth)
 
     def __call__(self, prior: Prior | None) -> float:
         """The loss with a prior, without one for None; infinite where it excludes the truth."""
+        joint = self._logits
         if prior:
-            factors, _ = prior.factors_of(self._scores.countries)
-            joint = log_probabilities(prior.image(self._scores) + factors)
-        else:
-            joint = log_probabilities(self._scores.logits)
-        return float(-np.take_along_axis(joint, self._truth, axis=1).mean())
+            factors, _ = prior.factors_of(self._countries)
+            joint = joint / np.float32(prior.temperature) + factors.astype(np.float32)
+        most = joint.max(axis=1, keepdims=True)
+        if np.isneginf(most).any():
+            return np.inf
+        total = np.exp(joint - most).sum(axis=1, dtype=np.float64)
+        return float((np.log(total) + most[:, 0] - joint[self._own]).mean(dtype=np.float64))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ophis.calibration import Calibration, read_calibration
 from ophis.errors import InputError
 from ophis.images import Preprocessing
 from ophis.prior import CountryPrior, Prior, read_prior
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from typing import Self
 
 FORMAT = 1
-MODEL, SPECIES, IMAGES, PRIOR, COUNTS, CARD, INDEX = (
+MODEL, SPECIES, IMAGES, CALIBRATION, PRIOR, COUNTS, CARD, INDEX = (
     "model.onnx",
     "species.csv",
     "images.json",
+    "calibration.json",
     "prior.toml",
     "prior.csv",
     "README.md",
@@ -39,13 +41,16 @@ class Bundle:
         version: first 12 digits of the digest over all its files; stands in every answer.
         species: the classes, in the order of the model's logits.
         preprocessing: what is done to a photo.
-        prior: what a country says of the species, or None where nothing is known of countries.
+        calibration: of the logits, or None where there was nothing to fit it on.
+        prior: what a country says of the species, or None where nothing is known of countries. It
+            takes the logits as they are: its own temperature was fitted with it.
     """
 
     folder: Path
     version: str
     species: SpeciesList
     preprocessing: Preprocessing
+    calibration: Calibration | None
     prior: Prior | None
 
     @property
@@ -82,6 +87,7 @@ def read_bundle(folder: str | Path) -> Bundle:
         version=_version(digests),
         species=species,
         preprocessing=Preprocessing.read(folder / IMAGES),
+        calibration=read_calibration(folder / CALIBRATION) if CALIBRATION in digests else None,
         prior=read_prior(folder / prior, species) if prior else None,
     )
 
@@ -132,10 +138,13 @@ class BundleWriter:
         *,
         species: SpeciesList,
         preprocessing: Preprocessing,
+        calibration: Calibration | None,
         prior: Prior | None,
         card: str,
     ) -> None:
         """Write everything but the model."""
+        if calibration:
+            calibration.write(self.folder / CALIBRATION)
         species.write(self.folder / SPECIES)
         preprocessing.write(self.folder / IMAGES)
         if prior:

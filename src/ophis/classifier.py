@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ophis.bundle import Bundle
     from ophis.manifest import Manifest
 
+NO_COUNTRY = "no country was given, so the image alone decides"
+NO_PRIOR = "this bundle knows nothing of countries, so the image alone decides"
 EMERGENCY = "Treat every bite as an emergency: keep still and go to a hospital."
 
 
@@ -142,13 +144,14 @@ class Classifier:
         data = photo if isinstance(photo, bytes) else read_bytes(photo)
         pixels = preprocess(decode(data, name), self.bundle.preprocessing)
         scores = self._one(name, self.logits(pixels[None]), key)
-        used = "no country was given, so the image alone decides"
-        if country is not None:
-            used = "this bundle knows nothing of countries, so the image alone decides"
-            if self.bundle.prior:
-                scores, (use,) = self.bundle.prior.adjust_with_use(scores)
-                used = use.value
-                key = self.bundle.prior.spelling(key)  # "au": australia
+        if country is not None and self.bundle.prior:
+            scores, (use,) = self.bundle.prior.adjust_with_use(scores)
+            used = use.value
+            key = self.bundle.prior.spelling(key)  # "au": australia
+        else:
+            used = NO_COUNTRY if country is None else NO_PRIOR
+            if self.bundle.calibration:
+                scores = self.bundle.calibration.apply(scores)
         return Answer(
             photo=name,
             photo_sha256=hashlib.sha256(data).hexdigest(),

@@ -280,6 +280,7 @@ def evaluate(
     metric: Annotated[list[str] | None, Parameter(negative="")] = None,
     presence: Path | None = None,
     venomous: Path | None = None,
+    reliability: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> None:
     """Print the paper's table: top-1, top-5, macro F1, without and with the country.
@@ -292,15 +293,17 @@ def evaluate(
         presence: For snakeclef2021, the organisers' map: a row a species, a column a country.
         venomous: From 2023 on, the organisers' table `species,...,mivs`; by default the genera that
             ophis knows to be venomous.
+        reliability: Log loss, Brier score and calibration errors too.
         json: One JSON object with all figures.
     """
     from ophis import evaluate as judge
     from ophis import read_prior, read_scores
+    from ophis.calibration import reliability as how_reliable
     from ophis.official import dangerous, official
     from ophis.presence import read_presence
     from ophis.tables import print_evaluations
 
-    rows, official_scores = {}, {}
+    rows, more = {}, {}
     lists = read_presence(presence) if presence else None
     for path in scores:
         alone = read_scores(path)
@@ -309,13 +312,13 @@ def evaluate(
             judged[True] = read_prior(prior, alone.species).adjust(alone)
         for country, logits in judged.items():
             rows[str(path), country] = judge(logits)
-            official_scores[str(path), country] = {
+            more[str(path), country] = {
                 name: official(
                     name, logits, presence=lists, venomous=dangerous(logits.species, venomous)
                 )
                 for name in metric or ()
-            }
-    print_evaluations(rows, official_scores, json=json)
+            } | (how_reliable(logits).as_dict() if reliability else {})
+    print_evaluations(rows, more, json=json)
 
 
 @app.command

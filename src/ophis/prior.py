@@ -86,9 +86,10 @@ class Prior(ABC):
     def write(self, path: str | Path) -> Path:
         """Write the prior so that `read_prior` reads it back."""
 
-    def image(self, scores: Scores) -> NDArray[np.float64]:
-        """Log-probabilities of the image alone, [photos, species]."""
-        return log_probabilities(scores.logits)
+    @property
+    def temperature(self) -> float:
+        """What the logits of the image are divided with before the country is heard."""
+        return 1.0
 
     def spelling(self, country: str) -> str:
         """A country's key as this prior knows it."""
@@ -112,7 +113,7 @@ class Prior(ABC):
             InputError: when the species of the scores are not those of the prior, in order.
         """
         _require_same_species(scores.species, self.species)
-        image = self.image(scores)
+        image = log_probabilities(scores.logits / self.temperature)
         factors, use = self.factors_of(scores.countries)
         joint = image + factors
         use[self.contradicted(image, scores.countries)] = PriorUse.CONTRADICTS

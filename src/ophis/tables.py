@@ -47,7 +47,7 @@ def print_counts(manifest: Manifest) -> None:
 
 def print_evaluations(
     evaluations: Mapping[tuple[str, bool], Evaluation],
-    official: Mapping[tuple[str, bool], Mapping[str, float]] | None = None,
+    more: Mapping[tuple[str, bool], Mapping[str, float]] | None = None,
     *,
     json: bool = False,
 ) -> None:
@@ -55,13 +55,13 @@ def print_evaluations(
 
     Args:
         evaluations: by name and whether the country was used.
-        official: official scores of the same, each a column more.
+        more: further figures of the same, each a column.
         json: print for programs.
     """
-    official = official or {}
+    more = more or {}
     if json:
         rows = [
-            {"scores": key[0], "country": key[1], **evaluation.as_dict(), **official.get(key, {})}
+            {"scores": key[0], "country": key[1], **evaluation.as_dict(), **more.get(key, {})}
             for key, evaluation in evaluations.items()
         ]
         print(json_format.dumps(rows, indent=2))
@@ -71,11 +71,11 @@ def print_evaluations(
     table.add_column("country")
     for heading in ("photos", "top-1", "top-5", "macro F1"):
         table.add_column(heading, justify="right")
-    for heading in next(iter(official.values()), {}):
+    for heading in next(iter(more.values()), {}):
         table.add_column(heading, justify="right")
     for (name, country), e in evaluations.items():
         figures = [f"{e.photos:,}", f"{e.top1:.2%}", f"{e.top5:.2%}", f"{e.macro_f1:.4f}"]
-        for metric, value in official.get((name, country), {}).items():
+        for metric, value in more.get((name, country), {}).items():
             digits = {"track1": 2, "track2": 0}.get(metric.rpartition("-")[2], 4)
             figures.append(f"{value:,.{digits}f}")
         table.add_row(Text(name), "with" if country else "without", *figures)

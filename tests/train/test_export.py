@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -7,8 +8,9 @@ import pytest
 import torch
 
 import ophis
-from ophis import InputError, PhotoError, read_manifest, read_scores
+from ophis import InputError, PhotoError, Scores, read_manifest, read_scores
 from ophis.bundle import read_bundle
+from ophis.calibration import fit_temperature
 from ophis.prior import PriorUse
 from ophis.scores import softmax
 from ophis.train import export, export_imagenet17, fit
@@ -79,6 +81,32 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     assert with_country.prior == PriorUse.WEIGHED
     assert with_country.photo_sha256 == alone.photo_sha256
     assert len(alone.bundle) == 12
+
+
+def test_a_bundle_of_enough_validation_photos_is_calibrated(run, coloured, tmp_path):
+    """A made run: its scores stand for those of a run with more validation photos."""
+    copy = shutil.copytree(run, tmp_path / "run")
+    scores = read_scores(copy / "scores.npz")
+    chance = np.random.default_rng(0)
+    truth = chance.integers(0, 3, 150)
+    names = tuple(map(str, range(150)))
+    made = Scores(
+        4 * np.eye(3)[truth] * (chance.random((150, 1)) < 0.7) + chance.normal(size=(150, 3)),
+        scores.species, names, truth, ("kenya",) * 150, names,
+    )  # fmt: skip
+    made.write(copy / "scores.npz")
+    classifier = ophis.load(export(copy, tmp_path / "bundle"))
+    calibration = classifier.bundle.calibration
+    assert calibration
+    assert calibration.temperature == pytest.approx(fit_temperature(made).temperature)
+    card = (tmp_path / "bundle" / "README.md").read_text()
+    assert f"(temperature {calibration.temperature:.2f})" in card
+    photo = coloured.take(np.array([1]))
+    logits = classifier.score(photo).logits[0]
+    expected = softmax(logits / calibration.temperature).max()
+    answer = classifier.identify(photo.paths()[0], top=1)
+    assert answer[0].probability == pytest.approx(expected, abs=1e-6)
+    assert abs(expected - softmax(logits).max()) > 1e-4
 
 
 def test_identify_on_the_command_line_answers_without_torch(bundle, coloured):

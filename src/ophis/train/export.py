@@ -14,6 +14,7 @@ import torch
 
 from ophis.bayes import default_prior
 from ophis.bundle import MODEL, BundleWriter
+from ophis.calibration import default_calibration
 from ophis.card import run_card
 from ophis.errors import InputError
 from ophis.metrics import evaluate
@@ -26,6 +27,7 @@ from ophis.train.model import fold_weight_standardisation
 if TYPE_CHECKING:
     from torch import nn
 
+    from ophis.calibration import Calibration
     from ophis.images import Preprocessing
     from ophis.prior import Prior
     from ophis.taxa import SpeciesList
@@ -51,11 +53,13 @@ def export(folder: str | Path, out: str | Path, *, prior: Prior | None = None) -
     scores = read_scores(path) if (path := trained.folder / SCORES).is_file() else None
     if prior is None:
         prior = default_prior(read_counts(trained.folder / PRIOR, trained.species), scores)
+    calibration = default_calibration(scores)
     return write_bundle(
         run.model_of(trained),
         out,
         species=trained.species,
         preprocessing=recipe.preprocessing,
+        calibration=calibration,
         prior=prior,
         card=run_card(
             recipe,
@@ -63,6 +67,7 @@ def export(folder: str | Path, out: str | Path, *, prior: Prior | None = None) -
             step=trained.checkpoint.step,
             facts=read_facts(trained.folder),
             evaluation=evaluate(scores) if scores else None,
+            calibration=calibration,
             prior=prior,
         ),
     )
@@ -74,13 +79,20 @@ def write_bundle(
     *,
     species: SpeciesList,
     preprocessing: Preprocessing,
+    calibration: Calibration | None,
     prior: Prior | None,
     card: str,
 ) -> Path:
     """Write a bundle of any torch model that takes [photos, 3, side, side] and gives logits."""
     model = fold_weight_standardisation(model).eval()
     with BundleWriter(out) as writer:
-        writer.write(species=species, preprocessing=preprocessing, prior=prior, card=card)
+        writer.write(
+            species=species,
+            preprocessing=preprocessing,
+            calibration=calibration,
+            prior=prior,
+            card=card,
+        )
         write_onnx(model, writer.folder / MODEL, side=preprocessing.pixels)
         check_parity(model, writer.folder / MODEL, side=preprocessing.pixels)
     return Path(out)

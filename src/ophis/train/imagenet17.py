@@ -69,6 +69,7 @@ def export_imagenet17(out: str | Path) -> Path:
         out,
         species=SpeciesList(KINDS),
         preprocessing=PREPROCESSING,
+        calibration=None,
         prior=None,
         card=imagenet17_card(SpeciesList(KINDS)),
     )

@@ -1,0 +1,205 @@
+"""Are probabilities what they say: how to measure it, and how to mend it.
+
+Mended are logits, by one temperature for all species or by a factor and an offset for each. What is
+fitted on some scores is judged on others.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from ophis.errors import InputError
+from ophis.files import whole_file
+from ophis.scores import log_probabilities
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ophis.scores import Scores
+
+BINS = 15
+ENOUGH = 100  # validation photos to fit a bundle's calibration and prior on
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far probabilities are from what happens.
+
+    Attributes:
+        photos: judged.
+        log_loss: mean of -log p(true species).
+        brier: mean over photos of the squared distance to the truth, from 0 to 2.
+        ece: expected calibration error of the most probable species: mean distance between how
+            sure the answers are and how often they are right, in 15 bins of equal width.
+        classwise_ece: the same for every species' probability, averaged over species.
+        bins: `confidence, right, photos` of each bin that holds any, for the reliability plot.
+    """
+
+    photos: int
+    log_loss: float
+    brier: float
+    ece: float
+    classwise_ece: float
+    bins: pl.DataFrame
+
+    def as_dict(self) -> dict[str, float]:
+        """The figures by name, without the bins."""
+        return {
+            "log loss": self.log_loss,
+            "Brier": self.brier,
+            "ECE": self.ece,
+            "classwise ECE": self.classwise_ece,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What logits are mended with: logits * scale + offset.
+
+    Attributes:
+        scale: one number, or [species]; 1 / temperature.
+        offset: [species], or 0.
+    """
+
+    scale: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    @property
+    def temperature(self) -> float:
+        """Mean temperature: above 1, the network was too sure of itself."""
+        return float(np.mean(1 / self.scale))
+
+    def write(self, path: str | Path) -> Path:
+        """Write as JSON, whole or not at all."""
+        values = {"scale": self.scale.tolist(), "offset": self.offset.tolist()}
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
+        return Path(path)
+
+    def apply(self, scores: Scores) -> Scores:
+        """Scores with mended logits, float64.
+
+        Raises:
+            InputError: when it was fitted on another number of species.
+        """
+        shape = np.broadcast_shapes(self.scale.shape, self.offset.shape, (1,))
+        if shape not in ((1,), (len(scores.species),)):
+            raise InputError(
+                f"the calibration is for {shape[0]} species and the scores have"
+                f" {len(scores.species)}; fit it on scores of this model"
+            )
+        return replace(scores, logits=scores.logits * self.scale + self.offset)
+
+
+def read_calibration(path: str | Path) -> Calibration:
+    """Read what `Calibration.write` wrote.
+
+    Raises:
+        InputError: naming the file and what is wrong in it.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        scale, offset = (np.array(values[name], dtype=np.float64) for name in ("scale", "offset"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such calibration") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a calibration of ophis: {error}") from None
+    if max(scale.ndim, offset.ndim) > 1 or not (np.isfinite(scale) & (scale > 0)).all():
+        raise InputError(f"{path}: `scale` should be a number above 0, or one a species")
+    if not np.isfinite(offset).all():
+        raise InputError(f"{path}: `offset` should be a number, or one a species")
+    return Calibration(scale, offset)
+
+
+def reliability(scores: Scores, *, bins: int = BINS) -> Reliability:
+    """Judge probabilities; photos of unknown species are left out.
+
+    Raises:
+        InputError: when no photo has a known species.
+    """
+    known = _known(scores)
+    logs = log_probabilities(known.logits)
+    p = np.exp(logs)
+    rows = np.arange(len(known))
+    truth = np.zeros_like(p)
+    truth[rows, known.truth] = 1
+    answer = p.argmax(axis=1)
+    sure, right = p[rows, answer], (answer == known.truth).astype(np.float64)
+    place = _bin(sure, bins)
+    table = pl.DataFrame({"bin": place, "confidence": sure, "right": right})
+    grouped = table.group_by("bin").agg(
+        pl.col("confidence").mean(), pl.col("right").mean(), photos=pl.len()
+    )
+    return Reliability(
+        photos=len(known),
+        log_loss=float(-logs[rows, known.truth].mean()),
+        brier=float(((p - truth) ** 2).sum(axis=1).mean()),
+        ece=_calibration_error(sure, right, bins),
+        classwise_ece=float(
+            np.mean([_calibration_error(p[:, s], truth[:, s], bins) for s in range(p.shape[1])])
+        ),
+        bins=grouped.sort("bin").drop("bin"),
+    )
+
+
+def _bin(p: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    return np.minimum((p * bins).astype(np.int64), bins - 1)
+
+
+def _calibration_error(p: NDArray[np.float64], happened: NDArray[np.float64], bins: int) -> float:
+    """Mean over photos of |mean p - share that happened| of their bin."""
+    place = _bin(p, bins)
+    gaps = np.bincount(place, weights=p - happened, minlength=bins)
+    return float(np.abs(gaps).sum() / len(p))
+
+
+def fit_temperature(scores: Scores) -> Calibration:
+    """One temperature for all species, by log loss (Guo et al. 2017).
+
+    The loss is convex in 1 / temperature: its slope has one zero, found by halving. Logits are what
+    is divided. Probabilities in their place would be squeezed together whatever the temperature,
+    and that is how temperature scaling has been published for snakes.
+
+    Raises:
+        InputError: when no photo has a known species.
+    """
+    known = _known(scores)
+    logits = log_probabilities(known.logits)  # a constant a row changes nothing
+    finite = np.where(np.isfinite(logits), logits, 0)
+    own = logits[np.arange(len(known)), known.truth]
+    if np.isneginf(own).any():
+        row = int(np.isneginf(own).argmax())
+        raise InputError(
+            f"photo {known.photo_ids[row]!r}: the scores call its true species impossible;"
+            " calibrate the scores of the image, before any prior"
+        )
+
+    def slope(scale: float) -> float:
+        p = np.exp(log_probabilities(scale * logits))
+        return float(((p * finite).sum(axis=1) - own).mean())
+
+    low, high = np.log(1e-3), np.log(1e3)
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(np.exp(middle)) < 0 else (low, middle)
+    return Calibration(np.array(np.exp((low + high) / 2)), np.array(0.0))
+
+
+def default_calibration(validation: Scores | None) -> Calibration | None:
+    """What a bundle gets: a temperature, given validation photos enough to fit it on."""
+    if validation is None or (validation.truth >= 0).sum() < ENOUGH:
+        return None
+    return fit_temperature(validation)
+
+
+def _known(scores: Scores) -> Scores:
+    known = scores.take(scores.truth >= 0)
+    if not len(known):
+        raise InputError("no photo has a known species, so nothing can be judged; add `species`")
+    return known
