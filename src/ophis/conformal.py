@@ -1,0 +1,105 @@
+"""Sets of species that hold the true one as often as promised: split conformal prediction.
+
+From photos that neither training nor any fit has seen follows a threshold; a new photo of the same
+kind then gets every species below it. The promise holds for any network, however bad: a bad one
+gets large sets. It is a promise about photos like those, not about any single one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ophis.errors import InputError
+from ophis.scores import log_probabilities
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ophis.scores import Scores
+
+# Species beyond this rank count as so much less likely: it keeps sets of doubtful photos short.
+PENALTY, FREE_RANKS = 0.01, 5
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionSets:
+    """What `fit_sets` found.
+
+    Attributes:
+        coverage: how often the set holds the true species, at least.
+        thresholds: [species], of the score of a species; inf where there were too few photos for
+            the promise: then the species is always in.
+        photos: that it was fitted on.
+    """
+
+    coverage: float
+    thresholds: NDArray[np.float64]
+    photos: int
+
+    def sets(self, scores: Scores) -> NDArray[np.bool_]:
+        """Which species are in the set of each photo, [photos, species]; never none of them.
+
+        Raises:
+            InputError: when it was fitted on another number of species.
+        """
+        if len(self.thresholds) != len(scores.species):
+            raise InputError(
+                f"the sets are for {len(self.thresholds)} species and the scores have"
+                f" {len(scores.species)}; fit them on scores of this model"
+            )
+        found = nonconformity(scores) <= self.thresholds
+        found[np.arange(len(scores)), scores.logits.argmax(axis=1)] = True
+        return found
+
+
+def nonconformity(scores: Scores) -> NDArray[np.float64]:
+    """How unlike the network's opinion each species would be, [photos, species].
+
+    The probability of the species and of all that are more probable (Romano et al. 2020), and a
+    little more for each rank beyond the fifth (Angelopoulos et al. 2021); without their
+    randomisation, so that one photo has one answer.
+    """
+    p = np.exp(log_probabilities(scores.logits))
+    order = np.argsort(-p, axis=1, kind="stable")
+    ranks = np.arange(1, p.shape[1] + 1)
+    ranked = np.take_along_axis(p, order, axis=1).cumsum(axis=1)
+    ranked += PENALTY * np.maximum(ranks - FREE_RANKS, 0)
+    result = np.empty_like(p)
+    np.put_along_axis(result, order, ranked, axis=1)
+    return result
+
+
+def fit_sets(
+    scores: Scores, *, coverage: float = 0.9, groups: NDArray[np.int64] | None = None
+) -> PredictionSets:
+    """Find the threshold, or one for each group of species.
+
+    Args:
+        scores: of photos that nothing was fitted on; those of unknown species are left out.
+        coverage: how often sets are to hold the true species, in (0, 1).
+        groups: [species], numbers. The promise then holds within each group by itself: of the
+            venomous snakes, too, so many sets hold the true species.
+
+    Raises:
+        InputError: when no photo has a known species, or coverage is not between 0 and 1.
+    """
+    if not 0 < coverage < 1:
+        raise InputError(f"coverage = {coverage} should lie between 0 and 1")
+    known = scores.take(scores.truth >= 0)
+    if not len(known):
+        raise InputError("no photo has a known species, so no set can be promised; label some")
+    own = nonconformity(known)[np.arange(len(known)), known.truth]
+    groups = np.zeros(len(scores.species), np.int64) if groups is None else groups
+    thresholds = np.empty(len(groups))
+    for group in np.unique(groups):
+        thresholds[groups == group] = _threshold(own[groups[known.truth] == group], coverage)
+    return PredictionSets(coverage, thresholds, len(known))
+
+
+def _threshold(values: NDArray[np.float64], coverage: float) -> float:
+    """The k-th smallest of n values, k = (n + 1) coverage rounded up; infinite when k > n."""
+    k = int(np.ceil((len(values) + 1) * coverage - 1e-9))  # (9 + 1) * 0.9 is 9, not 9.000000001
+    return float(np.sort(values)[k - 1]) if k <= len(values) else np.inf

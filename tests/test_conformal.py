@@ -1,0 +1,108 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import betabinom
+
+from ophis import InputError, Scores, SpeciesList
+from ophis.conformal import FREE_RANKS, PENALTY, fit_sets, nonconformity
+
+SPECIES = 8
+VENOMOUS = np.array([0, 0, 0, 0, 0, 1, 1, 1])
+
+
+def drawn(photos, chance, *, strength=2.0) -> Scores:
+    """A network that is mostly right, and worse on the venomous species, which are rarer."""
+    truth = chance.choice(SPECIES, size=photos, p=np.array([3, 3, 3, 3, 3, 1, 1, 1]) / 18)
+    own = strength * np.where(VENOMOUS[truth], 0.5, 1.0)[:, None]
+    names = tuple(map(str, range(photos)))
+    return Scores(
+        logits=own * np.eye(SPECIES)[truth] + chance.normal(size=(photos, SPECIES)),
+        species=SpeciesList(tuple(f"species {n}" for n in range(SPECIES))),
+        photo_ids=names,
+        truth=truth,
+        countries=("UNKNOWN",) * photos,
+        observations=names,
+    )
+
+
+def held(sets, scores):
+    return sets.sets(scores)[np.arange(len(scores)), scores.truth]
+
+
+def test_nonconformity_by_hand():
+    p = np.array([[0.05, 0.4, 0.2, 0.1, 0.1, 0.08, 0.06, 0.01]])
+    scores = replace(drawn(1, np.random.default_rng(0)), logits=np.log(p))
+    assert FREE_RANKS == 5
+    beyond = [0.99 + 2 * PENALTY, 0, 0, 0, 0, 0, 0.94 + PENALTY, 1.0 + 3 * PENALTY]
+    expected = np.array([0, 0.4, 0.6, 0.7, 0.8, 0.88, 0, 0]) + np.array(beyond)
+    np.testing.assert_allclose(nonconformity(scores)[0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
+def test_coverage_lies_in_the_exact_band_over_200_random_splits(coverage):
+    """For continuous scores the hits are beta-binomial (Vovk 2012), whatever the network.
+
+    That is for what is below the threshold; the most probable species, which is always in the set,
+    can only add to it.
+    """
+    fitted, judged, repeats = 150, 300, 200
+    k = int(np.ceil((fitted + 1) * coverage - 1e-9))
+    exact = betabinom(judged, k, fitted + 1 - k)
+    chance = np.random.default_rng(0)
+    hits = []
+    for _ in range(repeats):
+        whole = drawn(fitted + judged, chance)
+        order = chance.permutation(len(whole))
+        sets = fit_sets(whole.take(order[:fitted]), coverage=coverage)
+        rest = whole.take(order[fitted:])
+        own = nonconformity(rest)[np.arange(judged), rest.truth]
+        hits.append((own <= sets.thresholds[0]).sum())
+        assert held(sets, rest).sum() >= hits[-1]
+    # Each within all but a millionth, and their mean within four of its standard errors.
+    assert exact.ppf(5e-7) <= min(hits)
+    assert max(hits) <= exact.ppf(1 - 5e-7)
+    assert abs(np.mean(hits) - exact.mean()) < 4 * exact.std() / repeats**0.5
+    assert exact.mean() / judged >= coverage
+
+
+def test_of_the_venomous_too_the_promise_is_kept():
+    chance = np.random.default_rng(1)
+    hits = {True: [], False: []}
+    for _ in range(200):
+        fit, judge = drawn(400, chance), drawn(400, chance)
+        for by_danger in (True, False):
+            sets = fit_sets(fit, coverage=0.9, groups=VENOMOUS if by_danger else None)
+            venomous = VENOMOUS[judge.truth] == 1
+            hits[by_danger].append(held(sets, judge)[venomous].mean())
+    assert np.mean(hits[True]) > 0.895
+    assert np.mean(hits[False]) < 0.87  # without groups the rarer and harder ones pay for the rest
+
+
+def test_a_better_network_has_smaller_sets():
+    sizes = []
+    for strength in (1.0, 3.0):
+        chance = np.random.default_rng(2)
+        sets = fit_sets(drawn(1000, chance, strength=strength))
+        sizes.append(sets.sets(drawn(1000, chance, strength=strength)).sum(axis=1).mean())
+    assert sizes[1] < sizes[0] - 1
+
+
+def test_too_few_photos_exclude_nothing_and_no_set_is_empty():
+    chance = np.random.default_rng(3)
+    few = fit_sets(drawn(8, chance), coverage=0.9)  # 9 * 0.9 = 8.1: the ninth of eight
+    assert few.sets(drawn(5, chance)).all()
+    nine = fit_sets(drawn(9, chance), coverage=0.9)
+    assert np.isfinite(nine.thresholds).all()
+    never = replace(nine, thresholds=np.full(SPECIES, -1.0))
+    assert (never.sets(drawn(50, chance)).sum(axis=1) == 1).all()
+
+
+def test_what_cannot_be_promised_is_refused():
+    scores = drawn(20, np.random.default_rng(4))
+    with pytest.raises(InputError, match=r"coverage = 1\.0 should lie between 0 and 1"):
+        fit_sets(scores, coverage=1.0)
+    with pytest.raises(InputError, match="no photo has a known species"):
+        fit_sets(replace(scores, truth=np.full(20, -1)))
+    with pytest.raises(InputError, match="are for 3 species and the scores have 8"):
+        replace(fit_sets(scores), thresholds=np.zeros(3)).sets(scores)
