@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ophis.errors import PhotoError
 from ophis.images import preprocess, read_photo
-from ophis.scores import PhotoFailure, Scores
+from ophis.scores import PhotoFailure, Scores, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -22,7 +23,53 @@ if TYPE_CHECKING:
     from ophis.manifest import Manifest
     from ophis.taxa import SpeciesList
 
-    Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    Outputs = tuple[NDArray[np.float32], NDArray[np.float32] | None]
+    Forward = Callable[[NDArray[np.float32]], Outputs]
+
+
+@dataclass(frozen=True, eq=False)
+class PixelBatch:
+    """Some photos of a manifest, read and preprocessed.
+
+    Attributes:
+        rows: of the manifest, one a readable photo.
+        pixels: [rows, 3, side, side] float32; of no meaning where there are no rows.
+        failures: the unreadable ones.
+        photos: both together.
+    """
+
+    rows: list[int]
+    pixels: NDArray[np.float32]
+    failures: list[PhotoFailure]
+    photos: int
+
+
+def pixel_batches(
+    manifest: Manifest,
+    *,
+    preprocessing: Preprocessing,
+    workers: int | None = None,
+    batch_photos: int = 16,
+) -> Iterator[PixelBatch]:
+    """Read the photos of a manifest in its order, some at a time, in threads."""
+    paths, photo_ids = manifest.paths(), manifest.table["photo_id"].to_list()
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        for start in range(0, len(paths), batch_photos):
+            part = range(start, min(start + batch_photos, len(paths)))
+            outcomes = list(pool.map(lambda row: _pixels(paths[row], preprocessing), part))
+            rows, pixels, failures = [], [], []
+            for row, outcome in zip(part, outcomes, strict=True):
+                if isinstance(outcome, PhotoError):
+                    failures.append(PhotoFailure(photo_ids[row], str(outcome)))
+                else:
+                    rows.append(row)
+                    pixels.append(outcome)
+            yield PixelBatch(
+                rows=rows,
+                pixels=np.stack(pixels) if pixels else np.zeros(0, np.float32),
+                failures=failures,
+                photos=len(part),
+            )
 
 
 def score_photos(
@@ -38,7 +85,8 @@ def score_photos(
     """Read, preprocess and score every photo of a manifest.
 
     Args:
-        forward: [photos, 3, pixels, pixels] float32 -> logits [photos, species] float32.
+        forward: [photos, 3, pixels, pixels] float32 -> logits [photos, species] and novelty
+            [photos] or None.
         manifest: the photos; those without a species get the truth -1.
         species: the columns of the logits.
         preprocessing: what is done to each photo.
@@ -53,27 +101,30 @@ def score_photos(
     Raises:
         InputError: when the manifest holds a species that the list does not.
     """
-    paths, truth = manifest.paths(), manifest.truth(species)
+    truth = manifest.truth(species)
     rows: list[int] = []
     logits = [np.zeros((0, len(species)), np.float32)]
+    novelty: list[NDArray[np.float32] | None] = []
     failures: list[PhotoFailure] = []
-    photo_ids = manifest.table["photo_id"].to_list()
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for start in range(0, len(paths), batch_photos):
-            part = range(start, min(start + batch_photos, len(paths)))
-            outcomes = pool.map(lambda row: _pixels(paths[row], preprocessing), part)
-            pixels = []
-            for row, outcome in zip(part, outcomes, strict=True):
-                if isinstance(outcome, PhotoError):
-                    failures.append(PhotoFailure(photo_ids[row], str(outcome)))
-                else:
-                    rows.append(row)
-                    pixels.append(outcome)
-            if pixels:
-                logits.append(forward(np.stack(pixels)))
-            if progress:
-                progress(len(part))
-    return _scores(manifest, rows, np.concatenate(logits), species, truth, failures)
+    for batch in pixel_batches(
+        manifest, preprocessing=preprocessing, workers=workers, batch_photos=batch_photos
+    ):
+        rows += batch.rows
+        failures += batch.failures
+        if batch.rows:
+            found = forward(batch.pixels)
+            logits.append(found[0])
+            novelty.append(found[1])
+        if progress:
+            progress(batch.photos)
+    return Scores(
+        logits=np.concatenate(logits),
+        species=species,
+        truth=truth[rows],
+        failures=tuple(failures),
+        novelty=joined(novelty),
+        **_texts(manifest, rows),
+    )
 
 
 def _pixels(path: Path, preprocessing: Preprocessing) -> NDArray[np.float32] | PhotoError:
@@ -83,15 +134,8 @@ def _pixels(path: Path, preprocessing: Preprocessing) -> NDArray[np.float32] | P
         return error
 
 
-def _scores(
-    manifest: Manifest,
-    rows: list[int],
-    logits: NDArray[np.float32],
-    species: SpeciesList,
-    truth: NDArray[np.int64],
-    failures: list[PhotoFailure],
-) -> Scores:
-    columns: dict[str, Any] = {
+def _texts(manifest: Manifest, rows: list[int]) -> dict[str, Any]:
+    return {
         name: tuple(manifest.table[column].gather(rows))
         for name, column in (
             ("photo_ids", "photo_id"),
@@ -99,6 +143,3 @@ def _scores(
             ("observations", "observation"),
         )
     }
-    return Scores(
-        logits=logits, species=species, truth=truth[rows], failures=tuple(failures), **columns
-    )

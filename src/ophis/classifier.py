@@ -101,8 +101,15 @@ class Classifier:
 
     def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network: [photos, 3, pixels, pixels] float32 -> [photos, species] float32."""
-        (logits,) = self._session.run(None, {self._session.get_inputs()[0].name: pixels})
-        return np.asarray(logits)
+        return self.outputs(pixels)[0]
+
+    def outputs(
+        self, pixels: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Logits [photos, species], and novelty [photos] or None: see `Scores`."""
+        found = self._session.run(None, {self._session.get_inputs()[0].name: pixels})
+        logits, *novelty = (np.asarray(output) for output in found)
+        return logits, novelty[0] if novelty else None
 
     def score(
         self,
@@ -113,7 +120,7 @@ class Classifier:
     ) -> Scores:
         """Score every photo of a manifest without its country: see `batch.score_photos`."""
         return score_photos(
-            self.logits,
+            self.outputs,
             manifest,
             species=self.bundle.species,
             preprocessing=self.bundle.preprocessing,
@@ -184,10 +191,14 @@ class Classifier:
         side = self.bundle.preprocessing.pixels
         if len(inputs) != 1 or inputs[0].shape[1:] != [3, side, side]:
             raise InputError(f"{self.bundle.model}: should take [photos, 3, {side}, {side}]")
-        if len(outputs) != 1 or outputs[0].shape[1:] != [len(self.bundle.species)]:
+        if outputs[0].shape[1:] != [len(self.bundle.species)]:
             raise InputError(
                 f"{self.bundle.model}: should give {len(self.bundle.species)} logits a photo,"
                 f" not {outputs[0].shape[1:]}"
+            )
+        if len(outputs) > 2 or any(len(output.shape) != 1 for output in outputs[1:]):
+            raise InputError(
+                f"{self.bundle.model}: besides logits only one number a photo may come, its novelty"
             )
 
 

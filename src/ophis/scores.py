@@ -42,6 +42,8 @@ class Scores:
         countries: of each photo, as `places.country_key` writes it.
         observations: of each photo; photos of one snake share it.
         failures: photos that could not be read; they have no row.
+        novelty: [photos], how unlike the photos learned from, about 1 for one like them; None where
+            the model does not say.
     """
 
     logits: NDArray[np.floating[Any]]
@@ -51,6 +53,7 @@ class Scores:
     countries: tuple[str, ...]
     observations: tuple[str, ...]
     failures: tuple[PhotoFailure, ...] = ()
+    novelty: NDArray[np.floating[Any]] | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.photo_ids)
@@ -62,6 +65,8 @@ class Scores:
         for name in ("truth", "countries", "observations"):
             if len(getattr(self, name)) != rows:
                 raise InputError(f"scores: {name} has {len(getattr(self, name))} rows, not {rows}")
+        if self.novelty is not None and self.novelty.shape != (rows,):
+            raise InputError(f"scores: novelty has shape {self.novelty.shape}, not ({rows},)")
         if len(set(self.photo_ids)) != rows:
             raise InputError("scores: a photo_id stands twice; each photo has one row")
         if rows and not (self.truth.min() >= -1 and self.truth.max() < len(self.species)):
@@ -88,6 +93,7 @@ class Scores:
             self,
             logits=self.logits[numbers],
             truth=self.truth[numbers],
+            novelty=None if self.novelty is None else self.novelty[numbers],
             **{
                 name: tuple(getattr(self, name)[n] for n in numbers)
                 for name in ("photo_ids", "countries", "observations")
@@ -124,6 +130,7 @@ class Scores:
             logits=self.logits,
             truth=self.truth,
             allow_pickle=False,
+            **({} if self.novelty is None else {"novelty": self.novelty}),
             **{name: _text(getattr(self, name)) for name in _TEXTS},
             species=_text(self.species.names),
             failures=_text([json.dumps([f.photo_id, f.reason]) for f in self.failures]),
@@ -147,8 +154,15 @@ def concatenate(parts: Sequence[Scores]) -> Scores:
         truth=np.concatenate([part.truth for part in parts]),
         species=first.species,
         failures=tuple(failure for part in parts for failure in part.failures),
+        novelty=joined([part.novelty for part in parts if len(part)]),
         **{name: tuple(text for part in parts for text in getattr(part, name)) for name in _TEXTS},
     )
+
+
+def joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+    """Novelty of all parts, one after the other; None where any part has none."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known and len(known) == len(parts) else None
 
 
 def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -185,6 +199,7 @@ def read_scores(path: str | Path) -> Scores:
             truth=arrays["truth"],
             species=SpeciesList(_lines(arrays["species"])),
             failures=tuple(PhotoFailure(*json.loads(x)) for x in _lines(arrays["failures"])),
+            novelty=arrays.get("novelty"),
             **{name: _lines(arrays[name]) for name in _TEXTS},
         )
     except InputError as error:

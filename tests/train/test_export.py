@@ -61,6 +61,9 @@ def test_onnx_runtime_says_what_torch_says(bundle, run, coloured):
     assert onnxs.photo_ids == torchs.photo_ids
     np.testing.assert_array_equal(onnxs.logits.argmax(1), torchs.logits.argmax(1))
     assert np.abs(onnxs.probabilities() - torchs.probabilities()).max() < 1e-4
+    assert onnxs.novelty is not None
+    assert torchs.novelty is not None
+    np.testing.assert_allclose(onnxs.novelty, torchs.novelty, rtol=1e-3)
 
 
 def test_identify_equals_score_and_the_prior(bundle, coloured):

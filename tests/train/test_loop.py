@@ -289,3 +289,6 @@ def test_two_processes_learn_what_one_learns(coloured, small, tmp_path):
     a, b = (read_scores(tmp_path / name / "run" / "scores.npz") for name in ("one", "two"))
     assert a.photo_ids == b.photo_ids
     np.testing.assert_allclose(a.logits, b.logits, atol=1e-4)
+    assert a.novelty is not None
+    assert b.novelty is not None
+    np.testing.assert_allclose(a.novelty, b.novelty, rtol=1e-2)

@@ -9,15 +9,18 @@ import torch
 
 from ophis.batch import score_photos
 from ophis.scores import concatenate
+from ophis.train.familiarity import WithNovelty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from ophis.batch import Outputs
     from ophis.images import Preprocessing
     from ophis.manifest import Manifest
     from ophis.scores import Scores
     from ophis.taxa import SpeciesList
+    from ophis.train.familiarity import Familiarity
     from ophis.train.processes import Processes
 
 
@@ -29,18 +32,25 @@ def score_model(
     preprocessing: Preprocessing,
     processes: Processes,
     workers: int | None = None,
+    familiarity: Familiarity | None = None,
 ) -> Scores:
     """Score every photo of a manifest in float32; each process takes its share of the rows.
+
+    With ``familiarity`` the scores hold each photo's novelty too.
 
     Returns:
         Scores, the same in every process: see `batch.score_photos`.
     """
     model.eval()
+    whole = WithNovelty(model, familiarity.to(processes.device)) if familiarity else None
 
     @torch.inference_mode()
-    def forward(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def forward(pixels: NDArray[np.float32]) -> Outputs:
         batch = torch.from_numpy(pixels).to(processes.device, memory_format=torch.channels_last)
-        return model(batch).float().cpu().numpy()
+        if whole is None:
+            return model(batch).float().cpu().numpy(), None
+        logits, novelty = whole(batch)
+        return logits.float().cpu().numpy(), novelty.cpu().numpy()
 
     share = score_photos(
         forward,

@@ -22,6 +22,8 @@ from ophis.prior import read_counts
 from ophis.scores import read_scores, softmax
 from ophis.sides import PRIOR, SCORES, read_facts
 from ophis.train import run
+from ophis.train.familiarity import FILE as FAMILIARITY
+from ophis.train.familiarity import Familiarity, WithNovelty
 from ophis.train.model import fold_weight_standardisation
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from ophis.prior import Prior
     from ophis.taxa import SpeciesList
 
+OUTPUTS = ("logits", "novelty")
 TOLERANCE = 1e-4  # of a probability, between torch and ONNX Runtime
 
 
@@ -54,9 +57,11 @@ def export(folder: str | Path, out: str | Path, *, prior: Prior | None = None) -
     if prior is None:
         prior = default_prior(read_counts(trained.folder / PRIOR, trained.species), scores)
     calibration = default_calibration(scores)
+    path = trained.folder / FAMILIARITY
     return write_bundle(
         run.model_of(trained),
         out,
+        familiarity=Familiarity.read(path) if path.is_file() else None,
         species=trained.species,
         preprocessing=recipe.preprocessing,
         calibration=calibration,
@@ -82,9 +87,15 @@ def write_bundle(
     calibration: Calibration | None,
     prior: Prior | None,
     card: str,
+    familiarity: Familiarity | None = None,
 ) -> Path:
-    """Write a bundle of any torch model that takes [photos, 3, side, side] and gives logits."""
+    """Write a bundle of any torch model that takes [photos, 3, side, side] and gives logits.
+
+    With ``familiarity`` the network, one of timm's, gives each photo's novelty too.
+    """
     model = fold_weight_standardisation(model).eval()
+    if familiarity:
+        model = WithNovelty(model, familiarity).eval()
     with BundleWriter(out) as writer:
         writer.write(
             species=species,
@@ -99,7 +110,10 @@ def write_bundle(
 
 
 def write_onnx(model: nn.Module, path: Path, *, side: int) -> None:
-    """Write the network as one ONNX file: input `pixels`, output `logits`, any number of photos."""
+    """Write the network as one ONNX file: input `pixels`, any number of photos.
+
+    Outputs are `logits` and, of a `WithNovelty`, `novelty`.
+    """
     example = torch.zeros(2, 3, side, side)
     photos = torch.export.Dim("photos", min=1)
     quiet = logging.getLogger("torch.onnx")
@@ -114,7 +128,7 @@ def write_onnx(model: nn.Module, path: Path, *, side: int) -> None:
                 (example,),
                 str(path),
                 input_names=["pixels"],
-                output_names=["logits"],
+                output_names=list(OUTPUTS if isinstance(model, WithNovelty) else OUTPUTS[:1]),
                 dynamic_shapes=({0: photos},),
                 external_data=False,
                 verbose=False,
@@ -127,20 +141,27 @@ def check_parity(model: nn.Module, path: Path, *, side: int, photos: int = 4) ->
     """Largest difference of a probability between torch and ONNX Runtime on made pixels.
 
     Raises:
-        InputError: when it exceeds 1e-4, or another class comes first.
+        InputError: when it exceeds 1e-4, or the novelty differs by more than 0.1 %.
     """
     import onnxruntime  # noqa: PLC0415 - only here does the training side need it
 
     chance = np.random.default_rng(0)
     pixels = chance.uniform(-1, 1, size=(photos, 3, side, side)).astype(np.float32)
     with torch.inference_mode():
-        expected = softmax(model(torch.from_numpy(pixels)).numpy())
+        outputs = model(torch.from_numpy(pixels))
+    expected = [o.numpy() for o in (outputs if isinstance(outputs, tuple) else (outputs,))]
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (logits,) = session.run(None, {"pixels": pixels})
-    difference = float(np.abs(softmax(np.asarray(logits)) - expected).max())
+    found = [np.asarray(output) for output in session.run(None, {"pixels": pixels})]
+    difference = float(np.abs(softmax(found[0]) - softmax(expected[0])).max())
     if difference > TOLERANCE:
         raise InputError(
             f"the exported model differs from torch by {difference:.1e} in a probability,"
             f" more than {TOLERANCE:.0e}; no bundle was written"
         )
+    for here, there in zip(found[1:], expected[1:], strict=True):
+        if not np.allclose(here, there, rtol=1e-3, atol=1e-3):
+            raise InputError(
+                "the novelty of the exported model differs from torch's by more than 0.1 %;"
+                " no bundle was written"
+            )
     return difference

@@ -19,6 +19,8 @@ from ophis.train import run
 from ophis.train.batches import Batches, mix, mixup_partners, mixup_share
 from ophis.train.checkpoint import Checkpoint, load_checkpoint, require_same_run, save_checkpoint
 from ophis.train.evaluation import score_model
+from ophis.train.familiarity import FILE as FAMILIARITY
+from ophis.train.familiarity import fit_familiarity
 from ophis.train.model import create_model, freeze
 from ophis.train.processes import Processes, autocast_dtype
 from ophis.train.runlog import RunLog
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from ophis.recipe import Recipe
     from ophis.taxa import SpeciesList
     from ophis.train.batches import MicroBatch
+    from ophis.train.familiarity import Familiarity
 
 SECONDS_BETWEEN_SAVES = 300.0
 
@@ -105,7 +108,21 @@ def fit(
                 )
                 save_checkpoint(state, out)
 
+        def learned(step: int) -> Familiarity | None:
+            """What its photos look like to the network once it has learned all."""
+            if step < recipe.steps:
+                return None
+            return fit_familiarity(
+                model,
+                train,
+                species=species,
+                preprocessing=recipe.preprocessing,
+                processes=processes,
+                workers=workers,
+            )
+
         def judge(step: int) -> None:
+            familiarity = learned(step)
             scores = score_model(
                 model,
                 validation,
@@ -113,8 +130,11 @@ def fit(
                 preprocessing=recipe.preprocessing,
                 processes=processes,
                 workers=workers,
+                familiarity=familiarity,
             )
             if processes.leads:
+                if familiarity:
+                    familiarity.write(out / FAMILIARITY)
                 log.evaluation(step, evaluate(scores))
                 scores.write(out / SCORES)
                 for failure in scores.failures:
