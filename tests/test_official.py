@@ -156,8 +156,9 @@ def test_rows_of_unknown_species_do_not_count():
         )
 
 
-def test_without_a_table_the_genera_decide_and_an_unnamed_species_counts_as_venomous(tmp_path):
-    np.testing.assert_array_equal(dangerous(SPECIES), VENOMOUS)
+def test_without_a_table_ours_decides_and_an_unnamed_species_counts_as_venomous(tmp_path):
+    ours = SpeciesList(("Naja naja", "Boa boa", "Pantherophis guttatus", "Drawn red snake"))
+    np.testing.assert_array_equal(dangerous(ours), [True, True, False, True])
     table = tmp_path / "mivs.csv"
     table.write_text("species,genus,mivs\nnaja-naja,Naja,1\nBoa boa,Boa,0\nVipera berus,Vipera,0\n")
     np.testing.assert_array_equal(dangerous(SPECIES, table), [True, False, False, True])
@@ -168,7 +169,9 @@ def test_without_a_table_the_genera_decide_and_an_unnamed_species_counts_as_veno
     [
         ("species,danger\nboa,1\n", "columns `species` and `mivs` are needed"),
         ("species,mivs\nboa,1\nadder,maybe\n", "row 3: mivs = 'maybe' should be 1 or 0"),
-        ("species,mivs\nboa,\n", "row 2: mivs = None"),
+        ("species,mivs\nboa,1\nBOA,0\n", "row 3: 'BOA' has mivs = 0 and another one before"),
+        ("species,mivs\n-,1\n", "row 2: species is empty; fill it in"),
+        ("species,mivs\nboa,\n", "row 2: mivs = '' should be"),
     ],
 )
 def test_a_wrong_table_of_danger_is_refused_by_file_and_row(tmp_path, text, words):

@@ -291,8 +291,8 @@ def evaluate(
         metric: An official score too: snakeclef2020, 2021, 2022, snakeclef2023-track1 or -track2,
             snakeclef2024-track1 or -track2. May be given several times.
         presence: For snakeclef2021, the organisers' map: a row a species, a column a country.
-        venomous: From 2023 on, the organisers' table `species,...,mivs`; by default the genera that
-            ophis knows to be venomous.
+        venomous: From 2023 on, the organisers' table `species,...,mivs`; by default all count
+            that ophis does not call "not known to be dangerous".
         reliability: Log loss, Brier score and calibration errors too.
         json: One JSON object with all figures.
     """

@@ -16,7 +16,7 @@ import polars as pl
 from ophis.errors import InputError
 from ophis.metrics import macro_f1, predictions
 from ophis.scores import log_probabilities
-from ophis.taxa import Danger, danger, species_key
+from ophis.taxa import Danger, danger, read_medical_importance, species_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,32 +79,20 @@ def fused(scores: Scores) -> Scores:
 
 
 def dangerous(species: SpeciesList, table: Path | None = None) -> NDArray[np.bool_]:
-    """Which species count as medically important, [species].
+    """Which species count as medically important, [species]; the unknown do.
 
     Args:
         species: the columns.
-        table: the organisers' `species,...,mivs` (1 or 0); a species that it does not name counts
-            as important. Without it, those of the genera known to be venomous.
+        table: the organisers' `species,...,mivs` (1 or 0), taken at its word, because the official
+            scores are. Without it, all that `taxa.danger` does not call NOT_KNOWN_DANGEROUS.
 
     Raises:
         InputError: naming the file and what is wrong in it.
     """
     if table is None:
-        return np.array([danger(name) is Danger.VENOMOUS for name in species])
-    try:
-        rows = pl.read_csv(table, infer_schema=False)
-    except FileNotFoundError:
-        raise InputError(f"{table}: there is no such table") from None
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{table}: cannot be read as CSV: {str(error).splitlines()[0]}") from None
-    if not {"species", "mivs"} <= set(rows.columns):
-        raise InputError(f"{table}: columns `species` and `mivs` are needed, not {rows.columns}")
-    odd = rows["mivs"].is_in(["0", "1"]).not_().fill_null(value=True)
-    if odd.any():
-        row = int(odd.arg_true()[0])
-        raise InputError(f"{table}, row {row + 2}: mivs = {rows['mivs'][row]!r} should be 1 or 0")
-    said = {species_key(name): mivs == "1" for name, mivs in rows.select("species", "mivs").rows()}
-    return np.array([said.get(species_key(name), True) for name in species])
+        return np.array([danger(name) is not Danger.NOT_KNOWN_DANGEROUS for name in species])
+    importance = read_medical_importance(table)
+    return np.array([importance.of(name) is not False for name in species])
 
 
 def confusions(

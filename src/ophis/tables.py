@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from ophis.metrics import Evaluation
 
 BAR_WIDTH = 20
+# No green: no answer is to look like an all-clear.
+_DANGER_STYLES = {
+    Danger.VENOMOUS: "bold red",
+    Danger.UNKNOWN: "yellow",
+    Danger.NOT_KNOWN_DANGEROUS: "default",
+}
 
 
 def console() -> Console:
@@ -136,12 +142,11 @@ def print_answer(answer: Answer, *, json: bool = False) -> None:
     for guess in answer:
         filled = round(guess.probability * BAR_WIDTH)
         bar_text = Text("█" * filled, style="green") + Text("░" * (BAR_WIDTH - filled), style="dim")
-        style = "bold red" if guess.danger is Danger.VENOMOUS else "yellow"
         table.add_row(
             Text(guess.species, style="italic"),
             f"{guess.probability:6.1%}",
             bar_text,
-            Text(guess.danger.value, style=style),
+            Text(guess.danger.value, style=_DANGER_STYLES[guess.danger]),
         )
     out.print(table)
     out.print(Text(f"prior: {answer.prior} (bundle {answer.bundle})", style="dim"))
