@@ -27,7 +27,7 @@ def coloured(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     lines = ["photo,species,country"]
     for number in range(36):
         species = list(COLOURS)[number % 3]
-        noise = chance.normal(0, 25, size=(40, 48, 3))
+        noise = chance.normal(0, 25, size=(64, 72, 3))
         pixels = np.clip(np.array(COLOURS[species]) + noise, 0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
         lines.append(f"{number}.png,{species},{COUNTRIES[number % 3 if number % 2 else 2]}")

@@ -344,13 +344,13 @@ def test_with_few_validation_photos_nothing_is_fitted():
     learned = learned_from(500, seed=1)
     for few in (
         None,
-        simulated(99, seed=2),
+        simulated(49, seed=2),
         replace(simulated(200, seed=2), truth=np.full(200, -1)),
     ):
         prior = default_prior(learned, few)
         assert isinstance(prior, BayesPrior)
         assert prior.settings == Settings()
-    fitted = default_prior(learned, simulated(100, seed=2))
+    fitted = default_prior(learned, simulated(50, seed=2))
     assert isinstance(fitted, BayesPrior)
     assert fitted.settings != Settings()
 

@@ -34,8 +34,9 @@ def test_nonconformity_by_hand():
     p = np.array([[0.05, 0.4, 0.2, 0.1, 0.1, 0.08, 0.06, 0.01]])
     scores = replace(drawn(1, np.random.default_rng(0)), logits=np.log(p))
     assert FREE_RANKS == 5
-    beyond = [0.99 + 2 * PENALTY, 0, 0, 0, 0, 0, 0.94 + PENALTY, 1.0 + 3 * PENALTY]
-    expected = np.array([0, 0.4, 0.6, 0.7, 0.8, 0.88, 0, 0]) + np.array(beyond)
+    beyond = [2 * PENALTY, 0, 0, 0, 0, 0, PENALTY, 3 * PENALTY]
+    before = [0.94, 0, 0.4, 0.6, 0.7, 0.8, 0.88, 0.99]  # what is more probable, together
+    expected = np.array(before) + np.array(beyond)
     np.testing.assert_allclose(nonconformity(scores)[0], expected, atol=1e-12)
 
 

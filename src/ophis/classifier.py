@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,15 @@ import onnxruntime
 
 from ophis.batch import score_photos
 from ophis.bundle import read_bundle
+from ophis.decision import Decision, State, Verdict, decide_without_rule
+from ophis.decision import unusable as no_decision
 from ophis.errors import InputError
-from ophis.images import decode, preprocess, read_bytes
+from ophis.images import decode, preprocess, read_bytes, unusable
 from ophis.places import read_country
+from ophis.prior import PriorUse
 from ophis.scores import Scores
 from ophis.taxa import Danger, danger
+from ophis.words import read_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,10 +30,7 @@ if TYPE_CHECKING:
 
     from ophis.bundle import Bundle
     from ophis.manifest import Manifest
-
-NO_COUNTRY = "no country was given, so the image alone decides"
-NO_PRIOR = "this bundle knows nothing of countries, so the image alone decides"
-EMERGENCY = "Treat every bite as an emergency: keep still and go to a hospital."
+    from ophis.words import Words
 
 
 @dataclass(frozen=True)
@@ -47,21 +49,31 @@ class Answer:
     Attributes:
         photo: name of the photo as it was given.
         photo_sha256: digest of its bytes.
-        guesses: best first.
+        state: how far the answer goes: to a species, a genus, a family, or not at all.
+        name: that species, genus or family, else None.
+        verdict: on the danger, from every species that cannot be excluded.
+        possible: the species that cannot be excluded, the most probable first; empty when no snake
+            is seen.
+        guesses: the most probable species, best first; empty when no snake is seen.
         country: key of the country that was used, as the prior spells it; "UNKNOWN" when none
             was given.
-        prior: what the country did to the probabilities, in words.
+        prior: what the country did to the probabilities.
         bundle: version of the bundle that answers.
-        advice: what holds whatever the snake is.
+        lines: all that in sentences for people: danger first, then what it is, the country, and
+            what holds whatever the snake is.
     """
 
     photo: str
     photo_sha256: str
+    state: State
+    name: str | None
+    verdict: Verdict
+    possible: tuple[str, ...]
     guesses: tuple[Guess, ...]
     country: str
-    prior: str
+    prior: PriorUse
     bundle: str
-    advice: str = EMERGENCY
+    lines: tuple[str, ...]
 
     def __iter__(self) -> Iterator[Guess]:
         return iter(self.guesses)
@@ -73,8 +85,8 @@ class Answer:
         return self.guesses[place]
 
     def as_dict(self) -> dict[str, Any]:
-        """The answer as plain values, for JSON."""
-        return asdict(self)
+        """The answer as JSON has it."""
+        return json.loads(json.dumps(asdict(self)))
 
 
 class Classifier:
@@ -129,7 +141,12 @@ class Classifier:
         )
 
     def identify(
-        self, photo: str | Path | bytes, *, country: str | None = None, top: int = 5
+        self,
+        photo: str | Path | bytes,
+        *,
+        country: str | None = None,
+        top: int = 5,
+        language: str = "en",
     ) -> Answer:
         """Name the snake in a photo.
 
@@ -139,36 +156,62 @@ class Classifier:
                 decides. "UNKNOWN" is the country of that name in the training table, as the
                 paper treats it.
             top: how many guesses, at least one.
+            language: of `Answer.lines`.
 
         Raises:
             PhotoError: when the photo cannot be used.
-            InputError: when no country has that name, or ``top`` is below one.
+            InputError: when no country has that name, ``top`` is below one, or there are no words
+                in the language.
         """
         if top < 1:
             raise InputError(f"top = {top} should be 1 or more")
         key = read_country(country)
+        words = read_words(language)
         name = "photo" if isinstance(photo, bytes) else str(photo)
         data = photo if isinstance(photo, bytes) else read_bytes(photo)
-        pixels = preprocess(decode(data, name), self.bundle.preprocessing)
-        scores = self._one(name, self.logits(pixels[None]), key)
-        if country is not None and self.bundle.prior:
-            scores, (use,) = self.bundle.prior.adjust_with_use(scores)
-            used = use.value
-            key = self.bundle.prior.spelling(key)  # "au": australia
-        else:
-            used = NO_COUNTRY if country is None else NO_PRIOR
-            if self.bundle.calibration:
-                scores = self.bundle.calibration.apply(scores)
+        picture = decode(data, name)
+        why = unusable(picture)
+        logits, novelty = self.outputs(preprocess(picture, self.bundle.preprocessing)[None])
+        raw = self._one(name, logits, key, novelty)
+        scores, use = self._adjusted(raw, country)
+        decision = self._decide(raw, scores, use) if why is None else no_decision()
         return Answer(
             photo=name,
             photo_sha256=hashlib.sha256(data).hexdigest(),
-            guesses=self._guesses(scores.probabilities()[0], top),
-            country=key,
-            prior=used,
+            state=decision.state,
+            name=decision.name,
+            verdict=decision.verdict,
+            possible=tuple(self.bundle.species[column] for column in decision.species),
+            guesses=self._guesses(scores, top) if decision.species else (),
+            country=self.bundle.prior.spelling(key) if country and self.bundle.prior else key,
+            prior=use,
             bundle=self.bundle.version,
+            lines=_lines(words, decision, use, why),
         )
 
-    def _one(self, name: str, logits: NDArray[np.float32], key: str) -> Scores:
+    def _adjusted(self, raw: Scores, country: str | None) -> tuple[Scores, PriorUse]:
+        """Scores with the country's say, else with the calibration of the image's own."""
+        if country is not None and self.bundle.prior:
+            scores, (use,) = self.bundle.prior.adjust_with_use(raw)
+            return scores, use
+        use = PriorUse.NO_COUNTRY if country is None else PriorUse.NO_PRIOR
+        calibration = self.bundle.calibration
+        return (calibration.apply(raw) if calibration else raw), use
+
+    def _decide(self, raw: Scores, scores: Scores, use: PriorUse) -> Decision:
+        rule = self.bundle.rule
+        if rule is None:
+            return decide_without_rule(scores)[0]
+        country = use not in (PriorUse.NO_COUNTRY, PriorUse.NO_PRIOR)
+        return rule.decide(scores, novel=rule.novel(raw), country=country)[0]
+
+    def _one(
+        self,
+        name: str,
+        logits: NDArray[np.float32],
+        key: str,
+        novelty: NDArray[np.float32] | None,
+    ) -> Scores:
         return Scores(
             logits=logits,
             species=self.bundle.species,
@@ -176,9 +219,11 @@ class Classifier:
             truth=np.array([-1]),
             countries=(key,),
             observations=(name,),
+            novelty=novelty,
         )
 
-    def _guesses(self, probabilities: NDArray[np.float64], top: int) -> tuple[Guess, ...]:
+    def _guesses(self, scores: Scores, top: int) -> tuple[Guess, ...]:
+        (probabilities,) = scores.probabilities()
         order = np.argsort(-probabilities, kind="stable")[:top]
         names = [self.bundle.species[int(column)] for column in order]
         return tuple(
@@ -200,6 +245,18 @@ class Classifier:
             raise InputError(
                 f"{self.bundle.model}: besides logits only one number a photo may come, its novelty"
             )
+
+
+def _lines(words: Words, decision: Decision, use: PriorUse, why: str | None) -> tuple[str, ...]:
+    """The answer in sentences; an answer that names no snake does not speak of the country."""
+    filled = {"name": decision.name or "", "why": words.say("why", why) if why else ""}
+    lines = [
+        words.say("verdict", decision.verdict),
+        words.say("state", decision.state, **filled),
+    ]
+    if decision.state not in (State.NO_SNAKE, State.UNUSABLE):
+        lines.append(words.say("prior", use))
+    return (*lines, words.say("advice", "emergency"))
 
 
 def load(folder: str | Path, *, threads: int = 0) -> Classifier:

@@ -30,8 +30,8 @@ class PredictionSets:
 
     Attributes:
         coverage: how often the set holds the true species, at least.
-        thresholds: [species], of the score of a species; inf where there were too few photos for
-            the promise: then the species is always in.
+        thresholds: [species], what its nonconformity may be; inf where there were too few photos
+            for the promise: then the species is always in.
         photos: that it was fitted on.
     """
 
@@ -58,14 +58,17 @@ class PredictionSets:
 def nonconformity(scores: Scores) -> NDArray[np.float64]:
     """How unlike the network's opinion each species would be, [photos, species].
 
-    The probability of the species and of all that are more probable (Romano et al. 2020), and a
-    little more for each rank beyond the fifth (Angelopoulos et al. 2021); without their
-    randomisation, so that one photo has one answer.
+    The probability of all species that are more probable (Romano et al. 2020), and a little more
+    for each rank beyond the fifth (Angelopoulos et al. 2021): 0 for the most probable, which is in
+    every set for that. Without their randomisation, so that one photo has one answer; with the
+    species' own probability in the sum, sets would hold more than promised and be several times
+    as large.
     """
     p = np.exp(log_probabilities(scores.logits))
     order = np.argsort(-p, axis=1, kind="stable")
     ranks = np.arange(1, p.shape[1] + 1)
-    ranked = np.take_along_axis(p, order, axis=1).cumsum(axis=1)
+    sorted_p = np.take_along_axis(p, order, axis=1)
+    ranked = sorted_p.cumsum(axis=1) - sorted_p
     ranked += PENALTY * np.maximum(ranks - FREE_RANKS, 0)
     result = np.empty_like(p)
     np.put_along_axis(result, order, ranked, axis=1)
@@ -95,11 +98,13 @@ def fit_sets(
     groups = np.zeros(len(scores.species), np.int64) if groups is None else groups
     thresholds = np.empty(len(groups))
     for group in np.unique(groups):
-        thresholds[groups == group] = _threshold(own[groups[known.truth] == group], coverage)
+        thresholds[groups == group] = conformal_threshold(
+            own[groups[known.truth] == group], coverage
+        )
     return PredictionSets(coverage, thresholds, len(known))
 
 
-def _threshold(values: NDArray[np.float64], coverage: float) -> float:
+def conformal_threshold(values: NDArray[np.float64], coverage: float) -> float:
     """The k-th smallest of n values, k = (n + 1) coverage rounded up; infinite when k > n."""
     k = int(np.ceil((len(values) + 1) * coverage - 1e-9))  # (9 + 1) * 0.9 is 9, not 9.000000001
     return float(np.sort(values)[k - 1]) if k <= len(values) else np.inf

@@ -23,6 +23,8 @@ FORMATS = ("JPEG", "PNG", "WEBP")  # Pillow opens MPO, which some phones write, 
 MOST_BYTES = 64 * 2**20
 MOST_PIXELS = 80_000_000  # below where Pillow itself begins to warn
 _TOO_LARGE = f"more than {MOST_PIXELS // 10**6} million pixels; send a smaller photo"
+USABLE_SIDE = 64  # pixels; with fewer a snake may be seen, but not told from others
+LEAST_CONTRAST = 12  # of 255, between the darkest and the lightest twentieth of a photo
 LEAST_SIDE = 32  # pixels; nothing smaller shows a snake
 _WAYS = {
     "interpolation": "bilinear, antialiased",
@@ -236,6 +238,19 @@ def _what(data: bytes) -> str:
     if data[:4] in (b"GIF8", b"II*\x00", b"MM\x00*") or data[:2] == b"BM":
         return "GIF, TIFF and BMP pictures are not read"
     return "this is no photo"
+
+
+def unusable(photo: Image.Image) -> str | None:
+    """Why nobody should be told a name from this upright photo: "small" or "flat"; None: usable.
+
+    Flat is a photo with next to no contrast: a lens cap, a wall, the sky, a page.
+    """
+    if min(photo.size) < USABLE_SIDE:
+        return "small"
+    # Averages over some pixels, so that the noise of a dark sensor is no contrast.
+    grey = photo.convert("L").resize((USABLE_SIDE, USABLE_SIDE), Image.Resampling.BOX)
+    dark, light = np.percentile(np.asarray(grey), (5, 95))
+    return "flat" if light - dark < LEAST_CONTRAST else None
 
 
 def resize(photo: Image.Image, pixels: int) -> NDArray[np.uint8]:

@@ -32,23 +32,19 @@ _COLUMNS = ["species", "country", "photos"]
 
 
 class PriorUse(StrEnum):
-    """What the country did to an answer."""
+    """What the country did to an answer; the words for it are in `words`."""
 
-    APPLIED = "multiplied by p(species | country) of the training photos"
-    UNSEEN = "no training photo from this country, so the image alone decides"
-    EXCLUDED = (
-        "no species that the image allows has a training photo from this country,"
-        " so the image alone decides"
-    )
-    WEIGHED = "weighed by the training photos of this country, its continent and the world"
-    CONTINENT = "no training photo from this country, so those of its continent weigh"
-    WORLD = "the country is not known, so it decides little"
-    LISTED = "species that are not listed for this country count less"
-    UNLISTED = "there is no list for this country, so the image alone decides"
-    CONTRADICTS = (
-        "the photo looks like species that are hardly expected in this country:"
-        " is the country right?"
-    )
+    APPLIED = "applied"
+    UNSEEN = "unseen"
+    EXCLUDED = "excluded"
+    WEIGHED = "weighed"
+    CONTINENT = "continent"
+    WORLD = "world"
+    LISTED = "listed"
+    UNLISTED = "unlisted"
+    CONTRADICTS = "contradicts"
+    NO_COUNTRY = "no country"
+    NO_PRIOR = "no prior"
 
 
 @dataclass(frozen=True, eq=False)

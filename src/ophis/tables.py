@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
+from ophis.decision import Verdict
 from ophis.taxa import Danger
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ _DANGER_STYLES = {
     Danger.VENOMOUS: "bold red",
     Danger.UNKNOWN: "yellow",
     Danger.NOT_KNOWN_DANGEROUS: "default",
+}
+_VERDICT_STYLES = {
+    Verdict.MAY_BE_VENOMOUS: "bold red",
+    Verdict.NOT_KNOWN_DANGEROUS: "bold",
 }
 
 
@@ -130,27 +135,41 @@ def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
 
 
 def print_answer(answer: Answer, *, json: bool = False) -> None:
-    """The guesses with bars, where the country came in, and what holds for every bite."""
+    """The danger first, then what the snake is, the guesses with bars, and what always holds."""
     if json:
         print(json_format.dumps(answer.as_dict(), ensure_ascii=False))
         return
     out = console()
     out.print(Text(answer.photo, style="bold"), Text(f"country: {answer.country}", style="dim"))
+    verdict, state, *more, advice = answer.lines
+    out.print(Text(verdict, style=_VERDICT_STYLES[answer.verdict]))
+    out.print(Text(state))
+    if answer.guesses:
+        out.print(_guesses(answer))
+    if further := len(set(answer.possible) - {guess.species for guess in answer}):
+        out.print(Text(f"{further:,} more cannot be excluded", style="dim"))
+    for line in (*more, f"bundle {answer.bundle}"):
+        out.print(Text(line, style="dim"))
+    out.print(Text(advice, style="bold"))
+
+
+def _guesses(answer: Answer) -> Table:
+    """A row a guess; those that can be excluded are dim."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for _ in range(4):
         table.add_column()
     for guess in answer:
         filled = round(guess.probability * BAR_WIDTH)
-        bar_text = Text("█" * filled, style="green") + Text("░" * (BAR_WIDTH - filled), style="dim")
+        bar_text = Text("█" * filled, style="cyan") + Text("░" * (BAR_WIDTH - filled), style="dim")
+        possible = guess.species in answer.possible
         table.add_row(
             Text(guess.species, style="italic"),
             f"{guess.probability:6.1%}",
             bar_text,
             Text(guess.danger.value, style=_DANGER_STYLES[guess.danger]),
+            style=None if possible else "dim",
         )
-    out.print(table)
-    out.print(Text(f"prior: {answer.prior} (bundle {answer.bundle})", style="dim"))
-    out.print(Text(answer.advice, style="bold"))
+    return table
 
 
 @contextmanager

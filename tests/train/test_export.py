@@ -6,11 +6,13 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import ophis
 from ophis import InputError, PhotoError, Scores, read_manifest, read_scores
 from ophis.bundle import read_bundle
 from ophis.calibration import fit_temperature
+from ophis.decision import State, Verdict, halves, strangeness
 from ophis.prior import PriorUse
 from ophis.scores import softmax
 from ophis.train import export, export_imagenet17, fit
@@ -22,6 +24,7 @@ from ophis.train.weights import pretrained_lite0
 EXPECTED_FILES = [
     "README.md",
     "bundle.json",
+    "decision.json",
     "images.json",
     "model.onnx",
     "prior.csv",
@@ -51,7 +54,8 @@ def test_a_bundle_holds_its_files_and_a_card(bundle):
     assert sorted(path.name for path in bundle.iterdir()) == EXPECTED_FILES
     card = (bundle / "README.md").read_text()
     assert "On 12 validation photos that it did not learn from" in card
-    assert "always names one of its own 3 kinds" in card
+    assert "A snake of any kind but its own 3 gets one of these names or none" in card
+    assert "too few validation photos: it refuses none" in card
 
 
 def test_onnx_runtime_says_what_torch_says(bundle, run, coloured):
@@ -73,7 +77,8 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     alone = classifier.identify(photo, top=3)
     order = np.argsort(-scores.probabilities()[0])
     assert [guess.species for guess in alone] == [scores.species[int(n)] for n in order]
-    assert "no country was given" in alone.prior
+    assert alone.prior is PriorUse.NO_COUNTRY
+    assert any("No country was given" in line for line in alone.lines)
     with_country = classifier.identify(photo.read_bytes(), country="IN", top=1)
     assert with_country.country == "india"
     prior = classifier.bundle.prior
@@ -86,23 +91,32 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     assert len(alone.bundle) == 12
 
 
-def test_a_bundle_of_enough_validation_photos_is_calibrated(run, coloured, tmp_path):
+@pytest.fixture(scope="module")
+def judged(run, tmp_path_factory):
     """A made run: its scores stand for those of a run with more validation photos."""
-    copy = shutil.copytree(run, tmp_path / "run")
+    folder = tmp_path_factory.mktemp("judged")
+    copy = shutil.copytree(run, folder / "run")
     scores = read_scores(copy / "scores.npz")
     chance = np.random.default_rng(0)
-    truth = chance.integers(0, 3, 150)
-    names = tuple(map(str, range(150)))
+    truth = chance.integers(0, 3, 300)
+    names = tuple(map(str, range(300)))
     made = Scores(
-        4 * np.eye(3)[truth] * (chance.random((150, 1)) < 0.7) + chance.normal(size=(150, 3)),
-        scores.species, names, truth, ("kenya",) * 150, names,
+        4 * np.eye(3)[truth] * (chance.random((300, 1)) < 0.7) + chance.normal(size=(300, 3)),
+        scores.species, names, truth, ("kenya",) * 300, names,
+        novelty=strangeness(scores).mean() * chance.gamma(20, 1 / 20, 300),
     )  # fmt: skip
     made.write(copy / "scores.npz")
-    classifier = ophis.load(export(copy, tmp_path / "bundle"))
+    return export(copy, folder / "bundle"), made
+
+
+def test_a_bundle_of_enough_validation_photos_is_calibrated(judged, coloured):
+    bundle, made = judged
+    classifier = ophis.load(bundle)
     calibration = classifier.bundle.calibration
     assert calibration
-    assert calibration.temperature == pytest.approx(fit_temperature(made).temperature)
-    card = (tmp_path / "bundle" / "README.md").read_text()
+    fitting, _ = halves(made)
+    assert calibration.temperature == pytest.approx(fit_temperature(fitting).temperature)
+    card = (bundle / "README.md").read_text()
     assert f"(temperature {calibration.temperature:.2f})" in card
     photo = coloured.take(np.array([1]))
     logits = classifier.score(photo).logits[0]
@@ -110,6 +124,55 @@ def test_a_bundle_of_enough_validation_photos_is_calibrated(run, coloured, tmp_p
     answer = classifier.identify(photo.paths()[0], top=1)
     assert answer[0].probability == pytest.approx(expected, abs=1e-6)
     assert abs(expected - softmax(logits).max()) > 1e-4
+
+
+def test_an_answer_is_what_the_rule_decides(judged, coloured):
+    bundle, made = judged
+    classifier = ophis.load(bundle)
+    rule, calibration = classifier.bundle.rule, classifier.bundle.calibration
+    assert rule
+    assert calibration
+    assert rule.image.names.photos == len(halves(made)[1])
+    raw = classifier.score(coloured)
+    decisions = rule.decide(calibration.apply(raw), novel=rule.novel(raw))
+    for path, decision in zip(coloured.paths()[:6], decisions, strict=False):
+        answer = classifier.identify(path)
+        assert answer.state is decision.state
+        assert answer.possible == tuple(raw.species[column] for column in decision.species)
+        assert answer.verdict is Verdict.MAY_BE_VENOMOUS
+        assert answer.lines[0] == "May be venomous."
+        assert answer.lines[-1].startswith("Treat every bite as an emergency")
+
+
+def test_a_photo_unlike_all_that_was_learned_gets_no_name(judged, coloured, tmp_path):
+    stripes = np.zeros((96, 96, 3), np.uint8)
+    stripes[::2], stripes[:, ::3] = 255, (200, 200, 0)
+    Image.fromarray(stripes).save(tmp_path / "stripes.png")
+    answer = ophis.load(judged[0]).identify(tmp_path / "stripes.png", country="KE")
+    assert answer.state is State.NO_SNAKE
+    assert (answer.name, answer.possible, answer.guesses) == (None, (), ())
+    assert answer.verdict is Verdict.MAY_BE_VENOMOUS
+    assert "no snake seen" in answer.lines[1]
+    assert len(answer.lines) == 3  # nothing of the country: there is nothing to weigh
+
+
+@pytest.mark.parametrize(
+    ("picture", "why"),
+    [
+        (Image.new("RGB", (300, 200), "black"), "next to nothing"),
+        (Image.new("RGB", (300, 200), (90, 120, 40)), "next to nothing"),
+        (Image.effect_noise((300, 200), 4).convert("RGB"), "next to nothing"),
+        (Image.effect_noise((63, 400), 90).convert("RGB"), "too few pixels"),
+    ],
+)
+def test_flat_blank_and_tiny_photos_never_get_a_name(judged, tmp_path, picture, why):
+    picture.save(tmp_path / "photo.png")
+    answer = ophis.load(judged[0]).identify(tmp_path / "photo.png")
+    assert answer.state is State.UNUSABLE
+    assert (answer.name, answer.possible, answer.guesses) == (None, (), ())
+    assert answer.verdict is Verdict.MAY_BE_VENOMOUS
+    assert why in answer.lines[1]
+    assert answer.lines[-1].startswith("Treat every bite as an emergency")
 
 
 def test_identify_on_the_command_line_answers_without_torch(bundle, coloured):

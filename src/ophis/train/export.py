@@ -16,6 +16,7 @@ from ophis.bayes import default_prior
 from ophis.bundle import MODEL, BundleWriter
 from ophis.calibration import default_calibration
 from ophis.card import run_card
+from ophis.decision import default_rule, halves
 from ophis.errors import InputError
 from ophis.metrics import evaluate
 from ophis.prior import read_counts
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ophis.calibration import Calibration
+    from ophis.decision import DecisionRule
     from ophis.images import Preprocessing
     from ophis.prior import Prior
     from ophis.taxa import SpeciesList
@@ -54,9 +56,12 @@ def export(folder: str | Path, out: str | Path, *, prior: Prior | None = None) -
     trained = run.read_run(folder)
     recipe = trained.recipe
     scores = read_scores(path) if (path := trained.folder / SCORES).is_file() else None
+    # Promises are made on photos that calibration and prior were not fitted on.
+    fitting, judging = halves(scores) if scores else (None, None)
     if prior is None:
-        prior = default_prior(read_counts(trained.folder / PRIOR, trained.species), scores)
-    calibration = default_calibration(scores)
+        prior = default_prior(read_counts(trained.folder / PRIOR, trained.species), fitting)
+    calibration = default_calibration(fitting)
+    rule = default_rule(judging, calibration=calibration, prior=prior)
     path = trained.folder / FAMILIARITY
     return write_bundle(
         run.model_of(trained),
@@ -66,6 +71,7 @@ def export(folder: str | Path, out: str | Path, *, prior: Prior | None = None) -
         preprocessing=recipe.preprocessing,
         calibration=calibration,
         prior=prior,
+        rule=rule,
         card=run_card(
             recipe,
             trained.species,
@@ -74,6 +80,7 @@ def export(folder: str | Path, out: str | Path, *, prior: Prior | None = None) -
             evaluation=evaluate(scores) if scores else None,
             calibration=calibration,
             prior=prior,
+            rule=rule,
         ),
     )
 
@@ -86,6 +93,7 @@ def write_bundle(
     preprocessing: Preprocessing,
     calibration: Calibration | None,
     prior: Prior | None,
+    rule: DecisionRule | None,
     card: str,
     familiarity: Familiarity | None = None,
 ) -> Path:
@@ -102,6 +110,7 @@ def write_bundle(
             preprocessing=preprocessing,
             calibration=calibration,
             prior=prior,
+            rule=rule,
             card=card,
         )
         write_onnx(model, writer.folder / MODEL, side=preprocessing.pixels)

@@ -71,5 +71,6 @@ def export_imagenet17(out: str | Path) -> Path:
         preprocessing=PREPROCESSING,
         calibration=None,
         prior=None,
+        rule=None,
         card=imagenet17_card(SpeciesList(KINDS)),
     )

@@ -1,0 +1,409 @@
+"""From probabilities to an answer: which names cannot be excluded, how far to go, and the danger.
+
+NumPy only; what was learned here is learned from photos that neither training nor the calibration
+has seen. Two promises are kept, each over photos like those: sets of names hold the true species so
+often, and of the venomous species so many are not excluded when the danger is judged.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from ophis.conformal import PredictionSets, conformal_threshold, fit_sets
+from ophis.errors import InputError
+from ophis.families import family
+from ophis.files import whole_file
+from ophis.official import dangerous
+from ophis.scores import log_probabilities
+from ophis.taxa import genus
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ophis.calibration import Calibration
+    from ophis.prior import Prior
+    from ophis.scores import Scores
+    from ophis.taxa import SpeciesList
+
+NAMES = 0.95  # how often the set of names is to hold the true species
+SURE = 0.8  # no species is named alone with less probability, however good the network
+DANGER = 0.99  # how many of the venomous are not to be excluded when the danger is judged
+PASSING = 0.9  # how many photos of real snakes are not to be refused
+
+
+class State(StrEnum):
+    """How far an answer goes."""
+
+    SPECIES = "species"
+    GENUS = "genus"
+    FAMILY = "family"
+    UNIDENTIFIED = "unidentified"
+    NO_SNAKE = "no snake"
+    UNUSABLE = "unusable"
+
+
+class Verdict(StrEnum):
+    """What is said of the danger. There is no third one, on purpose."""
+
+    MAY_BE_VENOMOUS = "may be venomous"
+    NOT_KNOWN_DANGEROUS = "not known to be dangerous"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is said of one photo.
+
+    Attributes:
+        state: how far the answer goes.
+        name: the species, genus or family; None in the other states.
+        species: columns of the species that cannot be excluded, the most probable first; empty
+            where no snake is seen.
+        verdict: on the danger.
+    """
+
+    state: State
+    name: str | None
+    species: tuple[int, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Promises:
+    """The two kinds of sets.
+
+    Attributes:
+        names: hold the true species as often as promised, among the venomous and among the others.
+        danger: hold nearly every venomous species; others have no meaning here.
+    """
+
+    names: PredictionSets
+    danger: PredictionSets
+
+
+@dataclass(frozen=True, eq=False)
+class DecisionRule:
+    """What `fit_rule` found.
+
+    Attributes:
+        image: for probabilities of the image alone.
+        country: for those in which the country had its say; None where nothing is known of
+            countries.
+        by: what photos of no known snake are refused by: "feature distance" or "energy".
+        limit: what it may be.
+        passing: the share of real snakes that are not refused.
+    """
+
+    image: Promises
+    country: Promises | None
+    by: str
+    limit: float
+    passing: float
+
+    def novel(self, scores: Scores) -> NDArray[np.bool_]:
+        """Which photos are unlike those learned from, [photos].
+
+        Args:
+            scores: as the model gives them, without calibration or prior.
+
+        Raises:
+            InputError: when the scores lack what the rule goes by.
+        """
+        if self.by == BY_DISTANCE and scores.novelty is None:
+            raise InputError(
+                "the rule goes by feature distance, but the scores hold no novelty; score the"
+                " photos with the bundle that the rule belongs to"
+            )
+        by_energy = replace(scores, novelty=None) if self.by == BY_ENERGY else scores
+        return strangeness(by_energy) > self.limit
+
+    def decide(
+        self, scores: Scores, *, novel: NDArray[np.bool_], country: bool = False
+    ) -> list[Decision]:
+        """Decide photo by photo.
+
+        Args:
+            scores: with the calibration or the prior applied.
+            novel: what `novel` says of the raw scores.
+            country: whether the country had its say in them.
+        """
+        promises = self.country if country and self.country else self.image
+        names, danger = promises.names.sets(scores), promises.danger.sets(scores)
+        venomous = dangerous(scores.species)
+        may_be: NDArray[np.bool_] = np.any((names | danger) & venomous, axis=1)
+        return [
+            _decision(scores.species, scores.logits[row], names[row], unlike, risky)
+            for row, (unlike, risky) in enumerate(zip(novel, may_be, strict=True))
+        ]
+
+    def write(self, path: str | Path) -> Path:
+        """Write decision.json, whole or not at all."""
+        values = {
+            "refused": {"by": self.by, "limit": _finite(self.limit), "passing": self.passing},
+            "image": _promises_to_dict(self.image),
+            "country": _promises_to_dict(self.country) if self.country else None,
+        }
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        return Path(path)
+
+
+BY_DISTANCE, BY_ENERGY = "feature distance", "energy"
+
+
+def strangeness(scores: Scores) -> NDArray[np.float64]:
+    """How unlike the photos learned from each is, [photos]: novelty, else the energy.
+
+    The energy is -log sum exp of the raw logits (Liu et al. 2020), which any network has.
+    """
+    if scores.novelty is not None:
+        return scores.novelty.astype(np.float64)
+    highest = scores.logits.max(axis=1).astype(np.float64)
+    return -highest - np.log(np.exp(scores.logits - highest[:, None]).sum(axis=1))
+
+
+def decide_without_rule(scores: Scores) -> list[Decision]:
+    """What a model says that was never judged: it excludes no species."""
+    every = np.ones(len(scores.species), dtype=np.bool_)
+    risky = bool(dangerous(scores.species).any())
+    return [_decision(scores.species, logits, every, False, risky) for logits in scores.logits]
+
+
+def unusable() -> Decision:
+    """What is said of a photo that shows nothing."""
+    return Decision(State.UNUSABLE, None, (), Verdict.MAY_BE_VENOMOUS)
+
+
+def _decision(
+    species: SpeciesList,
+    logits: NDArray[np.floating[Any]],
+    possible: NDArray[np.bool_],
+    novel: bool,
+    risky: bool,
+) -> Decision:
+    if novel:
+        return Decision(State.NO_SNAKE, None, (), Verdict.MAY_BE_VENOMOUS)
+    order = np.argsort(-logits, kind="stable")
+    columns = tuple(int(column) for column in order if possible[column])
+    state, name = roll_up([species[column] for column in columns])
+    verdict = Verdict.MAY_BE_VENOMOUS if risky else Verdict.NOT_KNOWN_DANGEROUS
+    if state is State.UNIDENTIFIED:
+        verdict = Verdict.MAY_BE_VENOMOUS
+    return Decision(state, name, columns, verdict)
+
+
+def roll_up(names: list[str]) -> tuple[State, str | None]:
+    """What several possible species have in common: a species, genus, family or nothing."""
+    if len(names) == 1:
+        return State.SPECIES, names[0]
+    genera = {genus(name) for name in names}
+    if len(genera) == 1:
+        return State.GENUS, genera.pop()
+    families = {family(name) for name in names}
+    if len(families) == 1 and (common := families.pop()):
+        return State.FAMILY, common
+    return State.UNIDENTIFIED, None
+
+
+def halves(scores: Scores) -> tuple[Scores, Scores]:
+    """Two parts of validation scores: one to fit calibration and prior, one to make promises on.
+
+    Photos of one observation stay together; which part is theirs follows from its name alone.
+    """
+    first = np.array([zlib.crc32(name.encode()) % 2 == 0 for name in scores.observations], bool)
+    return scores.take(first), scores.take(~first)
+
+
+def fit_rule(
+    scores: Scores,
+    *,
+    calibration: Calibration | None = None,
+    prior: Prior | None = None,
+    names: float = NAMES,
+    danger: float = DANGER,
+    passing: float = PASSING,
+) -> DecisionRule:
+    """Find the thresholds that keep the promises.
+
+    Args:
+        scores: raw, of photos of real snakes that neither training, calibration nor prior has
+            seen. With few of them nothing is excluded and nothing refused.
+        calibration: what the bundle mends logits with.
+        prior: what a country says in it.
+        names: how often the set of names is to hold the true species, in (0, 1).
+        danger: how many of the venomous are not to be excluded, in (0, 1).
+        passing: how many photos of real snakes are not to be refused, in (0, 1).
+
+    Raises:
+        InputError: when a share lies outside (0, 1), or no photo has a known species.
+    """
+    if not 0 < passing < 1:
+        raise InputError(f"passing = {passing} should lie between 0 and 1")
+    alone = calibration.apply(scores) if calibration else scores
+    return DecisionRule(
+        image=_promises(alone, names, danger),
+        country=_promises(prior.adjust(scores), names, danger) if prior else None,
+        by=BY_ENERGY if scores.novelty is None else BY_DISTANCE,
+        limit=conformal_threshold(strangeness(scores), passing),
+        passing=passing,
+    )
+
+
+def default_rule(
+    validation: Scores | None, *, calibration: Calibration | None, prior: Prior | None
+) -> DecisionRule | None:
+    """What a bundle gets: `fit_rule`, where there is any labelled photo to fit it on."""
+    if validation is None or not (validation.truth >= 0).any():
+        return None
+    return fit_rule(validation, calibration=calibration, prior=prior)
+
+
+def _promises(scores: Scores, names: float, danger: float) -> Promises:
+    groups = dangerous(scores.species).astype(np.int64)
+    sets = fit_sets(scores, coverage=names, groups=groups)
+    # A network that is right more often than promised would name one of two equally probable.
+    return Promises(
+        names=replace(sets, thresholds=np.maximum(sets.thresholds, SURE)),
+        danger=fit_sets(scores, coverage=danger, groups=groups),
+    )
+
+
+def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
+    """Read what `DecisionRule.write` wrote.
+
+    Raises:
+        InputError: naming the file and what is wrong in it.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        refused, country = values["refused"], values["country"]
+        rule = DecisionRule(
+            image=_promises_of(values["image"], species),
+            country=_promises_of(country, species) if country else None,
+            by=refused["by"],
+            limit=_infinite(refused["limit"]),
+            passing=float(refused["passing"]),
+        )
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a decision rule of ophis: {error}") from None
+    if rule.by not in (BY_DISTANCE, BY_ENERGY) or np.isnan(rule.limit):
+        raise InputError(f"{path}: refuses by {rule.by!r} over {rule.limit}; export the run anew")
+    return rule
+
+
+def _promises_to_dict(promises: Promises) -> dict[str, Any]:
+    return {
+        name: {
+            "coverage": sets.coverage,
+            "photos": sets.photos,
+            "thresholds": [_finite(value) for value in sets.thresholds.tolist()],
+        }
+        for name, sets in (("names", promises.names), ("danger", promises.danger))
+    }
+
+
+def _promises_of(values: dict[str, Any], species: SpeciesList) -> Promises:
+    sets = {
+        name: PredictionSets(
+            coverage=float(part["coverage"]),
+            thresholds=np.array([_infinite(value) for value in part["thresholds"]], np.float64),
+            photos=int(part["photos"]),
+        )
+        for name, part in values.items()
+    }
+    for part in sets.values():
+        if len(part.thresholds) != len(species) or np.isnan(part.thresholds).any():
+            raise ValueError(f"{len(part.thresholds)} thresholds for {len(species)} species")
+    return Promises(**sets)
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _infinite(value: float | None) -> float:
+    return np.inf if value is None else float(value)
+
+
+def risk_coverage(scores: Scores) -> pl.DataFrame:
+    """What is wrong among the answers when only the surest are given.
+
+    Args:
+        scores: calibrated; photos of unknown species are left out.
+
+    Returns:
+        `coverage, risk, probability`, a row a photo, the surest first: the share answered, the
+        share wrong of those, and how sure the last of them is (El-Yaniv and Wiener 2010).
+
+    Raises:
+        InputError: when no photo has a known species.
+    """
+    known = scores.take(scores.truth >= 0)
+    if not len(known):
+        raise InputError("no photo has a known species, so nothing can be judged; add `species`")
+    sure = np.exp(log_probabilities(known.logits)).max(axis=1)
+    order = np.argsort(-sure, kind="stable")
+    wrong = (known.logits.argmax(axis=1) != known.truth)[order]
+    answered = np.arange(1, len(known) + 1)
+    return pl.DataFrame(
+        {
+            "coverage": answered / len(known),
+            "risk": wrong.cumsum() / answered,
+            "probability": sure[order],
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How well strangeness tells other things from snakes.
+
+    Attributes:
+        auroc: chance that a photo of another thing is stranger than one of a snake.
+        low, high: its 95 % interval (DeLong et al. 1988).
+        refused: share of other things refused when `PASSING` of these snakes pass.
+    """
+
+    auroc: float
+    low: float
+    high: float
+    refused: float
+
+
+def separation(snakes: Scores, others: Scores, *, passing: float = PASSING) -> Separation:
+    """Judge the refusal of other things; neither part was learned from.
+
+    Raises:
+        InputError: when either has fewer than two photos.
+    """
+    if min(len(snakes), len(others)) < 2:
+        raise InputError("two photos or more of snakes and of other things are needed")
+    inside, outside = strangeness(snakes), strangeness(others)
+    beaten = _placements(outside, inside)  # of each other thing: share of snakes less strange
+    ahead = 1 - _placements(inside, outside)
+    auroc = float(beaten.mean())
+    error = float(np.sqrt(beaten.var(ddof=1) / len(others) + ahead.var(ddof=1) / len(snakes)))
+    limit = conformal_threshold(inside, passing)
+    return Separation(
+        auroc=auroc,
+        low=max(0.0, auroc - 1.96 * error),
+        high=min(1.0, auroc + 1.96 * error),
+        refused=float((outside > limit).mean()),
+    )
+
+
+def _placements(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of ``among`` below each value, ties as halves."""
+    ordered = np.sort(among)
+    below, through = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return (below + through) / 2 / len(among)

@@ -1,0 +1,50 @@
+import re
+import string
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import ophis
+from ophis import InputError
+from ophis.decision import State, Verdict
+from ophis.prior import PriorUse
+from ophis.taxa import Danger
+from ophis.words import languages, read_words
+
+FILES = sorted((Path(ophis.__file__).parent / "words").glob("*.toml"))
+SECTIONS = {"danger": Danger, "verdict": Verdict, "state": State, "prior": PriorUse}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_language_has_words_for_all_that_can_be_said(path):
+    words = read_words(path.stem)
+    for section, kinds in SECTIONS.items():
+        for kind in kinds:
+            assert words.say(section, kind, name="Naja", why="it is dark").strip()
+    english = read_words("en").sections
+    assert {s: set(keys) for s, keys in words.sections.items()} == {
+        s: set(keys) for s, keys in english.items()
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_places_to_fill_in_are_those_of_english(path):
+    for section, keys in tomllib.loads(path.read_text(encoding="utf-8")).items():
+        for key, sentence in keys.items():
+            places = {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+            expected = string.Formatter().parse(read_words("en").sections[section][key])
+            assert places == {name for _, name, _, _ in expected if name}, (section, key)
+
+
+def test_no_english_sentence_calls_a_snake_safe():
+    text = " ".join(s for keys in read_words("en").sections.values() for s in keys.values())
+    assert not re.search(
+        r"harmless|\bsafe\b|no danger|not dangerous|non-?venomous", text, re.IGNORECASE
+    )
+
+
+def test_a_language_without_words_is_refused_with_those_there_are():
+    assert "en" in languages()
+    with pytest.raises(InputError, match="no words in language 'tlh'; there are en"):
+        read_words("tlh")
