@@ -252,6 +252,7 @@ def test_roll_up_by_hand():
     assert roll_up(["Naja naja", "Naja_nivea"]) == (State.GENUS, "Naja")
     assert roll_up(["Naja naja", "Bungarus fasciatus"]) == (State.FAMILY, "Elapidae")
     assert roll_up(["Naja naja", "Crotalus atrox"]) == (State.UNIDENTIFIED, None)
+    assert roll_up(["water snake", "Water moccasin"]) == (State.UNIDENTIFIED, None)
     assert roll_up(["Drawn red", "Painted blue"]) == (State.UNIDENTIFIED, None)
     assert roll_up([]) == (State.UNIDENTIFIED, None)
 

@@ -281,6 +281,7 @@ def evaluate(
     presence: Path | None = None,
     venomous: Path | None = None,
     reliability: Annotated[bool, Parameter(negative="")] = False,
+    others: Path | None = None,
     json: Json = False,
 ) -> None:
     """Print the paper's table: top-1, top-5, macro F1, without and with the country.
@@ -294,16 +295,20 @@ def evaluate(
         venomous: From 2023 on, the organisers' table `species,...,mivs`; by default all count
             that ophis does not call "not known to be dangerous".
         reliability: Log loss, Brier score and calibration errors too.
+        others: Scores, by the same model, of photos without snakes: how many are refused when 90 %
+            of the snakes pass, and the area under the ROC curve with its 95 % interval.
         json: One JSON object with all figures.
     """
     from ophis import evaluate as judge
     from ophis import read_prior, read_scores
     from ophis.calibration import reliability as how_reliable
+    from ophis.decision import separation
     from ophis.official import dangerous, official
     from ophis.presence import read_presence
     from ophis.tables import print_evaluations
 
     rows, more = {}, {}
+    things = read_scores(others) if others else None
     lists = read_presence(presence) if presence else None
     for path in scores:
         alone = read_scores(path)
@@ -317,7 +322,11 @@ def evaluate(
                     name, logits, presence=lists, venomous=dangerous(logits.species, venomous)
                 )
                 for name in metric or ()
-            } | (how_reliable(logits).as_dict() if reliability else {})
+            }
+            if reliability:
+                more[str(path), country] |= how_reliable(logits).as_dict()
+            if things:  # the country does not change how strange a photo is
+                more[str(path), country] |= separation(alone, things).as_dict()
     print_evaluations(rows, more, json=json)
 
 

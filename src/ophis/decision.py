@@ -200,15 +200,16 @@ def _decision(
 
 
 def roll_up(names: list[str]) -> tuple[State, str | None]:
-    """What several possible species have in common: a species, genus, family or nothing."""
+    """What several possible species have in common: a species, genus, family or nothing.
+
+    Only genera whose family is known count: the first word of "water snake" is none.
+    """
     if len(names) == 1:
         return State.SPECIES, names[0]
-    genera = {genus(name) for name in names}
-    if len(genera) == 1:
-        return State.GENUS, genera.pop()
     families = {family(name) for name in names}
     if len(families) == 1 and (common := families.pop()):
-        return State.FAMILY, common
+        genera = {genus(name) for name in names}
+        return (State.GENUS, genera.pop()) if len(genera) == 1 else (State.FAMILY, common)
     return State.UNIDENTIFIED, None
 
 
@@ -379,13 +380,26 @@ class Separation:
     high: float
     refused: float
 
+    def as_dict(self) -> dict[str, float]:
+        """The figures by name."""
+        return {
+            "others refused": self.refused,
+            "AUROC": self.auroc,
+            "AUROC low": self.low,
+            "AUROC high": self.high,
+        }
+
 
 def separation(snakes: Scores, others: Scores, *, passing: float = PASSING) -> Separation:
     """Judge the refusal of other things; neither part was learned from.
 
     Raises:
-        InputError: when either has fewer than two photos.
+        InputError: when either has fewer than two photos, or only one has novelty.
     """
+    if (snakes.novelty is None) != (others.novelty is None):
+        raise InputError(
+            "only one of the two scores files holds novelty; score both with the same bundle"
+        )
     if min(len(snakes), len(others)) < 2:
         raise InputError("two photos or more of snakes and of other things are needed")
     inside, outside = strangeness(snakes), strangeness(others)

@@ -143,7 +143,7 @@ def print_answer(answer: Answer, *, json: bool = False) -> None:
     out.print(Text(answer.photo, style="bold"), Text(f"country: {answer.country}", style="dim"))
     verdict, state, *more, advice = answer.lines
     out.print(Text(verdict, style=_VERDICT_STYLES[answer.verdict]))
-    out.print(Text(state))
+    out.print(Text(state), soft_wrap=not sys.stdout.isatty())
     if answer.guesses:
         out.print(_guesses(answer))
     if further := len(set(answer.possible) - {guess.species for guess in answer}):

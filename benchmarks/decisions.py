@@ -1,0 +1,220 @@
+"""The whole decision layer behind a real model: every promise judged on photos held out.
+
+    python benchmarks/decisions.py RUNS --others FOLDER [--seeds 3] [--splits 20]
+
+RUNS is what benchmarks/real_photos.py left: train.csv, test.csv and the runs photos-0, ... FOLDER
+holds photos of other things than snakes; nothing is learned from them. Of each run the held-out
+photos are split again and again, by observation: one half plays the validation photos of a bundle
+(calibration and prior from a part of it, the rule from the rest, as `ophis export` does), the other
+half is judged. Printed are means over splits and seeds, and the spread between seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ophis import evaluate, load, read_manifest, read_recipe, read_scores
+from ophis.bayes import default_prior
+from ophis.calibration import default_calibration, reliability
+from ophis.decision import (
+    State,
+    Verdict,
+    fit_rule,
+    halves,
+    risk_coverage,
+    separation,
+)
+from ophis.official import dangerous, official
+from ophis.prior import read_counts
+from ophis.scores import log_probabilities
+from ophis.taxa import Danger, danger
+from ophis.train import export, fit
+
+if TYPE_CHECKING:
+    from ophis import Manifest, Scores
+    from ophis.decision import Decision
+
+Figures = dict[str, float]
+METRICS = ("snakeclef2020", "snakeclef2022", "snakeclef2023-track1", "snakeclef2023-track2")
+
+
+def main() -> None:
+    """Score what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--others", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--splits", type=int, default=20)
+    options = parser.parse_args()
+    seeds: list[Figures] = []
+    for seed in range(options.seeds):
+        snakes, others = scored(options.runs, f"photos-{seed}", options.others)
+        run = options.runs / f"photos-{seed}"
+        print(f"seed {seed}: {len(snakes)} photos of snakes, {len(others)} of other things")
+        seeds.append(whole(snakes, others) | splits(snakes, others, run, options.splits))
+    print_table(seeds)
+
+
+def scored(runs: Path, name: str, folder: Path) -> tuple[Scores, Scores]:
+    """Scores with novelty of the held-out snakes and of the other things."""
+    run = runs / name
+    if read_scores(run / "scores.npz").novelty is None:  # a run of before there was novelty
+        recipe = read_recipe(run / "recipe.toml")
+        train, test = (read_manifest(runs / f"{part}.csv") for part in ("train", "test"))
+        fit(recipe, train=train, validation=test, out=run)
+    saved = runs / f"others-{name}.npz"
+    if not saved.exists():
+        bundle = export(run, runs / f"bundle-{name}")
+        load(bundle).score(photos_in(folder, runs / "others.csv")).write(saved)
+    return read_scores(run / "scores.npz"), read_scores(saved)
+
+
+def photos_in(folder: Path, table: Path) -> Manifest:
+    """A manifest of all photos below a folder, of which no species is known."""
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    lines = "".join(f'"{path.resolve()}",\n' for path in found)
+    table.write_text(f"photo,species\n{lines}", encoding="utf-8")
+    return read_manifest(table)
+
+
+def whole(snakes: Scores, others: Scores) -> Figures:
+    """How well other things are told from snakes, over all photos, by four measures."""
+    figures: Figures = {}
+    for name, (a, b) in {
+        "feature distance": (snakes, others),
+        "energy": (replace(snakes, novelty=None), replace(others, novelty=None)),
+        "maximum logit": (
+            by(snakes, -snakes.logits.max(axis=1)),
+            by(others, -others.logits.max(1)),
+        ),
+        "maximum probability": (by(snakes, doubt(snakes)), by(others, doubt(others))),
+    }.items():
+        found = separation(a, b)
+        figures[f"AUROC by {name}"] = found.auroc
+        figures[f"AUROC by {name}, interval from"] = found.low
+        figures[f"AUROC by {name}, interval to"] = found.high
+        figures[f"refused by {name} when 90 % pass"] = found.refused
+    return figures
+
+
+def by(scores: Scores, measure: np.ndarray) -> Scores:
+    """The same scores, refused by another measure."""
+    return replace(scores, novelty=measure)
+
+
+def doubt(scores: Scores) -> np.ndarray:
+    """Less the highest log probability."""
+    return -log_probabilities(scores.logits).max(axis=1)
+
+
+def splits(snakes: Scores, others: Scores, run: Path, repeats: int) -> Figures:
+    """Means over splits into validation and judged photos."""
+    counts = read_counts(run / "prior.csv", snakes.species)
+    gathered: dict[str, list[float]] = defaultdict(list)
+    observations = np.array(snakes.observations)
+    names = np.unique(observations)
+    for split in range(repeats):
+        chosen = np.random.default_rng(split).permutation(names)[: len(names) // 2]
+        first = np.isin(observations, chosen)
+        validation, judged = snakes.take(first), snakes.take(~first)
+        fitting, promising = halves(validation)
+        prior, calibration = default_prior(counts, fitting), default_calibration(fitting)
+        assert calibration
+        rule = fit_rule(promising, calibration=calibration, prior=prior)
+        novel = rule.novel(judged)
+        figures = {
+            "real snakes that pass": 1 - novel.mean(),
+            "other things refused": rule.novel(others).mean(),
+            **probabilities("image, raw", judged),
+            **probabilities("image, calibrated", calibration.apply(judged)),
+            **probabilities("paper's product", counts.adjust(judged)),
+        }
+        modes = {"image": calibration.apply(judged)}
+        if prior:
+            modes["country"] = prior.adjust(judged)
+            figures |= probabilities("country", modes["country"])
+        for mode, scores in modes.items():
+            country = mode == "country"
+            sets = rule.decide(scores, novel=np.zeros(len(judged), bool), country=country)
+            figures |= of_sets(mode, sets, judged)
+            decisions = rule.decide(scores, novel=novel, country=country)
+            figures |= of_states(mode, decisions, judged)
+            figures |= of_risk(mode, scores)
+        for name, value in figures.items():
+            gathered[name].append(float(value))
+    return {name: float(np.mean(values)) for name, values in gathered.items()}
+
+
+def probabilities(name: str, scores: Scores) -> Figures:
+    """The paper's figures, the official ones, and how reliable the probabilities are."""
+    figures: Figures = {
+        f"{name}: {key}": float(value)
+        for key, value in evaluate(scores).as_dict().items()
+        if key in ("top1", "top5", "macro_f1")
+    }
+    for metric in METRICS:
+        figures[f"{name}: {metric}"] = official(
+            metric,
+            scores,
+            venomous=np.array([danger(s) is Danger.VENOMOUS for s in scores.species]),
+        )
+    finite = np.isfinite(log_probabilities(scores.logits)[np.arange(len(scores)), scores.truth])
+    if finite.all():
+        figures |= {f"{name}: {key}": v for key, v in reliability(scores).as_dict().items()}
+    return figures
+
+
+def of_sets(mode: str, decisions: list[Decision], judged: Scores) -> Figures:
+    """Coverage and size of the sets, nothing being refused."""
+    held = [t in d.species for d, t in zip(decisions, judged.truth, strict=True)]
+    venomous = dangerous(judged.species)[judged.truth]
+    sizes = np.array([len(d.species) for d in decisions])
+    warned = np.array([d.verdict is Verdict.MAY_BE_VENOMOUS for d in decisions])
+    return {
+        f"{mode}: sets that hold the true species": float(np.mean(held)),
+        f"{mode}: the same of venomous or unknown kinds": float(np.mean(np.array(held)[venomous])),
+        f"{mode}: species in a set": float(sizes.mean()),
+        f"{mode}: venomous or unknown kinds warned of": float(warned[venomous].mean()),
+    }
+
+
+def of_states(mode: str, decisions: list[Decision], judged: Scores) -> Figures:
+    """How often an answer goes how far, and is right as far as it goes."""
+    figures: Figures = {}
+    for state in State:
+        rows = [n for n, d in enumerate(decisions) if d.state is state]
+        figures[f"{mode}: answers of state {state}"] = len(rows) / len(decisions)
+        if rows and state in (State.SPECIES, State.GENUS, State.FAMILY):
+            right = [judged.truth[n] in decisions[n].species for n in rows]
+            figures[f"{mode}: right at state {state}"] = float(np.mean(right))
+    return figures
+
+
+def of_risk(mode: str, scores: Scores) -> Figures:
+    """Wrong among the surest answers."""
+    curve = risk_coverage(scores)
+    risk = curve["risk"].to_numpy()
+    figures = {
+        f"{mode}: wrong among the surest {share:.0%}": float(risk[int(share * len(risk)) - 1])
+        for share in (0.5, 0.7, 0.8, 0.9, 1.0)
+    }
+    return figures | {f"{mode}: area under risk and coverage": float(risk.mean())}
+
+
+def print_table(seeds: list[Figures]) -> None:
+    """Mean and spread of each figure over the seeds, in Markdown."""
+    print("\n| figure | mean | spread of seeds |\n|---|---|---|")
+    for name in seeds[0]:
+        values = [figures[name] for figures in seeds if name in figures]
+        spread = f"{np.std(values, ddof=1):.4f}" if len(values) > 1 else "-"
+        print(f"| {name} | {np.mean(values):.4f} | {spread} |")
+
+
+if __name__ == "__main__":
+    main()
