@@ -41,6 +41,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mine" / "other.toml").write_text(other)
     name = read_manifest(folder / "demo" / "train.csv").species_list()[0]
     (folder / "mine" / "presence.csv").write_text(f"species,Australia,Kenya\n{name},1,0\n")
+    names = read_manifest(folder / "demo" / "train.csv").species_list()
+    classes = "".join(f"{number},{name}\n" for number, name in enumerate(names))
+    (folder / "mine" / "classes.csv").write_text(f"class_id,species\n{classes}")
+    (folder / "mine" / "metadata.csv").write_text(
+        "hashed_id,country,continent\ndrawn-00009,Mexico,North America\n"
+    )
     (folder / "mine" / "rules.csv").write_text(f"country,species,probability\nKenya,{name},0\n")
     return folder
 

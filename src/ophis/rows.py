@@ -49,7 +49,7 @@ def place(path: Path, row: int) -> str:
         return str(path)
     if _is_parquet(path):
         return f"{path}, row {row + 1}"
-    lines = [line for line, _ in _rows(path)]
+    lines = [line for line, _ in numbered_rows(path)]
     return f"{path}, row {lines[row + 1]}"
 
 
@@ -79,7 +79,7 @@ def _read_row_by_row(path: Path) -> pl.DataFrame:
     Raises:
         InputError: naming the row that is no CSV, or no UTF-8.
     """
-    (_, names), *rows = [*_rows(path)] or [(1, [])]
+    (_, names), *rows = [*numbered_rows(path)] or [(1, [])]
     for line, cells in rows:
         if len(cells) > len(names):
             raise InputError(
@@ -95,7 +95,7 @@ def _read_row_by_row(path: Path) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def numbered_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Line, counted from 1 as a text editor does, and cells of each row that has any filled."""
     line = 1
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 import sys
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from ophis.comparison import Comparison
     from ophis.manifest import Manifest
     from ophis.metrics import Evaluation
+    from ophis.submission_check import Checked
 
 BAR_WIDTH = 20
+MOST_PROBLEMS = 20
 # No green: no answer is to look like an all-clear.
 _DANGER_STYLES = {
     Danger.VENOMOUS: "bold red",
@@ -172,9 +175,25 @@ def _guesses(answer: Answer) -> Table:
     return table
 
 
+def print_checked(checked: Checked, *, json: bool = False) -> None:
+    """How many rows and problems there are; the first problems on stderr, or all for programs."""
+    if json:
+        print(json_format.dumps(asdict(checked) | {"path": str(checked.path)}))
+        return
+    for problem in checked.problems[:MOST_PROBLEMS]:
+        print(f"ophis: {problem}", file=sys.stderr)
+    if more := len(checked.problems[MOST_PROBLEMS:]):
+        print(f"ophis: {more:,} problems more; --json lists all", file=sys.stderr)
+    print(f"{checked.path}: {checked.rows:,} rows, {len(checked.problems):,} problems")
+
+
 @contextmanager
-def bar(total: int) -> Generator[Callable[[int], None]]:
-    """A progress bar on stderr when that is a terminal; yields what to call with the advance."""
+def bar(total: int | None) -> Generator[Callable[[int], None]]:
+    """A progress bar on stderr when that is a terminal; yields what to call with the advance.
+
+    Args:
+        total: what will be done; None where that is not known yet.
+    """
     progress = Progress(
         BarColumn(),
         MofNCompleteColumn(),

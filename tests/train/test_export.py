@@ -1,3 +1,4 @@
+import csv
 import json
 import shutil
 import subprocess
@@ -12,9 +13,11 @@ import ophis
 from ophis import InputError, PhotoError, Scores, read_manifest, read_scores
 from ophis.bundle import read_bundle
 from ophis.calibration import fit_temperature
+from ophis.cli import main
 from ophis.decision import State, Verdict, halves, strangeness
 from ophis.prior import PriorUse
 from ophis.scores import softmax
+from ophis.submission_check import check_submission
 from ophis.train import export, export_imagenet17, fit
 from ophis.train.export import check_parity, write_onnx
 from ophis.train.imagenet17 import FIRST_CLASS, KINDS, imagenet17_model
@@ -190,6 +193,37 @@ def test_identify_on_the_command_line_answers_without_torch(bundle, coloured):
     assert len(answer["guesses"]) == 2
     assert answer["country"] == "kenya"
     assert answer["guesses"][0]["danger"] == "treat as venomous"
+
+
+def test_the_hidden_test_of_2020_is_answered_end_to_end(
+    bundle, coloured, tmp_path, monkeypatch, capsys
+):
+    lines = ["hashed_id,country,continent,filename"]
+    lines += [f"id{n},{country},x,{n}.png" for n, country in enumerate(["Kenya", "India", ""])]
+    (tmp_path / "metadata.csv").write_text("\n".join([*lines, "id3,Kenya,x,none.png"]) + "\n")
+    monkeypatch.setenv("AICROWD_TEST_IMAGES_PATH", str(coloured.folder))
+    monkeypatch.setenv("AICROWD_TEST_METADATA_PATH", str(tmp_path / "metadata.csv"))
+    monkeypatch.setenv("AICROWD_PREDICTIONS_OUTPUT_PATH", str(tmp_path / "predictions.csv"))
+    with pytest.raises(SystemExit) as end:
+        main(["submit", "--aicrowd", str(bundle)])
+    said = capsys.readouterr()
+    assert end.value.code == 1
+    assert "none.png" in said.err
+    assert said.out.startswith("4 photos, 1 of them by their country only: ")
+    checked = check_submission(
+        tmp_path / "predictions.csv",
+        species=coloured.species_list(),
+        against=tmp_path / "metadata.csv",
+    )
+    assert (checked.problems, checked.rows) == ((), 4)
+    classifier = ophis.load(bundle)
+    assert classifier.bundle.prior
+    second = coloured.take(np.array([1]))  # of India
+    expected = classifier.bundle.prior.adjust(classifier.score(second)).probabilities()[0]
+    with (tmp_path / "predictions.csv").open(newline="") as file:
+        row = list(csv.DictReader(file))[1]
+    for name, probability in zip(coloured.species_list(), expected, strict=True):
+        assert float(row[name]) == pytest.approx(probability, abs=1e-5)
 
 
 def test_a_bad_photo_is_a_failure_and_its_neighbours_keep_their_rows(bundle, coloured, tmp_path):
