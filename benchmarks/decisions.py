@@ -78,9 +78,9 @@ def scored(runs: Path, name: str, folder: Path) -> tuple[Scores, Scores]:
 def photos_in(folder: Path, table: Path) -> Manifest:
     """A manifest of all photos below a folder, of which no species is known."""
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    lines = "".join(f'"{path.resolve()}",\n' for path in found)
+    lines = "".join(f'"{path.relative_to(folder).as_posix()}",\n' for path in found)
     table.write_text(f"photo,species\n{lines}", encoding="utf-8")
-    return read_manifest(table)
+    return read_manifest(table, photos=folder)
 
 
 def whole(snakes: Scores, others: Scores) -> Figures:

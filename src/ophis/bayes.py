@@ -166,7 +166,7 @@ class BayesPrior(Prior):
         trusting = replace(self, settings=replace(self.settings, wrong_countries=0.0))
         ratios = [trusting._ratio(name, 1.0) for name in names]  # noqa: SLF001 - our own kind
         ratios = np.reshape(ratios, (-1, len(self.species)))
-        ratio = np.exp(image + ratios[rows]).sum(axis=1)
+        ratio = np.exp(log_probabilities(image) + ratios[rows]).sum(axis=1)
         return ratio < CONTRADICTION
 
     def write(self, path: str | Path) -> Path:

@@ -17,7 +17,6 @@ import polars as pl
 from ophis.errors import InputError
 from ophis.files import whole_file
 from ophis.places import country_code, country_key
-from ophis.scores import log_probabilities
 from ophis.taxa import SpeciesList
 
 if TYPE_CHECKING:
@@ -102,21 +101,21 @@ class Prior(ABC):
         NaN, never an empty answer.
 
         Returns:
-            Scores whose logits are log-probabilities (float64, -inf where a factor is zero), and
-            the use of the prior for each photo.
+            Scores whose logits are float64, -inf where a factor is zero, and the use of the prior
+            for each photo.
 
         Raises:
             InputError: when the species of the scores are not those of the prior, in order.
         """
         _require_same_species(scores.species, self.species)
-        image = log_probabilities(scores.logits / self.temperature)
-        factors, use = self.factors_of(scores.countries)
-        joint = image + factors
+        image = scores.logits / np.float64(self.temperature)
+        joint, use = self.factors_of(scores.countries)
+        joint += image  # a constant a photo, such as what normalises the image, changes nothing
         use[self.contradicted(image, scores.countries)] = PriorUse.CONTRADICTS
-        excluded = np.isneginf(joint).all(axis=1)
+        excluded = np.isneginf(joint.max(axis=1, initial=-np.inf))
         joint[excluded] = image[excluded]
         use[excluded] = PriorUse.EXCLUDED
-        return replace(scores, logits=log_probabilities(joint)), tuple(use)
+        return replace(scores, logits=joint), tuple(use)
 
     def contradicted(
         self,
@@ -126,7 +125,7 @@ class Prior(ABC):
         """Where photo and country do not fit together, [photos]; never, unless a prior can tell.
 
         Args:
-            image: log-probabilities from the image alone, [photos, species].
+            image: logits from the image alone, [photos, species].
             countries: of the photos.
         """
         return np.zeros(len(countries), bool)
