@@ -3,25 +3,66 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 _BLANK = " \t\r\n"
 
 
+@dataclass(frozen=True)
+class Rows:
+    """A table of text that came from somewhere, so that a refusal can say from where.
+
+    Attributes:
+        path: the file or folder.
+        table: every cell as text.
+        where: file and row of a row of ``table``, counted from 0, as whoever mends it sees them.
+    """
+
+    path: Path
+    table: pl.DataFrame
+    where: Callable[[int], str]
+
+    @classmethod
+    def of_file(cls, path: Path) -> Rows:
+        """The rows of a file; raises as `read_rows` does."""
+        return cls(path, read_rows(path), partial(place, path))
+
+    def with_table(self, table: pl.DataFrame, *, rows: Sequence[int] | None = None) -> Rows:
+        """Another table of the same place; its row n came from row ``rows[n]`` (by default n)."""
+        before = self.where
+        where = before if rows is None else (lambda row: before(rows[row]))
+        return Rows(self.path, table, where)
+
+    def refuse_first(self, wrong: pl.Expr, words: str) -> None:
+        """Refuse the table at the first row for which ``wrong`` holds.
+
+        Raises:
+            InputError: its place, and ``words`` with the row's cells put in.
+        """
+        rows = self.table.select(wrong.arg_true()).to_series()
+        if len(rows):
+            row = int(rows[0])
+            what = words.format(**self.table.row(row, named=True))
+            raise InputError(f"{self.where(row)}: {what}")
+
+
 def read_rows(path: Path) -> pl.DataFrame:
-    """Rows of a CSV in UTF-8 or a Parquet table, every cell as text.
+    """Rows of a CSV in UTF-8, of JSON lines or a Parquet table, every cell as text.
 
     Nothing is taken for missing: "NA" is Namibia. An absent cell is "". Lines of a CSV without
-    any cell filled are passed over.
+    any cell filled are passed over, and so are empty lines of JSON.
 
     Raises:
         InputError: naming the file, the row and the mend.
@@ -29,6 +70,8 @@ def read_rows(path: Path) -> pl.DataFrame:
     try:
         if _is_parquet(path):
             return pl.read_parquet(path).with_columns(pl.all().cast(pl.String).fill_null(""))
+        if _is_json(path):
+            return _read_json_lines(path)
         return _read_csv(path)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file or folder") from None
@@ -43,18 +86,65 @@ def place(path: Path, row: int) -> str:
     """File and row as whoever mends it sees them.
 
     A CSV: the line in a text editor, the header being line 1, also where cells hold line breaks.
-    A Parquet table: rows counted from 1. A folder has no rows.
+    JSON lines: the line. A Parquet table: rows counted from 1. A folder has no rows.
     """
     if path.is_dir():
         return str(path)
     if _is_parquet(path):
         return f"{path}, row {row + 1}"
+    if _is_json(path):
+        return f"{path}, row {[line for line, _ in _json_lines(path)][row]}"
     lines = [line for line, _ in numbered_rows(path)]
     return f"{path}, row {lines[row + 1]}"
 
 
 def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() == ".parquet"
+
+
+def _is_json(path: Path) -> bool:
+    return path.suffix.lower() == ".jsonl"
+
+
+def _read_json_lines(path: Path) -> pl.DataFrame:
+    """One object a line; each its own columns, in the order in which they first come."""
+    objects = [_json_object(path, line, text) for line, text in _json_lines(path)]
+    names = dict.fromkeys(name for cells in objects for name in cells)
+    columns = {name: [cells.get(name, "") for cells in objects] for name in names}
+    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as file:
+        for line, text in enumerate(file, start=1):
+            if text.strip():
+                yield line, text
+
+
+def _json_object(path: Path, line: int, text: bytes) -> dict[str, str]:
+    """The cells of one line as text.
+
+    Raises:
+        InputError: naming the row that is no object of plain values.
+    """
+    try:
+        cells = json.loads(text.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}, row {line}: is no JSON: {error}; mend it") from None
+    if not isinstance(cells, dict):
+        raise InputError(f"{path}, row {line}: should be one JSON object: {{...}}")
+    return {
+        _json_text(path, line, name): _json_text(path, line, value) for name, value in cells.items()
+    }
+
+
+def _json_text(path: Path, line: int, value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(value, dict | list):
+        raise InputError(f"{path}, row {line}: a value is a list or an object; make it plain text")
+    text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    if re.search("[\ud800-\udfff]", text):
+        raise InputError(f"{path}, row {line}: {text!r} has half a letter; write it again")
+    return text
 
 
 def _read_csv(path: Path) -> pl.DataFrame:
