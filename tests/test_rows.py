@@ -1,9 +1,10 @@
 import csv
 import io
+import json
 
 import polars as pl
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ophis import InputError
@@ -81,3 +82,19 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     for name in ("none.csv", "none.parquet"):
         with pytest.raises(InputError, match=rf"{name}: there is no such file"):
             read_rows(tmp_path / name)
+
+
+VALUE = st.none() | st.booleans() | st.integers() | CELL
+
+
+@settings(max_examples=40)
+@given(rows=st.lists(st.dictionaries(CELL, VALUE, min_size=1), min_size=1, max_size=6))
+def test_json_lines_come_back_as_text_and_stand_where_an_editor_shows_them(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("rows") / "t.jsonl"
+    path.write_text("\n\n".join(map(json.dumps, rows)), encoding="utf-8")
+    table = read_rows(path)
+    for number, row in enumerate(rows):
+        found = {name: cell for name, cell in table.row(number, named=True).items() if cell}
+        texts = {n: v if isinstance(v, str) else json.dumps(v) for n, v in row.items()}
+        assert found == {n: text for n, text in texts.items() if text and row[n] is not None}
+        assert place(path, number) == f"{path}, row {2 * number + 1}"
