@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,6 +141,69 @@ def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloure
     assert all(path.is_file() for path in train.paths())
     done = ophis("fit-prior", tmp_path / "t.csv", "--out", tmp_path / "p.csv")
     assert done.stdout.startswith("3 countries, 3 species"), done.stderr
+
+
+def collected(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[list[str], str]:
+    """Lines on stdout and what stands on stderr of `ophis collect`, in this process."""
+    with pytest.raises(SystemExit) as end:
+        main(["collect", *map(str, arguments)])
+    said = capsys.readouterr()
+    assert not end.value.code, said.err
+    return said.out.splitlines(), said.err
+
+
+def test_collect_says_each_name_it_changes_and_merges_only_when_told(tmp_path, capsys):
+    rows = ("naja-nivea", "Naja nivea (L.)", "Naja nivea (L.)", "boa_boa", "Coluber boa", "")
+    lines = [f"{number}.jpg,{name}" for number, name in enumerate(rows)]
+    (tmp_path / "m.csv").write_text("\n".join(["photo,species", *lines]) + "\n")
+    (tmp_path / "s.csv").write_text("name,accepted\nColuber boa,Boa boa\n")
+    out = tmp_path / "out.csv"
+    given = (tmp_path / "m.csv", "--out", out)
+
+    lines, err = collected(capsys, *given)
+    assert lines[:2] == ["6 photos, 4 species, 1 countries", "photos without a species: 1"]
+    assert "6 of 6 photos are not there, the first is" in err
+    assert "0.jpg" in err
+    assert "1 species stand under several names; --normalise-names says which" in err
+
+    lines, _ = collected(capsys, *given, "--normalise-names")
+    both = "'Naja nivea (L.)' (2 photos) and 'naja-nivea' (1 photo)"
+    assert lines[:2] == [
+        "renamed: 'boa_boa' is now 'Boa boa' (1 photo)",
+        f"kept apart: {both} would be 'Naja nivea'; --merge-names makes them one",
+    ]
+    assert read_manifest(out).table["species"].n_unique() == 5
+
+    lines, _ = collected(capsys, *given, "--synonyms", tmp_path / "s.csv", "--merge-names")
+    assert lines[:3] == [
+        "merged: 'Coluber boa' (1 photo) and 'boa_boa' (1 photo) are now 'boa_boa'",
+        "renamed: 'boa_boa' is now 'Boa boa' (2 photos)",
+        f"merged: {both} are now 'Naja nivea'",
+    ]
+    table = read_manifest(out).table
+    assert list(table["species"]) == ["Naja nivea"] * 3 + ["Boa boa"] * 2 + [None]
+    assert list(table["species_as_found"]) == list(rows)
+
+
+def test_collect_unpacks_the_photos_of_an_archive(tmp_path, capsys):
+    meta = (
+        '<archive><core rowType="x/Occurrence"><files><location>o.csv</location></files>'
+        '<id index="0"/><field index="1" term="x/scientificName"/>'
+        '<field index="2" term="x/associatedMedia"/></core></archive>'
+    )
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("meta.xml", meta)
+        archive.writestr("o.csv", "7,Boa boa,p/1.jpg|p/2.jpg\n")
+        archive.writestr("p/1.jpg", "1")
+        archive.writestr("p/2.jpg", "2")
+    given = (tmp_path / "a.zip", "--unpack", tmp_path / "here", "--out", tmp_path / "out.csv")
+    lines, err = collected(capsys, *given)
+    assert lines[0] == f"2 photos of {tmp_path / 'a.zip'} in {tmp_path / 'here'}"
+    assert err == ""
+    manifest = read_manifest(tmp_path / "out.csv")
+    assert not manifest.missing_photos()
+    assert list(manifest.table["observation"]) == ["7", "7"]
+    assert "leave --photos out" in refused_here(capsys, "collect", *given, "--photos", tmp_path)
 
 
 def test_fit_prior_chooses_on_validation_scores_and_its_prior_serves(judged, coloured):

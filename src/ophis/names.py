@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ _CONCEPT = frozenset({
 })  # fmt: skip
 
 
+@lru_cache(maxsize=1 << 16)  # tables say the same name thousands of times
 def scientific_name(text: str) -> str:
     """One spelling of a species' name: genus and epithet, "Naja nivea".
 

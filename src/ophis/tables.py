@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ophis.comparison import Comparison
     from ophis.manifest import Manifest
     from ophis.metrics import Evaluation
+    from ophis.names import Naming
     from ophis.submission_check import Checked
 
 BAR_WIDTH = 20
@@ -54,9 +55,27 @@ def print_counts(manifest: Manifest) -> None:
     countries = manifest.counts()["country"].n_unique()
     out = console()
     out.print(f"{len(manifest):,} photos, {len(species):,} species, {countries:,} countries")
+    if nameless := manifest.table["species"].null_count():
+        out.print(f"photos without a species: {nameless:,}")
     if len(species):
         (fewest, few), (most, many) = species.row(0), species.row(-1)
         out.print(f"fewest: {few:,} of {fewest}; most: {many:,} of {most}", markup=False)
+
+
+def print_naming(naming: Naming, *, merge: bool) -> None:
+    """A line for each name that changes, and for each set of names that are, or would be, one."""
+    for name, new in naming.changes.items():
+        print(f"renamed: {name!r} is now {new!r} ({_photos(naming.photos[name])})")
+    for new, names in naming.meetings.items():
+        found = " and ".join(f"{name!r} ({_photos(naming.photos[name])})" for name in names)
+        if merge:
+            print(f"merged: {found} are now {new!r}")
+        else:
+            print(f"kept apart: {found} would be {new!r}; --merge-names makes them one")
+
+
+def _photos(number: int) -> str:
+    return f"{number:,} photo{'s' * (number != 1)}"
 
 
 def print_evaluations(
