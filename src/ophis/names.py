@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ _SOME = frozenset({"sp", "spp", "species"})
 _ENGLISH = frozenset({"snake", "snakes", "rattlesnake", "viper", "adder", "racer", "keelback"})
 # Small words in front of an author's name.
 _PARTICLES = frozenset({"da", "de", "del", "den", "der", "di", "du", "la", "le", "van", "von"})
+_BETWEEN_AUTHORS = frozenset({"and", "et", "in", "ex", "apud", "y", "und", "al"})
 # With these a name means more, less or something else than the species of that name.
 _CONCEPT = frozenset({
     "complex", "group", "agg", "auct", "auctt", "sensu", "non", "nec", "sl", "ss", "lato",
@@ -124,9 +126,18 @@ def _qualified(genus: str, rest: list[str]) -> str | None:
     plain = {re.sub(r"\W", "", word).casefold() for word in rest}
     if first in _NEAR and len(rest) > 1 and _is_epithet(rest[1]) and not plain & _CONCEPT:
         return f"{genus} {_NEAR[first]} {rest[1]}"
-    if plain & (_CONCEPT | _NEAR.keys() | _SOME) or any("?" in word for word in rest):
+    if plain & (_CONCEPT | _NEAR.keys() | _SOME) or re.search(r"[?/+]", "".join(rest)):
         return " ".join([genus, *rest])
-    return None
+    return " ".join([genus, *rest]) if _has_second_name(rest) else None
+
+
+def _has_second_name(rest: list[str]) -> bool:
+    """Whether another species follows: "Aus bus, Cus dus" is not to pass for the first alone."""
+    return any(
+        re.fullmatch(rf"[A-Z](?:\.|{_LETTER}+)", first) and _is_epithet(second.rstrip(","))
+        for first, second in pairwise(rest)
+        if second not in _BETWEEN_AUTHORS | _PARTICLES
+    )
 
 
 def _is_epithet(word: str) -> bool:
