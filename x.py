@@ -89,7 +89,8 @@ def check() -> None:
 def test() -> None:
     """Set up, check, and run every test, the slow ones too."""
     check()
-    run(BIN / "python", "-m", "pytest", "--durations=8")
+    # Side by side; a file stays in one process, so that what its tests share is made once.
+    run(BIN / "python", "-m", "pytest", "-n", "auto", "--dist", "loadfile", "--durations=8")
 
 
 def demo() -> None:

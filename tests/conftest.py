@@ -1,5 +1,6 @@
 """Made photos and manifests for the tests; nothing here stands for a real snake."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from hypothesis import settings
 from PIL import Image
 
 from ophis import Manifest, Recipe, read_manifest, read_recipe
+
+# Tests run side by side share the cores; set before torch is imported, and inherited.
+if at_once := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    threads = max(1, (os.cpu_count() or 1) // int(at_once))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 # How long an example takes says something about the machine and nothing about the code.
 settings.register_profile("ophis", deadline=None)
