@@ -22,13 +22,8 @@ import numpy as np
 from ophis import evaluate, load, read_manifest, read_recipe, read_scores
 from ophis.bayes import default_prior
 from ophis.calibration import default_calibration, reliability
-from ophis.decision import (
-    State,
-    Verdict,
-    fit_rule,
-    risk_coverage,
-    separation,
-)
+from ophis.decision import State, Verdict, fit_rule, risk_coverage
+from ophis.novelty import separation
 from ophis.official import dangerous, official
 from ophis.prior import read_counts
 from ophis.scores import log_probabilities

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
 
 from ophis import InputError, Scores, SpeciesList
 from ophis.calibration import fit_temperature
@@ -23,10 +22,9 @@ from ophis.decision import (
     read_rule,
     risk_coverage,
     roll_up,
-    separation,
-    strangeness,
 )
 from ophis.families import family
+from ophis.novelty import strangeness
 from ophis.official import dangerous
 from ophis.prior import CountryPrior
 from ophis.taxa import genus
@@ -281,28 +279,6 @@ def test_risk_and_coverage_by_hand():
     assert curve["coverage"].to_list() == [0.25, 0.5, 0.75, 1.0]
     assert curve["risk"].to_list() == [0, 1 / 2, 1 / 3, 1 / 4]  # the second surest is wrong
     assert curve["probability"].is_sorted(descending=True)
-
-
-def test_separation_equals_scikit_learn_and_its_interval_a_bootstrap():
-    chance = np.random.default_rng(12)
-    snakes, others = drawn(300, chance), drawn(120, chance)
-    others = replace(others, novelty=np.round(chance.gamma(20, 1.5 / 20, size=120), 2))
-    snakes = replace(snakes, novelty=np.round(strangeness(snakes), 2))  # with ties
-    found = separation(snakes, others)
-    truth = np.r_[np.zeros(300), np.ones(120)]
-    values = np.r_[strangeness(snakes), strangeness(others)]
-    assert found.auroc == pytest.approx(roc_auc_score(truth, values), abs=1e-12)
-    drawn_again = [
-        roc_auc_score(
-            truth, np.r_[chance.choice(values[:300], 300), chance.choice(values[300:], 120)]
-        )
-        for _ in range(500)
-    ]
-    low, high = np.quantile(drawn_again, (0.025, 0.975))
-    assert found.low == pytest.approx(low, abs=0.01)
-    assert found.high == pytest.approx(high, abs=0.01)
-    limit = np.sort(strangeness(snakes))[int(np.ceil(301 * 0.9)) - 1]
-    assert found.refused == (strangeness(others) > limit).mean()
 
 
 def test_the_calm_really_are(rule):

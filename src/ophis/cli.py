@@ -350,7 +350,7 @@ def evaluate(
     from ophis import evaluate as judge
     from ophis import read_prior, read_scores
     from ophis.calibration import reliability as how_reliable
-    from ophis.decision import separation
+    from ophis.novelty import separation
     from ophis.official import dangerous, official
     from ophis.presence import read_presence
     from ophis.tables import print_evaluations

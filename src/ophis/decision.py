@@ -21,6 +21,7 @@ from ophis.conformal import PredictionSets, conformal_threshold, fit_sets
 from ophis.errors import InputError
 from ophis.families import family
 from ophis.files import whole_file
+from ophis.novelty import PASSING, strangeness
 from ophis.official import dangerous
 from ophis.scores import log_probabilities
 from ophis.taxa import genus
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 NAMES = 0.95  # how often the set of names is to hold the true species
 SURE = 0.8  # no species is named alone with less probability, however good the network
 DANGER = 0.99  # how many of the venomous are not to be excluded when the danger is judged
-PASSING = 0.9  # how many photos of real snakes are not to be refused
+BY_DISTANCE, BY_ENERGY = "feature distance", "energy"
 
 
 class State(StrEnum):
@@ -153,20 +154,6 @@ class DecisionRule:
         with whole_file(path) as temporary:
             temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
         return Path(path)
-
-
-BY_DISTANCE, BY_ENERGY = "feature distance", "energy"
-
-
-def strangeness(scores: Scores) -> NDArray[np.float64]:
-    """How unlike the photos learned from each is, [photos]: novelty, else the energy.
-
-    The energy is -log sum exp of the raw logits (Liu et al. 2020), which any network has.
-    """
-    if scores.novelty is not None:
-        return scores.novelty.astype(np.float64)
-    highest = scores.logits.max(axis=1).astype(np.float64)
-    return -highest - np.log(np.exp(scores.logits - highest[:, None]).sum(axis=1))
 
 
 def decide_without_rule(scores: Scores) -> list[Decision]:
@@ -363,61 +350,3 @@ def risk_coverage(scores: Scores) -> pl.DataFrame:
             "probability": sure[order],
         }
     )
-
-
-@dataclass(frozen=True)
-class Separation:
-    """How well strangeness tells other things from snakes.
-
-    Attributes:
-        auroc: chance that a photo of another thing is stranger than one of a snake.
-        low, high: its 95 % interval (DeLong et al. 1988).
-        refused: share of other things refused when `PASSING` of these snakes pass.
-    """
-
-    auroc: float
-    low: float
-    high: float
-    refused: float
-
-    def as_dict(self) -> dict[str, float]:
-        """The figures by name."""
-        return {
-            "others refused": self.refused,
-            "AUROC": self.auroc,
-            "AUROC low": self.low,
-            "AUROC high": self.high,
-        }
-
-
-def separation(snakes: Scores, others: Scores, *, passing: float = PASSING) -> Separation:
-    """Judge the refusal of other things; neither part was learned from.
-
-    Raises:
-        InputError: when either has fewer than two photos, or only one has novelty.
-    """
-    if (snakes.novelty is None) != (others.novelty is None):
-        raise InputError(
-            "only one of the two scores files holds novelty; score both with the same bundle"
-        )
-    if min(len(snakes), len(others)) < 2:
-        raise InputError("two photos or more of snakes and of other things are needed")
-    inside, outside = strangeness(snakes), strangeness(others)
-    beaten = _placements(outside, inside)  # of each other thing: share of snakes less strange
-    ahead = 1 - _placements(inside, outside)
-    auroc = float(beaten.mean())
-    error = float(np.sqrt(beaten.var(ddof=1) / len(others) + ahead.var(ddof=1) / len(snakes)))
-    limit = conformal_threshold(inside, passing)
-    return Separation(
-        auroc=auroc,
-        low=max(0.0, auroc - 1.96 * error),
-        high=min(1.0, auroc + 1.96 * error),
-        refused=float((outside > limit).mean()),
-    )
-
-
-def _placements(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of ``among`` below each value, ties as halves."""
-    ordered = np.sort(among)
-    below, through = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
-    return (below + through) / 2 / len(among)

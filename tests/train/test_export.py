@@ -14,7 +14,8 @@ from ophis import InputError, PhotoError, Scores, read_manifest, read_scores
 from ophis.bundle import read_bundle
 from ophis.calibration import fit_temperature
 from ophis.cli import main
-from ophis.decision import State, Verdict, halves, strangeness
+from ophis.decision import State, Verdict, halves
+from ophis.novelty import strangeness
 from ophis.prior import PriorUse
 from ophis.scores import softmax
 from ophis.submission_check import check_submission
