@@ -1,5 +1,6 @@
 import csv
 
+import babel
 import pycountry
 import pytest
 from conftest import SHARED
@@ -10,8 +11,10 @@ from ophis import InputError
 from ophis.places import (
     _ALIASES,
     _CONTINENTS,
+    LANGUAGES,
     UNKNOWN,
     continent,
+    country_choices,
     country_code,
     country_key,
     read_country,
@@ -116,6 +119,78 @@ def test_every_name_of_our_own_leads_to_a_code_of_iso_3166_or_kosovo():
     codes = {country.alpha_2 for country in pycountry.countries} | {"XK"}
     assert set(_ALIASES.values()) <= codes
     assert [name for name in _ALIASES if country_key(name) != name] == []
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        ("Nigeria Nigéria नाइजीरिया 尼日利亚 Нигерия نيجيريا", "NG"),
+        ("Niger Níger नाइजर 尼日尔 Нигер النيجر", "NE"),
+        ("India Inde Índia Indien भारत ভারত الهند 印度 Индия இந்தியா", "IN"),
+        ("Nepal Népal नेपाल নেপাল نيبال 尼泊尔 Непал", "NP"),
+        ("Bangladesh বাংলাদেশ बांग्लादेश 孟加拉国 Бангладеш", "BD"),
+        ("Georgia Géorgie Georgien जॉर्जिया Грузия جورجيا", "GE"),
+        ("Guinea Guinée Guiné गिनी Гвинея غينيا", "GN"),
+        ("Guinea-Bissau Guinea-Bisáu Guinée-Bissau Guiné-Bissau", "GW"),
+        ("Guinea_Ecuatorial Guinée_équatoriale Äquatorialguinea", "GQ"),
+        ("Papúa_Nueva_Guinea Papouasie-Nouvelle-Guinée Papua_Nugini", "PG"),
+        ("Congo-Kinshasa RDC RD_Congo République_démocratique_du_Congo Congo_(RDC)", "CD"),
+        ("Jamhuri_ya_Kidemokrasia_ya_Kongo कांगो_-_किंशासा", "CD"),
+        ("Congo Congo-Brazzaville République_du_Congo Congo_-_Brazzaville", "CG"),
+        ("Südkorea Corea_del_Sur Corée_du_Sud Korea_Selatan 韩国 Республика_Корея", "KR"),
+        ("Nordkorea Corea_del_Norte Corée_du_Nord Korea_Utara 朝鲜 КНДР", "KP"),
+        ("Afrika_Kusini Sudáfrica África_do_Sul Südafrika दक्षिण_अफ़्रीका", "ZA"),
+        ("Costa_de_Marfil Elfenbeinküste Cote_dIvoire COTE_D`IVOIRE", "CI"),
+        ("la_France l'France ฝรั่งเศส", "FR"),
+        ("los_Estados_Unidos EE._UU. Etats-Unis Marekani 美国", "US"),
+        ("Brasil Brésil Brasilien ब्राज़ील ब्राज़ील", "BR"),
+        ("Dominica Dominique", "DM"),
+        ("República_Dominicana Dominican_Republic", "DO"),
+    ],
+)
+def test_a_country_is_known_in_many_languages(names, code):
+    assert {name: country_code(name) for name in names.split()} == dict.fromkeys(
+        names.split(), code
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("刚果", r"Congo.* \(CD\) or Congo \(CG\)"),
+        ("Виргинские острова", r"\(VG\) or .*\(VI\)"),
+    ],
+)
+def test_a_name_of_two_countries_is_refused_with_the_choices(name, means):
+    assert country_code(name) is None
+    assert len(country_choices(name)) == 2
+    with pytest.raises(InputError, match=f"{means}; write the ISO code"):
+        read_country(name)
+
+
+def test_a_shared_name_is_refused_with_the_names_that_hold_it():
+    with pytest.raises(InputError, match="did you mean north-korea or south-korea"):
+        read_country("Korea")
+
+
+@pytest.mark.parametrize("name", ["N.A.", "n/a", "the IN", "de", "-", "(", "()"])
+def test_punctuation_and_articles_make_no_code_of_what_is_none(name):
+    assert country_code(name) == {"de": "DE"}.get(name)
+
+
+def test_a_code_is_a_code_in_every_language():
+    """Vietnamese calls Austria Áo, Russia Nga: AO stays Angola and NGA Nigeria."""
+    assert country_code("AO") == "AO"
+    assert country_code("Áo") == "AT"
+    assert country_code("NGA") == "NG"
+
+
+def test_cldr_says_the_same_in_every_language_by_itself():
+    for language in LANGUAGES.split():
+        names = babel.Locale.parse(language).territories
+        for country in pycountry.countries:
+            if name := names.get(country.alpha_2):
+                assert country.alpha_2 in country_choices(name) or name == "Nga", language
 
 
 def test_an_unknown_country_is_refused_with_the_ones_that_look_alike():

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import gettext
 import re
 import unicodedata
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 UNKNOWN = "UNKNOWN"
 
@@ -97,11 +102,40 @@ _ALIASES = {
     "venezuela": "VE",
     "vietnam": "VN",
     "wales": "GB",
+    # The same in daily use elsewhere, where CLDR and ISO list only the long or the new form.
+    "ee.uu.": "US",  # Spanish
+    "ee-uu": "US",
+    "eeuu": "US",
+    "eua": "US",  # Portuguese
+    "rdc": "CD",  # French, Spanish and Portuguese
+    "rd-congo": "CD",
+    "congo-rdc": "CD",
+    "elfenbeinkuste": "CI",
+    "inglaterra": "GB",
+    "angleterre": "GB",
+    "holanda": "NL",
+    "hollande": "NL",
+    "birma": "MM",
+    "birmania": "MM",
+    "birmanie": "MM",
+    "suazilandia": "SZ",
+    "swasiland": "SZ",
     # Codes that ISO does not hold.
     "xk": "XK",
     "xkx": "XK",
 }
 
+# The languages whose names of countries are understood, as CLDR writes them: the official ones of
+# the United Nations, and those spoken where most people are bitten.
+LANGUAGES = (
+    "am ar bn de es fa fil fr gu ha hi id ig it ja km kn ko lo ml mr ms my ne nl or pa ps pt pt_PT"
+    " ru rw si so sw ta te th tr ur vi yo zh_Hans zh_Hant zu"
+)
+# In these ISO's own names, which are longer than CLDR's, are translated too, and without gaps.
+_ISO_LANGUAGES = ("de", "es", "fr", "it", "nl", "pt", "pt_BR", "ru")
+
+# "la France", "los Estados Unidos": what may stand before a name.
+_ARTICLES = "the la le les l el los las o a os as die der das il lo gli het"
 
 # Continents by the United Nations' M49, the Americas in its two halves: species do not know the
 # continents of atlases, but Mexico's snakes are nearer to Panama's than to Canada's. Taiwan and
@@ -130,9 +164,14 @@ def country_key(text: str | None) -> str:
     >>> country_key("NA")  # Namibia, not "not available"
     'na'
     """
-    words = re.split(r"[\s_\-\u2010-\u2015]+", (text or "").strip().strip("\"'").casefold())
+    folded = _folded(_folded(text or ""))  # some letters need it twice
+    words = re.split(r"[\s_\-\u2010-\u2015]+", folded.strip().strip("\"'"))
     key = "-".join(word for word in words if word)
     return UNKNOWN if key in _NOT_KNOWN else key
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def country_name(key: str) -> str:
@@ -150,18 +189,35 @@ def country_name(key: str) -> str:
     return " ".join(w if n and w in small else w.capitalize() for n, w in enumerate(words))
 
 
-@lru_cache(maxsize=4096)
 def country_code(key: str) -> str | None:
     """ISO 3166 alpha-2 code of a country's name, alpha-2 or alpha-3; None when there is none.
 
-    Names match exactly, never roughly: a rough match takes Niger for Nigeria. Only accents, the
-    apostrophe's form, and "&" or "St." for "and" and "Saint" make no difference.
+    Names match exactly, never roughly: a rough match takes Niger for Nigeria. Only accents,
+    punctuation, an article, and "&" or "St." for "and" and "Saint" make no difference. A name that
+    means two countries has no code; see `country_choices`.
+
+    >>> country_code("niger"), country_code("Tailandia"), country_code("Afrika Kusini")
+    ('NE', 'TH', 'ZA')
+    """
+    choices = country_choices(key)
+    return choices[0] if len(choices) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def country_choices(key: str) -> tuple[str, ...]:
+    """ISO 3166 alpha-2 codes of the countries that a name means, sorted; more than one is rare.
+
+    What ISO 3166 and our own table say comes first, then the names in `LANGUAGES`.
     """
     key = country_key(key)
-    for name in (key, _plain(key)):
-        if code := _ALIASES.get(name) or _codes().get(name):
-            return code
-    return None
+    if key == UNKNOWN:
+        return ()
+    for form in _forms(key):
+        if code := _ALIASES.get(form) or _codes().get(form):
+            return (code,)
+        if any(letter.isalpha() for letter in form) and (found := _translated().get(form)):
+            return tuple(sorted(found))
+    return ()
 
 
 def continent(key: str) -> str | None:
@@ -187,18 +243,104 @@ def read_country(text: str | None) -> str:
     key = country_key(text)
     if key == UNKNOWN or country_code(key):
         return key
-    close = difflib.get_close_matches(key, [*_codes(), *_ALIASES], n=3, cutoff=0.7)
-    close = [name for name in close if len(name) > 3]
+    if choices := country_choices(key):
+        names = " or ".join(f"{english_name(code)} ({code})" for code in choices)
+        raise InputError(f"{text!r} means {names}; write the ISO code")
+    close = _like(key)
     mend = f"did you mean {' or '.join(close)}?" if close else "use its English name or ISO code"
     raise InputError(f"no country is called {text!r}; {mend}")
 
 
+def english_name(code: str) -> str:
+    """What a country is called in English, by its ISO 3166 alpha-2 code.
+
+    >>> english_name("BO"), english_name("XK")
+    ('Bolivia', 'Kosovo')
+    """
+    import pycountry  # noqa: PLC0415 - read only when a name is asked for
+
+    country = pycountry.countries.get(alpha_2=code)
+    if country is None:  # Kosovo's is the one code that ISO does not hold
+        return "Kosovo"
+    return getattr(country, "common_name", country.name)
+
+
+def _like(key: str) -> list[str]:
+    """At most three names that a key may have been meant as: two that hold it, or look alike."""
+    names = [name for name in {**_codes(), **_ALIASES} if len(name) > 3]
+    words = set(key.split("-"))
+    holding = {
+        country_code(name): name
+        for name in sorted(names, key=len, reverse=True)
+        if words <= set(name.split("-"))
+    }
+    if 1 < len(holding) <= 3:  # korea
+        return sorted(holding.values())
+    return _close(key, names) or _close(key, [name for name in _translated() if len(name) > 3])
+
+
+def _close(key: str, names: list[str]) -> list[str]:
+    """The nearest names, one a country."""
+    close = difflib.get_close_matches(key, names, n=9, cutoff=0.75)
+    return list({country_choices(name): name for name in reversed(close)}.values())[::-1][:3]
+
+
+def _forms(key: str) -> tuple[str, ...]:
+    """A key as it is, without accents, and without punctuation and article."""
+    plain = _plain(key)
+    # An apostrophe parts words or is left out: "d ivoire", "divoire". Nothing else joins two
+    # words: "niger ia" is no Nigeria.
+    bare = (_bare(plain.replace("'", between)) for between in ("-", ""))
+    # Short ones are codes, which must stand alone: "n.a." is not Namibia.
+    return (key, plain, *(form for form in bare if len(form) > 3 or not form.isascii()))
+
+
+def _bare(key: str) -> str:
+    letters = "".join(c for c in key if c == "-" or unicodedata.category(c)[0] in "LMN")
+    words = [word for word in letters.split("-") if word]
+    return "-".join(words[1:] if len(words) > 1 and words[0] in _ARTICLES.split() else words)
+
+
 def _plain(key: str) -> str:
     """A key as a keyboard without accents has it: "cote-d'ivoire", "st-lucia" -> "saint-lucia"."""
-    letters = unicodedata.normalize("NFKD", key.replace("\u2019", "'"))
+    letters = unicodedata.normalize("NFKD", re.sub("[`\u2018\u2019]", "'", key))
     letters = "".join(letter for letter in letters if not unicodedata.combining(letter))
     words = ({"&": "and", "st": "saint", "st.": "saint"}.get(w, w) for w in letters.split("-"))
     return "-".join(words)
+
+
+@lru_cache(maxsize=1)
+def _translated() -> dict[str, frozenset[str]]:
+    """Every form of the names in `LANGUAGES`, to the codes that bear it."""
+    found: dict[str, set[str]] = {}
+    for code, name in (*_cldr_names(), *_iso_names()):
+        outside = re.sub(r"\s*[(\uff08].*?[)\uff09]", "", name)  # "Myanmar (Birmania)"
+        for form in {form for text in (name, outside) for form in _forms(country_key(text))}:
+            found.setdefault(form, set()).add(code)
+    return {form: frozenset(codes) for form, codes in found.items()}
+
+
+def _cldr_names() -> Iterator[tuple[str, str]]:
+    import babel  # noqa: PLC0415 - read only when English does not know a name
+
+    codes = set(_codes().values()) | {"XK"}
+    for language in LANGUAGES.split():
+        names = babel.Locale.parse(language).territories
+        for code in codes:
+            if code in names:
+                yield code, str(names[code])
+
+
+def _iso_names() -> Iterator[tuple[str, str]]:
+    import pycountry  # noqa: PLC0415
+
+    for language in _ISO_LANGUAGES:
+        told = gettext.translation("iso3166-1", pycountry.LOCALES_DIR, languages=[language]).gettext
+        for country in pycountry.countries:
+            # Not `common_name`: in pycountry's tables some of these stand with the wrong country.
+            for field in ("name", "official_name"):
+                if name := getattr(country, field, None):
+                    yield country.alpha_2, told(name)
 
 
 @lru_cache(maxsize=1)
@@ -218,6 +360,7 @@ def _codes() -> dict[str, str]:
         first = key.split(",")[0]
         if first != key and first_parts.count(first) == 1:
             codes.setdefault(first, code)
-    for key, code in list(codes.items()):
-        codes.setdefault(_plain(key), code)
+    for key, code in list({**codes, **_ALIASES}.items()):
+        for form in _forms(key):
+            codes.setdefault(form, code)
     return codes
