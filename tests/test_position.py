@@ -1,0 +1,98 @@
+import io
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import ExifTags, Image
+
+from ophis.position import Position, gps_of
+from ophis.sample.camera import photograph
+from ophis.sample.population import sightings
+
+GPS = ExifTags.GPS
+
+
+def photo(tags: dict[int, object], kind: str = "JPEG") -> bytes:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update(tags)
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(buffer, kind, exif=exif.tobytes())
+    return buffer.getvalue()
+
+
+def tags(latitude: object, north: object, longitude: object, east: object) -> dict[int, object]:
+    given = {
+        GPS.GPSLatitude: latitude,
+        GPS.GPSLatitudeRef: north,
+        GPS.GPSLongitude: longitude,
+        GPS.GPSLongitudeRef: east,
+    }
+    return {tag: value for tag, value in given.items() if value is not None}
+
+
+KATHMANDU = ((27.0, 43.0, 1.92), "N", (85.0, 19.0, 26.4), "E")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_the_position_of_a_photo_is_read(kind):
+    found = gps_of(photo(tags(*KATHMANDU), kind))
+    assert found
+    assert (found.latitude, found.longitude) == pytest.approx((27.7172, 85.324), abs=1e-4)
+
+
+def test_south_and_west_are_below_zero():
+    found = gps_of(photo(tags((25.0, 30.0, 58.68), "S", (54.0, 35.0, 7.44), "W")))
+    assert found
+    assert (found.latitude, found.longitude) == pytest.approx((-25.5163, -54.5854), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        tags(None, "N", (85.0, 19.0, 26.4), "E"),
+        tags((27.0, 43.0, 1.92), None, (85.0, 19.0, 26.4), "E"),
+        tags((27.0, 43.0, 1.92), "N", (85.0, 19.0, 26.4), None),
+        tags((27.0, 43.0, 1.92), "Q", (85.0, 19.0, 26.4), "E"),
+        tags((27.0, 43.0, 1.92), "E", (85.0, 19.0, 26.4), "N"),
+        tags((91.0, 0.0, 0.0), "N", (85.0, 19.0, 26.4), "E"),
+        tags((27.0, 0.0, 0.0), "N", (180.0, 0.0, 1.0), "E"),
+        tags((27.0, 70.0, 0.0), "N", (85.0, 0.0, 0.0), "E"),
+        tags((0.0, 0.0, 0.0), "N", (0.0, 0.0, 0.0), "E"),
+        {},
+    ],
+)
+def test_what_is_no_position_is_none(written):
+    assert gps_of(photo(written)) is None
+
+
+def test_a_division_by_zero_is_no_position():
+    """As some cameras write that have not found their satellites: 0/0."""
+    whole = photo(tags(*KATHMANDU))
+    seconds = struct.pack("<II", 48, 25)  # 1.92, as Pillow shortens it
+    assert seconds in whole
+    assert gps_of(whole)
+    assert gps_of(whole.replace(seconds, bytes(8))) is None
+
+
+def test_a_photo_without_one_has_none():
+    drawn = photograph(sightings(36, seed=0)[0], seed=0).data
+    assert gps_of(drawn) is None
+
+
+@given(st.binary(max_size=200))
+def test_bytes_of_any_kind_are_no_error(data):
+    assert gps_of(data) is None
+
+
+@given(st.data())
+def test_a_damaged_photo_is_no_error(data):
+    whole = bytearray(photo(tags(*KATHMANDU)))
+    for _ in range(data.draw(st.integers(1, 8))):
+        whole[data.draw(st.integers(0, 250))] = data.draw(st.integers(0, 255))
+    found = gps_of(bytes(whole))
+    assert found is None or (-90 <= found.latitude <= 90 and -180 <= found.longitude <= 180)
+
+
+def test_a_position_does_not_print_itself():
+    assert "27" not in f"{Position(27.7, 85.3)} {Position(27.7, 85.3)!r}"
