@@ -300,10 +300,12 @@ def test_identify_lists_a_bad_photo_and_answers_the_others(tmp_path, coloured, m
     (answer,) = [json.loads(line) for line in done.stdout.splitlines()]
     assert answer["photo"] == str(good)
     assert len(answer["guesses"]) == 2
-    again = ophis("identify", "imagenet17", good)
+    assert (answer["source"], answer["countries"]) == (None, {})
+    again = ophis("identify", "imagenet17", good, "--gps")
     assert again.returncode == 0
     assert again.stderr == ""
     assert "Treat every bite as an emergency" in again.stdout
+    assert "no position that tells its country" in again.stdout or "no snake" in again.stdout
     assert "Atlantis" in refused("identify", "imagenet17", good, "--country", "Atlantis")
     assert "top = 0" in refused("identify", "imagenet17", good, "--top", 0)
 

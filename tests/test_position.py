@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from ophis.position import Position, gps_of
+from ophis import InputError
+from ophis.position import Place, Position, Source, gps_of, place_of
 from ophis.sample.camera import photograph
 from ophis.sample.population import sightings
 
@@ -96,3 +97,41 @@ def test_a_damaged_photo_is_no_error(data):
 
 def test_a_position_does_not_print_itself():
     assert "27" not in f"{Position(27.7, 85.3)} {Position(27.7, 85.3)!r}"
+
+
+def test_what_a_person_says_goes_before_what_the_photo_says():
+    data = photo(tags(*KATHMANDU))
+    assert place_of("Kenya", photo=data, gps=True) == Place({"kenya": 1.0}, Source.GIVEN)
+    assert place_of(None, photo=data) == Place({}, None)
+    assert place_of(None, photo=data, gps=True) == Place({"np": 1.0}, Source.POSITION)
+    assert place_of(None, photo=photo({}), gps=True) == Place({}, Source.NO_POSITION)
+    at_sea = photo(tags((0.0, 0.0, 0.0), "N", (30.0, 0.0, 0.0), "W"))
+    assert place_of(None, photo=at_sea, gps=True) == Place({}, Source.NO_POSITION)
+
+
+def test_near_a_border_the_photo_may_be_from_either_side():
+    place = place_of(None, photo=photo(tags((27.0, 0, 0), "N", (84.0, 52.0, 0), "E")), gps=True)
+    assert place.source is Source.BORDER
+    assert set(place.shares) == {"np", "in"}
+    assert place.country == max(place.shares, key=place.shares.__getitem__)
+
+
+def test_weights_become_shares_and_names_of_one_country_are_added_up():
+    place = place_of({"India": 1, "Nepal": 2, "Népal": 1, "UNKNOWN": 1})
+    assert place == Place({"nepal": 0.6, "india": 0.2, "UNKNOWN": 0.2}, Source.GIVEN)
+    assert list(place.shares) == ["nepal", "india", "UNKNOWN"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        ({"Atlantis": 1}, "no country is called 'Atlantis'"),
+        ({"Kenya": 0}, "the weight of 'Kenya' is 0"),
+        ({"Kenya": float("nan")}, "the weight of 'Kenya' is nan"),
+        ({"Kenya": float("inf")}, "the weight of 'Kenya' is inf"),
+        ({}, "names none"),
+    ],
+)
+def test_weights_that_mean_nothing_are_refused(weights, told):
+    with pytest.raises(InputError, match=told):
+        place_of(weights)

@@ -8,12 +8,19 @@ import pytest
 import ophis
 from ophis import InputError
 from ophis.decision import State, Verdict
+from ophis.position import Source
 from ophis.prior import PriorUse
 from ophis.taxa import Danger
 from ophis.words import languages, read_words
 
 FILES = sorted((Path(ophis.__file__).parent / "words").glob("*.toml"))
-SECTIONS = {"danger": Danger, "verdict": Verdict, "state": State, "prior": PriorUse}
+SECTIONS = {
+    "danger": Danger,
+    "verdict": Verdict,
+    "state": State,
+    "place": Source,
+    "prior": PriorUse,
+}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -21,7 +28,8 @@ def test_a_language_has_words_for_all_that_can_be_said(path):
     words = read_words(path.stem)
     for section, kinds in SECTIONS.items():
         for kind in kinds:
-            assert words.say(section, kind, name="Naja", why="it is dark").strip()
+            filled = {"name": "Naja", "why": "it is dark", "countries": "Nepal"}
+            assert words.say(section, kind, **filled).strip()
     english = read_words("en").sections
     assert {s: set(keys) for s, keys in words.sections.items()} == {
         s: set(keys) for s, keys in english.items()

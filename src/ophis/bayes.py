@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from ophis.scores import Scores
     from ophis.taxa import SpeciesList
 
-# Below this, a photo is as much rarer from the country than from anywhere: worth a word.
-CONTRADICTION = 0.05
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -155,10 +152,10 @@ class BayesPrior(Prior):
             use = PriorUse.CONTINENT if continent(country) else PriorUse.WORLD
         return self._ratio(country, self.settings.divide), use
 
-    def contradicted(
+    def likelihood(
         self, image: NDArray[np.float64], countries: tuple[str, ...]
-    ) -> NDArray[np.bool_]:
-        """Photos that are 20 times rarer from their country, if it is right, than from anywhere.
+    ) -> NDArray[np.float64]:
+        """How much likelier each photo is from its country, if it is right, than from anywhere.
 
         p(x | c) / p(x) is the sum over species of p(s | x) p(s | c) / p(s).
         """
@@ -166,8 +163,7 @@ class BayesPrior(Prior):
         trusting = replace(self, settings=replace(self.settings, wrong_countries=0.0))
         ratios = [trusting._ratio(name, 1.0) for name in names]  # noqa: SLF001 - our own kind
         ratios = np.reshape(ratios, (-1, len(self.species)))
-        ratio = np.exp(log_probabilities(image) + ratios[rows]).sum(axis=1)
-        return ratio < CONTRADICTION
+        return np.exp(log_probabilities(image) + ratios[rows]).sum(axis=1)
 
     def write(self, path: str | Path) -> Path:
         """Write `NAME.toml`; beside it `NAME.csv` (counts), `NAME_presence.csv`, `NAME_rules.csv`.

@@ -16,14 +16,16 @@ from ophis.decision import Decision, State, Verdict, decide_without_rule
 from ophis.decision import unusable as no_decision
 from ophis.errors import InputError
 from ophis.images import decode, preprocess, read_bytes, unusable
-from ophis.places import read_country
+from ophis.mixture import MixedPrior
+from ophis.places import UNKNOWN, country_code, country_name, english_name
+from ophis.position import Place, Source, place_of
 from ophis.prior import PriorUse
 from ophis.scores import Scores
 from ophis.taxa import Danger, danger
 from ophis.words import read_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -55,8 +57,12 @@ class Answer:
         possible: the species that cannot be excluded, the most probable first; empty when no snake
             is seen.
         guesses: the most probable species, best first; empty when no snake is seen.
-        country: key of the country that was used, as the prior spells it; "UNKNOWN" when none
-            was given.
+        country: key of the country that was used, as the prior spells it, that with the largest
+            share of several; "UNKNOWN" when none is known.
+        countries: share of each country that the photo may be from, the largest first; more than
+            one near a border, or when several were given.
+        source: where they came from: given, or the photo's own position, which itself stands
+            nowhere; None when nobody said anything.
         prior: what the country did to the probabilities.
         bundle: version of the bundle that answers.
         lines: all that in sentences for people: danger first, then what it is, the country, and
@@ -71,6 +77,8 @@ class Answer:
     possible: tuple[str, ...]
     guesses: tuple[Guess, ...]
     country: str
+    countries: Mapping[str, float]
+    source: Source | None
     prior: PriorUse
     bundle: str
     lines: tuple[str, ...]
@@ -144,7 +152,8 @@ class Classifier:
         self,
         photo: str | Path | bytes,
         *,
-        country: str | None = None,
+        country: str | Mapping[str, float] | None = None,
+        gps: bool = False,
         top: int = 5,
         language: str = "en",
     ) -> Answer:
@@ -152,29 +161,35 @@ class Classifier:
 
         Args:
             photo: path, or the bytes of the file.
-            country: where it was taken, as name or ISO code. None: nobody said, the image alone
-                decides. "UNKNOWN" is the country of that name in the training table, as the
-                paper treats it.
+            country: where it was taken, as name or ISO code; or several with their weights, as
+                {"Nepal": 0.6, "India": 0.4}. None: nobody said, the image alone decides.
+                "UNKNOWN" is the country of that name in the training table, as the paper treats
+                it.
+            gps: whether the photo's own position tells the country when none is given.
             top: how many guesses, at least one.
             language: of `Answer.lines`.
 
         Raises:
             PhotoError: when the photo cannot be used.
-            InputError: when no country has that name, ``top`` is below one, or there are no words
-                in the language.
+            InputError: when no country has that name, a weight is not above 0, ``top`` is below
+                one, or there are no words in the language.
         """
         if top < 1:
             raise InputError(f"top = {top} should be 1 or more")
-        key = read_country(country)
+        if country is not None:
+            place_of(country)  # a wrong one is refused before the photo is read
         words = read_words(language)
         name = "photo" if isinstance(photo, bytes) else str(photo)
         data = photo if isinstance(photo, bytes) else read_bytes(photo)
         picture = decode(data, name)
+        place = place_of(country, photo=data, gps=gps)
         why = unusable(picture)
         logits, novelty = self.outputs(preprocess(picture, self.bundle.preprocessing)[None])
-        raw = self._one(name, logits, key, novelty)
-        scores, use = self._adjusted(raw, country)
+        raw = self._one(name, logits, place.country, novelty)
+        scores, use = self._adjusted(raw, place)
         decision = self._decide(raw, scores, use) if why is None else no_decision()
+        spelling = self.bundle.prior.spelling if self.bundle.prior else str
+        countries = {spelling(key): share for key, share in place.shares.items()}
         return Answer(
             photo=name,
             photo_sha256=hashlib.sha256(data).hexdigest(),
@@ -183,18 +198,22 @@ class Classifier:
             verdict=decision.verdict,
             possible=tuple(self.bundle.species[column] for column in decision.species),
             guesses=self._guesses(scores, top) if decision.species else (),
-            country=self.bundle.prior.spelling(key) if country and self.bundle.prior else key,
+            country=next(iter(countries), UNKNOWN),
+            countries=countries,
+            source=place.source,
             prior=use,
             bundle=self.bundle.version,
-            lines=_lines(words, decision, use, why),
+            lines=_lines(words, decision, place, use=use, why=why),
         )
 
-    def _adjusted(self, raw: Scores, country: str | None) -> tuple[Scores, PriorUse]:
+    def _adjusted(self, raw: Scores, place: Place) -> tuple[Scores, PriorUse]:
         """Scores with the country's say, else with the calibration of the image's own."""
-        if country is not None and self.bundle.prior:
-            scores, (use,) = self.bundle.prior.adjust_with_use(raw)
+        prior = self.bundle.prior
+        if place.shares and prior:
+            here = prior if len(place.shares) == 1 else MixedPrior(prior, place.shares)
+            scores, (use,) = here.adjust_with_use(raw)
             return scores, use
-        use = PriorUse.NO_COUNTRY if country is None else PriorUse.NO_PRIOR
+        use = PriorUse.NO_PRIOR if place.shares else PriorUse.NO_COUNTRY
         calibration = self.bundle.calibration
         return (calibration.apply(raw) if calibration else raw), use
 
@@ -247,7 +266,9 @@ class Classifier:
             )
 
 
-def _lines(words: Words, decision: Decision, use: PriorUse, why: str | None) -> tuple[str, ...]:
+def _lines(
+    words: Words, decision: Decision, place: Place, *, use: PriorUse, why: str | None
+) -> tuple[str, ...]:
     """The answer in sentences; an answer that names no snake does not speak of the country."""
     filled = {"name": decision.name or "", "why": words.say("why", why) if why else ""}
     lines = [
@@ -255,8 +276,20 @@ def _lines(words: Words, decision: Decision, use: PriorUse, why: str | None) -> 
         words.say("state", decision.state, **filled),
     ]
     if decision.state not in (State.NO_SNAKE, State.UNUSABLE):
+        if place.source:
+            lines.append(words.say("place", place.source, countries=_named(place.shares)))
         lines.append(words.say("prior", use))
     return (*lines, words.say("advice", "emergency"))
+
+
+def _named(shares: Mapping[str, float]) -> str:
+    """Countries as people read them, several with their shares."""
+    names = {
+        english_name(code) if (code := country_code(key)) else country_name(key): share
+        for key, share in shares.items()
+    }
+    several = len(names) > 1
+    return ", ".join(f"{name} {share:.0%}" if several else name for name, share in names.items())
 
 
 def load(folder: str | Path, *, threads: int = 0) -> Classifier:

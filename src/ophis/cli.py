@@ -267,6 +267,7 @@ def identify(
     /,
     *,
     country: str | None = None,
+    gps: Annotated[bool, Parameter(negative="")] = False,
     top: int = 5,
     json: Json = False,
 ) -> int:
@@ -276,6 +277,7 @@ def identify(
         bundle: A bundle folder, or `imagenet17`.
         photos: Photos; several are answered one by one.
         country: Where the photos were taken: a name or an ISO code.
+        gps: Without --country, take the country from each photo's own position, if it has one.
         top: How many species to name.
         json: One JSON object a photo and line.
     """
@@ -286,7 +288,7 @@ def identify(
     failed = 0
     for photo in photos:
         try:
-            answer = classifier.identify(photo, country=country, top=top)
+            answer = classifier.identify(photo, country=country, gps=gps, top=top)
         except PhotoError as error:
             print(f"ophis: {error}", file=sys.stderr)
             failed += 1

@@ -1,19 +1,52 @@
-"""Where a photo was taken: the position that a camera wrote into it, never shown or kept."""
+"""Where a photo was taken: what a person says, or the position that a camera wrote into it.
+
+The position itself is never shown or kept: it becomes countries, and is forgotten.
+"""
 
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import Any
 
 from PIL import ExifTags, Image
 
+from ophis.borders import countries_at
+from ophis.errors import InputError
 from ophis.images import FORMATS, MOST_PIXELS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from ophis.places import UNKNOWN, country_code, country_key, read_country
 
 _SIGNS = {"N": 1.0, "E": 1.0, "S": -1.0, "W": -1.0}
+
+
+class Source(StrEnum):
+    """Where the country of an answer came from; the words for it are in `words`."""
+
+    GIVEN = "given"
+    POSITION = "position"
+    BORDER = "near a border"
+    NO_POSITION = "no position"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The countries that a photo may be from.
+
+    Attributes:
+        shares: of the countries, by key, the largest first; they sum to 1, or there are none.
+        source: of them; None when nobody said anything.
+    """
+
+    shares: Mapping[str, float]
+    source: Source | None
+
+    @property
+    def country(self) -> str:
+        """Key of the country with the largest share; "UNKNOWN" when there is none."""
+        return next(iter(self.shares), UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -64,3 +97,46 @@ def _degrees(tags: Mapping[int, Any], value: int, reference: int, sides: str) ->
     if side not in tuple(sides) or not (degrees >= 0 and 0 <= minutes <= 60 and 0 <= seconds <= 60):
         raise ValueError("no position")
     return _SIGNS[side] * (degrees + minutes / 60 + seconds / 3600)
+
+
+def place_of(
+    country: str | Mapping[str, float] | None, *, photo: bytes = b"", gps: bool = False
+) -> Place:
+    """Where a photo was taken: what a person says goes before what the photo says.
+
+    Args:
+        country: name or ISO code; or several with their weights, of which only the ratios count.
+        photo: the bytes of the file.
+        gps: whether the photo's own position is asked when no country is given.
+
+    Raises:
+        InputError: when no country has that name, or a weight is no number above 0.
+    """
+    if isinstance(country, Mapping):
+        return Place(_shares(country), Source.GIVEN)
+    if country is not None:
+        return Place({read_country(country): 1.0}, Source.GIVEN)
+    if not gps:
+        return Place({}, None)
+    position = gps_of(photo)
+    codes = countries_at(position.latitude, position.longitude) if position else {}
+    if not codes:
+        return Place({}, Source.NO_POSITION)
+    source = Source.POSITION if len(codes) == 1 else Source.BORDER
+    return Place({country_key(code): share for code, share in codes.items()}, source)
+
+
+def _shares(weights: Mapping[str, float]) -> dict[str, float]:
+    """Weights by key, the largest first, as shares; two names of one country are added up."""
+    keys: dict[str, str] = {}
+    sums: dict[str, float] = {}
+    for name, weight in weights.items():
+        if not (weight > 0 and math.isfinite(weight)):
+            raise InputError(f"the weight of {name!r} is {weight}; it should be a number above 0")
+        key = read_country(name)
+        key = keys.setdefault(country_code(key) or key, key)
+        sums[key] = sums.get(key, 0.0) + weight
+    if not sums:
+        raise InputError("country = {} names none; leave it out when nobody knows")
+    total = sum(sums.values())
+    return {key: sums[key] / total for key in sorted(sums, key=sums.__getitem__, reverse=True)}

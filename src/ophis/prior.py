@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ophis.manifest import Manifest
     from ophis.scores import Scores
 
+# Below this, a photo is as much rarer from the country than from anywhere: worth a word.
+CONTRADICTION = 0.05
 _COLUMNS = ["species", "country", "photos"]
 
 
@@ -111,24 +113,26 @@ class Prior(ABC):
         image = scores.logits / np.float64(self.temperature)
         joint, use = self.factors_of(scores.countries)
         joint += image  # a constant a photo, such as what normalises the image, changes nothing
-        use[self.contradicted(image, scores.countries)] = PriorUse.CONTRADICTS
+        use[self.likelihood(image, scores.countries) < CONTRADICTION] = PriorUse.CONTRADICTS
         excluded = np.isneginf(joint.max(axis=1, initial=-np.inf))
         joint[excluded] = image[excluded]
         use[excluded] = PriorUse.EXCLUDED
         return replace(scores, logits=joint), tuple(use)
 
-    def contradicted(
+    def likelihood(
         self,
         image: NDArray[np.float64],  # noqa: ARG002 - for the priors that can tell
         countries: tuple[str, ...],
-    ) -> NDArray[np.bool_]:
-        """Where photo and country do not fit together, [photos]; never, unless a prior can tell.
+    ) -> NDArray[np.float64]:
+        """How much likelier each photo is from its country than from anywhere, [photos].
+
+        1 where a prior cannot tell. Below `CONTRADICTION` photo and country do not fit together.
 
         Args:
             image: logits from the image alone, [photos, species].
             countries: of the photos.
         """
-        return np.zeros(len(countries), bool)
+        return np.ones(len(countries))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 import ophis
 from ophis import InputError, PhotoError, Scores, read_manifest, read_scores
@@ -16,6 +17,7 @@ from ophis.calibration import fit_temperature
 from ophis.cli import main
 from ophis.decision import State, Verdict, halves
 from ophis.novelty import strangeness
+from ophis.position import Source
 from ophis.prior import PriorUse
 from ophis.scores import softmax
 from ophis.submission_check import check_submission
@@ -93,6 +95,31 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     assert with_country.prior == PriorUse.WEIGHED
     assert with_country.photo_sha256 == alone.photo_sha256
     assert len(alone.bundle) == 12
+
+
+def test_the_photos_own_position_tells_the_country_and_stays_untold(bundle, tmp_path):
+    classifier = ophis.load(bundle)
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update(
+        {1: "N", 2: (27.0, 0.0, 0.0), 3: "E", 4: (84.0, 52.0, 11.0)}  # Birgunj and Raxaul
+    )
+    colours = np.random.default_rng(0).integers(0, 255, (64, 72, 3), np.uint8)
+    Image.fromarray(colours).save(tmp_path / "border.jpg", exif=exif.tobytes())
+    answer = classifier.identify(tmp_path / "border.jpg", gps=True, top=3)
+    assert answer.source is Source.BORDER
+    assert sum(answer.countries.values()) == pytest.approx(1)
+    assert set(answer.countries) == {"np", "india"}  # as the training table spells them
+    assert any("near a border: Nepal" in line and "India" in line for line in answer.lines)
+    told = json.dumps(answer.as_dict())
+    assert not re.search(r"84\.8|27\.0|52\.0", told)
+    given = classifier.identify(tmp_path / "border.jpg", country=answer.countries, top=3)
+    assert given.guesses == answer.guesses
+    assert given.source is Source.GIVEN
+    one = classifier.identify(tmp_path / "border.jpg", country="Kenya", gps=True)
+    assert one.countries == {"kenya": 1.0}
+    assert any(line == "The country, as given: Kenya." for line in one.lines)
+    nobody = classifier.identify(tmp_path / "border.jpg")
+    assert (nobody.source, nobody.countries, nobody.country) == (None, {}, "UNKNOWN")
 
 
 @pytest.fixture(scope="module")
