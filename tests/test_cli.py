@@ -152,6 +152,31 @@ def collected(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[l
     return said.out.splitlines(), said.err
 
 
+def test_names_of_one_country_are_counted_together_and_that_is_said(tmp_path, capsys):
+    rows = [("boa", "bahamas"), ("boa", "Alemania"), ("adder", "the Bahamas"), ("adder", "Kenya")]
+    lines = [f"{n}.jpg,{species},{country}" for n, (species, country) in enumerate(rows)]
+    (tmp_path / "m.csv").write_text("\n".join(["photo,species,country", *lines]) + "\n")
+    told = "one country, counted together: bahamas, the-bahamas"
+    said, _ = collected(capsys, tmp_path / "m.csv", "--out", tmp_path / "out.csv")
+    assert said[:2] == ["4 photos, 2 species, 4 countries", told]
+    for name in ("p.csv", "p.toml"):
+        with pytest.raises(SystemExit):
+            main(["fit-prior", str(tmp_path / "out.csv"), "--out", str(tmp_path / name)])
+        assert capsys.readouterr().out.splitlines()[1] == told
+        prior = read_prior(tmp_path / name)
+        np.testing.assert_array_equal(
+            prior.log_factors("bahamas")[0], prior.log_factors("the-bahamas")[0]
+        )
+    names = tuple("ab")
+    scores = Scores(
+        np.zeros((2, 2)), prior.species, names, np.array([0, 1]), ("bahamas", "kenya"), names
+    )
+    scores.write(tmp_path / "s.npz")
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(tmp_path / "s.npz"), "--prior", str(tmp_path / "p.csv")])
+    assert capsys.readouterr().err == f"ophis: {tmp_path / 'p.csv'}: {told}\n"
+
+
 def test_collect_says_each_name_it_changes_and_merges_only_when_told(tmp_path, capsys):
     rows = ("naja-nivea", "Naja nivea (L.)", "Naja nivea (L.)", "boa_boa", "Coluber boa", "")
     lines = [f"{number}.jpg,{name}" for number, name in enumerate(rows)]

@@ -79,8 +79,15 @@ def test_two_names_of_one_country_the_one_with_more_photos_speaks_for_the_code()
         }
     )
     p = CountryPrior.from_counts(counts, SPECIES)
+    assert p.merged() == [("bahamas", "the-bahamas")]
     assert p.countries[p.row("BS") or 0] == "the-bahamas"
     assert p.countries[p.row("Bahamas") or 0] == "bahamas"
+
+
+def test_photos_under_two_names_of_one_country_are_counted_together():
+    table = CountryPrior(SPECIES, ("bahamas", "the-bahamas"), np.array([[1, 2, 0], [3, 0, 4]]))
+    for name in ("bahamas", "the-bahamas", "bs"):
+        np.testing.assert_allclose(np.exp(table.log_factors(name)[0]), [0.4, 0.2, 0.4])
 
 
 def test_a_written_prior_reads_back(tmp_path):

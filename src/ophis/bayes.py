@@ -119,10 +119,7 @@ class BayesPrior(Prior):
 
     def merged(self) -> list[tuple[str, ...]]:
         """Names of the training table that mean one country and are counted together."""
-        names: dict[str, list[str]] = {}
-        for name in self.counts.countries:
-            names.setdefault(country_code(name) or name, []).append(name)
-        return [tuple(group) for group in names.values() if len(group) > 1]
+        return self.counts.merged()
 
     def spelling(self, country: str) -> str:
         """The name that stands in the training table: "australia" of "au"."""

@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError, Parameter
 from ophis.errors import InputError, PhotoError
 
 if TYPE_CHECKING:
+    from ophis.prior import Prior
     from ophis.taxa import SpeciesList
 
 app = App(
@@ -65,6 +66,17 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         status = 130
     sys.exit(status or 0)
+
+
+def _prior(path: Path, species: SpeciesList, *, say: bool = True) -> Prior:
+    """A prior; names of one country in it are counted together, and that is said."""
+    from ophis.prior import read_prior
+    from ophis.tables import one_country
+
+    prior = read_prior(path, species)
+    for names in prior.merged() if say else ():
+        print(f"ophis: {path}: {one_country(names)}", file=sys.stderr)
+    return prior
 
 
 def _complain(line: str) -> int:
@@ -245,7 +257,6 @@ def export(run: str, /, *, out: Path, prior: Path | None = None) -> None:
         prior: What a country says, of `ophis fit-prior`; by default what wins on the run's
             validation scores.
     """
-    from ophis.prior import read_prior
     from ophis.sides import SPECIES
     from ophis.taxa import SpeciesList
     from ophis.train import export as export_run
@@ -256,7 +267,7 @@ def export(run: str, /, *, out: Path, prior: Path | None = None) -> None:
             raise InputError("imagenet17 knows nothing of countries; leave --prior out")
         print(export_imagenet17(out))
         return
-    given = read_prior(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
+    given = _prior(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
     print(export_run(run, out, prior=given))
 
 
@@ -350,7 +361,7 @@ def evaluate(
         json: One JSON object with all figures.
     """
     from ophis import evaluate as judge
-    from ophis import read_prior, read_scores
+    from ophis import read_scores
     from ophis.calibration import reliability as how_reliable
     from ophis.novelty import separation
     from ophis.official import dangerous, official
@@ -364,7 +375,7 @@ def evaluate(
         alone = read_scores(path)
         judged = {False: alone}
         if prior:
-            judged[True] = read_prior(prior, alone.species).adjust(alone)
+            judged[True] = _prior(prior, alone.species, say=not rows).adjust(alone)
         for country, logits in judged.items():
             rows[str(path), country] = judge(logits)
             more[str(path), country] = {
@@ -410,7 +421,7 @@ def submit(
             paths from AICROWD_TEST_IMAGES_PATH, AICROWD_TEST_METADATA_PATH and
             AICROWD_PREDICTIONS_OUTPUT_PATH.
     """
-    from ophis import read_prior, read_scores
+    from ophis import read_scores
     from ophis.official import dangerous
     from ophis.submission import (
         read_class_ids,
@@ -430,7 +441,7 @@ def submit(
     whole = read_scores(scores)
     said = with_unread(whole) if style == "aicrowd2020" else whole
     if prior:
-        said = read_prior(prior, said.species).adjust(said)
+        said = _prior(prior, said.species).adjust(said)
     if style == "aicrowd2020":
         if classes or least_cost or venomous:
             raise InputError("--classes, --least-cost, --venomous are for --style observations")
@@ -616,7 +627,7 @@ def fit_prior(
     from ophis import CountryPrior, read_manifest, read_scores
     from ophis.bayes import BayesPrior, choose_prior, read_rules
     from ophis.presence import read_presence
-    from ophis.tables import print_choice
+    from ophis.tables import one_country, print_choice
 
     if out.suffix != ".toml" and (validation or presence or rules):
         raise InputError(f"{out}: --validation, --presence and --rules need a prior in .toml")
@@ -625,12 +636,12 @@ def fit_prior(
         read_manifest(manifest, photos=photos), species=scores.species if scores else None
     )
     print(f"{len(counts.countries):,} countries, {len(counts.species):,} species")
+    for names in counts.merged():
+        print(one_country(names))
     if out.suffix != ".toml":
         counts.write(out)
         print(out)
         return
-    for names in BayesPrior(counts).merged():
-        print(f"one country, counted together: {', '.join(names)}")
     lists = read_presence(presence) if presence else None
     known_better = read_rules(rules) if rules else ()
     if scores:

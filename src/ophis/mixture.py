@@ -45,6 +45,10 @@ class MixedPrior(Prior):
         """That of the prior."""
         return self.prior.spelling(country)
 
+    def merged(self) -> list[tuple[str, ...]]:
+        """Those of the prior."""
+        return self.prior.merged()
+
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:  # noqa: ARG002
         """Logarithm of the shares' mean of the factors, and the use of the largest share.
 

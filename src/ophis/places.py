@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 UNKNOWN = "UNKNOWN"
 
@@ -218,6 +218,18 @@ def country_choices(key: str) -> tuple[str, ...]:
         if any(letter.isalpha() for letter in form) and (found := _translated().get(form)):
             return tuple(sorted(found))
     return ()
+
+
+def same_country(keys: Iterable[str]) -> list[tuple[str, ...]]:
+    """Which of several names mean one country, in their order; each group has two or more.
+
+    >>> same_country(["bahamas", "kenya", "the-bahamas", "UNKNOWN"])
+    [('bahamas', 'the-bahamas')]
+    """
+    groups: dict[str, list[str]] = {}
+    for key in dict.fromkeys(keys):
+        groups.setdefault(country_code(key) or key, []).append(key)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
 def continent(key: str) -> str | None:

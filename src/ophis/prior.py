@@ -16,7 +16,7 @@ import polars as pl
 
 from ophis.errors import InputError
 from ophis.files import whole_file
-from ophis.places import country_code, country_key
+from ophis.places import country_code, country_key, same_country
 from ophis.taxa import SpeciesList
 
 if TYPE_CHECKING:
@@ -91,6 +91,10 @@ class Prior(ABC):
     def spelling(self, country: str) -> str:
         """A country's key as this prior knows it."""
         return country
+
+    def merged(self) -> list[tuple[str, ...]]:
+        """Names that mean one country and are counted together; none where nothing is counted."""
+        return []
 
     def adjust(self, scores: Scores) -> Scores:
         """Multiply by the factors and normalise over the species; see `adjust_with_use`."""
@@ -212,6 +216,19 @@ class CountryPrior(Prior):
         codes.pop(None, None)  # UNKNOWN has no code
         return codes
 
+    def merged(self) -> list[tuple[str, ...]]:
+        """Names of the table that mean one country and are counted together, in its order."""
+        return same_country(self.countries)
+
+    @cached_property
+    def _together(self) -> NDArray[np.float64]:
+        """`probability` with the photos of one country under all its names in each of its rows."""
+        counts = self.counts.copy()
+        for names in self.merged():
+            rows = [self._rows[name] for name in names]
+            counts[rows] = self.counts[rows].sum(axis=0)
+        return counts / counts.sum(axis=1, keepdims=True)
+
     def what_it_is(self) -> str:
         """The prior in a few words."""
         return f"{PriorUse.APPLIED} (the paper's Eq. 2), {len(self.countries)} countries"
@@ -222,12 +239,12 @@ class CountryPrior(Prior):
         return country if row is None else self.countries[row]
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
-        """Eq. 2: log p(s | c); 0 for a country that training never saw."""
+        """Eq. 2: log p(s | c), under all names of c; 0 for a country that training never saw."""
         row = self.row(country)
         if row is None:
             return np.zeros(len(self.species)), PriorUse.UNSEEN
         with np.errstate(divide="ignore"):  # log 0 is -inf, and that is what is meant
-            return np.log(self.probability[row]), PriorUse.APPLIED
+            return np.log(self._together[row]), PriorUse.APPLIED
 
     def write(self, path: str | Path) -> Path:
         """Write the counts above zero as CSV `species,country,photos`, whole or not at all."""

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ophis.decision import Verdict
+from ophis.places import same_country
 from ophis.taxa import Danger
 
 if TYPE_CHECKING:
@@ -55,11 +56,18 @@ def print_counts(manifest: Manifest) -> None:
     countries = manifest.counts()["country"].n_unique()
     out = console()
     out.print(f"{len(manifest):,} photos, {len(species):,} species, {countries:,} countries")
+    for names in same_country(manifest.table["country"].unique().sort()):
+        out.print(one_country(names), markup=False)
     if nameless := manifest.table["species"].null_count():
         out.print(f"photos without a species: {nameless:,}")
     if len(species):
         (fewest, few), (most, many) = species.row(0), species.row(-1)
         out.print(f"fewest: {few:,} of {fewest}; most: {many:,} of {most}", markup=False)
+
+
+def one_country(names: tuple[str, ...]) -> str:
+    """A line for names of one country."""
+    return f"one country, counted together: {', '.join(names)}"
 
 
 def print_naming(naming: Naming, *, merge: bool) -> None:
