@@ -74,8 +74,8 @@ def test_label_smoothing_is_really_applied(coloured, small):
 def test_a_run_learns_and_leaves_all_to_repeat_it(halves, small, tmp_path):
     train, validation = halves
     recipe = small(
-        backbone="tf_efficientnet_lite0", weights="lite0", resize_pixels=72, crop_pixels=64,
-        test_pixels=64, batch_photos=16, micro_batch_photos=16, steps=30, learning_rate=0.03,
+        backbone="bit_r14_half", resize_pixels=72, crop_pixels=64, test_pixels=64,
+        batch_photos=16, micro_batch_photos=16, steps=30, learning_rate=0.02,
         evaluate_every_steps=10, decay_steps=(25,),
     )  # fmt: skip
     out = fit(recipe, train=train, validation=validation, out=tmp_path / "run", quiet=True)
@@ -89,7 +89,7 @@ def test_a_run_learns_and_leaves_all_to_repeat_it(halves, small, tmp_path):
     steps = [line for line in lines if "loss" in line]
     assert [line["step"] for line in steps] == list(range(30))
     assert steps[0]["learning_rate"] == 0
-    assert steps[-1]["learning_rate"] == pytest.approx(0.003)
+    assert steps[-1]["learning_rate"] == pytest.approx(0.002)
     assert [line["step"] for line in lines if "validation_top1" in line] == [10, 20, 30]
     assert list((out / "tensorboard").glob("events*"))
 
