@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ophis import CountryPrior, Scores, evaluate, read_manifest, read_prior, read_scores
+from ophis.averages import fused
 from ophis.calibration import reliability
 from ophis.cli import main
 from ophis.official import official
@@ -88,6 +89,30 @@ def test_evaluate_prints_official_scores(judged):
     assert row["log loss"] == pytest.approx(reliability(scores).log_loss)
     line = refused("evaluate", judged / "scores.npz", "--metric", "snakeclef2030")
     assert "'snakeclef2030'; there are snakeclef2020" in line
+
+
+def test_evaluate_judges_files_together_and_observations(judged, capsys):
+    scores = read_scores(judged / "scores.npz")
+    other = replace(scores, logits=scores.logits[:, ::-1].copy())
+    other.write(judged / "other.npz")
+    files = [str(judged / "scores.npz"), str(judged / "other.npz")]
+    with pytest.raises(SystemExit):
+        main(["evaluate", *files, "--together", "--json"])
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["scores"] for row in rows] == [*files, "together"]
+    mean = replace(scores, logits=(scores.logits + other.logits) / 2)
+    assert rows[-1]["macro_f1"] == pytest.approx(evaluate(mean).macro_f1)
+    # Two photos of each snake: rows that follow each other three apart are of one species.
+    names = tuple(f"{row % 3}-{row // 6}" for row in range(36))
+    replace(scores, observations=names).write(judged / "observed.npz")
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(judged / "observed.npz"), "--by-observation", "--json"])
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["photos"] == 18
+    assert row["top1"] == evaluate(fused(replace(scores, observations=names))).top1
+    replace(scores, photo_ids=tuple(map(str, range(36)))).write(judged / "strange.npz")
+    line = refused_here(capsys, "evaluate", files[0], judged / "strange.npz", "--together")
+    assert "score the same photos with both" in line
 
 
 def test_evaluate_prints_how_well_other_things_are_refused(judged, capsys):
@@ -323,9 +348,15 @@ def test_identify_lists_a_bad_photo_and_answers_the_others(tmp_path, coloured, m
     assert "text.jpg" in done.stderr
     assert "Traceback" not in done.stderr
     (answer,) = [json.loads(line) for line in done.stdout.splitlines()]
-    assert answer["photo"] == str(good)
+    assert [photo["name"] for photo in answer["photos"]] == [str(good)]
     assert len(answer["guesses"]) == 2
     assert (answer["source"], answer["countries"]) == (None, {})
+    together = ophis("identify", "imagenet17", tmp_path / "text.jpg", good, "--one-snake", "--json")
+    assert together.returncode == 1
+    assert "text.jpg" in together.stderr
+    one = json.loads(together.stdout)
+    assert one["guesses"][:2] == answer["guesses"]
+    assert [failure["photo_id"] for failure in one["failures"]] == [str(tmp_path / "text.jpg")]
     again = ophis("identify", "imagenet17", good, "--gps")
     assert again.returncode == 0
     assert again.stderr == ""

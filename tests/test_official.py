@@ -16,7 +16,6 @@ from ophis.official import (
     country_f1,
     dangerous,
     expected_cost,
-    fused,
     least_cost,
     official,
     track1,
@@ -67,18 +66,6 @@ def test_errors_are_counted_by_danger_and_right_answers_are_none():
     assert errors == Confusions(hh=1, hv=1, vh=1, vv=2, h=3, v=4)
     assert errors.percentage("vh") == 25
     assert errors.percentage("hh") == 33.33
-
-
-def test_photos_of_one_observation_are_averaged():
-    scores = answered([0, 1, 0], [0, 1, 1], ["a", "b", "a"])
-    logits = np.log(np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1], [0.3, 0.4, 0.2, 0.1]]))
-    one = fused(replace(scores, logits=logits))
-    assert one.photo_ids == ("photo 0", "photo 1")
-    np.testing.assert_allclose(
-        one.probabilities(), [[0.5, 0.25, 0.15, 0.1], [0.1, 0.7, 0.1, 0.1]], atol=1e-12
-    )
-    with pytest.raises(InputError, match=r"'photo 2' has another species than photo 'photo 0'"):
-        fused(replace(scores, truth=np.array([0, 1, 2])))
 
 
 def test_country_f1_by_hand():

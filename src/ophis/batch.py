@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import PhotoError
-from ophis.images import preprocess, read_photo
+from ophis.images import read_photo
 from ophis.scores import PhotoFailure, Scores, joined
+from ophis.views import WHOLE, mean_of_views, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ophis.images import Preprocessing
     from ophis.manifest import Manifest
     from ophis.taxa import SpeciesList
+    from ophis.views import View
 
     Outputs = tuple[NDArray[np.float32], NDArray[np.float32] | None]
     Forward = Callable[[NDArray[np.float32]], Outputs]
@@ -33,7 +35,8 @@ class PixelBatch:
 
     Attributes:
         rows: of the manifest, one a readable photo.
-        pixels: [rows, 3, side, side] float32; of no meaning where there are no rows.
+        pixels: [rows * views, 3, side, side] float32, the views of a photo one after the other; of
+            no meaning where there are no rows.
         failures: the unreadable ones.
         photos: both together.
     """
@@ -48,15 +51,20 @@ def pixel_batches(
     manifest: Manifest,
     *,
     preprocessing: Preprocessing,
+    views: tuple[View, ...] = WHOLE,
     workers: int | None = None,
     batch_photos: int = 16,
 ) -> Iterator[PixelBatch]:
-    """Read the photos of a manifest in its order, some at a time, in threads."""
+    """Read the photos of a manifest in its order, some at a time, in threads.
+
+    As many pixels are kept at once as of ``batch_photos`` whole photos, or those of one photo.
+    """
     paths, photo_ids = manifest.paths(), manifest.table["photo_id"].to_list()
+    batch_photos = max(1, batch_photos // len(views))
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         for start in range(0, len(paths), batch_photos):
             part = range(start, min(start + batch_photos, len(paths)))
-            outcomes = list(pool.map(lambda row: _pixels(paths[row], preprocessing), part))
+            outcomes = list(pool.map(lambda row: _pixels(paths[row], preprocessing, views), part))
             rows, pixels, failures = [], [], []
             for row, outcome in zip(part, outcomes, strict=True):
                 if isinstance(outcome, PhotoError):
@@ -66,7 +74,7 @@ def pixel_batches(
                     pixels.append(outcome)
             yield PixelBatch(
                 rows=rows,
-                pixels=np.stack(pixels) if pixels else np.zeros(0, np.float32),
+                pixels=np.concatenate(pixels) if pixels else np.zeros(0, np.float32),
                 failures=failures,
                 photos=len(part),
             )
@@ -78,6 +86,7 @@ def score_photos(
     *,
     species: SpeciesList,
     preprocessing: Preprocessing,
+    views: tuple[View, ...] = WHOLE,
     workers: int | None = None,
     batch_photos: int = 16,
     progress: Callable[[int], None] | None = None,
@@ -90,6 +99,7 @@ def score_photos(
         manifest: the photos; those without a species get the truth -1.
         species: the columns of the logits.
         preprocessing: what is done to each photo.
+        views: how each photo is shown; logits and novelty are the means over them.
         workers: threads that read photos; by default one a processor core.
         batch_photos: photos a call of ``forward``.
         progress: called with the number of photos done since the last call.
@@ -107,14 +117,18 @@ def score_photos(
     novelty: list[NDArray[np.float32] | None] = []
     failures: list[PhotoFailure] = []
     for batch in pixel_batches(
-        manifest, preprocessing=preprocessing, workers=workers, batch_photos=batch_photos
+        manifest,
+        preprocessing=preprocessing,
+        views=views,
+        workers=workers,
+        batch_photos=batch_photos,
     ):
         rows += batch.rows
         failures += batch.failures
         if batch.rows:
-            found = forward(batch.pixels)
-            logits.append(found[0])
-            novelty.append(found[1])
+            found, strange = forward(batch.pixels)
+            logits.append(mean_of_views(found, len(views)))
+            novelty.append(None if strange is None else mean_of_views(strange, len(views)))
         if progress:
             progress(batch.photos)
     return Scores(
@@ -127,9 +141,11 @@ def score_photos(
     )
 
 
-def _pixels(path: Path, preprocessing: Preprocessing) -> NDArray[np.float32] | PhotoError:
+def _pixels(
+    path: Path, preprocessing: Preprocessing, views: tuple[View, ...]
+) -> NDArray[np.float32] | PhotoError:
     try:
-        return preprocess(read_photo(path), preprocessing)
+        return shown(read_photo(path), preprocessing, views)
     except PhotoError as error:
         return error
 

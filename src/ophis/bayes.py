@@ -354,16 +354,24 @@ class Choice:
     photos: int
 
 
-def default_prior(counts: CountryPrior, validation: Scores | None) -> Prior | None:
+def default_prior(
+    counts: CountryPrior,
+    validation: Scores | None,
+    *,
+    presence: PresenceMap | None = None,
+    rules: tuple[Rule, ...] = (),
+) -> Prior | None:
     """What a bundle gets when nobody says otherwise: `choose_prior`, given enough to choose on.
 
     Args:
         counts: training photos by country and species.
         validation: scores of photos that were not learned from, or None.
+        presence: who lives where, if anybody said.
+        rules: of the user.
     """
     if validation is None or (validation.truth >= 0).sum() < ENOUGH:
-        return BayesPrior(counts)
-    return choose_prior(counts, validation).prior
+        return BayesPrior(counts, Settings(), presence, rules)
+    return choose_prior(counts, validation, presence=presence, rules=rules).prior
 
 
 def choose_prior(

@@ -1,4 +1,8 @@
-"""A bundle: one folder with all that names a snake, checked file by file."""
+"""A bundle: one folder with all that names a snake, checked file by file.
+
+A bundle of one network holds the network itself. A combination holds whole bundles as members, and
+its own calibration, prior and rule, which were fitted on what the members say together.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +20,20 @@ from ophis.errors import InputError
 from ophis.images import Preprocessing
 from ophis.prior import CountryPrior, Prior, read_prior
 from ophis.taxa import SpeciesList
+from ophis.views import WHOLE, read_views, write_views
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
 
+    from ophis.views import View
+
 FORMAT = 1
-MODEL, SPECIES, IMAGES, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX = (
+MODEL, SPECIES, IMAGES, VIEWS, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX = (
     "model.onnx",
     "species.csv",
     "images.json",
+    "views.json",
     "calibration.json",
     "prior.toml",
     "prior.csv",
@@ -35,14 +44,34 @@ MODEL, SPECIES, IMAGES, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX = (
 
 
 @dataclass(frozen=True)
+class Member:
+    """One network and what belongs to it.
+
+    Attributes:
+        model: the ONNX file: input [photos, 3, pixels, pixels] float32, output logits.
+        species: the columns of its logits.
+        preprocessing: what is done to a photo.
+        calibration: what its logits are mended with before they are averaged with those of other
+            members; None where it is the only one of a plain bundle, whose calibration waits for
+            the country.
+    """
+
+    model: Path
+    species: SpeciesList
+    preprocessing: Preprocessing
+    calibration: Calibration | None
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A bundle read and verified.
 
     Attributes:
         folder: where it lies.
         version: first 12 digits of the digest over all its files; stands in every answer.
-        species: the classes, in the order of the model's logits.
-        preprocessing: what is done to a photo.
+        species: the classes.
+        members: its networks, one or more; answers are the mean of theirs.
+        views: how each photo is shown to each of them; answers are the mean over them.
         calibration: of the logits, or None where there was nothing to fit it on.
         prior: what a country says of the species, or None where nothing is known of countries. It
             takes the logits as they are: its own temperature was fitted with it.
@@ -52,15 +81,11 @@ class Bundle:
     folder: Path
     version: str
     species: SpeciesList
-    preprocessing: Preprocessing
+    members: tuple[Member, ...]
+    views: tuple[View, ...]
     calibration: Calibration | None
     prior: Prior | None
     rule: DecisionRule | None
-
-    @property
-    def model(self) -> Path:
-        """The ONNX file: input [photos, 3, pixels, pixels] float32, output logits."""
-        return self.folder / MODEL
 
 
 def read_bundle(folder: str | Path) -> Bundle:
@@ -70,7 +95,8 @@ def read_bundle(folder: str | Path) -> Bundle:
         InputError: naming the file that is missing, changed or cut short.
     """
     folder = Path(folder)
-    digests = _read_index(folder)
+    index = _read_index(folder)
+    digests = index["files"]
     for name, digest in digests.items():
         path = folder / name
         if not path.is_file():
@@ -80,7 +106,7 @@ def read_bundle(folder: str | Path) -> Bundle:
                 f"{path}: its checksum differs from {INDEX}: the file was changed or cut short;"
                 " export or copy the bundle anew"
             )
-    for name in (MODEL, SPECIES, IMAGES):
+    for name in (SPECIES, *(() if index["members"] else (MODEL, IMAGES))):
         if name not in digests:
             raise InputError(f"{folder / INDEX}: {name} is not listed; export the bundle anew")
     species = SpeciesList.read(folder / SPECIES)
@@ -88,16 +114,37 @@ def read_bundle(folder: str | Path) -> Bundle:
     prior = next((name for name in (PRIOR, COUNTS) if name in digests), None)
     return Bundle(
         folder=folder,
-        version=_version(digests),
+        version=_version(digests | index["members"]),
         species=species,
-        preprocessing=Preprocessing.read(folder / IMAGES),
+        members=_members(folder, species, index["members"]),
+        views=read_views(folder / VIEWS) if VIEWS in digests else WHOLE,
         calibration=read_calibration(folder / CALIBRATION) if CALIBRATION in digests else None,
         prior=read_prior(folder / prior, species) if prior else None,
         rule=read_rule(folder / DECISION, species) if DECISION in digests else None,
     )
 
 
-def _read_index(folder: Path) -> dict[str, str]:
+def _members(folder: Path, species: SpeciesList, versions: dict[str, str]) -> tuple[Member, ...]:
+    """The network of a plain bundle, or those of the bundles that a combination holds."""
+    if not versions:
+        images = Preprocessing.read(folder / IMAGES)
+        return (Member(folder / MODEL, species, images, None),)
+    members: list[Member] = []
+    for name, version in versions.items():
+        inner = read_bundle(folder / name)
+        if inner.version != version:
+            raise InputError(
+                f"{inner.folder}: is bundle {inner.version}, but {INDEX} names {version}; copy the"
+                " whole combination anew"
+            )
+        if len(inner.members) > 1 or inner.views != WHOLE or set(inner.species) != set(species):
+            raise InputError(f"{inner.folder}: does not belong in {folder}; combine anew")
+        members.append(replace(inner.members[0], calibration=inner.calibration))
+    return tuple(members)
+
+
+def _read_index(folder: Path) -> dict[str, dict[str, str]]:
+    """`files` and `members` of the index, each a mapping of names in the folder."""
     path = folder / INDEX
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
@@ -109,12 +156,13 @@ def _read_index(folder: Path) -> dict[str, str]:
         raise InputError(f"{path}: cannot be read: {error}") from None
     if not isinstance(index, dict) or index.get("format") != FORMAT:
         raise InputError(f"{path}: format {FORMAT} is needed; export the bundle with this ophis")
-    files = index.get("files")
-    if not isinstance(files, dict) or not all(
-        isinstance(digest, str) and Path(name).name == name for name, digest in files.items()
-    ):
-        raise InputError(f"{path}: `files` should map names in this folder to their checksums")
-    return files
+    parts = {"files": index.get("files"), "members": index.get("members", {})}
+    for what, names in parts.items():
+        if not isinstance(names, dict) or not all(
+            isinstance(digest, str) and Path(name).name == name for name, digest in names.items()
+        ):
+            raise InputError(f"{path}: `{what}` should map names in this folder to their digests")
+    return parts
 
 
 class BundleWriter:
@@ -126,6 +174,7 @@ class BundleWriter:
     def __init__(self, out: str | Path) -> None:
         self.out = Path(out)
         self.folder = self.out.with_name(f".{self.out.name}.{os.getpid()}")
+        self._members: dict[str, str] = {}  # name in the folder to version
 
     def __enter__(self) -> Self:
         if self.out.exists() and not (self.out / INDEX).is_file() and _holds_anything(self.out):
@@ -142,26 +191,35 @@ class BundleWriter:
         self,
         *,
         species: SpeciesList,
-        preprocessing: Preprocessing,
         calibration: Calibration | None,
         prior: Prior | None,
         rule: DecisionRule | None,
         card: str,
     ) -> None:
-        """Write everything but the model."""
+        """Write everything but what sees the photos: a network with its images.json, or members."""
         if rule:
             rule.write(self.folder / DECISION)
         if calibration:
             calibration.write(self.folder / CALIBRATION)
         species.write(self.folder / SPECIES)
-        preprocessing.write(self.folder / IMAGES)
         if prior:
             prior.write(self.folder / (COUNTS if isinstance(prior, CountryPrior) else PRIOR))
         (self.folder / CARD).write_text(card, encoding="utf-8")
 
+    def write_members(self, members: Sequence[Bundle], views: tuple[View, ...]) -> None:
+        """Copy whole bundles in, to be asked together, each of them by these views of a photo."""
+        for number, member in enumerate(members, start=1):
+            name = f"member-{number}"
+            shutil.copytree(member.folder, self.folder / name)
+            self._members[name] = member.version
+        write_views(views, self.folder / VIEWS)
+
     def _seal(self) -> None:
-        digests = {path.name: sha256(path) for path in sorted(self.folder.iterdir())}
-        index = {"format": FORMAT, "version": _version(digests), "files": digests}
+        files = (path for path in sorted(self.folder.iterdir()) if path.is_file())
+        digests = {path.name: sha256(path) for path in files}
+        members = {"members": self._members} if self._members else {}
+        version = _version(digests | self._members)
+        index = {"format": FORMAT, "version": version, "files": digests, **members}
         (self.folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
         if self.out.exists():
             shutil.rmtree(self.out)

@@ -6,12 +6,17 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ophis.bundle import Bundle
     from ophis.calibration import Calibration
+    from ophis.combination import Worth
     from ophis.decision import DecisionRule
     from ophis.metrics import Evaluation
     from ophis.prior import Prior
     from ophis.recipe import Recipe
     from ophis.taxa import SpeciesList
+    from ophis.views import View
 
 HEAD = """---
 library_name: ophis
@@ -41,13 +46,6 @@ def run_card(
     rule: DecisionRule | None,
 ) -> str:
     """The card of a trained bundle, from measured figures only."""
-    drawn = all(name.startswith("Drawn") for name in species)
-    source = (
-        "> **Drawn, not photographed.** Made from drawn sample photos: it shows that the software"
-        " works and\n> knows nothing about real snakes.\n\n"
-        if drawn
-        else ""
-    )
     judged = "Not judged on any photo.\n"
     if evaluation:
         judged = (
@@ -55,19 +53,29 @@ def run_card(
             f" country:\n\n| top-1 | top-5 | macro F1 |\n|---|---|---|\n| {evaluation.top1:.1%} |"
             f" {evaluation.top5:.1%} | {evaluation.macro_f1:.4f} |\n"
         )
-    country = (
-        f"With a country its answers are changed by: {prior.what_it_is()}.\n"
-        if prior
-        else "It knows nothing of countries: the image alone decides.\n"
-    )
     return (
-        f"{HEAD}# {recipe.backbone} for {len(species)} species\n\n{source}"
+        f"{HEAD}# {recipe.backbone} for {len(species)} species\n\n{_drawn(species)}"
         f"Trained by ophis {facts.get('versions', {}).get('ophis', '?')} for {step:,} steps of"
         f" {recipe.batch_photos} photos at {recipe.crop_pixels} pixels, starting from weights"
         f" `{recipe.weights}`, on {facts.get('train', {}).get('photos', 0):,} photos.\n\n"
-        f"## Figures\n\n{judged}\n{country}\n{_caution(species, calibration, rule)}\n"
+        f"## Figures\n\n{judged}\n{_country(prior)}\n{_caution(species, calibration, rule)}\n"
         f"## Recipe\n\n```toml\n{recipe.to_toml()}```\n"
     )
+
+
+def _drawn(species: SpeciesList) -> str:
+    if not all(name.startswith("Drawn") for name in species):
+        return ""
+    return (
+        "> **Drawn, not photographed.** Made from drawn sample photos: it shows that the software"
+        " works and\n> knows nothing about real snakes.\n\n"
+    )
+
+
+def _country(prior: Prior | None) -> str:
+    if prior is None:
+        return "It knows nothing of countries: the image alone decides.\n"
+    return f"With a country its answers are changed by: {prior.what_it_is()}.\n"
 
 
 def _caution(
@@ -96,6 +104,35 @@ def _novel(rule: DecisionRule | None) -> str:
         f"On photos like its {sets.photos:,} of validation its sets hold the true species"
         f" {sets.coverage:.0%} of the time;\n  {1 - rule.passing:.0%} of real snakes are refused,"
         f" to keep out other things{few}."
+    )
+
+
+def combination_card(
+    members: Sequence[Bundle],
+    views: tuple[View, ...],
+    worth: Sequence[Worth],
+    *,
+    calibration: Calibration | None,
+    prior: Prior | None,
+    rule: DecisionRule | None,
+) -> str:
+    """The card of a bundle made of bundles; each member keeps its own card beside it."""
+    species = members[0].species
+    shown = "once" if len(views) == 1 else f"{len(views)} times (mirrored or closer up)"
+    rows = "".join(
+        f"| {w.name} | {w.evaluation.top1:.1%} | {w.evaluation.top5:.1%} |"
+        f" {w.evaluation.macro_f1:.4f} | {w.milliseconds:.0f} |\n"
+        for w in worth
+    )
+    return (
+        f"{HEAD}# {len(members)} network{'s' * (len(members) > 1)} for {len(species)} species,"
+        f" asked together\n\n{_drawn(species)}"
+        f"Each photo is shown {shown} to each network of the folders `member-1`, ...; the answer is"
+        " the mean of\nwhat they say (of their calibrated logits). What each was made of stands in"
+        f" its own card.\n\n## Figures\n\nOn {worth[-1].evaluation.photos:,} validation photos,"
+        " without the country; the milliseconds a photo are those\nof the machine that made this"
+        f" bundle.\n\n| | top-1 | top-5 | macro F1 | ms |\n|---|---|---|---|---|\n{rows}\n"
+        f"{_country(prior)}\n{_caution(species, calibration, rule)}"
     )
 
 

@@ -248,7 +248,17 @@ def train(
 
 
 @app.command
-def export(run: str, /, *, out: Path, prior: Path | None = None) -> None:
+def export(
+    run: str,
+    /,
+    *,
+    out: Path,
+    prior: Path | None = None,
+    pixels: int | None = None,
+    train: Path | None = None,
+    validation: Path | None = None,
+    photos: Path | None = None,
+) -> None:
     """Make a bundle of a trained run, to identify with, without torch.
 
     Args:
@@ -256,19 +266,71 @@ def export(run: str, /, *, out: Path, prior: Path | None = None) -> None:
         out: The bundle folder.
         prior: What a country says, of `ophis fit-prior`; by default what wins on the run's
             validation scores.
+        pixels: Show photos with so many pixels a side, instead of the recipe's test_pixels; needs
+            --train and --validation, because all that was learned of such photos is learned anew.
+        train: With --pixels, the manifest that the run learned from.
+        validation: With --pixels, the manifest that it was judged by.
+        photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
     """
+    from ophis import read_manifest
     from ophis.sides import SPECIES
     from ophis.taxa import SpeciesList
+    from ophis.train import Retest, export_imagenet17
     from ophis.train import export as export_run
-    from ophis.train import export_imagenet17
 
     if run == "imagenet17":
-        if prior:
-            raise InputError("imagenet17 knows nothing of countries; leave --prior out")
+        if prior or pixels or train or validation:
+            raise InputError("imagenet17 has no photos and no countries; give nothing but --out")
         print(export_imagenet17(out))
         return
+    if not bool(pixels) == bool(train) == bool(validation):
+        raise InputError("--pixels, --train and --validation belong together; give all or none")
     given = _prior(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
-    print(export_run(run, out, prior=given))
+    if not (pixels and train and validation):
+        print(export_run(run, out, prior=given))
+        return
+    parts = [read_manifest(path, photos=photos) for path in (train, validation)]
+    print(export_run(run, out, prior=given, test=Retest(pixels, *parts)))
+
+
+@app.command
+def combine(
+    bundles: Annotated[list[Path], Parameter(negative="")],
+    /,
+    *,
+    validation: Path,
+    out: Path,
+    flip: Annotated[bool, Parameter(negative="")] = False,
+    crops: Annotated[bool, Parameter(negative="")] = False,
+    photos: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Make a bundle that asks several bundles, or shows each photo several times.
+
+    Prints what each bundle by itself, and all together, are worth and cost on those photos.
+
+    Args:
+        bundles: Bundle folders of the same species; one is enough with --flip or --crops.
+        validation: Manifest of labelled photos that no bundle learned from: what the combination is
+            calibrated with, and what its promises are made on.
+        out: The bundle folder to write.
+        flip: Show each photo mirrored too.
+        crops: Show its four corners, closer up, too.
+        photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
+        json: One JSON list with all figures.
+    """
+    from ophis import read_manifest
+    from ophis.combination import combine as combine_bundles
+    from ophis.tables import bar, print_worth
+
+    rows = read_manifest(validation, photos=photos)
+    with bar(len(rows) * len(bundles) * (2 if flip or crops else 1)) as advance:
+        worth = combine_bundles(
+            bundles, out, validation=rows, flip=flip, crops=crops, progress=advance
+        )
+    print_worth(worth, json=json)
+    if not json:
+        print(out)
 
 
 @app.command
@@ -279,6 +341,7 @@ def identify(
     *,
     country: str | None = None,
     gps: Annotated[bool, Parameter(negative="")] = False,
+    one_snake: Annotated[bool, Parameter(negative="")] = False,
     top: int = 5,
     json: Json = False,
 ) -> int:
@@ -287,6 +350,7 @@ def identify(
     Args:
         bundle: A bundle folder, or `imagenet17`.
         photos: Photos; several are answered one by one.
+        one_snake: The photos show the same snake: give one answer to all of them together.
         country: Where the photos were taken: a name or an ISO code.
         gps: Without --country, take the country from each photo's own position, if it has one.
         top: How many species to name.
@@ -297,19 +361,31 @@ def identify(
 
     classifier = load_by_name(bundle)
     failed = 0
-    for photo in photos:
+    for snake in [photos] if one_snake else photos:
         try:
-            answer = classifier.identify(photo, country=country, gps=gps, top=top)
+            answer = classifier.identify(snake, country=country, gps=gps, top=top)
         except PhotoError as error:
             print(f"ophis: {error}", file=sys.stderr)
             failed += 1
             continue
+        for failure in answer.failures:
+            print(f"ophis: {failure.reason}", file=sys.stderr)
+        failed += len(answer.failures)
         print_answer(answer, json=json)
     return 1 if failed else 0
 
 
 @app.command
-def score(bundle: str, manifest: Path, /, *, out: Path, photos: Path | None = None) -> int:
+def score(
+    bundle: str,
+    manifest: Path,
+    /,
+    *,
+    out: Path,
+    photos: Path | None = None,
+    flip: Annotated[bool, Parameter(negative="")] = False,
+    crops: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
     """Score every photo of a manifest and write the logits to a scores file.
 
     Args:
@@ -317,14 +393,18 @@ def score(bundle: str, manifest: Path, /, *, out: Path, photos: Path | None = No
         manifest: The photos.
         out: The scores file to write, .npz.
         photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
+        flip: Show each photo mirrored too, whatever the bundle says of views.
+        crops: Show its four corners, closer up, too.
     """
     from ophis import read_manifest
     from ophis.ready import load_by_name
     from ophis.tables import bar
+    from ophis.views import views
 
-    rows = read_manifest(manifest, photos=photos)
-    with bar(len(rows)) as advance:
-        scores = load_by_name(bundle).score(rows, progress=advance)
+    rows, classifier = read_manifest(manifest, photos=photos), load_by_name(bundle)
+    seen = views(flip=flip, crops=crops) if flip or crops else None
+    with bar(len(rows) * len(classifier.networks)) as advance:
+        scores = classifier.score(rows, views=seen, progress=advance)
     scores.write(out)
     for failure in scores.failures:
         print(f"ophis: {failure.reason}", file=sys.stderr)
@@ -343,6 +423,8 @@ def evaluate(
     venomous: Path | None = None,
     reliability: Annotated[bool, Parameter(negative="")] = False,
     others: Path | None = None,
+    together: Annotated[bool, Parameter(negative="")] = False,
+    by_observation: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> None:
     """Print the paper's table: top-1, top-5, macro F1, without and with the country.
@@ -358,10 +440,13 @@ def evaluate(
         reliability: Log loss, Brier score and calibration errors too.
         others: Scores, by the same model, of photos without snakes: how many are refused when 90 %
             of the snakes pass, and the area under the ROC curve with its 95 % interval.
+        together: A row for all scores files as one ensemble too: the mean of their logits.
+        by_observation: Judge observations: the photos of each are fused into one answer.
         json: One JSON object with all figures.
     """
     from ophis import evaluate as judge
     from ophis import read_scores
+    from ophis.averages import ensemble, fused
     from ophis.calibration import reliability as how_reliable
     from ophis.novelty import separation
     from ophis.official import dangerous, official
@@ -371,23 +456,26 @@ def evaluate(
     rows, more = {}, {}
     things = read_scores(others) if others else None
     lists = read_presence(presence) if presence else None
-    for path in scores:
-        alone = read_scores(path)
+    sides = {str(path): read_scores(path) for path in scores}
+    if together:
+        sides["together"] = ensemble(list(sides.values()), list(sides))
+    for name, side in sides.items():
+        alone = fused(side) if by_observation else side
         judged = {False: alone}
         if prior:
             judged[True] = _prior(prior, alone.species, say=not rows).adjust(alone)
         for country, logits in judged.items():
-            rows[str(path), country] = judge(logits)
-            more[str(path), country] = {
-                name: official(
-                    name, logits, presence=lists, venomous=dangerous(logits.species, venomous)
+            rows[name, country] = judge(logits)
+            more[name, country] = {
+                wanted: official(
+                    wanted, logits, presence=lists, venomous=dangerous(logits.species, venomous)
                 )
-                for name in metric or ()
+                for wanted in metric or ()
             }
             if reliability:
-                more[str(path), country] |= how_reliable(logits).as_dict()
+                more[name, country] |= how_reliable(logits).as_dict()
             if things:  # the country does not change how strange a photo is
-                more[str(path), country] |= separation(alone, things).as_dict()
+                more[name, country] |= separation(alone, things).as_dict()
     print_evaluations(rows, more, json=json)
 
 

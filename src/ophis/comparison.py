@@ -13,7 +13,7 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.metrics import macro_f1, predictions, ranks
-from ophis.scores import log_probabilities
+from ophis.scores import aligned, log_probabilities
 from ophis.taxa import Danger, danger, genus
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def compare(
     Raises:
         InputError: when photos, species or truth of the two do not agree.
     """
-    a, b, left_out = _aligned(a, b, names)
+    a, b, left_out = _labelled(a, b, names)
     right = (predictions(a) == a.truth, predictions(b) == b.truth)
     per_species = _per_species(a, b, training_photos)
     return Comparison(
@@ -230,34 +230,14 @@ def sign_test(one: int, other: int) -> float:
     return min(1.0, 2 * tail / 2**tosses)
 
 
-def _aligned(a: Scores, b: Scores, names: tuple[str, str]) -> tuple[Scores, Scores, int]:
-    """The same photos in the same order, the same columns; photos of unknown species left out."""
-    b = b.with_species(a.species)
-    unread = {failure.photo_id for scores in (a, b) for failure in scores.failures}
-    both = set(a.photo_ids) & set(b.photo_ids)
-    for scores, own, other in ((a, *names), (b, *names[::-1])):
-        for photo in scores.photo_ids:
-            if photo not in both and photo not in unread:
-                raise InputError(
-                    f"photo {photo!r} is in the scores of {own} but not of {other}; score the same"
-                    " photos with both"
-                )
-    place = {photo: row for row, photo in enumerate(b.photo_ids)}
-    rows = np.array([n for n, photo in enumerate(a.photo_ids) if photo in both], dtype=np.int64)
-    a = a.take(rows)
-    b = b.take(np.array([place[photo] for photo in a.photo_ids], dtype=np.int64))
-    if (a.truth != b.truth).any():
-        row = int((a.truth != b.truth).argmax())
-        said = [s.species[s.truth[row]] if s.truth[row] >= 0 else "nothing" for s in (a, b)]
-        raise InputError(
-            f"photo {a.photo_ids[row]!r} is {said[0]!r} in the scores of {names[0]} and"
-            f" {said[1]!r} in those of {names[1]}; score one manifest with both"
-        )
+def _labelled(a: Scores, b: Scores, names: tuple[str, str]) -> tuple[Scores, Scores, int]:
+    """Both aligned, photos of unknown species left out, and how many are left out in all."""
+    photos = {photo for s in (a, b) for photo in (*s.photo_ids, *(f.photo_id for f in s.failures))}
+    a, b = aligned((a, b), names)
     known = a.truth >= 0
     if not known.any():
         raise InputError("no photo that both have scored has a known species; add `species`")
-    left_out = len(both | unread) - int(known.sum())
-    return a.take(known), b.take(known), left_out
+    return a.take(known), b.take(known), len(photos) - int(known.sum())
 
 
 def _figures(a: Scores, b: Scores, resamples: int, seed: int) -> tuple[Figure, ...]:

@@ -163,9 +163,9 @@ def decide_without_rule(scores: Scores) -> list[Decision]:
     return [_decision(scores.species, logits, every, False, risky) for logits in scores.logits]
 
 
-def unusable() -> Decision:
-    """What is said of a photo that shows nothing."""
-    return Decision(State.UNUSABLE, None, (), Verdict.MAY_BE_VENOMOUS)
+def no_name(state: State) -> Decision:
+    """What is said where nothing that is known was seen: the state UNUSABLE or NO_SNAKE."""
+    return Decision(state, None, (), Verdict.MAY_BE_VENOMOUS)
 
 
 def _decision(
@@ -176,7 +176,7 @@ def _decision(
     risky: bool,
 ) -> Decision:
     if novel:
-        return Decision(State.NO_SNAKE, None, (), Verdict.MAY_BE_VENOMOUS)
+        return no_name(State.NO_SNAKE)
     order = np.argsort(-logits, kind="stable")
     columns = tuple(int(column) for column in order if possible[column])
     state, name = roll_up([species[column] for column in columns])

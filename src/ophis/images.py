@@ -224,14 +224,7 @@ _HEIF = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif")
 
 def _what(data: bytes) -> str:
     """What a file is that is no photo of ours, as far as its first bytes tell."""
-    if data[4:8] == b"ftyp" and data[8:12] in (
-        b"heic",
-        b"heix",
-        b"mif1",
-        b"msf1",
-        b"avif",
-        b"hevc",
-    ):
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF:
         return "HEIC and AVIF photos cannot be read yet"
     if data[:5] == b"%PDF-":
         return "this is a PDF"

@@ -7,12 +7,13 @@ that a medically important snake was taken for a harmless one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from ophis.averages import fused
 from ophis.errors import InputError
 from ophis.metrics import macro_f1, predictions
 from ophis.scores import log_probabilities
@@ -52,30 +53,6 @@ class Confusions:
         """Errors of a kind in percent of their true group, rounded to 2 decimals as published."""
         of = self.h if kind[0] == "h" else self.v
         return round(100 * getattr(self, kind) / of, 2) if of else 0.0
-
-
-def fused(scores: Scores) -> Scores:
-    """One row an observation: the mean of its photos' probabilities; rows by first photo.
-
-    Raises:
-        InputError: when photos of one observation have different species.
-    """
-    names, first, rows = np.unique(
-        np.array(scores.observations, dtype=object), return_index=True, return_inverse=True
-    )
-    if (odd := scores.truth != scores.truth[first][rows]).any():
-        row = int(odd.argmax())
-        raise InputError(
-            f"photo {scores.photo_ids[row]!r} has another species than photo"
-            f" {scores.photo_ids[first[rows[row]]]!r} of the same observation"
-            f" {scores.observations[row]!r}; mend one of the two"
-        )
-    total = np.zeros((len(names), len(scores.species)))
-    np.add.at(total, rows, scores.probabilities())
-    order = np.argsort(first)
-    with np.errstate(divide="ignore"):
-        logits = np.log(total / np.bincount(rows)[:, None])[order]
-    return replace(scores.take(first[order]), logits=logits, failures=scores.failures)
 
 
 def dangerous(species: SpeciesList, table: Path | None = None) -> NDArray[np.bool_]:

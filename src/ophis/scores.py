@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import zipfile
 from dataclasses import dataclass, replace
@@ -156,6 +157,53 @@ def concatenate(parts: Sequence[Scores]) -> Scores:
         failures=tuple(failure for part in parts for failure in part.failures),
         novelty=joined([part.novelty for part in parts if len(part)]),
         **{name: tuple(text for part in parts for text in getattr(part, name)) for name in _TEXTS},
+    )
+
+
+def aligned(parts: Sequence[Scores], names: Sequence[str]) -> tuple[Scores, ...]:
+    """The same photos in the same order and the same columns: those of the first part.
+
+    A photo that one model could not read is left out of all.
+
+    Args:
+        parts: scores of the same photos by several models.
+        names: what a refusal calls each part.
+
+    Raises:
+        InputError: naming a species or a photo that one part alone has, or that differs in truth.
+    """
+    parts = [parts[0], *(part.with_species(parts[0].species) for part in parts[1:])]
+    _require_same_photos(parts, names)
+    shared = set(parts[0].photo_ids).intersection(*(part.photo_ids for part in parts[1:]))
+    order = [photo for photo in parts[0].photo_ids if photo in shared]
+    ordered = []
+    for part in parts:
+        place = {photo: row for row, photo in enumerate(part.photo_ids)}
+        ordered.append(part.take(np.array([place[photo] for photo in order], dtype=np.int64)))
+    for part, name in zip(ordered[1:], names[1:], strict=True):
+        _require_same_truth(ordered[0], part, (names[0], name))
+    return tuple(ordered)
+
+
+def _require_same_photos(parts: Sequence[Scores], names: Sequence[str]) -> None:
+    unread = {failure.photo_id for part in parts for failure in part.failures}
+    photos = [(name, set(part.photo_ids)) for name, part in zip(names, parts, strict=True)]
+    for (name, here), (other, there) in itertools.permutations(photos, 2):
+        if absent := here - there - unread:
+            raise InputError(
+                f"photo {min(absent)!r} is in the scores of {name} but not of {other}; score the"
+                " same photos with both"
+            )
+
+
+def _require_same_truth(a: Scores, b: Scores, names: tuple[str, str]) -> None:
+    if (a.truth == b.truth).all():
+        return
+    row = int((a.truth != b.truth).argmax())
+    said = [s.species[s.truth[row]] if s.truth[row] >= 0 else "nothing" for s in (a, b)]
+    raise InputError(
+        f"photo {a.photo_ids[row]!r} is {said[0]!r} in the scores of {names[0]} and {said[1]!r} in"
+        f" those of {names[1]}; score one manifest with both"
     )
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ophis.averages import fused
 from ophis.errors import InputError
 from ophis.files import whole_file
 from ophis.metrics import predictions
-from ophis.official import fused, least_cost
+from ophis.official import least_cost
 from ophis.places import UNKNOWN
 from ophis.rows import place, read_rows
 from ophis.scores import Scores, concatenate
@@ -71,7 +72,7 @@ def write_answers(
 ) -> Path:
     """Write `observation_id,class_id`, one row an observation (SnakeCLEF 2022 to 2024).
 
-    The photos of an observation are fused by the mean of their probabilities.
+    The photos of an observation are fused by the mean of their logits.
 
     Args:
         scores: a row a photo.

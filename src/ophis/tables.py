@@ -19,10 +19,11 @@ from ophis.places import same_country
 from ophis.taxa import Danger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from ophis.answer import Answer
     from ophis.bayes import Choice
-    from ophis.classifier import Answer
+    from ophis.combination import Worth
     from ophis.comparison import Comparison
     from ophis.manifest import Manifest
     from ophis.metrics import Evaluation
@@ -134,6 +135,31 @@ def print_choice(choice: Choice) -> None:
     console().print(table)
 
 
+def print_worth(worth: Sequence[Worth], *, json: bool = False) -> None:
+    """What each way of asking gains and costs, one a row, on the same validation photos."""
+    if json:
+        rows = [
+            {"bundle": w.name, "milliseconds": w.milliseconds, **w.evaluation.as_dict()}
+            for w in worth
+        ]
+        print(json_format.dumps(rows, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("bundle")
+    for heading in ("photos", "top-1", "top-5", "macro F1", "ms a photo"):
+        table.add_column(heading, justify="right")
+    for w in worth:
+        e = w.evaluation
+        table.add_row(
+            Text(w.name),
+            f"{e.photos:,}",
+            *(f"{share:.2%}" for share in (e.top1, e.top5)),
+            f"{e.macro_f1:.4f}",
+            f"{w.milliseconds:.0f}",
+        )
+    console().print(table)
+
+
 def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
     """The paper's table of both models with intervals, and who is right where."""
     if json:
@@ -170,7 +196,8 @@ def print_answer(answer: Answer, *, json: bool = False) -> None:
         print(json_format.dumps(answer.as_dict(), ensure_ascii=False))
         return
     out = console()
-    out.print(Text(answer.photo, style="bold"), Text(f"country: {answer.country}", style="dim"))
+    names = ", ".join(photo.name for photo in answer.photos)
+    out.print(Text(names, style="bold"), Text(f"country: {answer.country}", style="dim"))
     verdict, state, *more, advice = answer.lines
     out.print(Text(verdict, style=_VERDICT_STYLES[answer.verdict]))
     out.print(Text(state), soft_wrap=not sys.stdout.isatty())

@@ -21,7 +21,7 @@ from ophis.position import Source
 from ophis.prior import PriorUse
 from ophis.scores import softmax
 from ophis.submission_check import check_submission
-from ophis.train import export, export_imagenet17, fit
+from ophis.train import Retest, export, export_imagenet17, fit
 from ophis.train.export import check_parity, write_onnx
 from ophis.train.imagenet17 import FIRST_CLASS, KINDS, imagenet17_model
 from ophis.train.model import create_model, fold_weight_standardisation
@@ -76,6 +76,28 @@ def test_onnx_runtime_says_what_torch_says(bundle, run, coloured):
     np.testing.assert_allclose(onnxs.novelty, torchs.novelty, rtol=1e-3)
 
 
+def test_a_run_is_exported_at_other_pixels_with_all_that_depends_on_them(run, coloured, tmp_path):
+    train, validation = coloured.take(np.arange(24)), coloured.take(np.arange(24, 36))
+    out = export(run, tmp_path / "large", test=Retest(48, train, validation))
+    classifier = ophis.load(out)
+    assert classifier.bundle.members[0].preprocessing.pixels == 48
+    scores = classifier.score(validation)
+    evaluation = ophis.evaluate(scores)
+    card = (out / "README.md").read_text()
+    assert f"| {evaluation.top1:.1%} | {evaluation.top5:.1%} |" in card
+    assert "test_pixels = 48" in card
+    # The novelty is of photos of 48 pixels: that of training photos is 1 in the mean.
+    novelty = classifier.score(train).novelty
+    assert novelty is not None
+    assert novelty.mean() == pytest.approx(1, rel=0.02)
+    with pytest.raises(InputError, match="--validation: not the manifest that"):
+        export(run, tmp_path / "other", test=Retest(48, train, train))
+    for given in (["--pixels", "48"], ["--train", "a.csv", "--validation", "b.csv"]):
+        with pytest.raises(SystemExit) as done:
+            main(["export", str(run), "--out", str(tmp_path / "none"), *given])
+        assert done.value.code == 2
+
+
 def test_identify_equals_score_and_the_prior(bundle, coloured):
     classifier = ophis.load(bundle)
     row = 1  # its country is known
@@ -93,7 +115,7 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     expected = prior.adjust(scores).probabilities()[0]
     assert with_country[0].probability == pytest.approx(expected.max(), abs=1e-9)
     assert with_country.prior == PriorUse.WEIGHED
-    assert with_country.photo_sha256 == alone.photo_sha256
+    assert with_country.photos[0].sha256 == alone.photos[0].sha256
     assert len(alone.bundle) == 12
 
 
@@ -330,5 +352,7 @@ def test_imagenet17_is_the_packages_own_head_cut_to_its_snakes(tmp_path):
     torch.testing.assert_close(cut, whole[:, 52:69])
     classifier = ophis.load(export_imagenet17(tmp_path / "imagenet17"))
     expected = softmax(cut.numpy())
-    assert np.abs(softmax(classifier.logits(pixels.numpy())) - expected).max() < 1e-4
+    assert (
+        np.abs(softmax(classifier.networks[0].outputs(pixels.numpy())[0]) - expected).max() < 1e-4
+    )
     assert "about 4,000 species" in (tmp_path / "imagenet17" / "README.md").read_text()

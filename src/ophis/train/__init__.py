@@ -1,8 +1,8 @@
 """How a model is made: the one door to torch."""
 
-from ophis.train.export import export
+from ophis.train.export import Retest, export
 from ophis.train.imagenet17 import export_imagenet17
 from ophis.train.loop import fit
 from ophis.train.stop import Stopped
 
-__all__ = ["Stopped", "export", "export_imagenet17", "fit"]
+__all__ = ["Retest", "Stopped", "export", "export_imagenet17", "fit"]

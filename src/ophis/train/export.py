@@ -6,6 +6,7 @@ import io
 import logging
 import warnings
 from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 
 from ophis.bayes import default_prior
-from ophis.bundle import MODEL, BundleWriter
+from ophis.bundle import IMAGES, MODEL, BundleWriter
 from ophis.calibration import default_calibration
 from ophis.card import run_card
 from ophis.decision import default_rule, halves
@@ -23,9 +24,11 @@ from ophis.prior import read_counts
 from ophis.scores import read_scores, softmax
 from ophis.sides import PRIOR, SCORES, read_facts
 from ophis.train import run
+from ophis.train.evaluation import score_model
 from ophis.train.familiarity import FILE as FAMILIARITY
-from ophis.train.familiarity import Familiarity, WithNovelty
+from ophis.train.familiarity import Familiarity, WithNovelty, fit_familiarity
 from ophis.train.model import fold_weight_standardisation
+from ophis.train.processes import Processes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,14 +36,37 @@ if TYPE_CHECKING:
     from ophis.calibration import Calibration
     from ophis.decision import DecisionRule
     from ophis.images import Preprocessing
+    from ophis.manifest import Manifest
     from ophis.prior import Prior
+    from ophis.scores import Scores
     from ophis.taxa import SpeciesList
 
 OUTPUTS = ("logits", "novelty")
 TOLERANCE = 1e-4  # of a probability, between torch and ONNX Runtime
 
 
-def export(folder: str | Path, out: str | Path, *, prior: Prior | None = None) -> Path:
+@dataclass(frozen=True)
+class Retest:
+    """Photos of another size than the recipe's: more pixels than in training often help.
+
+    Attributes:
+        pixels: side of the square that photos are squeezed to.
+        train: what the run learned from; its photos are looked at once more, for the novelty.
+        validation: what it was judged by; it is scored anew.
+    """
+
+    pixels: int
+    train: Manifest
+    validation: Manifest
+
+
+def export(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    prior: Prior | None = None,
+    test: Retest | None = None,
+) -> Path:
     """Make a bundle of a run: the model as its checkpoint has it, species, prior and card.
 
     Args:
@@ -48,25 +74,30 @@ def export(folder: str | Path, out: str | Path, *, prior: Prior | None = None) -
         out: the bundle folder; an older bundle there is replaced.
         prior: what a country says; by default what wins on the run's validation scores, see
             `bayes.default_prior`.
+        test: photos of another size, with all that is learned from them.
 
     Raises:
-        InputError: when the folder is no run, or ONNX Runtime's probabilities differ from
-            torch's by more than 1e-4.
+        InputError: when the folder is no run, the manifests are not the run's, or ONNX Runtime's
+            probabilities differ from torch's by more than 1e-4.
     """
     trained = run.read_run(folder)
+    if test:
+        trained, familiarity, scores = _retested(trained, test)
+    else:
+        path, saved = trained.folder / FAMILIARITY, trained.folder / SCORES
+        familiarity = Familiarity.read(path) if path.is_file() else None
+        scores = read_scores(saved) if saved.is_file() else None
     recipe = trained.recipe
-    scores = read_scores(path) if (path := trained.folder / SCORES).is_file() else None
     # Promises are made on photos that calibration and prior were not fitted on.
     fitting, judging = halves(scores) if scores else (None, None)
     if prior is None:
         prior = default_prior(read_counts(trained.folder / PRIOR, trained.species), fitting)
     calibration = default_calibration(fitting)
     rule = default_rule(judging, calibration=calibration, prior=prior)
-    path = trained.folder / FAMILIARITY
     return write_bundle(
         run.model_of(trained),
         out,
-        familiarity=Familiarity.read(path) if path.is_file() else None,
+        familiarity=familiarity,
         species=trained.species,
         preprocessing=recipe.preprocessing,
         calibration=calibration,
@@ -83,6 +114,33 @@ def export(folder: str | Path, out: str | Path, *, prior: Prior | None = None) -
             rule=rule,
         ),
     )
+
+
+def _retested(trained: run.Run, test: Retest) -> tuple[run.Run, Familiarity, Scores]:
+    """The run as if its recipe had tested with so many pixels."""
+    facts = read_facts(trained.folder)
+    for name, manifest in (("train", test.train), ("validation", test.validation)):
+        if facts.get(name, {}).get("sha256") != manifest.sha256():
+            raise InputError(
+                f"--{name}: not the manifest that {trained.folder} was made with; give that one"
+            )
+    retested = replace(trained, recipe=replace(trained.recipe, test_pixels=test.pixels))
+    species, preprocessing = trained.species, retested.recipe.preprocessing
+    model = run.model_of(retested)
+    with Processes.from_environment("auto") as processes:
+        model.to(processes.device)
+        familiarity = fit_familiarity(
+            model, test.train, species=species, preprocessing=preprocessing, processes=processes
+        )
+        scores = score_model(
+            model,
+            test.validation,
+            species=species,
+            preprocessing=preprocessing,
+            processes=processes,
+            familiarity=familiarity,
+        )
+    return retested, familiarity, scores
 
 
 def write_bundle(
@@ -105,14 +163,8 @@ def write_bundle(
     if familiarity:
         model = WithNovelty(model, familiarity).eval()
     with BundleWriter(out) as writer:
-        writer.write(
-            species=species,
-            preprocessing=preprocessing,
-            calibration=calibration,
-            prior=prior,
-            rule=rule,
-            card=card,
-        )
+        writer.write(species=species, calibration=calibration, prior=prior, rule=rule, card=card)
+        preprocessing.write(writer.folder / IMAGES)
         write_onnx(model, writer.folder / MODEL, side=preprocessing.pixels)
         check_parity(model, writer.folder / MODEL, side=preprocessing.pixels)
     return Path(out)

@@ -1,0 +1,138 @@
+"""What is said of a photo, or of several photos of one snake."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from ophis.decision import State
+from ophis.places import country_code, country_name, english_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ophis.decision import Decision, Verdict
+    from ophis.position import Place, Source
+    from ophis.prior import PriorUse
+    from ophis.scores import PhotoFailure
+    from ophis.taxa import Danger
+    from ophis.words import Words
+
+
+class LeftOut(StrEnum):
+    """Why a photo had no say in an answer; the words for it are in `words`."""
+
+    SMALL = "small"
+    FLAT = "flat"
+    UNLIKE = "unlike"
+
+
+@dataclass(frozen=True)
+class SeenPhoto:
+    """A photo that was read.
+
+    Attributes:
+        name: as it was given.
+        sha256: digest of its bytes.
+        left_out: why it had no say; None where it had.
+    """
+
+    name: str
+    sha256: str
+    left_out: LeftOut | None = None
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A species with its probability in [0, 1]."""
+
+    species: str
+    probability: float
+    danger: Danger
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one snake; iterating over it gives the guesses, best first.
+
+    Attributes:
+        photos: those that were read, in the order given; most answers have one.
+        failures: those that could not be read, and why.
+        state: how far the answer goes: to a species, a genus, a family, or not at all.
+        name: that species, genus or family, else None.
+        verdict: on the danger, from every species that cannot be excluded.
+        possible: the species that cannot be excluded, the most probable first; empty when no snake
+            is seen.
+        guesses: the most probable species, best first; empty when no snake is seen.
+        country: key of the country that was used, as the prior spells it, that with the largest
+            share of several; "UNKNOWN" when none is known.
+        countries: share of each country that the snake may be from, the largest first; more than
+            one near a border, or when several were given.
+        source: where they came from: given, or a photo's own position, which itself stands
+            nowhere; None when nobody said anything.
+        prior: what the country did to the probabilities.
+        bundle: version of the bundle that answers.
+        lines: all that in sentences for people: danger first, then what it is, the country, and
+            what holds whatever the snake is.
+    """
+
+    photos: tuple[SeenPhoto, ...]
+    failures: tuple[PhotoFailure, ...]
+    state: State
+    name: str | None
+    verdict: Verdict
+    possible: tuple[str, ...]
+    guesses: tuple[Guess, ...]
+    country: str
+    countries: Mapping[str, float]
+    source: Source | None
+    prior: PriorUse
+    bundle: str
+    lines: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[Guess]:
+        return iter(self.guesses)
+
+    def __len__(self) -> int:
+        return len(self.guesses)
+
+    def __getitem__(self, place: int) -> Guess:
+        return self.guesses[place]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as JSON has it."""
+        return json.loads(json.dumps(asdict(self)))
+
+
+def sentences(
+    words: Words, decision: Decision, place: Place, *, use: PriorUse, photos: Sequence[SeenPhoto]
+) -> tuple[str, ...]:
+    """The answer in sentences; an answer that names no snake does not speak of the country."""
+    why = photos[0].left_out
+    filled = {"name": decision.name or "", "why": words.say("why", why) if why else ""}
+    lines = [
+        words.say("verdict", decision.verdict),
+        words.say("state", decision.state, **filled),
+    ]
+    if decision.state not in (State.NO_SNAKE, State.UNUSABLE):
+        if place.source:
+            lines.append(words.say("place", place.source, countries=_named(place.shares)))
+        lines.append(words.say("prior", use))
+        lines += [
+            words.say("photo", "left_out", name=photo.name, why=words.say("why", photo.left_out))
+            for photo in photos
+            if photo.left_out
+        ]
+    return (*lines, words.say("advice", "emergency"))
+
+
+def _named(shares: Mapping[str, float]) -> str:
+    """Countries as people read them, several with their shares."""
+    names = {
+        english_name(code) if (code := country_code(key)) else country_name(key): share
+        for key, share in shares.items()
+    }
+    several = len(names) > 1
+    return ", ".join(f"{name} {share:.0%}" if several else name for name, share in names.items())

@@ -1,0 +1,136 @@
+"""Bundles made of bundles: several networks, or several views of a photo, asked together.
+
+What they say together is more often right and has probabilities of its own, so calibration, prior
+and the promises of the answer are fitted anew, on validation photos.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ophis.averages import ensemble
+from ophis.bayes import BayesPrior, default_prior
+from ophis.bundle import BundleWriter, read_bundle
+from ophis.calibration import default_calibration
+from ophis.card import combination_card
+from ophis.classifier import Classifier
+from ophis.decision import default_rule, halves
+from ophis.errors import InputError
+from ophis.metrics import evaluate
+from ophis.prior import CountryPrior
+from ophis.views import WHOLE, views
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from ophis.bundle import Bundle
+    from ophis.manifest import Manifest
+    from ophis.metrics import Evaluation
+    from ophis.prior import Prior
+    from ophis.scores import Scores
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What one way of asking is worth, and what it costs.
+
+    Attributes:
+        name: of the bundle, or of the combination.
+        evaluation: on the validation photos, by the image alone.
+        milliseconds: a photo, reading included, on this machine.
+    """
+
+    name: str
+    evaluation: Evaluation
+    milliseconds: float
+
+
+def combine(
+    bundles: Sequence[str | Path],
+    out: str | Path,
+    *,
+    validation: Manifest,
+    flip: bool = False,
+    crops: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Worth, ...]:
+    """Make a bundle that asks several, or shows each photo several times, and judge it.
+
+    Args:
+        bundles: plain ones of the same species; one is enough with ``flip`` or ``crops``.
+        out: the bundle folder; an older bundle there is replaced.
+        validation: labelled photos that none of them has learned from.
+        flip: whether each photo is shown mirrored too.
+        crops: whether its four corners are shown, closer up, too.
+        progress: called with the number of photos scored since the last call.
+
+    Returns:
+        The worth of each bundle by itself, in their order, and last that of the combination.
+
+    Raises:
+        InputError: when the bundles do not fit together, or nothing would be combined.
+    """
+    members = [read_bundle(bundle) for bundle in bundles]
+    seen = views(flip=flip, crops=crops)
+    _require_fit(members, plain=seen == WHOLE)
+    worth: list[Worth] = []
+    parts: list[Scores] = []
+    seconds = 0.0
+    for member in members:
+        network = Classifier(member).networks[0]
+        started = time.monotonic()
+        alone = network.score(validation, progress=progress)
+        took = time.monotonic() - started
+        worth.append(_worth(str(member.folder), alone, took))
+        if seen != WHOLE:
+            started = time.monotonic()
+            alone = network.score(validation, views=seen, progress=progress)
+            took = time.monotonic() - started
+        mended = member.calibration.apply(alone) if member.calibration else alone
+        parts.append(mended.with_species(members[0].species))
+        seconds += took
+    together = ensemble(parts, [str(member.folder) for member in members])
+    worth.append(_worth("together", together, seconds))
+    fitting, promising = halves(together)
+    calibration, prior = default_calibration(fitting), _prior(members[0].prior, fitting)
+    rule = default_rule(promising, calibration=calibration, prior=prior)
+    card = combination_card(members, seen, worth, calibration=calibration, prior=prior, rule=rule)
+    with BundleWriter(out) as writer:
+        writer.write(
+            species=members[0].species, calibration=calibration, prior=prior, rule=rule, card=card
+        )
+        writer.write_members(members, seen)
+    return tuple(worth)
+
+
+def _worth(name: str, scores: Scores, seconds: float) -> Worth:
+    photos = len(scores) + len(scores.failures)
+    return Worth(name, evaluate(scores), 1000 * seconds / photos)
+
+
+def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:
+    if plain and len(members) < 2:
+        raise InputError("nothing to combine: give two bundles or more, or --flip, or --crops")
+    first = members[0]
+    for number, member in enumerate(members):
+        if len(member.members) > 1 or member.views != WHOLE:
+            raise InputError(f"{member.folder} is a combination already; name what it was made of")
+        if member.version in {other.version for other in members[:number]}:
+            raise InputError(f"{member.folder} is the same bundle as another; name each once")
+        if odd := set(member.species) ^ set(first.species):
+            raise InputError(
+                f"species {min(odd)!r} is known to only one of {first.folder} and {member.folder};"
+                " combine bundles of the same species"
+            )
+
+
+def _prior(prior: Prior | None, fitting: Scores) -> Prior | None:
+    """A prior of the same counts for the new scores; one that counts nothing stays as it is."""
+    if isinstance(prior, BayesPrior):
+        return default_prior(prior.counts, fitting, presence=prior.presence, rules=prior.rules)
+    if isinstance(prior, CountryPrior):
+        return default_prior(prior, fitting)
+    return prior

@@ -1,0 +1,129 @@
+"""One ONNX file of a bundle, ready to run: photos to logits, no torch, no network of computers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+
+from ophis.batch import score_photos
+from ophis.errors import InputError
+from ophis.scores import Scores
+from ophis.views import WHOLE, mean_of_views, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from ophis.bundle import Member
+    from ophis.manifest import Manifest
+    from ophis.taxa import SpeciesList
+    from ophis.views import View
+
+
+class Network:
+    """A network of a bundle.
+
+    Args:
+        member: the file and what belongs to it.
+        species: the columns wanted; those of the member in any order.
+        threads: of ONNX Runtime; 0 lets it choose.
+
+    Raises:
+        InputError: naming the file when it cannot be run or does not fit its species and pixels.
+    """
+
+    def __init__(self, member: Member, species: SpeciesList, *, threads: int = 0) -> None:
+        self.member, self.species = member, species
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                member.model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime has no base class of its own
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{member.model}: not a model that can be run: {reason}") from None
+        self._require_shape()
+
+    def outputs(
+        self, pixels: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Run the network, as it is.
+
+        Args:
+            pixels: [photos, 3, pixels, pixels].
+
+        Returns:
+            Logits [photos, species], and novelty [photos] or None: see `Scores`.
+        """
+        found = self._session.run(None, {self._session.get_inputs()[0].name: pixels})
+        logits, *novelty = (np.asarray(output) for output in found)
+        return logits, novelty[0] if novelty else None
+
+    def look(
+        self, photos: Sequence[Image.Image], names: Sequence[str], views: tuple[View, ...]
+    ) -> Scores:
+        """Scores of upright photos of which nothing else is known, one after the other."""
+        found = [self.outputs(shown(p, self.member.preprocessing, views)) for p in photos]
+        strange = [novelty for _, novelty in found if novelty is not None]
+        unknown = ("UNKNOWN",) * len(names)
+        scores = Scores(
+            logits=np.concatenate([mean_of_views(logits, len(views)) for logits, _ in found]),
+            species=self.member.species,
+            photo_ids=tuple(names),
+            truth=np.full(len(names), -1),
+            countries=unknown,
+            observations=tuple(names),
+            novelty=(
+                np.concatenate([mean_of_views(values, len(views)) for values in strange])
+                if strange
+                else None
+            ),
+        )
+        return self._mended(scores)
+
+    def score(
+        self,
+        manifest: Manifest,
+        *,
+        views: tuple[View, ...] = WHOLE,
+        workers: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Scores:
+        """Score every photo of a manifest: see `batch.score_photos`."""
+        scores = score_photos(
+            self.outputs,
+            manifest,
+            species=self.member.species,
+            preprocessing=self.member.preprocessing,
+            views=views,
+            workers=workers,
+            progress=progress,
+        )
+        return self._mended(scores)
+
+    def _mended(self, scores: Scores) -> Scores:
+        """With the member's own calibration, where it is one of several, and in our order."""
+        calibration = self.member.calibration
+        mended = calibration.apply(scores) if calibration else scores
+        return mended.with_species(self.species)
+
+    def _require_shape(self) -> None:
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        model, side = self.member.model, self.member.preprocessing.pixels
+        species = len(self.member.species)
+        if len(inputs) != 1 or inputs[0].shape[1:] != [3, side, side]:
+            raise InputError(f"{model}: should take [photos, 3, {side}, {side}]")
+        if outputs[0].shape[1:] != [species]:
+            raise InputError(
+                f"{model}: should give {species} logits a photo, not {outputs[0].shape[1:]}"
+            )
+        if len(outputs) > 2 or any(len(output.shape) != 1 for output in outputs[1:]):
+            raise InputError(
+                f"{model}: besides logits only one number a photo may come, its novelty"
+            )
