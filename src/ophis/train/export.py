@@ -14,7 +14,6 @@ import torch
 
 from ophis.bayes import default_prior
 from ophis.bundle import MODEL, BundleWriter
-from ophis.calibration import default_calibration
 from ophis.card import run_card
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
@@ -26,6 +25,7 @@ from ophis.train import run
 from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import Familiarity, WithNovelty
 from ophis.train.model import fold_weight_standardisation
+from ophis.vector_scaling import default_calibration
 
 if TYPE_CHECKING:
     from torch import nn
