@@ -21,7 +21,7 @@ import numpy as np
 
 from ophis import evaluate, load, read_manifest, read_recipe, read_scores
 from ophis.bayes import default_prior
-from ophis.calibration import default_calibration, reliability
+from ophis.calibration import reliability
 from ophis.decision import State, Verdict, fit_rule, risk_coverage
 from ophis.novelty import separation
 from ophis.official import dangerous, official
@@ -29,6 +29,7 @@ from ophis.prior import read_counts
 from ophis.scores import log_probabilities
 from ophis.taxa import Danger, danger
 from ophis.train import export, fit
+from ophis.vector_scaling import default_calibration
 
 if TYPE_CHECKING:
     from ophis import Manifest, Scores

@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from ophis import CountryPrior, Scores, evaluate, read_manifest, read_prior, read_scores
 from ophis.averages import fused
 from ophis.calibration import reliability
 from ophis.cli import main
+from ophis.decision import risk_coverage
 from ophis.official import official
 
 
@@ -113,6 +115,45 @@ def test_evaluate_judges_files_together_and_observations(judged, capsys):
     replace(scores, photo_ids=tuple(map(str, range(36)))).write(judged / "strange.npz")
     line = refused_here(capsys, "evaluate", files[0], judged / "strange.npz", "--together")
     assert "score the same photos with both" in line
+
+
+def test_evaluate_draws_reliability_and_risk_of_each_file(judged, capsys):
+    (judged / "b").mkdir()
+    other = replace(read_scores(judged / "scores.npz"), logits=np.eye(3)[[0] * 36])
+    other.write(judged / "b" / "scores.npz")
+    files = [str(judged / "scores.npz"), str(judged / "b" / "scores.npz")]
+    place = judged / "new" / "figures"
+    arguments = ["evaluate", *files, "--prior", str(judged / "prior.csv"), "--figures", str(place)]
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 0
+    shown = capsys.readouterr().out.splitlines()[-2:]
+    assert shown == [str(place / "reliability.svg"), str(place / "risk-coverage.svg")]
+    names = {"reliability.csv", "reliability.svg", "risk-coverage.csv", "risk-coverage.svg"}
+    assert {path.name for path in place.iterdir()} == names
+    table = pl.read_csv(place / "risk-coverage.csv")
+    rows = set(table.select("scores", "country").rows())
+    assert rows == {(name, said) for name in (judged.name, "b") for said in (False, True)}
+    alone = read_scores(judged / "scores.npz")
+    for said, scores in ((False, alone), (True, read_prior(judged / "prior.csv").adjust(alone))):
+        own = table.filter((pl.col("scores") == judged.name) & (pl.col("country") == said))
+        assert own["risk"].to_list() == risk_coverage(scores)["risk"].to_list()
+    with pytest.raises(SystemExit):
+        main([*arguments, "--json"])
+    assert len(json.loads(capsys.readouterr().out)) == 4
+
+
+def test_figures_that_cannot_be_are_refused_in_one_line(judged, capsys, monkeypatch):
+    arguments = ("evaluate", judged / "scores.npz", "--figures")
+    line = refused_here(capsys, *arguments, judged / "prior.csv")
+    assert "prior.csv/reliability.svg: cannot be written" in line
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in [name for name in sys.modules if name.startswith("ophis.report")]:
+        monkeypatch.delitem(sys.modules, name)
+    line = refused_here(capsys, *arguments, judged / "figures")
+    assert line == "ophis: matplotlib is not installed; pip install 'ophis[report]'\n"
+    assert not (judged / "figures").exists()
 
 
 def test_evaluate_prints_how_well_other_things_are_refused(judged, capsys):

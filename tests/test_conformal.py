@@ -2,10 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mapie.classification import SplitConformalClassifier
+from mapie.conformity_scores import LACConformityScore
 from scipy.stats import betabinom
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ophis import InputError, Scores, SpeciesList
-from ophis.conformal import FREE_RANKS, PENALTY, fit_sets, nonconformity
+from ophis.conformal import FREE_RANKS, PENALTY, conformal_threshold, fit_sets, nonconformity
 
 SPECIES = 8
 VENOMOUS = np.array([0, 0, 0, 0, 0, 1, 1, 1])
@@ -107,3 +110,111 @@ def test_what_cannot_be_promised_is_refused():
         fit_sets(replace(scores, truth=np.full(20, -1)))
     with pytest.raises(InputError, match="are for 3 species and the scores have 8"):
         replace(fit_sets(scores), thresholds=np.zeros(3)).sets(scores)
+
+
+class Network(ClassifierMixin, BaseEstimator):
+    """What MAPIE asks: here the rows of X are the probabilities themselves."""
+
+    def __init__(self, species):
+        self.species = species
+        self.classes_ = np.arange(species)
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def predict_proba(self, X):  # noqa: N803
+        return X
+
+    def predict(self, X):  # noqa: N803
+        return X.argmax(axis=1)
+
+
+class OurNonconformity(LACConformityScore):
+    """MAPIE's rule for 1 - p, with our measure in the place of 1 - p."""
+
+    def get_conformity_scores(self, y, y_pred, y_enc=None, **more):
+        return super().get_conformity_scores(y, 1 - measure(y_pred), y_enc=y_enc, **more)
+
+    def get_predictions(self, X, alpha_np, y_pred_proba, cv, agg_scores="mean", **more):  # noqa: N803
+        like = 1 - measure(y_pred_proba)
+        return super().get_predictions(X, alpha_np, like, cv, agg_scores, **more)
+
+
+def measure(p):
+    return nonconformity(replace(drawn(len(p), np.random.default_rng(0)), logits=np.log(p)))
+
+
+class NoChance(np.random.RandomState):
+    """For MAPIE, which takes a random part of the species' own probability off: all of it, always.
+
+    So it sums what is more probable, as we do.
+    """
+
+    def uniform(self, low=0.0, high=1.0, size=None):
+        return np.full(size or (), high)
+
+
+def by_mapie(fitted, judged, coverage, conformity_score, **more):
+    classifier = SplitConformalClassifier(
+        Network(len(fitted.species)),
+        confidence_level=coverage,
+        conformity_score=conformity_score,
+        prefit=True,
+        random_state=NoChance(),
+    )
+    classifier.conformalize(fitted.probabilities(), fitted.truth)
+    _, sets = classifier.predict_set(judged.probabilities(), conformity_score_params=more or None)
+    return sets[:, :, 0]
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("photos", [101, 250, 1000])
+def test_mapie_finds_the_same_sets_by_the_same_measure(coverage, photos):
+    chance = np.random.default_rng(photos)
+    fitted, judged = drawn(photos, chance), drawn(300, chance)
+    sets = fit_sets(fitted, coverage=coverage).sets(judged)
+    assert 1 < sets.sum(axis=1).mean() < SPECIES
+    np.testing.assert_array_equal(sets, by_mapie(fitted, judged, coverage, OurNonconformity()))
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
+def test_mapies_own_adaptive_sets_are_ours_where_no_rank_is_penalised(coverage):
+    """Romano et al. 2020 as MAPIE has it, its chance taken out; five species have five ranks."""
+    chance = np.random.default_rng(5)
+    fitted, judged = (few_species(drawn(n, chance)) for n in (400, 300))
+    assert len(fitted.species) == FREE_RANKS
+    sets = fit_sets(fitted, coverage=coverage).sets(judged)
+    assert 1 < sets.sum(axis=1).mean() < FREE_RANKS
+    theirs = by_mapie(fitted, judged, coverage, "aps", include_last_label=True)
+    np.testing.assert_array_equal(sets, theirs)
+
+
+def few_species(scores):
+    return replace(
+        scores,
+        logits=scores.logits[:, :FREE_RANKS],
+        species=SpeciesList(scores.species.names[:FREE_RANKS]),
+        truth=scores.truth % FREE_RANKS,
+    )
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
+def test_mapies_threshold_of_the_least_ambiguous_sets_is_ours(coverage):
+    chance = np.random.default_rng(6)
+    fitted, judged = drawn(400, chance), drawn(300, chance)
+    unlike = 1 - fitted.probabilities()[np.arange(400), fitted.truth]
+    sets = 1 - judged.probabilities() <= conformal_threshold(unlike, coverage)
+    np.testing.assert_array_equal(sets, by_mapie(fitted, judged, coverage, "lac"))
+
+
+@pytest.mark.filterwarnings("ignore:WARNING. your conformalization dataset has less labels")
+def test_within_groups_mapie_finds_the_same_from_the_photos_of_each_group():
+    chance = np.random.default_rng(7)
+    fitted, judged = drawn(900, chance), drawn(300, chance)
+    sets = fit_sets(fitted, groups=VENOMOUS).sets(judged)
+    for group in (0, 1):
+        own = fitted.take(VENOMOUS[fitted.truth] == group)
+        theirs = by_mapie(own, judged, 0.9, OurNonconformity())[:, group == VENOMOUS]
+        ours = sets[:, group == VENOMOUS]
+        assert 0 < ours.mean() < 1
+        np.testing.assert_array_equal(ours, theirs)

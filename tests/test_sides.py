@@ -64,3 +64,9 @@ def test_what_is_no_side_is_refused(tmp_path):
 )
 def test_names_are_the_shortest_that_differ(a, b, names):
     assert distinct_names(Path(a), Path(b)) == names
+
+
+def test_any_number_of_models_get_names():
+    assert distinct_names(Path("runs/a/scores.npz")) == ("a",)
+    paths = [Path(f"{name}/scores.npz") for name in ("x/a", "y/a", "x/b")]
+    assert distinct_names(*paths) == ("x/a", "y/a", "x/b")

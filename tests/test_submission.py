@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from ophis import CountryPrior, InputError, Scores, SpeciesList
 from ophis.aicrowd import IMAGES, METADATA, PREDICTIONS, predict, read_place, read_test
+from ophis.calibration import Calibration
 from ophis.cli import main
-from ophis.scores import PhotoFailure
+from ophis.scores import PhotoFailure, softmax
 from ophis.submission import (
     read_class_ids,
     read_species,
@@ -400,6 +401,13 @@ def test_every_row_of_the_hidden_test_is_answered_in_its_order(tmp_path):
     np.testing.assert_allclose(np.array(first[1:], float), [0.75, 0.25, 0], atol=1e-8)
     done = check_submission(test.predictions, species=SPECIES, against=test.metadata)
     assert done.problems == ()
+
+    # Without a prior: what offsets say of a network says nothing of a photo that it never saw.
+    bundle.prior, bundle.calibration = None, Calibration(np.ones(3), np.array([0.0, 1.0, 2.0]))
+    predict(SimpleNamespace(bundle=bundle, score=score), test)
+    _, first, second, _ = table(test.predictions)
+    np.testing.assert_allclose(np.array(first[1:], float), 1 / 3)
+    np.testing.assert_allclose(np.array(second[1:], float), softmax(np.array([1.0, 1, 2])))
 
 
 @pytest.mark.parametrize(

@@ -134,15 +134,16 @@ def predict(
     manifest, none = read_test(test)
     seen = classifier.score(manifest, progress=progress)
     columns = manifest.table.select("photo_id", "country").rows()
-    scores = _with_country(classifier, with_unread(seen, dict(columns)))
+    scores = _with_country(classifier, seen, dict(columns))
     order = {name: row for row, name in enumerate(scores.photo_ids)}
     scores = scores.take(np.array([order[name] for name, _ in columns], np.int64))
     write_probabilities(scores, test.predictions, species=species)
     return Predicted(test.predictions, len(scores), seen.failures, none)
 
 
-def _with_country(classifier: Classifier, scores: Scores) -> Scores:
+def _with_country(classifier: Classifier, seen: Scores, countries: Mapping[str, str]) -> Scores:
     if prior := classifier.bundle.prior:
-        return prior.adjust(scores)
+        return prior.adjust(with_unread(seen, countries))
+    # Of a photo that was not read all species stay alike: offsets mend what a network says.
     calibration = classifier.bundle.calibration
-    return calibration.apply(scores) if calibration else scores
+    return with_unread(calibration.apply(seen) if calibration else seen, countries)

@@ -1,7 +1,7 @@
 """Are probabilities what they say: how to measure it, and how to mend it.
 
-Mended are logits, by one temperature for all species or by a factor and an offset for each. What is
-fitted on some scores is judged on others.
+Mended are logits, by one temperature for all species or by a factor and an offset for each (see
+`vector_scaling`, which chooses). What is fitted on some scores is judged on others.
 """
 
 from __future__ import annotations
@@ -74,6 +74,11 @@ class Calibration:
     def temperature(self) -> float:
         """Mean temperature: above 1, the network was too sure of itself."""
         return float(np.mean(1 / self.scale))
+
+    @property
+    def by_species(self) -> bool:
+        """Whether it treats species apart; then it may change which of them comes first."""
+        return max(self.scale.ndim, self.offset.ndim) > 0
 
     def write(self, path: str | Path) -> Path:
         """Write as JSON, whole or not at all."""
@@ -189,13 +194,6 @@ def fit_temperature(scores: Scores) -> Calibration:
         middle = (low + high) / 2
         low, high = (middle, high) if slope(np.exp(middle)) < 0 else (low, middle)
     return Calibration(np.array(np.exp((low + high) / 2)), np.array(0.0))
-
-
-def default_calibration(validation: Scores | None) -> Calibration | None:
-    """What a bundle gets: a temperature, given validation photos enough to fit it on."""
-    if validation is None or (validation.truth >= 0).sum() < ENOUGH:
-        return None
-    return fit_temperature(validation)
 
 
 def _known(scores: Scores) -> Scores:

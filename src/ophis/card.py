@@ -48,10 +48,11 @@ def run_card(
     """The card of a trained bundle, from measured figures only."""
     judged = "Not judged on any photo.\n"
     if evaluation:
+        raw = " and before its calibration" if calibration and calibration.by_species else ""
         judged = (
             f"On {evaluation.photos:,} validation photos that it did not learn from, without the"
-            f" country:\n\n| top-1 | top-5 | macro F1 |\n|---|---|---|\n| {evaluation.top1:.1%} |"
-            f" {evaluation.top5:.1%} | {evaluation.macro_f1:.4f} |\n"
+            f" country{raw}:\n\n| top-1 | top-5 | macro F1 |\n|---|---|---|\n"
+            f"| {evaluation.top1:.1%} | {evaluation.top5:.1%} | {evaluation.macro_f1:.4f} |\n"
         )
     return (
         f"{HEAD}# {recipe.backbone} for {len(species)} species\n\n{_drawn(species)}"
@@ -82,14 +83,22 @@ def _caution(
     species: SpeciesList, calibration: Calibration | None, rule: DecisionRule | None
 ) -> str:
     calibrated = (
-        "Probabilities are calibrated on validation photos (temperature"
-        f" {calibration.temperature:.2f}): on photos\n  like those a 70 % is right about seven"
-        " times in ten; on others it may not be."
+        f"Probabilities are calibrated on validation photos ({_by(calibration)}): on photos\n  like"
+        " those a 70 % is right about seven times in ten; on others it may not be."
         if calibration
         else "A probability is what the network says, not a measured chance of being right: nothing"
         " here is\n  calibrated."
     )
     return CAUTION.format(species=len(species), calibrated=calibrated, novel=_novel(rule))
+
+
+def _by(calibration: Calibration) -> str:
+    if not calibration.by_species:
+        return f"temperature {calibration.temperature:.2f}"
+    return (
+        "a factor and an offset for each species, mean temperature"
+        f" {calibration.temperature:.2f};\n  they may change which species comes first"
+    )
 
 
 def _novel(rule: DecisionRule | None) -> str:

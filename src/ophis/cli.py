@@ -17,7 +17,10 @@ from cyclopts import App, CycloptsError, Parameter
 from ophis.errors import InputError, PhotoError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ophis.prior import Prior
+    from ophis.scores import Scores
     from ophis.taxa import SpeciesList
 
 app = App(
@@ -425,6 +428,7 @@ def evaluate(
     others: Path | None = None,
     together: Annotated[bool, Parameter(negative="")] = False,
     by_observation: Annotated[bool, Parameter(negative="")] = False,
+    figures: Path | None = None,
     json: Json = False,
 ) -> None:
     """Print the paper's table: top-1, top-5, macro F1, without and with the country.
@@ -442,6 +446,8 @@ def evaluate(
             of the snakes pass, and the area under the ROC curve with its 95 % interval.
         together: A row for all scores files as one ensemble too: the mean of their logits.
         by_observation: Judge observations: the photos of each are fused into one answer.
+        figures: Folder for a reliability plot and the curve of risk and coverage, each as SVG, and
+            as CSV with its numbers.
         json: One JSON object with all figures.
     """
     from ophis import evaluate as judge
@@ -451,9 +457,12 @@ def evaluate(
     from ophis.novelty import separation
     from ophis.official import dangerous, official
     from ophis.presence import read_presence
+    from ophis.sides import distinct_names
     from ophis.tables import print_evaluations
 
-    rows, more = {}, {}
+    rows, more, drawn = {}, {}, {}
+    scores = list(dict.fromkeys(scores))
+    short = dict(zip(map(str, scores), distinct_names(*scores), strict=True))
     things = read_scores(others) if others else None
     lists = read_presence(presence) if presence else None
     sides = {str(path): read_scores(path) for path in scores}
@@ -476,7 +485,19 @@ def evaluate(
                 more[name, country] |= how_reliable(logits).as_dict()
             if things:  # the country does not change how strange a photo is
                 more[name, country] |= separation(alone, things).as_dict()
+            if figures:
+                drawn[short.get(name, name), country] = logits
+    pictures = _drawn(drawn, figures) if figures else []
     print_evaluations(rows, more, json=json)
+    for picture in () if json else pictures:
+        print(picture)
+
+
+def _drawn(judged: Mapping[tuple[str, bool], Scores], folder: Path) -> list[Path]:
+    from ophis.report.curves import reliability_plot, risk_coverage_plot
+    from ophis.report.figures import write
+
+    return write([reliability_plot(judged), risk_coverage_plot(judged)], folder)
 
 
 @app.command

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from ophis.averages import ensemble
 from ophis.bayes import BayesPrior, default_prior
 from ophis.bundle import BundleWriter, read_bundle
-from ophis.calibration import default_calibration
 from ophis.card import combination_card
 from ophis.classifier import Classifier
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
 from ophis.metrics import evaluate
 from ophis.prior import CountryPrior
+from ophis.vector_scaling import default_calibration
 from ophis.views import WHOLE, views
 
 if TYPE_CHECKING:

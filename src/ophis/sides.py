@@ -78,8 +78,8 @@ def read_side(path: str | Path, *, name: str | None = None) -> Side:
     )
 
 
-def distinct_names(a: Path, b: Path) -> tuple[str, str]:
-    """What to call two sides: the shortest ends of their paths that differ.
+def distinct_names(*paths: Path) -> tuple[str, ...]:
+    """What to call models: the shortest ends of their paths that differ.
 
     >>> distinct_names(Path("runs/a/scores.npz"), Path("runs/b/scores.npz"))
     ('a', 'b')
@@ -87,15 +87,15 @@ def distinct_names(a: Path, b: Path) -> tuple[str, str]:
     ('old', 'new')
     """
     # The last part says nothing where it is the file's usual name.
-    first, second = (
+    parts = [
         [*path.absolute().parts[:-1], *([] if path.name == SCORES else [_stem(path)])]
-        for path in (a, b)
-    )
-    for length in range(1, max(len(first), len(second)) + 1):
-        names = "/".join(first[-length:]), "/".join(second[-length:])
-        if names[0] != names[1]:
+        for path in paths
+    ]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = tuple("/".join(part[-length:]) for part in parts)
+        if len(set(names)) == len(names):
             return names
-    return "A", "B"  # the same twice
+    return tuple(chr(ord("A") + place) for place in range(len(paths)))  # the same twice
 
 
 def _stem(path: Path) -> str:

@@ -26,6 +26,7 @@ from ophis.train.export import check_parity, write_onnx
 from ophis.train.imagenet17 import FIRST_CLASS, KINDS, imagenet17_model
 from ophis.train.model import create_model, fold_weight_standardisation
 from ophis.train.weights import pretrained_lite0
+from ophis.vector_scaling import fit_vector
 
 EXPECTED_FILES = [
     "README.md",
@@ -144,17 +145,16 @@ def test_the_photos_own_position_tells_the_country_and_stays_untold(bundle, tmp_
     assert (nobody.source, nobody.countries, nobody.country) == (None, {}, "UNKNOWN")
 
 
-@pytest.fixture(scope="module")
-def judged(run, tmp_path_factory):
-    """A made run: its scores stand for those of a run with more validation photos."""
-    folder = tmp_path_factory.mktemp("judged")
+def exported(run, folder, *, offset=0.0):
+    """A bundle of a run with made scores, for those of a run with more validation photos."""
     copy = shutil.copytree(run, folder / "run")
     scores = read_scores(copy / "scores.npz")
     chance = np.random.default_rng(0)
     truth = chance.integers(0, 3, 300)
     names = tuple(map(str, range(300)))
     made = Scores(
-        4 * np.eye(3)[truth] * (chance.random((300, 1)) < 0.7) + chance.normal(size=(300, 3)),
+        4 * np.eye(3)[truth] * (chance.random((300, 1)) < 0.7)
+        + chance.normal(size=(300, 3)) + offset,
         scores.species, names, truth, ("kenya",) * 300, names,
         novelty=strangeness(scores).mean() * chance.gamma(20, 1 / 20, 300),
     )  # fmt: skip
@@ -162,11 +162,17 @@ def judged(run, tmp_path_factory):
     return export(copy, folder / "bundle"), made
 
 
+@pytest.fixture(scope="module")
+def judged(run, tmp_path_factory):
+    return exported(run, tmp_path_factory.mktemp("judged"))
+
+
 def test_a_bundle_of_enough_validation_photos_is_calibrated(judged, coloured):
     bundle, made = judged
     classifier = ophis.load(bundle)
     calibration = classifier.bundle.calibration
     assert calibration
+    assert not calibration.by_species
     fitting, _ = halves(made)
     assert calibration.temperature == pytest.approx(fit_temperature(fitting).temperature)
     card = (bundle / "README.md").read_text()
@@ -177,6 +183,25 @@ def test_a_bundle_of_enough_validation_photos_is_calibrated(judged, coloured):
     answer = classifier.identify(photo.paths()[0], top=1)
     assert answer[0].probability == pytest.approx(expected, abs=1e-6)
     assert abs(expected - softmax(logits).max()) > 1e-4
+
+
+def test_a_bundle_of_a_network_that_prefers_a_species_is_mended_by_species(run, coloured, tmp_path):
+    bundle, made = exported(run, tmp_path, offset=np.array([2.0, 0, -2]))
+    classifier = ophis.load(bundle)
+    calibration = classifier.bundle.calibration
+    assert calibration
+    fitting, judging = halves(made)
+    np.testing.assert_array_equal(calibration.offset, fit_vector(fitting).offset)
+    mended = calibration.apply(judging)
+    assert ophis.evaluate(mended).top1 > ophis.evaluate(judging).top1
+    card = (bundle / "README.md").read_text()
+    assert f"mean temperature {calibration.temperature:.2f};\n  they may change which spec" in card
+    assert "without the country and before its calibration:" in card
+    raw = classifier.score(coloured)
+    for row, path in enumerate(coloured.paths()[:3]):
+        order = np.argsort(-calibration.apply(raw).logits[row])
+        answer = classifier.identify(path, top=3)
+        assert [guess.species for guess in answer] == [raw.species[n] for n in order]
 
 
 def test_an_answer_is_what_the_rule_decides(judged, coloured):

@@ -103,11 +103,7 @@ def write_report(
     gain = figures.gains(comparison)
     gain_figures = [gain] if gain else []
     more = _figures_of_sides(sides) if sides else []
-    folder = path.with_name(f"{path.stem}-figures")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in figures.tables([*gain_figures, *more]).items():
-        with whole_file(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    figures.write([*gain_figures, *more], path.with_name(f"{path.stem}-figures"))
     script = _own("page.js")
     page = _environment().from_string(_own("page.html.jinja"))
     text = page.render(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -13,6 +14,7 @@ import polars as pl
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
+from ophis.files import whole_file
 from ophis.places import UNKNOWN, country_name
 
 if TYPE_CHECKING:
@@ -347,10 +349,18 @@ def _whole(value: float, _place: int | None = None) -> str:
     return f"{value:,.0f}"
 
 
-def tables(figures: Sequence[Figure]) -> dict[str, str]:
-    """Files of the figures: name to text, an SVG and a CSV each."""
-    files = {}
-    for figure in figures:
-        files[f"{figure.name}.svg"] = figure.svg
-        files[f"{figure.name}.csv"] = figure.numbers.write_csv()
-    return files
+def write(figures: Sequence[Figure], folder: str | Path) -> list[Path]:
+    """Write each as `<its name>.svg`, with its numbers beside it as .csv; returns the pictures.
+
+    Raises:
+        InputError: naming the file that cannot be written.
+    """
+    pictures = [Path(folder) / f"{figure.name}.svg" for figure in figures]
+    for figure, picture in zip(figures, pictures, strict=True):
+        for path, text in (
+            (picture, figure.svg),
+            (picture.with_suffix(".csv"), figure.numbers.write_csv()),
+        ):
+            with whole_file(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    return pictures

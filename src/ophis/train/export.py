@@ -15,7 +15,6 @@ import torch
 
 from ophis.bayes import default_prior
 from ophis.bundle import IMAGES, MODEL, BundleWriter
-from ophis.calibration import default_calibration
 from ophis.card import run_card
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
@@ -29,6 +28,7 @@ from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import Familiarity, WithNovelty, fit_familiarity
 from ophis.train.model import fold_weight_standardisation
 from ophis.train.processes import Processes
+from ophis.vector_scaling import default_calibration
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,0 +1,98 @@
+"""Temperature or vector scaling: what each gives on photos held out, and what is chosen.
+
+    python benchmarks/vector_scaling.py [SCORES ...] [--splits 20]
+
+On made scores whose truth is known: a temperature alone, and factors and offsets that differ by
+species. Of scores files, such as benchmarks/real_photos.py leaves, the observations are split again
+and again: a share is fitted on, the rest is judged. Printed are means.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ophis import Scores, SpeciesList, evaluate, read_scores
+from ophis.calibration import fit_temperature, reliability
+from ophis.scores import softmax
+from ophis.vector_scaling import choose_calibration, fit_vector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SPECIES, STRENGTH, JUDGED = 11, 3.0, 4000
+SHARES = (0.25, 0.5, 0.8)
+
+
+def main() -> None:
+    """Print a table for made scores and one for each file."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("scores", type=Path, nargs="*")
+    parser.add_argument("--splits", type=int, default=20)
+    options = parser.parse_args()
+    print("| scores | photos fitted on | log loss raw | temperature | vector | chosen | top-1"
+          " temperature | vector | vector chosen |\n|" + "---|" * 9)  # fmt: skip
+    for name, spread in (("made, a temperature", 0.0), ("made, a vector", 0.5)):
+        for photos in (100, 150, 300, 1000):
+            seeds = range(options.splits)
+            print_row(name, [figures(*made(photos, spread, seed)) for seed in seeds])
+    for path in options.scores:
+        scores = read_scores(path)
+        for share in SHARES:
+            pairs = (split(scores, share, seed) for seed in range(options.splits))
+            print_row(path.stem, [figures(*pair) for pair in pairs])
+
+
+def made(photos: int, spread: float, seed: int) -> tuple[Scores, Scores]:
+    """Scores to fit and to judge, whose truth follows mended logits; mended by what is drawn."""
+    chance = np.random.default_rng(seed)
+    factor = 0.5 * np.exp(spread / 2 * chance.normal(size=SPECIES))
+    offset = 1.4 * spread * chance.normal(size=SPECIES)
+    logits = STRENGTH * chance.normal(size=(photos + JUDGED, SPECIES))
+    chances = softmax(logits).cumsum(axis=1) < chance.random((photos + JUDGED, 1))
+    names = tuple(map(str, range(photos + JUDGED)))
+    whole = Scores(
+        logits=(logits - offset) / factor,
+        species=SpeciesList(tuple(f"species {n}" for n in range(SPECIES))),
+        photo_ids=names,
+        truth=np.minimum(chances.sum(axis=1), SPECIES - 1),
+        countries=("UNKNOWN",) * len(names),
+        observations=names,
+    )
+    return whole.take(np.arange(photos)), whole.take(np.arange(photos, photos + JUDGED))
+
+
+def split(scores: Scores, share: float, seed: int) -> tuple[Scores, Scores]:
+    """A share of the observations, and the rest."""
+    observations = np.array(scores.observations)
+    order = np.random.default_rng(seed).permutation(np.unique(observations))
+    fitted = np.isin(observations, order[: int(share * len(order))])
+    return scores.take(fitted), scores.take(~fitted)
+
+
+def figures(fitted: Scores, judged: Scores) -> list[float]:
+    """What stands in a row."""
+    temperature, vector = fit_temperature(fitted), fit_vector(fitted)
+    chosen = choose_calibration(fitted).calibration
+    mended = [one.apply(judged) for one in (temperature, vector, chosen)]
+    return [
+        len(fitted),
+        *(reliability(scores).log_loss for scores in (judged, *mended)),
+        *(evaluate(scores).top1 for scores in mended[:2]),
+        chosen.by_species,
+    ]
+
+
+def print_row(name: str, rows: Iterable[list[float]]) -> None:
+    """Means over the rows, in Markdown."""
+    photos, *losses, temperature, vector, chosen = np.mean(list(rows), axis=0)
+    cells = [f"{photos:.0f}", *(f"{loss:.4f}" for loss in losses)]
+    cells += [f"{share:.1%}" for share in (temperature, vector)] + [f"{chosen:.0%}"]
+    print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
