@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ophis.metrics import Evaluation
     from ophis.prior import Prior
     from ophis.scores import Scores
+    from ophis.views import View
 
 
 @dataclass(frozen=True)
@@ -74,26 +75,53 @@ def combine(
         InputError: when the bundles do not fit together, or nothing would be combined.
     """
     members = [read_bundle(bundle) for bundle in bundles]
+    names = [str(member.folder) for member in members]
     seen = views(flip=flip, crops=crops)
     _require_fit(members, plain=seen == WHOLE)
     worth: list[Worth] = []
     parts: list[Scores] = []
     seconds = 0.0
     for member in members:
-        network = Classifier(member).networks[0]
-        started = time.monotonic()
-        alone = network.score(validation, progress=progress)
-        took = time.monotonic() - started
+        alone, took = _asked(member, validation, WHOLE, progress)
         worth.append(_worth(str(member.folder), alone, took))
         if seen != WHOLE:
-            started = time.monotonic()
-            alone = network.score(validation, views=seen, progress=progress)
-            took = time.monotonic() - started
+            alone, took = _asked(member, validation, seen, progress)
         mended = member.calibration.apply(alone) if member.calibration else alone
         parts.append(mended.with_species(members[0].species))
         seconds += took
-    together = ensemble(parts, [str(member.folder) for member in members])
+    together = ensemble(parts, names)
     worth.append(_worth("together", together, seconds))
+    _write(members, seen, out, together=together, worth=worth)
+    return tuple(worth)
+
+
+def _asked(
+    member: Bundle,
+    validation: Manifest,
+    seen: tuple[View, ...],
+    progress: Callable[[int], None] | None,
+) -> tuple[Scores, float]:
+    """Scores of one member by these views, and the seconds they took."""
+    (network,) = Classifier(member).networks
+    started = time.monotonic()
+    scores = network.score(validation, views=seen, progress=progress)
+    return scores, time.monotonic() - started
+
+
+def _worth(name: str, scores: Scores, seconds: float) -> Worth:
+    photos = len(scores) + len(scores.failures)
+    return Worth(name, evaluate(scores), 1000 * seconds / photos)
+
+
+def _write(
+    members: Sequence[Bundle],
+    seen: tuple[View, ...],
+    out: str | Path,
+    *,
+    together: Scores,
+    worth: Sequence[Worth],
+) -> None:
+    """The bundle, with all that is learned from what the members say together."""
     fitting, promising = halves(together)
     calibration, prior = default_calibration(fitting), _prior(members[0].prior, fitting)
     rule = default_rule(promising, calibration=calibration, prior=prior)
@@ -103,12 +131,6 @@ def combine(
             species=members[0].species, calibration=calibration, prior=prior, rule=rule, card=card
         )
         writer.write_members(members, seen)
-    return tuple(worth)
-
-
-def _worth(name: str, scores: Scores, seconds: float) -> Worth:
-    photos = len(scores) + len(scores.failures)
-    return Worth(name, evaluate(scores), 1000 * seconds / photos)
 
 
 def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:

@@ -9,7 +9,8 @@ import onnxruntime
 
 from ophis.batch import score_photos
 from ophis.errors import InputError
-from ophis.scores import Scores
+from ophis.places import UNKNOWN
+from ophis.scores import Scores, joined
 from ophis.views import WHOLE, mean_of_views, shown
 
 if TYPE_CHECKING:
@@ -69,21 +70,17 @@ class Network:
         self, photos: Sequence[Image.Image], names: Sequence[str], views: tuple[View, ...]
     ) -> Scores:
         """Scores of upright photos of which nothing else is known, one after the other."""
-        found = [self.outputs(shown(p, self.member.preprocessing, views)) for p in photos]
-        strange = [novelty for _, novelty in found if novelty is not None]
-        unknown = ("UNKNOWN",) * len(names)
+        seen = [self.outputs(shown(p, self.member.preprocessing, views)) for p in photos]
+        logits = np.concatenate([mean_of_views(found, len(views)) for found, _ in seen])
+        novelty = [None if own is None else mean_of_views(own, len(views)) for _, own in seen]
         scores = Scores(
-            logits=np.concatenate([mean_of_views(logits, len(views)) for logits, _ in found]),
+            logits=logits,
             species=self.member.species,
             photo_ids=tuple(names),
             truth=np.full(len(names), -1),
-            countries=unknown,
+            countries=(UNKNOWN,) * len(names),
             observations=tuple(names),
-            novelty=(
-                np.concatenate([mean_of_views(values, len(views)) for values in strange])
-                if strange
-                else None
-            ),
+            novelty=joined(novelty),
         )
         return self._mended(scores)
 

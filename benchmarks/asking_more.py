@@ -1,0 +1,205 @@
+"""What it gains and costs to ask more than once: views, pixels, networks, photos of one snake.
+
+    python benchmarks/asking_more.py RUNS [--seeds 3] [--pixels 288 432 480]
+
+RUNS is what benchmarks/real_photos.py left: test.csv and the runs photos-0, ... The plain way is
+each run as its recipe says: the whole photo, once, at its test_pixels. Nothing is chosen here:
+every way is printed, on the photos held out. Gains are differences to the plain way of the same
+seed, paired photo by photo, in points; their spread is that of the seeds. For the ensemble each
+seed is one member, and its gain is that over the mean of the members; p is McNemar's exact one,
+seed by seed. Costs are processor time a photo, decoding included, as a ratio to the plain way in
+the same process.
+
+Real photos of one snake are not at hand. In their place stand two photos of the same kind and
+source, drawn at random: their errors are less alike than those of one snake's photos would be, so
+this gain is the most that can be hoped for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ophis import compare, evaluate, load, read_manifest
+from ophis.averages import ensemble, fused
+from ophis.official import official
+from ophis.taxa import Danger, danger
+from ophis.train.export import write_bundle
+from ophis.train.run import model_of, read_run
+from ophis.views import views
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from ophis import Manifest, Scores
+    from ophis.views import View
+
+SETS = {
+    "mirrored too": views(flip=True),
+    "four corners too": views(crops=True),
+    "corners, all mirrored too": views(flip=True, crops=True),
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """Scores of the held-out photos, and what they cost: seconds of processor time a photo."""
+
+    scores: Scores
+    seconds: float
+
+
+def main() -> None:
+    """Score every way and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--pixels", type=int, nargs="+", default=[288, 432, 480])
+    options = parser.parse_args()
+    test = read_manifest(options.runs / "test.csv")
+    seeds = [ways(options.runs, seed, test, options.pixels) for seed in range(options.seeds)]
+    print("\n| way | top-1 | macro F1 | track 1 | gain top-1 | F1 | track 1 | p | cost |")
+    print("|---" * 9 + "|")
+    plain = [found["plain"] for found in seeds]
+    for name in seeds[0]:
+        print_row(name, [found[name] for found in seeds], plain)
+    for name in ("plain", "mirrored too"):
+        print_ensemble(name, [found[name] for found in seeds], plain)
+    for name, fuse in (("mean logits", fused), ("mean probabilities", by_probability)):
+        print_pairs(name, fuse, [way.scores for way in plain], test)
+
+
+def ways(runs: Path, seed: int, test: Manifest, sizes: list[int]) -> dict[str, Way]:
+    """Every way for one run, the plain one first; kept beside the runs."""
+    run = runs / f"photos-{seed}"
+    own = read_run(run).recipe.test_pixels
+    plain = network(run, runs, own)
+    found = {"plain": timed(plain, test)}
+    for name, seen in SETS.items():
+        found[name] = timed(plain, test, seen)
+    for pixels in sizes:
+        found[f"{pixels} pixels"] = timed(network(run, runs, pixels), test)
+    largest = network(run, runs, sizes[-1])
+    found[f"{sizes[-1]} pixels, mirrored too"] = timed(largest, test, views(flip=True))
+    return found
+
+
+def network(run: Path, runs: Path, pixels: int) -> Path:
+    """A bundle of a run at some pixels, with nothing beside the network."""
+    out = runs / f"{run.name}-at-{pixels}"
+    if not out.exists():
+        trained = read_run(run)
+        write_bundle(
+            model_of(trained),
+            out,
+            species=trained.species,
+            preprocessing=replace(trained.recipe, test_pixels=pixels).preprocessing,
+            calibration=None,
+            prior=None,
+            rule=None,
+            card="",
+        )
+    return out
+
+
+def timed(bundle: Path, test: Manifest, seen: tuple[View, ...] | None = None) -> Way:
+    """Scores, and the processor time of one photo."""
+    classifier = load(bundle)
+    started = time.process_time()
+    scores = classifier.score(test, views=seen)
+    return Way(scores, (time.process_time() - started) / len(test))
+
+
+def figures(scores: Scores) -> NDArray[np.float64]:
+    """Top-1, macro F1 and SnakeCLEF 2023's track 1, in points."""
+    venomous = np.array([danger(name) is Danger.VENOMOUS for name in scores.species])
+    found = evaluate(scores)
+    track1 = official("snakeclef2023-track1", scores, venomous=venomous)
+    return np.array([100 * found.top1, 100 * found.macro_f1, track1])
+
+
+def print_row(name: str, found: list[Way], plain: list[Way]) -> None:
+    """Mean and spread over the seeds."""
+    own = np.array([figures(way.scores) for way in found])
+    gains = own - np.array([figures(way.scores) for way in plain])
+    pairs = [(p.scores, w.scores) for p, w in zip(plain, found, strict=True)]
+    tests = [compare(a, b, names=("plain", "other"), resamples=10) for a, b in pairs]
+    cost = np.median([w.seconds / p.seconds for p, w in zip(plain, found, strict=True)])
+    same = name == "plain"
+    cells = [
+        *(spread(own[:, column]) for column in range(3)),
+        *("" if same else spread(gains[:, column], sign="+") for column in range(3)),
+        "" if same else ", ".join(f"{t.disagreement.p_value:.2g}" for t in tests),
+        f"{cost:.1f}",
+    ]
+    print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def print_ensemble(name: str, found: list[Way], plain: list[Way]) -> None:
+    """All seeds together, by mean logits and by mean probabilities."""
+    members = np.mean([figures(way.scores) for way in plain], axis=0)
+    cost = sum(way.seconds for way in found) / np.mean([way.seconds for way in plain])
+    parts = [way.scores for way in found]
+    mean = np.mean([part.probabilities() for part in parts], axis=0)
+    for kind, together in (
+        ("mean logits", ensemble(parts)),
+        ("mean probabilities", replace(parts[0], logits=np.log(mean))),
+    ):
+        own = figures(together)
+        cells = [*(f"{v:.1f}" for v in own), *(f"{v:+.1f}" for v in own - members)]
+        tests = [compare(p.scores, together, names=("a", "b"), resamples=10) for p in plain]
+        p_values = ", ".join(f"{t.disagreement.p_value:.2g}" for t in tests)
+        title = f"{len(found)} networks, {name}, {kind}"
+        print(f"| {title} | {' | '.join(cells)} | {p_values} | {cost:.1f} |", flush=True)
+
+
+def by_probability(scores: Scores) -> Scores:
+    """The other way to fuse photos of one snake: their mean probability."""
+    logits = fused(replace(scores, logits=scores.probabilities())).logits
+    return replace(fused(scores), logits=np.log(logits))
+
+
+def print_pairs(
+    name: str, fuse: Callable[[Scores], Scores], seeds: list[Scores], test: Manifest
+) -> None:
+    """Pairs of one kind and source as if of one snake, ten drawings a seed."""
+    source = np.array(test.table["source"].to_list())
+    gains = []
+    for seed, scores in enumerate(seeds):
+        for drawing in range(10):
+            chance = np.random.default_rng([seed, drawing])
+            pairs = paired(scores, source, chance)
+            single = replace(pairs, observations=pairs.photo_ids)
+            gains.append(figures(fuse(pairs)) - figures(single))
+    whole = np.array(gains).reshape(len(seeds), 10, 3).mean(axis=1)
+    cells = ["", "", "", *(spread(whole[:, column], sign="+") for column in range(3)), "", "2.0"]
+    print(f"| two photos as if of one snake, {name} | {' | '.join(cells)} |", flush=True)
+
+
+def paired(scores: Scores, source: NDArray[np.str_], chance: np.random.Generator) -> Scores:
+    """All photos that find a partner of their kind and source, each pair an observation."""
+    names = np.empty(len(scores), dtype=object)
+    kinds = [f"{truth}/{place}" for truth, place in zip(scores.truth, source, strict=True)]
+    for kind in sorted(set(kinds)):
+        rows = chance.permutation([row for row, own in enumerate(kinds) if own == kind])
+        for pair in range(len(rows) // 2):
+            names[rows[2 * pair : 2 * pair + 2]] = f"{kind}/{pair}"
+    kept = np.array([name is not None for name in names])
+    return replace(scores.take(kept), observations=tuple(names[kept]))
+
+
+def spread(values: NDArray[np.float64], sign: str = "") -> str:
+    """Mean and sample standard deviation."""
+    deviation = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):{sign}.1f}{deviation}"
+
+
+if __name__ == "__main__":
+    main()
