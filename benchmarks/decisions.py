@@ -1,12 +1,13 @@
 """The whole decision layer behind a real model: every promise judged on photos held out.
 
-    python benchmarks/decisions.py RUNS --others FOLDER [--seeds 3] [--splits 20]
+    python benchmarks/decisions.py RUNS --others FOLDER [--presence MAP] [--seeds 3] [--splits 20]
 
 RUNS is what benchmarks/real_photos.py left: train.csv, test.csv and the runs photos-0, ... FOLDER
-holds photos of other things than snakes; nothing is learned from them. Of each run the held-out
-photos are split again and again, by observation: one half plays the validation photos of a bundle
-(calibration and prior from a half of it, the rule from the rest, as `ophis export` does), the other
-half is judged. Printed are means over splits and seeds, and the spread between seeds.
+holds photos of other things than snakes; nothing is learned from them. MAP is the organisers' map
+of who lives where, for the score of 2021. Of each run the held-out photos are split again and
+again, by observation: one half plays the validation photos of a bundle (calibration and prior
+from a half of it, the rule from the rest, as `ophis export` does), the other half is judged.
+Printed are means over splits and seeds, and the spread between seeds.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ophis import evaluate, load, read_manifest, read_recipe, read_scores
+from ophis.averages import fused
 from ophis.bayes import default_prior
 from ophis.calibration import reliability
 from ophis.decision import State, Verdict, fit_rule, risk_coverage
 from ophis.novelty import separation
-from ophis.official import dangerous, official
+from ophis.official import dangerous, least_cost, official, trade_off
+from ophis.presence import read_presence
 from ophis.prior import read_counts
 from ophis.scores import log_probabilities
 from ophis.taxa import Danger, danger
@@ -34,6 +37,7 @@ from ophis.vector_scaling import default_calibration
 if TYPE_CHECKING:
     from ophis import Manifest, Scores
     from ophis.decision import Decision
+    from ophis.presence import PresenceMap
 
 Figures = dict[str, float]
 METRICS = ("snakeclef2020", "snakeclef2022", "snakeclef2023-track1", "snakeclef2023-track2")
@@ -44,15 +48,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path)
     parser.add_argument("--others", type=Path, required=True)
+    parser.add_argument("--presence", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--splits", type=int, default=20)
     options = parser.parse_args()
+    presence = read_presence(options.presence) if options.presence else None
     seeds: list[Figures] = []
     for seed in range(options.seeds):
         snakes, others = scored(options.runs, f"photos-{seed}", options.others)
         run = options.runs / f"photos-{seed}"
         print(f"seed {seed}: {len(snakes)} photos of snakes, {len(others)} of other things")
-        seeds.append(whole(snakes, others) | splits(snakes, others, run, options.splits))
+        seeds.append(whole(snakes, others) | splits(snakes, others, run, options.splits, presence))
     print_table(seeds)
 
 
@@ -108,7 +114,9 @@ def doubt(scores: Scores) -> np.ndarray:
     return -log_probabilities(scores.logits).max(axis=1)
 
 
-def splits(snakes: Scores, others: Scores, run: Path, repeats: int) -> Figures:
+def splits(
+    snakes: Scores, others: Scores, run: Path, repeats: int, presence: PresenceMap | None
+) -> Figures:
     """Means over splits into validation and judged photos."""
     counts = read_counts(run / "prior.csv", snakes.species)
     gathered: dict[str, list[float]] = defaultdict(list)
@@ -139,6 +147,11 @@ def splits(snakes: Scores, others: Scores, run: Path, repeats: int) -> Figures:
             country = mode == "country"
             sets = rule.decide(scores, novel=np.zeros(len(judged), bool), country=country)
             figures |= of_sets(mode, sets, judged)
+            figures |= of_costs(mode, scores)
+            if presence:
+                figures[f"{mode}: snakeclef2021"] = official(
+                    "snakeclef2021", scores, presence=presence
+                )
             decisions = rule.decide(scores, novel=novel, country=country)
             figures |= of_states(mode, decisions, judged)
             figures |= of_risk(mode, scores)
@@ -158,11 +171,32 @@ def probabilities(name: str, scores: Scores) -> Figures:
         figures[f"{name}: {metric}"] = official(
             metric,
             scores,
-            venomous=np.array([danger(s) is Danger.VENOMOUS for s in scores.species]),
+            venomous=known_venomous(scores),
         )
     finite = np.isfinite(log_probabilities(scores.logits)[np.arange(len(scores)), scores.truth])
     if finite.all():
         figures |= {f"{name}: {key}": v for key, v in reliability(scores).as_dict().items()}
+    return figures
+
+
+def known_venomous(scores: Scores) -> np.ndarray:
+    """Which species are known to be venomous, [species]; the unknown do not count here."""
+    return np.array([danger(name) is Danger.VENOMOUS for name in scores.species])
+
+
+def of_costs(mode: str, scores: Scores) -> Figures:
+    """Answers of the least expected cost, and venomous snakes missed against false alarms."""
+    venomous, one = known_venomous(scores), fused(scores)
+    answers = least_cost(one, venomous)
+    cheapest = replace(one, logits=np.eye(len(scores.species))[answers])
+    figures = {
+        f"{mode}: {metric} of least-cost answers": official(metric, cheapest, venomous=venomous)
+        for metric in METRICS[2:]
+    }
+    costs = np.array([1.0, 2.0, 5.0, 10.0, 20.0, 50.0])
+    for row in trade_off(scores, venomous, costs).iter_rows(named=True):
+        for name in ("missed", "alarms", "top1"):
+            figures[f"{mode}: {name} when a miss costs {row['vh_cost']:g}"] = row[name]
     return figures
 
 
