@@ -88,6 +88,20 @@ class Promises:
     names: PredictionSets
     danger: PredictionSets
 
+    def may_be(self, scores: Scores) -> NDArray[np.bool_]:
+        """Which photos may show a venomous species, [photos].
+
+        All of them, where nothing was promised of the venomous: with too few photos of them, or
+        none in the list of species, that none is left says nothing.
+        """
+        venomous = dangerous(scores.species)
+        promised = np.isfinite(self.danger.thresholds[venomous])
+        if not promised.size or not promised.all():
+            return np.ones(len(scores), np.bool_)
+        left = self.names.sets(scores) | self.danger.sets(scores)
+        may_be: NDArray[np.bool_] = np.any(left & venomous, axis=1)
+        return may_be
+
 
 @dataclass(frozen=True, eq=False)
 class DecisionRule:
@@ -136,9 +150,7 @@ class DecisionRule:
             country: whether the country had its say in them.
         """
         promises = self.country if country and self.country else self.image
-        names, danger = promises.names.sets(scores), promises.danger.sets(scores)
-        venomous = dangerous(scores.species)
-        may_be: NDArray[np.bool_] = np.any((names | danger) & venomous, axis=1)
+        names, may_be = promises.names.sets(scores), promises.may_be(scores)
         return [
             _decision(scores.species, scores.logits[row], names[row], unlike, risky)
             for row, (unlike, risky) in enumerate(zip(novel, may_be, strict=True))
@@ -157,10 +169,12 @@ class DecisionRule:
 
 
 def decide_without_rule(scores: Scores) -> list[Decision]:
-    """What a model says that was never judged: it excludes no species."""
+    """What a model says that was never judged: it excludes no species and no danger.
+
+    Not even if it knows no venomous species: what it does not know it cannot exclude.
+    """
     every = np.ones(len(scores.species), dtype=np.bool_)
-    risky = bool(dangerous(scores.species).any())
-    return [_decision(scores.species, logits, every, False, risky) for logits in scores.logits]
+    return [_decision(scores.species, logits, every, False, True) for logits in scores.logits]
 
 
 def no_name(state: State) -> Decision:
