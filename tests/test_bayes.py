@@ -340,6 +340,23 @@ def test_where_the_country_only_misleads_the_image_alone_wins():
     assert choice.prior is None or choice.losses["Bayes' rule, smoothed"] <= image
 
 
+def test_counts_and_scores_of_other_species_or_another_order_are_refused():
+    learned = learned_from(500, seed=1)
+    turned = CountryPrior(SpeciesList(SPECIES.names[::-1]), learned.countries, learned.counts)
+    more = CountryPrior.from_counts(COUNTS, SpeciesList((*SPECIES.names, "mamba")))
+    for counts, message in (
+        (turned, "species 1 is 'adder' in the scores and 'cobra' in the prior"),
+        (more, "species 4 is missing in the scores and 'mamba' in the prior"),
+    ):
+        for photos in (20, 200):  # with few nothing is fitted
+            validation = simulated(photos, seed=2)
+            for fit in (fit_bayes, choose_prior, default_prior):
+                with pytest.raises(InputError, match=message):
+                    fit(counts, validation)
+        with pytest.raises(InputError, match=message):
+            Loss(simulated(20, seed=2))(counts)
+
+
 def test_with_few_validation_photos_nothing_is_fitted():
     learned = learned_from(500, seed=1)
     for few in (

@@ -307,6 +307,30 @@ def test_a_damaged_rule_is_refused_by_name(rule, tmp_path, change, message):
     assert "\n" not in str(caught.value)
 
 
+def test_it_decides_about_no_other_species_and_no_other_order(rule, tmp_path):
+    """As many of others give an answer, too, and nobody would see that it is wrong."""
+    scores = drawn(20, np.random.default_rng(14))
+    names = SPECIES.names
+    turned = scores.with_species(SpeciesList(names[::-1]))
+    renamed = replace(
+        scores, species=SpeciesList((*names[:4], "Pantherophis alleghaniensis", *names[5:]))
+    )
+    fewer = only_calm(scores)
+    back = read_rule(rule.write(tmp_path / "decision.json"), turned.species)
+    for which, other, message in (
+        (rule, turned, "species 1 is 'Python regius' in the scores and 'Naja naja' in what"),
+        (rule, renamed, "species 5 is 'Pantherophis alleghaniensis' in the scores"),
+        (rule, fewer, "species 1 is 'Pantherophis guttatus' in the scores and 'Naja naja'"),
+        (back, scores, "species 1 is 'Naja naja' in the scores and 'Python regius'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            which.novel(other)
+        with pytest.raises(InputError, match=message):
+            which.decide(other, novel=np.zeros(len(other), bool))
+    with pytest.raises(InputError, match="novel says something of 3 photos and the scores have 20"):
+        rule.decide(scores, novel=np.zeros(3, bool))
+
+
 def test_what_cannot_be_promised_is_refused():
     scores = drawn(20, np.random.default_rng(9))
     with pytest.raises(InputError, match=r"passing = 1\.0 should lie between 0 and 1"):

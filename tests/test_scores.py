@@ -76,7 +76,9 @@ def test_taking_and_concatenating_keep_rows_together():
     back = concatenate([scores.take(np.array([1])), scores.take(np.array([0]))])
     assert back.photo_ids == ("y", "x")
     np.testing.assert_array_equal(back.logits, scores.logits[::-1])
-    with pytest.raises(InputError, match="different species"):
+    with pytest.raises(
+        InputError, match=r"species 2 is 'b' in the first scores and 'c' in scores 2"
+    ):
         concatenate([scores, made(species=SpeciesList(("a", "c", "b")))])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.files import whole_file
-from ophis.taxa import SpeciesList
+from ophis.taxa import SpeciesList, require_same_species
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,8 +148,13 @@ def concatenate(parts: Sequence[Scores]) -> Scores:
         InputError: when two parts name different species, or hold the same photo.
     """
     first = parts[0]
-    if any(part.species.names != first.species.names for part in parts):
-        raise InputError("scores of different species lists cannot be put together")
+    for number, part in enumerate(parts[1:], start=2):
+        require_same_species(
+            first.species,
+            part.species,
+            names=("the first scores", f"scores {number}"),
+            mend="score all photos with one model",
+        )
     return Scores(
         logits=np.concatenate([part.logits for part in parts]),
         truth=np.concatenate([part.truth for part in parts]),
