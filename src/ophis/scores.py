@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = 1
+_NO_NUMBERS = "leave the photo out, or export the model anew"
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Scores:
         countries: of each photo, as `places.country_key` writes it.
         observations: of each photo; photos of one snake share it.
         failures: photos that could not be read; they have no row.
-        novelty: [photos], how unlike the photos learned from, about 1 for one like them; None where
-            the model does not say.
+        novelty: [photos], how unlike the photos learned from, about 1 for one like them, finite;
+            None where the model does not say.
     """
 
     logits: NDArray[np.floating[Any]]
@@ -72,12 +73,22 @@ class Scores:
             raise InputError("scores: a photo_id stands twice; each photo has one row")
         if rows and not (self.truth.min() >= -1 and self.truth.max() < len(self.species)):
             raise InputError("scores: truth names a species beyond the species list")
+        self._require_numbers()
+
+    def _require_numbers(self) -> None:
+        """Refuse NaN, which passes every limit: nothing is larger."""
         # The highest logit is NaN where any is: one look finds NaN, +inf, and a row of -inf only.
         bad = ~np.isfinite(self.logits.max(axis=1, initial=-np.inf))
         if bad.any():
             raise InputError(
                 f"scores: photo {self.photo_ids[bad.argmax()]!r} has a NaN or +inf, or no"
-                " species is possible"
+                f" species is possible; {_NO_NUMBERS}"
+            )
+        if self.novelty is not None and not (finite := np.isfinite(self.novelty)).all():
+            row = int(finite.argmin())
+            raise InputError(
+                f"scores: photo {self.photo_ids[row]!r} has a novelty of {self.novelty[row]};"
+                f" {_NO_NUMBERS}"
             )
 
     def __len__(self) -> int:
