@@ -329,6 +329,19 @@ def test_the_choice_is_what_loses_least_and_never_the_paper(monkeypatch):
         assert choice.losses[name] == pytest.approx(Loss(validation)(prior))
 
 
+def test_the_papers_product_is_not_chosen_where_it_loses_least_either():
+    """Each country has one species and no photo lies about it: what is impossible is so."""
+    where = np.arange(300) % 3
+    names = ("france", "brazil", "india")
+    blind = seen([names[n] for n in where], where, np.full((300, 3), 1 / 3))
+    paper = CountryPrior(SPECIES, names, np.diag([900, 900, 900]))
+    for presence in (None, PRESENCE):
+        choice = choose_prior(paper, blind, presence=presence)
+        assert choice.losses["the paper's product"] == 0 < choice.losses["Bayes' rule, smoothed"]
+        assert choice.prior
+        assert not isinstance(choice.prior, CountryPrior)
+
+
 def test_where_the_country_only_misleads_the_image_alone_wins():
     validation = simulated(800, seed=2)
     order = np.random.default_rng(0).permutation(800)
