@@ -88,13 +88,15 @@ def test_three_noisy_models_are_more_often_right_than_each():
 
 def test_photos_of_one_observation_are_one_answer_by_hand():
     p = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.4, 0.3]])
-    scores = said(np.log(p), observations=["a", "b", "a"], novelty=[1.0, 2.0, 3.0])
+    # Rows come by their first photo, not by the names of the observations.
+    scores = said(np.log(p), observations=["z", "a", "z"], novelty=[1.0, 5.0, 3.0])
     one = fused(scores)
     assert one.photo_ids == ("photo 0", "photo 1")
+    assert one.observations == ("z", "a")
     mean = np.sqrt(p[0] * p[2])
     np.testing.assert_allclose(one.probabilities(), [mean / mean.sum(), p[1]], atol=1e-12)
     assert one.novelty is not None
-    np.testing.assert_allclose(one.novelty, [2.0, 2.0])
+    np.testing.assert_allclose(one.novelty, [2.0, 5.0])
     with pytest.raises(InputError, match=r"'photo 2' has another species than photo 'photo 0'"):
         fused(replace(scores, truth=np.array([0, 1, 2])))
 

@@ -329,6 +329,19 @@ def test_the_choice_is_what_loses_least_and_never_the_paper(monkeypatch):
         assert choice.losses[name] == pytest.approx(Loss(validation)(prior))
 
 
+def test_the_papers_product_is_not_chosen_where_it_loses_least_either():
+    """Each country has one species and no photo lies about it: what is impossible is so."""
+    where = np.arange(300) % 3
+    names = ("france", "brazil", "india")
+    blind = seen([names[n] for n in where], where, np.full((300, 3), 1 / 3))
+    paper = CountryPrior(SPECIES, names, np.diag([900, 900, 900]))
+    for presence in (None, PRESENCE):
+        choice = choose_prior(paper, blind, presence=presence)
+        assert choice.losses["the paper's product"] == 0 < choice.losses["Bayes' rule, smoothed"]
+        assert choice.prior
+        assert not isinstance(choice.prior, CountryPrior)
+
+
 def test_where_the_country_only_misleads_the_image_alone_wins():
     validation = simulated(800, seed=2)
     order = np.random.default_rng(0).permutation(800)
@@ -338,6 +351,23 @@ def test_where_the_country_only_misleads_the_image_alone_wins():
     image = choice.losses["image alone"]
     assert image <= min(choice.losses.values()) + 0.02
     assert choice.prior is None or choice.losses["Bayes' rule, smoothed"] <= image
+
+
+def test_counts_and_scores_of_other_species_or_another_order_are_refused():
+    learned = learned_from(500, seed=1)
+    turned = CountryPrior(SpeciesList(SPECIES.names[::-1]), learned.countries, learned.counts)
+    more = CountryPrior.from_counts(COUNTS, SpeciesList((*SPECIES.names, "mamba")))
+    for counts, message in (
+        (turned, "species 1 is 'adder' in the scores and 'cobra' in the prior"),
+        (more, "species 4 is missing in the scores and 'mamba' in the prior"),
+    ):
+        for photos in (20, 200):  # with few nothing is fitted
+            validation = simulated(photos, seed=2)
+            for fit in (fit_bayes, choose_prior, default_prior):
+                with pytest.raises(InputError, match=message):
+                    fit(counts, validation)
+        with pytest.raises(InputError, match=message):
+            Loss(simulated(20, seed=2))(counts)
 
 
 def test_with_few_validation_photos_nothing_is_fitted():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, log_loss
 
 from ophis import InputError, Scores, SpeciesList
-from ophis.calibration import fit_temperature, read_calibration, reliability
+from ophis.calibration import Calibration, fit_temperature, read_calibration, reliability
 
 
 def drawn(photos, *, confidence=1.0, seed=0, species=5) -> Scores:
@@ -100,13 +100,31 @@ def test_what_cannot_be_calibrated_is_refused():
     logits[1, scores.truth[1]] = -np.inf
     with pytest.raises(InputError, match=r"photo '1': the scores call its true species impossible"):
         fit_temperature(replace(scores, logits=logits))
-    with pytest.raises(InputError, match="is for 3 species and the scores have 5"):
-        replace(fit_temperature(scores), offset=np.zeros(3)).apply(scores)
+    for species, whose in ((scores.species, "5 species"), (None, "species that nobody named")):
+        with pytest.raises(InputError, match=f"has 3 numbers for {whose}; fit it anew"):
+            replace(fit_temperature(scores), offset=np.zeros(3), species=species)
+
+
+def test_what_was_fitted_by_species_is_for_these_in_this_order(tmp_path):
+    scores = drawn(9)
+    apart = Calibration(np.arange(1.0, 6.0), np.zeros(5), scores.species)
+    turned = scores.with_species(SpeciesList(scores.species.names[::-1]))
+    with pytest.raises(InputError, match=r"species 1 is 'species 4' in the scores and 'species 0'"):
+        apart.apply(turned)
+    with pytest.raises(InputError, match="species 4 is missing in the scores and 'species 3' in"):
+        apart.apply(drawn(9, species=3))
+    path = apart.write(tmp_path / "c.json")
+    with pytest.raises(InputError, match="species 1 is 'species 0' in the scores"):
+        read_calibration(path, turned.species).apply(scores)
+    with pytest.raises(InputError, match=r"c.json: a calibration has 5 numbers for 3 species"):
+        read_calibration(path, drawn(9, species=3).species)
+    one = fit_temperature(drawn(200))  # the same for all: it is for any species
+    np.testing.assert_array_equal(one.apply(turned).logits[:, ::-1], one.apply(scores).logits)
 
 
 def test_a_written_calibration_reads_back(tmp_path):
     fitted = fit_temperature(drawn(200))
-    back = read_calibration(fitted.write(tmp_path / "c.json"))
+    back = read_calibration(fitted.write(tmp_path / "c.json"), drawn(1).species)
     np.testing.assert_array_equal(back.apply(drawn(9)).logits, fitted.apply(drawn(9)).logits)
 
 
@@ -124,6 +142,6 @@ def test_a_written_calibration_reads_back(tmp_path):
 def test_a_wrong_calibration_is_refused_by_file(tmp_path, text, words):
     (tmp_path / "c.json").write_text(text)
     with pytest.raises(InputError) as refusal:
-        read_calibration(tmp_path / "c.json")
+        read_calibration(tmp_path / "c.json", drawn(1).species)
     assert str(tmp_path / "c.json") in str(refusal.value)
     assert words in str(refusal.value)

@@ -15,8 +15,9 @@ from ophis import CountryPrior, Scores, evaluate, read_manifest, read_prior, rea
 from ophis.averages import fused
 from ophis.calibration import reliability
 from ophis.cli import main
-from ophis.decision import risk_coverage
+from ophis.decision import halves, risk_coverage
 from ophis.official import official
+from ophis.scores import concatenate
 
 
 def ophis(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -302,8 +303,12 @@ def test_fit_prior_chooses_on_validation_scores_and_its_prior_serves(judged, col
     scores, out = judged / "scores.npz", judged / "chosen.toml"
     done = ophis("fit-prior", table, "--validation", scores, "--out", out)
     assert done.returncode == 0, done.stderr
-    assert "log loss of 36 validation photos" in done.stdout
-    rows = [line.rsplit(maxsplit=1) for line in done.stdout.splitlines()[2:-1]]
+    fitting, _ = halves(read_scores(scores))
+    assert 0 < len(fitting) < 36
+    said = done.stdout.splitlines()
+    assert said[1] == f"chosen on {len(fitting)} of 36 photos, the rest is for promises"
+    assert f"log loss of {len(fitting)} validation photos" in said[2]
+    rows = [line.rsplit(maxsplit=1) for line in said[3:-1]]
     assert {"image alone", "Bayes' rule, smoothed"} <= {name.strip() for name, _ in rows}
     assert done.stdout.splitlines()[-1] == str(out)
     arguments = ("evaluate", scores, "--prior", out, "--json")
@@ -313,6 +318,27 @@ def test_fit_prior_chooses_on_validation_scores_and_its_prior_serves(judged, col
     assert country["macro_f1"] > image["macro_f1"]
     assert "need a prior in .toml" in refused(
         "fit-prior", table, "--validation", scores, "--out", judged / "p.csv"
+    )
+
+
+def test_what_promises_are_made_on_has_no_say_in_the_prior(judged, coloured, tmp_path, capsys):
+    """Of the other half the bundle promises something; it may look like anything."""
+    scores = read_scores(judged / "scores.npz")
+    table = str(coloured.folder / "manifest.csv")
+    fitting, promising = halves(scores)
+    nonsense = replace(promising, logits=promising.logits[:, ::-1] * 9)
+    found = []
+    for name, parts in (("as-is", (fitting, promising)), ("nonsense", (fitting, nonsense))):
+        given = concatenate(parts).write(tmp_path / f"{name}.npz")
+        out = tmp_path / f"{name}.toml"
+        with pytest.raises(SystemExit) as end:
+            main(["fit-prior", table, "--validation", str(given), "--out", str(out)])
+        assert not end.value.code
+        found.append((out.read_text(), capsys.readouterr().out.replace(str(out), "")))
+    assert found[0] == found[1]
+    given = promising.write(tmp_path / "promising.npz")
+    assert "promising.npz: in the half to choose with no species is known" in refused_here(
+        capsys, "fit-prior", table, "--validation", given, "--out", out
     )
 
 

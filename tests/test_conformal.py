@@ -108,8 +108,13 @@ def test_what_cannot_be_promised_is_refused():
         fit_sets(scores, coverage=1.0)
     with pytest.raises(InputError, match="no photo has a known species"):
         fit_sets(replace(scores, truth=np.full(20, -1)))
-    with pytest.raises(InputError, match="are for 3 species and the scores have 8"):
-        replace(fit_sets(scores), thresholds=np.zeros(3)).sets(scores)
+    with pytest.raises(InputError, match="3 thresholds for 8 species"):
+        replace(fit_sets(scores), thresholds=np.zeros(3))
+    with pytest.raises(InputError, match="a threshold is no number"):
+        replace(fit_sets(scores), thresholds=np.full(8, np.nan))
+    turned = scores.with_species(SpeciesList(scores.species.names[::-1]))
+    with pytest.raises(InputError, match=r"species 1 is 'species 7' in the scores and 'species 0'"):
+        fit_sets(scores).sets(turned)
 
 
 class Network(ClassifierMixin, BaseEstimator):

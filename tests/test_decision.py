@@ -39,7 +39,7 @@ SPECIES = SpeciesList(
         "Pantherophis guttatus",
         "Pantherophis obsoletus",
         "Lampropeltis getula",
-        "Opheodrys aestivus",
+        "Python regius",
     )
 )
 CALM = np.arange(4, 8)
@@ -58,6 +58,20 @@ def drawn(photos, chance, *, strength=3.0) -> Scores:
         observations=names,
         novelty=chance.gamma(20, 1 / 20, size=photos),
     )
+
+
+def deceived(photos, chance) -> Scores:
+    """A network that is sure, and takes one in 25 of the venomous for a corn snake.
+
+    A good one hides what the promises do: nothing venomous is ever near the threshold.
+    """
+    scores = drawn(photos, chance, strength=6.0)
+    taken = dangerous(SPECIES)[scores.truth] & (chance.random(photos) < 0.04)
+    logits = scores.logits.copy()
+    logits[taken] = -9.0
+    logits[taken, 4] = 0.0
+    logits[taken, scores.truth[taken]] = -chance.uniform(2, 4, taken.sum())
+    return replace(scores, logits=logits)
 
 
 def one(logits, novelty=1.0) -> Scores:
@@ -91,6 +105,69 @@ def test_the_promises_are_kept_on_new_photos(rule):
     assert not warned[~venomous].all()  # else it would say nothing
 
 
+def test_the_names_hold_the_true_species_among_the_venomous_by_themselves():
+    """Of a network that knows them worse than the others, and has seen fewer."""
+
+    def lopsided(photos, seed):
+        scores = drawn(photos, np.random.default_rng(seed), strength=1.0)
+        easy = ~dangerous(SPECIES)[scores.truth]
+        scores.logits[easy, scores.truth[easy]] += 5
+        return scores.take(easy | (np.arange(photos) % 5 == 0))
+
+    scores = lopsided(20_000, 2)
+    sets = fit_rule(lopsided(10_000, 1)).image.names.sets(scores)
+    held = sets[np.arange(len(scores)), scores.truth]
+    assert held[dangerous(SPECIES)[scores.truth]].mean() > NAMES - 0.01
+
+
+def test_of_venomous_snakes_that_look_like_another_99_in_100_are_warned_of_too():
+    """The promise about the danger is more than the sets of names and more than one for all."""
+    mimics = fit_rule(deceived(8000, np.random.default_rng(1)))
+    scores = deceived(16000, np.random.default_rng(2))
+    decisions = mimics.decide(scores, novel=np.zeros(len(scores), bool))
+    warned = np.array([d.verdict is Verdict.MAY_BE_VENOMOUS for d in decisions])
+    venomous = dangerous(SPECIES)[scores.truth]
+    assert warned[venomous].mean() > DANGER - 0.004
+    assert not warned[~venomous].all()
+    named = [(dangerous(SPECIES)[list(d.species)]).any() for d in decisions]
+    assert np.mean(np.array(named)[venomous]) < 0.97  # by the names alone 1 in 25 goes unwarned
+
+
+@pytest.mark.parametrize("strength", [3.0, 30.0])
+def test_without_enough_venomous_photos_the_danger_is_never_excluded(strength):
+    """98 photos are one too few for 99 in 100."""
+    scores = drawn(4000, np.random.default_rng(12), strength=strength)
+    venomous = np.flatnonzero(dangerous(SPECIES)[scores.truth])
+    calm = np.flatnonzero(~dangerous(SPECIES)[scores.truth])
+    sure = one([-30.0, -30, -30, -30, 30, -30, -30, -30])
+    for photos, verdict in ((98, Verdict.MAY_BE_VENOMOUS), (99, Verdict.NOT_KNOWN_DANGEROUS)):
+        kept = np.concatenate([calm, venomous[:photos]])
+        (decision,) = decide(fit_rule(scores.take(kept)), sure)
+        assert decision.name == "Pantherophis guttatus"
+        assert decision.verdict is verdict
+
+
+def only_calm(scores) -> Scores:
+    """The same photos of a model that knows no venomous species, three of one family instead."""
+    columns = CALM[:3]
+    kept = scores.take(np.isin(scores.truth, columns))
+    return replace(
+        kept,
+        logits=kept.logits[:, columns],
+        truth=kept.truth - columns[0],
+        species=SpeciesList(tuple(SPECIES[column] for column in columns)),
+    )
+
+
+def test_a_model_that_knows_no_venomous_species_excludes_no_danger():
+    scores = only_calm(drawn(4000, np.random.default_rng(13), strength=9.0))
+    judged, unjudged = decide(fit_rule(scores), scores), decide_without_rule(scores)
+    assert State.SPECIES in {decision.state for decision in judged}
+    assert {decision.state for decision in unjudged} == {State.FAMILY}
+    decisions = judged + unjudged
+    assert {decision.verdict for decision in decisions} == {Verdict.MAY_BE_VENOMOUS}
+
+
 def test_a_sure_answer_goes_to_the_species_and_a_doubtful_one_only_as_far_as_it_can(rule):
     def answer(**logits):
         columns = [logits.get(name.split()[1].rstrip("."), -9) for name in SPECIES]
@@ -108,6 +185,10 @@ def test_a_sure_answer_goes_to_the_species_and_a_doubtful_one_only_as_far_as_it_
     mixed = answer(guttatus=9, naja=9)
     assert (mixed.state, mixed.name) == (State.UNIDENTIFIED, None)
     assert mixed.verdict is Verdict.MAY_BE_VENOMOUS
+    # Neither of the two is known to be dangerous, but what fits both is no snake of a known kind.
+    apart = answer(guttatus=9, regius=9)
+    assert (apart.state, apart.name) == (State.UNIDENTIFIED, None)
+    assert apart.verdict is Verdict.MAY_BE_VENOMOUS
     assert answer(naja=9).verdict is Verdict.MAY_BE_VENOMOUS
     assert answer(sp=9).verdict is Verdict.MAY_BE_VENOMOUS  # of Natrix sp. nobody knows which
 
@@ -226,6 +307,30 @@ def test_a_damaged_rule_is_refused_by_name(rule, tmp_path, change, message):
     assert "\n" not in str(caught.value)
 
 
+def test_it_decides_about_no_other_species_and_no_other_order(rule, tmp_path):
+    """As many of others give an answer, too, and nobody would see that it is wrong."""
+    scores = drawn(20, np.random.default_rng(14))
+    names = SPECIES.names
+    turned = scores.with_species(SpeciesList(names[::-1]))
+    renamed = replace(
+        scores, species=SpeciesList((*names[:4], "Pantherophis alleghaniensis", *names[5:]))
+    )
+    fewer = only_calm(scores)
+    back = read_rule(rule.write(tmp_path / "decision.json"), turned.species)
+    for which, other, message in (
+        (rule, turned, "species 1 is 'Python regius' in the scores and 'Naja naja' in what"),
+        (rule, renamed, "species 5 is 'Pantherophis alleghaniensis' in the scores"),
+        (rule, fewer, "species 1 is 'Pantherophis guttatus' in the scores and 'Naja naja'"),
+        (back, scores, "species 1 is 'Naja naja' in the scores and 'Python regius'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            which.novel(other)
+        with pytest.raises(InputError, match=message):
+            which.decide(other, novel=np.zeros(len(other), bool))
+    with pytest.raises(InputError, match="novel says something of 3 photos and the scores have 20"):
+        rule.decide(scores, novel=np.zeros(3, bool))
+
+
 def test_what_cannot_be_promised_is_refused():
     scores = drawn(20, np.random.default_rng(9))
     with pytest.raises(InputError, match=r"passing = 1\.0 should lie between 0 and 1"):
@@ -284,4 +389,4 @@ def test_risk_and_coverage_by_hand():
 def test_the_calm_really_are(rule):
     """The species of this file are what it says they are."""
     assert dangerous(SPECIES).tolist() == [column not in CALM for column in range(8)]
-    assert {genus(SPECIES[c]) for c in CALM} == {"Pantherophis", "Lampropeltis", "Opheodrys"}
+    assert {genus(SPECIES[c]) for c in CALM} == {"Pantherophis", "Lampropeltis", "Python"}

@@ -49,6 +49,11 @@ def test_without_novelty_the_energy_is_the_measure_and_both_must_have_the_same()
     expected = -np.log(np.exp(logits).sum(axis=1))
     np.testing.assert_allclose(strangeness(scores), expected, rtol=1e-12)
     with pytest.raises(InputError, match="only one of the two scores files holds novelty"):
-        separation(made(np.ones(5)), scores)
+        separation(replace(scores, novelty=np.ones(5)), scores)
     with pytest.raises(InputError, match="two photos or more"):
         separation(made(np.ones(5)), made(np.ones(1)))
+    other = replace(made(np.ones(5)), species=SpeciesList(("Boa boa",)))
+    with pytest.raises(
+        InputError, match="species 1 is 'Naja naja' in the scores of snakes and 'Bo"
+    ):
+        separation(made(np.ones(5)), other)

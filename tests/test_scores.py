@@ -41,6 +41,9 @@ def test_written_scores_read_back_unchanged(tmp_path_factory, names, reason):
         ({"logits": np.array([[0, np.nan, 0], [0, 0, 0]])}, "'x' has a NaN"),
         ({"logits": np.array([[0, 0, 0], [0, np.inf, 0]])}, "'y' has a NaN or +inf"),
         ({"logits": np.full((2, 3), -np.inf)}, "'x'"),
+        ({"novelty": np.array([1.0, np.nan])}, "'y' has a novelty of nan; leave the photo out"),
+        ({"novelty": np.array([np.inf, 1.0])}, "'x' has a novelty of inf"),
+        ({"novelty": np.ones(3)}, "novelty has shape (3,), not (2,)"),
         ({"logits": np.zeros((2, 2))}, "2 photos and 3 species"),
         ({"photo_ids": ("x", "x")}, "twice"),
         ({"truth": np.array([0, 3])}, "beyond the species list"),
@@ -51,6 +54,15 @@ def test_misaligned_or_unusable_scores_are_refused(changes, words):
     with pytest.raises(InputError) as refusal:
         made(**changes)
     assert words in str(refusal.value)
+
+
+def test_a_file_with_a_novelty_that_is_no_number_is_refused_by_name(tmp_path):
+    scores = made(novelty=np.array([1.0, 2.0]))
+    assert scores.novelty is not None
+    scores.novelty[1] = np.nan
+    path = scores.write(tmp_path / "s.npz")
+    with pytest.raises(InputError, match=r"s\.npz: scores: photo 'y' has a novelty of nan"):
+        read_scores(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut"])
@@ -76,7 +88,9 @@ def test_taking_and_concatenating_keep_rows_together():
     back = concatenate([scores.take(np.array([1])), scores.take(np.array([0]))])
     assert back.photo_ids == ("y", "x")
     np.testing.assert_array_equal(back.logits, scores.logits[::-1])
-    with pytest.raises(InputError, match="different species"):
+    with pytest.raises(
+        InputError, match=r"species 2 is 'b' in the first scores and 'c' in scores 2"
+    ):
         concatenate([scores, made(species=SpeciesList(("a", "c", "b")))])
 
 

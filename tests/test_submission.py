@@ -403,7 +403,10 @@ def test_every_row_of_the_hidden_test_is_answered_in_its_order(tmp_path):
     assert done.problems == ()
 
     # Without a prior: what offsets say of a network says nothing of a photo that it never saw.
-    bundle.prior, bundle.calibration = None, Calibration(np.ones(3), np.array([0.0, 1.0, 2.0]))
+    bundle.prior, bundle.calibration = (
+        None,
+        Calibration(np.ones(3), np.array([0.0, 1.0, 2.0]), SPECIES),
+    )
     predict(SimpleNamespace(bundle=bundle, score=score), test)
     _, first, second, _ = table(test.predictions)
     np.testing.assert_allclose(np.array(first[1:], float), 1 / 3)

@@ -19,22 +19,23 @@ from ophis.vector_scaling import (
 
 FACTORS = np.array([0.6, 0.8, 1.0, 1.3, 1.7])
 OFFSETS = np.array([1.0, -1.0, 0.5, -0.5, 0.0])
-VECTOR = Calibration(FACTORS, OFFSETS)
+SPECIES = SpeciesList(tuple(f"species {n}" for n in range(5)))
+VECTOR = Calibration(FACTORS, OFFSETS, SPECIES)
 ONE = Calibration(np.array(1 / 3), np.array(0.0))
 
 
-def drawn(photos, mended_by, *, seed=0, species=5) -> Scores:
+def drawn(photos, mended_by, *, seed=0) -> Scores:
     """Photos whose species follow what the mended logits say; the logits are those before."""
     chance = np.random.default_rng(seed)
-    logits = 2 * chance.normal(size=(photos, species))
+    logits = 2 * chance.normal(size=(photos, len(SPECIES)))
     p = np.exp(log_softmax(logits, axis=1))
     truth = (p.cumsum(axis=1) < chance.random((photos, 1))).sum(axis=1)
     names = tuple(map(str, range(photos)))
     return Scores(
         logits=(logits - mended_by.offset) / mended_by.scale,
-        species=SpeciesList(tuple(f"species {n}" for n in range(species))),
+        species=SPECIES,
         photo_ids=names,
-        truth=np.minimum(truth, species - 1),
+        truth=np.minimum(truth, len(SPECIES) - 1),
         countries=("UNKNOWN",) * photos,
         observations=names,
     )
@@ -127,7 +128,7 @@ def test_with_few_photos_or_observations_the_temperature_stays():
 
 def test_photos_of_one_observation_are_no_independent_witnesses():
     """Each photo twenty times: as many rows, a twentieth of the evidence."""
-    once = drawn(150, Calibration(np.ones(5), OFFSETS / 2), seed=2)
+    once = drawn(150, Calibration(np.ones(5), OFFSETS / 2, SPECIES), seed=2)
     rows = np.repeat(np.arange(150), 20)
     names = tuple(f"{row}-{n}" for n, row in enumerate(rows))
     many = replace(
@@ -212,6 +213,9 @@ def test_neither_the_order_of_photos_nor_that_of_species_matters(seed, photos, m
     here, there = fit_vector(scores), fit_vector(turned)
     np.testing.assert_allclose(there.scale, here.scale[columns], rtol=1e-6)
     np.testing.assert_allclose(there.offset, here.offset[columns], atol=1e-6)
+    if (columns != np.arange(5)).any():
+        with pytest.raises(InputError, match="in what the calibration was fitted on"):
+            here.apply(turned)
     here, there = choose_calibration(scores), choose_calibration(turned)
     assert there.gain == pytest.approx(here.gain, abs=1e-9)
     assert there.error == pytest.approx(here.error, abs=1e-9)
@@ -223,5 +227,5 @@ def test_unlabelled_photos_say_nothing(tmp_path):
     half, rest = replace(scores, truth=truth), scores.take(np.arange(400) % 2 == 0)
     np.testing.assert_array_equal(fit_vector(half).scale, fit_vector(rest).scale)
     assert choose_calibration(half).gain == choose_calibration(rest).gain
-    back = read_calibration(fit_vector(half).write(tmp_path / "c.json"))
+    back = read_calibration(fit_vector(half).write(tmp_path / "c.json"), rest.species)
     np.testing.assert_array_equal(back.apply(rest).logits, fit_vector(half).apply(rest).logits)

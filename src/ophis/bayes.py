@@ -319,7 +319,8 @@ def fit_bayes(
     of the counts nor those that judge the result.
 
     Raises:
-        InputError: when no validation photo has a known species, or the species differ.
+        InputError: when no validation photo has a known species, or the species of counts and
+            scores differ, in name or order.
     """
     known = validation.take(validation.truth >= 0)
     if not len(known):
@@ -368,7 +369,12 @@ def default_prior(
         validation: scores of photos that were not learned from, or None.
         presence: who lives where, if anybody said.
         rules: of the user.
+
+    Raises:
+        InputError: when the species of counts and scores differ, in name or order.
     """
+    if validation is not None:
+        counts.require_species(validation)
     if validation is None or (validation.truth >= 0).sum() < ENOUGH:
         return BayesPrior(counts, Settings(), presence, rules)
     return choose_prior(counts, validation, presence=presence, rules=rules).prior
@@ -387,7 +393,8 @@ def choose_prior(
     fitted smoothing; the paper's product is judged beside them and never chosen.
 
     Raises:
-        InputError: when no validation photo has a known species, or the species differ.
+        InputError: when no validation photo has a known species, or the species of counts and
+            scores differ, in name or order.
     """
     fitted = fit_bayes(counts, validation, presence=presence, rules=rules)
     known = validation.take(validation.truth >= 0)
@@ -411,15 +418,21 @@ class Loss:
     """
 
     def __init__(self, scores: Scores) -> None:
+        self._scores = scores
         # In float32: a fit asks a hundred times, and a loss needs no more than six digits.
         self._logits = log_probabilities(scores.logits).astype(np.float32)
         self._countries = scores.countries
         self._own = (np.arange(len(scores)), scores.truth)
 
     def __call__(self, prior: Prior | None) -> float:
-        """The loss with a prior, without one for None; infinite where it excludes the truth."""
+        """The loss with a prior, without one for None; infinite where it excludes the truth.
+
+        Raises:
+            InputError: when the species of the prior are not those of the scores, in order.
+        """
         joint = self._logits
         if prior:
+            prior.require_species(self._scores)
             factors, _ = prior.factors_of(self._countries)
             joint = joint / np.float32(prior.temperature) + factors.astype(np.float32)
         most = joint.max(axis=1, keepdims=True)

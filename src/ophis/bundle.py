@@ -19,7 +19,7 @@ from ophis.decision import DecisionRule, read_rule
 from ophis.errors import InputError
 from ophis.images import Preprocessing
 from ophis.prior import CountryPrior, Prior, read_prior
-from ophis.taxa import SpeciesList
+from ophis.taxa import SpeciesList, require_same_species
 from ophis.views import WHOLE, read_views, write_views
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ def read_bundle(folder: str | Path) -> Bundle:
         species=species,
         members=_members(folder, species, index["members"]),
         views=read_views(folder / VIEWS) if VIEWS in digests else WHOLE,
-        calibration=read_calibration(folder / CALIBRATION) if CALIBRATION in digests else None,
+        calibration=read_calibration(folder / CALIBRATION, species)
+        if CALIBRATION in digests
+        else None,
         prior=read_prior(folder / prior, species) if prior else None,
         rule=read_rule(folder / DECISION, species) if DECISION in digests else None,
     )
@@ -196,7 +198,21 @@ class BundleWriter:
         rule: DecisionRule | None,
         card: str,
     ) -> None:
-        """Write everything but what sees the photos: a network with its images.json, or members."""
+        """Write everything but what sees the photos: a network with its images.json, or members.
+
+        Raises:
+            InputError: when a part was fitted on other species, or in another order; read back, it
+                would be taken for theirs.
+        """
+        parts = {"the prior": prior, "the rule": rule, "the calibration": calibration}
+        for name, part in parts.items():
+            if part and part.species:
+                require_same_species(
+                    species,
+                    part.species,
+                    names=("the bundle", name),
+                    mend="fit it on scores of this model",
+                )
         if rule:
             rule.write(self.folder / DECISION)
         if calibration:

@@ -17,11 +17,13 @@ import polars as pl
 from ophis.errors import InputError
 from ophis.files import whole_file
 from ophis.scores import log_probabilities
+from ophis.taxa import require_same_species
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis.scores import Scores
+    from ophis.taxa import SpeciesList
 
 BINS = 15
 ENOUGH = 50  # validation photos to fit a bundle's calibration and prior on
@@ -65,10 +67,22 @@ class Calibration:
     Attributes:
         scale: one number, or [species]; 1 / temperature.
         offset: [species], or 0.
+        species: whose numbers these are; None where there is one for all.
+
+    Raises:
+        InputError: when there are not as many numbers as species.
     """
 
     scale: NDArray[np.float64]
     offset: NDArray[np.float64]
+    species: SpeciesList | None = None
+
+    def __post_init__(self) -> None:
+        numbers = max(self.scale.size, self.offset.size)
+        known = () if self.species is None else (len(self.species),)
+        if not {self.scale.shape, self.offset.shape} <= {(), known}:
+            whose = f"{known[0]} species" if known else "species that nobody named"
+            raise InputError(f"a calibration has {numbers} numbers for {whose}; fit it anew")
 
     @property
     def temperature(self) -> float:
@@ -81,7 +95,7 @@ class Calibration:
         return max(self.scale.ndim, self.offset.ndim) > 0
 
     def write(self, path: str | Path) -> Path:
-        """Write as JSON, whole or not at all."""
+        """Write as JSON, whole or not at all; the species are those of the bundle."""
         values = {"scale": self.scale.tolist(), "offset": self.offset.tolist()}
         with whole_file(path) as temporary:
             temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
@@ -91,19 +105,24 @@ class Calibration:
         """Scores with mended logits, float64.
 
         Raises:
-            InputError: when it was fitted on another number of species.
+            InputError: when it treats species apart and was fitted on others, or in another order.
         """
-        shape = np.broadcast_shapes(self.scale.shape, self.offset.shape, (1,))
-        if shape not in ((1,), (len(scores.species),)):
-            raise InputError(
-                f"the calibration is for {shape[0]} species and the scores have"
-                f" {len(scores.species)}; fit it on scores of this model"
+        if self.species:
+            require_same_species(
+                scores.species,
+                self.species,
+                names=("the scores", "what the calibration was fitted on"),
+                mend="fit it on scores of this model",
             )
         return replace(scores, logits=scores.logits * self.scale + self.offset)
 
 
-def read_calibration(path: str | Path) -> Calibration:
+def read_calibration(path: str | Path, species: SpeciesList) -> Calibration:
     """Read what `Calibration.write` wrote.
+
+    Args:
+        path: the file.
+        species: whose numbers stand in it, where it treats species apart.
 
     Raises:
         InputError: naming the file and what is wrong in it.
@@ -119,7 +138,11 @@ def read_calibration(path: str | Path) -> Calibration:
         raise InputError(f"{path}: `scale` should be a number above 0, or one a species")
     if not np.isfinite(offset).all():
         raise InputError(f"{path}: `offset` should be a number, or one a species")
-    return Calibration(scale, offset)
+    apart = max(scale.ndim, offset.ndim) > 0
+    try:
+        return Calibration(scale, offset, species if apart else None)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def reliability(scores: Scores, *, bins: int = BINS) -> Reliability:

@@ -148,8 +148,10 @@ class Classifier:
         )
 
     def _look(self, photos: Sequence[_Photo], place: Place) -> Scores:
-        """Raw scores, a row a photo; the rows are numbered, because two may have one name."""
-        pictures, names = [photo.picture for photo in photos], [str(n) for n in range(len(photos))]
+        """Raw scores, a row a photo; rows are numbered where two photos have one name."""
+        pictures, names = [photo.picture for photo in photos], [photo.name for photo in photos]
+        if len(set(names)) < len(names):
+            names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
         scores = ensemble([n.look(pictures, names, self.bundle.views) for n in self.networks])
         return replace(scores, countries=(place.country,) * len(photos))
 

@@ -729,18 +729,26 @@ def fit_prior(
         manifest: The training photos.
         out: The prior to write, .csv or .toml; tables that belong to a .toml go beside it.
         photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
-        validation: Scores of photos that are neither trained on nor judged by, to choose with.
+        validation: Scores of photos that are neither trained on nor judged by, to choose with: half
+            of them, the same half as `ophis export` takes; it promises on the others.
         presence: Which species lives where: a row a species, a column a country, 1 and 0.
         rules: What you know better: country,species,probability (0 excludes, `add` adds).
     """
     from ophis import CountryPrior, read_manifest, read_scores
     from ophis.bayes import BayesPrior, choose_prior, read_rules
+    from ophis.decision import halves
     from ophis.presence import read_presence
     from ophis.tables import one_country, print_choice
 
     if out.suffix != ".toml" and (validation or presence or rules):
         raise InputError(f"{out}: --validation, --presence and --rules need a prior in .toml")
     scores = read_scores(validation) if validation else None
+    # On the others the export of the run makes its promises: they must not have been fitted on.
+    fitting, _ = halves(scores) if scores is not None else (None, None)
+    if fitting is not None and not (fitting.truth >= 0).any():
+        raise InputError(
+            f"{validation}: in the half to choose with no species is known; add photos"
+        )
     counts = CountryPrior.fit(
         read_manifest(manifest, photos=photos), species=scores.species if scores else None
     )
@@ -753,8 +761,9 @@ def fit_prior(
         return
     lists = read_presence(presence) if presence else None
     known_better = read_rules(rules) if rules else ()
-    if scores:
-        choice = choose_prior(counts, scores, presence=lists, rules=known_better)
+    if scores and fitting:
+        print(f"chosen on {len(fitting):,} of {len(scores):,} photos, the rest is for promises")
+        choice = choose_prior(counts, fitting, presence=lists, rules=known_better)
         print_choice(choice)
         prior = choice.prior
     else:

@@ -14,11 +14,13 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.scores import log_probabilities
+from ophis.taxa import require_same_species
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis.scores import Scores
+    from ophis.taxa import SpeciesList
 
 # Species beyond this rank count as so much less likely: it keeps sets of doubtful photos short.
 PENALTY, FREE_RANKS = 0.01, 5
@@ -29,27 +31,36 @@ class PredictionSets:
     """What `fit_sets` found.
 
     Attributes:
+        species: what it was fitted on.
         coverage: how often the set holds the true species, at least.
         thresholds: [species], what its nonconformity may be; inf where there were too few photos
             for the promise: then the species is always in.
         photos: that it was fitted on.
     """
 
+    species: SpeciesList
     coverage: float
     thresholds: NDArray[np.float64]
     photos: int
+
+    def __post_init__(self) -> None:
+        if self.thresholds.shape != (len(self.species),):
+            raise InputError(f"{self.thresholds.size} thresholds for {len(self.species)} species")
+        if np.isnan(self.thresholds).any():
+            raise InputError("a threshold is no number (NaN)")
 
     def sets(self, scores: Scores) -> NDArray[np.bool_]:
         """Which species are in the set of each photo, [photos, species]; never none of them.
 
         Raises:
-            InputError: when it was fitted on another number of species.
+            InputError: when it was fitted on other species, or in another order.
         """
-        if len(self.thresholds) != len(scores.species):
-            raise InputError(
-                f"the sets are for {len(self.thresholds)} species and the scores have"
-                f" {len(scores.species)}; fit them on scores of this model"
-            )
+        require_same_species(
+            scores.species,
+            self.species,
+            names=("the scores", "what the sets were fitted on"),
+            mend="fit them on scores of this model",
+        )
         found = nonconformity(scores) <= self.thresholds
         found[np.arange(len(scores)), scores.logits.argmax(axis=1)] = True
         return found
@@ -101,7 +112,7 @@ def fit_sets(
         thresholds[groups == group] = conformal_threshold(
             own[groups[known.truth] == group], coverage
         )
-    return PredictionSets(coverage, thresholds, len(known))
+    return PredictionSets(scores.species, coverage, thresholds, len(known))
 
 
 def conformal_threshold(values: NDArray[np.float64], coverage: float) -> float:

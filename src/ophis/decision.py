@@ -24,7 +24,7 @@ from ophis.files import whole_file
 from ophis.novelty import PASSING, strangeness
 from ophis.official import dangerous
 from ophis.scores import log_probabilities
-from ophis.taxa import genus
+from ophis.taxa import genus, require_same_species
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,6 +88,23 @@ class Promises:
     names: PredictionSets
     danger: PredictionSets
 
+    def may_be(self, scores: Scores) -> NDArray[np.bool_]:
+        """Which photos may show a venomous species, [photos].
+
+        All of them, where nothing was promised of the venomous: with too few photos of them, or
+        none in the list of species, that none is left says nothing.
+
+        Raises:
+            InputError: when the scores are of other species.
+        """
+        left = self.names.sets(scores) | self.danger.sets(scores)
+        venomous = dangerous(scores.species)
+        promised = np.isfinite(self.danger.thresholds[venomous])
+        if not promised.size or not promised.all():
+            return np.ones(len(scores), np.bool_)
+        may_be: NDArray[np.bool_] = np.any(left & venomous, axis=1)
+        return may_be
+
 
 @dataclass(frozen=True, eq=False)
 class DecisionRule:
@@ -108,6 +125,11 @@ class DecisionRule:
     limit: float
     passing: float
 
+    @property
+    def species(self) -> SpeciesList:
+        """What it was fitted on; it decides about nothing else."""
+        return self.image.names.species
+
     def novel(self, scores: Scores) -> NDArray[np.bool_]:
         """Which photos are unlike those learned from, [photos].
 
@@ -115,8 +137,14 @@ class DecisionRule:
             scores: as the model gives them, without calibration or prior.
 
         Raises:
-            InputError: when the scores lack what the rule goes by.
+            InputError: when the scores are of other species, or lack what the rule goes by.
         """
+        require_same_species(
+            scores.species,
+            self.species,
+            names=("the scores", "what the rule was fitted on"),
+            mend="fit it on scores of this model",
+        )
         if self.by == BY_DISTANCE and scores.novelty is None:
             raise InputError(
                 "the rule goes by feature distance, but the scores hold no novelty; score the"
@@ -134,11 +162,17 @@ class DecisionRule:
             scores: with the calibration or the prior applied.
             novel: what `novel` says of the raw scores.
             country: whether the country had its say in them.
+
+        Raises:
+            InputError: when the scores are of other species, or ``novel`` of other photos.
         """
+        if novel.shape != (len(scores),):
+            raise InputError(
+                f"novel says something of {novel.size} photos and the scores have {len(scores)};"
+                " ask `DecisionRule.novel` about the same photos"
+            )
         promises = self.country if country and self.country else self.image
-        names, danger = promises.names.sets(scores), promises.danger.sets(scores)
-        venomous = dangerous(scores.species)
-        may_be: NDArray[np.bool_] = np.any((names | danger) & venomous, axis=1)
+        names, may_be = promises.names.sets(scores), promises.may_be(scores)
         return [
             _decision(scores.species, scores.logits[row], names[row], unlike, risky)
             for row, (unlike, risky) in enumerate(zip(novel, may_be, strict=True))
@@ -157,10 +191,12 @@ class DecisionRule:
 
 
 def decide_without_rule(scores: Scores) -> list[Decision]:
-    """What a model says that was never judged: it excludes no species."""
+    """What a model says that was never judged: it excludes no species and no danger.
+
+    Not even if it knows no venomous species: what it does not know it cannot exclude.
+    """
     every = np.ones(len(scores.species), dtype=np.bool_)
-    risky = bool(dangerous(scores.species).any())
-    return [_decision(scores.species, logits, every, False, risky) for logits in scores.logits]
+    return [_decision(scores.species, logits, every, False, True) for logits in scores.logits]
 
 
 def no_name(state: State) -> Decision:
@@ -302,15 +338,13 @@ def _promises_to_dict(promises: Promises) -> dict[str, Any]:
 def _promises_of(values: dict[str, Any], species: SpeciesList) -> Promises:
     sets = {
         name: PredictionSets(
+            species=species,
             coverage=float(part["coverage"]),
             thresholds=np.array([_infinite(value) for value in part["thresholds"]], np.float64),
             photos=int(part["photos"]),
         )
         for name, part in values.items()
     }
-    for part in sets.values():
-        if len(part.thresholds) != len(species) or np.isnan(part.thresholds).any():
-            raise ValueError(f"{len(part.thresholds)} thresholds for {len(species)} species")
     return Promises(**sets)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ophis.conformal import conformal_threshold
 from ophis.errors import InputError
+from ophis.taxa import require_same_species
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,8 +62,15 @@ def separation(snakes: Scores, others: Scores, *, passing: float = PASSING) -> S
     """Judge the refusal of other things; neither part was learned from.
 
     Raises:
-        InputError: when either has fewer than two photos, or only one has novelty.
+        InputError: when either has fewer than two photos, only one has novelty, or they are of
+            different species: then they are not of the same model.
     """
+    require_same_species(
+        snakes.species,
+        others.species,
+        names=("the scores of snakes", "those of other things"),
+        mend="score both with the same bundle",
+    )
     if (snakes.novelty is None) != (others.novelty is None):
         raise InputError(
             "only one of the two scores files holds novelty; score both with the same bundle"

@@ -17,7 +17,7 @@ import polars as pl
 from ophis.errors import InputError
 from ophis.files import whole_file
 from ophis.places import country_code, country_key, same_country
-from ophis.taxa import SpeciesList
+from ophis.taxa import SpeciesList, require_same_species
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +113,7 @@ class Prior(ABC):
         Raises:
             InputError: when the species of the scores are not those of the prior, in order.
         """
-        _require_same_species(scores.species, self.species)
+        self.require_species(scores)
         image = scores.logits / np.float64(self.temperature)
         joint, use = self.factors_of(scores.countries)
         joint += image  # a constant a photo, such as what normalises the image, changes nothing
@@ -122,6 +122,19 @@ class Prior(ABC):
         joint[excluded] = image[excluded]
         use[excluded] = PriorUse.EXCLUDED
         return replace(scores, logits=joint), tuple(use)
+
+    def require_species(self, scores: Scores) -> None:
+        """Refuse scores whose species are not those of the prior, in order.
+
+        Raises:
+            InputError: naming the first species that differs.
+        """
+        require_same_species(
+            scores.species,
+            self.species,
+            names=("the scores", "the prior"),
+            mend="fit the prior with the species of the scores",
+        )
 
     def likelihood(
         self,
@@ -355,18 +368,3 @@ def read_counts(path: str | Path, species: SpeciesList | None = None) -> Country
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def _require_same_species(scores: SpeciesList, prior: SpeciesList) -> None:
-    if scores.names == prior.names:
-        return
-    if len(scores) != len(prior):
-        raise InputError(
-            f"the scores have {len(scores)} species and the prior {len(prior)}; fit the prior with"
-            " the species of the scores"
-        )
-    at = next(i for i, pair in enumerate(zip(scores, prior, strict=True)) if pair[0] != pair[1])
-    raise InputError(
-        f"species {at + 1} is {scores[at]!r} in the scores and {prior[at]!r} in the prior; fit the"
-        " prior with the species of the scores"
-    )

@@ -13,7 +13,7 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.files import whole_file
-from ophis.taxa import SpeciesList
+from ophis.taxa import SpeciesList, require_same_species
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = 1
+_NO_NUMBERS = "leave the photo out, or export the model anew"
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Scores:
         countries: of each photo, as `places.country_key` writes it.
         observations: of each photo; photos of one snake share it.
         failures: photos that could not be read; they have no row.
-        novelty: [photos], how unlike the photos learned from, about 1 for one like them; None where
-            the model does not say.
+        novelty: [photos], how unlike the photos learned from, about 1 for one like them, finite;
+            None where the model does not say.
     """
 
     logits: NDArray[np.floating[Any]]
@@ -72,12 +73,22 @@ class Scores:
             raise InputError("scores: a photo_id stands twice; each photo has one row")
         if rows and not (self.truth.min() >= -1 and self.truth.max() < len(self.species)):
             raise InputError("scores: truth names a species beyond the species list")
+        self._require_numbers()
+
+    def _require_numbers(self) -> None:
+        """Refuse NaN, which passes every limit: nothing is larger."""
         # The highest logit is NaN where any is: one look finds NaN, +inf, and a row of -inf only.
         bad = ~np.isfinite(self.logits.max(axis=1, initial=-np.inf))
         if bad.any():
             raise InputError(
                 f"scores: photo {self.photo_ids[bad.argmax()]!r} has a NaN or +inf, or no"
-                " species is possible"
+                f" species is possible; {_NO_NUMBERS}"
+            )
+        if self.novelty is not None and not (finite := np.isfinite(self.novelty)).all():
+            row = int(finite.argmin())
+            raise InputError(
+                f"scores: photo {self.photo_ids[row]!r} has a novelty of {self.novelty[row]};"
+                f" {_NO_NUMBERS}"
             )
 
     def __len__(self) -> int:
@@ -148,8 +159,13 @@ def concatenate(parts: Sequence[Scores]) -> Scores:
         InputError: when two parts name different species, or hold the same photo.
     """
     first = parts[0]
-    if any(part.species.names != first.species.names for part in parts):
-        raise InputError("scores of different species lists cannot be put together")
+    for number, part in enumerate(parts[1:], start=2):
+        require_same_species(
+            first.species,
+            part.species,
+            names=("the first scores", f"scores {number}"),
+            mend="score all photos with one model",
+        )
     return Scores(
         logits=np.concatenate([part.logits for part in parts]),
         truth=np.concatenate([part.truth for part in parts]),

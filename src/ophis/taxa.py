@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,6 +122,31 @@ class SpeciesList:
             return cls(tuple(row[0] for row, _ in rows))
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+
+
+def require_same_species(
+    species: SpeciesList, others: SpeciesList, *, names: tuple[str, str], mend: str
+) -> None:
+    """Refuse two lists that differ, by the first difference in name or order.
+
+    Columns of numbers belong to species in an order; as many of others give an answer, too, and
+    nobody sees that it is wrong.
+
+    Args:
+        species: a list.
+        others: another one, which should be the same.
+        names: what a refusal calls each, as in "the scores".
+        mend: what to do about it.
+
+    Raises:
+        InputError: naming the first species that differs.
+    """
+    if species.names == others.names:
+        return
+    pairs = enumerate(zip_longest(species, others), start=1)
+    place, pair = next((place, pair) for place, pair in pairs if pair[0] != pair[1])
+    first, second = ("missing" if name is None else repr(name) for name in pair)
+    raise InputError(f"species {place} is {first} in {names[0]} and {second} in {names[1]}; {mend}")
 
 
 class Danger(StrEnum):

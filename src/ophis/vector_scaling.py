@@ -131,7 +131,7 @@ def _fit_around(temperature: Calibration, known: Scores) -> Calibration:
     offset = np.zeros(len(known.species))
     ratios, offset[seen] = _minimum(_Loss(known.logits[:, seen] * temperature.scale, truth))
     scale[seen] *= ratios
-    return replace(temperature, scale=scale, offset=offset)
+    return replace(temperature, scale=scale, offset=offset, species=known.species)
 
 
 class _Loss:

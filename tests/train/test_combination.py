@@ -221,17 +221,17 @@ def test_a_warning_from_one_photo_is_a_warning_of_all(bundles, parts, monkeypatc
     classifier.bundle = replace(
         classifier.bundle, rule=replace(rule, image=sharp, country=sharp, limit=np.inf)
     )
-    logits = {"0": [3.0, 2.9, 0.0], "1": [0.0, 5.0, 0.0]}
+    logits = [[3.0, 2.9, 0.0], [0.0, 5.0, 0.0]]
     look = classifier.networks[0].look
 
     def made(photos, names, seen):
         scores = look(photos, names, seen)
-        return replace(scores, logits=np.array([logits[name] for name in names]))
+        return replace(scores, logits=np.array(logits))
 
     monkeypatch.setattr(classifier.networks[0], "look", made)
     paths = parts[1].paths()[:2]
     answer = classifier.identify(paths)
     assert answer.possible == (classifier.bundle.species[1],)
     assert answer.verdict is Verdict.MAY_BE_VENOMOUS  # for the sake of the first photo
-    logits["0"] = [0.0, 2.9, 0.0]
+    logits[0] = [0.0, 2.9, 0.0]
     assert classifier.identify(paths).verdict is Verdict.NOT_KNOWN_DANGEROUS

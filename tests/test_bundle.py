@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from ophis import CountryPrior, InputError, Scores, SpeciesList
+from ophis.bundle import BundleWriter
+from ophis.calibration import Calibration, fit_temperature
+from ophis.decision import fit_rule
+
+SPECIES = SpeciesList(("Naja naja", "Boa boa", "Vipera berus"))
+TURNED = SpeciesList(SPECIES.names[::-1])
+NAMES = tuple(map(str, range(200)))
+TRUTH = np.arange(200) % 3
+SCORES = Scores(
+    logits=2 * np.eye(3)[TRUTH] + np.random.default_rng(0).normal(size=(200, 3)),
+    species=SPECIES,
+    photo_ids=NAMES,
+    truth=TRUTH,
+    countries=("india",) * 200,
+    observations=NAMES,
+)
+PARTS = {
+    "calibration": Calibration(np.ones(3), np.array([0.0, 1.0, 2.0]), SPECIES),
+    "prior": CountryPrior(SPECIES, ("india",), np.array([[3, 2, 1]])),
+    "rule": fit_rule(SCORES),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_was_fitted_on_other_species_gets_into_no_bundle(tmp_path, part):
+    """In the bundle its numbers would be taken for those of the bundle's species."""
+    fitted = {name: found if name == part else None for name, found in PARTS.items()}
+    with (
+        pytest.raises(
+            InputError, match=f"'Vipera berus' in the bundle and 'Naja naja' in the {part}"
+        ),
+        BundleWriter(tmp_path / "bundle") as writer,
+    ):
+        writer.write(species=TURNED, card="", **fitted)
+    assert not list(tmp_path.iterdir())
+    with BundleWriter(tmp_path / "bundle") as writer:
+        writer.write(species=SPECIES, card="", **fitted)
+    assert (tmp_path / "bundle" / "species.csv").is_file()
+
+
+def test_one_temperature_for_all_species_is_for_any(tmp_path):
+    temperature = fit_temperature(SCORES)
+    with BundleWriter(tmp_path / "bundle") as writer:
+        writer.write(species=TURNED, calibration=temperature, prior=None, rule=None, card="")
+    assert (tmp_path / "bundle" / "calibration.json").is_file()
