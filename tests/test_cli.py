@@ -209,6 +209,12 @@ def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloure
     assert done.stdout.startswith("3 countries, 3 species"), done.stderr
 
 
+def test_a_manifest_without_species_makes_no_prior(tmp_path, capsys):
+    (tmp_path / "m.csv").write_text("photo,species,country\na.jpg,,Kenya\n")
+    line = refused_here(capsys, "fit-prior", tmp_path / "m.csv", "--out", tmp_path / "p.csv")
+    assert line.startswith(f"ophis: {tmp_path / 'm.csv'}: there is no photo of any species")
+
+
 def collected(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[list[str], str]:
     """Lines on stdout and what stands on stderr of `ophis collect`, in this process."""
     with pytest.raises(SystemExit) as end:
@@ -317,7 +323,7 @@ def test_fit_prior_chooses_on_validation_scores_and_its_prior_serves(judged, col
 
 
 def test_a_wrong_request_is_one_line_with_the_mend_and_status_2(tmp_path, judged, coloured, capsys):
-    (tmp_path / "no_species.csv").write_text("photo,country\na.jpg,Kenya\n")
+    (tmp_path / "no_species.csv").write_text("photo,species,country\na.jpg,,Kenya\n")
     (tmp_path / "outside.csv").write_text("photo,species\n../a.jpg,boa\n")
     (tmp_path / "where.csv").write_text(
         "photo,species,country\na.jpg,boa,Kenya\nb.jpg,boa,Atlantis\n"

@@ -102,8 +102,16 @@ def test_a_written_prior_reads_back(tmp_path):
     ("text", "words"),
     [
         ("species,country\nboa,brazil\n", "columns should be species,country,photos"),
-        ("species,country,photos\nboa,brazil,many\n", "row 2: photos should be a whole number"),
+        (
+            "species,country,photos\nboa,brazil,many\n",
+            "row 2: photos = 'many' should be a whole number",
+        ),
         ("species,country,photos\nboa,brazil,-1\n", "row 2"),
+        ("species,country,photos\nboa,brazil,\n", "row 2: photos = '' should be a whole number"),
+        (f"species,country,photos\nboa,brazil,{2**63 - 1}\n", "from 0 to 9,007,199,254,740,992"),
+        (f"species,country,photos\nboa,peru,{2**53}\nboa,brazil,1\nboa,peru,{2**53}\n", "more"),
+        ("species,country,photos\n", "there is no photo of any species"),
+        ("species,country,photos\nboa,brazil,0\n", "there is no photo of any species"),
         ("species,country,photos\nmamba,kenya,1\n", "'mamba'"),
     ],
 )
@@ -113,6 +121,22 @@ def test_a_wrong_prior_file_is_refused_by_file_and_row(tmp_path, text, words):
         read_counts(tmp_path / "p.csv", SPECIES)
     assert "p.csv" in str(refusal.value)
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("countries", "counts", "words"),
+    [
+        (("india",), [[5, -1, 0]], "'india' has -1 photos of 'boa'; a count should not be below 0"),
+        (("india",), [[5, np.nan, 0]], "'india' has nan photos of 'boa'"),
+        (("india",), [[0, 0, 0]], "a country without a training photo"),
+        (("india", "india"), [[1, 0, 0], [0, 1, 0]], "country 'india' stands twice"),
+        ((), np.zeros((0, 3)), "there is no photo of any species"),
+        (("india",), [[1, 0]], "counts have shape"),
+    ],
+)
+def test_counts_that_are_none_are_refused(countries, counts, words):
+    with pytest.raises(InputError, match=words):
+        CountryPrior(SPECIES, countries, np.array(counts))
 
 
 def test_scores_of_another_species_order_are_refused_by_the_first_difference():

@@ -741,9 +741,11 @@ def fit_prior(
     if out.suffix != ".toml" and (validation or presence or rules):
         raise InputError(f"{out}: --validation, --presence and --rules need a prior in .toml")
     scores = read_scores(validation) if validation else None
-    counts = CountryPrior.fit(
-        read_manifest(manifest, photos=photos), species=scores.species if scores else None
-    )
+    rows = read_manifest(manifest, photos=photos)
+    try:
+        counts = CountryPrior.fit(rows, species=scores.species if scores else None)
+    except InputError as error:
+        raise InputError(f"{manifest}: {error}") from None
     print(f"{len(counts.countries):,} countries, {len(counts.species):,} species")
     for names in counts.merged():
         print(one_country(names))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Below this, a photo is as much rarer from the country than from anywhere: worth a word.
 CONTRADICTION = 0.05
 _COLUMNS = ["species", "country", "photos"]
+_MOST_PHOTOS = 2**53  # up to here float64 counts them exactly
 
 
 class PriorUse(StrEnum):
@@ -148,6 +149,10 @@ class CountryPrior(Prior):
         countries: the rows, as `places.country_key` writes them; UNKNOWN is one of them
             (paper, section 6).
         counts: [countries, species], int64, t_sc: training photos of the species there.
+
+    Raises:
+        InputError: when a count is below 0, a country stands twice or has no photo, or there is
+            none.
     """
 
     countries: tuple[str, ...]
@@ -158,6 +163,19 @@ class CountryPrior(Prior):
             raise InputError(
                 f"prior: counts have shape {self.counts.shape}, but there are"
                 f" {len(self.countries)} countries and {len(self.species)} species"
+            )
+        if not self.countries:
+            raise InputError(
+                "there is no photo of any species; a prior counts those whose species is known"
+            )
+        if len(self._rows) < len(self.countries):
+            twice = next(name for name in self.countries if self.countries.count(name) > 1)
+            raise InputError(f"prior: country {twice!r} stands twice; add its counts up")
+        if not (self.counts >= 0).all():
+            row, column = np.argwhere(~(self.counts >= 0))[0]
+            raise InputError(
+                f"prior: {self.countries[row]!r} has {self.counts[row, column]} photos of"
+                f" {self.species[int(column)]!r}; a count should not be below 0"
             )
         if (self.counts.sum(axis=1) <= 0).any():
             raise InputError("prior: a country without a training photo has no probabilities")
@@ -171,14 +189,24 @@ class CountryPrior(Prior):
             species: the columns wanted; by default those of the manifest.
 
         Raises:
-            InputError: when the manifest holds a species that the list does not.
+            InputError: when the manifest holds a species that the list does not, or none at all.
         """
         return cls.from_counts(manifest.counts(), species or manifest.species_list())
 
     @classmethod
     def from_counts(cls, counts: pl.DataFrame, species: SpeciesList) -> CountryPrior:
-        """From a table `species, country, photos`; a pair that stands twice is summed."""
+        """From a table `species, country, photos`; a pair that stands twice is summed.
+
+        Raises:
+            InputError: when a species is not in the list, or there are no photos or too many.
+        """
         counts = counts.filter(pl.col("photos") > 0)
+        if not len(counts):
+            raise InputError(
+                "there is no photo of any species; a prior counts those whose species is known"
+            )
+        if (photos := counts["photos"].cast(pl.Float64).sum()) > _MOST_PHOTOS:
+            raise InputError(f"{photos:.3g} photos are more than can be counted; mend `photos`")
         names = counts["species"].unique(maintain_order=True)
         column = pl.Series([species.index(name) for name in names], dtype=pl.Int64)
         countries = sorted(counts["country"].unique())
@@ -345,9 +373,13 @@ def read_counts(path: str | Path, species: SpeciesList | None = None) -> Country
     if table.columns != _COLUMNS:
         raise InputError(f"{path}: columns should be {','.join(_COLUMNS)}, not {table.columns}")
     photos = table["photos"].cast(pl.Int64, strict=False)
-    if photos.is_null().any() or (photos < 0).any():
-        row = int((photos.is_null() | (photos < 0).fill_null(value=True)).arg_true()[0])
-        raise InputError(f"{path}, row {row + 2}: photos should be a whole number, not below 0")
+    wrong = ~photos.is_between(0, _MOST_PHOTOS).fill_null(value=False)
+    if wrong.any():
+        row = int(wrong.arg_true()[0])
+        raise InputError(
+            f"{path}, row {row + 2}: photos = {table['photos'][row]!r} should be a whole number"
+            f" from 0 to {_MOST_PHOTOS:,}"
+        )
     table = table.with_columns(photos)
     try:
         return CountryPrior.from_counts(
