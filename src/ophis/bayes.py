@@ -106,6 +106,8 @@ class BayesPrior(Prior):
         object.__setattr__(self, "species", self.counts.species)
         for rule in self.rules:
             self.species.index(rule.species)  # refuses a name that is not there
+        if self.presence:
+            self.presence.require_one_of(self.species)
 
     @property
     def temperature(self) -> float:

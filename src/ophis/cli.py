@@ -19,6 +19,7 @@ from ophis.errors import InputError, PhotoError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ophis.presence import PresenceMap
     from ophis.prior import Prior
     from ophis.scores import Scores
     from ophis.taxa import SpeciesList
@@ -80,6 +81,16 @@ def _prior(path: Path, species: SpeciesList, *, say: bool = True) -> Prior:
     for names in prior.merged() if say else ():
         print(f"ophis: {path}: {one_country(names)}", file=sys.stderr)
     return prior
+
+
+def _presence(path: Path) -> PresenceMap:
+    """A map of who lives where; names of one country or one species in it are said."""
+    from ophis.presence import read_presence
+
+    presence = read_presence(path)
+    for names in presence.joined():
+        print(f"ophis: {path}: one and the same: {', '.join(map(repr, names))}", file=sys.stderr)
+    return presence
 
 
 def _complain(line: str) -> int:
@@ -456,7 +467,6 @@ def evaluate(
     from ophis.calibration import reliability as how_reliable
     from ophis.novelty import separation
     from ophis.official import dangerous, official
-    from ophis.presence import read_presence
     from ophis.sides import distinct_names
     from ophis.tables import print_evaluations
 
@@ -464,7 +474,7 @@ def evaluate(
     scores = list(dict.fromkeys(scores))
     short = dict(zip(map(str, scores), distinct_names(*scores), strict=True))
     things = read_scores(others) if others else None
-    lists = read_presence(presence) if presence else None
+    lists = _presence(presence) if presence else None
     sides = {str(path): read_scores(path) for path in scores}
     if together:
         sides["together"] = ensemble(list(sides.values()), list(sides))
@@ -735,7 +745,6 @@ def fit_prior(
     """
     from ophis import CountryPrior, read_manifest, read_scores
     from ophis.bayes import BayesPrior, choose_prior, read_rules
-    from ophis.presence import read_presence
     from ophis.tables import one_country, print_choice
 
     if out.suffix != ".toml" and (validation or presence or rules):
@@ -753,7 +762,7 @@ def fit_prior(
         counts.write(out)
         print(out)
         return
-    lists = read_presence(presence) if presence else None
+    lists = _presence(presence) if presence else None
     known_better = read_rules(rules) if rules else ()
     if scores:
         choice = choose_prior(counts, scores, presence=lists, rules=known_better)
