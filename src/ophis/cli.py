@@ -744,7 +744,8 @@ def fit_prior(
         rules: What you know better: country,species,probability (0 excludes, `add` adds).
     """
     from ophis import CountryPrior, read_manifest, read_scores
-    from ophis.bayes import BayesPrior, choose_prior, read_rules
+    from ophis.bayes import BayesPrior, choose_prior
+    from ophis.rules import read_rules
     from ophis.tables import one_country, print_choice
 
     if out.suffix != ".toml" and (validation or presence or rules):

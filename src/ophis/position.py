@@ -18,7 +18,7 @@ from PIL import ExifTags, Image
 from ophis.borders import countries_at
 from ophis.errors import InputError
 from ophis.images import FORMATS, MOST_PIXELS
-from ophis.places import UNKNOWN, country_code, country_key, read_country
+from ophis.places import UNKNOWN, code_or_key, country_key, read_country
 
 _SIGNS = {"N": 1.0, "E": 1.0, "S": -1.0, "W": -1.0}
 
@@ -138,7 +138,7 @@ def _shares(weights: Mapping[str, float]) -> dict[str, float]:
     largest = max(numbers.values())
     for name, number in numbers.items():
         key = _key_of(name)
-        key = keys.setdefault(country_code(key) or key, key)
+        key = keys.setdefault(code_or_key(key), key)
         # Only ratios count, and sums of the largest numbers would be infinite.
         sums[key] = sums.get(key, 0.0) + number / largest
     total = sum(sums.values())
