@@ -17,7 +17,7 @@ from ophis.bayes import (
 )
 from ophis.places import country_code
 from ophis.presence import PresenceMap, PresencePrior, read_presence
-from ophis.prior import PriorUse
+from ophis.prior import PriorEffect, PriorUse
 from ophis.rules import Rule
 from ophis.taxa import species_key
 
@@ -146,19 +146,36 @@ def test_a_probability_is_one_and_nothing_is_impossible(country, continent, pres
 
 def test_the_answer_says_what_the_country_did():
     prior = BayesPrior(counts(), Settings(country_photos=0.1, continent_photos=0.1))
-    scores = seen(
-        ["india", "IN", "nepal", "atlantis", "france"],
-        [2] * 5,
-        [[0.1, 0.1, 0.8]] * 4 + [[0.0001, 0.0001, 0.9998]],
+    countries = ["india", "IN", "nepal", "atlantis", "UNKNOWN", "fiji", "france", "germany"]
+    cobra = [[0.1, 0.1, 0.8]] * 6 + [[0.0001, 0.0001, 0.9998]] * 2
+    _, effects = prior.adjust_with_effect(seen(countries, [2] * 8, cobra))
+    assert effects == (
+        PriorEffect(PriorUse.WEIGHED),
+        PriorEffect(PriorUse.WEIGHED),
+        PriorEffect(PriorUse.CONTINENT),
+        PriorEffect(PriorUse.WORLD),
+        PriorEffect(PriorUse.UNKNOWN),  # there are training photos whose country nobody noted
+        PriorEffect(PriorUse.WORLD),  # no training photo is from its continent either
+        # Surely a cobra, of which there is none in France, nor on the continent of Germany.
+        PriorEffect(PriorUse.WEIGHED, contradicts=True),
+        PriorEffect(PriorUse.CONTINENT, contradicts=True),
     )
-    _, use = prior.adjust_with_use(scores)
-    assert use == (
-        PriorUse.WEIGHED,
-        PriorUse.WEIGHED,
-        PriorUse.CONTINENT,
-        PriorUse.WORLD,
-        PriorUse.CONTRADICTS,  # surely a cobra, and France has none
-    )
+
+
+def test_no_country_known_none_contradicts():
+    table = CountryPrior(SPECIES, ("UNKNOWN", "india"), np.array([[10**6, 0, 0], [0, 0, 10**6]]))
+    for name, contradicts in (("UNKNOWN", False), ("india", True)):
+        image = [[0.0001, 0.0, 0.9999]] if name == "UNKNOWN" else [[0.9999, 0.0, 0.0001]]
+        with np.errstate(divide="ignore"):
+            _, (effect,) = BayesPrior(table).adjust_with_effect(seen([name], [0], image))
+        assert effect.contradicts is contradicts
+
+
+def test_an_answer_tells_of_rules_for_its_country():
+    prior = BayesPrior(counts(), rules=(Rule("france", "boa", 0.0), Rule("UNKNOWN", "boa", 0.1)))
+    scores = seen(["FR", "france", "UNKNOWN", "india"], [2] * 4, [[0.1, 0.1, 0.8]] * 4)
+    _, effects = prior.adjust_with_effect(scores)
+    assert [effect.ruled for effect in effects] == [True, True, True, False]
 
 
 def test_two_names_of_one_country_are_counted_together():

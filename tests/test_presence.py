@@ -77,5 +77,9 @@ def test_absent_species_count_less_and_none_is_impossible(tmp_path):
     assert use is PriorUse.LISTED
     assert prior.log_factors("france")[1] is PriorUse.UNLISTED
     assert not prior.log_factors("UNKNOWN")[0].any()
+    # Where the photo's species are listed as absent, nearly all of its probability.
+    logits = np.log([[0.02, 0.97, 0.01], [0.02, 0.93, 0.05]])
+    np.testing.assert_allclose(prior.likelihood(logits, ("kenya", "kenya")), [0.03, 0.07])
+    np.testing.assert_allclose(prior.likelihood(logits, ("france", "UNKNOWN")), 1)
     with pytest.raises(InputError, match="absent = 0 should be above 0"):
         PresencePrior(species, prior.presence, 0)

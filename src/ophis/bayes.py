@@ -17,7 +17,7 @@ import numpy as np
 
 from ophis.calibration import ENOUGH
 from ophis.errors import InputError
-from ophis.places import UNKNOWN, code_or_key, continent, country_code
+from ophis.places import UNKNOWN, code_or_key, continent, country_code, country_key
 from ophis.presence import PresenceMap, PresencePrior, read_presence
 from ophis.prior import CountryPrior, Prior, PriorUse, part_of, read_counts, write_settings
 from ophis.rules import read_rules, rules_by_country, write_rules
@@ -115,13 +115,16 @@ class BayesPrior(Prior):
 
     def probability(self, country: str) -> NDArray[np.float64]:
         """Smoothed p(s | c), [species], above 0 but where rules leave nothing; it sums to 1."""
+        return self._smoothed(country, wrong_countries=self.settings.wrong_countries)
+
+    def _smoothed(self, country: str, *, wrong_countries: float) -> NDArray[np.float64]:
         settings = self.settings
         here = self._here(country)
         if code := country_code(country):
             here = here + settings.presence_photos * self._lives(code)
         above = self._of_continent(continent(country))
         p = (here + settings.country_photos * above) / (here.sum() + settings.country_photos)
-        p = (1 - settings.wrong_countries) * p + settings.wrong_countries * self.world
+        p = (1 - wrong_countries) * p + wrong_countries * self.world
         rules = self._rules.get(code_or_key(country))
         return rules.applied(p, above) if rules else p
 
@@ -133,23 +136,23 @@ class BayesPrior(Prior):
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
         """Logarithm of p(s | c), less ``divide`` times that of p(s)."""
-        use = PriorUse.WEIGHED
+        use = PriorUse.UNKNOWN if country_key(country) == UNKNOWN else PriorUse.WEIGHED
         if not self._here(country).any():
-            use = PriorUse.CONTINENT if continent(country) else PriorUse.WORLD
-        return self._ratio(country, self.settings.divide), use
+            seen = continent(country) in self._continents
+            use = PriorUse.CONTINENT if seen else PriorUse.WORLD
+        with np.errstate(divide="ignore"):  # a rule may exclude a species
+            p = np.log(self.probability(country))
+        return p - self.settings.divide * np.log(self.world), use
 
-    def likelihood(
-        self, image: NDArray[np.float64], countries: tuple[str, ...]
-    ) -> NDArray[np.float64]:
-        """How much likelier each photo is from its country, if it is right, than from anywhere.
+    def ratios(self, country: str) -> NDArray[np.float64]:
+        """p(s | c) / p(s), the country taken to be right."""
+        if country_key(country) == UNKNOWN:
+            return np.ones(len(self.species))
+        return self._smoothed(country, wrong_countries=0.0) / self.world
 
-        p(x | c) / p(x) is the sum over species of p(s | x) p(s | c) / p(s).
-        """
-        names, rows = np.unique(np.array(countries, dtype=object), return_inverse=True)
-        trusting = replace(self, settings=replace(self.settings, wrong_countries=0.0))
-        ratios = [trusting._ratio(name, 1.0) for name in names]  # noqa: SLF001 - our own kind
-        ratios = np.reshape(ratios, (-1, len(self.species)))
-        return np.exp(log_probabilities(image) + ratios[rows]).sum(axis=1)
+    def ruled(self, country: str) -> bool:
+        """Whether there are rules for a country, under any of its names."""
+        return code_or_key(country) in self._rules
 
     def write(self, path: str | Path) -> Path:
         """Write `NAME.toml`; beside it `NAME.csv` (counts), `NAME_presence.csv`, `NAME_rules.csv`.
@@ -166,10 +169,6 @@ class BayesPrior(Prior):
         if self.rules:
             write_rules(self.rules, part_of(path, "rules"))
         return path
-
-    def _ratio(self, country: str, divide: float) -> NDArray[np.float64]:
-        with np.errstate(divide="ignore"):  # a rule may exclude a species
-            return np.log(self.probability(country)) - divide * np.log(self.world)
 
     def _here(self, country: str) -> NDArray[np.float64]:
         """Training photos of each species in a country, under all its names."""

@@ -128,6 +128,13 @@ class PresencePrior(Prior):
         absent = self.presence.absent(self.species, country)
         return np.where(absent, np.log(self.absent), 0.0), PriorUse.LISTED
 
+    def ratios(self, country: str) -> NDArray[np.float64]:
+        """0 for a species that is listed as absent, else 1.
+
+        So of a photo comes the share of its probability that is on the others.
+        """
+        return np.where(self.presence.absent(self.species, country), 0.0, 1.0)
+
     def what_it_is(self) -> str:
         """The prior in a few words."""
         return f"lists of who lives where; the absent count {self.absent:g} times"

@@ -16,7 +16,8 @@ import polars as pl
 
 from ophis.errors import InputError
 from ophis.files import whole_file
-from ophis.places import country_code, country_key, same_country
+from ophis.places import UNKNOWN, country_code, country_key, same_country
+from ophis.scores import log_probabilities
 from ophis.taxa import SpeciesList
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ _MOST_PHOTOS = 2**53  # up to here float64 counts them exactly
 
 
 class PriorUse(StrEnum):
-    """What the country did to an answer; the words for it are in `words`."""
+    """What of a country made its factors; the words for it are in `words`."""
 
     APPLIED = "applied"
+    UNKNOWN = "unknown"
     UNSEEN = "unseen"
     EXCLUDED = "excluded"
     WEIGHED = "weighed"
@@ -44,9 +46,23 @@ class PriorUse(StrEnum):
     WORLD = "world"
     LISTED = "listed"
     UNLISTED = "unlisted"
-    CONTRADICTS = "contradicts"
     NO_COUNTRY = "no country"
     NO_PRIOR = "no prior"
+
+
+@dataclass(frozen=True)
+class PriorEffect:
+    """What the country did to an answer.
+
+    Attributes:
+        use: what its factors were made of.
+        contradicts: whether the photo looks like species that are hardly expected there.
+        ruled: whether a person's rules for the country count in it.
+    """
+
+    use: PriorUse
+    contradicts: bool = False
+    ruled: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +82,20 @@ class Prior(ABC):
         Args:
             country: a key, as `places.country_key` writes it.
         """
+
+    @abstractmethod
+    def ratios(self, country: str) -> NDArray[np.float64]:
+        """How much likelier each species is in a country than anywhere, [species].
+
+        Of a species of which the prior cannot tell, and of a country that is not known: 1.
+
+        Args:
+            country: a key.
+        """
+
+    def ruled(self, country: str) -> bool:  # noqa: ARG002 - for the priors that have rules
+        """Whether a person's rules for a country count in its factors."""
+        return False
 
     def factors_of(
         self, countries: Sequence[str]
@@ -98,18 +128,18 @@ class Prior(ABC):
         return []
 
     def adjust(self, scores: Scores) -> Scores:
-        """Multiply by the factors and normalise over the species; see `adjust_with_use`."""
-        return self.adjust_with_use(scores)[0]
+        """Multiply by the factors and normalise over the species; see `adjust_with_effect`."""
+        return self.adjust_with_effect(scores)[0]
 
-    def adjust_with_use(self, scores: Scores) -> tuple[Scores, tuple[PriorUse, ...]]:
+    def adjust_with_effect(self, scores: Scores) -> tuple[Scores, tuple[PriorEffect, ...]]:
         """Multiply, normalise, and say for each photo what the country did.
 
         Where the product is zero for every species, the image's own probabilities stand: never
         NaN, never an empty answer.
 
         Returns:
-            Scores whose logits are float64, -inf where a factor is zero, and the use of the prior
-            for each photo.
+            Scores whose logits are float64, -inf where a factor is zero, and for each photo what
+            the country did.
 
         Raises:
             InputError: when the species of the scores are not those of the prior, in order.
@@ -118,26 +148,32 @@ class Prior(ABC):
         image = scores.logits / np.float64(self.temperature)
         joint, use = self.factors_of(scores.countries)
         joint += image  # a constant a photo, such as what normalises the image, changes nothing
-        use[self.likelihood(image, scores.countries) < CONTRADICTION] = PriorUse.CONTRADICTS
         excluded = np.isneginf(joint.max(axis=1, initial=-np.inf))
         joint[excluded] = image[excluded]
         use[excluded] = PriorUse.EXCLUDED
-        return replace(scores, logits=joint), tuple(use)
+        contradicts = self.likelihood(image, scores.countries) < CONTRADICTION
+        ruled = {country: self.ruled(country) for country in set(scores.countries)}
+        effects = (
+            PriorEffect(kind, bool(odd), ruled[country])
+            for kind, odd, country in zip(use, contradicts, scores.countries, strict=True)
+        )
+        return replace(scores, logits=joint), tuple(effects)
 
     def likelihood(
-        self,
-        image: NDArray[np.float64],  # noqa: ARG002 - for the priors that can tell
-        countries: tuple[str, ...],
+        self, image: NDArray[np.float64], countries: tuple[str, ...]
     ) -> NDArray[np.float64]:
         """How much likelier each photo is from its country than from anywhere, [photos].
 
-        1 where a prior cannot tell. Below `CONTRADICTION` photo and country do not fit together.
+        p(x | c) / p(x), which is the sum over species of p(s | x) times the `ratios`. Below
+        `CONTRADICTION` photo and country do not fit together.
 
         Args:
             image: logits from the image alone, [photos, species].
             countries: of the photos.
         """
-        return np.ones(len(countries))
+        names, rows = np.unique(np.array(countries, dtype=object), return_inverse=True)
+        ratios = np.reshape([self.ratios(name) for name in names], (-1, len(self.species)))
+        return np.einsum("ps,ps->p", np.exp(log_probabilities(image)), ratios[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,11 +304,19 @@ class CountryPrior(Prior):
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
         """Eq. 2: log p(s | c), under all names of c; 0 for a country that training never saw."""
-        row = self.row(country)
+        row, known = self.row(country), country_key(country) != UNKNOWN
         if row is None:
-            return np.zeros(len(self.species)), PriorUse.UNSEEN
+            return np.zeros(len(self.species)), PriorUse.UNSEEN if known else PriorUse.NO_COUNTRY
         with np.errstate(divide="ignore"):  # log 0 is -inf, and that is what is meant
-            return np.log(self._together[row]), PriorUse.APPLIED
+            return np.log(self._together[row]), PriorUse.APPLIED if known else PriorUse.UNKNOWN
+
+    def ratios(self, country: str) -> NDArray[np.float64]:
+        """p(s | c) / p(s) of the training photos; 1 for a species that has none."""
+        row, anywhere = self.row(country), self.counts.sum(axis=0) / self.counts.sum()
+        ones = np.ones(len(self.species))
+        if row is None or country_key(country) == UNKNOWN:
+            return ones
+        return np.divide(self._together[row], anywhere, out=ones, where=anywhere > 0)
 
     def write(self, path: str | Path) -> Path:
         """Write the counts above zero as CSV `species,country,photos`, whole or not at all."""

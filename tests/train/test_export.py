@@ -107,7 +107,7 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     order = np.argsort(-scores.probabilities()[0])
     assert [guess.species for guess in alone] == [scores.species[int(n)] for n in order]
     assert alone.prior is PriorUse.NO_COUNTRY
-    assert any("No country was given" in line for line in alone.lines)
+    assert any("No country is known" in line for line in alone.lines)
     with_country = classifier.identify(photo.read_bytes(), country="IN", top=1)
     assert with_country.country == "india"
     prior = classifier.bundle.prior
@@ -116,6 +116,9 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     expected = prior.adjust(scores).probabilities()[0]
     assert with_country[0].probability == pytest.approx(expected.max(), abs=1e-9)
     assert with_country.prior == PriorUse.WEIGHED
+    expected = prior.adjust_with_effect(scores)[1][0]
+    said = with_country.as_dict()
+    assert (said["contradicts"], said["ruled"]) == (expected.contradicts, expected.ruled)
     assert with_country.photos[0].sha256 == alone.photos[0].sha256
     assert len(alone.bundle) == 12
 
