@@ -75,12 +75,18 @@ def main(arguments: list[str] | None = None) -> None:
 def _prior(path: Path, species: SpeciesList, *, say: bool = True) -> Prior:
     """A prior; names of one country in it are counted together, and that is said."""
     from ophis.prior import read_prior
-    from ophis.tables import one_country
 
     prior = read_prior(path, species)
-    for names in prior.merged() if say else ():
-        print(f"ophis: {path}: {one_country(names)}", file=sys.stderr)
+    if say:
+        _say_merged(prior, path)
     return prior
+
+
+def _say_merged(prior: Prior, place: str | Path) -> None:
+    from ophis.tables import one_country
+
+    for names in prior.merged():
+        print(f"ophis: {place}: {one_country(names)}", file=sys.stderr)
 
 
 def _presence(path: Path) -> PresenceMap:
@@ -287,7 +293,7 @@ def export(
         photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
     """
     from ophis import read_manifest
-    from ophis.sides import SPECIES
+    from ophis.sides import PRIOR, SPECIES
     from ophis.taxa import SpeciesList
     from ophis.train import Retest, export_imagenet17
     from ophis.train import export as export_run
@@ -300,11 +306,13 @@ def export(
     if not bool(pixels) == bool(train) == bool(validation):
         raise InputError("--pixels, --train and --validation belong together; give all or none")
     given = _prior(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
-    if not (pixels and train and validation):
-        print(export_run(run, out, prior=given))
-        return
-    parts = [read_manifest(path, photos=photos) for path in (train, validation)]
-    print(export_run(run, out, prior=given, test=Retest(pixels, *parts)))
+    test = None
+    if pixels and train and validation:
+        test = Retest(pixels, *(read_manifest(path, photos=photos) for path in (train, validation)))
+    bundle = export_run(run, out, prior=given, test=test)
+    if not prior:  # what the run counted is what its bundle's own prior is made of
+        _prior(Path(run) / PRIOR, SpeciesList.read(Path(run) / SPECIES))
+    print(bundle)
 
 
 @app.command
@@ -584,6 +592,8 @@ def _answer_hidden_test(bundle: str, species: SpeciesList | None) -> int:
     from ophis.tables import bar
 
     test, classifier = read_place(), load_by_name(bundle)
+    if classifier.bundle.prior:
+        _say_merged(classifier.bundle.prior, bundle)
     with bar(None) as advance:
         done = predict(classifier, test, species=species, progress=advance)
     for failure in done.unread:
