@@ -10,17 +10,15 @@ from ophis import CountryPrior, InputError, Scores, SpeciesList, read_prior
 from ophis.bayes import (
     BayesPrior,
     Loss,
-    Rule,
     Settings,
     choose_prior,
     default_prior,
     fit_bayes,
-    read_rules,
-    write_rules,
 )
 from ophis.places import country_code
 from ophis.presence import PresenceMap, PresencePrior, read_presence
-from ophis.prior import PriorUse
+from ophis.prior import PriorEffect, PriorUse
+from ophis.rules import Rule
 from ophis.taxa import species_key
 
 SPECIES = SpeciesList(("adder", "boa", "cobra"))
@@ -148,19 +146,36 @@ def test_a_probability_is_one_and_nothing_is_impossible(country, continent, pres
 
 def test_the_answer_says_what_the_country_did():
     prior = BayesPrior(counts(), Settings(country_photos=0.1, continent_photos=0.1))
-    scores = seen(
-        ["india", "IN", "nepal", "atlantis", "france"],
-        [2] * 5,
-        [[0.1, 0.1, 0.8]] * 4 + [[0.0001, 0.0001, 0.9998]],
+    countries = ["india", "IN", "nepal", "atlantis", "UNKNOWN", "fiji", "france", "germany"]
+    cobra = [[0.1, 0.1, 0.8]] * 6 + [[0.0001, 0.0001, 0.9998]] * 2
+    _, effects = prior.adjust_with_effect(seen(countries, [2] * 8, cobra))
+    assert effects == (
+        PriorEffect(PriorUse.WEIGHED),
+        PriorEffect(PriorUse.WEIGHED),
+        PriorEffect(PriorUse.CONTINENT),
+        PriorEffect(PriorUse.WORLD),
+        PriorEffect(PriorUse.UNKNOWN),  # there are training photos whose country nobody noted
+        PriorEffect(PriorUse.WORLD),  # no training photo is from its continent either
+        # Surely a cobra, of which there is none in France, nor on the continent of Germany.
+        PriorEffect(PriorUse.WEIGHED, contradicts=True),
+        PriorEffect(PriorUse.CONTINENT, contradicts=True),
     )
-    _, use = prior.adjust_with_use(scores)
-    assert use == (
-        PriorUse.WEIGHED,
-        PriorUse.WEIGHED,
-        PriorUse.CONTINENT,
-        PriorUse.WORLD,
-        PriorUse.CONTRADICTS,  # surely a cobra, and France has none
-    )
+
+
+def test_no_country_known_none_contradicts():
+    table = CountryPrior(SPECIES, ("UNKNOWN", "india"), np.array([[10**6, 0, 0], [0, 0, 10**6]]))
+    for name, contradicts in (("UNKNOWN", False), ("india", True)):
+        image = [[0.0001, 0.0, 0.9999]] if name == "UNKNOWN" else [[0.9999, 0.0, 0.0001]]
+        with np.errstate(divide="ignore"):
+            _, (effect,) = BayesPrior(table).adjust_with_effect(seen([name], [0], image))
+        assert effect.contradicts is contradicts
+
+
+def test_an_answer_tells_of_rules_for_its_country():
+    prior = BayesPrior(counts(), rules=(Rule("france", "boa", 0.0), Rule("UNKNOWN", "boa", 0.1)))
+    scores = seen(["FR", "france", "UNKNOWN", "india"], [2] * 4, [[0.1, 0.1, 0.8]] * 4)
+    _, effects = prior.adjust_with_effect(scores)
+    assert [effect.ruled for effect in effects] == [True, True, True, False]
 
 
 def test_two_names_of_one_country_are_counted_together():
@@ -172,24 +187,6 @@ def test_two_names_of_one_country_are_counted_together():
         )
     assert BayesPrior(table).merged() == [("bahamas", "the-bahamas")]
     assert BayesPrior(joined).merged() == []
-
-
-def test_rules_exclude_add_and_pin():
-    rules = (
-        Rule("france", "cobra", 0.0),
-        Rule("fr", "boa", 0.25),
-        Rule("brazil", "cobra", None),
-    )
-    plain, ruled = BayesPrior(counts()), BayesPrior(counts(), rules=rules)
-    assert ruled.probability("france")[2] == 0
-    assert ruled.probability("france")[1] == 0.25
-    assert ruled.probability("france")[0] == plain.probability("france")[0]
-    assert ruled.probability("brazil")[2] >= 1 / 3 > plain.probability("brazil")[2]
-    np.testing.assert_array_equal(ruled.probability("india"), plain.probability("india"))
-    sure = seen(["france"], [2], [[1e-9, 1e-9, 1 - 2e-9]])
-    assert np.isneginf(ruled.adjust(sure).logits[0, 2])
-    with pytest.raises(InputError, match=r"'mamba' is not among the 3"):
-        BayesPrior(counts(), rules=(Rule("france", "mamba", 0.0),))
 
 
 @pytest.mark.parametrize(
@@ -252,28 +249,6 @@ def test_a_prior_of_many_files_wants_the_name_of_its_settings(tmp_path):
     with pytest.raises(InputError, match=r"p.csv: such a prior is written as .toml"):
         BayesPrior(counts()).write(tmp_path / "p.csv")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("country,species\nfrance,boa\n", "row 2: columns should be country,species,probability"),
-        ("country,species,probability\natlantis,boa,0\n", "row 2: no country is called 'atlantis'"),
-        ("country,species,probability\nfrance,boa,2\n", "row 2: probability = '2' should be"),
-        ("country,species,probability\nfrance,boa,nan\n", "row 2: probability = 'nan'"),
-        ("country,species,probability\nfrance,boa,0\nfrance,boa,no\n", "row 3"),
-    ],
-)
-def test_a_wrong_rule_is_refused_by_file_and_row(tmp_path, text, words):
-    (tmp_path / "rules.csv").write_text(text)
-    with pytest.raises(InputError) as refusal:
-        read_rules(tmp_path / "rules.csv")
-    assert f"{tmp_path / 'rules.csv'}, {words}" in str(refusal.value)
-
-
-def test_rules_read_back(tmp_path):
-    rules = (Rule("france", "adder", 0.5), Rule("UNKNOWN", "boa", None))
-    assert read_rules(write_rules(rules, tmp_path / "r.csv")) == rules
 
 
 def simulated(photos, seed):

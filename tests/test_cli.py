@@ -210,6 +210,24 @@ def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloure
     assert done.stdout.startswith("3 countries, 3 species"), done.stderr
 
 
+def test_what_a_map_of_presence_calls_by_two_names_is_said(tmp_path, capsys):
+    (tmp_path / "m.csv").write_text("photo,species,country\na.jpg,boa,Cyprus\n")
+    (tmp_path / "map.csv").write_text("species,Cyprus,n cyprus\nboa,1,0\nBoa,0,1\n")
+    given = [tmp_path / "m.csv", "--presence", tmp_path / "map.csv", "--out", tmp_path / "p.toml"]
+    with pytest.raises(SystemExit) as end:
+        main(["fit-prior", *map(str, given)])
+    assert not end.value.code
+    said = capsys.readouterr().err.splitlines()
+    told = f"ophis: {tmp_path / 'map.csv'}: one and the same:"
+    assert said == [f"{told} 'cyprus', 'n-cyprus'", f"{told} 'boa', 'Boa'"]
+
+
+def test_a_manifest_without_species_makes_no_prior(tmp_path, capsys):
+    (tmp_path / "m.csv").write_text("photo,species,country\na.jpg,,Kenya\n")
+    line = refused_here(capsys, "fit-prior", tmp_path / "m.csv", "--out", tmp_path / "p.csv")
+    assert line.startswith(f"ophis: {tmp_path / 'm.csv'}: there is no photo of any species")
+
+
 def collected(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[list[str], str]:
     """Lines on stdout and what stands on stderr of `ophis collect`, in this process."""
     with pytest.raises(SystemExit) as end:

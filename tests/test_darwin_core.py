@@ -80,7 +80,7 @@ def test_cells_are_parted_as_the_description_says(tmp_path):
     core = core.replace("UTF-8", "ISO-8859-1")
     core = core.replace("</core>", f'<field default="KE" term="{DWC}countryCode"/></core>')
     occurrences = "o1;'Naja; naja\r\né'\r\no2;Boa boa\r\n".encode("latin-1")
-    photos = "id\ttype\tidentifier\no1\t\ta.jpg\no2\t\tb.jpg\n"
+    photos = "id\ttype\tidentifier\tlicense\no1\t\ta.jpg\no2\t\tb.jpg\n"
     path = archive(tmp_path, meta=meta(core, MEDIA), occurrence=occurrences, multimedia=photos)
     with pytest.raises(
         InputError, match=r"sightings\.zip, multimedia\.txt, row 2: species .* has a"
@@ -103,7 +103,7 @@ def test_the_core_may_come_last_and_name_the_photos_itself(tmp_path):
 
 
 def test_one_photo_of_two_snakes_has_two_rows(tmp_path):
-    photos = "id\ttype\tidentifier\no1\t\ta.jpg\no3\t\ta.jpg\n"
+    photos = "id\ttype\tidentifier\tlicense\no1\t\ta.jpg\no3\t\ta.jpg\n"
     manifest = read_manifest(archive(tmp_path, multimedia=photos))
     assert list(manifest.table["photo_id"]) == ["o1 a.jpg", "o3 a.jpg"]
     with pytest.raises(InputError, match=r"multimedia\.txt, row 3: photo 'o1 a\.jpg' stands twice"):
@@ -111,6 +111,7 @@ def test_one_photo_of_two_snakes_has_two_rows(tmp_path):
 
 
 BOMB = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;">]>'
+IN_JAPANESE = meta(CORE).replace('"1.0"', '"1.0" encoding="shift_jis"')
 OUTSIDE = '<!DOCTYPE a SYSTEM "file:///etc/passwd">'
 
 
@@ -139,10 +140,10 @@ OUTSIDE = '<!DOCTYPE a SYSTEM "file:///etc/passwd">'
         ({"meta": " " * (1 << 20) + "x"}, ""),
         ({"multimedia": "\no9\t\ta.jpg\n"}, "multimedia.txt, row 2: there is no occurrence 'o9'"),
         ({"multimedia": "\n\t\ta.jpg\n"}, "multimedia.txt, row 2: its id is empty"),
-        ({"multimedia": "\no1\t\t\n"}, "multimedia.txt, row 2: photo is empty"),
-        ({"multimedia": "\no1\t\t../a.jpg\n"}, "row 2: photo '../a.jpg' leaves the folder"),
+        ({"multimedia": "\no1\t\t\t\n"}, "multimedia.txt, row 2: photo is empty"),
+        ({"multimedia": "\no1\t\t../a.jpg\t\n"}, "row 2: photo '../a.jpg' leaves the folder"),
         (
-            {"multimedia": "\no1\t\thttp://a.example/%2e%2e/a.jpg\n"},
+            {"multimedia": "\no1\t\thttp://a.example/%2e%2e/a.jpg\t\n"},
             "row 2: photo '../a.jpg' leaves the folder",
         ),
         ({"multimedia": "\no1\t\thttp://[a/b.jpg\n"}, "'http://[a/b.jpg' is no address"),
@@ -151,6 +152,18 @@ OUTSIDE = '<!DOCTYPE a SYSTEM "file:///etc/passwd">'
             "occurrence.txt, row 3: id 'o1' stands tw",
         ),
         ({"occurrence": OCCURRENCES.encode("utf-16")}, "occurrence.txt: is not UTF-8"),
+        # Other codecs fail in other ways than UTF-8 does.
+        ({"meta": meta(CORE.replace("UTF-8", "utf-16"))}, "occurrence.txt: is not utf-16, as"),
+        ({"meta": meta(CORE.replace("UTF-8", "undefined"))}, "is not undefined, as meta.xml says"),
+        ({"meta": IN_JAPANESE}, "meta.xml cannot be read: multi-byte encodings are not supported"),
+        (
+            {"meta": meta(CORE.replace('index="1"', 'index="9"'), MEDIA)},
+            "occurrence.txt: has 5 columns, but meta.xml puts scientificName in column 10; mend",
+        ),
+        (
+            {"multimedia": "id\ttype\tidentifier\no1\t\ta.jpg\n"},
+            "multimedia.txt: has 3 columns, but meta.xml puts license in column 4; mend either",
+        ),
         ({"occurrence": OCCURRENCES.replace("NA\t", "QQ\t")}, "no country is called 'QQ'"),
         ({"occurrence": "id\no1\t" + "".join(map(str, range(300_000)))}, "row 2: is longer than a"),
     ],
@@ -163,6 +176,15 @@ def test_a_wrong_archive_is_refused_by_member_and_row(tmp_path, members, words):
     assert words in line
     assert "\n" not in line
     assert [path.name for path in tmp_path.iterdir()] == ["sightings.zip"]
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "utf-16-le", "utf-16"])
+def test_a_byte_order_mark_is_no_part_of_the_first_id(tmp_path, encoding):
+    core = CORE.replace("UTF-8", encoding).replace('Lines="1"', 'Lines="0"')
+    rows = OCCURRENCES.partition("\n")[2]
+    mark = "" if encoding == "utf-16" else "\ufeff"  # that codec writes its own
+    path = archive(tmp_path, meta=meta(core, MEDIA), occurrence=(mark + rows).encode(encoding))
+    assert read_manifest(path).table["observation"][0] == "o1"
 
 
 def test_a_quote_that_never_ends_is_refused_where_it_begins(tmp_path):

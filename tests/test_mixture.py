@@ -8,6 +8,7 @@ from ophis.bayes import BayesPrior, Settings
 from ophis.mixture import MixedPrior
 from ophis.presence import PresenceMap, PresencePrior
 from ophis.prior import PriorUse
+from ophis.rules import Rule
 
 SPECIES = SpeciesList(("adder", "boa", "cobra"))
 COUNTS = CountryPrior(
@@ -87,10 +88,27 @@ def test_one_country_is_no_mixture(prior):
 def test_photo_and_place_contradict_each_other_only_where_no_country_fits():
     sure = BayesPrior(COUNTS, Settings(country_photos=0.01, continent_photos=0.01))
     boa = seen([0.0001, 0.9998, 0.0001])
-    _, use = MixedPrior(sure, {"india": 0.5, "france": 0.5}).adjust_with_use(boa)
-    assert use == (PriorUse.CONTRADICTS,)
-    _, use = MixedPrior(sure, {"india": 0.5, "brazil": 0.5}).adjust_with_use(boa)
-    assert use == (PriorUse.WEIGHED,)
+    for prior in (sure, COUNTS, PresencePrior(SPECIES, PRESENCE, 0.1)):
+        mixed = MixedPrior(prior, {"france": 0.5, "germany": 0.5})
+        _, (effect,) = mixed.adjust_with_effect(boa)
+        # Of Germany nobody counted or listed anything; Bayes' rule goes by the continent.
+        assert effect.contradicts is (prior is sure)
+        _, (effect,) = MixedPrior(prior, {"india": 0.5, "france": 0.5}).adjust_with_effect(boa)
+        assert effect.contradicts
+        _, (effect,) = MixedPrior(prior, {"india": 0.5, "brazil": 0.5}).adjust_with_effect(boa)
+        assert not effect.contradicts
+
+
+def test_rules_of_one_of_the_countries_are_told():
+    prior = BayesPrior(COUNTS, rules=(Rule("france", "boa", 0.0),))
+    told = [MixedPrior(prior, {key: 0.5, "india": 0.5}).ruled("") for key in ("fr", "brazil")]
+    assert told == [True, False]
+
+
+@pytest.mark.parametrize("shares", [{}, {"india": 2, "france": -1}, {"india": 0.5}])
+def test_shares_that_are_none_are_refused(shares):
+    with pytest.raises(InputError, match="should be above 0 and sum to 1"):
+        MixedPrior(BAYES, shares)
 
 
 def test_a_mixture_is_not_written(tmp_path):

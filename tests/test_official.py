@@ -1,3 +1,4 @@
+import csv
 from collections import defaultdict
 from dataclasses import replace
 from fractions import Fraction
@@ -22,7 +23,7 @@ from ophis.official import (
     track2,
     trade_off,
 )
-from ophis.presence import PresenceMap
+from ophis.presence import PresenceMap, read_presence
 
 SPECIES = SpeciesList(("Naja naja", "Boa boa", "Vipera berus", "Natrix natrix"))
 VENOMOUS = np.array([True, False, True, False])
@@ -73,6 +74,43 @@ def test_country_f1_by_hand():
     scores = answered([0, 0, 1, 2], [0, 1, 1, 2])
     # India: (2/3 + 2/3) / 2; Brazil: 2/3; France: Vipera alone; Kenya: nobody.
     assert country_f1(scores, PRESENCE) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+
+
+def test_two_columns_of_one_country_are_two_in_the_mean(tmp_path):
+    """As the organisers' `cyprus` and `n cyprus` are; for a prior they are one country."""
+    rows = ("species;cyprus;n cyprus;kenya", "Naja naja;1;0;1", "Boa boa;0;1;0")
+    (tmp_path / "m.csv").write_text("\n".join(rows) + "\n")
+    presence = read_presence(tmp_path / "m.csv")
+    scores = answered([0, 2, 1, 1], [0, 1, 1, 2])  # Naja: 1; Boa: 2 / 4; Vipera: nowhere
+    assert presence.countries == {"CY", "KE"}
+    assert country_f1(scores, presence) == pytest.approx((1 + 0.5 + 1) / 3)
+
+
+def test_the_official_mean_is_over_the_columns_of_the_organisers_map(shared_2021):
+    f1_score = pytest.importorskip("sklearn.metrics").f1_score
+    path = shared_2021 / "species_relevance.csv"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        (_, *names), *rows = csv.reader(file, delimiter=";")
+    cyprus = names.index("n cyprus")
+    told = [(name.strip(), cells) for name, *cells in rows]
+    there = [name for name, cells in told if cells[cyprus] == "1"]
+    species = SpeciesList(tuple(dict.fromkeys([*there, *(name for name, _ in told[:40])])))
+    chance = np.random.default_rng(0)
+    truth = chance.integers(len(species), size=400)
+    answer = np.where(chance.random(400) < 0.6, truth, chance.integers(len(species), size=400))
+    ids = tuple(map(str, range(400)))
+    logits = np.eye(len(species))[answer]
+    scores = Scores(logits, species, ids, truth, ("UNKNOWN",) * 400, ids)
+    f1 = f1_score(truth, answer, average=None, labels=range(len(species)), zero_division=0)
+    occurs = np.union1d(truth, answer)
+    lives = np.zeros((len(species), len(names)), dtype=bool)
+    for name, cells in told:
+        if name in species:
+            lives[species.index(name)] |= np.array(cells) == "1"
+    means = [f1[c].mean() for col in lives.T if len(c := np.intersect1d(occurs, col.nonzero()[0]))]
+    assert official("snakeclef2021", scores, presence=read_presence(path)) == pytest.approx(
+        np.mean(means), rel=1e-12
+    )
 
 
 def by_loops(metric, truth, answer):

@@ -129,9 +129,20 @@ def test_weights_become_shares_and_names_of_one_country_are_added_up():
         ({"Kenya": 0}, "the weight of 'Kenya' is 0"),
         ({"Kenya": float("nan")}, "the weight of 'Kenya' is nan"),
         ({"Kenya": float("inf")}, "the weight of 'Kenya' is inf"),
+        ({"Kenya": 10**400}, "the weight of 'Kenya' is 1000"),
+        ({"Kenya": "x"}, "the weight of 'Kenya' is 'x'; it should be a number above 0"),
+        ({5: 1}, "country = 5 should be a name or an ISO code, or several with"),
+        (5, "country = 5 should be a name or an ISO code, or several with"),
+        (["India"], r"country = \['India'\] should be a name"),
         ({}, "names none"),
     ],
 )
-def test_weights_that_mean_nothing_are_refused(weights, told):
+def test_what_is_no_country_and_no_weights_is_refused(weights, told):
     with pytest.raises(InputError, match=told):
         place_of(weights)
+
+
+def test_only_the_ratios_of_weights_count_however_large_or_small():
+    place = place_of({"India": 1e308, "Nepal": 1e308, "Kenya": 1e-308})
+    assert place.shares == {"india": 0.5, "nepal": 0.5}
+    assert place_of({"India": 5e-324}).shares == {"india": 1}

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from ophis import CountryPrior, InputError, Scores, SpeciesList
-from ophis.prior import PriorUse, read_counts
+from ophis.prior import PriorEffect, PriorUse, read_counts
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "snakeclef2020"
 
@@ -55,8 +55,9 @@ def test_equation_2_by_hand():
 def test_rows_the_country_cannot_help_keep_the_images_own_probabilities():
     image = [[0.6, 0.3, 0.1], [0.0, 1.0, 0.0], [0.2, 0.3, 0.5]]
     scores = scores_in(["atlantis", "france", "india"], image)
-    adjusted, use = prior().adjust_with_use(scores)
-    assert use == (PriorUse.UNSEEN, PriorUse.EXCLUDED, PriorUse.APPLIED)
+    adjusted, effects = prior().adjust_with_effect(scores)
+    uses = [effect.use for effect in effects]
+    assert uses == [PriorUse.UNSEEN, PriorUse.EXCLUDED, PriorUse.APPLIED]
     np.testing.assert_allclose(adjusted.probabilities()[:2], image[:2], atol=1e-15)
     np.testing.assert_allclose(adjusted.probabilities()[2], [0, 0, 1], atol=1e-15)
 
@@ -64,6 +65,32 @@ def test_rows_the_country_cannot_help_keep_the_images_own_probabilities():
 @pytest.mark.parametrize("name", ["India", " INDIA ", "IN", "IND", "in"])
 def test_countries_are_found_as_people_write_them(name):
     assert prior().row(name) == 3
+
+
+def test_the_papers_product_says_when_photo_and_country_do_not_fit():
+    """By hand: sum over s of p(s | x) p(s | c) / p(s); of 19 photos 5, 5 and 9 are of each."""
+    image = [[0.001, 0.989, 0.01], [0.01, 0.9, 0.09], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
+    countries = ("india", "india", "UNKNOWN", "atlantis")
+    scores = scores_in(list(countries), image)
+    expected = [0.01 * 19 / 9, 0.09 * 19 / 9, 1, 1]
+    np.testing.assert_allclose(prior().likelihood(scores.logits, countries), expected)
+    _, effects = prior().adjust_with_effect(scores)
+    assert [effect.contradicts for effect in effects] == [True, False, False, False]
+    _, (excluded,) = prior().adjust_with_effect(scores_in(["france"], [[0.0, 1.0, 0.0]]))
+    assert excluded == PriorEffect(PriorUse.EXCLUDED, contradicts=True)
+
+
+def test_a_species_without_a_training_photo_contradicts_no_country():
+    new = CountryPrior(SPECIES, ("france", "india"), np.array([[4, 0, 0], [0, 0, 2]]))
+    np.testing.assert_allclose(new.ratios("france"), [1.5, 1, 0])
+
+
+def test_the_country_unknown_is_said_to_be_that():
+    assert prior().log_factors("UNKNOWN")[1] is PriorUse.UNKNOWN
+    without = CountryPrior(SPECIES, ("india",), np.array([[0, 0, 2]]))
+    factors, use = without.log_factors("UNKNOWN")
+    assert use is PriorUse.NO_COUNTRY
+    assert not factors.any()
 
 
 def test_empty_and_unknown_are_the_country_unknown():
@@ -102,8 +129,16 @@ def test_a_written_prior_reads_back(tmp_path):
     ("text", "words"),
     [
         ("species,country\nboa,brazil\n", "columns should be species,country,photos"),
-        ("species,country,photos\nboa,brazil,many\n", "row 2: photos should be a whole number"),
+        (
+            "species,country,photos\nboa,brazil,many\n",
+            "row 2: photos = 'many' should be a whole number",
+        ),
         ("species,country,photos\nboa,brazil,-1\n", "row 2"),
+        ("species,country,photos\nboa,brazil,\n", "row 2: photos = '' should be a whole number"),
+        (f"species,country,photos\nboa,brazil,{2**63 - 1}\n", "from 0 to 9,007,199,254,740,992"),
+        (f"species,country,photos\nboa,peru,{2**53}\nboa,brazil,1\nboa,peru,{2**53}\n", "more"),
+        ("species,country,photos\n", "there is no photo of any species"),
+        ("species,country,photos\nboa,brazil,0\n", "there is no photo of any species"),
         ("species,country,photos\nmamba,kenya,1\n", "'mamba'"),
     ],
 )
@@ -113,6 +148,22 @@ def test_a_wrong_prior_file_is_refused_by_file_and_row(tmp_path, text, words):
         read_counts(tmp_path / "p.csv", SPECIES)
     assert "p.csv" in str(refusal.value)
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("countries", "counts", "words"),
+    [
+        (("india",), [[5, -1, 0]], "'india' has -1 photos of 'boa'; a count should not be below 0"),
+        (("india",), [[5, np.nan, 0]], "'india' has nan photos of 'boa'"),
+        (("india",), [[0, 0, 0]], "a country without a training photo"),
+        (("india", "india"), [[1, 0, 0], [0, 1, 0]], "country 'india' stands twice"),
+        ((), np.zeros((0, 3)), "there is no photo of any species"),
+        (("india",), [[1, 0]], "counts have shape"),
+    ],
+)
+def test_counts_that_are_none_are_refused(countries, counts, words):
+    with pytest.raises(InputError, match=words):
+        CountryPrior(SPECIES, countries, np.array(counts))
 
 
 def test_scores_of_another_species_order_are_refused_by_the_first_difference():

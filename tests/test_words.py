@@ -1,6 +1,7 @@
 import re
 import string
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import ophis
 from ophis import InputError
 from ophis.decision import State, Verdict
 from ophis.position import Source
-from ophis.prior import PriorUse
+from ophis.prior import PriorEffect, PriorUse
 from ophis.taxa import Danger
 from ophis.words import languages, read_words
 
@@ -30,6 +31,8 @@ def test_a_language_has_words_for_all_that_can_be_said(path):
         for kind in kinds:
             filled = {"name": "Naja", "why": "it is dark", "countries": "Nepal"}
             assert words.say(section, kind, **filled).strip()
+    for effect in (field.name for field in fields(PriorEffect) if field.type == "bool"):
+        assert words.say("country", effect).strip()
     english = read_words("en").sections
     assert {s: set(keys) for s, keys in words.sections.items()} == {
         s: set(keys) for s, keys in english.items()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ophis.decision import Decision, Verdict
     from ophis.position import Place, Source
-    from ophis.prior import PriorUse
+    from ophis.prior import PriorEffect, PriorUse
     from ophis.scores import PhotoFailure
     from ophis.taxa import Danger
     from ophis.words import Words
@@ -73,6 +73,8 @@ class Answer:
         source: where they came from: given, or a photo's own position, which itself stands
             nowhere; None when nobody said anything.
         prior: what the country did to the probabilities.
+        contradicts: whether the photo looks like species that are hardly expected there.
+        ruled: whether a person's rules for the country count in the probabilities.
         bundle: version of the bundle that answers.
         lines: all that in sentences for people: danger first, then what it is, the country, and
             what holds whatever the snake is.
@@ -89,6 +91,8 @@ class Answer:
     countries: Mapping[str, float]
     source: Source | None
     prior: PriorUse
+    contradicts: bool
+    ruled: bool
     bundle: str
     lines: tuple[str, ...]
 
@@ -107,7 +111,12 @@ class Answer:
 
 
 def sentences(
-    words: Words, decision: Decision, place: Place, *, use: PriorUse, photos: Sequence[SeenPhoto]
+    words: Words,
+    decision: Decision,
+    place: Place,
+    *,
+    effect: PriorEffect,
+    photos: Sequence[SeenPhoto],
 ) -> tuple[str, ...]:
     """The answer in sentences; an answer that names no snake does not speak of the country."""
     why = photos[0].left_out
@@ -119,7 +128,11 @@ def sentences(
     if decision.state not in (State.NO_SNAKE, State.UNUSABLE):
         if place.source:
             lines.append(words.say("place", place.source, countries=_named(place.shares)))
-        lines.append(words.say("prior", use))
+        lines.append(words.say("prior", effect.use))
+        if effect.ruled:
+            lines.append(words.say("country", "ruled"))
+        if effect.contradicts:
+            lines.append(words.say("country", "contradicts"))
         lines += [
             words.say("photo", "left_out", name=photo.name, why=words.say("why", photo.left_out))
             for photo in photos

@@ -8,7 +8,6 @@ world, and by maps of who lives where.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,17 +17,18 @@ import numpy as np
 
 from ophis.calibration import ENOUGH
 from ophis.errors import InputError
-from ophis.files import whole_file
-from ophis.places import UNKNOWN, continent, country_code, country_key
+from ophis.places import UNKNOWN, code_or_key, continent, country_code, country_key
 from ophis.presence import PresenceMap, PresencePrior, read_presence
 from ophis.prior import CountryPrior, Prior, PriorUse, part_of, read_counts, write_settings
+from ophis.rules import read_rules, rules_by_country, write_rules
 from ophis.scores import log_probabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from ophis.rules import CountryRules, Rule
     from ophis.scores import Scores
     from ophis.taxa import SpeciesList
 
@@ -68,22 +68,6 @@ class Settings:
                 raise InputError(f"{name} should be above 0")
 
 
-@dataclass(frozen=True)
-class Rule:
-    """What a person knows better of a species in a country.
-
-    Attributes:
-        country: key of the country.
-        species: name of the species, as the prior has it.
-        probability: that p(s | c) is taken to be; 0 excludes the species there, None adds it: it
-            counts as living there.
-    """
-
-    country: str
-    species: str
-    probability: float | None
-
-
 @dataclass(frozen=True, eq=False)
 class BayesPrior(Prior):
     """Smoothed p(s | c) over p(s).
@@ -94,6 +78,9 @@ class BayesPrior(Prior):
         settings: what `fit_bayes` chose.
         presence: who lives where, or None.
         rules: of the user.
+
+    Raises:
+        InputError: naming the rule that cannot hold, or a map that says nothing of the species.
     """
 
     species: SpeciesList = field(init=False)
@@ -104,8 +91,9 @@ class BayesPrior(Prior):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "species", self.counts.species)
-        for rule in self.rules:
-            self.species.index(rule.species)  # refuses a name that is not there
+        _ = self._rules  # refuses those that cannot hold
+        if self.presence:
+            self.presence.require_one_of(self.species)
 
     @property
     def temperature(self) -> float:
@@ -126,15 +114,19 @@ class BayesPrior(Prior):
         return self.counts.spelling(country)
 
     def probability(self, country: str) -> NDArray[np.float64]:
-        """Smoothed p(s | c), [species], above 0 but where a rule excludes a species."""
+        """Smoothed p(s | c), [species], above 0 but where rules leave nothing; it sums to 1."""
+        return self._smoothed(country, wrong_countries=self.settings.wrong_countries)
+
+    def _smoothed(self, country: str, *, wrong_countries: float) -> NDArray[np.float64]:
         settings = self.settings
         here = self._here(country)
         if code := country_code(country):
             here = here + settings.presence_photos * self._lives(code)
         above = self._of_continent(continent(country))
         p = (here + settings.country_photos * above) / (here.sum() + settings.country_photos)
-        p = (1 - settings.wrong_countries) * p + settings.wrong_countries * self.world
-        return self._ruled(p, country, above)
+        p = (1 - wrong_countries) * p + wrong_countries * self.world
+        rules = self._rules.get(code_or_key(country))
+        return rules.applied(p, above) if rules else p
 
     @cached_property
     def world(self) -> NDArray[np.float64]:
@@ -144,23 +136,23 @@ class BayesPrior(Prior):
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
         """Logarithm of p(s | c), less ``divide`` times that of p(s)."""
-        use = PriorUse.WEIGHED
+        use = PriorUse.UNKNOWN if country_key(country) == UNKNOWN else PriorUse.WEIGHED
         if not self._here(country).any():
-            use = PriorUse.CONTINENT if continent(country) else PriorUse.WORLD
-        return self._ratio(country, self.settings.divide), use
+            seen = continent(country) in self._continents
+            use = PriorUse.CONTINENT if seen else PriorUse.WORLD
+        with np.errstate(divide="ignore"):  # a rule may exclude a species
+            p = np.log(self.probability(country))
+        return p - self.settings.divide * np.log(self.world), use
 
-    def likelihood(
-        self, image: NDArray[np.float64], countries: tuple[str, ...]
-    ) -> NDArray[np.float64]:
-        """How much likelier each photo is from its country, if it is right, than from anywhere.
+    def ratios(self, country: str) -> NDArray[np.float64]:
+        """p(s | c) / p(s), the country taken to be right."""
+        if country_key(country) == UNKNOWN:
+            return np.ones(len(self.species))
+        return self._smoothed(country, wrong_countries=0.0) / self.world
 
-        p(x | c) / p(x) is the sum over species of p(s | x) p(s | c) / p(s).
-        """
-        names, rows = np.unique(np.array(countries, dtype=object), return_inverse=True)
-        trusting = replace(self, settings=replace(self.settings, wrong_countries=0.0))
-        ratios = [trusting._ratio(name, 1.0) for name in names]  # noqa: SLF001 - our own kind
-        ratios = np.reshape(ratios, (-1, len(self.species)))
-        return np.exp(log_probabilities(image) + ratios[rows]).sum(axis=1)
+    def ruled(self, country: str) -> bool:
+        """Whether there are rules for a country, under any of its names."""
+        return code_or_key(country) in self._rules
 
     def write(self, path: str | Path) -> Path:
         """Write `NAME.toml`; beside it `NAME.csv` (counts), `NAME_presence.csv`, `NAME_rules.csv`.
@@ -178,15 +170,13 @@ class BayesPrior(Prior):
             write_rules(self.rules, part_of(path, "rules"))
         return path
 
-    def _ratio(self, country: str, divide: float) -> NDArray[np.float64]:
-        with np.errstate(divide="ignore"):  # a rule may exclude a species
-            return np.log(self.probability(country)) - divide * np.log(self.world)
-
     def _here(self, country: str) -> NDArray[np.float64]:
         """Training photos of each species in a country, under all its names."""
-        code = country_code(country)
-        names = [code] if code else [country_key(country)]
-        return sum((self._photos[name] for name in names if name in self._photos), self._none)
+        return self._photos.get(code_or_key(country), self._none)
+
+    @cached_property
+    def _rules(self) -> dict[str, CountryRules]:
+        return rules_by_country(self.rules, self.species)
 
     @cached_property
     def _none(self) -> NDArray[np.float64]:
@@ -197,7 +187,7 @@ class BayesPrior(Prior):
         """Photos by ISO code, by key where a name has none: two names of one country are merged."""
         photos: dict[str, NDArray[np.float64]] = {}
         for name, row in zip(self.counts.countries, self.counts.counts, strict=True):
-            place = country_code(name) or name
+            place = code_or_key(name)
             photos[place] = photos.get(place, 0) + row
         return photos
 
@@ -222,22 +212,6 @@ class BayesPrior(Prior):
             return self._none
         return (~self.presence.absent(self.species, code)).astype(np.float64)
 
-    def _ruled(
-        self, p: NDArray[np.float64], country: str, above: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        code = country_code(country)
-        for rule in self.rules:
-            if country_key(rule.country) != country and (
-                code is None or country_code(rule.country) != code
-            ):
-                continue
-            column = self.species.index(rule.species)
-            if rule.probability is None:  # as common as where it is at home on the continent
-                p[column] = max(p[column], above[column], 1 / len(self.species))
-            else:
-                p[column] = rule.probability
-        return p
-
 
 def bayes_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
     """What `BayesPrior.write` wrote; see `prior.read_prior`."""
@@ -248,51 +222,6 @@ def bayes_prior(path: Path, settings: dict[str, Any], species: SpeciesList | Non
         read_presence(part_of(path, "presence")) if presence else None,
         read_rules(part_of(path, "rules")) if rules else (),
     )
-
-
-def read_rules(path: str | Path) -> tuple[Rule, ...]:
-    """Read `country,species,probability`: a number from 0 (never there) to 1, or `add`.
-
-    Raises:
-        InputError: naming file and row.
-    """
-    path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such table of rules") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
-    return tuple(_rule(row, f"{path}, row {number}") for number, row in enumerate(rows, start=2))
-
-
-def _rule(row: dict[str, str], place: str) -> Rule:
-    if set(row) != {"country", "species", "probability"} or None in row.values():
-        raise InputError(f"{place}: columns should be country,species,probability")
-    country = country_key(row["country"])
-    if country != UNKNOWN and country_code(country) is None:
-        raise InputError(f"{place}: no country is called {row['country']!r}")
-    text = row["probability"].strip()
-    try:
-        probability = None if text == "add" else float(text)
-    except ValueError:
-        probability = np.nan
-    if probability is not None and not 0 <= probability <= 1:
-        raise InputError(f"{place}: probability = {text!r} should be from 0 to 1, or the word add")
-    return Rule(country, row["species"], probability)
-
-
-def write_rules(rules: Iterable[Rule], path: Path) -> Path:
-    """Write what `read_rules` reads."""
-    rows = [
-        (r.country, r.species, "add" if r.probability is None else r.probability) for r in rules
-    ]
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(
-            [("country", "species", "probability"), *rows]
-        )
-    return path
 
 
 ABSENT = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)

@@ -19,7 +19,7 @@ from ophis.mixture import MixedPrior
 from ophis.network import Network
 from ophis.places import UNKNOWN
 from ophis.position import Place, place_of
-from ophis.prior import PriorUse
+from ophis.prior import PriorEffect, PriorUse
 from ophis.scores import PhotoFailure, Scores
 from ophis.taxa import danger
 from ophis.words import read_words
@@ -127,7 +127,7 @@ class Classifier:
         seen = self._seen(photos, raw)
         kept = np.array([not photo.left_out for photo in seen])
         # Of photos that all had no say, the country's is still told to programs.
-        scores, use = self._adjusted(_one(raw.take(kept) if kept.any() else raw), place)
+        scores, effect = self._adjusted(_one(raw.take(kept) if kept.any() else raw), place)
         decision = self._decide(raw.take(kept), scores, place, seen)
         spelling = self.bundle.prior.spelling if self.bundle.prior else str
         countries = {spelling(key): share for key, share in place.shares.items()}
@@ -142,9 +142,11 @@ class Classifier:
             country=next(iter(countries), UNKNOWN),
             countries=countries,
             source=place.source,
-            prior=use,
+            prior=effect.use,
+            contradicts=effect.contradicts,
+            ruled=effect.ruled,
             bundle=self.bundle.version,
-            lines=sentences(words, decision, place, use=use, photos=seen),
+            lines=sentences(words, decision, place, effect=effect, photos=seen),
         )
 
     def _look(self, photos: Sequence[_Photo], place: Place) -> Scores:
@@ -168,16 +170,16 @@ class Classifier:
             for photo, unlike in zip(photos, novel, strict=True)
         )
 
-    def _adjusted(self, raw: Scores, place: Place) -> tuple[Scores, PriorUse]:
+    def _adjusted(self, raw: Scores, place: Place) -> tuple[Scores, PriorEffect]:
         """Scores with the country's say, else with the calibration of the image's own."""
         prior = self.bundle.prior
         if place.shares and prior:
             here = prior if len(place.shares) == 1 else MixedPrior(prior, place.shares)
-            scores, (use, *_) = here.adjust_with_use(raw)
-            return scores, use
+            scores, (effect, *_) = here.adjust_with_effect(raw)
+            return scores, effect
         use = PriorUse.NO_PRIOR if place.shares else PriorUse.NO_COUNTRY
         calibration = self.bundle.calibration
-        return (calibration.apply(raw) if calibration else raw), use
+        return (calibration.apply(raw) if calibration else raw), PriorEffect(use)
 
     def _decide(
         self, raw: Scores, one: Scores, place: Place, seen: Sequence[SeenPhoto]

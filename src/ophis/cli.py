@@ -19,6 +19,7 @@ from ophis.errors import InputError, PhotoError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ophis.presence import PresenceMap
     from ophis.prior import Prior
     from ophis.scores import Scores
     from ophis.taxa import SpeciesList
@@ -74,12 +75,28 @@ def main(arguments: list[str] | None = None) -> None:
 def _prior(path: Path, species: SpeciesList, *, say: bool = True) -> Prior:
     """A prior; names of one country in it are counted together, and that is said."""
     from ophis.prior import read_prior
-    from ophis.tables import one_country
 
     prior = read_prior(path, species)
-    for names in prior.merged() if say else ():
-        print(f"ophis: {path}: {one_country(names)}", file=sys.stderr)
+    if say:
+        _say_merged(prior, path)
     return prior
+
+
+def _say_merged(prior: Prior, place: str | Path) -> None:
+    from ophis.tables import one_country
+
+    for names in prior.merged():
+        print(f"ophis: {place}: {one_country(names)}", file=sys.stderr)
+
+
+def _presence(path: Path) -> PresenceMap:
+    """A map of who lives where; names of one country or one species in it are said."""
+    from ophis.presence import read_presence
+
+    presence = read_presence(path)
+    for names in presence.joined():
+        print(f"ophis: {path}: one and the same: {', '.join(map(repr, names))}", file=sys.stderr)
+    return presence
 
 
 def _complain(line: str) -> int:
@@ -276,7 +293,7 @@ def export(
         photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
     """
     from ophis import read_manifest
-    from ophis.sides import SPECIES
+    from ophis.sides import PRIOR, SPECIES
     from ophis.taxa import SpeciesList
     from ophis.train import Retest, export_imagenet17
     from ophis.train import export as export_run
@@ -289,11 +306,13 @@ def export(
     if not bool(pixels) == bool(train) == bool(validation):
         raise InputError("--pixels, --train and --validation belong together; give all or none")
     given = _prior(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
-    if not (pixels and train and validation):
-        print(export_run(run, out, prior=given))
-        return
-    parts = [read_manifest(path, photos=photos) for path in (train, validation)]
-    print(export_run(run, out, prior=given, test=Retest(pixels, *parts)))
+    test = None
+    if pixels and train and validation:
+        test = Retest(pixels, *(read_manifest(path, photos=photos) for path in (train, validation)))
+    bundle = export_run(run, out, prior=given, test=test)
+    if not prior:  # what the run counted is what its bundle's own prior is made of
+        _prior(Path(run) / PRIOR, SpeciesList.read(Path(run) / SPECIES))
+    print(bundle)
 
 
 @app.command
@@ -456,7 +475,6 @@ def evaluate(
     from ophis.calibration import reliability as how_reliable
     from ophis.novelty import separation
     from ophis.official import dangerous, official
-    from ophis.presence import read_presence
     from ophis.sides import distinct_names
     from ophis.tables import print_evaluations
 
@@ -464,7 +482,7 @@ def evaluate(
     scores = list(dict.fromkeys(scores))
     short = dict(zip(map(str, scores), distinct_names(*scores), strict=True))
     things = read_scores(others) if others else None
-    lists = read_presence(presence) if presence else None
+    lists = _presence(presence) if presence else None
     sides = {str(path): read_scores(path) for path in scores}
     if together:
         sides["together"] = ensemble(list(sides.values()), list(sides))
@@ -574,6 +592,8 @@ def _answer_hidden_test(bundle: str, species: SpeciesList | None) -> int:
     from ophis.tables import bar
 
     test, classifier = read_place(), load_by_name(bundle)
+    if classifier.bundle.prior:
+        _say_merged(classifier.bundle.prior, bundle)
     with bar(None) as advance:
         done = predict(classifier, test, species=species, progress=advance)
     for failure in done.unread:
@@ -735,9 +755,9 @@ def fit_prior(
         rules: What you know better: country,species,probability (0 excludes, `add` adds).
     """
     from ophis import CountryPrior, read_manifest, read_scores
-    from ophis.bayes import BayesPrior, choose_prior, read_rules
+    from ophis.bayes import BayesPrior, choose_prior
     from ophis.decision import halves
-    from ophis.presence import read_presence
+    from ophis.rules import read_rules
     from ophis.tables import one_country, print_choice
 
     if out.suffix != ".toml" and (validation or presence or rules):
@@ -749,9 +769,11 @@ def fit_prior(
         raise InputError(
             f"{validation}: in the half to choose with no species is known; add photos"
         )
-    counts = CountryPrior.fit(
-        read_manifest(manifest, photos=photos), species=scores.species if scores else None
-    )
+    rows = read_manifest(manifest, photos=photos)
+    try:
+        counts = CountryPrior.fit(rows, species=scores.species if scores else None)
+    except InputError as error:
+        raise InputError(f"{manifest}: {error}") from None
     print(f"{len(counts.countries):,} countries, {len(counts.species):,} species")
     for names in counts.merged():
         print(one_country(names))
@@ -759,7 +781,7 @@ def fit_prior(
         counts.write(out)
         print(out)
         return
-    lists = read_presence(presence) if presence else None
+    lists = _presence(presence) if presence else None
     known_better = read_rules(rules) if rules else ()
     if scores and fitting:
         print(f"chosen on {len(fitting):,} of {len(scores):,} photos, the rest is for promises")

@@ -163,7 +163,7 @@ def _read_part(
                 )
             except LookupError:
                 raise InputError(f"{place}: encoding {part.encoding!r} is not known") from None
-            except UnicodeDecodeError:
+            except UnicodeError:  # the kind for bytes (UnicodeDecodeError) is not every codec's
                 raise InputError(
                     f"{place}: is not {part.encoding}, as {META} says; mend either"
                 ) from None
@@ -180,9 +180,10 @@ def _read_cells(
         quoting=quoting,
         strict=True,
     )
-    line = 1
+    line, widest = 1, 0
     try:
         for cells in reader:
+            widest = max(widest, len(cells))
             if line > part.header_lines and any(cells):
                 row = f"{place}, row {line}"
                 found = {
@@ -195,6 +196,17 @@ def _read_cells(
             line = reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"{place}, row {line}: {error}; write the table again") from None
+    if line > part.header_lines + 1:  # there was a row
+        _require_columns(part, widest, place)
+
+
+def _require_columns(part: Part, widest: int, place: str) -> None:
+    for term, column in part.columns.items():
+        if column >= widest:
+            raise InputError(
+                f"{place}: has {widest} columns, but {META} puts {term or 'the id'} in column"
+                f" {column + 1}; mend either"
+            )
 
 
 def _lines(text: io.TextIOWrapper, place: str) -> Iterator[str]:
@@ -204,4 +216,5 @@ def _lines(text: io.TextIOWrapper, place: str) -> Iterator[str]:
         number += 1
         if len(line) == _MOST_LETTERS_A_LINE:
             raise InputError(f"{place}, row {number}: is longer than a row can be; refused")
-        yield line
+        # A byte order mark, which not every encoding takes out, is no part of the first id.
+        yield line.removeprefix("\ufeff") if number == 1 else line

@@ -75,6 +75,10 @@ def read_meta(path: Path, archive: zipfile.ZipFile, *, terms: Collection[str]) -
         parser.Parse(text, True)
     except expat.ExpatError as error:
         raise InputError(f"{path}: {META} is no XML: {error}; get the archive again") from None
+    except InputError:
+        raise
+    except (LookupError, ValueError) as error:  # what Python makes of the encoding it names
+        raise InputError(f"{path}: {META} cannot be read: {error}; write it in UTF-8") from None
     return sorted(meta.parts, key=lambda part: not part.core)
 
 
@@ -115,7 +119,7 @@ class _Meta:
             row_type=_last_word(attributes.get("rowType", "")),
             delimiter=_ESCAPES.get(delimiter, delimiter),
             quote=attributes.get("fieldsEnclosedBy", '"'),
-            encoding=attributes.get("encoding", "UTF-8"),
+            encoding=attributes.get("encoding", "UTF-8").strip(),
             header_lines=self._number(attributes.get("ignoreHeaderLines", "0")),
         )
         ends = attributes.get("linesTerminatedBy", "\n")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from ophis.taxa import SpeciesList
 
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class MixedPrior(Prior):
@@ -27,6 +29,9 @@ class MixedPrior(Prior):
         species: the columns, those of the prior.
         prior: what is said of each country.
         shares: of the countries, by key; above 0, summing to 1.
+
+    Raises:
+        InputError: when they are not.
     """
 
     species: SpeciesList = field(init=False)
@@ -35,6 +40,9 @@ class MixedPrior(Prior):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "species", self.prior.species)
+        shares = list(self.shares.values())
+        if not all(share > 0 for share in shares) or abs(sum(shares) - 1) > _ROUNDING:
+            raise InputError(f"shares {dict(self.shares)} should be above 0 and sum to 1")
 
     @property
     def temperature(self) -> float:
@@ -54,8 +62,9 @@ class MixedPrior(Prior):
 
         A country of which the paper's prior has seen no photo has no p(s | c) and is left out.
         """
+        unseen = (PriorUse.UNSEEN, PriorUse.NO_COUNTRY)
         found = {key: self.prior.log_factors(key) for key in self.shares}
-        seen = [key for key, (_, use) in found.items() if use is not PriorUse.UNSEEN]
+        seen = [key for key, (_, use) in found.items() if use not in unseen]
         if not seen:
             return np.zeros(len(self.species)), PriorUse.UNSEEN
         weights = np.array([self.shares[key] for key in seen])
@@ -63,15 +72,13 @@ class MixedPrior(Prior):
         mean = np.logaddexp.reduce(np.log(weights / weights.sum())[:, None] + factors)
         return mean, found[max(seen, key=self.shares.__getitem__)][1]
 
-    def likelihood(
-        self, image: NDArray[np.float64], countries: tuple[str, ...]
-    ) -> NDArray[np.float64]:
-        """The shares' mean of that of each country, [photos]."""
-        each = [
-            share * self.prior.likelihood(image, (key,) * len(countries))
-            for key, share in self.shares.items()
-        ]
-        return np.sum(each, axis=0)
+    def ratios(self, country: str) -> NDArray[np.float64]:  # noqa: ARG002
+        """The shares' mean of those of each country."""
+        return np.sum([w * self.prior.ratios(key) for key, w in self.shares.items()], axis=0)
+
+    def ruled(self, country: str) -> bool:  # noqa: ARG002
+        """Whether there are rules for one of the countries."""
+        return any(map(self.prior.ruled, self.shares))
 
     def what_it_is(self) -> str:
         """The prior in a few words."""

@@ -220,6 +220,15 @@ def country_choices(key: str) -> tuple[str, ...]:
     return ()
 
 
+def code_or_key(country: str) -> str:
+    """ISO code of a country, of none its key: one for all names of a country.
+
+    >>> code_or_key("the-bahamas"), code_or_key("Atlantis")
+    ('BS', 'atlantis')
+    """
+    return country_code(country) or country_key(country)
+
+
 def same_country(keys: Iterable[str]) -> list[tuple[str, ...]]:
     """Which of several names mean one country, in their order; each group has two or more.
 
@@ -228,7 +237,7 @@ def same_country(keys: Iterable[str]) -> list[tuple[str, ...]]:
     """
     groups: dict[str, list[str]] = {}
     for key in dict.fromkeys(keys):
-        groups.setdefault(country_code(key) or key, []).append(key)
+        groups.setdefault(code_or_key(key), []).append(key)
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from numbers import Real
 from typing import Any
 
 from PIL import ExifTags, Image
@@ -17,7 +18,7 @@ from PIL import ExifTags, Image
 from ophis.borders import countries_at
 from ophis.errors import InputError
 from ophis.images import FORMATS, MOST_PIXELS
-from ophis.places import UNKNOWN, country_code, country_key, read_country
+from ophis.places import UNKNOWN, code_or_key, country_key, read_country
 
 _SIGNS = {"N": 1.0, "E": 1.0, "S": -1.0, "W": -1.0}
 
@@ -110,12 +111,13 @@ def place_of(
         gps: whether the photo's own position is asked when no country is given.
 
     Raises:
-        InputError: when no country has that name, or a weight is no number above 0.
+        InputError: when no country has that name, a weight is no number above 0, or ``country`` is
+            neither a name nor weights of several.
     """
     if isinstance(country, Mapping):
         return Place(_shares(country), Source.GIVEN)
     if country is not None:
-        return Place({read_country(country): 1.0}, Source.GIVEN)
+        return Place({_key_of(country): 1.0}, Source.GIVEN)
     if not gps:
         return Place({}, None)
     position = gps_of(photo)
@@ -130,13 +132,34 @@ def _shares(weights: Mapping[str, float]) -> dict[str, float]:
     """Weights by key, the largest first, as shares; two names of one country are added up."""
     keys: dict[str, str] = {}
     sums: dict[str, float] = {}
-    for name, weight in weights.items():
-        if not (weight > 0 and math.isfinite(weight)):
-            raise InputError(f"the weight of {name!r} is {weight}; it should be a number above 0")
-        key = read_country(name)
-        key = keys.setdefault(country_code(key) or key, key)
-        sums[key] = sums.get(key, 0.0) + weight
-    if not sums:
+    if not weights:
         raise InputError("country = {} names none; leave it out when nobody knows")
+    numbers = {name: _number(name, weight) for name, weight in weights.items()}
+    largest = max(numbers.values())
+    for name, number in numbers.items():
+        key = _key_of(name)
+        key = keys.setdefault(code_or_key(key), key)
+        # Only ratios count, and sums of the largest numbers would be infinite.
+        sums[key] = sums.get(key, 0.0) + number / largest
     total = sum(sums.values())
-    return {key: sums[key] / total for key in sorted(sums, key=sums.__getitem__, reverse=True)}
+    shares = {key: sums[key] / total for key in sorted(sums, key=sums.__getitem__, reverse=True)}
+    return {key: share for key, share in shares.items() if share > 0}  # too small for a number
+
+
+def _key_of(name: object) -> str:
+    if not isinstance(name, str):
+        raise InputError(
+            f"country = {name!r} should be a name or an ISO code, or several with their weights:"
+            ' {"Nepal": 0.6, "India": 0.4}'
+        )
+    return read_country(name)
+
+
+def _number(name: object, weight: object) -> float:
+    try:
+        number = float(weight) if isinstance(weight, Real) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not 0 < number < math.inf:
+        raise InputError(f"the weight of {name!r} is {weight!r}; it should be a number above 0")
+    return number

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,13 @@ import polars as pl
 
 from ophis.errors import InputError
 from ophis.files import whole_file
-from ophis.places import country_code, country_key
+from ophis.places import UNKNOWN, country_code, country_key, read_country, same_country
 from ophis.prior import Prior, PriorUse, part_of, write_settings
 from ophis.taxa import SpeciesList, species_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 _PRESENT, _ABSENT = (
@@ -33,12 +36,46 @@ class PresenceMap:
         places: species, as `taxa.species_key` writes it, to the ISO 3166 codes of the countries
             where it lives.
         countries: codes that the map speaks of; of others it says nothing.
-        skipped: names of columns that are no country.
+        columns: country as the map calls it to the species that it puts there: what the official
+            score of 2021 averages over. Two of them may be one country: Cyprus and its north. By
+            default one a code.
+        spellings: the species as the map writes them.
+        source: what messages call the map: its file.
     """
 
-    places: dict[str, frozenset[str]]
+    places: Mapping[str, frozenset[str]]
     countries: frozenset[str]
-    skipped: tuple[str, ...] = ()
+    columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    spellings: tuple[str, ...] = ()
+    source: str = "the presence map"
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            columns = {
+                code: frozenset(name for name, where in self.places.items() if code in where)
+                for code in sorted(self.countries)
+            }
+            object.__setattr__(self, "columns", columns)
+
+    def joined(self) -> list[tuple[str, ...]]:
+        """Columns that mean one country, and spellings that mean one species."""
+        species: dict[str, list[str]] = {}
+        for name in self.spellings:
+            species.setdefault(species_key(name), []).append(name)
+        twice = [tuple(names) for names in species.values() if len(names) > 1]
+        return [*same_country(self.columns), *twice]
+
+    def require_one_of(self, species: SpeciesList) -> None:
+        """Refuse a map that says nothing of any species.
+
+        Raises:
+            InputError: naming the map.
+        """
+        if not any(species_key(name) in self.places for name in species):
+            raise InputError(
+                f"{self.source}: names none of the {len(species)} species, such as {species[0]!r};"
+                " give a map of these species"
+            )
 
     def lives(self, species: str, country: str) -> bool | None:
         """Whether a species lives in a country; None where the map does not say."""
@@ -51,14 +88,13 @@ class PresenceMap:
 
     def write(self, path: str | Path) -> Path:
         """Write as CSV, a row a species, a column a country, whole or not at all."""
-        codes = sorted(self.countries)
         rows = [
-            {"species": name, **{code: int(code in where) for code in codes}}
-            for name, where in self.places.items()
+            {"species": name, **{key: int(name in there) for key, there in self.columns.items()}}
+            for name in self.places
         ]
         path = Path(path)
         with whole_file(path) as temporary:
-            pl.DataFrame(rows, schema=["species", *codes]).write_csv(temporary)
+            pl.DataFrame(rows, schema=["species", *self.columns]).write_csv(temporary)
         return path
 
 
@@ -83,6 +119,7 @@ class PresencePrior(Prior):
     def __post_init__(self) -> None:
         if not 0 < self.absent <= 1:
             raise InputError(f"absent = {self.absent} should be above 0 and at most 1")
+        self.presence.require_one_of(self.species)
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
         """0 for a species that lives there or of which nothing is said, else log of ``absent``."""
@@ -90,6 +127,13 @@ class PresencePrior(Prior):
             return np.zeros(len(self.species)), PriorUse.UNLISTED
         absent = self.presence.absent(self.species, country)
         return np.where(absent, np.log(self.absent), 0.0), PriorUse.LISTED
+
+    def ratios(self, country: str) -> NDArray[np.float64]:
+        """0 for a species that is listed as absent, else 1.
+
+        So of a photo comes the share of its probability that is on the others.
+        """
+        return np.where(self.presence.absent(self.species, country), 0.0, 1.0)
 
     def what_it_is(self) -> str:
         """The prior in a few words."""
@@ -116,13 +160,43 @@ def read_presence(path: str | Path) -> PresenceMap:
     """Read a table with a row a species and a column a country, cells 1 and 0.
 
     The first column holds the species. Comma and semicolon are told apart by the first line.
-    SnakeCLEF's `species_relevance.csv` has this form. Two names of one country are joined: the
-    species lives there when one of them says so.
+    SnakeCLEF's `species_relevance.csv` has this form. Two names of one country are joined, and two
+    spellings of one species: it lives there when one of them says so; `PresenceMap.joined` tells.
 
     Raises:
-        InputError: naming the file, and the row and column of a cell that is neither.
+        InputError: naming the file, and the row and column of what is no species, no country,
+            stands twice, or is neither 1 nor 0.
     """
     path = Path(path)
+    table, header = _read_table(path)
+    codes = _codes(header[1:], path)
+    names = table.to_series(0)
+    for wrong, words in (
+        (names.str.strip_chars() == "", "is empty; give its name"),
+        (~names.is_first_distinct(), "stands twice; keep it once"),
+    ):
+        if wrong.any():
+            row = int(wrong.arg_true()[0])
+            raise InputError(f"{path}, row {row + 2}: species {names[row]!r} {words}")
+    living = {
+        name: frozenset(map(species_key, _where(table, column, path)))
+        for column, name in zip(table.columns[1:], header[1:], strict=True)
+    }
+    places: dict[str, set[str]] = {species_key(name): set() for name in names}
+    for name, there in living.items():
+        for key in there:
+            places[key].add(codes[name])
+    return PresenceMap(
+        places={name: frozenset(where) for name, where in places.items()},
+        countries=frozenset(codes.values()),
+        columns={country_key(name): there for name, there in living.items()},
+        spellings=tuple(names),
+        source=str(path),
+    )
+
+
+def _read_table(path: Path) -> tuple[pl.DataFrame, list[str]]:
+    """Cells as text, and the header as it stands: polars renames what stands there twice."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             first = file.readline()
@@ -134,26 +208,30 @@ def read_presence(path: str | Path) -> PresenceMap:
         raise InputError(f"{path}: there is no such presence map") from None
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path}: cannot be read as CSV: {str(error).splitlines()[0]}") from None
-    if table.width < 2 or not len(table):
+    header = next(csv.reader([first], delimiter=separator), [])
+    if table.width < 2 or not len(table) or len(header) != table.width:
         raise InputError(
             f"{path}: needs a column of species and one a country, and a row a species"
         )
-    names = table.to_series(0)
-    if names.is_duplicated().any():
-        raise InputError(f"{path}: species {names.filter(names.is_duplicated())[0]!r} stands twice")
-    codes = {column: country_code(country_key(column)) for column in table.columns[1:]}
-    if not any(codes.values()):
-        raise InputError(f"{path}: no column is named like a country; is the first row the header?")
-    places: dict[str, set[str]] = {species_key(name): set() for name in names}
-    for column, code in codes.items():
-        if code:
-            for name in _where(table, column, path):
-                places[species_key(name)].add(code)
-    return PresenceMap(
-        places={name: frozenset(where) for name, where in places.items()},
-        countries=frozenset(code for code in codes.values() if code),
-        skipped=tuple(column for column, code in codes.items() if not code),
-    )
+    return table, header
+
+
+def _codes(names: list[str], path: Path) -> dict[str, str]:
+    """ISO code by name of the column."""
+    codes: dict[str, str] = {}
+    before: set[str] = set()
+    for name in names:
+        try:
+            key = read_country(name)
+        except InputError as error:
+            raise InputError(f"{path}, row 1: {error}, or take the column out") from None
+        if key == UNKNOWN:
+            raise InputError(f"{path}, row 1, column {name!r}: is no country; take the column out")
+        if key in before:
+            raise InputError(f"{path}, row 1: country {name!r} stands twice; keep one column")
+        before.add(key)
+        codes[name] = country_code(key) or key
+    return codes
 
 
 def _where(table: pl.DataFrame, column: str, path: Path) -> pl.Series:

@@ -16,7 +16,8 @@ import polars as pl
 
 from ophis.errors import InputError
 from ophis.files import whole_file
-from ophis.places import country_code, country_key, same_country
+from ophis.places import UNKNOWN, country_code, country_key, same_country
+from ophis.scores import log_probabilities
 from ophis.taxa import SpeciesList, require_same_species
 
 if TYPE_CHECKING:
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
 # Below this, a photo is as much rarer from the country than from anywhere: worth a word.
 CONTRADICTION = 0.05
 _COLUMNS = ["species", "country", "photos"]
+_MOST_PHOTOS = 2**53  # up to here float64 counts them exactly
 
 
 class PriorUse(StrEnum):
-    """What the country did to an answer; the words for it are in `words`."""
+    """What of a country made its factors; the words for it are in `words`."""
 
     APPLIED = "applied"
+    UNKNOWN = "unknown"
     UNSEEN = "unseen"
     EXCLUDED = "excluded"
     WEIGHED = "weighed"
@@ -43,9 +46,23 @@ class PriorUse(StrEnum):
     WORLD = "world"
     LISTED = "listed"
     UNLISTED = "unlisted"
-    CONTRADICTS = "contradicts"
     NO_COUNTRY = "no country"
     NO_PRIOR = "no prior"
+
+
+@dataclass(frozen=True)
+class PriorEffect:
+    """What the country did to an answer.
+
+    Attributes:
+        use: what its factors were made of.
+        contradicts: whether the photo looks like species that are hardly expected there.
+        ruled: whether a person's rules for the country count in it.
+    """
+
+    use: PriorUse
+    contradicts: bool = False
+    ruled: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +82,20 @@ class Prior(ABC):
         Args:
             country: a key, as `places.country_key` writes it.
         """
+
+    @abstractmethod
+    def ratios(self, country: str) -> NDArray[np.float64]:
+        """How much likelier each species is in a country than anywhere, [species].
+
+        Of a species of which the prior cannot tell, and of a country that is not known: 1.
+
+        Args:
+            country: a key.
+        """
+
+    def ruled(self, country: str) -> bool:  # noqa: ARG002 - for the priors that have rules
+        """Whether a person's rules for a country count in its factors."""
+        return False
 
     def factors_of(
         self, countries: Sequence[str]
@@ -97,18 +128,18 @@ class Prior(ABC):
         return []
 
     def adjust(self, scores: Scores) -> Scores:
-        """Multiply by the factors and normalise over the species; see `adjust_with_use`."""
-        return self.adjust_with_use(scores)[0]
+        """Multiply by the factors and normalise over the species; see `adjust_with_effect`."""
+        return self.adjust_with_effect(scores)[0]
 
-    def adjust_with_use(self, scores: Scores) -> tuple[Scores, tuple[PriorUse, ...]]:
+    def adjust_with_effect(self, scores: Scores) -> tuple[Scores, tuple[PriorEffect, ...]]:
         """Multiply, normalise, and say for each photo what the country did.
 
         Where the product is zero for every species, the image's own probabilities stand: never
         NaN, never an empty answer.
 
         Returns:
-            Scores whose logits are float64, -inf where a factor is zero, and the use of the prior
-            for each photo.
+            Scores whose logits are float64, -inf where a factor is zero, and for each photo what
+            the country did.
 
         Raises:
             InputError: when the species of the scores are not those of the prior, in order.
@@ -117,11 +148,16 @@ class Prior(ABC):
         image = scores.logits / np.float64(self.temperature)
         joint, use = self.factors_of(scores.countries)
         joint += image  # a constant a photo, such as what normalises the image, changes nothing
-        use[self.likelihood(image, scores.countries) < CONTRADICTION] = PriorUse.CONTRADICTS
         excluded = np.isneginf(joint.max(axis=1, initial=-np.inf))
         joint[excluded] = image[excluded]
         use[excluded] = PriorUse.EXCLUDED
-        return replace(scores, logits=joint), tuple(use)
+        contradicts = self.likelihood(image, scores.countries) < CONTRADICTION
+        ruled = {country: self.ruled(country) for country in set(scores.countries)}
+        effects = (
+            PriorEffect(kind, bool(odd), ruled[country])
+            for kind, odd, country in zip(use, contradicts, scores.countries, strict=True)
+        )
+        return replace(scores, logits=joint), tuple(effects)
 
     def require_species(self, scores: Scores) -> None:
         """Refuse scores whose species are not those of the prior, in order.
@@ -137,19 +173,20 @@ class Prior(ABC):
         )
 
     def likelihood(
-        self,
-        image: NDArray[np.float64],  # noqa: ARG002 - for the priors that can tell
-        countries: tuple[str, ...],
+        self, image: NDArray[np.float64], countries: tuple[str, ...]
     ) -> NDArray[np.float64]:
         """How much likelier each photo is from its country than from anywhere, [photos].
 
-        1 where a prior cannot tell. Below `CONTRADICTION` photo and country do not fit together.
+        p(x | c) / p(x), which is the sum over species of p(s | x) times the `ratios`. Below
+        `CONTRADICTION` photo and country do not fit together.
 
         Args:
             image: logits from the image alone, [photos, species].
             countries: of the photos.
         """
-        return np.ones(len(countries))
+        names, rows = np.unique(np.array(countries, dtype=object), return_inverse=True)
+        ratios = np.reshape([self.ratios(name) for name in names], (-1, len(self.species)))
+        return np.einsum("ps,ps->p", np.exp(log_probabilities(image)), ratios[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +198,10 @@ class CountryPrior(Prior):
         countries: the rows, as `places.country_key` writes them; UNKNOWN is one of them
             (paper, section 6).
         counts: [countries, species], int64, t_sc: training photos of the species there.
+
+    Raises:
+        InputError: when a count is below 0, a country stands twice or has no photo, or there is
+            none.
     """
 
     countries: tuple[str, ...]
@@ -171,6 +212,19 @@ class CountryPrior(Prior):
             raise InputError(
                 f"prior: counts have shape {self.counts.shape}, but there are"
                 f" {len(self.countries)} countries and {len(self.species)} species"
+            )
+        if not self.countries:
+            raise InputError(
+                "there is no photo of any species; a prior counts those whose species is known"
+            )
+        if len(self._rows) < len(self.countries):
+            twice = next(name for name in self.countries if self.countries.count(name) > 1)
+            raise InputError(f"prior: country {twice!r} stands twice; add its counts up")
+        if not (self.counts >= 0).all():
+            row, column = np.argwhere(~(self.counts >= 0))[0]
+            raise InputError(
+                f"prior: {self.countries[row]!r} has {self.counts[row, column]} photos of"
+                f" {self.species[int(column)]!r}; a count should not be below 0"
             )
         if (self.counts.sum(axis=1) <= 0).any():
             raise InputError("prior: a country without a training photo has no probabilities")
@@ -184,14 +238,24 @@ class CountryPrior(Prior):
             species: the columns wanted; by default those of the manifest.
 
         Raises:
-            InputError: when the manifest holds a species that the list does not.
+            InputError: when the manifest holds a species that the list does not, or none at all.
         """
         return cls.from_counts(manifest.counts(), species or manifest.species_list())
 
     @classmethod
     def from_counts(cls, counts: pl.DataFrame, species: SpeciesList) -> CountryPrior:
-        """From a table `species, country, photos`; a pair that stands twice is summed."""
+        """From a table `species, country, photos`; a pair that stands twice is summed.
+
+        Raises:
+            InputError: when a species is not in the list, or there are no photos or too many.
+        """
         counts = counts.filter(pl.col("photos") > 0)
+        if not len(counts):
+            raise InputError(
+                "there is no photo of any species; a prior counts those whose species is known"
+            )
+        if (photos := counts["photos"].cast(pl.Float64).sum()) > _MOST_PHOTOS:
+            raise InputError(f"{photos:.3g} photos are more than can be counted; mend `photos`")
         names = counts["species"].unique(maintain_order=True)
         column = pl.Series([species.index(name) for name in names], dtype=pl.Int64)
         countries = sorted(counts["country"].unique())
@@ -253,11 +317,19 @@ class CountryPrior(Prior):
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
         """Eq. 2: log p(s | c), under all names of c; 0 for a country that training never saw."""
-        row = self.row(country)
+        row, known = self.row(country), country_key(country) != UNKNOWN
         if row is None:
-            return np.zeros(len(self.species)), PriorUse.UNSEEN
+            return np.zeros(len(self.species)), PriorUse.UNSEEN if known else PriorUse.NO_COUNTRY
         with np.errstate(divide="ignore"):  # log 0 is -inf, and that is what is meant
-            return np.log(self._together[row]), PriorUse.APPLIED
+            return np.log(self._together[row]), PriorUse.APPLIED if known else PriorUse.UNKNOWN
+
+    def ratios(self, country: str) -> NDArray[np.float64]:
+        """p(s | c) / p(s) of the training photos; 1 for a species that has none."""
+        row, anywhere = self.row(country), self.counts.sum(axis=0) / self.counts.sum()
+        ones = np.ones(len(self.species))
+        if row is None or country_key(country) == UNKNOWN:
+            return ones
+        return np.divide(self._together[row], anywhere, out=ones, where=anywhere > 0)
 
     def write(self, path: str | Path) -> Path:
         """Write the counts above zero as CSV `species,country,photos`, whole or not at all."""
@@ -358,9 +430,13 @@ def read_counts(path: str | Path, species: SpeciesList | None = None) -> Country
     if table.columns != _COLUMNS:
         raise InputError(f"{path}: columns should be {','.join(_COLUMNS)}, not {table.columns}")
     photos = table["photos"].cast(pl.Int64, strict=False)
-    if photos.is_null().any() or (photos < 0).any():
-        row = int((photos.is_null() | (photos < 0).fill_null(value=True)).arg_true()[0])
-        raise InputError(f"{path}, row {row + 2}: photos should be a whole number, not below 0")
+    wrong = ~photos.is_between(0, _MOST_PHOTOS).fill_null(value=False)
+    if wrong.any():
+        row = int(wrong.arg_true()[0])
+        raise InputError(
+            f"{path}, row {row + 2}: photos = {table['photos'][row]!r} should be a whole number"
+            f" from 0 to {_MOST_PHOTOS:,}"
+        )
     table = table.with_columns(photos)
     try:
         return CountryPrior.from_counts(

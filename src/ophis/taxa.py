@@ -83,6 +83,27 @@ class SpeciesList:
         mend = f"did you mean {' or '.join(map(repr, close))}?" if close else "check its spelling"
         raise InputError(f"species {name!r} is not among the {len(self)} of the list; {mend}")
 
+    def like(self, name: str) -> int:
+        """Place of a species, case, hyphens and spaces aside; the very name comes first.
+
+        Raises:
+            InputError: when it is not in the list, or more than one is so like it.
+        """
+        found = self._keys.get(species_key(name), [])
+        if name in self._places or not found:
+            return self.index(name)
+        if len(found) > 1:
+            names = " and ".join(repr(self.names[place]) for place in found)
+            raise InputError(f"species {name!r} may be {names}; write it as the list does")
+        return found[0]
+
+    @cached_property
+    def _keys(self) -> dict[str, list[int]]:
+        keys: dict[str, list[int]] = {}
+        for place, name in enumerate(self.names):
+            keys.setdefault(species_key(name), []).append(place)
+        return keys
+
     def write(self, path: str | Path) -> Path:
         """Write a CSV with the one column `species`, whole or not at all."""
         path = Path(path)

@@ -107,7 +107,7 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     order = np.argsort(-scores.probabilities()[0])
     assert [guess.species for guess in alone] == [scores.species[int(n)] for n in order]
     assert alone.prior is PriorUse.NO_COUNTRY
-    assert any("No country was given" in line for line in alone.lines)
+    assert any("No country is known" in line for line in alone.lines)
     with_country = classifier.identify(photo.read_bytes(), country="IN", top=1)
     assert with_country.country == "india"
     prior = classifier.bundle.prior
@@ -116,6 +116,9 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     expected = prior.adjust(scores).probabilities()[0]
     assert with_country[0].probability == pytest.approx(expected.max(), abs=1e-9)
     assert with_country.prior == PriorUse.WEIGHED
+    expected = prior.adjust_with_effect(scores)[1][0]
+    said = with_country.as_dict()
+    assert (said["contradicts"], said["ruled"]) == (expected.contradicts, expected.ruled)
     assert with_country.photos[0].sha256 == alone.photos[0].sha256
     assert len(alone.bundle) == 12
 
@@ -299,6 +302,30 @@ def test_the_hidden_test_of_2020_is_answered_end_to_end(
         row = list(csv.DictReader(file))[1]
     for name, probability in zip(coloured.species_list(), expected, strict=True):
         assert float(row[name]) == pytest.approx(probability, abs=1e-5)
+
+
+def test_names_of_one_country_in_a_run_are_said_where_they_are_used(
+    run, coloured, tmp_path, monkeypatch, capsys
+):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    with (copy / "prior.csv").open("a") as file:
+        file.write("Made red,ind,1\n")
+    with pytest.raises(SystemExit) as end:
+        main(["export", str(copy), "--out", str(tmp_path / "bundle")])
+    said = capsys.readouterr()
+    assert not end.value.code, said.err
+    told = "one country, counted together: ind, india"
+    assert f"ophis: {copy / 'prior.csv'}: {told}\n" in said.err
+    (tmp_path / "metadata.csv").write_text("hashed_id,country,filename\na,India,1.png\n")
+    monkeypatch.setenv("AICROWD_TEST_IMAGES_PATH", str(coloured.folder))
+    monkeypatch.setenv("AICROWD_TEST_METADATA_PATH", str(tmp_path / "metadata.csv"))
+    monkeypatch.setenv("AICROWD_PREDICTIONS_OUTPUT_PATH", str(tmp_path / "predictions.csv"))
+    with pytest.raises(SystemExit) as end:
+        main(["submit", "--aicrowd", str(tmp_path / "bundle")])
+    said = capsys.readouterr()
+    assert not end.value.code, said.err
+    assert f"ophis: {tmp_path / 'bundle'}: {told}\n" in said.err
 
 
 def test_a_bad_photo_is_a_failure_and_its_neighbours_keep_their_rows(bundle, coloured, tmp_path):
