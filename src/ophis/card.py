@@ -30,7 +30,7 @@ CAUTION = """## What it cannot do
 - {novel}
 - A snake of any kind but its own {species} gets one of these names or none, never its own.
 - {calibrated}
-- No answer makes a snake safe. Treat every bite as an emergency: keep still and go to a hospital.
+- No answer is an all-clear. Treat every bite as an emergency: keep still and go to a hospital.
 """
 
 
