@@ -92,6 +92,7 @@ def test_no_report_is_an_all_clear(tmp_path):
     )  # fmt: skip
     text = write_report(compare(a, b, resamples=10), tmp_path / "r.html").read_text("utf-8")
     assert "treat every unknown snake as venomous" in text
+    assert read_words().say("advice", "emergency") in text
     assert not ALL_CLEAR.search(text)
 
 
