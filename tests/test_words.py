@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 import ophis
-from ophis import InputError
+from ophis import InputError, SpeciesList
+from ophis.answer import LeftOut
+from ophis.card import imagenet17_card
 from ophis.decision import State, Verdict
 from ophis.position import Source
 from ophis.prior import PriorUse
@@ -17,6 +19,7 @@ SECTIONS = {
     "danger": Danger,
     "verdict": Verdict,
     "state": State,
+    "why": LeftOut,
     "place": Source,
     "prior": PriorUse,
 }
@@ -45,6 +48,14 @@ def test_the_places_to_fill_in_are_those_of_english(path):
 
 
 def test_a_language_without_words_is_refused_with_those_there_are():
-    assert "en" in languages()
-    with pytest.raises(InputError, match="no words in language 'tlh'; there are en"):
+    assert {"en", "es"} <= set(languages())
+    with pytest.raises(InputError, match="no words in language 'tlh'; there are en, es"):
         read_words("tlh")
+
+
+def test_what_holds_whatever_the_snake_is_stands_in_the_words_only():
+    sentence = read_words().say("advice", "emergency")
+    for path in Path(ophis.__file__).parent.rglob("*"):
+        if path.suffix in (".py", ".jinja", ".js"):
+            assert sentence[:20] not in path.read_text(encoding="utf-8"), path
+    assert sentence in imagenet17_card(SpeciesList(("boa",)))
