@@ -28,11 +28,30 @@ if TYPE_CHECKING:
     from ophis.submission_check import Checked
 
 MOST_PROBLEMS = 20
+UNBROKEN = 10_000  # columns: more than any line or table has
 
 
 def console() -> Console:
-    """Stdout; without a terminal (a file, a pipe) lines are not broken at 80 columns."""
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    """Stdout; without a terminal (a file, a pipe) no line is broken and no cell cut short."""
+    return Console(width=None if sys.stdout.isatty() else UNBROKEN, highlight=False)
+
+
+def _print_table(table: Table) -> None:
+    """A table; on a terminal too narrow for it, the cells of each row one below the other."""
+    out = console()
+    wanted = out.measure(table, options=out.options.update(max_width=UNBROKEN)).maximum
+    if wanted <= out.width:
+        out.print(table)
+        return
+    for number, cells in enumerate(zip(*(column.cells for column in table.columns), strict=True)):
+        row = Table(box=None, pad_edge=False, show_header=False)
+        row.add_column()
+        row.add_column(overflow="fold")
+        for column, cell in zip(table.columns, cells, strict=True):
+            row.add_row(column.header, cell)
+        if number:
+            out.print()
+        out.print(row)
 
 
 def print_counts(manifest: Manifest) -> None:
@@ -107,7 +126,7 @@ def print_evaluations(
             digits = {"track1": 2, "track2": 0}.get(metric.rpartition("-")[2], 4)
             figures.append(f"{value:,.{digits}f}")
         table.add_row(Text(name), "with" if country else "without", *figures)
-    console().print(table)
+    _print_table(table)
 
 
 def print_choice(choice: Choice) -> None:
@@ -118,7 +137,7 @@ def print_choice(choice: Choice) -> None:
     for name, loss in sorted(choice.losses.items(), key=lambda item: item[1]):
         text = f"{loss:.4f}" if loss < float("inf") else "excludes the truth of some"
         table.add_row(name, text)
-    console().print(table)
+    _print_table(table)
 
 
 def print_worth(worth: Sequence[Worth], *, json: bool = False) -> None:
@@ -143,7 +162,7 @@ def print_worth(worth: Sequence[Worth], *, json: bool = False) -> None:
             f"{e.macro_f1:.4f}",
             f"{w.milliseconds:.0f}",
         )
-    console().print(table)
+    _print_table(table)
 
 
 def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
@@ -165,10 +184,9 @@ def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
             cells.append(f"{100 * value.value:{sign}.2f}")
             cells.append(f"{100 * value.low:{sign}.2f} to {100 * value.high:{sign}.2f}")
         table.add_row(Text(name), *cells)
-    out = console()
-    out.print(table)
+    _print_table(table)
     counts, (a, b) = comparison.disagreement, comparison.names
-    out.print(
+    console().print(
         f"of {counts.photos:,} photos both are right on {counts.both:,}, only {b} on"
         f" {counts.only_b:,}, only {a} on {counts.only_a:,}, neither on {counts.neither:,};"
         f" McNemar's exact p = {counts.p_value:.2g}",
