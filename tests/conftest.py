@@ -10,7 +10,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from ophis import Manifest, Recipe, read_manifest, read_recipe
+from ophis import Manifest, Recipe, load, read_manifest, read_recipe
+from ophis.classifier import Classifier
 
 # Tests run side by side share the cores; set before torch is imported, and inherited.
 if at_once := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
@@ -76,6 +77,14 @@ def drawn_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("drawn") / "drawn.jpg"
     path.write_bytes(photograph(sightings(36, seed=0)[0], seed=0).data)
     return path
+
+
+@pytest.fixture(scope="session")
+def imagenet17(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    """The ready bundle, which was never judged on photos."""
+    from ophis.train import export_imagenet17
+
+    return load(export_imagenet17(tmp_path_factory.mktemp("ready") / "imagenet17"))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ THERE = Place({"nepal": 1.0}, Source.GIVEN)
 
 
 def said(effect: PriorEffect, place: Place = THERE, decision: Decision = FOUND) -> tuple[str, ...]:
-    return sentences(read_words(), decision, place, effect=effect, photos=SEEN)[2:-1]
+    return sentences(read_words(), decision, place, effect=effect, photos=SEEN, judged=True)[2:-1]
 
 
 @pytest.mark.parametrize("use", list(PriorUse))
@@ -29,7 +29,7 @@ def test_a_contradiction_hides_nothing_of_what_the_country_did(use, ruled):
 
 def test_of_a_country_that_is_not_known_the_answer_says_so():
     lines = said(PriorEffect(PriorUse.UNKNOWN), Place({"UNKNOWN": 1.0}, Source.GIVEN))
-    assert lines[0] == "The country, as given: country not known."
+    assert lines[0] == "The country, as given: not known."
     assert lines[1].startswith("The country: not known")
     assert not any("weighed by the training photos from there" in line for line in lines)
 

@@ -130,7 +130,7 @@ def test_the_largest_discrepancy_stands_first_even_where_probabilities_vanish():
     assert [d.photo_id for d in result.gains_of_a] == ["photo 3"]
 
 
-def test_errors_inside_and_between_genera_and_venomous_taken_for_harmless():
+def test_errors_inside_and_between_genera_and_venomous_taken_for_other():
     truth = [0, 0, 0, 2, 2, 3]
     a = made(np.eye(4)[[1, 2, 0, 0, 3, 3]], truth)
     b = made(np.eye(4)[truth], truth)

@@ -215,12 +215,12 @@ def test_no_answer_costs_less_than_the_least(seed):
     cost = scores.probabilities() @ table
     chosen = cost[np.arange(5), least_cost(scores, VENOMOUS)]
     assert (chosen <= cost.min(axis=1) + 1e-9).all()
-    assert table[0, 1] == 5  # venomous taken for harmless
+    assert table[0, 1] == 5  # venomous taken for another
     assert table[1, 0] == 2
     assert not np.diag(table).any()
 
 
-def test_a_doubt_between_venomous_and_harmless_is_answered_with_the_venomous():
+def test_a_doubt_between_venomous_and_other_is_answered_with_the_venomous():
     scores = replace(answered([0], [0]), logits=np.log([[0.3, 0.6, 0.05, 0.05]]))
     assert least_cost(scores, VENOMOUS)[0] == 0
     assert least_cost(scores, VENOMOUS, dict.fromkeys(COSTS, 1.0))[0] == 1  # the most probable

@@ -1,20 +1,19 @@
 import pytest
 
-from ophis import load
 from ophis.serve import create_app
-from ophis.train import export_imagenet17
+from ophis.words import read_words
 
 
 @pytest.fixture(scope="module")
-def classifier(tmp_path_factory):
-    return load(export_imagenet17(tmp_path_factory.mktemp("bundle") / "imagenet17"))
+def classifier(imagenet17):
+    return imagenet17
 
 
 @pytest.fixture(scope="module")
-def client(classifier):
+def client(imagenet17):
     from starlette.testclient import TestClient
 
-    with TestClient(create_app(classifier)) as client:
+    with TestClient(create_app(imagenet17)) as client:
         yield client
 
 
@@ -38,10 +37,15 @@ def test_what_cannot_be_answered_is_a_sentence_and_a_status(client, coloured):
     nowhere = client.post("/identify", files={"photo": data}, data={"country": "Atlantis"})
     assert nowhere.status_code == 422
     assert "Atlantis" in nowhere.json()["error"]
-    assert client.post("/identify", files={"photo": b""}).status_code == 422
-    assert client.post("/identify").status_code == 422
+    empty = client.post("/identify", files={"photo": b""})
+    assert empty.status_code == 422
+    nothing = client.post("/identify")
+    assert (nothing.status_code, nothing.json()["error"]) == (422, "photo: Field required")
     large = client.post("/identify", content=b"", headers={"content-length": str(2**30)})
     assert large.status_code == 413
+    for refusal in (text, nowhere, empty, nothing, large):
+        assert refusal.json().keys() == {"error", "emergency"}
+        assert refusal.json()["emergency"] == read_words().say("advice", "emergency")
 
 
 def test_species_and_health(client, classifier):

@@ -1,4 +1,3 @@
-import re
 import string
 import tomllib
 from dataclasses import fields
@@ -7,7 +6,9 @@ from pathlib import Path
 import pytest
 
 import ophis
-from ophis import InputError
+from ophis import InputError, SpeciesList
+from ophis.answer import LeftOut
+from ophis.card import imagenet17_card
 from ophis.decision import State, Verdict
 from ophis.position import Source
 from ophis.prior import PriorEffect, PriorUse
@@ -19,6 +20,7 @@ SECTIONS = {
     "danger": Danger,
     "verdict": Verdict,
     "state": State,
+    "why": LeftOut,
     "place": Source,
     "prior": PriorUse,
 }
@@ -48,14 +50,15 @@ def test_the_places_to_fill_in_are_those_of_english(path):
             assert places == {name for _, name, _, _ in expected if name}, (section, key)
 
 
-def test_no_english_sentence_calls_a_snake_safe():
-    text = " ".join(s for keys in read_words("en").sections.values() for s in keys.values())
-    assert not re.search(
-        r"harmless|\bsafe\b|no danger|not dangerous|non-?venomous", text, re.IGNORECASE
-    )
-
-
 def test_a_language_without_words_is_refused_with_those_there_are():
-    assert "en" in languages()
-    with pytest.raises(InputError, match="no words in language 'tlh'; there are en"):
+    assert {"en", "es"} <= set(languages())
+    with pytest.raises(InputError, match="no words in language 'tlh'; there are en, es"):
         read_words("tlh")
+
+
+def test_what_holds_whatever_the_snake_is_stands_in_the_words_only():
+    sentence = read_words().say("advice", "emergency")
+    for path in Path(ophis.__file__).parent.rglob("*"):
+        if path.suffix in (".py", ".jinja", ".js"):
+            assert sentence[:20] not in path.read_text(encoding="utf-8"), path
+    assert sentence in imagenet17_card(SpeciesList(("boa",)))

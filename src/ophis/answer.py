@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ophis.decision import State
-from ophis.places import country_code, country_name, english_name
+from ophis.places import UNKNOWN, country_code, country_name, name_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,11 +58,14 @@ class Answer:
     """What is said of one snake; iterating over it gives the guesses, best first.
 
     Attributes:
-        photos: those that were read, in the order given; most answers have one.
+        photos: those that were read, in the order given; most answers have one, and where nothing
+            could be read there is none.
         failures: those that could not be read, and why.
         state: how far the answer goes: to a species, a genus, a family, or not at all.
         name: that species, genus or family, else None.
         verdict: on the danger, from every species that cannot be excluded.
+        judged: whether the bundle was ever judged on photos; if not, it excludes no species, and
+            its guesses are for trying out only.
         possible: the species that cannot be excluded, the most probable first; empty when no snake
             is seen.
         guesses: the most probable species, best first; empty when no snake is seen.
@@ -72,12 +75,13 @@ class Answer:
             one near a border, or when several were given.
         source: where they came from: given, or a photo's own position, which itself stands
             nowhere; None when nobody said anything.
-        prior: what the country did to the probabilities.
+        prior: what the country did to the probabilities; None where no photo could be read.
         contradicts: whether the photo looks like species that are hardly expected there.
         ruled: whether a person's rules for the country count in the probabilities.
         bundle: version of the bundle that answers.
-        lines: all that in sentences for people: danger first, then what it is, the country, and
-            what holds whatever the snake is.
+        language: of the lines; the rest is the same in all languages.
+        lines: all that in sentences for people: that the bundle was never judged, if so; the
+            danger, what it is, the country, and what holds whatever the snake is.
     """
 
     photos: tuple[SeenPhoto, ...]
@@ -85,15 +89,17 @@ class Answer:
     state: State
     name: str | None
     verdict: Verdict
+    judged: bool
     possible: tuple[str, ...]
     guesses: tuple[Guess, ...]
     country: str
     countries: Mapping[str, float]
     source: Source | None
-    prior: PriorUse
+    prior: PriorUse | None
     contradicts: bool
     ruled: bool
     bundle: str
+    language: str
     lines: tuple[str, ...]
 
     def __iter__(self) -> Iterator[Guess]:
@@ -115,19 +121,21 @@ def sentences(
     decision: Decision,
     place: Place,
     *,
-    effect: PriorEffect,
+    effect: PriorEffect | None,
     photos: Sequence[SeenPhoto],
+    judged: bool,
 ) -> tuple[str, ...]:
     """The answer in sentences; an answer that names no snake does not speak of the country."""
-    why = photos[0].left_out
+    why = photos[0].left_out if photos else "unread"
     filled = {"name": decision.name or "", "why": words.say("why", why) if why else ""}
     lines = [
+        *(() if judged else (words.say("bundle", "never_judged"),)),
         words.say("verdict", decision.verdict),
         words.say("state", decision.state, **filled),
     ]
-    if decision.state not in (State.NO_SNAKE, State.UNUSABLE):
+    if effect and decision.state not in (State.NO_SNAKE, State.UNUSABLE):
         if place.source:
-            lines.append(words.say("place", place.source, countries=_named(place.shares)))
+            lines.append(words.say("place", place.source, countries=_named(place.shares, words)))
         lines.append(words.say("prior", effect.use))
         if effect.ruled:
             lines.append(words.say("country", "ruled"))
@@ -141,11 +149,15 @@ def sentences(
     return (*lines, words.say("advice", "emergency"))
 
 
-def _named(shares: Mapping[str, float]) -> str:
+def _named(shares: Mapping[str, float], words: Words) -> str:
     """Countries as people read them, several with their shares."""
-    names = {
-        english_name(code) if (code := country_code(key)) else country_name(key): share
-        for key, share in shares.items()
-    }
+    names = {_name(key, words): share for key, share in shares.items()}
     several = len(names) > 1
     return ", ".join(f"{name} {share:.0%}" if several else name for name, share in names.items())
+
+
+def _name(key: str, words: Words) -> str:
+    if key == UNKNOWN:
+        return words.say("place", "unknown")
+    code = country_code(key)
+    return name_in(code, words.language) if code else country_name(key)

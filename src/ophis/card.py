@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from ophis.words import read_words
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,7 +32,7 @@ CAUTION = """## What it cannot do
 - {novel}
 - A snake of any kind but its own {species} gets one of these names or none, never its own.
 - {calibrated}
-- No answer makes a snake safe. Treat every bite as an emergency: keep still and go to a hospital.
+- No answer is an all-clear. {emergency}
 """
 
 
@@ -89,7 +91,12 @@ def _caution(
         else "A probability is what the network says, not a measured chance of being right: nothing"
         " here is\n  calibrated."
     )
-    return CAUTION.format(species=len(species), calibrated=calibrated, novel=_novel(rule))
+    return CAUTION.format(
+        species=len(species),
+        calibrated=calibrated,
+        novel=_novel(rule),
+        emergency=read_words().say("advice", "emergency"),
+    )
 
 
 def _by(calibration: Calibration) -> str:

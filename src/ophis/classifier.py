@@ -13,7 +13,7 @@ from ophis.answer import Answer, Guess, LeftOut, SeenPhoto, sentences
 from ophis.averages import ensemble, fused
 from ophis.bundle import read_bundle
 from ophis.decision import Decision, State, Verdict, decide_without_rule, no_name
-from ophis.errors import InputError, PhotoError
+from ophis.errors import InputError, NoPhotoError, PhotoError
 from ophis.images import decode, read_bytes, unusable
 from ophis.mixture import MixedPrior
 from ophis.network import Network
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ophis.bundle import Bundle
     from ophis.manifest import Manifest
     from ophis.views import View
+    from ophis.words import Words
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Classifier:
             language: of `Answer.lines`.
 
         Raises:
-            PhotoError: when no photo can be used.
+            NoPhotoError: when none of the photos can be read; see `without_photo`.
             InputError: when no country has that name, a weight is not above 0, ``top`` is below
                 one, no photo is given, or there are no words in the language.
         """
@@ -122,6 +123,8 @@ class Classifier:
             place_of(country)  # a wrong one is refused before the photo is read
         words = read_words(language)
         photos, failures = _read([photo] if isinstance(photo, str | Path | bytes) else photo)
+        if not photos:
+            raise NoPhotoError(failures)
         place = _place(photos, country, gps=gps)
         raw = self._look(photos, place)
         seen = self._seen(photos, raw)
@@ -129,24 +132,72 @@ class Classifier:
         # Of photos that all had no say, the country's is still told to programs.
         scores, effect = self._adjusted(_one(raw.take(kept) if kept.any() else raw), place)
         decision = self._decide(raw.take(kept), scores, place, seen)
+        return self._answer(
+            words,
+            decision,
+            place,
+            effect=effect,
+            photos=seen,
+            failures=failures,
+            guesses=self._guesses(scores, top) if decision.species else (),
+        )
+
+    def without_photo(
+        self,
+        failures: Sequence[PhotoFailure],
+        *,
+        country: str | Mapping[str, float] | None = None,
+        language: str = "en",
+    ) -> Answer:
+        """What is said where `identify` raised NoPhotoError: no name, and what always holds.
+
+        Args:
+            failures: the photos that cannot be used, and why.
+            country: as `identify` takes it.
+            language: of `Answer.lines`.
+
+        Raises:
+            InputError: as `identify` does of country and language.
+        """
+        return self._answer(
+            read_words(language),
+            no_name(State.UNUSABLE),
+            place_of(country),
+            failures=tuple(failures),
+        )
+
+    def _answer(
+        self,
+        words: Words,
+        decision: Decision,
+        place: Place,
+        *,
+        effect: PriorEffect | None = None,
+        photos: tuple[SeenPhoto, ...] = (),
+        failures: tuple[PhotoFailure, ...] = (),
+        guesses: tuple[Guess, ...] = (),
+    ) -> Answer:
+        judged = self.bundle.rule is not None
         spelling = self.bundle.prior.spelling if self.bundle.prior else str
         countries = {spelling(key): share for key, share in place.shares.items()}
         return Answer(
-            photos=seen,
+            photos=photos,
             failures=failures,
             state=decision.state,
             name=decision.name,
             verdict=decision.verdict,
+            judged=judged,
             possible=tuple(self.bundle.species[column] for column in decision.species),
-            guesses=self._guesses(scores, top) if decision.species else (),
+            guesses=guesses,
             country=next(iter(countries), UNKNOWN),
             countries=countries,
             source=place.source,
-            prior=effect.use,
-            contradicts=effect.contradicts,
-            ruled=effect.ruled,
+            prior=effect.use if effect else None,
+            contradicts=bool(effect and effect.contradicts),
+            ruled=bool(effect and effect.ruled),
             bundle=self.bundle.version,
-            lines=sentences(words, decision, place, effect=effect, photos=seen),
+            language=words.language,
+            lines=sentences(words, decision, place, effect=effect, photos=photos, judged=judged),
         )
 
     def _look(self, photos: Sequence[_Photo], place: Place) -> Scores:
@@ -230,8 +281,6 @@ def _read(
             failures.append(PhotoFailure(name, str(error)))
     if not photos and not failures:
         raise InputError("no photo was given; give one, or several of the same snake")
-    if not photos:
-        raise PhotoError("; ".join(failure.reason for failure in failures))
     return tuple(photos), tuple(failures)
 
 

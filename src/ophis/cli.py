@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from ophis.errors import InputError, PhotoError
+from ophis.errors import InputError, NoPhotoError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -365,9 +365,12 @@ def identify(
     gps: Annotated[bool, Parameter(negative="")] = False,
     one_snake: Annotated[bool, Parameter(negative="")] = False,
     top: int = 5,
+    language: str = "en",
     json: Json = False,
 ) -> int:
     """Name the snake in each photo.
+
+    A photo that cannot be used is listed, and the others are answered; exit status 1.
 
     Args:
         bundle: A bundle folder, or `imagenet17`.
@@ -376,23 +379,28 @@ def identify(
         country: Where the photos were taken: a name or an ISO code.
         gps: Without --country, take the country from each photo's own position, if it has one.
         top: How many species to name.
+        language: What the answer is written in: en or es.
         json: One JSON object a photo and line.
     """
+    from ophis.answer_text import print_answer
     from ophis.ready import load_by_name
-    from ophis.tables import print_answer
+    from ophis.words import read_words
 
+    read_words(language)  # a wrong one is refused before the bundle is loaded
     classifier = load_by_name(bundle)
     failed = 0
-    for snake in [photos] if one_snake else photos:
+    for number, snake in enumerate([photos] if one_snake else photos):
         try:
-            answer = classifier.identify(snake, country=country, gps=gps, top=top)
-        except PhotoError as error:
-            print(f"ophis: {error}", file=sys.stderr)
-            failed += 1
-            continue
+            answer = classifier.identify(
+                snake, country=country, gps=gps, top=top, language=language
+            )
+        except NoPhotoError as error:
+            answer = classifier.without_photo(error.failures, country=country, language=language)
         for failure in answer.failures:
             print(f"ophis: {failure.reason}", file=sys.stderr)
         failed += len(answer.failures)
+        if number and not json:
+            print()
         print_answer(answer, json=json)
     return 1 if failed else 0
 

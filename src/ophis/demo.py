@@ -6,12 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 from ophis import CountryPrior, evaluate, load, read_manifest, read_prior, read_recipe, read_scores
+from ophis.answer_text import print_answer
 from ophis.near_duplicates import near_duplicate_groups
 from ophis.places import UNKNOWN
 from ophis.sample import draw_sample
 from ophis.sides import read_side
 from ophis.study import write_comparison
-from ophis.tables import print_answer, print_counts, print_evaluations
+from ophis.tables import print_counts, print_evaluations
 
 if TYPE_CHECKING:
     from pathlib import Path

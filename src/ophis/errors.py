@@ -1,5 +1,12 @@
 """What is said when the input is wrong: one line that names the place and the mend."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ophis.scores import PhotoFailure
+
 
 class InputError(ValueError):
     """Input that cannot be used: the message is one line naming file, row, option and mend.
@@ -10,3 +17,15 @@ class InputError(ValueError):
 
 class PhotoError(InputError):
     """One photo that cannot be used; the work on the others goes on."""
+
+
+class NoPhotoError(PhotoError):
+    """Of the photos of one snake none can be used.
+
+    Attributes:
+        failures: each of them, and why.
+    """
+
+    def __init__(self, failures: tuple[PhotoFailure, ...]) -> None:
+        super().__init__("; ".join(failure.reason for failure in failures))
+        self.failures = failures

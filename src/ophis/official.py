@@ -1,8 +1,8 @@
 """The official scores of SnakeCLEF 2020 to 2024, and answers that cost the least by them.
 
 From 2022 on one observation, which may have several photos, gets one answer. From 2023 on it counts
-what an error may do to a person: h is a harmless species, v a medically important one, and vh means
-that a medically important snake was taken for a harmless one.
+what an error may do to a person: v is a medically important species, h one that their table
+does not call so, and vh means that a medically important snake was taken for one that is not.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Confusions:
     """Wrong answers by danger of the true species (first letter) and of the answer (second).
 
     Attributes:
-        hh, hv, vh, vv: counts of errors; hv is harmless taken for medically important.
+        hh, hv, vh, vv: counts of errors; hv is one not medically important taken for one that is.
         h, v: how many there are of each in truth, right or wrong.
     """
 
@@ -167,8 +167,8 @@ def trade_off(
         weights: costs of vh to try; the others stay as in `COSTS`.
 
     Returns:
-        A row a weight: `vh_cost, missed` (share of the venomous taken for harmless), `alarms`
-        (share of the harmless taken for venomous), `top1, track2`.
+        A row a weight: `vh_cost, missed` (share of the venomous taken for others), `alarms` (share
+        of the others taken for venomous), `top1, track2`.
     """
     rows: list[dict[str, Any]] = []
     for weight in weights:

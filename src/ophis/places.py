@@ -286,6 +286,19 @@ def english_name(code: str) -> str:
     return getattr(country, "common_name", country.name)
 
 
+def name_in(code: str, language: str) -> str:
+    """What a country is called in a language, by its alpha-2 code; in English if CLDR lacks it.
+
+    >>> name_in("TH", "es"), name_in("TH", "en")
+    ('Tailandia', 'Thailand')
+    """
+    import babel  # noqa: PLC0415 - read only when a name is asked for
+
+    if language == "en":
+        return english_name(code)
+    return str(babel.Locale.parse(language).territories.get(code) or english_name(code))
+
+
 def _like(key: str) -> list[str]:
     """At most three names that a key may have been meant as: two that hold it, or look alike."""
     names = [name for name in {**_codes(), **_ALIASES} if len(name) > 3]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, File, Form, HTTPException, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from ophis.errors import InputError, PhotoError
 from ophis.images import MOST_BYTES
+from ophis.words import read_words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from ophis.classifier import Classifier
 
 FORM_BYTES = 2**16  # room for the form around the photo
+TOO_LARGE = f"the photo is larger than {MOST_BYTES // 2**20} MiB; send a smaller one"
 
 
 def create_app(classifier: Classifier) -> FastAPI:
@@ -26,7 +29,7 @@ def create_app(classifier: Classifier) -> FastAPI:
     `POST /identify` (form: `photo`, optional `country` and `top`) answers as
     `Classifier.identify`; `GET /species` lists the classes, `GET /health` says which bundle
     answers. A photo or country that cannot be used is status 422 with one line in `error`, a
-    request over 64 MiB is 413.
+    request over 64 MiB is 413; each refusal holds what is to be done about a bite, in `emergency`.
     """
     # Without /docs: FastAPI's page would load its scripts from another host.
     app = FastAPI(title="ophis", docs_url=None, redoc_url=None)
@@ -37,15 +40,23 @@ def create_app(classifier: Classifier) -> FastAPI:
     ) -> Response:
         length = request.headers.get("content-length")
         if request.method == "POST" and not (length or "").isdigit():
-            return JSONResponse({"error": "say the length of the request"}, status_code=411)
+            return _refusal(411, "say the length of the request")
         if int(length or 0) > MOST_BYTES + FORM_BYTES:
-            error = f"the photo is larger than {MOST_BYTES // 2**20} MiB; send a smaller one"
-            return JSONResponse({"error": error}, status_code=413)
+            return _refusal(413, TOO_LARGE)
         return await answer(request)
 
     @app.exception_handler(InputError)
     def refuse(_: Request, error: InputError) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, status_code=422)
+        return _refusal(422, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    def refuse_form(_: Request, error: RequestValidationError) -> JSONResponse:
+        fields = [f"{wrong['loc'][-1]}: {wrong['msg']}" for wrong in error.errors()]
+        return _refusal(422, "; ".join(fields))
+
+    @app.exception_handler(HTTPException)
+    def refuse_status(_: Request, error: HTTPException) -> JSONResponse:
+        return _refusal(error.status_code, error.detail)
 
     # Plain functions: FastAPI runs them in threads, so one photo does not hold up the others.
     @app.post("/identify")
@@ -56,7 +67,7 @@ def create_app(classifier: Classifier) -> FastAPI:
     ) -> dict[str, Any]:
         data = photo.file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
-            raise HTTPException(413, "the photo is too large")
+            raise HTTPException(413, TOO_LARGE)
         if not data:
             raise PhotoError("photo: the file is empty; choose it again")
         return classifier.identify(data, country=country, top=top).as_dict()
@@ -70,3 +81,9 @@ def create_app(classifier: Classifier) -> FastAPI:
         return {"status": "ok", "bundle": classifier.bundle.version}
 
     return app
+
+
+def _refusal(status: int, error: str) -> JSONResponse:
+    """What is wrong in one line, and what holds whatever is wrong."""
+    emergency = read_words().say("advice", "emergency")
+    return JSONResponse({"error": error, "emergency": emergency}, status_code=status)

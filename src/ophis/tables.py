@@ -1,4 +1,4 @@
-"""What a person sees on the terminal: tables, the answer, a progress bar."""
+"""What a person sees on the terminal: tables and a progress bar; of an answer see `answer_text`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
-from ophis.decision import Verdict
 from ophis.places import same_country
-from ophis.taxa import Danger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from ophis.answer import Answer
     from ophis.bayes import Choice
     from ophis.combination import Worth
     from ophis.comparison import Comparison
@@ -30,23 +27,31 @@ if TYPE_CHECKING:
     from ophis.names import Naming
     from ophis.submission_check import Checked
 
-BAR_WIDTH = 20
 MOST_PROBLEMS = 20
-# No green: no answer is to look like an all-clear.
-_DANGER_STYLES = {
-    Danger.VENOMOUS: "bold red",
-    Danger.UNKNOWN: "yellow",
-    Danger.NOT_KNOWN_DANGEROUS: "default",
-}
-_VERDICT_STYLES = {
-    Verdict.MAY_BE_VENOMOUS: "bold red",
-    Verdict.NOT_KNOWN_DANGEROUS: "bold",
-}
+UNBROKEN = 10_000  # columns: more than any line or table has
 
 
 def console() -> Console:
-    """Stdout; without a terminal (a file, a pipe) lines are not broken at 80 columns."""
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    """Stdout; without a terminal (a file, a pipe) no line is broken and no cell cut short."""
+    return Console(width=None if sys.stdout.isatty() else UNBROKEN, highlight=False)
+
+
+def _print_table(table: Table) -> None:
+    """A table; on a terminal too narrow for it, the cells of each row one below the other."""
+    out = console()
+    wanted = out.measure(table, options=out.options.update(max_width=UNBROKEN)).maximum
+    if wanted <= out.width:
+        out.print(table)
+        return
+    for number, cells in enumerate(zip(*(column.cells for column in table.columns), strict=True)):
+        row = Table(box=None, pad_edge=False, show_header=False)
+        row.add_column()
+        row.add_column(overflow="fold")
+        for column, cell in zip(table.columns, cells, strict=True):
+            row.add_row(column.header, cell)
+        if number:
+            out.print()
+        out.print(row)
 
 
 def print_counts(manifest: Manifest) -> None:
@@ -121,7 +126,7 @@ def print_evaluations(
             digits = {"track1": 2, "track2": 0}.get(metric.rpartition("-")[2], 4)
             figures.append(f"{value:,.{digits}f}")
         table.add_row(Text(name), "with" if country else "without", *figures)
-    console().print(table)
+    _print_table(table)
 
 
 def print_choice(choice: Choice) -> None:
@@ -132,7 +137,7 @@ def print_choice(choice: Choice) -> None:
     for name, loss in sorted(choice.losses.items(), key=lambda item: item[1]):
         text = f"{loss:.4f}" if loss < float("inf") else "excludes the truth of some"
         table.add_row(name, text)
-    console().print(table)
+    _print_table(table)
 
 
 def print_worth(worth: Sequence[Worth], *, json: bool = False) -> None:
@@ -157,7 +162,7 @@ def print_worth(worth: Sequence[Worth], *, json: bool = False) -> None:
             f"{e.macro_f1:.4f}",
             f"{w.milliseconds:.0f}",
         )
-    console().print(table)
+    _print_table(table)
 
 
 def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
@@ -179,54 +184,14 @@ def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
             cells.append(f"{100 * value.value:{sign}.2f}")
             cells.append(f"{100 * value.low:{sign}.2f} to {100 * value.high:{sign}.2f}")
         table.add_row(Text(name), *cells)
-    out = console()
-    out.print(table)
+    _print_table(table)
     counts, (a, b) = comparison.disagreement, comparison.names
-    out.print(
+    console().print(
         f"of {counts.photos:,} photos both are right on {counts.both:,}, only {b} on"
         f" {counts.only_b:,}, only {a} on {counts.only_a:,}, neither on {counts.neither:,};"
         f" McNemar's exact p = {counts.p_value:.2g}",
         markup=False,
     )
-
-
-def print_answer(answer: Answer, *, json: bool = False) -> None:
-    """The danger first, then what the snake is, the guesses with bars, and what always holds."""
-    if json:
-        print(json_format.dumps(answer.as_dict(), ensure_ascii=False))
-        return
-    out = console()
-    names = ", ".join(photo.name for photo in answer.photos)
-    out.print(Text(names, style="bold"), Text(f"country: {answer.country}", style="dim"))
-    verdict, state, *more, advice = answer.lines
-    out.print(Text(verdict, style=_VERDICT_STYLES[answer.verdict]))
-    out.print(Text(state), soft_wrap=not sys.stdout.isatty())
-    if answer.guesses:
-        out.print(_guesses(answer))
-    if further := len(set(answer.possible) - {guess.species for guess in answer}):
-        out.print(Text(f"{further:,} more cannot be excluded", style="dim"))
-    for line in (*more, f"bundle {answer.bundle}"):
-        out.print(Text(line, style="dim"))
-    out.print(Text(advice, style="bold"))
-
-
-def _guesses(answer: Answer) -> Table:
-    """A row a guess; those that can be excluded are dim."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for _ in range(4):
-        table.add_column()
-    for guess in answer:
-        filled = round(guess.probability * BAR_WIDTH)
-        bar_text = Text("█" * filled, style="cyan") + Text("░" * (BAR_WIDTH - filled), style="dim")
-        possible = guess.species in answer.possible
-        table.add_row(
-            Text(guess.species, style="italic"),
-            f"{guess.probability:6.1%}",
-            bar_text,
-            Text(guess.danger.value, style=_DANGER_STYLES[guess.danger]),
-            style=None if possible else "dim",
-        )
-    return table
 
 
 def print_checked(checked: Checked, *, json: bool = False) -> None:

@@ -214,7 +214,7 @@ def test_a_warning_from_one_photo_is_a_warning_of_all(bundles, parts, monkeypatc
     classifier = ophis.load(bundles[0])
     rule = classifier.bundle.rule
     assert rule
-    # All but the first species count as harmless here, and nothing but the best is possible.
+    # All but the first species count as not dangerous here, and nothing but the best is possible.
     monkeypatch.setattr(decision, "dangerous", lambda species: np.array([True, False, False]))
     narrow = replace(rule.image.names, thresholds=np.zeros(3))
     sharp = Promises(names=narrow, danger=replace(narrow, coverage=0.99))

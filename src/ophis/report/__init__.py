@@ -21,6 +21,7 @@ from ophis.files import whole_file
 from ophis.images import read_photo, resize
 from ophis.places import country_name
 from ophis.report import figures
+from ophis.words import read_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -123,6 +124,7 @@ def write_report(
         more_figures=more,
         mixup=_mixup(sides, photos) if sides and photos is not None else None,
         facts=_facts(sides) if sides else [],
+        emergency=read_words().say("advice", "emergency"),
     )
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
