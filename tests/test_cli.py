@@ -16,7 +16,7 @@ from PIL import Image
 from ophis import CountryPrior, Scores, evaluate, read_manifest, read_prior, read_scores
 from ophis.averages import fused
 from ophis.calibration import reliability
-from ophis.cli import main
+from ophis.cli import app, main
 from ophis.decision import halves, risk_coverage
 from ophis.official import official
 from ophis.scores import concatenate
@@ -541,24 +541,28 @@ def test_a_bundle_that_was_never_judged_says_so_first(imagenet17, coloured, caps
     assert imagenet17.identify(photo).lines[0] == caution
 
 
-def test_help_names_every_verb():
+def test_help_names_every_verb_in_the_order_of_the_work():
     text = ophis("--help").stdout
-    for verb in [
-        "collect",
-        "compare",
-        "demo",
-        "evaluate",
-        "export",
-        "fit-prior",
-        "identify",
-        "sample",
-        "score",
-        "split",
-        "study",
-        "train",
-    ]:
-        assert f" {verb} " in text
-        assert ophis(verb, "--help").returncode == 0
+    verbs = [
+        "identify", "serve", "score",
+        "collect", "split",
+        "train", "export", "combine", "fit-prior",
+        "evaluate", "compare", "study",
+        "submit", "check-submission",
+        "demo", "sample",
+    ]  # fmt: skip
+    assert re.findall(r"^\W+ ([a-z][a-z-]*)  ", text, re.MULTILINE) == verbs
+    assert text.index(" sample ") < text.index(" --version ")
+
+
+def test_every_verb_explains_itself(capsys):
+    verbs = [verb for verb in app if not verb.startswith("-")]
+    assert len(verbs) == 16
+    for verb in verbs:
+        with pytest.raises(SystemExit) as end:
+            main([verb, "--help"])
+        assert end.value.code == 0
+        assert f"Usage: ophis {verb}" in capsys.readouterr().out
 
 
 def test_scores_are_untouched_by_evaluate(judged):

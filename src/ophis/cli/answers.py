@@ -1,0 +1,116 @@
+"""Verbs about answers: of one photo, of many, over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ophis.cli.options import Json
+from ophis.errors import InputError, NoPhotoError
+
+
+def identify(
+    bundle: str,
+    photos: Annotated[list[Path], Parameter(negative="")],
+    /,
+    *,
+    country: str | None = None,
+    gps: Annotated[bool, Parameter(negative="")] = False,
+    one_snake: Annotated[bool, Parameter(negative="")] = False,
+    top: int = 5,
+    language: str = "en",
+    json: Json = False,
+) -> int:
+    """Name the snake in each photo.
+
+    A photo that cannot be used is listed, and the others are answered; exit status 1.
+
+    Args:
+        bundle: A bundle folder, or `imagenet17`.
+        photos: Photos; several are answered one by one.
+        one_snake: The photos show the same snake: give one answer to all of them together.
+        country: Where the photos were taken: a name or an ISO code.
+        gps: Without --country, take the country from each photo's own position, if it has one.
+        top: How many species to name.
+        language: What the answer is written in: en or es.
+        json: One JSON object a photo and line.
+    """
+    from ophis.answer_text import print_answer
+    from ophis.ready import load_by_name
+    from ophis.words import read_words
+
+    read_words(language)  # a wrong one is refused before the bundle is loaded
+    classifier = load_by_name(bundle)
+    failed = 0
+    for number, snake in enumerate([photos] if one_snake else photos):
+        try:
+            answer = classifier.identify(
+                snake, country=country, gps=gps, top=top, language=language
+            )
+        except NoPhotoError as error:
+            answer = classifier.without_photo(error.failures, country=country, language=language)
+        for failure in answer.failures:
+            print(f"ophis: {failure.reason}", file=sys.stderr)
+        failed += len(answer.failures)
+        if number and not json:
+            print()
+        print_answer(answer, json=json)
+    return 1 if failed else 0
+
+
+def score(
+    bundle: str,
+    manifest: Path,
+    /,
+    *,
+    out: Path,
+    photos: Path | None = None,
+    flip: Annotated[bool, Parameter(negative="")] = False,
+    crops: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Score every photo of a manifest and write the logits to a scores file.
+
+    Args:
+        bundle: A bundle folder, or `imagenet17`.
+        manifest: The photos.
+        out: The scores file to write, .npz.
+        photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
+        flip: Show each photo mirrored too, whatever the bundle says of views.
+        crops: Show its four corners, closer up, too.
+    """
+    from ophis import read_manifest
+    from ophis.ready import load_by_name
+    from ophis.tables import bar
+    from ophis.views import views
+
+    rows, classifier = read_manifest(manifest, photos=photos), load_by_name(bundle)
+    seen = views(flip=flip, crops=crops) if flip or crops else None
+    with bar(len(rows) * len(classifier.networks)) as advance:
+        scores = classifier.score(rows, views=seen, progress=advance)
+    scores.write(out)
+    for failure in scores.failures:
+        print(f"ophis: {failure.reason}", file=sys.stderr)
+    print(f"{len(scores):,} photos scored, {len(scores.failures):,} could not be read: {out}")
+    return 1 if scores.failures else 0
+
+
+def serve(bundle: str, /, *, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Answer over HTTP: POST /identify, GET /species, GET /health.
+
+    Args:
+        bundle: A bundle folder, or `imagenet17`.
+        host: The address to listen at; by default only this machine can ask.
+        port: The port to listen at.
+    """
+    try:
+        import uvicorn
+
+        from ophis.serve import create_app
+    except ImportError as error:
+        raise InputError(f"{error}; pip install 'ophis[serve]'") from None
+    from ophis.ready import load_by_name
+
+    uvicorn.run(create_app(load_by_name(bundle)), host=host, port=port, log_level="warning")

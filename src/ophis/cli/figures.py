@@ -1,0 +1,183 @@
+"""Verbs about figures: how good models are, and which is better where."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from ophis.cli.options import Json
+from ophis.cli.priors import given_presence, given_prior
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ophis.scores import Scores
+
+
+def evaluate(
+    scores: Annotated[list[Path], Parameter(negative="")],
+    /,
+    *,
+    prior: Path | None = None,
+    metric: Annotated[list[str] | None, Parameter(negative="")] = None,
+    presence: Path | None = None,
+    venomous: Path | None = None,
+    reliability: Annotated[bool, Parameter(negative="")] = False,
+    others: Path | None = None,
+    together: Annotated[bool, Parameter(negative="")] = False,
+    by_observation: Annotated[bool, Parameter(negative="")] = False,
+    figures: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Print the paper's table: top-1, top-5, macro F1, without and with the country.
+
+    Args:
+        scores: Scores files of `ophis score` or of run folders.
+        prior: A prior of `ophis fit-prior`; adds a row with the country for each file.
+        metric: An official score too: snakeclef2020, 2021, 2022, snakeclef2023-track1 or -track2,
+            snakeclef2024-track1 or -track2. May be given several times.
+        presence: For snakeclef2021, the organisers' map: a row a species, a column a country.
+        venomous: From 2023 on, the organisers' table `species,...,mivs`; by default all count
+            that ophis does not call "not known to be dangerous".
+        reliability: Log loss, Brier score and calibration errors too.
+        others: Scores, by the same model, of photos without snakes: how many are refused when 90 %
+            of the snakes pass, and the area under the ROC curve with its 95 % interval.
+        together: A row for all scores files as one ensemble too: the mean of their logits.
+        by_observation: Judge observations: the photos of each are fused into one answer.
+        figures: Folder for a reliability plot and the curve of risk and coverage, each as SVG, and
+            as CSV with its numbers.
+        json: One JSON object with all figures.
+    """
+    from ophis import evaluate as judge
+    from ophis import read_scores
+    from ophis.averages import ensemble, fused
+    from ophis.calibration import reliability as how_reliable
+    from ophis.novelty import separation
+    from ophis.official import dangerous, official
+    from ophis.sides import distinct_names
+    from ophis.tables import print_evaluations
+
+    rows, more, drawn = {}, {}, {}
+    scores = list(dict.fromkeys(scores))
+    short = dict(zip(map(str, scores), distinct_names(*scores), strict=True))
+    things = read_scores(others) if others else None
+    lists = given_presence(presence) if presence else None
+    sides = {str(path): read_scores(path) for path in scores}
+    if together:
+        sides["together"] = ensemble(list(sides.values()), list(sides))
+    for name, side in sides.items():
+        alone = fused(side) if by_observation else side
+        judged = {False: alone}
+        if prior:
+            judged[True] = given_prior(prior, alone.species, say=not rows).adjust(alone)
+        for country, logits in judged.items():
+            rows[name, country] = judge(logits)
+            more[name, country] = {
+                wanted: official(
+                    wanted, logits, presence=lists, venomous=dangerous(logits.species, venomous)
+                )
+                for wanted in metric or ()
+            }
+            if reliability:
+                more[name, country] |= how_reliable(logits).as_dict()
+            if things:  # the country does not change how strange a photo is
+                more[name, country] |= separation(alone, things).as_dict()
+            if figures:
+                drawn[short.get(name, name), country] = logits
+    pictures = _drawn(drawn, figures) if figures else []
+    print_evaluations(rows, more, json=json)
+    for picture in () if json else pictures:
+        print(picture)
+
+
+def _drawn(judged: Mapping[tuple[str, bool], Scores], folder: Path) -> list[Path]:
+    from ophis.report.curves import reliability_plot, risk_coverage_plot
+    from ophis.report.figures import write
+
+    return write([reliability_plot(judged), risk_coverage_plot(judged)], folder)
+
+
+def compare(
+    a: Path,
+    b: Path,
+    /,
+    *,
+    out: Path,
+    photos: Path | None = None,
+    maps: Literal["gradient", "smoothgrad", "grad-cam"] = "gradient",
+    json: Json = False,
+) -> None:
+    """Compare two models on the same photos and write a report: one HTML file.
+
+    Args:
+        a: Model A: a scores file, or a run folder.
+        b: Model B.
+        out: The report to write, .html; figures go beside it as SVG and CSV.
+        photos: Manifest of the photos: the report shows them and, of two runs, where each looks.
+        maps: How that is found: gradient, smoothgrad or grad-cam.
+        json: One JSON object with all figures.
+    """
+    from ophis import read_manifest
+    from ophis.sides import distinct_names, read_side
+    from ophis.study import write_comparison
+    from ophis.tables import print_comparison
+
+    names = distinct_names(a, b)
+    sides = [read_side(path, name=name) for path, name in zip((a, b), names, strict=True)]
+    manifest = read_manifest(photos) if photos else None
+    comparison = write_comparison(sides[0], sides[1], out, photos=manifest, method=maps)
+    print_comparison(comparison, json=json)
+    if not json:
+        print(out)
+
+
+def study(
+    recipe_a: str,
+    recipe_b: str,
+    /,
+    *,
+    train: Path,
+    validation: Path,
+    out: Path,
+    photos: Path | None = None,
+    weights_folder: Path = Path(),
+    device: str = "auto",
+    workers: int | None = None,
+) -> int:
+    """The paper's experiment: train two recipes on the same photos, judge, compare, explain.
+
+    The same command goes on where it was stopped.
+
+    Args:
+        recipe_a: Model A: a TOML file, or the name of a recipe that ships with ophis.
+        recipe_b: Model B.
+        train: Manifest of the photos to learn from.
+        validation: Manifest of the photos to judge by.
+        out: The folder for everything: both runs, manifests, prior, report.
+        photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
+        weights_folder: Where the recipes' weights files lie.
+        device: auto, cpu or cuda.
+        workers: Threads that read photos; by default one a processor core.
+    """
+    from ophis import read_manifest
+    from ophis.study import study as run_study
+    from ophis.train import Stopped
+
+    try:
+        report = run_study(
+            (recipe_a, recipe_b),
+            train=read_manifest(train, photos=photos),
+            validation=read_manifest(validation, photos=photos),
+            out=out,
+            weights_folder=weights_folder,
+            device=device,
+            workers=workers,
+        )
+    except Stopped as stopped:
+        print(f"ophis: {stopped}", file=sys.stderr)
+        return 128 + stopped.signal
+    print(report)
+    return 0

@@ -1,0 +1,143 @@
+"""Verbs about models: trained, made bundles of, put together."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ophis.cli.options import Json
+from ophis.cli.priors import given_prior
+from ophis.errors import InputError
+
+
+def train(
+    recipe: str,
+    /,
+    *,
+    train: Path,
+    validation: Path,
+    out: Path,
+    photos: Path | None = None,
+    weights_folder: Path = Path(),
+    device: str = "auto",
+    workers: int | None = None,
+) -> int:
+    """Fine-tune a model by a recipe; the same command goes on where it was stopped.
+
+    Args:
+        recipe: A TOML file, or the name of a recipe that ships with ophis: demo, paper_in1k, ...
+        train: Manifest of the photos to learn from.
+        validation: Manifest of the photos to judge by.
+        out: The run folder.
+        photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
+        weights_folder: Where the recipe's weights file lies.
+        device: auto, cpu or cuda.
+        workers: Threads that read photos; by default one a processor core.
+    """
+    from ophis import read_manifest, read_recipe
+    from ophis.train import Stopped, fit
+
+    try:
+        fit(
+            read_recipe(recipe),
+            train=read_manifest(train, photos=photos),
+            validation=read_manifest(validation, photos=photos),
+            out=out,
+            weights_folder=weights_folder,
+            device=device,
+            workers=workers,
+        )
+    except Stopped as stopped:
+        print(f"ophis: {stopped}", file=sys.stderr)
+        return 128 + stopped.signal
+    print(out)
+    return 0
+
+
+def export(
+    run: str,
+    /,
+    *,
+    out: Path,
+    prior: Path | None = None,
+    pixels: int | None = None,
+    train: Path | None = None,
+    validation: Path | None = None,
+    photos: Path | None = None,
+) -> None:
+    """Make a bundle of a trained run, to identify with, without torch.
+
+    Args:
+        run: A run folder, or `imagenet17`: the 17 kinds of snake of ImageNet, without training.
+        out: The bundle folder.
+        prior: What a country says, of `ophis fit-prior`; by default what wins on the run's
+            validation scores.
+        pixels: Show photos with so many pixels a side, instead of the recipe's test_pixels; needs
+            --train and --validation, because all that was learned of such photos is learned anew.
+        train: With --pixels, the manifest that the run learned from.
+        validation: With --pixels, the manifest that it was judged by.
+        photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
+    """
+    from ophis import read_manifest
+    from ophis.sides import PRIOR, SPECIES
+    from ophis.taxa import SpeciesList
+    from ophis.train import Retest, export_imagenet17
+    from ophis.train import export as export_run
+
+    if run == "imagenet17":
+        if prior or pixels or train or validation:
+            raise InputError("imagenet17 has no photos and no countries; give nothing but --out")
+        print(export_imagenet17(out))
+        return
+    if not bool(pixels) == bool(train) == bool(validation):
+        raise InputError("--pixels, --train and --validation belong together; give all or none")
+    given = given_prior(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
+    test = None
+    if pixels and train and validation:
+        test = Retest(pixels, *(read_manifest(path, photos=photos) for path in (train, validation)))
+    bundle = export_run(run, out, prior=given, test=test)
+    if not prior:  # what the run counted is what its bundle's own prior is made of
+        given_prior(Path(run) / PRIOR, SpeciesList.read(Path(run) / SPECIES))
+    print(bundle)
+
+
+def combine(
+    bundles: Annotated[list[Path], Parameter(negative="")],
+    /,
+    *,
+    validation: Path,
+    out: Path,
+    flip: Annotated[bool, Parameter(negative="")] = False,
+    crops: Annotated[bool, Parameter(negative="")] = False,
+    photos: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Make a bundle that asks several bundles, or shows each photo several times.
+
+    Prints what each bundle by itself, and all together, are worth and cost on those photos.
+
+    Args:
+        bundles: Bundle folders of the same species; one is enough with --flip or --crops.
+        validation: Manifest of labelled photos that no bundle learned from: what the combination is
+            calibrated with, and what its promises are made on.
+        out: The bundle folder to write.
+        flip: Show each photo mirrored too.
+        crops: Show its four corners, closer up, too.
+        photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
+        json: One JSON list with all figures.
+    """
+    from ophis import read_manifest
+    from ophis.combination import combine as combine_bundles
+    from ophis.tables import bar, print_worth
+
+    rows = read_manifest(validation, photos=photos)
+    with bar(len(rows) * len(bundles) * (2 if flip or crops else 1)) as advance:
+        worth = combine_bundles(
+            bundles, out, validation=rows, flip=flip, crops=crops, progress=advance
+        )
+    print_worth(worth, json=json)
+    if not json:
+        print(out)
