@@ -1,8 +1,10 @@
+import json
+
 import numpy as np
 import pytest
 
 from ophis import CountryPrior, InputError, Scores, SpeciesList
-from ophis.bundle import BundleWriter
+from ophis.bundle import BundleWriter, read_bundle
 from ophis.calibration import Calibration, fit_temperature
 from ophis.decision import fit_rule
 
@@ -47,3 +49,24 @@ def test_one_temperature_for_all_species_is_for_any(tmp_path):
     with BundleWriter(tmp_path / "bundle") as writer:
         writer.write(species=TURNED, calibration=temperature, prior=None, rule=None, card="")
     assert (tmp_path / "bundle" / "calibration.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("members", "inner", "words"),
+    [
+        ({"": "x"}, {}, "`members` should map names in this folder"),
+        ({"..": "x"}, {}, "`members` should map names in this folder"),
+        ({"part": "x"}, {"..": "x"}, "`members` should map names in this folder"),
+        ({"part": "x"}, {"part": "x"}, "part: does not belong in"),
+    ],
+)
+def test_members_that_lie_elsewhere_or_have_members_are_refused(tmp_path, members, inner, words):
+    """Else a bundle that names itself would be read until Python gives up."""
+    folders = {tmp_path / "bundle": members, tmp_path / "bundle" / "part": inner}
+    for folder, names in folders.items():
+        with BundleWriter(folder) as writer:
+            writer.write(species=SPECIES, calibration=None, prior=None, rule=None, card="")
+        index = json.loads((folder / "bundle.json").read_text())
+        (folder / "bundle.json").write_text(json.dumps(index | {"members": names}))
+    with pytest.raises(InputError, match=words):
+        read_bundle(tmp_path / "bundle")

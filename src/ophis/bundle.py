@@ -94,8 +94,10 @@ def read_bundle(folder: str | Path) -> Bundle:
     Raises:
         InputError: naming the file that is missing, changed or cut short.
     """
-    folder = Path(folder)
-    index = _read_index(folder)
+    return _read(Path(folder), _read_index(Path(folder)))
+
+
+def _read(folder: Path, index: dict[str, dict[str, str]]) -> Bundle:
     digests = index["files"]
     for name, digest in digests.items():
         path = folder / name
@@ -133,13 +135,16 @@ def _members(folder: Path, species: SpeciesList, versions: dict[str, str]) -> tu
         return (Member(folder / MODEL, species, images, None),)
     members: list[Member] = []
     for name, version in versions.items():
-        inner = read_bundle(folder / name)
+        index = _read_index(folder / name)
+        if index["members"]:  # before they are read: a bundle may name itself
+            raise InputError(f"{folder / name}: does not belong in {folder}; combine anew")
+        inner = _read(folder / name, index)
         if inner.version != version:
             raise InputError(
                 f"{inner.folder}: is bundle {inner.version}, but {INDEX} names {version}; copy the"
                 " whole combination anew"
             )
-        if len(inner.members) > 1 or inner.views != WHOLE or set(inner.species) != set(species):
+        if inner.views != WHOLE or set(inner.species) != set(species):
             raise InputError(f"{inner.folder}: does not belong in {folder}; combine anew")
         members.append(replace(inner.members[0], calibration=inner.calibration))
     return tuple(members)
@@ -161,7 +166,8 @@ def _read_index(folder: Path) -> dict[str, dict[str, str]]:
     parts = {"files": index.get("files"), "members": index.get("members", {})}
     for what, names in parts.items():
         if not isinstance(names, dict) or not all(
-            isinstance(digest, str) and Path(name).name == name for name, digest in names.items()
+            isinstance(digest, str) and Path(name).name == name and name not in ("", "..")
+            for name, digest in names.items()
         ):
             raise InputError(f"{path}: `{what}` should map names in this folder to their digests")
     return parts
