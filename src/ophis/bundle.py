@@ -232,7 +232,10 @@ class BundleWriter:
         """Copy whole bundles in, to be asked together, each of them by these views of a photo."""
         for number, member in enumerate(members, start=1):
             name = f"member-{number}"
-            shutil.copytree(member.folder, self.folder / name)
+            (self.folder / name).mkdir()
+            # No more than belongs to it: this folder may lie in the member's.
+            for file in (*_read_index(member.folder)["files"], INDEX):
+                shutil.copy(member.folder / file, self.folder / name / file)
             self._members[name] = member.version
         write_views(views, self.folder / VIEWS)
 

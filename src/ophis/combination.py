@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.averages import ensemble
@@ -24,13 +25,12 @@ from ophis.views import WHOLE, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from ophis.bundle import Bundle
     from ophis.manifest import Manifest
     from ophis.metrics import Evaluation
     from ophis.prior import Prior
-    from ophis.scores import Scores
+    from ophis.scores import PhotoFailure, Scores
     from ophis.views import View
 
 
@@ -42,11 +42,13 @@ class Worth:
         name: of the bundle, or of the combination.
         evaluation: on the validation photos, by the image alone.
         milliseconds: a photo, reading included, on this machine.
+        failures: the photos that could not be read.
     """
 
     name: str
     evaluation: Evaluation
     milliseconds: float
+    failures: tuple[PhotoFailure, ...] = ()
 
 
 def combine(
@@ -72,12 +74,30 @@ def combine(
         The worth of each bundle by itself, in their order, and last that of the combination.
 
     Raises:
-        InputError: when the bundles do not fit together, or nothing would be combined.
+        InputError: when the bundles do not fit together, nothing would be combined, no photo has a
+            species, or ``out`` is one of the bundles or holds something else.
     """
     members = [read_bundle(bundle) for bundle in bundles]
-    names = [str(member.folder) for member in members]
     seen = views(flip=flip, crops=crops)
     _require_fit(members, plain=seen == WHOLE)
+    if Path(out).resolve() in {member.folder.resolve() for member in members}:
+        raise InputError(f"{out} is one of the bundles to combine; choose another --out")
+    if (validation.truth(members[0].species) < 0).all():
+        raise InputError("no validation photo has a species, so none can be judged; label some")
+    with BundleWriter(out) as writer:  # before hours of scoring it refuses what it cannot replace
+        worth, together = _judged(members, seen, validation, progress)
+        _write(writer, members, seen, together=together, worth=worth)
+    return worth
+
+
+def _judged(
+    members: Sequence[Bundle],
+    seen: tuple[View, ...],
+    validation: Manifest,
+    progress: Callable[[int], None] | None,
+) -> tuple[tuple[Worth, ...], Scores]:
+    """The worth of each and of all together, and what they say together."""
+    names = [str(member.folder) for member in members]
     worth: list[Worth] = []
     parts: list[Scores] = []
     seconds = 0.0
@@ -91,8 +111,7 @@ def combine(
         seconds += took
     together = ensemble(parts, names)
     worth.append(_worth("together", together, seconds))
-    _write(members, seen, out, together=together, worth=worth)
-    return tuple(worth)
+    return tuple(worth), together
 
 
 def _asked(
@@ -110,13 +129,13 @@ def _asked(
 
 def _worth(name: str, scores: Scores, seconds: float) -> Worth:
     photos = len(scores) + len(scores.failures)
-    return Worth(name, evaluate(scores), 1000 * seconds / photos)
+    return Worth(name, evaluate(scores), 1000 * seconds / photos, scores.failures)
 
 
 def _write(
+    writer: BundleWriter,
     members: Sequence[Bundle],
     seen: tuple[View, ...],
-    out: str | Path,
     *,
     together: Scores,
     worth: Sequence[Worth],
@@ -126,11 +145,10 @@ def _write(
     calibration, prior = default_calibration(fitting), _prior(members[0].prior, fitting)
     rule = default_rule(promising, calibration=calibration, prior=prior)
     card = combination_card(members, seen, worth, calibration=calibration, prior=prior, rule=rule)
-    with BundleWriter(out) as writer:
-        writer.write(
-            species=members[0].species, calibration=calibration, prior=prior, rule=rule, card=card
-        )
-        writer.write_members(members, seen)
+    writer.write(
+        species=members[0].species, calibration=calibration, prior=prior, rule=rule, card=card
+    )
+    writer.write_members(members, seen)
 
 
 def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:

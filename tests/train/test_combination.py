@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -150,6 +151,34 @@ def test_what_cannot_be_combined_is_refused_in_one_line(both, bundles, parts, tm
     assert "is known to only one of" in refusal(bundles[0], other)
 
 
+def test_what_cannot_be_written_or_judged_is_refused_before_any_photo_is_scored(
+    bundles, parts, tmp_path
+):
+    def refusal(out, validation) -> str:
+        counted: list[int] = []
+        with pytest.raises(InputError) as refused:
+            combine(bundles, out, validation=validation, progress=counted.append)
+        assert not counted
+        return str(refused.value)
+
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("mine")
+    assert "holds something that is no bundle" in refusal(tmp_path / "full", parts[1])
+    assert "is one of the bundles to combine" in refusal(bundles[1], parts[1])
+    nameless = parts[1].table.with_columns(species=pl.lit(None, pl.String))
+    unlabelled = replace(parts[1], table=nameless)
+    assert "no validation photo has a species" in refusal(tmp_path / "out", unlabelled)
+
+
+def test_a_combination_inside_a_member_holds_the_members_files_alone(bundles, parts, tmp_path):
+    home = shutil.copytree(bundles[0], tmp_path / "home")
+    combine([home], home / "both", validation=parts[1], flip=True)
+    listed = json.loads((home / "bundle.json").read_text())["files"]
+    found = {path.name for path in (home / "both" / "member-1").iterdir()}
+    assert found == {*listed, "bundle.json"}
+    assert ophis.load(home / "both").bundle.views == views(flip=True)
+
+
 def test_combine_and_score_on_the_command_line(bundles, parts, tmp_path, capsys):
     table = parts[1].write(tmp_path / "validation.csv")
     with pytest.raises(SystemExit) as done:
@@ -159,6 +188,15 @@ def test_combine_and_score_on_the_command_line(bundles, parts, tmp_path, capsys)
         )  # fmt: skip
     assert done.value.code == 0
     rows = json.loads(capsys.readouterr().out)
+    last = parts[1].table[-1:].with_columns(photo_id=pl.lit("gone"), photo=pl.lit("gone.png"))
+    gone = replace(parts[1], table=pl.concat([parts[1].table, last])).write(tmp_path / "gone.csv")
+    with pytest.raises(SystemExit) as done:
+        main(
+            ["combine", str(bundles[0]), "--validation", str(gone), "--flip",
+             "--out", str(tmp_path / "out")]
+        )  # fmt: skip
+    assert done.value.code == 1
+    assert "gone.png: " in capsys.readouterr().err
     assert [row["bundle"] for row in rows] == [*map(str, bundles), "together"]
     assert {"milliseconds", "top1", "macro_f1"} <= rows[0].keys()
     with pytest.raises(SystemExit) as done:

@@ -114,7 +114,7 @@ def combine(
     crops: Annotated[bool, Parameter(negative="")] = False,
     photos: Path | None = None,
     json: Json = False,
-) -> None:
+) -> int:
     """Make a bundle that asks several bundles, or shows each photo several times.
 
     Prints what each bundle by itself, and all together, are worth and cost on those photos.
@@ -139,5 +139,8 @@ def combine(
             bundles, out, validation=rows, flip=flip, crops=crops, progress=advance
         )
     print_worth(worth, json=json)
+    for failure in worth[-1].failures:
+        print(f"ophis: {failure.reason}", file=sys.stderr)
     if not json:
         print(out)
+    return 1 if worth[-1].failures else 0
