@@ -23,6 +23,7 @@ FORMATS = ("JPEG", "PNG", "WEBP")  # Pillow opens MPO, which some phones write, 
 MOST_BYTES = 64 * 2**20
 MOST_PIXELS = 80_000_000  # below where Pillow itself begins to warn
 _TOO_LARGE = f"more than {MOST_PIXELS // 10**6} million pixels; send a smaller photo"
+MOST_SIDE = 8192  # pixels of the square that a network sees
 USABLE_SIDE = 64  # pixels; with fewer a snake may be seen, but not told from others
 LEAST_CONTRAST = 12  # of 255, between the darkest and the lightest twentieth of a photo
 LEAST_SIDE = 32  # pixels; nothing smaller shows a snake
@@ -98,8 +99,8 @@ class Preprocessing:
             if values.get(key) != way:
                 raise InputError(f"{path}: {key} = {values.get(key)!r}, but only {way!r} is known")
         pixels, mean, deviation = (values.get(key) for key in ("pixels", "mean", "deviation"))
-        if not isinstance(pixels, int) or isinstance(pixels, bool) or not 1 <= pixels <= 8192:
-            raise InputError(f"{path}: pixels = {pixels!r} should be a whole number to 8192")
+        if not isinstance(pixels, int) or isinstance(pixels, bool) or not 1 <= pixels <= MOST_SIDE:
+            raise InputError(f"{path}: pixels = {pixels!r} should be a whole number to {MOST_SIDE}")
         for key, numbers in (("mean", mean), ("deviation", deviation)):
             if not _three_numbers(numbers) or (
                 key == "deviation" and not all(n > 0 for n in numbers)

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import ExifTags, Image
 
@@ -93,10 +94,32 @@ def test_a_run_is_exported_at_other_pixels_with_all_that_depends_on_them(run, co
     assert novelty.mean() == pytest.approx(1, rel=0.02)
     with pytest.raises(InputError, match="--validation: not the manifest that"):
         export(run, tmp_path / "other", test=Retest(48, train, train))
-    for given in (["--pixels", "48"], ["--train", "a.csv", "--validation", "b.csv"]):
+    for given in (
+        ["--pixels", "48"],
+        ["--pixels", "0"],
+        ["--train", "a.csv", "--validation", "b.csv"],
+    ):
         with pytest.raises(SystemExit) as done:
             main(["export", str(run), "--out", str(tmp_path / "none"), *given])
         assert done.value.code == 2
+
+
+def test_pixels_that_no_bundle_or_no_network_takes_are_refused(
+    run, coloured, tmp_path, monkeypatch
+):
+    train, validation = coloured.take(np.arange(24)), coloured.take(np.arange(24, 36))
+
+    def refusal(pixels: int) -> str:
+        with pytest.raises(InputError) as refused:
+            export(run, tmp_path / "out", test=Retest(pixels, train, validation))
+        assert not list(tmp_path.iterdir())
+        return str(refused.value)
+
+    assert refusal(8193) == "--pixels 8193 should be at most 8192"
+    assert "test_pixels = 0 should be above 0" in refusal(0)
+    fixed = timm.create_model("vit_tiny_patch16_224", num_classes=3, depth=1)
+    monkeypatch.setattr("ophis.train.run.model_of", lambda _: fixed)
+    assert "cannot look at so many: Input height (40) doesn't match" in refusal(40)
 
 
 def test_identify_equals_score_and_the_prior(bundle, coloured):

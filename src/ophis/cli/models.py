@@ -88,15 +88,15 @@ def export(
     from ophis.train import export as export_run
 
     if run == "imagenet17":
-        if prior or pixels or train or validation:
+        if prior or pixels is not None or train or validation:
             raise InputError("imagenet17 has no photos and no countries; give nothing but --out")
         print(export_imagenet17(out))
         return
-    if not bool(pixels) == bool(train) == bool(validation):
+    if not (pixels is not None) == bool(train) == bool(validation):
         raise InputError("--pixels, --train and --validation belong together; give all or none")
     given = given_prior(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
     test = None
-    if pixels and train and validation:
+    if pixels is not None and train and validation:
         test = Retest(pixels, *(read_manifest(path, photos=photos) for path in (train, validation)))
     bundle = export_run(run, out, prior=given, test=test)
     if not prior:  # what the run counted is what its bundle's own prior is made of

@@ -18,6 +18,7 @@ from ophis.bundle import IMAGES, MODEL, BundleWriter
 from ophis.card import run_card
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
+from ophis.images import MOST_SIDE
 from ophis.metrics import evaluate
 from ophis.prior import read_counts
 from ophis.scores import read_scores, softmax
@@ -28,6 +29,7 @@ from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import Familiarity, WithNovelty, fit_familiarity
 from ophis.train.model import fold_weight_standardisation
 from ophis.train.processes import Processes
+from ophis.train.weights import one_line
 from ophis.vector_scaling import default_calibration
 
 if TYPE_CHECKING:
@@ -127,6 +129,7 @@ def _retested(trained: run.Run, test: Retest) -> tuple[run.Run, Familiarity, Sco
     retested = replace(trained, recipe=replace(trained.recipe, test_pixels=test.pixels))
     species, preprocessing = trained.species, retested.recipe.preprocessing
     model = run.model_of(retested)
+    _require_pixels(model, retested.recipe.backbone, test.pixels)
     with Processes.from_environment("auto") as processes:
         model.to(processes.device)
         familiarity = fit_familiarity(
@@ -141,6 +144,19 @@ def _retested(trained: run.Run, test: Retest) -> tuple[run.Run, Familiarity, Sco
             familiarity=familiarity,
         )
     return retested, familiarity, scores
+
+
+def _require_pixels(model: nn.Module, backbone: str, pixels: int) -> None:
+    """Refuse a size that no bundle may have, or that this backbone, as some, cannot look at."""
+    if pixels > MOST_SIDE:
+        raise InputError(f"--pixels {pixels} should be at most {MOST_SIDE}")
+    try:
+        with torch.inference_mode():
+            model(torch.zeros(1, 3, pixels, pixels))
+    except (AssertionError, RuntimeError) as error:  # timm's way, and torch's
+        raise InputError(
+            f"--pixels {pixels}: {backbone} cannot look at so many: {one_line(error)}"
+        ) from None
 
 
 def write_bundle(
