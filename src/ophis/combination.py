@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.averages import ensemble
-from ophis.bayes import BayesPrior, default_prior
+from ophis.bayes import BayesPrior, default_prior, fit_bayes
 from ophis.bundle import BundleWriter, read_bundle
 from ophis.card import combination_card
 from ophis.classifier import Classifier
@@ -170,7 +170,11 @@ def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:
 def _prior(prior: Prior | None, fitting: Scores) -> Prior | None:
     """A prior of the same counts for the new scores; one that counts nothing stays as it is."""
     if isinstance(prior, BayesPrior):
-        return default_prior(prior.counts, fitting, presence=prior.presence, rules=prior.rules)
+        known = {"presence": prior.presence, "rules": prior.rules}
+        found = default_prior(prior.counts, fitting, **known)
+        lost = prior.rules and not isinstance(found, BayesPrior)
+        # What a person knows better holds whatever wins on photos.
+        return fit_bayes(prior.counts, fitting, **known) if lost else found
     if isinstance(prior, CountryPrior):
         return default_prior(prior, fitting)
     return prior

@@ -10,15 +10,16 @@ import pytest
 from PIL import Image
 
 import ophis
-from ophis import InputError, PhotoError, SpeciesList
+from ophis import CountryPrior, InputError, PhotoError, Scores, SpeciesList
 from ophis.answer import LeftOut
 from ophis.averages import ensemble, fused
 from ophis.bayes import BayesPrior
 from ophis.bundle import read_bundle
 from ophis.cli import main
-from ophis.combination import combine
+from ophis.combination import _prior, combine
 from ophis.decision import Promises, State, Verdict
 from ophis.images import read_photo
+from ophis.rules import Rule
 from ophis.train import export, export_imagenet17, fit
 from ophis.views import WHOLE, shown, views
 
@@ -273,3 +274,21 @@ def test_a_warning_from_one_photo_is_a_warning_of_all(bundles, parts, monkeypatc
     assert answer.verdict is Verdict.MAY_BE_VENOMOUS  # for the sake of the first photo
     logits[0] = [0.0, 2.9, 0.0]
     assert classifier.identify(paths).verdict is Verdict.NOT_KNOWN_DANGEROUS
+
+
+def test_rules_of_a_person_are_kept_where_the_image_alone_wins():
+    species, truth = SpeciesList(("Made red", "Made green")), np.arange(200) % 2
+    names = tuple(map(str, truth.cumsum() + np.arange(200)))
+    scores = Scores(
+        logits=np.where(np.eye(2)[truth] > 0, 6.0, 0.0),
+        species=species,
+        photo_ids=names,
+        truth=truth,
+        countries=("india",) * 200,
+        observations=names,
+    )
+    counts = CountryPrior(species, ("india", "kenya"), np.array([[5, 5], [5, 5]]))
+    rules = (Rule("india", "Made red", 0.0),)  # though half of the photos show it
+    found = _prior(BayesPrior(counts, rules=rules), scores)
+    assert isinstance(found, BayesPrior)
+    assert found.rules == rules
