@@ -73,6 +73,7 @@ def test_views_are_written_down_and_read_back(tmp_path):
         ('[{"share": 0}]', "leave the photo"),
         ('[{"top": NaN}]', "leave the photo"),
         ('[{"left": "a"}]', "not a list of views"),
+        ('[{"mirrored": "no"}]', "true or false"),
     ],
 )
 def test_wrong_views_are_refused_by_file(tmp_path, text, words):

@@ -47,6 +47,8 @@ class View:
                 f"view: left {self.left}, top {self.top}, share {self.share} leave the photo;"
                 " give shares of it from 0 to 1"
             )
+        if not isinstance(self.mirrored, bool):  # "no" would count as true
+            raise InputError(f"view: mirrored {self.mirrored!r} should be true or false")
 
 
 WHOLE = (View(),)
