@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ophis import InputError, Scores, SpeciesList
 from ophis.calibration import fit_temperature
+from ophis.country_prior import CountryPrior
 from ophis.decision import (
     DANGER,
     NAMES,
@@ -26,7 +27,6 @@ from ophis.decision import (
 from ophis.families import family
 from ophis.novelty import strangeness
 from ophis.official import dangerous
-from ophis.prior import CountryPrior
 from ophis.taxa import genus
 
 # Two venomous, two of nobody knows what, four of which references say no more than a bite.

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.calibration import ENOUGH
+from ophis.country_prior import CountryPrior, read_counts
 from ophis.errors import InputError
 from ophis.places import UNKNOWN, code_or_key, continent, country_code, country_key
 from ophis.presence import PresenceMap, PresencePrior, read_presence
-from ophis.prior import CountryPrior, Prior, PriorUse, part_of, read_counts, write_settings
+from ophis.prior import Prior, PriorUse, part_of, write_settings
 from ophis.rules import read_rules, rules_by_country, write_rules
 from ophis.scores import log_probabilities
 

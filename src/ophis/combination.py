@@ -15,10 +15,10 @@ from ophis.bayes import BayesPrior, default_prior
 from ophis.bundle import BundleWriter, read_bundle
 from ophis.card import combination_card
 from ophis.classifier import Classifier
+from ophis.country_prior import CountryPrior
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
 from ophis.metrics import evaluate
-from ophis.prior import CountryPrior
 from ophis.vector_scaling import default_calibration
 from ophis.views import WHOLE, views
 

@@ -16,10 +16,10 @@ import torch
 from ophis.bayes import default_prior
 from ophis.bundle import IMAGES, MODEL, BundleWriter
 from ophis.card import run_card
+from ophis.country_prior import read_counts
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
 from ophis.metrics import evaluate
-from ophis.prior import read_counts
 from ophis.scores import read_scores, softmax
 from ophis.sides import PRIOR, SCORES, read_facts
 from ophis.train import run
