@@ -14,7 +14,6 @@ from ophis.country_prior import CountryPrior
 from ophis.decision import (
     DANGER,
     NAMES,
-    SURE,
     State,
     Verdict,
     decide_without_rule,
@@ -27,6 +26,7 @@ from ophis.decision import (
 from ophis.families import family
 from ophis.novelty import strangeness
 from ophis.official import dangerous
+from ophis.promises import SURE
 from ophis.taxa import genus
 
 # Two venomous, two of nobody knows what, four of which references say no more than a bite.
