@@ -24,7 +24,8 @@ from ophis import evaluate, load, read_manifest, read_recipe, read_scores
 from ophis.averages import fused
 from ophis.calibration import reliability
 from ophis.country_prior import read_counts
-from ophis.decision import State, Verdict, fit_rule, risk_coverage
+from ophis.decision import State, Verdict, fit_rule
+from ophis.metrics import risk_coverage
 from ophis.novelty import separation
 from ophis.official import dangerous, least_cost, official, trade_off
 from ophis.presence import read_presence

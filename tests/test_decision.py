@@ -20,10 +20,10 @@ from ophis.decision import (
     fit_rule,
     halves,
     read_rule,
-    risk_coverage,
     roll_up,
 )
 from ophis.families import family
+from ophis.metrics import risk_coverage
 from ophis.novelty import strangeness
 from ophis.official import dangerous
 from ophis.promises import SURE

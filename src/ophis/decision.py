@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from ophis.conformal import conformal_threshold
 from ophis.errors import InputError
@@ -23,7 +22,6 @@ from ophis.families import family
 from ophis.files import whole_file
 from ophis.novelty import PASSING, strangeness
 from ophis.promises import Promises, finite_or_none, fit_promises, infinite_if_none, promises_of
-from ophis.scores import log_probabilities
 from ophis.taxa import genus, require_same_species
 
 if TYPE_CHECKING:
@@ -285,32 +283,3 @@ def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
     if rule.by not in (BY_DISTANCE, BY_ENERGY) or np.isnan(rule.limit):
         raise InputError(f"{path}: refuses by {rule.by!r} over {rule.limit}; export the run anew")
     return rule
-
-
-def risk_coverage(scores: Scores) -> pl.DataFrame:
-    """What is wrong among the answers when only the surest are given.
-
-    Args:
-        scores: calibrated; photos of unknown species are left out.
-
-    Returns:
-        `coverage, risk, probability`, a row a photo, the surest first: the share answered, the
-        share wrong of those, and how sure the last of them is (El-Yaniv and Wiener 2010).
-
-    Raises:
-        InputError: when no photo has a known species.
-    """
-    known = scores.take(scores.truth >= 0)
-    if not len(known):
-        raise InputError("no photo has a known species, so nothing can be judged; add `species`")
-    sure = np.exp(log_probabilities(known.logits)).max(axis=1)
-    order = np.argsort(-sure, kind="stable")
-    wrong = (known.logits.argmax(axis=1) != known.truth)[order]
-    answered = np.arange(1, len(known) + 1)
-    return pl.DataFrame(
-        {
-            "coverage": answered / len(known),
-            "risk": wrong.cumsum() / answered,
-            "probability": sure[order],
-        }
-    )
