@@ -22,13 +22,14 @@ import numpy as np
 
 from ophis import evaluate, load, read_manifest, read_recipe, read_scores
 from ophis.averages import fused
-from ophis.bayes import default_prior
 from ophis.calibration import reliability
-from ophis.decision import State, Verdict, fit_rule, risk_coverage
+from ophis.country_prior import read_counts
+from ophis.decision import State, Verdict, fit_rule
+from ophis.metrics import risk_coverage
 from ophis.novelty import separation
 from ophis.official import dangerous, least_cost, official, trade_off
 from ophis.presence import read_presence
-from ophis.prior import read_counts
+from ophis.prior_choice import default_prior
 from ophis.scores import log_probabilities
 from ophis.taxa import Danger, danger
 from ophis.train import export, fit

@@ -26,8 +26,8 @@ import numpy as np
 import polars as pl
 
 from ophis import CountryPrior, Scores, SpeciesList, evaluate
-from ophis.bayes import choose_prior
 from ophis.presence import read_presence
+from ophis.prior_choice import choose_prior
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

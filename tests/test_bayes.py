@@ -7,17 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ophis import CountryPrior, InputError, Scores, SpeciesList, read_prior
-from ophis.bayes import (
-    BayesPrior,
-    Loss,
-    Settings,
-    choose_prior,
-    default_prior,
-    fit_bayes,
-)
+from ophis.bayes import BayesPrior, Settings
 from ophis.places import country_code
 from ophis.presence import PresenceMap, PresencePrior, read_presence
 from ophis.prior import PriorEffect, PriorUse
+from ophis.prior_choice import Loss, choose_prior, default_prior, fit_bayes
 from ophis.rules import Rule
 from ophis.taxa import species_key
 

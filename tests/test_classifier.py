@@ -12,8 +12,9 @@ from ophis.bundle import Bundle
 from ophis.calibration import Calibration
 from ophis.classifier import Classifier
 from ophis.conformal import PredictionSets
-from ophis.decision import BY_ENERGY, DecisionRule, Promises, State, Verdict
+from ophis.decision import BY_ENERGY, DecisionRule, State, Verdict
 from ophis.novelty import strangeness
+from ophis.promises import Promises
 from ophis.views import WHOLE
 
 SPECIES = SpeciesList(("Naja naja", "Pantherophis guttatus", "Lampropeltis getula"))

@@ -17,7 +17,8 @@ from ophis import CountryPrior, Scores, evaluate, read_manifest, read_prior, rea
 from ophis.averages import fused
 from ophis.calibration import reliability
 from ophis.cli import app, main
-from ophis.decision import halves, risk_coverage
+from ophis.decision import halves
+from ophis.metrics import risk_coverage
 from ophis.official import official
 from ophis.scores import concatenate
 from ophis.words import languages, read_words

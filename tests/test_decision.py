@@ -10,23 +10,23 @@ from hypothesis import strategies as st
 
 from ophis import InputError, Scores, SpeciesList
 from ophis.calibration import fit_temperature
+from ophis.country_prior import CountryPrior
 from ophis.decision import (
     DANGER,
     NAMES,
-    SURE,
     State,
     Verdict,
     decide_without_rule,
     fit_rule,
     halves,
     read_rule,
-    risk_coverage,
     roll_up,
 )
 from ophis.families import family
+from ophis.metrics import risk_coverage
 from ophis.novelty import strangeness
 from ophis.official import dangerous
-from ophis.prior import CountryPrior
+from ophis.promises import SURE
 from ophis.taxa import genus
 
 # Two venomous, two of nobody knows what, four of which references say no more than a bite.

@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from ophis import CountryPrior, InputError, Scores, SpeciesList
-from ophis.prior import PriorEffect, PriorUse, read_counts
+from ophis.country_prior import read_counts
+from ophis.prior import PriorEffect, PriorUse
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "snakeclef2020"
 

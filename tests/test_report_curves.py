@@ -9,7 +9,7 @@ from test_report import EVIL, made
 
 from ophis import InputError
 from ophis.calibration import reliability
-from ophis.decision import risk_coverage
+from ophis.metrics import risk_coverage
 from ophis.report.curves import COLOURS, reliability_plot, risk_coverage_plot
 from ophis.report.figures import write
 

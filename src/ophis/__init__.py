@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ophis.comparison import Comparison, compare
+from ophis.country_prior import CountryPrior
 from ophis.errors import InputError, PhotoError
 from ophis.manifest import Manifest
 from ophis.metrics import Evaluation, evaluate
-from ophis.prior import CountryPrior, read_prior
+from ophis.prior import read_prior
 from ophis.recipe import Recipe, read_recipe
 from ophis.scores import Scores, read_scores
 from ophis.sources import read_manifest

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.calibration import Calibration, read_calibration
+from ophis.country_prior import CountryPrior
 from ophis.decision import DecisionRule, read_rule
 from ophis.errors import InputError
 from ophis.images import Preprocessing
-from ophis.prior import CountryPrior, Prior, read_prior
+from ophis.prior import Prior, read_prior
 from ophis.taxa import SpeciesList, require_same_species
 from ophis.views import WHOLE, read_views, write_views
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,41 +13,25 @@ from ophis.answer import Answer, Guess, LeftOut, SeenPhoto, sentences
 from ophis.averages import ensemble, fused
 from ophis.bundle import read_bundle
 from ophis.decision import Decision, State, Verdict, decide_without_rule, no_name
-from ophis.errors import InputError, NoPhotoError, PhotoError
-from ophis.images import decode, read_bytes, unusable
+from ophis.errors import InputError, NoPhotoError
 from ophis.mixture import MixedPrior
 from ophis.network import Network
+from ophis.photo import read_photos
 from ophis.places import UNKNOWN
 from ophis.position import Place, place_of
 from ophis.prior import PriorEffect, PriorUse
-from ophis.scores import PhotoFailure, Scores
 from ophis.taxa import danger
 from ophis.words import read_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from PIL import Image
-
     from ophis.bundle import Bundle
     from ophis.manifest import Manifest
+    from ophis.photo import Photo
+    from ophis.scores import PhotoFailure, Scores
     from ophis.views import View
     from ophis.words import Words
-
-
-@dataclass(frozen=True)
-class _Photo:
-    """A photo that could be read."""
-
-    name: str
-    data: bytes
-    picture: Image.Image
-
-    @property
-    def why(self) -> LeftOut | None:
-        """Why nobody should be told a name from it."""
-        reason = unusable(self.picture)
-        return LeftOut(reason) if reason else None
 
 
 class Classifier:
@@ -122,7 +106,7 @@ class Classifier:
         if country is not None:
             place_of(country)  # a wrong one is refused before the photo is read
         words = read_words(language)
-        photos, failures = _read([photo] if isinstance(photo, str | Path | bytes) else photo)
+        photos, failures = read_photos([photo] if isinstance(photo, str | Path | bytes) else photo)
         if not photos:
             raise NoPhotoError(failures)
         place = _place(photos, country, gps=gps)
@@ -200,7 +184,7 @@ class Classifier:
             lines=sentences(words, decision, place, effect=effect, photos=photos, judged=judged),
         )
 
-    def _look(self, photos: Sequence[_Photo], place: Place) -> Scores:
+    def _look(self, photos: Sequence[Photo], place: Place) -> Scores:
         """Raw scores, a row a photo; rows are numbered where two photos have one name."""
         pictures, names = [photo.picture for photo in photos], [photo.name for photo in photos]
         if len(set(names)) < len(names):
@@ -208,7 +192,7 @@ class Classifier:
         scores = ensemble([n.look(pictures, names, self.bundle.views) for n in self.networks])
         return replace(scores, countries=(place.country,) * len(photos))
 
-    def _seen(self, photos: Sequence[_Photo], raw: Scores) -> tuple[SeenPhoto, ...]:
+    def _seen(self, photos: Sequence[Photo], raw: Scores) -> tuple[SeenPhoto, ...]:
         """Which photos have a say, and why others have none."""
         rule = self.bundle.rule
         novel = rule.novel(raw) if rule else np.zeros(len(raw), dtype=np.bool_)
@@ -265,27 +249,8 @@ class Classifier:
         )
 
 
-def _read(
-    given: Sequence[str | Path | bytes],
-) -> tuple[tuple[_Photo, ...], tuple[PhotoFailure, ...]]:
-    """Those that can be read, and the others."""
-    photos: list[_Photo] = []
-    failures: list[PhotoFailure] = []
-    for number, photo in enumerate(given, start=1):
-        unnamed = "photo" if len(given) == 1 else f"photo {number}"
-        name = unnamed if isinstance(photo, bytes) else str(photo)
-        try:
-            data = photo if isinstance(photo, bytes) else read_bytes(photo)
-            photos.append(_Photo(name, data, decode(data, name)))
-        except PhotoError as error:
-            failures.append(PhotoFailure(name, str(error)))
-    if not photos and not failures:
-        raise InputError("no photo was given; give one, or several of the same snake")
-    return tuple(photos), tuple(failures)
-
-
 def _place(
-    photos: Sequence[_Photo], country: str | Mapping[str, float] | None, *, gps: bool
+    photos: Sequence[Photo], country: str | Mapping[str, float] | None, *, gps: bool
 ) -> Place:
     """Where the snake was seen: as given, else by the first photo that holds a position."""
     places = [place_of(country, photo=photo.data, gps=gps) for photo in photos]

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.averages import ensemble
-from ophis.bayes import BayesPrior, default_prior, fit_bayes
+from ophis.bayes import BayesPrior
 from ophis.bundle import BundleWriter, read_bundle
 from ophis.card import combination_card
 from ophis.classifier import Classifier
+from ophis.country_prior import CountryPrior
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
 from ophis.metrics import evaluate
-from ophis.prior import CountryPrior
+from ophis.prior_choice import default_prior, fit_bayes
 from ophis.vector_scaling import default_calibration
 from ophis.views import WHOLE, views
 

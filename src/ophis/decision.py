@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
-from ophis.conformal import PredictionSets, conformal_threshold, fit_sets
+from ophis.conformal import conformal_threshold
 from ophis.errors import InputError
 from ophis.families import family
 from ophis.files import whole_file
 from ophis.novelty import PASSING, strangeness
-from ophis.official import dangerous
-from ophis.scores import log_probabilities
+from ophis.promises import Promises, finite_or_none, fit_promises, infinite_if_none, promises_of
 from ophis.taxa import genus, require_same_species
 
 if TYPE_CHECKING:
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from ophis.taxa import SpeciesList
 
 NAMES = 0.95  # how often the set of names is to hold the true species
-SURE = 0.8  # no species is named alone with less probability, however good the network
 DANGER = 0.99  # how many of the venomous are not to be excluded when the danger is judged
 BY_DISTANCE, BY_ENERGY = "feature distance", "energy"
 
@@ -74,36 +71,6 @@ class Decision:
     name: str | None
     species: tuple[int, ...]
     verdict: Verdict
-
-
-@dataclass(frozen=True, eq=False)
-class Promises:
-    """The two kinds of sets.
-
-    Attributes:
-        names: hold the true species as often as promised, among the venomous and among the others.
-        danger: hold nearly every venomous species; others have no meaning here.
-    """
-
-    names: PredictionSets
-    danger: PredictionSets
-
-    def may_be(self, scores: Scores) -> NDArray[np.bool_]:
-        """Which photos may show a venomous species, [photos].
-
-        All of them, where nothing was promised of the venomous: with too few photos of them, or
-        none in the list of species, that none is left says nothing.
-
-        Raises:
-            InputError: when the scores are of other species.
-        """
-        left = self.names.sets(scores) | self.danger.sets(scores)
-        venomous = dangerous(scores.species)
-        promised = np.isfinite(self.danger.thresholds[venomous])
-        if not promised.size or not promised.all():
-            return np.ones(len(scores), np.bool_)
-        may_be: NDArray[np.bool_] = np.any(left & venomous, axis=1)
-        return may_be
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,9 +148,13 @@ class DecisionRule:
     def write(self, path: str | Path) -> Path:
         """Write decision.json, whole or not at all."""
         values = {
-            "refused": {"by": self.by, "limit": _finite(self.limit), "passing": self.passing},
-            "image": _promises_to_dict(self.image),
-            "country": _promises_to_dict(self.country) if self.country else None,
+            "refused": {
+                "by": self.by,
+                "limit": finite_or_none(self.limit),
+                "passing": self.passing,
+            },
+            "image": self.image.as_dict(),
+            "country": self.country.as_dict() if self.country else None,
         }
         with whole_file(path) as temporary:
             temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
@@ -272,8 +243,8 @@ def fit_rule(
         raise InputError(f"passing = {passing} should lie between 0 and 1")
     alone = calibration.apply(scores) if calibration else scores
     return DecisionRule(
-        image=_promises(alone, names, danger),
-        country=_promises(prior.adjust(scores), names, danger) if prior else None,
+        image=fit_promises(alone, names=names, danger=danger),
+        country=fit_promises(prior.adjust(scores), names=names, danger=danger) if prior else None,
         by=BY_ENERGY if scores.novelty is None else BY_DISTANCE,
         limit=conformal_threshold(strangeness(scores), passing),
         passing=passing,
@@ -289,16 +260,6 @@ def default_rule(
     return fit_rule(validation, calibration=calibration, prior=prior)
 
 
-def _promises(scores: Scores, names: float, danger: float) -> Promises:
-    groups = dangerous(scores.species).astype(np.int64)
-    sets = fit_sets(scores, coverage=names, groups=groups)
-    # A network that is right more often than promised would name one of two equally probable.
-    return Promises(
-        names=replace(sets, thresholds=np.maximum(sets.thresholds, SURE)),
-        danger=fit_sets(scores, coverage=danger, groups=groups),
-    )
-
-
 def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
     """Read what `DecisionRule.write` wrote.
 
@@ -309,10 +270,10 @@ def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
         refused, country = values["refused"], values["country"]
         rule = DecisionRule(
-            image=_promises_of(values["image"], species),
-            country=_promises_of(country, species) if country else None,
+            image=promises_of(values["image"], species),
+            country=promises_of(country, species) if country else None,
             by=refused["by"],
-            limit=_infinite(refused["limit"]),
+            limit=infinite_if_none(refused["limit"]),
             passing=float(refused["passing"]),
         )
     except FileNotFoundError:
@@ -322,65 +283,3 @@ def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
     if rule.by not in (BY_DISTANCE, BY_ENERGY) or np.isnan(rule.limit):
         raise InputError(f"{path}: refuses by {rule.by!r} over {rule.limit}; export the run anew")
     return rule
-
-
-def _promises_to_dict(promises: Promises) -> dict[str, Any]:
-    return {
-        name: {
-            "coverage": sets.coverage,
-            "photos": sets.photos,
-            "thresholds": [_finite(value) for value in sets.thresholds.tolist()],
-        }
-        for name, sets in (("names", promises.names), ("danger", promises.danger))
-    }
-
-
-def _promises_of(values: dict[str, Any], species: SpeciesList) -> Promises:
-    sets = {
-        name: PredictionSets(
-            species=species,
-            coverage=float(part["coverage"]),
-            thresholds=np.array([_infinite(value) for value in part["thresholds"]], np.float64),
-            photos=int(part["photos"]),
-        )
-        for name, part in values.items()
-    }
-    return Promises(**sets)
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no infinity."""
-    return float(value) if np.isfinite(value) else None
-
-
-def _infinite(value: float | None) -> float:
-    return np.inf if value is None else float(value)
-
-
-def risk_coverage(scores: Scores) -> pl.DataFrame:
-    """What is wrong among the answers when only the surest are given.
-
-    Args:
-        scores: calibrated; photos of unknown species are left out.
-
-    Returns:
-        `coverage, risk, probability`, a row a photo, the surest first: the share answered, the
-        share wrong of those, and how sure the last of them is (El-Yaniv and Wiener 2010).
-
-    Raises:
-        InputError: when no photo has a known species.
-    """
-    known = scores.take(scores.truth >= 0)
-    if not len(known):
-        raise InputError("no photo has a known species, so nothing can be judged; add `species`")
-    sure = np.exp(log_probabilities(known.logits)).max(axis=1)
-    order = np.argsort(-sure, kind="stable")
-    wrong = (known.logits.argmax(axis=1) != known.truth)[order]
-    answered = np.arange(1, len(known) + 1)
-    return pl.DataFrame(
-        {
-            "coverage": answered / len(known),
-            "risk": wrong.cumsum() / answered,
-            "probability": sure[order],
-        }
-    )

@@ -1,4 +1,7 @@
-"""How good scores are: top-k accuracy, macro F1. NumPy only; scikit-learn is the tests' oracle."""
+"""How good scores are: top-k accuracy, macro F1, risk and coverage.
+
+NumPy only; scikit-learn is the tests' oracle.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from ophis.errors import InputError
+from ophis.scores import log_probabilities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,3 +100,32 @@ def macro_f1(
     occurring += np.bincount(prediction, weights, minlength=length)
     occurs = occurring > 0
     return float((2 * hit[occurs] / occurring[occurs]).mean())
+
+
+def risk_coverage(scores: Scores) -> pl.DataFrame:
+    """What is wrong among the answers when only the surest are given.
+
+    Args:
+        scores: calibrated; photos of unknown species are left out.
+
+    Returns:
+        `coverage, risk, probability`, a row a photo, the surest first: the share answered, the
+        share wrong of those, and how sure the last of them is (El-Yaniv and Wiener 2010).
+
+    Raises:
+        InputError: when no photo has a known species.
+    """
+    known = scores.take(scores.truth >= 0)
+    if not len(known):
+        raise InputError("no photo has a known species, so nothing can be judged; add `species`")
+    sure = np.exp(log_probabilities(known.logits)).max(axis=1)
+    order = np.argsort(-sure, kind="stable")
+    wrong = (known.logits.argmax(axis=1) != known.truth)[order]
+    answered = np.arange(1, len(known) + 1)
+    return pl.DataFrame(
+        {
+            "coverage": answered / len(known),
+            "risk": wrong.cumsum() / answered,
+            "probability": sure[order],
+        }
+    )

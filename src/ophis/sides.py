@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ophis.country_prior import read_counts
 from ophis.errors import InputError
-from ophis.prior import read_counts
 from ophis.recipe import read_recipe
 from ophis.scores import read_scores
 
 if TYPE_CHECKING:
-    from ophis.prior import CountryPrior
+    from ophis.country_prior import CountryPrior
     from ophis.recipe import Recipe
     from ophis.scores import Scores
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.comparison import compare
+from ophis.country_prior import CountryPrior
 from ophis.errors import InputError
 from ophis.files import whole_file
-from ophis.prior import CountryPrior
 from ophis.recipe import find_recipe, read_recipe
 from ophis.sides import RECIPE, read_side
 

@@ -19,12 +19,12 @@ from ophis.places import same_country
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from ophis.bayes import Choice
     from ophis.combination import Worth
     from ophis.comparison import Comparison
     from ophis.manifest import Manifest
     from ophis.metrics import Evaluation
     from ophis.names import Naming
+    from ophis.prior_choice import Choice
     from ophis.submission_check import Checked
 
 MOST_PROBLEMS = 20

@@ -17,8 +17,9 @@ from ophis.bayes import BayesPrior
 from ophis.bundle import read_bundle
 from ophis.cli import main
 from ophis.combination import _prior, combine
-from ophis.decision import Promises, State, Verdict
+from ophis.decision import State, Verdict
 from ophis.images import read_photo
+from ophis.promises import Promises
 from ophis.rules import Rule
 from ophis.train import export, export_imagenet17, fit
 from ophis.views import WHOLE, shown, views
@@ -248,13 +249,13 @@ def test_photos_that_show_nothing_have_no_say_and_are_named(bundles, parts, tmp_
 
 def test_a_warning_from_one_photo_is_a_warning_of_all(bundles, parts, monkeypatch):
     """Each photo keeps the promise by itself, so together they do."""
-    from ophis import decision
+    from ophis import promises
 
     classifier = ophis.load(bundles[0])
     rule = classifier.bundle.rule
     assert rule
     # All but the first species count as not dangerous here, and nothing but the best is possible.
-    monkeypatch.setattr(decision, "dangerous", lambda species: np.array([True, False, False]))
+    monkeypatch.setattr(promises, "dangerous", lambda species: np.array([True, False, False]))
     narrow = replace(rule.image.names, thresholds=np.zeros(3))
     sharp = Promises(names=narrow, danger=replace(narrow, coverage=0.99))
     classifier.bundle = replace(

@@ -67,8 +67,9 @@ def fit_prior(
         rules: What you know better: country,species,probability (0 excludes, `add` adds).
     """
     from ophis import CountryPrior, read_manifest, read_scores
-    from ophis.bayes import BayesPrior, choose_prior
+    from ophis.bayes import BayesPrior
     from ophis.decision import halves
+    from ophis.prior_choice import choose_prior
     from ophis.rules import read_rules
     from ophis.tables import one_country, print_choice
 

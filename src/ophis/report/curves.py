@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from ophis.calibration import reliability
-from ophis.decision import risk_coverage
+from ophis.metrics import risk_coverage
 from ophis.report.figures import INK, MUTED, A, B, draw
 
 if TYPE_CHECKING:

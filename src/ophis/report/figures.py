@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis.comparison import Comparison
-    from ophis.prior import CountryPrior
+    from ophis.country_prior import CountryPrior
     from ophis.recipe import Recipe
 
 # Colours of the light page. In the page each becomes a variable, which the dark scheme sets anew.

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ophis.bayes import default_prior
 from ophis.bundle import IMAGES, MODEL, BundleWriter
 from ophis.card import run_card
+from ophis.country_prior import read_counts
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
 from ophis.images import MOST_SIDE
 from ophis.metrics import evaluate
-from ophis.prior import read_counts
+from ophis.prior_choice import default_prior
 from ophis.scores import read_scores, softmax
 from ophis.sides import PRIOR, SCORES, read_facts
 from ophis.train import run
@@ -75,7 +75,7 @@ def export(
         folder: what `fit` returned.
         out: the bundle folder; an older bundle there is replaced.
         prior: what a country says; by default what wins on the run's validation scores, see
-            `bayes.default_prior`.
+            `prior_choice.default_prior`.
         test: photos of another size, with all that is learned from them.
 
     Raises:

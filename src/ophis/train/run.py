@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ophis.country_prior import CountryPrior
 from ophis.errors import InputError
-from ophis.prior import CountryPrior
 from ophis.recipe import read_recipe
 from ophis.sides import FACTS, PRIOR, RECIPE, SPECIES, read_facts
 from ophis.taxa import SpeciesList
