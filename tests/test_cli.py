@@ -120,6 +120,10 @@ def test_evaluate_judges_files_together_and_observations(judged, capsys):
     replace(scores, photo_ids=tuple(map(str, range(36)))).write(judged / "strange.npz")
     line = refused_here(capsys, "evaluate", files[0], judged / "strange.npz", "--together")
     assert "score the same photos with both" in line
+    things = ("--others", judged / "other.npz")
+    for switch in ("--together", "--by-observation"):
+        line = refused_here(capsys, "evaluate", *files, switch, *things)
+        assert "--others judges files photo by photo" in line
 
 
 def test_evaluate_draws_reliability_and_risk_of_each_file(judged, capsys):

@@ -51,8 +51,9 @@ def ensemble(parts: Sequence[Scores], names: Sequence[str] | None = None) -> Sco
 def fused(scores: Scores) -> Scores:
     """One row an observation: the mean of its photos' logits and novelty; rows by first photo.
 
-    Temperature and prior may come before or after: the result is the same. Where the photos of one
-    observation together call every species impossible, their probabilities are averaged instead.
+    Temperature and prior may come before or after: the result is the same, as long as the photos of
+    an observation have one country (the row has the first photo's). Where they together call every
+    species impossible, their probabilities are averaged instead.
 
     Raises:
         InputError: when photos of one observation have different species.

@@ -160,7 +160,7 @@ def _read_index(folder: Path) -> dict[str, dict[str, str]]:
         raise InputError(
             f"{folder} is not a bundle: {INDEX} is missing; make one with `ophis export`"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     if not isinstance(index, dict) or index.get("format") != FORMAT:
         raise InputError(f"{path}: format {FORMAT} is needed; export the bundle with this ophis")

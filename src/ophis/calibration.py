@@ -132,7 +132,7 @@ def read_calibration(path: str | Path, species: SpeciesList) -> Calibration:
         scale, offset = (np.array(values[name], dtype=np.float64) for name in ("scale", "offset"))
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such calibration") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not a calibration of ophis: {error}") from None
     if max(scale.ndim, offset.ndim) > 1 or not (np.isfinite(scale) & (scale > 0)).all():
         raise InputError(f"{path}: `scale` should be a number above 0, or one a species")

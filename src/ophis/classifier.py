@@ -115,7 +115,7 @@ class Classifier:
         kept = np.array([not photo.left_out for photo in seen])
         # Of photos that all had no say, the country's is still told to programs.
         scores, effect = self._adjusted(_one(raw.take(kept) if kept.any() else raw), place)
-        decision = self._decide(raw.take(kept), scores, place, seen)
+        decision = self._decide(raw, scores, place, seen)
         return self._answer(
             words,
             decision,
@@ -222,9 +222,10 @@ class Classifier:
         """What is said of the one row, where the danger is also that of each photo by itself.
 
         The promise that nearly no venomous snake goes without the warning was made for single
-        photos; a warning from any of them keeps it, however many there are.
+        photos, whatever they show. A warning from any of them, also one that had no say in the
+        name, keeps it, however many there are.
         """
-        if not len(raw):
+        if all(photo.left_out for photo in seen):
             unlike = any(photo.left_out is LeftOut.UNLIKE for photo in seen)
             return no_name(State.NO_SNAKE if unlike else State.UNUSABLE)
         rule = self.bundle.rule

@@ -20,7 +20,7 @@ from ophis.country_prior import CountryPrior
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
 from ophis.metrics import evaluate
-from ophis.prior_choice import default_prior, fit_bayes
+from ophis.prior_choice import default_prior
 from ophis.vector_scaling import default_calibration
 from ophis.views import WHOLE, views
 
@@ -171,11 +171,7 @@ def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:
 def _prior(prior: Prior | None, fitting: Scores) -> Prior | None:
     """A prior of the same counts for the new scores; one that counts nothing stays as it is."""
     if isinstance(prior, BayesPrior):
-        known = {"presence": prior.presence, "rules": prior.rules}
-        found = default_prior(prior.counts, fitting, **known)
-        lost = prior.rules and not isinstance(found, BayesPrior)
-        # What a person knows better holds whatever wins on photos.
-        return fit_bayes(prior.counts, fitting, **known) if lost else found
+        return default_prior(prior.counts, fitting, presence=prior.presence, rules=prior.rules)
     if isinstance(prior, CountryPrior):
         return default_prior(prior, fitting)
     return prior

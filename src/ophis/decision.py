@@ -278,7 +278,7 @@ def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
         )
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not a decision rule of ophis: {error}") from None
     if rule.by not in (BY_DISTANCE, BY_ENERGY) or np.isnan(rule.limit):
         raise InputError(f"{path}: refuses by {rule.by!r} over {rule.limit}; export the run anew")

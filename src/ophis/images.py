@@ -91,7 +91,7 @@ class Preprocessing:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: cannot be read as JSON: {error}") from None
         if not isinstance(values, dict):
             raise InputError(f"{path}: should hold keys and values")

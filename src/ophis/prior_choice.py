@@ -117,7 +117,9 @@ def choose_prior(
     """The prior with the smallest log loss on validation scores; never one with an exact zero.
 
     Compared are the image alone, the lists of presence where there are some, and Bayes' rule with
-    fitted smoothing; the paper's product is judged beside them and never chosen.
+    fitted smoothing; the paper's product is judged beside them and never chosen. With rules it is
+    Bayes' rule: no other prior could hold them, and what a person knows better holds whatever wins
+    on photos.
 
     Raises:
         InputError: when no validation photo has a known species, or the species of counts and
@@ -132,7 +134,7 @@ def choose_prior(
         candidates["lists of presence"] = min(lists, key=loss)
     candidates["Bayes' rule, smoothed"] = fitted
     losses = {name: loss(prior) for name, prior in candidates.items()}
-    best = min(losses, key=losses.__getitem__)
+    best = "Bayes' rule, smoothed" if rules else min(losses, key=losses.__getitem__)
     losses["the paper's product"] = loss(counts)
     return Choice(candidates[best], losses, len(known))
 

@@ -112,7 +112,7 @@ def read_views(path: str | Path) -> tuple[View, ...]:
     """
     try:
         found = tuple(View(**values) for values in json.loads(Path(path).read_text("utf-8")))
-    except (OSError, ValueError, TypeError, InputError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not a list of views: {error}") from None
     if not found:
         raise InputError(f"{path}: names no view; combine the bundles anew")

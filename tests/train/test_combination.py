@@ -247,7 +247,7 @@ def test_photos_that_show_nothing_have_no_say_and_are_named(bundles, parts, tmp_
         classifier.identify([])
 
 
-def test_a_warning_from_one_photo_is_a_warning_of_all(bundles, parts, monkeypatch):
+def test_a_warning_from_one_photo_is_a_warning_of_all(bundles, parts, monkeypatch, tmp_path):
     """Each photo keeps the promise by itself, so together they do."""
     from ophis import promises
 

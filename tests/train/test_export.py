@@ -92,7 +92,16 @@ def test_a_run_is_exported_at_other_pixels_with_all_that_depends_on_them(run, co
     novelty = classifier.score(train).novelty
     assert novelty is not None
     assert novelty.mean() == pytest.approx(1, rel=0.02)
-    with pytest.raises(InputError, match="--validation: not the manifest that"):
+    # Manifests are told by their photos: written elsewhere, their paths are others.
+    train.write(tmp_path / "train.csv")
+    moved = read_manifest(tmp_path / "train.csv")
+    assert moved.sha256() != train.sha256()
+    fewer = coloured.take(np.arange(24, 35))
+    with pytest.raises(InputError, match="--validation: not the photos that"):
+        export(run, tmp_path / "other", test=Retest(48, moved, fewer))
+    with pytest.raises(InputError, match="--train: not the photos that"):
+        export(run, tmp_path / "other", test=Retest(48, coloured.take(np.arange(23)), validation))
+    with pytest.raises(InputError, match="is in training and validation"):
         export(run, tmp_path / "other", test=Retest(48, train, train))
     for given in (
         ["--pixels", "48"],

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from ophis.cli.options import Json
 from ophis.cli.priors import given_presence, given_prior
+from ophis.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,11 @@ def evaluate(
     short = dict(zip(map(str, scores), distinct_names(*scores), strict=True))
     things = read_scores(others) if others else None
     lists = given_presence(presence) if presence else None
+    if others and (together or by_observation):
+        raise InputError("--others judges files photo by photo; leave --together out, or it")
     sides = {str(path): read_scores(path) for path in scores}
+    if together and "together" in sides:
+        raise InputError("the scores file 'together' has the name of the ensemble; rename it")
     if together:
         sides["together"] = ensemble(list(sides.values()), list(sides))
     for name, side in sides.items():

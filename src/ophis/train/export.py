@@ -15,7 +15,7 @@ import torch
 
 from ophis.bundle import IMAGES, MODEL, BundleWriter
 from ophis.card import run_card
-from ophis.country_prior import read_counts
+from ophis.country_prior import CountryPrior, read_counts
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
 from ophis.images import MOST_SIDE
@@ -118,14 +118,26 @@ def export(
     )
 
 
+def _require_the_runs_photos(trained: run.Run, test: Retest) -> None:
+    """Refuse manifests of other photos; their digest tells where they lie, so it cannot say."""
+    run.require_fit(trained.recipe, test.train, test.validation, trained.species)
+    counts = read_counts(trained.folder / PRIOR, trained.species)
+    given = CountryPrior.fit(test.train, species=trained.species)
+    judged = read_scores(trained.folder / SCORES)
+    own = {*judged.photo_ids, *(failure.photo_id for failure in judged.failures)}
+    for name, same in (
+        ("train", counts.countries == given.countries and (counts.counts == given.counts).all()),
+        ("validation", own == set(test.validation.table["photo_id"])),
+    ):
+        if not same:
+            raise InputError(
+                f"--{name}: not the photos that {trained.folder} was made with; give those"
+            )
+
+
 def _retested(trained: run.Run, test: Retest) -> tuple[run.Run, Familiarity, Scores]:
     """The run as if its recipe had tested with so many pixels."""
-    facts = read_facts(trained.folder)
-    for name, manifest in (("train", test.train), ("validation", test.validation)):
-        if facts.get(name, {}).get("sha256") != manifest.sha256():
-            raise InputError(
-                f"--{name}: not the manifest that {trained.folder} was made with; give that one"
-            )
+    _require_the_runs_photos(trained, test)
     retested = replace(trained, recipe=replace(trained.recipe, test_pixels=test.pixels))
     species, preprocessing = trained.species, retested.recipe.preprocessing
     model = run.model_of(retested)
