@@ -93,8 +93,7 @@ def test_a_run_is_exported_at_other_pixels_with_all_that_depends_on_them(run, co
     assert novelty is not None
     assert novelty.mean() == pytest.approx(1, rel=0.02)
     # Manifests are told by their photos: written elsewhere, their paths are others.
-    train.write(tmp_path / "train.csv")
-    moved = read_manifest(tmp_path / "train.csv")
+    moved = read_manifest(train.write(coloured.folder.parent / "train.csv"))
     assert moved.sha256() != train.sha256()
     fewer = coloured.take(np.arange(24, 35))
     with pytest.raises(InputError, match="--validation: not the photos that"):
