@@ -26,8 +26,8 @@ from ophis.train import run
 from ophis.train.evaluation import score_model
 from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import Familiarity, WithNovelty, fit_familiarity
-from ophis.train.model import fold_weight_standardisation
 from ophis.train.processes import Processes
+from ophis.train.standardisation import fold_weight_standardisation
 from ophis.vector_scaling import default_calibration
 
 if TYPE_CHECKING:
