@@ -25,7 +25,8 @@ from ophis.submission_check import check_submission
 from ophis.train import Retest, export, export_imagenet17, fit
 from ophis.train.export import check_parity, write_onnx
 from ophis.train.imagenet17 import FIRST_CLASS, KINDS, imagenet17_model
-from ophis.train.model import create_model, fold_weight_standardisation
+from ophis.train.model import create_model
+from ophis.train.standardisation import fold_weight_standardisation
 from ophis.train.weights import pretrained_lite0
 from ophis.vector_scaling import fit_vector
 

@@ -3,20 +3,15 @@ import pytest
 import timm
 import torch
 from made_weights import BLOCKS, bit_shapes, bit_tensors, write_bit_npz
-from timm.layers import StdConv2d, StdConv2dSame
+from timm.layers import StdConv2d
 from timm.models.resnetv2 import ResNetV2
 from torch import nn
 from torch.nn import functional
 
 from ophis import InputError
 from ophis.train import model as room
-from ophis.train.model import (
-    classifier_of,
-    create_model,
-    fold_weight_standardisation,
-    freeze,
-    standardise_as_published,
-)
+from ophis.train.model import classifier_of, create_model, freeze
+from ophis.train.standardisation import fold_weight_standardisation, standardise_as_published
 from ophis.train.weights import bit_name, load_weights
 
 
@@ -208,21 +203,6 @@ def test_weight_standardisation_is_folded_without_a_change(kind, near):
     assert kinds == [nn.Conv2d] * 54  # 53 and the head
     assert sum(isinstance(m, StdConv2d) for m in model.modules()) == 53
     assert all(torch.equal(tensor, before[n]) for n, tensor in model.state_dict().items())
-
-
-@pytest.mark.parametrize("side", [8, 9])
-def test_folding_keeps_padding_stride_groups_dilation_and_bias(side):
-    torch.manual_seed(0)
-    options = {"stride": 2, "groups": 2, "bias": True, "eps": 1e-3}
-    layers = nn.Sequential(
-        StdConv2d(4, 6, (3, 5), padding=(2, 1), **options),
-        StdConv2dSame(6, 4, 3, **options),
-        nn.Sequential(StdConv2d(4, 4, 3, dilation=2)),
-    )
-    pixels = torch.randn(1, 4, side, side)
-    folded = fold_weight_standardisation(layers)
-    assert not any(isinstance(m, StdConv2d | StdConv2dSame) for m in folded.modules())
-    torch.testing.assert_close(folded(pixels), layers(pixels), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(

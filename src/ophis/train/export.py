@@ -27,8 +27,8 @@ from ophis.train import run
 from ophis.train.evaluation import score_model
 from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import Familiarity, WithNovelty, fit_familiarity
-from ophis.train.model import fold_weight_standardisation
 from ophis.train.processes import Processes
+from ophis.train.standardisation import fold_weight_standardisation
 from ophis.train.weights import one_line
 from ophis.vector_scaling import default_calibration
 

@@ -24,6 +24,7 @@ from ophis.train.familiarity import fit_familiarity
 from ophis.train.model import create_model, freeze
 from ophis.train.processes import Processes, autocast_dtype
 from ophis.train.runlog import RunLog
+from ophis.train.standardisation import standardised_once
 from ophis.train.stop import StepInterrupted, StopRequest
 
 if TYPE_CHECKING:
@@ -208,16 +209,17 @@ def accumulate(
         InputError: when the loss is no finite number; the weights are still those of before.
     """
     total, step = 0.0, 0
-    for _ in range(recipe.micro_batches // processes.count):
-        if stop and stop.wanted(processes):
-            raise StepInterrupted
-        piece = next(pieces)
-        step = piece.step
-        share = mixup_share(recipe, step)
-        with _autocast(processes.device, precision):
-            loss = piece_loss(model, piece, share, recipe, processes.device)
-        (loss / recipe.micro_batches).backward()
-        total += loss.item() / recipe.micro_batches
+    with standardised_once(model):
+        for _ in range(recipe.micro_batches // processes.count):
+            if stop and stop.wanted(processes):
+                raise StepInterrupted
+            piece = next(pieces)
+            step = piece.step
+            share = mixup_share(recipe, step)
+            with _autocast(processes.device, precision):
+                loss = piece_loss(model, piece, share, recipe, processes.device)
+            (loss / recipe.micro_batches).backward()
+            total += loss.item() / recipe.micro_batches
     processes.sum_gradients(model)
     mean = processes.total(total)
     if not math.isfinite(mean):

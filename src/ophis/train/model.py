@@ -1,21 +1,18 @@
-"""Backbones through timm, with a new head; and the folding of weight standardisation."""
+"""Backbones through timm, with a new head."""
 
 from __future__ import annotations
 
-import copy
 import difflib
 import re
 from pathlib import Path
 
 import timm
-import torch
-from timm.layers import Conv2dSame, StdConv2d, StdConv2dSame
 from timm.models import get_arch_pretrained_cfgs, group_modules, group_parameters
 from torch import nn
-from torch.nn import functional
 
 from ophis.errors import InputError
 from ophis.train import small_bit  # noqa: F401 - registers its network with timm
+from ophis.train.standardisation import standardise_as_published
 from ophis.train.weights import LITE0_BACKBONE, fill_body, load_lite0, load_weights, one_line
 
 BIG_TRANSFER = re.compile(r"resnetv2_\d+x\d+_bit(\.|$)")
@@ -100,17 +97,6 @@ def freeze(model: nn.Module, stages: int) -> list[nn.Module]:
     return [model.get_submodule(name) for stage in range(stages) for name in modules[stage]]
 
 
-def standardise_as_published(model: nn.Module) -> None:
-    """Standardise kernels as the released code of Big Transfer does.
-
-    It adds 1e-10 to a kernel's variance, timm 1e-8. Trained kernels can have variances that small,
-    and then the published weights give other logits.
-    """
-    for module in model.modules():
-        if isinstance(module, StdConv2d):
-            module.eps = 1e-10
-
-
 def _check_name(backbone: str) -> None:
     """Refuse what timm does not know, the tag of pretrained weights included."""
     name, dot, _ = backbone.partition(".")
@@ -137,40 +123,3 @@ def _load_from_hub(model: nn.Module, backbone: str) -> None:
             ' without a network give a local file: weights = "NAME.safetensors"'
         ) from None
     fill_body(model, fetched, source=f"pretrained {backbone}")
-
-
-def fold_weight_standardisation(model: nn.Module) -> nn.Module:
-    """A copy in eval mode whose standardised convolutions are plain ones, same logits.
-
-    The standardised weights are constants once training is over: baked in, they are not computed
-    anew for every photo, and an exporter sees initialisers instead of arithmetic.
-    """
-    folded = copy.deepcopy(model).eval()
-    for name, module in list(folded.named_modules()):
-        if isinstance(module, StdConv2d | StdConv2dSame):
-            parent, _, child = name.rpartition(".")
-            setattr(folded.get_submodule(parent), child, _plain(module))
-    return folded
-
-
-def _plain(layer: StdConv2d | StdConv2dSame) -> nn.Conv2d:
-    """The convolution with standardised weights baked in (Qiao et al. 2019, as BiT uses it)."""
-    # timm's "same" kind pads as TensorFlow does, by the size of what comes in.
-    kind = Conv2dSame if getattr(layer, "same_pad", False) else nn.Conv2d
-    rows, columns = layer.kernel_size
-    plain = kind(
-        layer.in_channels,
-        layer.out_channels,
-        (rows, columns),
-        groups=layer.groups,
-        bias=layer.bias is not None,
-    ).to(layer.weight)
-    plain.stride, plain.padding, plain.dilation = layer.stride, layer.padding, layer.dilation
-    with torch.no_grad():
-        # The same operation as in the layer's forward: equal to the last bit.
-        flat = layer.weight.reshape(1, layer.out_channels, -1)
-        standard = functional.batch_norm(flat, None, None, training=True, eps=layer.eps)
-        plain.weight.copy_(standard.reshape_as(layer.weight))
-        if layer.bias is not None and plain.bias is not None:
-            plain.bias.copy_(layer.bias)
-    return plain
