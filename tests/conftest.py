@@ -49,7 +49,7 @@ def small() -> Callable[..., Recipe]:
 
     def make(**changes: object) -> Recipe:
         values = {
-            "backbone": "resnetv2_50x1_bit",
+            "backbone": "bit_r14_half",
             "weights": "none",
             "resize_pixels": 36,
             "crop_pixels": 32,
