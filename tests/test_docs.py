@@ -56,6 +56,9 @@ def run(command: str, folder: Path) -> str:
     environment = os.environ | {
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "OPHIS_CACHE": str(folder / "cache"),
+        # The longest chain of the suite may use all cores, waiting without spinning.
+        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+        "OMP_WAIT_POLICY": "PASSIVE",
     }
     done = subprocess.run(
         words, cwd=folder, env=environment, capture_output=True, text=True, check=False
