@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from ophis.cli.models import until_stopped
 from ophis.cli.options import Json
 from ophis.cli.priors import given_presence, given_prior
 from ophis.errors import InputError
@@ -169,10 +169,9 @@ def study(
     """
     from ophis import read_manifest
     from ophis.study import study as run_study
-    from ophis.train import Stopped
 
-    try:
-        report = run_study(
+    return until_stopped(
+        lambda: run_study(
             (recipe_a, recipe_b),
             train=read_manifest(train, photos=photos),
             validation=read_manifest(validation, photos=photos),
@@ -181,8 +180,4 @@ def study(
             device=device,
             workers=workers,
         )
-    except Stopped as stopped:
-        print(f"ophis: {stopped}", file=sys.stderr)
-        return 128 + stopped.signal
-    print(report)
-    return 0
+    )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ophis.cli.options import Json
 from ophis.cli.priors import given_prior
 from ophis.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def train(
@@ -38,10 +41,10 @@ def train(
         workers: Threads that read photos; by default one a processor core.
     """
     from ophis import read_manifest, read_recipe
-    from ophis.train import Stopped, fit
+    from ophis.train import fit
 
-    try:
-        fit(
+    return until_stopped(
+        lambda: fit(
             read_recipe(recipe),
             train=read_manifest(train, photos=photos),
             validation=read_manifest(validation, photos=photos),
@@ -50,10 +53,18 @@ def train(
             device=device,
             workers=workers,
         )
+    )
+
+
+def until_stopped(work: Callable[[], Path]) -> int:
+    """Train, and print what was made; the exit status, also when it was asked to stop."""
+    from ophis.train import Stopped
+
+    try:
+        print(work())
     except Stopped as stopped:
         print(f"ophis: {stopped}", file=sys.stderr)
         return 128 + stopped.signal
-    print(out)
     return 0
 
 
