@@ -21,6 +21,7 @@ from ophis.train.checkpoint import Checkpoint, load_checkpoint, require_same_run
 from ophis.train.evaluation import score_model
 from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import fit_familiarity
+from ophis.train.group_norm import fast_group_norm
 from ophis.train.model import create_model, freeze
 from ophis.train.processes import Processes, autocast_dtype
 from ophis.train.runlog import RunLog
@@ -209,7 +210,7 @@ def accumulate(
         InputError: when the loss is no finite number; the weights are still those of before.
     """
     total, step = 0.0, 0
-    with standardised_once(model):
+    with standardised_once(model), fast_group_norm(model):
         for _ in range(recipe.micro_batches // processes.count):
             if stop and stop.wanted(processes):
                 raise StepInterrupted
