@@ -25,10 +25,10 @@ from ophis.scores import read_scores, softmax
 from ophis.sides import PRIOR, SCORES, read_facts
 from ophis.train import run
 from ophis.train.evaluation import score_model
+from ophis.train.exportable import exportable
 from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import Familiarity, WithNovelty, fit_familiarity
 from ophis.train.processes import Processes
-from ophis.train.standardisation import fold_weight_standardisation
 from ophis.train.weights import one_line
 from ophis.vector_scaling import default_calibration
 
@@ -187,7 +187,7 @@ def write_bundle(
 
     With ``familiarity`` the network, one of timm's, gives each photo's novelty too.
     """
-    model = fold_weight_standardisation(model).eval()
+    model = exportable(model)
     if familiarity:
         model = WithNovelty(model, familiarity).eval()
     with BundleWriter(out) as writer:
