@@ -87,7 +87,7 @@ def imagenet17(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     return load(export_imagenet17(tmp_path_factory.mktemp("ready") / "imagenet17"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def halves(coloured: Manifest) -> tuple[Manifest, Manifest]:
     """Two thirds to learn from, one third to judge by."""
     return coloured.take(np.arange(24)), coloured.take(np.arange(24, 36))

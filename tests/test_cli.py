@@ -551,7 +551,7 @@ def test_help_names_every_verb_in_the_order_of_the_work():
     verbs = [
         "identify", "serve", "score",
         "collect", "split",
-        "train", "export", "combine", "fit-prior",
+        "train", "export", "quantise", "combine", "fit-prior",
         "evaluate", "compare", "study",
         "submit", "check-submission",
         "demo", "sample",
@@ -562,7 +562,7 @@ def test_help_names_every_verb_in_the_order_of_the_work():
 
 def test_every_verb_explains_itself(capsys):
     verbs = [verb for verb in app if not verb.startswith("-")]
-    assert len(verbs) == 16
+    assert len(verbs) == 17
     for verb in verbs:
         with pytest.raises(SystemExit) as end:
             main([verb, "--help"])

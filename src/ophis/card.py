@@ -135,20 +135,55 @@ def combination_card(
     """The card of a bundle made of bundles; each member keeps its own card beside it."""
     species = members[0].species
     shown = "once" if len(views) == 1 else f"{len(views)} times (mirrored or closer up)"
+    return (
+        f"{HEAD}# {len(members)} network{'s' * (len(members) > 1)} for {len(species)} species,"
+        f" asked together\n\n{_drawn(species)}"
+        f"Each photo is shown {shown} to each network of the folders `member-1`, ...; the answer is"
+        " the mean of\nwhat they say (of their calibrated logits). What each was made of stands in"
+        f" its own card.\n\n{_figures(worth)}"
+        f"{_country(prior)}\n{_caution(species, calibration, rule)}"
+    )
+
+
+def quantised_card(
+    bundle: Bundle,
+    worth: Sequence[Worth],
+    *,
+    sizes: tuple[int, ...],
+    calibration: Calibration | None,
+    prior: Prior | None,
+    rule: DecisionRule | None,
+) -> str:
+    """The card of a bundle that counts in 8 bits, beside what it was made of.
+
+    Args:
+        bundle: what it was made of.
+        worth: of that, and of this.
+        sizes: bytes of both networks.
+        calibration: of this.
+        prior: of this.
+        rule: of this.
+    """
+    before, after = (f"{size / 1e6:.1f} MB" for size in sizes)
+    return (
+        f"{HEAD}# {len(bundle.species)} species, counted in 8 bits\n\n{_drawn(bundle.species)}"
+        f"Made of bundle {bundle.version}: its convolutions multiply whole numbers of 8 bits, with"
+        f" ranges taken from\nphotos; the network has {after} instead of {before}.\n\n"
+        f"{_figures(worth)}{_country(prior)}\n{_caution(bundle.species, calibration, rule)}"
+    )
+
+
+def _figures(worth: Sequence[Worth]) -> str:
+    """What each way of asking is worth on the same validation photos."""
     rows = "".join(
         f"| {w.name} | {w.evaluation.top1:.1%} | {w.evaluation.top5:.1%} |"
         f" {w.evaluation.macro_f1:.4f} | {w.milliseconds:.0f} |\n"
         for w in worth
     )
     return (
-        f"{HEAD}# {len(members)} network{'s' * (len(members) > 1)} for {len(species)} species,"
-        f" asked together\n\n{_drawn(species)}"
-        f"Each photo is shown {shown} to each network of the folders `member-1`, ...; the answer is"
-        " the mean of\nwhat they say (of their calibrated logits). What each was made of stands in"
-        f" its own card.\n\n## Figures\n\nOn {worth[-1].evaluation.photos:,} validation photos,"
-        " without the country; the milliseconds a photo are those\nof the machine that made this"
-        f" bundle.\n\n| | top-1 | top-5 | macro F1 | ms |\n|---|---|---|---|---|\n{rows}\n"
-        f"{_country(prior)}\n{_caution(species, calibration, rule)}"
+        f"## Figures\n\nOn {worth[-1].evaluation.photos:,} validation photos, without the country;"
+        " the milliseconds a photo are those\nof the machine that made this bundle.\n\n"
+        f"| | top-1 | top-5 | macro F1 | ms |\n|---|---|---|---|---|\n{rows}\n"
     )
 
 

@@ -15,11 +15,11 @@ from ophis.averages import ensemble
 from ophis.bayes import BayesPrior
 from ophis.bundle import BundleWriter, read_bundle
 from ophis.card import combination_card
-from ophis.classifier import Classifier
 from ophis.country_prior import CountryPrior
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
 from ophis.metrics import evaluate
+from ophis.network import Network
 from ophis.prior_choice import default_prior
 from ophis.vector_scaling import default_calibration
 from ophis.views import WHOLE, views
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ophis.bundle import Bundle
+    from ophis.calibration import Calibration
+    from ophis.decision import DecisionRule
     from ophis.manifest import Manifest
     from ophis.metrics import Evaluation
     from ophis.prior import Prior
@@ -103,34 +105,49 @@ def _judged(
     parts: list[Scores] = []
     seconds = 0.0
     for member in members:
-        alone, took = _asked(member, validation, WHOLE, progress)
-        worth.append(_worth(str(member.folder), alone, took))
+        network = Network(member.members[0], member.species)
+        alone, took = asked(network, validation, WHOLE, progress)
+        worth.append(worth_of(str(member.folder), alone, took))
         if seen != WHOLE:
-            alone, took = _asked(member, validation, seen, progress)
+            alone, took = asked(network, validation, seen, progress)
         mended = member.calibration.apply(alone) if member.calibration else alone
         parts.append(mended.with_species(members[0].species))
         seconds += took
     together = ensemble(parts, names)
-    worth.append(_worth("together", together, seconds))
+    worth.append(worth_of("together", together, seconds))
     return tuple(worth), together
 
 
-def _asked(
-    member: Bundle,
+def asked(
+    network: Network,
     validation: Manifest,
     seen: tuple[View, ...],
     progress: Callable[[int], None] | None,
 ) -> tuple[Scores, float]:
-    """Scores of one member by these views, and the seconds they took."""
-    (network,) = Classifier(member).networks
+    """Scores of one network by these views, and the seconds they took."""
     started = time.monotonic()
     scores = network.score(validation, views=seen, progress=progress)
     return scores, time.monotonic() - started
 
 
-def _worth(name: str, scores: Scores, seconds: float) -> Worth:
+def worth_of(name: str, scores: Scores, seconds: float) -> Worth:
+    """What such scores are worth, and what they cost."""
     photos = len(scores) + len(scores.failures)
     return Worth(name, evaluate(scores), 1000 * seconds / photos, scores.failures)
+
+
+def refitted(
+    prior: Prior | None, scores: Scores
+) -> tuple[Calibration | None, Prior | None, DecisionRule | None]:
+    """Calibration, prior and rule for a model with such validation scores.
+
+    Args:
+        prior: what the country says by an older model; its counts, map and rules are kept.
+        scores: of photos not learned from; one half fits, the other is what promises are made on.
+    """
+    fitting, promising = halves(scores)
+    calibration, prior = default_calibration(fitting), _prior(prior, fitting)
+    return calibration, prior, default_rule(promising, calibration=calibration, prior=prior)
 
 
 def _write(
@@ -142,9 +159,7 @@ def _write(
     worth: Sequence[Worth],
 ) -> None:
     """The bundle, with all that is learned from what the members say together."""
-    fitting, promising = halves(together)
-    calibration, prior = default_calibration(fitting), _prior(members[0].prior, fitting)
-    rule = default_rule(promising, calibration=calibration, prior=prior)
+    calibration, prior, rule = refitted(members[0].prior, together)
     card = combination_card(members, seen, worth, calibration=calibration, prior=prior, rule=rule)
     writer.write(
         species=members[0].species, calibration=calibration, prior=prior, rule=rule, card=card

@@ -16,7 +16,7 @@ from ophis.cli.answers import identify, score, serve
 from ophis.cli.challenges import check_submission, submit
 from ophis.cli.drawn import demo, sample
 from ophis.cli.figures import compare, evaluate, study
-from ophis.cli.models import combine, export, train
+from ophis.cli.models import combine, export, quantise, train
 from ophis.cli.photos import collect, split
 from ophis.cli.priors import fit_prior
 from ophis.errors import InputError
@@ -32,7 +32,7 @@ app = App(
 VERBS = {
     "Answers": (identify, serve, score),
     "Photos": (collect, split),
-    "Models": (train, export, combine, fit_prior),
+    "Models": (train, export, quantise, combine, fit_prior),
     "Figures": (evaluate, compare, study),
     "Challenges": (submit, check_submission),
     "To try it": (demo, sample),

@@ -155,3 +155,51 @@ def combine(
     if not json:
         print(out)
     return 1 if worth[-1].failures else 0
+
+
+def quantise(
+    bundle: Path,
+    /,
+    *,
+    train: Path,
+    validation: Path,
+    out: Path,
+    most_loss: float = 0.5,
+    photos: Path | None = None,
+    json: Json = False,
+) -> int:
+    """Make a bundle that counts in 8 bits: a quarter of the size, and faster.
+
+    Prints what the bundle and its 8-bit form are worth and cost on the validation photos.
+
+    Args:
+        bundle: A plain bundle folder.
+        train: Manifest of photos that it learned from, or others like them: the ranges of its
+            numbers are taken from at most 256 of them.
+        validation: Manifest of labelled photos that it did not learn from: what the new bundle is
+            judged and calibrated with.
+        out: The bundle folder to write; not written where too much is lost.
+        most_loss: How many points of top-1 and of macro F1 may be lost.
+        photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
+        json: One JSON list with all figures.
+    """
+    from ophis import read_manifest
+    from ophis.quantisation import quantise as quantise_bundle
+    from ophis.tables import bar, print_worth
+
+    learned, judged = (read_manifest(path, photos=photos) for path in (train, validation))
+    with bar(2 * len(judged)) as advance:
+        worth = quantise_bundle(
+            bundle,
+            out,
+            train=learned,
+            validation=judged,
+            most_loss=most_loss / 100,
+            progress=advance,
+        )
+    print_worth(worth, json=json)
+    for failure in worth[-1].failures:
+        print(f"ophis: {failure.reason}", file=sys.stderr)
+    if not json:
+        print(out)
+    return 1 if worth[-1].failures else 0

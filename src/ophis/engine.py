@@ -1,0 +1,124 @@
+"""What runs a network: ONNX Runtime, or OpenVINO for those who want it. Neither knows of photos."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from ophis.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+class EngineKind(StrEnum):
+    """The engines by name.
+
+    OpenVINO is no faster in float32; in bfloat16, on processors that have it, it is, and rounds
+    each number to 8 bits of precision.
+    """
+
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+    OPENVINO_BFLOAT16 = "openvino-bfloat16"
+
+
+class Engine(Protocol):
+    """A network ready to run.
+
+    Attributes:
+        inputs: the shapes of what goes in.
+        outputs: the shapes of what comes out; the first dimension, of the photos, may be anything.
+    """
+
+    inputs: list[list[object]]
+    outputs: list[list[object]]
+
+    def run(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """All outputs for [photos, 3, side, side]."""
+        ...
+
+
+class OnnxRuntime:
+    """ONNX Runtime on the processor.
+
+    Args:
+        model: the ONNX file.
+        threads: 0 lets it choose.
+    """
+
+    def __init__(self, model: Path, threads: int) -> None:
+        import onnxruntime  # noqa: PLC0415 - each engine only where it is used
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+        self._name = self._session.get_inputs()[0].name
+        self.inputs = [given.shape for given in self._session.get_inputs()]
+        self.outputs = [output.shape for output in self._session.get_outputs()]
+
+    def run(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """All outputs for [photos, 3, side, side]."""
+        return [np.asarray(output) for output in self._session.run(None, {self._name: pixels})]
+
+
+class OpenVino:
+    """OpenVINO on the processor.
+
+    Args:
+        model: the ONNX file.
+        threads: 0 lets it choose.
+        bfloat16: whether it may round to that.
+
+    Raises:
+        InputError: when the package is missing, or the processor has no bfloat16.
+    """
+
+    def __init__(self, model: Path, threads: int, *, bfloat16: bool = False) -> None:
+        try:
+            import openvino  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError:
+            raise InputError("openvino is not installed; pip install 'ophis[openvino]'") from None
+        core = openvino.Core()
+        if bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise InputError("this processor has no bfloat16; use the engine openvino, without it")
+        settings: dict[str, object] = {
+            "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        self._model = core.compile_model(str(model), "CPU", settings)
+        self.inputs, self.outputs = (
+            [[None if d.is_dynamic else d.get_length() for d in port.partial_shape] for port in way]
+            for way in (self._model.inputs, self._model.outputs)
+        )
+
+    def run(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """All outputs for [photos, 3, side, side]."""
+        found = self._model([pixels])
+        return [np.array(found[port]) for port in self._model.outputs]
+
+
+def open_engine(kind: EngineKind | str, model: Path, *, threads: int = 0) -> Engine:
+    """Make a network ready to run.
+
+    Raises:
+        InputError: when there is no such engine, or it is not to be had here.
+    """
+    try:
+        kind = EngineKind(kind)
+    except ValueError:
+        raise InputError(
+            f"there is no engine {str(kind)!r}; choose {', '.join(EngineKind)}"
+        ) from None
+    if kind is EngineKind.ONNXRUNTIME:
+        return OnnxRuntime(model, threads)
+    return OpenVino(model, threads, bfloat16=kind is EngineKind.OPENVINO_BFLOAT16)
