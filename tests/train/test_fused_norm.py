@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from timm.layers import GroupNormAct
+from torch import nn
 
 from ophis import InputError
 from ophis.train import fused_norm
-from ophis.train.fused_norm import require_fused_norms
+from ophis.train.fused_norm import fused_norms, require_fused_norms
+from ophis.train.group_norm import fast_group_norm
 
 SCRIPT = Path(__file__).with_name("interpreted_norm.py")
 
@@ -49,6 +52,20 @@ def test_a_network_learns_the_same_with_fused_norms(told):
     assert network["left behind"] == 0
     assert network["differs at all"] > 0  # the kernels really ran
     assert network["difference"] < 1e-5
+
+
+def test_fused_norms_stay_fused_inside_a_step():
+    model = nn.Sequential(
+        GroupNormAct(4, num_groups=2), GroupNormAct(4, num_groups=2, drop_layer=nn.Dropout)
+    )
+    with fused_norms(model) as norms:
+        fused = vars(model[0])["forward"]
+        with fast_group_norm(model):
+            assert vars(model[0])["forward"] is fused
+            assert "forward" in vars(model[1])  # dropout: not fused, and so the processor's
+        assert vars(model[0])["forward"] is fused
+    assert norms == 1
+    assert not any("forward" in vars(module) for module in model)
 
 
 def test_where_the_kernel_cannot_run_it_is_refused_in_a_line(monkeypatch):
