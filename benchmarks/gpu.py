@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import gpu_kernel
 import gpu_whole
 import torch
-from gpu_figures import DeviceLostError, Figures, First, markdown, measure, seconds_of
+from gpu_figures import DeviceLostError, Figures, First, markdown, measure, one_line, seconds_of
 from gpu_peer import NAME as TIMM
 from gpu_peer import Peer
 from gpu_steps import REFERENCE, WAYS, Way
@@ -33,7 +33,7 @@ from gpu_work import Work, device_name, peak
 from side_by_side import markdown as ratio_table
 from side_by_side import row, timed
 
-from ophis import InputError, read_manifest
+from ophis import read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,16 +109,18 @@ class Bench:
             f" dense bfloat16 peak {known}."
         )
 
-    def line(self, name: str, begin: Callable[[], Figures], *, seconds: float = 15) -> Figures:
-        """A measurement if there is time for it."""
+    def line(
+        self, name: str, begin: Callable[[], Figures | Row], *, seconds: float = 15
+    ) -> Figures | Row:
+        """A measurement if there is time for it, or why there is none."""
         if time.monotonic() + seconds > self.ends:
             return Figures(name, failure="not run: --minutes were over; --part and --only go on")
         try:
             return begin()
-        except (InputError, RuntimeError) as error:
-            if isinstance(error, DeviceLostError):
-                raise
-            return Figures(name, failure=str(error).splitlines()[0].replace("|", "/"))
+        except DeviceLostError:
+            raise
+        except Exception as error:  # compilers, drivers and readers raise dozens of kinds
+            return Figures(name, failure=one_line(error))
 
     def part_steps(self, report: Report) -> None:
         """Each way by itself, timm's first."""
@@ -157,25 +159,27 @@ class Bench:
         """The product and the best way against timm's, turn by turn."""
         names = dict.fromkeys(("ophis train", self.best or "ophis train, fused"))
         for way in (way for way in WAYS if way.name in names and self._wanted(way)):
-            ours, theirs = way.begin(self.work), Peer(self.work)
-            a, b = First.of(ours), First.of(theirs)
-            gap = float((a.gradient - b.gradient).norm() / b.gradient.norm())
-            del a, b
-            turns = timed(
-                lambda side=ours: seconds_of(side, self.work.device),
-                lambda side=theirs: seconds_of(side, self.work.device),
-                rounds=self.steps,
-            )
-            work = f"a step of {self.work.photos} photos, {way.name}"
-            difference = f"gradient {gap:.1e}"
-            report.add(row(work, TIMM, turns, reach=REACH, difference=difference))
+            report.add(self.line(way.name, partial(self._turns, way)))
+
+    def _turns(self, way: Way) -> Row:
+        ours, theirs = way.begin(self.work), Peer(self.work)
+        a, b = First.of(ours), First.of(theirs)
+        gap = float((a.gradient - b.gradient).norm() / b.gradient.norm())
+        del a, b
+        turns = timed(
+            lambda: seconds_of(ours, self.work.device),
+            lambda: seconds_of(theirs, self.work.device),
+            rounds=self.steps,
+        )
+        work = f"a step of {self.work.photos} photos, {way.name}"
+        return row(work, TIMM, turns, reach=REACH, difference=f"gradient {gap:.1e}")
 
     def part_kernel(self, report: Report) -> None:
         """The fused norm, layer by layer."""
-        for line in gpu_kernel.rows(
-            self.work.device, photos=self.work.piece_photos, rounds=self.steps
-        ):
-            report.add(line)
+        for channels, side in gpu_kernel.SHAPES:
+            shape = (self.work.piece_photos, channels, side, side)
+            begin = partial(gpu_kernel.line, self.work.device, shape, rounds=self.steps)
+            report.add(self.line(f"{channels} x {side}", begin))
 
     def part_whole(self, report: Report) -> None:
         """From photos on the disk, against the steps alone."""
@@ -185,11 +189,12 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             drawn = {"photos": 24, "side": 48} if self.tiny else {"photos": 520, "side": 640}
             path = self.options.photos or gpu_whole.made_photos(Path(folder) / "p", **drawn)
-            pack = Path(folder) / "packed"
+            pack = partial(gpu_whole.packed, path, pixels=self.work.recipe.resize_pixels)
             sources: tuple[tuple[str, Callable[[], Path], bool], ...] = (
                 ("fit, photos of a folder", lambda: path, False),
                 ("fit, photos of a folder, fused", lambda: path, True),
-                ("fit, packed photos", lambda: gpu_whole.packed(path, pack), False),
+                ("fit, packed", lambda: pack(Path(folder) / "jpeg", raw=False), False),
+                ("fit, packed raw", lambda: pack(Path(folder) / "raw", raw=True), False),
             )
             for name, photos, fused in sources[: 1 if self.tiny else None]:
                 begin = partial(self._trained, name, photos, fused=fused)
@@ -216,7 +221,7 @@ class Bench:
                 title, begin = f"{name}, {work.piece_photos} a piece", partial(sides[name], work)
                 found = self.line(title, partial(measure, title, begin, work, steps=self.steps))
                 report.add(found)
-                failure = found.failure
+                failure = found.failure if isinstance(found, Figures) else ""
 
 
 def main() -> int:

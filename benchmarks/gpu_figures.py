@@ -86,7 +86,7 @@ def measure(
     try:
         return _measure(name, begin, work, steps, reference)
     except Exception as error:  # compilers and drivers raise dozens of kinds
-        return Figures(name, failure=_one_line(error))
+        return Figures(name, failure=one_line(error))
     finally:
         _let_go(work.device, name)
 
@@ -150,10 +150,11 @@ def _let_go(device: torch.device, name: str) -> None:
         torch.cuda.synchronize(device)
         torch.cuda.empty_cache()
     except RuntimeError as error:
-        raise DeviceLostError(f"the device was lost by {name}: {_one_line(error)}") from None
+        raise DeviceLostError(f"the device was lost by {name}: {one_line(error)}") from None
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Kind and first line of an error, for a cell."""
     text = next((line for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {text}"[:160].replace("|", "/")
 

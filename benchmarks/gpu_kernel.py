@@ -12,22 +12,11 @@ from torch.nn import functional
 from ophis.train.fused_norm import group_norm_relu, require_fused_norms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 # Channels and side of the activations of BiT-R50x1 at 456 pixels.
 SHAPES = ((64, 114), (256, 114), (128, 57), (512, 57), (256, 29), (1024, 29), (512, 15), (2048, 15))
 GROUPS, EPSILON = 32, 1e-5
-
-
-def rows(device: torch.device, *, photos: int, rounds: int) -> Iterator[Row]:
-    """A line a shape, channels-last bfloat16; a device that cannot is refused by the kernel.
-
-    Raises:
-        InputError: without a CUDA device or triton.
-    """
-    require_fused_norms(device)
-    for channels, side in SHAPES:
-        yield _row(device, (photos, channels, side, side), rounds)
 
 
 def two(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -41,7 +30,13 @@ def one(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tens
     return group_norm_relu(x, weight, bias, GROUPS, EPSILON)
 
 
-def _row(device: torch.device, shape: tuple[int, ...], rounds: int) -> Row:
+def line(device: torch.device, shape: tuple[int, ...], *, rounds: int) -> Row:
+    """A shape [photos, channels, rows, columns], channels-last bfloat16.
+
+    Raises:
+        InputError: without a CUDA device or triton.
+    """
+    require_fused_norms(device)
     torch.manual_seed(0)
     x, dy = (
         torch.randn(shape, device=device, dtype=torch.bfloat16).contiguous(

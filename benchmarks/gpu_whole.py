@@ -44,13 +44,14 @@ def made_photos(folder: Path, *, photos: int, side: int, kinds: int = 10) -> Pat
     return manifest
 
 
-def packed(manifest: Path, out: Path) -> Path:
-    """The photos of a manifest packed by `ophis pack`.
+def packed(manifest: Path, out: Path, *, pixels: int, raw: bool) -> Path:
+    """The photos of a manifest packed by `ophis pack`, as JPEG files or as raw pixels.
 
     Raises:
         RuntimeError: with the verb's own words, also where this version has no such verb.
     """
     command = [sys.executable, "-m", "ophis", "pack", str(manifest), "--out", str(out)]
+    command += ["--pixels", str(pixels), *(["--raw"] if raw else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         words = (done.stderr or done.stdout).strip().splitlines()
