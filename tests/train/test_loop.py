@@ -18,7 +18,7 @@ from ophis.train.batches import Batches, mix, mixup_partners, mixup_share, photo
 from ophis.train.checkpoint import load_checkpoint
 from ophis.train.loop import accumulate, create_optimiser
 from ophis.train.model import create_model
-from ophis.train.processes import Processes, autocast_dtype, choose_device
+from ophis.train.processes import Processes, autocast_dtype, choose_device, on_device
 from ophis.train.weights import pretrained_lite0
 
 ALONE = Processes(torch.device("cpu"))
@@ -58,6 +58,54 @@ def test_the_accumulated_gradient_equals_that_of_the_one_large_batch(coloured, s
     assert len(accumulated) > 100
     for name, gradient in gradients(model).items():
         assert torch.allclose(accumulated[name], gradient, rtol=1e-6, atol=1e-9), name
+
+
+def test_the_loss_is_that_of_the_pieces_to_the_bit_and_read_once_a_step(
+    coloured, small, monkeypatch
+):
+    from ophis.train import loop
+
+    recipe = small(head="random", batch_photos=28)
+    model = create_model(recipe.backbone, species=3, weights="none", head="random")
+    truth = coloured.truth(coloured.species_list())
+    real, losses, read = loop.piece_loss, [], []
+
+    def remembered(*arguments):
+        losses.append(real(*arguments))
+        return losses[-1]
+
+    item = torch.Tensor.item
+    monkeypatch.setattr(loop, "piece_loss", remembered)
+    monkeypatch.setattr(torch.Tensor, "item", lambda tensor: (read.append(1), item(tensor))[1])
+    pieces = Batches(recipe, coloured.paths(), truth, workers=1).pieces(0)
+    mean = accumulate(model, pieces, recipe, ALONE, None)
+    assert not read
+    expected = 0.0
+    for loss in losses:
+        expected += loss.item() / 7
+    assert len(losses) == 7
+    assert mean == expected
+
+
+def test_to_a_gpu_photos_go_through_pinned_memory_and_nobody_waits():
+    asked = []
+
+    class Remembering:
+        device = torch.device("cpu")
+
+        def pin_memory(self):
+            asked.append("pinned")
+            return self
+
+        def to(self, *device, **options):
+            asked.append((*device, options))
+            return self
+
+    on_device(Remembering(), torch.device("cuda"))
+    assert asked == ["pinned", (torch.device("cuda"), {"non_blocking": True})]
+    asked.clear()
+    on_device(Remembering(), torch.device("cpu"))
+    assert asked == [(torch.device("cpu"), {})]
 
 
 def test_label_smoothing_is_really_applied(coloured, small):
@@ -217,6 +265,7 @@ def test_what_cannot_become_a_run_is_refused_before_anything_is_written(halves, 
         ({"species": SpeciesList(("Made blue", "Made green", "Made red", "Made up"))}, "'Made up'"),
         ({"validation": train}, "is in training and validation"),
         ({"device": "cuda:9" if not torch.cuda.is_available() else "tpu9"}, "device"),
+        ({"fused": True, "device": "cpu"}, "fused norms need a CUDA device, not cpu"),
         ({"device": "abacus"}, "no device is called 'abacus'"),
         ({"validation": unlabelled}, "no validation photo has a species"),
     ]

@@ -122,8 +122,15 @@ def _scaled_sum(
 
 @contextmanager
 def fast_group_norm(model: nn.Module) -> Generator[None]:
-    """Within it the group norms of a timm model have the fast backward, where it is one."""
-    layers = [module for module in model.modules() if isinstance(module, GroupNormAct)]
+    """Within it the group norms of a timm model have the fast backward, where it is one.
+
+    Norms whose forward was replaced before, by `fused_norm`, keep that.
+    """
+    layers = [
+        module
+        for module in model.modules()
+        if isinstance(module, GroupNormAct) and "forward" not in vars(module)
+    ]
     for layer in layers:
         layer.forward = partial(_forward, layer)
     try:

@@ -48,6 +48,8 @@ class Processes:
         )
 
     def __enter__(self) -> Self:
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # all steps have one shape: the fastest kernel
         if self.count > 1:
             backend = "nccl" if self.device.type == "cuda" else "gloo"
             dist.init_process_group(backend, timeout=timedelta(minutes=30))
@@ -130,6 +132,17 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
         device = torch.device("cuda", local_rank if device.index is None else device.index)
         torch.cuda.set_device(device)
     return device
+
+
+def on_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on a device; a GPU copies it while the program goes on.
+
+    From ordinary memory a GPU's copy waits for all work that was given to it before; from pinned
+    memory it does not, and the memory is kept until the copy is made.
+    """
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

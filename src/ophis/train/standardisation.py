@@ -52,7 +52,7 @@ def standardised_once(model: nn.Module) -> Generator[None]:
     filters = [standardised(layer) for layer in layers]
     leaves = [f.detach().requires_grad_(f.requires_grad) for f in filters]
     for layer, leaf in zip(layers, leaves, strict=True):
-        layer.forward = partial(_convolve, layer, leaf)
+        layer.forward = partial(convolve_with, layer, leaf)
     try:
         yield
     finally:
@@ -64,7 +64,7 @@ def standardised_once(model: nn.Module) -> Generator[None]:
     torch.autograd.backward([f for f, _ in used], [gradient for _, gradient in used])
 
 
-def _convolve(layer: StandardisedLayer, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+def convolve_with(layer: StandardisedLayer, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """The layer's forward with filters that are there already."""
     if getattr(layer, "same_pad", False):
         x = pad_same(x, list(layer.kernel_size), list(layer.stride), list(layer.dilation))
