@@ -212,7 +212,7 @@ def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloure
     assert done.returncode == 0, done.stderr
     train, held = read_manifest(tmp_path / "t.csv"), read_manifest(tmp_path / "h.csv")
     assert len(train) + len(held) == 36
-    assert sorted(train.paths() + held.paths()) == sorted(coloured.paths())
+    assert sorted([*train.paths(), *held.paths()]) == sorted(coloured.paths())
     assert all(path.is_file() for path in train.paths())
     done = ophis("fit-prior", tmp_path / "t.csv", "--out", tmp_path / "p.csv")
     assert done.stdout.startswith("3 countries, 3 species"), done.stderr

@@ -56,7 +56,7 @@ def test_what_was_collected_reads_back(tmp_path, photos):
     table = write(tmp_path, HEADER, f"11,2024-05-01,research,{URL},Namibia,,Naja nigricincta,1")
     manifest = read_manifest(table, photos=photos)
     back = read_manifest(manifest.write(tmp_path / "back.csv"))
-    assert back.paths() == manifest.paths()
+    assert list(back.paths()) == list(manifest.paths())
     for column in ("photo_id", "observation", "species", "country", "scientific_name"):
         assert list(back.table[column]) == list(manifest.table[column])
 
@@ -64,7 +64,7 @@ def test_what_was_collected_reads_back(tmp_path, photos):
 def test_without_the_addresses_each_observation_keeps_its_row(tmp_path):
     table = write(tmp_path, "id,scientific_name,observed_on", "7,Boa boa,2024-05-01")
     manifest = read_manifest(table)
-    assert manifest.paths() == [tmp_path / "7.jpg"]
+    assert list(manifest.paths()) == [tmp_path / "7.jpg"]
     assert list(manifest.table["country"]) == [UNKNOWN]
 
 

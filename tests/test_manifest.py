@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -6,9 +7,10 @@ import pytest
 from conftest import SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import peak_mib
 
 from ophis import InputError, Manifest, SpeciesList, read_manifest
-from ophis.manifest import BOX, join_groups
+from ophis.manifest import BOX, COLUMNS, is_repeated, join_groups
 from ophis.places import UNKNOWN
 
 
@@ -258,3 +260,64 @@ def test_boxes_are_read_and_an_empty_one_is_none():
 def test_a_box_that_is_none_is_refused_by_its_photo(box):
     with pytest.raises(InputError, match=r"photo 1\.jpg: box_left.* should be shares"):
         boxed(("0", "0", "1", "1"), box).boxes()
+
+
+def test_paths_are_made_when_asked_for_and_say_where_each_photo_lies():
+    manifest = made([("a", "kenya", "1"), ("b", "kenya", "2"), ("c", "kenya", "3")])
+    paths = manifest.paths()
+    expected = [manifest.folder / photo for photo in manifest.table["photo"]]
+    assert list(paths) == expected == [paths[np.int64(n)] for n in range(3)]
+    assert (paths[-1], list(paths[1:])) == (expected[-1], expected[1:])
+    assert expected[1] in paths
+    with pytest.raises(IndexError):
+        paths[3]
+
+
+@given(texts=st.lists(st.sampled_from(["a", "b", "c", "", "ä"]), max_size=5))
+def test_a_text_that_stands_twice_is_found_also_among_equal_hashes(texts):
+    series = pl.Series(texts, dtype=pl.String)
+    twice = len(set(texts)) < len(texts)
+    assert is_repeated(series) == twice
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pl.Series, "hash", lambda self: pl.Series([7] * len(self), dtype=pl.UInt64))
+        assert is_repeated(series) == twice
+
+
+def test_the_digest_is_that_of_the_whole_table(monkeypatch):
+    monkeypatch.setattr("ophis.manifest._ROWS_AT_A_TIME", 2)
+    manifest = made([("a", "kenya", "1"), ('b "quoted", so', "kenya", "2"), ("c", "kenya", "3")])
+    whole = manifest.table.select(COLUMNS).write_csv().encode()
+    assert manifest.sha256() == hashlib.sha256(whole).hexdigest()
+
+
+ALL_BUT_SPLIT = """
+for path in manifest.paths():
+    pass
+manifest.truth(manifest.species_list())
+manifest.counts()
+manifest.sha256()
+manifest.write(out)
+"""
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_row_of_a_table_takes_few_bytes(tmp_path, suffix):
+    """The bounds of docs/data.md, at a twentieth of its ten million rows."""
+    rows = 500_000
+    numbers = pl.Series(range(rows)).cast(pl.String).str.zfill(8)
+    table = pl.DataFrame({"number": numbers}).select(
+        photo="photos/" + pl.col("number").str.head(4) + "/" + pl.col("number") + ".jpg",
+        species="Genus species" + pl.col("number").str.tail(2),
+        country=pl.lit("Kenya"),
+        observation=pl.col("number").str.head(7),
+    )
+    path, out = tmp_path / f"m.{suffix}", tmp_path / f"out.{suffix}"
+    table.write_csv(path) if suffix == "csv" else table.write_parquet(path)
+    before = f"from ophis import read_manifest\npath, out = {str(path)!r}, {str(out)!r}"
+    read = "manifest = read_manifest(path)"
+    for earlier, work, mib, row_bytes in (
+        (before, read, 48, 300),
+        (f"{before}\n{read}", ALL_BUT_SPLIT, 24, 100),
+        (f"{before}\n{read}", "manifest.split(0.2, seed=0)", 24, 200),
+    ):
+        assert peak_mib(earlier, work) < mib + row_bytes * rows / 2**20, work

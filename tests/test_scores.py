@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory import peak_mib
 
-from ophis import InputError, Scores, SpeciesList, read_scores
+from ophis import InputError, Scores, SpeciesList, npz, read_scores
 from ophis.scores import PhotoFailure, concatenate, softmax
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -98,3 +99,59 @@ def test_softmax_sums_to_one_and_survives_large_logits():
     probabilities = softmax(np.array([[1e4, 1e4 - 1, -np.inf]]))
     assert probabilities.sum() == pytest.approx(1)
     assert probabilities[0, 2] == 0
+
+
+def test_rows_that_follow_one_another_are_not_copied():
+    scores = made()
+    assert scores.take(scores.truth >= -1) is scores
+    part = scores.take(slice(1, 2))
+    assert part.photo_ids == ("y",)
+    assert np.shares_memory(part.logits, scores.logits)
+    assert not np.shares_memory(scores.take(np.array([1, 0])).logits, scores.logits)
+
+
+def test_large_logits_stay_in_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz, "MAPPED_BYTES", 1)
+    scores = made()
+    back = read_scores(scores.write(tmp_path / "s.npz"))
+    assert not back.logits.flags.writeable
+    np.testing.assert_array_equal(back.logits, scores.logits)
+    assert back.write(tmp_path / "t.npz").read_bytes() == (tmp_path / "s.npz").read_bytes()
+    monkeypatch.setattr(npz, "MAPPED_BYTES", 1 << 40)
+    assert read_scores(tmp_path / "s.npz").logits.flags.writeable
+
+
+def test_a_row_without_a_number_is_named_wherever_it_stands(monkeypatch):
+    monkeypatch.setattr("ophis.blocks.BLOCK_BYTES", 1)
+    with pytest.raises(InputError, match="'y' has a NaN"):
+        made(logits=np.array([[0, 0, 0], [0, np.nan, 0]]))
+
+
+BEFORE = """
+import sys
+from ophis import CountryPrior, evaluate, read_scores
+from ophis.calibration import reliability
+from ophis.metrics import risk_coverage
+import numpy as np
+"""
+
+
+def test_judging_takes_memory_for_names_but_not_for_logits(tmp_path):
+    """The bound of docs/data.md: 64 MiB and 400 bytes a photo, where the logits have 153 MiB."""
+    photos, species = 50_000, 800
+    logits = np.random.default_rng(0).standard_normal((photos, species), dtype=np.float32)
+    ids = tuple(f"photos/photo-{n:08}.jpg" for n in range(photos))
+    path = Scores(
+        logits, SpeciesList(tuple(f"s {n}" for n in range(species))), ids,
+        np.arange(photos) % species, ("kenya", "india") * (photos // 2), ids,
+    ).write(tmp_path / "s.npz")  # fmt: skip
+    work = f"""
+scores = read_scores({str(path)!r})
+prior = CountryPrior(scores.species, ("kenya",), np.ones((1, {species}), np.int64))
+print(evaluate(scores), evaluate(scores, prior=prior))
+print(risk_coverage(scores, prior=prior), reliability(scores, prior=prior))
+scores.write({str(tmp_path / "again.npz")!r})
+"""
+    assert peak_mib(BEFORE, work) < 64 + 400 * photos / 2**20
+    assert logits.nbytes > 150 * 2**20
+    assert path.read_bytes() == (tmp_path / "again.npz").read_bytes()

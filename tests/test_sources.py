@@ -43,7 +43,9 @@ def test_a_snakeclef_2020_table_is_read_with_its_second_id(tmp_path):
         "1,def,boa-boa,UNKNOWN,UNKNOWN,uvw\n"
     )
     manifest = read_manifest(write(tmp_path, text), photos=tmp_path / "photos")
-    assert manifest.paths() == [tmp_path / "photos" / f"{name}.jpg" for name in ("abc", "def")]
+    assert list(manifest.paths()) == [
+        tmp_path / "photos" / f"{name}.jpg" for name in ("abc", "def")
+    ]
     assert list(manifest.table["photo_id"]) == ["abc", "def"]
     assert list(manifest.table["country"]) == ["united-states-of-america", UNKNOWN]
     assert list(manifest.table["hashed_id_2"]) == ["xyz", "uvw"]

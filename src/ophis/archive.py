@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import lzma
 import re
 import stat
-import struct
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ophis.errors import InputError
-from ophis.files import whole_file
+from ophis.files import ZIP_DAMAGE, whole_file
 from ophis.image_folder import SUFFIXES
 from ophis.taxa import UNWRITABLE
 
@@ -23,11 +21,6 @@ if TYPE_CHECKING:
 MOST_BYTES = 2 << 30  # of all members, unpacked
 MOST_RATIO = 100  # unpacked to packed; text of tables comes to 20
 _PIECE = 1 << 20
-# What zipfile raises on damage, from its own structures to those of the compressions.
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
-    UnicodeDecodeError,
-)  # fmt: skip
 
 
 def is_archive(path: Path) -> bool:
@@ -53,7 +46,7 @@ def open_archive(path: Path) -> Generator[zipfile.ZipFile]:
             yield archive
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file or folder") from None
-    except (*_DAMAGE, OSError) as error:
+    except (*ZIP_DAMAGE, OSError) as error:
         raise _damaged(path, error) from None
 
 
@@ -101,7 +94,7 @@ def _read(path: Path, packed: IO[bytes]) -> bytes:
     """A piece of a member: what fails here is the archive's, not the place that is written to."""
     try:
         return packed.read(_PIECE)
-    except (*_DAMAGE, OSError) as error:
+    except (*ZIP_DAMAGE, OSError) as error:
         raise _damaged(path, error) from None
 
 

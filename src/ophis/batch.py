@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,15 @@ import numpy as np
 
 from ophis.errors import PhotoError
 from ophis.images import read_photo
-from ophis.scores import PhotoFailure, Scores, joined
+from ophis.scores import PhotoFailure, Scores, concatenate
 from ophis.views import WHOLE, mean_of_views, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from ophis.images import Preprocessing
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
     Outputs = tuple[NDArray[np.float32], NDArray[np.float32] | None]
     Forward = Callable[[NDArray[np.float32]], Outputs]
+
+_NO_TRUTH = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,30 +59,51 @@ def pixel_batches(
     views: tuple[View, ...] = WHOLE,
     workers: int | None = None,
     batch_photos: int = 16,
+    start: int = 0,
 ) -> Iterator[PixelBatch]:
-    """Read the photos of a manifest in its order, some at a time, in threads.
+    """Read the photos of a manifest in its order from row ``start``, some at a time, in threads.
 
-    As many pixels are kept at once as of ``batch_photos`` whole photos, or those of one photo.
+    While one batch is looked at, the next is read. As many pixels are kept of each as of
+    ``batch_photos`` whole photos, or those of one photo.
     """
-    paths, photo_ids = manifest.paths(), manifest.table["photo_id"].to_list()
+    paths, photo_ids = manifest.paths(), manifest.table["photo_id"]
     batch_photos = max(1, batch_photos // len(views))
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for start in range(0, len(paths), batch_photos):
-            part = range(start, min(start + batch_photos, len(paths)))
-            outcomes = list(pool.map(lambda row: _pixels(paths[row], preprocessing, views), part))
-            rows, pixels, failures = [], [], []
-            for row, outcome in zip(part, outcomes, strict=True):
-                if isinstance(outcome, PhotoError):
-                    failures.append(PhotoFailure(photo_ids[row], str(outcome)))
-                else:
-                    rows.append(row)
-                    pixels.append(outcome)
-            yield PixelBatch(
-                rows=rows,
-                pixels=np.concatenate(pixels) if pixels else np.zeros(0, np.float32),
-                failures=failures,
-                photos=len(part),
-            )
+    reading: deque[tuple[range, list[Future[NDArray[np.float32] | PhotoError]]]] = deque()
+
+    def next_read() -> PixelBatch:
+        rows, outcomes = reading.popleft()
+        return _batch(rows, [outcome.result() for outcome in outcomes], photo_ids)
+
+    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    try:
+        for first in range(start, len(manifest), batch_photos):
+            rows = range(first, min(first + batch_photos, len(manifest)))
+            submitted = [pool.submit(_pixels, paths[row], preprocessing, views) for row in rows]
+            reading.append((rows, submitted))
+            if len(reading) > 1:
+                yield next_read()
+        if reading:
+            yield next_read()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _batch(
+    rows: range, outcomes: Sequence[NDArray[np.float32] | PhotoError], photo_ids: pl.Series
+) -> PixelBatch:
+    read: dict[int, NDArray[np.float32]] = {}
+    failures = []
+    for row, outcome in zip(rows, outcomes, strict=True):
+        if isinstance(outcome, PhotoError):
+            failures.append(PhotoFailure(photo_ids[row], str(outcome)))
+        else:
+            read[row] = outcome
+    return PixelBatch(
+        rows=list(read),
+        pixels=np.concatenate(list(read.values())) if read else np.zeros(0, np.float32),
+        failures=failures,
+        photos=len(rows),
+    )
 
 
 def score_photos(
@@ -111,34 +137,62 @@ def score_photos(
     Raises:
         InputError: when the manifest holds a species that the list does not.
     """
+    nothing = Scores(np.zeros((0, len(species)), np.float32), species, (), _NO_TRUTH, (), ())
+    parts = [nothing]
+    for part in score_batches(
+        forward,
+        manifest,
+        species=species,
+        preprocessing=preprocessing,
+        views=views,
+        workers=workers,
+        batch_photos=batch_photos,
+    ):
+        parts.append(part)
+        if progress:
+            progress(len(part) + len(part.failures))
+    return concatenate(parts)
+
+
+def score_batches(
+    forward: Forward,
+    manifest: Manifest,
+    *,
+    species: SpeciesList,
+    preprocessing: Preprocessing,
+    views: tuple[View, ...] = WHOLE,
+    workers: int | None = None,
+    batch_photos: int = 16,
+    start: int = 0,
+) -> Iterator[Scores]:
+    """The same, some photos at a time as they are done, from a row of the manifest on.
+
+    Each part has rows and failures of the photos that follow those of the part before. See
+    `score_photos` for what else is given, and raised.
+    """
     truth = manifest.truth(species)
-    rows: list[int] = []
-    logits = [np.zeros((0, len(species)), np.float32)]
-    novelty: list[NDArray[np.float32] | None] = []
-    failures: list[PhotoFailure] = []
     for batch in pixel_batches(
         manifest,
         preprocessing=preprocessing,
         views=views,
         workers=workers,
         batch_photos=batch_photos,
+        start=start,
     ):
-        rows += batch.rows
-        failures += batch.failures
+        logits: NDArray[np.float32] = np.zeros((0, len(species)), np.float32)
+        novelty = None
         if batch.rows:
             found, strange = forward(batch.pixels)
-            logits.append(mean_of_views(found, len(views)))
-            novelty.append(None if strange is None else mean_of_views(strange, len(views)))
-        if progress:
-            progress(batch.photos)
-    return Scores(
-        logits=np.concatenate(logits),
-        species=species,
-        truth=truth[rows],
-        failures=tuple(failures),
-        novelty=joined(novelty),
-        **_texts(manifest, rows),
-    )
+            logits = mean_of_views(found, len(views))
+            novelty = None if strange is None else mean_of_views(strange, len(views))
+        yield Scores(
+            logits=logits,
+            species=species,
+            truth=truth[batch.rows],
+            failures=tuple(batch.failures),
+            novelty=novelty,
+            **texts(manifest, np.array(batch.rows, np.int64)),
+        )
 
 
 def _pixels(
@@ -150,7 +204,8 @@ def _pixels(
         return error
 
 
-def _texts(manifest: Manifest, rows: list[int]) -> dict[str, Any]:
+def texts(manifest: Manifest, rows: NDArray[np.int64]) -> dict[str, Any]:
+    """What `Scores` holds of rows of a manifest, by the names that it has there."""
     return {
         name: tuple(manifest.table[column].gather(rows))
         for name, column in (

@@ -22,6 +22,7 @@ from ophis.taxa import require_same_species
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ophis.prior import Prior
     from ophis.scores import Scores
     from ophis.taxa import SpeciesList
 
@@ -145,35 +146,63 @@ def read_calibration(path: str | Path, species: SpeciesList) -> Calibration:
         raise InputError(f"{path}: {error}") from None
 
 
-def reliability(scores: Scores, *, bins: int = BINS) -> Reliability:
+def reliability(scores: Scores, *, bins: int = BINS, prior: Prior | None = None) -> Reliability:
     """Judge probabilities; photos of unknown species are left out.
+
+    Args:
+        scores: of photos.
+        bins: of equal width, of the calibration errors.
+        prior: adjusts the scores first, some rows at a time.
 
     Raises:
         InputError: when no photo has a known species.
     """
-    known = _known(scores)
-    logs = log_probabilities(known.logits)
-    p = np.exp(logs)
-    rows = np.arange(len(known))
-    truth = np.zeros_like(p)
-    truth[rows, known.truth] = 1
-    answer = p.argmax(axis=1)
-    sure, right = p[rows, answer], (answer == known.truth).astype(np.float64)
-    place = _bin(sure, bins)
-    table = pl.DataFrame({"bin": place, "confidence": sure, "right": right})
+    known = scores.truth >= 0
+    if not known.any():
+        raise InputError("no photo has a known species, so nothing can be judged; add `species`")
+    loss, brier, sure = np.zeros((3, len(scores)))
+    right = np.zeros(len(scores))
+    gaps = np.zeros((bins, len(scores.species)))
+    for rows, logits in scores.blocks(prior):
+        logs = log_probabilities(logits)
+        p, own = np.exp(logs), scores.truth[rows]
+        photos = np.arange(len(own))
+        truth = np.zeros_like(p)
+        truth[photos, own] = 1
+        answer = p.argmax(axis=1)
+        sure[rows], right[rows] = p[photos, answer], answer == own
+        loss[rows], brier[rows] = -logs[photos, own], ((p - truth) ** 2).sum(axis=1)
+        _add_gaps(gaps, p[own >= 0], truth[own >= 0])
+    sure, right = sure[known], right[known]
+    return Reliability(
+        photos=len(sure),
+        log_loss=float(loss[known].mean()),
+        brier=float(brier[known].mean()),
+        ece=_calibration_error(sure, right, bins),
+        classwise_ece=float(np.mean(np.abs(gaps).sum(axis=0) / len(sure))),
+        bins=_bins(sure, right, bins),
+    )
+
+
+def _add_gaps(
+    gaps: NDArray[np.float64], p: NDArray[np.float64], truth: NDArray[np.float64]
+) -> None:
+    """Add p - truth of each photo and species to its bin: gaps [bins, species], in place."""
+    species = gaps.shape[1]
+    place = _bin(p, len(gaps)) * species + np.arange(species)
+    # What is there already is the first to be added: the blocks make no difference to any digit.
+    weights = np.concatenate([gaps.ravel(), (p - truth).ravel()])
+    cells = np.concatenate([np.arange(gaps.size), place.ravel()])
+    gaps[:] = np.bincount(cells, weights=weights, minlength=gaps.size).reshape(gaps.shape)
+
+
+def _bins(sure: NDArray[np.float64], right: NDArray[np.float64], bins: int) -> pl.DataFrame:
+    """`confidence, right, photos` of each bin that holds any."""
+    table = pl.DataFrame({"bin": _bin(sure, bins), "confidence": sure, "right": right})
     grouped = table.group_by("bin").agg(
         pl.col("confidence").mean(), pl.col("right").mean(), photos=pl.len()
     )
-    return Reliability(
-        photos=len(known),
-        log_loss=float(-logs[rows, known.truth].mean()),
-        brier=float(((p - truth) ** 2).sum(axis=1).mean()),
-        ece=_calibration_error(sure, right, bins),
-        classwise_ece=float(
-            np.mean([_calibration_error(p[:, s], truth[:, s], bins) for s in range(p.shape[1])])
-        ),
-        bins=grouped.sort("bin").drop("bin"),
-    )
+    return grouped.sort("bin").drop("bin")
 
 
 def _bin(p: NDArray[np.float64], bins: int) -> NDArray[np.int64]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from ophis.averages import ensemble, fused
 from ophis.bundle import read_bundle
 from ophis.decision import Decision, State, Verdict, decide_without_rule, no_name
 from ophis.errors import InputError, NoPhotoError
+from ophis.journal import score_to
 from ophis.mixture import MixedPrior
 from ophis.network import Network
 from ophis.photo import read_photos
@@ -24,7 +26,7 @@ from ophis.taxa import danger
 from ophis.words import read_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ophis.bundle import Bundle
     from ophis.manifest import Manifest
@@ -55,6 +57,7 @@ class Classifier:
         views: tuple[View, ...] | None = None,
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
+        out: str | Path | None = None,
     ) -> Scores:
         """Score every photo of a manifest without its country: see `batch.score_photos`.
 
@@ -63,14 +66,38 @@ class Classifier:
             views: how each is shown; by default as the bundle says.
             workers: threads that read photos; by default one a processor core.
             progress: called with the number of photos done since the last call, by each network.
+            out: write the scores to this file as they come, so that they need not be in memory;
+                what was stopped goes on where it was. See `journal.score_to`.
         """
-        views = views or self.bundle.views
+        views, networks = views or self.bundle.views, self.networks
+        if out is not None:
+            return score_to(
+                out,
+                lambda start: self._batches(manifest, views, workers, start),
+                manifest=manifest,
+                species=self.bundle.species,
+                facts={
+                    "bundle": self.bundle.version,
+                    "views": json.dumps(list(map(asdict, views))),
+                },
+                progress=lambda photos: progress(photos * len(networks)) if progress else None,
+            )
         return ensemble(
             [
                 network.score(manifest, views=views, workers=workers, progress=progress)
-                for network in self.networks
+                for network in networks
             ]
         )
+
+    def _batches(
+        self, manifest: Manifest, views: tuple[View, ...], workers: int | None, start: int
+    ) -> Iterator[Scores]:
+        """Scores of some photos at a time, from a row on, by all networks."""
+        networks = [
+            network.batches(manifest, views=views, workers=workers, start=start)
+            for network in self.networks
+        ]
+        return map(ensemble, zip(*networks, strict=True))
 
     def identify(
         self,

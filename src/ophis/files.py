@@ -1,8 +1,12 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all; and what damage to a zip shows itself by."""
 
 from __future__ import annotations
 
+import lzma
 import os
+import struct
+import zipfile
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +15,12 @@ from ophis.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+# What zipfile raises on damage, from its own structures to those of the compressions.
+ZIP_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
+    UnicodeDecodeError,
+)  # fmt: skip
 
 
 @contextmanager

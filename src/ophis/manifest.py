@@ -13,12 +13,16 @@ import polars as pl
 
 from ophis.errors import InputError
 from ophis.files import whole_file
+from ophis.paths import Paths
 from ophis.taxa import SpeciesList
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 COLUMNS = ("photo_id", "photo", "species", "country", "observation")
+_ROWS_AT_A_TIME = 100_000
 BOX = ("box_left", "box_top", "box_right", "box_bottom")
 
 
@@ -40,9 +44,9 @@ class Manifest:
         for column in COLUMNS:
             if column not in self.table.columns:
                 raise InputError(f"manifest: column {column!r} is missing")
-        repeated = self.table["photo_id"].is_duplicated()
-        if repeated.any():
-            photo = self.table["photo_id"].filter(repeated)[0]
+        photo_ids = self.table["photo_id"]
+        if is_repeated(photo_ids):
+            photo = photo_ids.filter(photo_ids.is_duplicated())[0]
             raise InputError(f"manifest: photo_id {photo!r} stands twice; each photo has one row")
 
     def __len__(self) -> int:
@@ -52,9 +56,9 @@ class Manifest:
         """The species that occur, sorted by name."""
         return SpeciesList(tuple(self.table["species"].drop_nulls().unique().sort()))
 
-    def paths(self) -> list[Path]:
-        """Where each photo lies."""
-        return [self.folder / photo for photo in self.table["photo"]]
+    def paths(self) -> Sequence[Path]:
+        """Where each photo lies; each path is made when it is asked for."""
+        return Paths(self.folder, self.table["photo"])
 
     def boxes(self) -> NDArray[np.float64]:
         """Where the snake is in each upright photo, [photos, 4]; NaN where nobody said.
@@ -110,11 +114,14 @@ class Manifest:
 
     def take(self, rows: NDArray[Any]) -> Manifest:
         """The manifest of these rows (numbers or a mask), in that order."""
-        return replace(self, table=self.table[np.arange(len(self))[rows].tolist()])
+        return replace(self, table=self.table[np.arange(len(self))[rows]])
 
     def sha256(self) -> str:
         """Digest of the rows: two manifests with it describe the same photos in the same order."""
-        return hashlib.sha256(self.table.select(COLUMNS).write_csv().encode()).hexdigest()
+        digest = hashlib.sha256((",".join(COLUMNS) + "\n").encode())
+        for rows in self.table.select(COLUMNS).iter_slices(_ROWS_AT_A_TIME):
+            digest.update(rows.write_csv(include_header=False).encode())
+        return digest.hexdigest()
 
     def split(
         self, share: float, *, seed: int, groups: NDArray[np.int64] | None = None
@@ -147,12 +154,14 @@ class Manifest:
             )
         if self.table["species"].has_nulls():
             raise InputError("a photo without a species cannot be split by species; label it")
-        together = join_groups(self._codes("observation"), self._codes("photo"), groups)
-        species = self._codes("species")
+        together = join_groups(self._first("observation"), self._first("photo"), groups)
+        species = self._species_numbers()
+        order = np.argsort(species, kind="stable")
+        ends = np.cumsum(np.bincount(species))
         held = np.zeros(len(self), bool)
-        for code in np.unique(species):
-            chance = np.random.default_rng([seed, int(code)])
-            held[_hold_out(np.flatnonzero(species == code), together, share, chance)] = True
+        for code, rows in enumerate(np.split(order, ends[:-1])):
+            chance = np.random.default_rng([seed, code])
+            held[_hold_out(rows, together, share, chance)] = True
         # A group of photos that were given different species goes where any of it went.
         held = np.isin(together, together[held])
         _return_species(held, species, together)
@@ -191,9 +200,28 @@ class Manifest:
             return table.with_columns(photo=pl.lit(prefix) + pl.col("photo"))
         return table.with_columns(folder=pl.lit(os.path.relpath(there, here)))
 
-    def _codes(self, column: str) -> NDArray[np.int64]:
-        """Each distinct text as a number, in the order of the texts: [photos]."""
-        return self.table[column].rank("dense").cast(pl.Int64).to_numpy()
+    def _first(self, column: str) -> NDArray[np.int64]:
+        """The first row that has the same text: [photos]."""
+        if not is_repeated(self.table[column]):
+            return np.arange(len(self))
+        rows = self.table.select(column).with_row_index("row")
+        first = rows.select(pl.col("row").first().over(column).cast(pl.Int64))
+        return first.to_series().to_numpy()
+
+    def _species_numbers(self) -> NDArray[np.int64]:
+        """Which of the sorted species each photo is of, from 1: [photos]."""
+        names = self.species_list().names
+        numbers = self.table["species"].cast(pl.Enum(names)).to_physical()
+        return numbers.cast(pl.Int64).to_numpy() + 1
+
+
+def is_repeated(texts: pl.Series) -> bool:
+    """Whether any text stands twice.
+
+    By their hashes first, 8 bytes each; only where two of those are the same, by the texts.
+    """
+    hashes = np.sort(texts.hash().to_numpy())
+    return bool((hashes[1:] == hashes[:-1]).any()) and texts.is_duplicated().any()
 
 
 def join_groups(*numberings: NDArray[np.int64] | None) -> NDArray[np.int64]:

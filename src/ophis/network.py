@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
-from ophis.batch import score_photos
+from ophis.batch import score_batches, score_photos
 from ophis.errors import InputError
 from ophis.places import UNKNOWN
 from ophis.scores import Scores, joined
 from ophis.views import WHOLE, mean_of_views, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from PIL import Image
@@ -103,6 +103,26 @@ class Network:
             progress=progress,
         )
         return self._mended(scores)
+
+    def batches(
+        self,
+        manifest: Manifest,
+        *,
+        views: tuple[View, ...] = WHOLE,
+        workers: int | None = None,
+        start: int = 0,
+    ) -> Iterator[Scores]:
+        """The same, some photos at a time from a row on: see `batch.score_batches`."""
+        for part in score_batches(
+            self.outputs,
+            manifest,
+            species=self.member.species,
+            preprocessing=self.member.preprocessing,
+            views=views,
+            workers=workers,
+            start=start,
+        ):
+            yield self._mended(part)
 
     def _mended(self, scores: Scores) -> Scores:
         """With the member's own calibration, where it is one of several, and in our order."""

@@ -7,18 +7,20 @@ import tomllib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ophis.blocks import row_blocks
 from ophis.errors import InputError
 from ophis.files import whole_file
 from ophis.scores import log_probabilities
 from ophis.taxa import require_same_species
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import KeysView, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -96,10 +98,24 @@ class Prior(ABC):
         self, countries: Sequence[str]
     ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
         """`log_factors` of each photo's country, [photos, species], and their use, [photos]."""
-        names, rows = np.unique(np.array(countries, dtype=object), return_inverse=True)
-        found = [self.log_factors(name) for name in names]
+        factors, uses, rows = self._by_country(countries)
+        return factors[rows], uses[rows]
+
+    def _by_country(
+        self, countries: Sequence[str]
+    ) -> tuple[NDArray[np.float64], NDArray[np.object_], NDArray[np.int64]]:
+        """`log_factors` and use of each distinct country, and which of them each photo has."""
+        rows, names = numbered(countries)
+        for name in names - self._found.keys():
+            self._found[name] = self.log_factors(name)
+        found = [self._found[name] for name in names]
         factors = np.array([factors for factors, _ in found]).reshape(-1, len(self.species))
-        return factors[rows], np.array([use for _, use in found], dtype=object)[rows]
+        return factors, np.array([use for _, use in found], dtype=object), rows
+
+    @cached_property
+    def _found(self) -> dict[str, tuple[NDArray[np.float64], PriorUse]]:
+        """`log_factors` of the countries that were asked for: many blocks of photos ask again."""
+        return {}
 
     @abstractmethod
     def what_it_is(self) -> str:
@@ -124,7 +140,7 @@ class Prior(ABC):
 
     def adjust(self, scores: Scores) -> Scores:
         """Multiply by the factors and normalise over the species; see `adjust_with_effect`."""
-        return self.adjust_with_effect(scores)[0]
+        return replace(scores, logits=self._joint(scores)[0])
 
     def adjust_with_effect(self, scores: Scores) -> tuple[Scores, tuple[PriorEffect, ...]]:
         """Multiply, normalise, and say for each photo what the country did.
@@ -139,13 +155,8 @@ class Prior(ABC):
         Raises:
             InputError: when the species of the scores are not those of the prior, in order.
         """
-        self.require_species(scores)
+        joint, use = self._joint(scores)
         image = scores.logits / np.float64(self.temperature)
-        joint, use = self.factors_of(scores.countries)
-        joint += image  # a constant a photo, such as what normalises the image, changes nothing
-        excluded = np.isneginf(joint.max(axis=1, initial=-np.inf))
-        joint[excluded] = image[excluded]
-        use[excluded] = PriorUse.EXCLUDED
         contradicts = self.likelihood(image, scores.countries) < CONTRADICTION
         ruled = {country: self.ruled(country) for country in set(scores.countries)}
         effects = (
@@ -153,6 +164,26 @@ class Prior(ABC):
             for kind, odd, country in zip(use, contradicts, scores.countries, strict=True)
         )
         return replace(scores, logits=joint), tuple(effects)
+
+    def _joint(self, scores: Scores) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+        """Logarithm of the product, [photos, species], and what the factors were made of.
+
+        Not normalised: a constant a photo changes nothing. Some rows at a time, while they are in
+        the processor's cache.
+        """
+        self.require_species(scores)
+        factors, uses, row_of = self._by_country(scores.countries)
+        joint, use = np.empty(scores.logits.shape), uses[row_of]
+        for rows in row_blocks(scores.logits):
+            image = scores.logits[rows]
+            if self.temperature != 1:
+                image = image / np.float64(self.temperature)
+            part = np.take(factors, row_of[rows], axis=0, out=joint[rows], mode="clip")
+            part += image
+            excluded = np.isneginf(part.max(axis=1, initial=-np.inf))
+            part[excluded] = image[excluded]
+            use[rows][excluded] = PriorUse.EXCLUDED
+        return joint, use
 
     def require_species(self, scores: Scores) -> None:
         """Refuse scores whose species are not those of the prior, in order.
@@ -179,9 +210,15 @@ class Prior(ABC):
             image: logits from the image alone, [photos, species].
             countries: of the photos.
         """
-        names, rows = np.unique(np.array(countries, dtype=object), return_inverse=True)
+        rows, names = numbered(countries)
         ratios = np.reshape([self.ratios(name) for name in names], (-1, len(self.species)))
         return np.einsum("ps,ps->p", np.exp(log_probabilities(image)), ratios[rows])
+
+
+def numbered(names: Sequence[str]) -> tuple[NDArray[np.int64], KeysView[str]]:
+    """A number for each name, [names], and the distinct names in the order of the numbers."""
+    place = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.fromiter(map(place.__getitem__, names), np.int64, len(names)), place.keys()
 
 
 def read_prior(path: str | Path, species: SpeciesList | None = None) -> Prior:

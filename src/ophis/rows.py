@@ -160,7 +160,10 @@ def _read_csv(path: Path) -> pl.DataFrame:
         table = _read_row_by_row(path)
     if any("\r" in name for name in table.columns):  # lines that end as on an old Macintosh
         table = _read_row_by_row(path)
-    return table.filter(pl.any_horizontal(pl.all().str.strip_chars(_BLANK) != ""))
+    empty = [pl.col(name).str.strip_chars(_BLANK) == "" for name in table.columns]
+    if not empty or not table.select(empty[0].any()).item():  # so no line is empty
+        return table
+    return table.filter(~pl.all_horizontal(empty))
 
 
 def _read_row_by_row(path: Path) -> pl.DataFrame:

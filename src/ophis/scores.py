@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import itertools
 import json
-import zipfile
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ophis.blocks import row_blocks
 from ophis.errors import InputError
-from ophis.files import whole_file
+from ophis.npz import read_npz, write_npz
 from ophis.taxa import SpeciesList, require_same_species
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from ophis.prior import Prior
 
 FORMAT = 1
 _NO_NUMBERS = "leave the photo out, or export the model anew"
@@ -37,7 +39,8 @@ class Scores:
     """Logits row by row beside the photo, its true species, country and observation.
 
     Attributes:
-        logits: [photos, species], float; -inf says "impossible", NaN is refused.
+        logits: [photos, species], float; -inf says "impossible", NaN is refused. Of a large file
+            they stay there (`read_scores`) and cannot be written to.
         species: the columns.
         photo_ids: the rows; unique.
         truth: [photos], int64, column of the true species; -1 where it is not known.
@@ -77,13 +80,14 @@ class Scores:
 
     def _require_numbers(self) -> None:
         """Refuse NaN, which passes every limit: nothing is larger."""
-        # The highest logit is NaN where any is: one look finds NaN, +inf, and a row of -inf only.
-        bad = ~np.isfinite(self.logits.max(axis=1, initial=-np.inf))
-        if bad.any():
-            raise InputError(
-                f"scores: photo {self.photo_ids[bad.argmax()]!r} has a NaN or +inf, or no"
-                f" species is possible; {_NO_NUMBERS}"
-            )
+        for rows in row_blocks(self.logits):
+            # The highest logit is NaN where any is: one look finds NaN, +inf, and a row of -inf.
+            bad = ~np.isfinite(self.logits[rows].max(axis=1, initial=-np.inf))
+            if bad.any():
+                raise InputError(
+                    f"scores: photo {self.photo_ids[rows.start + int(bad.argmax())]!r} has a NaN or"
+                    f" +inf, or no species is possible; {_NO_NUMBERS}"
+                )
         if self.novelty is not None and not (finite := np.isfinite(self.novelty)).all():
             row = int(finite.argmin())
             raise InputError(
@@ -98,19 +102,36 @@ class Scores:
         """Softmax of the logits, [photos, species], rows sum to 1."""
         return softmax(self.logits)
 
-    def take(self, rows: NDArray[Any]) -> Scores:
-        """The scores of these rows (numbers or a mask), in that order."""
+    def take(self, rows: NDArray[Any] | slice) -> Scores:
+        """The scores of these rows (numbers, a mask or a slice), in that order.
+
+        Rows that follow one another are not copied: the logits are a view.
+        """
         numbers = np.arange(len(self))[rows]
+        place: NDArray[np.intp] | slice = numbers
+        if len(numbers) and (np.diff(numbers) == 1).all():
+            place = slice(int(numbers[0]), int(numbers[-1]) + 1)
+            if len(numbers) == len(self):
+                return self
+        texts = {name: getattr(self, name) for name in _TEXTS}
         return replace(
             self,
-            logits=self.logits[numbers],
-            truth=self.truth[numbers],
-            novelty=None if self.novelty is None else self.novelty[numbers],
+            logits=self.logits[place],
+            truth=self.truth[place],
+            novelty=None if self.novelty is None else self.novelty[place],
             **{
-                name: tuple(getattr(self, name)[n] for n in numbers)
-                for name in ("photo_ids", "countries", "observations")
+                name: own[place] if isinstance(place, slice) else tuple(own[n] for n in place)
+                for name, own in texts.items()
             },
         )
+
+    def blocks(self, prior: Prior | None = None) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Rows and their logits, adjusted by a prior where one is given, some at a time.
+
+        However many photos there are, the logits of some 2 MiB of them are in memory.
+        """
+        for rows in row_blocks(self.logits):
+            yield rows, prior.adjust(self.take(rows)).logits if prior else self.logits[rows]
 
     def with_species(self, species: SpeciesList) -> Scores:
         """The same scores with the columns in the order of ``species``.
@@ -129,24 +150,17 @@ class Scores:
         )
 
     def write(self, path: str | Path) -> Path:
-        """Write an .npz (compressed, no pickle), whole or not at all."""
-        path = Path(path)
-        with whole_file(path) as temporary, temporary.open("wb") as file:
-            self._save(file)
-        return path
-
-    def _save(self, file: IO[bytes]) -> None:
-        np.savez_compressed(
-            file,
-            format=np.array(FORMAT),
-            logits=self.logits,
-            truth=self.truth,
-            allow_pickle=False,
+        """Write an .npz (no pickle), whole or not at all; logits are not compressed."""
+        arrays = {
+            "format": np.array(FORMAT),
+            "logits": self.logits,
+            "truth": self.truth,
             **({} if self.novelty is None else {"novelty": self.novelty}),
             **{name: _text(getattr(self, name)) for name in _TEXTS},
-            species=_text(self.species.names),
-            failures=_text([json.dumps([f.photo_id, f.reason]) for f in self.failures]),
-        )
+            "species": _text(self.species.names),
+            "failures": _text([json.dumps([f.photo_id, f.reason]) for f in self.failures]),
+        }
+        return write_npz(path, arrays, stored=("logits",))
 
 
 _TEXTS = ("photo_ids", "countries", "observations")
@@ -241,22 +255,16 @@ def log_probabilities(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def read_scores(path: str | Path) -> Scores:
-    """Read what `Scores.write` wrote.
+    """Read what `Scores.write` wrote; logits of 64 MiB and more stay in the file.
 
     Raises:
-        InputError: naming the file when it is missing, cut short or something else.
+        InputError: naming the file when it is missing, damaged, cut short or something else.
     """
-    try:
-        # Opened here: NumPy leaves a file open that turns out to be no archive.
-        with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such scores file") from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a scores file of ophis, or cut short: {error}") from None
+    arrays = read_npz(path, what="scores file")
     needed = {"format", "logits", "truth", "species", "failures", *_TEXTS}
     if missing := needed - arrays.keys():
         raise InputError(f"{path}: not a scores file of ophis: no {min(missing)!r} in it")
+    seen: dict[str, str] = {}  # a text that stands a million times is kept once
     try:
         return Scores(
             logits=arrays["logits"],
@@ -264,7 +272,10 @@ def read_scores(path: str | Path) -> Scores:
             species=SpeciesList(_lines(arrays["species"])),
             failures=tuple(PhotoFailure(*json.loads(x)) for x in _lines(arrays["failures"])),
             novelty=arrays.get("novelty"),
-            **{name: _lines(arrays[name]) for name in _TEXTS},
+            **{
+                name: tuple(seen.setdefault(text, text) for text in _lines(arrays[name]))
+                for name in _TEXTS
+            },
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

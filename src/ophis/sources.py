@@ -13,11 +13,12 @@ from ophis.darwin_core import read_darwin_core
 from ophis.errors import InputError
 from ophis.image_folder import ABSOLUTE, labelled, read_image_folder, refuse_paths
 from ophis.inaturalist import from_inaturalist, is_inaturalist
-from ophis.manifest import COLUMNS, Manifest
+from ophis.manifest import COLUMNS, Manifest, is_repeated
 from ophis.places import read_country
 from ophis.rows import Rows
 from ophis.snakeclef import from_snakeclef
 
+_ROWS_AT_A_TIME = 100_000
 MOST_SPECIES_NAME = 200  # characters; longer is a broken table, not a name
 # Read by us: trimmed, and each at most once. Other columns stay as they are.
 _READ = frozenset({
@@ -62,9 +63,9 @@ def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Mani
         folder = _folder(path, rows.table, photos)
         rows = _in_our_columns(rows, folder)
     rows = rows.with_table(rows.table.drop("folder", strict=False))
-    table = _checked(rows)
+    rows = rows.with_table(_checked(rows))
     _refuse_links(rows, folder)
-    return Manifest(table, folder)
+    return Manifest(rows.table, folder)
 
 
 def _in_our_columns(rows: Rows, folder: Path) -> Rows:
@@ -91,8 +92,14 @@ def _read_table(path: Path) -> Rows:
         table = table.rename(named)
     if not len(table):
         raise InputError(f"{path}: there is no row below the header")
-    trimmed = (pl.col(name).str.strip_chars() for name in table.columns if name in _READ)
-    return rows.with_table(table.with_columns(*trimmed))
+    loose = [name for name in table.columns if name in _READ and _has_blanks(table[name])]
+    return rows.with_table(table.with_columns(pl.col(loose).str.strip_chars()))
+
+
+def _has_blanks(texts: pl.Series) -> bool:
+    """Whether any text begins or ends with blanks; trimming all of them makes a second copy."""
+    parts = texts.to_frame().iter_slices(_ROWS_AT_A_TIME)
+    return any((part.to_series().str.strip_chars() != part.to_series()).any() for part in parts)
 
 
 def _folder(path: Path, table: pl.DataFrame, photos: str | Path | None) -> Path:
@@ -135,13 +142,12 @@ def _checked(rows: Rows) -> pl.DataFrame:
     rows = rows.with_table(table)
     _refuse_cells(rows)
     _refuse_repeated(rows)
-    table = table.with_columns(
-        species=pl.when(pl.col("species") != "").then(pl.col("species")),
-        country=_countries(rows),
-        observation=pl.when(pl.col("observation") != "")
-        .then(pl.col("observation"))
-        .otherwise(pl.col("photo_id")),
-    )
+    table = table.with_columns(country=_countries(rows))
+    for name, instead in (("species", None), ("observation", "photo_id")):
+        if (table[name] == "").any():  # else the column stays as it is, without a copy
+            other = pl.lit(None, pl.String) if instead is None else pl.col(instead)
+            filled = pl.when(pl.col(name) != "").then(pl.col(name)).otherwise(other)
+            table = table.with_columns(filled.alias(name))
     return table.select(*COLUMNS, *(name for name in table.columns if name not in COLUMNS))
 
 
@@ -172,7 +178,7 @@ def _refuse_cells(rows: Rows) -> None:
 
 def _refuse_repeated(rows: Rows) -> None:
     photo_ids = rows.table["photo_id"]
-    if photo_ids.is_duplicated().any():
+    if is_repeated(photo_ids):
         second = int((~photo_ids.is_first_distinct()).arg_max() or 0)
         photo_id = photo_ids[second]
         first = int((photo_ids == photo_id).arg_max() or 0)

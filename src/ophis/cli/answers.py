@@ -73,6 +73,8 @@ def score(
 ) -> int:
     """Score every photo of a manifest and write the logits to a scores file.
 
+    They are written as they come, to OUT.partial: the same command goes on where it was stopped.
+
     Args:
         bundle: A bundle folder, or `imagenet17`.
         manifest: The photos.
@@ -82,15 +84,17 @@ def score(
         crops: Show its four corners, closer up, too.
     """
     from ophis import read_manifest
+    from ophis.journal import journal_of
     from ophis.ready import load_by_name
     from ophis.tables import bar
     from ophis.views import views
 
     rows, classifier = read_manifest(manifest, photos=photos), load_by_name(bundle)
     seen = views(flip=flip, crops=crops) if flip or crops else None
+    if (begun := journal_of(out)).exists():
+        print(f"ophis: going on with what is in {begun}", file=sys.stderr)
     with bar(len(rows) * len(classifier.networks)) as advance:
-        scores = classifier.score(rows, views=seen, progress=advance)
-    scores.write(out)
+        scores = classifier.score(rows, views=seen, progress=advance, out=out)
     for failure in scores.failures:
         print(f"ophis: {failure.reason}", file=sys.stderr)
     print(f"{len(scores):,} photos scored, {len(scores.failures):,} could not be read: {out}")

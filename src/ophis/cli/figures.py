@@ -13,7 +13,7 @@ from ophis.cli.priors import given_presence, given_prior
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ophis.scores import Scores
 
@@ -35,6 +35,10 @@ def evaluate(
 ) -> None:
     """Print the paper's table: top-1, top-5, macro F1, without and with the country.
 
+    Logits of large files are read some rows at a time, whatever their number. In memory come those
+    of --together, --by-observation and the --metric of observations (2022 and later), and with
+    --prior also those of --metric and --figures.
+
     Args:
         scores: Scores files of `ophis score` or of run folders.
         prior: A prior of `ophis fit-prior`; adds a row with the country for each file.
@@ -54,7 +58,7 @@ def evaluate(
     """
     from ophis import evaluate as judge
     from ophis import read_scores
-    from ophis.averages import ensemble, fused
+    from ophis.averages import fused
     from ophis.calibration import reliability as how_reliable
     from ophis.novelty import separation
     from ophis.official import dangerous, official
@@ -68,18 +72,14 @@ def evaluate(
     lists = given_presence(presence) if presence else None
     if others and (together or by_observation):
         raise InputError("--others judges files photo by photo; leave --together out, or it")
-    sides = {str(path): read_scores(path) for path in scores}
-    if together and "together" in sides:
-        raise InputError("the scores file 'together' has the name of the ensemble; rename it")
-    if together:
-        sides["together"] = ensemble(list(sides.values()), list(sides))
-    for name, side in sides.items():
+    for name, side in _sides(scores, together=together):
         alone = fused(side) if by_observation else side
-        judged = {False: alone}
-        if prior:
-            judged[True] = given_prior(prior, alone.species, say=not rows).adjust(alone)
-        for country, logits in judged.items():
-            rows[name, country] = judge(logits)
+        weights = given_prior(prior, alone.species, say=not rows) if prior else None
+        for country in (False, True) if weights else (False,):
+            logits, weight = alone, weights if country else None
+            if weight and (metric or figures):  # they want all logits at once
+                logits, weight = weight.adjust(alone), None
+            rows[name, country] = judge(logits, prior=weight)
             more[name, country] = {
                 wanted: official(
                     wanted, logits, presence=lists, venomous=dangerous(logits.species, venomous)
@@ -87,7 +87,7 @@ def evaluate(
                 for wanted in metric or ()
             }
             if reliability:
-                more[name, country] |= how_reliable(logits).as_dict()
+                more[name, country] |= how_reliable(logits, prior=weight).as_dict()
             if things:  # the country does not change how strange a photo is
                 more[name, country] |= separation(alone, things).as_dict()
             if figures:
@@ -96,6 +96,23 @@ def evaluate(
     print_evaluations(rows, more, json=json)
     for picture in () if json else pictures:
         print(picture)
+
+
+def _sides(paths: list[Path], *, together: bool) -> Iterator[tuple[str, Scores]]:
+    """The scores of each file, one file after the other; together, last, all as one."""
+    from ophis import read_scores
+    from ophis.averages import ensemble
+
+    if together and Path("together") in paths:
+        raise InputError("the scores file 'together' has the name of the ensemble; rename it")
+    kept: dict[str, Scores] = {}
+    for path in paths:
+        side = read_scores(path)
+        if together:
+            kept[str(path)] = side
+        yield str(path), side
+    if together:
+        yield "together", ensemble(list(kept.values()), list(kept))
 
 
 def _drawn(judged: Mapping[tuple[str, bool], Scores], folder: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from PIL import Image, ImageEnhance
 from ophis.images import normalise, read_photo, resize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -130,7 +130,7 @@ class Batches:
     def __init__(
         self,
         recipe: Recipe,
-        paths: list[Path],
+        paths: Sequence[Path],
         truth: NDArray[np.int64],
         *,
         workers: int,

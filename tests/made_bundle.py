@@ -1,0 +1,35 @@
+"""A bundle of a network that is a few numbers: photos to logits in no time, and no torch."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from ophis import SpeciesList
+from ophis.bundle import IMAGES, MODEL, BundleWriter
+from ophis.images import Preprocessing
+
+PIXELS = 32
+
+
+def write_made_bundle(folder: Path, species: SpeciesList, *, seed: int = 0) -> Path:
+    """Logits are a linear function of all pixels; the weights are random."""
+    chance = np.random.default_rng(seed)
+    weights = chance.normal(size=(3 * PIXELS**2, len(species))).astype(np.float32) / PIXELS
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["pixels"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+        ],
+        "made",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, PIXELS, PIXELS])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", len(species)])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with BundleWriter(folder) as writer:
+        onnx.save(model, writer.folder / MODEL)
+        Preprocessing(PIXELS, (0.5,) * 3, (0.5,) * 3).write(writer.folder / IMAGES)
+        writer.write(species=species, calibration=None, prior=None, rule=None, card="made")
+    return folder
