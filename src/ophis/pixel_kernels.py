@@ -42,19 +42,30 @@ def _compiled(*types: object) -> Callable[[Callable[..., None]], Callable[..., N
 @_compiled(_INPUT, *_WEIGHTS, _SUMS, _BYTES)
 def rows(pixels, first, count, values, sums, out):  # noqa: ANN001, ANN201
     """Each row of ``out`` is a weighted sum of rows of ``pixels``; ``sums`` is as long as a row."""
+    width = out.shape[1]
     for y in range(out.shape[0]):
-        for x in range(out.shape[1]):
+        for x in range(width):
             sums[x] = 1 << (BITS - 1)
-        for k in range(0, count[y] - 1, 2):
-            here, there = values[y, k], values[y, k + 1]
-            row, below = pixels[first[y] + k], pixels[first[y] + k + 1]
-            for x in range(out.shape[1]):
-                sums[x] += np.int32(row[x]) * here + np.int32(below[x]) * there
-        if count[y] % 2:
-            here, row = values[y, count[y] - 1], pixels[first[y] + count[y] - 1]
-            for x in range(out.shape[1]):
-                sums[x] += np.int32(row[x]) * here
-        for x in range(out.shape[1]):
+        k, here = 0, first[y]
+        while k + 4 <= count[y]:  # four at once: sums are fetched and put back as seldom as can be
+            a, b, c, d = values[y, k], values[y, k + 1], values[y, k + 2], values[y, k + 3]
+            one, two = pixels[here + k], pixels[here + k + 1]
+            three, four = pixels[here + k + 2], pixels[here + k + 3]
+            for x in range(width):
+                sums[x] += (np.int32(one[x]) * a + np.int32(two[x]) * b) + (
+                    np.int32(three[x]) * c + np.int32(four[x]) * d
+                )
+            k += 4
+        while k + 2 <= count[y]:
+            a, b, one, two = values[y, k], values[y, k + 1], pixels[here + k], pixels[here + k + 1]
+            for x in range(width):
+                sums[x] += np.int32(one[x]) * a + np.int32(two[x]) * b
+            k += 2
+        if k < count[y]:
+            a, one = values[y, k], pixels[here + k]
+            for x in range(width):
+                sums[x] += np.int32(one[x]) * a
+        for x in range(width):
             out[y, x] = min(sums[x] >> BITS, 255)  # of very many weights the sum may exceed 1
 
 
