@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import PhotoError
-from ophis.images import read_photo
+from ophis.images import normalise, read_photo
 from ophis.scores import PhotoFailure, Scores, concatenate
+from ophis.squares import read_square
 from ophis.views import WHOLE, mean_of_views, shown
 
 if TYPE_CHECKING:
@@ -199,6 +200,8 @@ def _pixels(
     path: Path, preprocessing: Preprocessing, views: tuple[View, ...]
 ) -> NDArray[np.float32] | PhotoError:
     try:
+        if views == WHOLE:
+            return normalise(read_square(path, preprocessing.pixels)[None], preprocessing)
         return shown(read_photo(path), preprocessing, views)
     except PhotoError as error:
         return error

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import zlib
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ophis.errors import InputError, PhotoError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from numpy.typing import NDArray
 
 FORMATS = ("JPEG", "PNG", "WEBP")  # Pillow opens MPO, which some phones write, as JPEG
@@ -170,13 +173,23 @@ def decode(data: bytes, name: str = "photo") -> Image.Image:
         PhotoError: when it is no such picture, is damaged or cut short, has more than 80 million
             pixels (decided before any is decoded) or fewer than 32 a side.
     """
+    with opened(data, name) as photo:
+        return decoded(photo)
+
+
+@contextmanager
+def opened(data: bytes, name: str) -> Generator[Image.Image]:
+    """A photo of an allowed size, of which no pixel is decoded yet.
+
+    Whatever turns out to be damaged while it is open is refused as in `decode`: let nothing else
+    happen there.
+    """
     if not data:
         raise PhotoError(f"{name}: the file is empty; copy it again")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as photo:
             _require_size(photo, name)
-            photo.load()
-            return _rgb(_upright(photo))
+            yield photo
     except PhotoError:
         raise
     except UnidentifiedImageError:
@@ -186,6 +199,12 @@ def decode(data: bytes, name: str = "photo") -> Image.Image:
     except _DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise PhotoError(f"{name}: damaged or cut short ({reason}); send the photo again") from None
+
+
+def decoded(photo: Image.Image) -> Image.Image:
+    """An opened photo as an upright picture of 8-bit RGB."""
+    photo.load()
+    return _rgb(upright(photo))
 
 
 def _require_size(photo: Image.Image, name: str) -> None:
@@ -199,7 +218,7 @@ def _require_size(photo: Image.Image, name: str) -> None:
         )
 
 
-def _upright(photo: Image.Image) -> Image.Image:
+def upright(photo: Image.Image) -> Image.Image:
     """Turned as EXIF says; a photo whose EXIF is damaged is taken as it is."""
     try:
         return ImageOps.exif_transpose(photo)

@@ -3,13 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from ophis import InputError
 from ophis.images import normalise, read_photo, resize
+from ophis.resampling import resampler
 from ophis.train.batches import (
     Batches,
     MicroBatch,
+    Stream,
     augment,
     generator,
     mix,
@@ -112,6 +114,72 @@ def test_each_augmentation_is_really_applied(small, key):
     assert not np.array_equal(plain, changed)
     if "flip_probability" in key:  # same crop, mirrored: the other draws did not move
         np.testing.assert_array_equal(plain, changed[:, ::-1])
+
+
+def by_pillow_alone(photo, recipe, chance):
+    """`augment` as it was first written: picture after picture, each by Pillow."""
+    turn, left, top, flip, area = chance.random(5)
+    jitter = 1 + recipe.colour_jitter * chance.uniform(-1, 1, size=3)
+    side, bilinear = recipe.resize_pixels, Image.Resampling.BILINEAR
+    square = photo.resize((side, side), bilinear)
+    if recipe.rotation_degrees:
+        square = square.rotate((2 * turn - 1) * recipe.rotation_degrees, bilinear)
+    share = recipe.least_area + area * (1 - recipe.least_area)
+    window = round(recipe.crop_pixels * share**0.5)
+    x, y = (int(part * (side - window + 1)) for part in (left, top))
+    square = square.crop((x, y, x + window, y + window))
+    square = square.resize((recipe.crop_pixels,) * 2, bilinear)
+    if flip < recipe.flip_probability:
+        square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if recipe.colour_jitter:
+        square = ImageEnhance.Brightness(square).enhance(jitter[0])
+        square = ImageEnhance.Contrast(square).enhance(jitter[1])
+        square = ImageEnhance.Color(square).enhance(jitter[2])
+    return np.asarray(square)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"flip_probability": 0.5},
+        {"least_area": 0.2},
+        {"rotation_degrees": 30.0},
+        {"colour_jitter": 0.5},
+        {
+            "flip_probability": 0.5,
+            "least_area": 0.2,
+            "rotation_degrees": 30.0,
+            "colour_jitter": 0.5,
+        },
+    ],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_the_pieces_hold_what_pillow_alone_would_give_to_the_last_bit(tmp_path, small, keys, kind):
+    recipe = small(**(PLAIN | keys), steps=3)
+    chance, paths = np.random.default_rng(0), []
+    for number in range(6):
+        pixels = chance.integers(0, 256, (50 + 9 * number, 70, 3), np.uint8)
+        exif = Image.Exif()
+        exif[0x0112] = 1 + number
+        paths.append(tmp_path / f"{number}.{kind.lower()}")
+        Image.fromarray(pixels).save(paths[-1], kind, exif=exif)
+    assert resampler() is not None  # as after many photos
+    found = list(Batches(recipe, paths, np.arange(6), workers=2).pieces(0))
+    for position in range(recipe.steps * recipe.batch_photos):
+        piece, place = divmod(position, recipe.micro_batch_photos)
+        row = photo_at(position, photos=6, seed=recipe.seed)
+        chance = generator(recipe.seed, Stream.PIXELS, position)
+        pixels = by_pillow_alone(read_photo(paths[row]), recipe, chance)
+        expected = normalise(pixels, recipe.preprocessing)
+        np.testing.assert_array_equal(found[piece].pixels[place], expected)
+        assert found[piece].truth[place] == row
+
+
+def test_pieces_lie_in_memory_as_the_network_wants_them(coloured, small):
+    piece = next(batches(small(), coloured).pieces(0))
+    assert piece.pixels.shape == (4, 3, 32, 32)
+    assert piece.pixels.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_mixup_is_one_share_a_step_and_mixes_as_published(small):

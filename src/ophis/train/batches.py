@@ -12,13 +12,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image, ImageEnhance
 
-from ophis.images import normalise, read_photo, resize
+from ophis.images import resize
+from ophis.squares import look_up, read_square
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ class MicroBatch:
     Attributes:
         step: optimiser step, from 0.
         number: place among the step's pieces, from 0.
-        pixels: [photos, 3, crop_pixels, crop_pixels], float32, normalised.
+        pixels: [photos, 3, crop_pixels, crop_pixels], float32, normalised; channels last in memory.
         truth: [photos], int64.
     """
 
@@ -93,38 +94,51 @@ def mixup_partners(recipe: Recipe, batch: MicroBatch) -> torch.Tensor:
 
 
 def augment(photo: Image.Image, recipe: Recipe, chance: np.random.Generator) -> NDArray[np.uint8]:
-    """Squeeze, turn, crop, zoom, flip, jitter: [crop_pixels, crop_pixels, 3], uint8.
+    """Squeeze, turn, crop, zoom, flip, jitter: [crop_pixels, crop_pixels, 3], uint8."""
+    return augment_square(resize(photo, recipe.resize_pixels), recipe, chance)
+
+
+def augment_square(
+    square: NDArray[np.uint8], recipe: Recipe, chance: np.random.Generator
+) -> NDArray[np.uint8]:
+    """What `augment` does to a photo that is squeezed already; perhaps a view of it.
 
     All numbers are drawn whether used or not, so that switching one key on leaves the crops and
     flips of the others as they were.
     """
     turn, left, top, flip, area = chance.random(5)
     jitter = 1 + recipe.colour_jitter * chance.uniform(-1, 1, size=3)
-    square = Image.fromarray(resize(photo, recipe.resize_pixels))
     if recipe.rotation_degrees:
         angle = (2 * turn - 1) * recipe.rotation_degrees
-        square = square.rotate(angle, Image.Resampling.BILINEAR)
+        turned = Image.fromarray(square).rotate(angle, Image.Resampling.BILINEAR)
+        square = np.asarray(turned)
     share = recipe.least_area + area * (1 - recipe.least_area)
     window = round(recipe.crop_pixels * share**0.5)
     room = recipe.resize_pixels - window + 1
     x, y = int(left * room), int(top * room)
-    square = square.crop((x, y, x + window, y + window))
+    square = square[y : y + window, x : x + window]
     if window != recipe.crop_pixels:
-        square = Image.fromarray(resize(square, recipe.crop_pixels))
+        square = resize(Image.fromarray(square), recipe.crop_pixels)
     if flip < recipe.flip_probability:
-        square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if recipe.colour_jitter:
-        kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
-        for kind, factor in zip(kinds, jitter, strict=True):
-            square = kind(square).enhance(float(factor))
-    return np.asarray(square)
+        square = square[:, ::-1]
+    return jittered(square, jitter) if recipe.colour_jitter else square
+
+
+def jittered(square: NDArray[np.uint8], factors: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Brightness, contrast and saturation times three factors."""
+    photo = Image.fromarray(square)
+    kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+    for kind, factor in zip(kinds, factors, strict=True):
+        photo = kind(photo).enhance(float(factor))
+    return np.asarray(photo)
 
 
 class Batches:
     """Reads and prepares the pieces of each step ahead of time, in threads.
 
-    Threads and not processes: Pillow's decoding and resizing release the interpreter's lock, so
-    they run side by side; nothing is pickled, copied or forked.
+    Threads and not processes: decoding, resizing and looking up numbers release the interpreter's
+    lock, so they run side by side; nothing is pickled or forked, and each photo's numbers are
+    written once, where its piece has its place for them.
     """
 
     def __init__(
@@ -158,24 +172,15 @@ class Batches:
             for number in range(self._rank, self._recipe.micro_batches, self._processes)
         )
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="ophis-photo")
-        waiting: deque[tuple[int, int, list[Future[Any]]]] = deque()
+        waiting: deque[_Begun] = deque()
         ahead = 2 + 2 * self._workers // self._recipe.micro_batch_photos
         try:
             for step, number in places:
-                waiting.append(
-                    (
-                        step,
-                        number,
-                        [
-                            pool.submit(self._photo, position)
-                            for position in self._positions(step, number)
-                        ],
-                    )
-                )
+                waiting.append(self._begun(pool, step, number))
                 if len(waiting) > ahead:
-                    yield self._piece(*waiting.popleft())
+                    yield waiting.popleft().piece()
             while waiting:
-                yield self._piece(*waiting.popleft())
+                yield waiting.popleft().piece()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -184,13 +189,33 @@ class Batches:
         first = step * self._recipe.batch_photos + number * size
         return range(first, first + size)
 
-    def _photo(self, position: int) -> tuple[NDArray[np.float32], int]:
+    def _begun(self, pool: ThreadPoolExecutor, step: int, number: int) -> _Begun:
+        positions, side = self._positions(step, number), self._recipe.crop_pixels
+        pixels = np.empty((len(positions), side, side, 3), np.float32)
+        photos = [pool.submit(self._photo, *place) for place in zip(positions, pixels, strict=True)]
+        return _Begun(step, number, pixels, photos)
+
+    def _photo(self, position: int, out: NDArray[np.float32]) -> int:
+        """Write the photo of a position to ``out``, [crop_pixels, crop_pixels, 3]; its species."""
         row = photo_at(position, photos=len(self._paths), seed=self._recipe.seed)
         chance = generator(self._recipe.seed, Stream.PIXELS, position)
-        pixels = augment(read_photo(self._paths[row]), self._recipe, chance)
-        return normalise(pixels, self._recipe.preprocessing), int(self._truth[row])
+        square = read_square(self._paths[row], self._recipe.resize_pixels)
+        look_up(augment_square(square, self._recipe, chance), self._recipe.preprocessing, out)
+        return int(self._truth[row])
 
-    @staticmethod
-    def _piece(step: int, number: int, photos: list[Future[Any]]) -> MicroBatch:
-        pixels, truth = zip(*(photo.result() for photo in photos), strict=True)
-        return MicroBatch(step, number, torch.from_numpy(np.stack(pixels)), torch.tensor(truth))
+
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """A piece whose photos are being read: each writes to its place in ``pixels``."""
+
+    step: int
+    number: int
+    pixels: NDArray[np.float32]
+    photos: list[Future[int]]
+
+    def piece(self) -> MicroBatch:
+        """The piece, once all its photos are there."""
+        truth = torch.tensor([photo.result() for photo in self.photos])
+        return MicroBatch(
+            self.step, self.number, torch.from_numpy(self.pixels).permute(0, 3, 1, 2), truth
+        )

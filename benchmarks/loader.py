@@ -1,0 +1,206 @@
+"""How fast do photos in a folder become training pieces, against three other loaders on 2 cores?
+
+    python benchmarks/loader.py --photos manifest.csv
+
+All squeeze to 512 pixels, cut 456 at random, mirror half and normalise to float32; the squares are
+the same pixels. ophis reads in two threads; the others in two processes that stay between turns,
+each with one thread, which is their best setting on two cores.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from fastai.data.block import CategoryBlock, DataBlock
+from fastai.data.transforms import Normalize, get_image_files, parent_label
+from fastai.vision.augment import FlipItem, RandomCrop, Resize, ResizeMethod
+from fastai.vision.core import PILImage
+from fastai.vision.data import ImageBlock
+from PIL import Image
+from side_by_side import Row, arguments, row, tell, timed
+from sized_photos import sized_photos
+from timm.data import create_dataset, create_loader
+from timm.data.transforms import ToNumpy
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from ophis import read_recipe
+from ophis.resampling import resampler
+from ophis.squares import read_square
+from ophis.train.batches import Batches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from ophis.recipe import Recipe
+
+WORKERS = 2
+BATCH = 32
+SQUEEZED, CROP = 512, 456
+HALF = (0.5, 0.5, 0.5)  # mean and deviation
+REACH = {"torchvision": 1.9, "timm": 2.2, "fastai": 2.4}
+
+
+def _cut_and_mirrored() -> list[object]:
+    return [
+        transforms.Resize((SQUEEZED, SQUEEZED)),
+        transforms.RandomCrop(CROP),
+        transforms.RandomHorizontalFlip(),
+    ]
+
+
+def torchvision_loader(folder: Path) -> Iterable[object]:
+    """ImageFolder and DataLoader, as torch's tutorial has them."""
+    steps = [*_cut_and_mirrored(), transforms.ToTensor(), transforms.Normalize(HALF, HALF)]
+    return DataLoader(
+        ImageFolder(str(folder), transforms.Compose(steps)),
+        BATCH,
+        shuffle=True,
+        num_workers=WORKERS,
+        persistent_workers=True,
+        prefetch_factor=4,
+    )
+
+
+def timm_loader(folder: Path) -> Iterable[object]:
+    """The loader of timm: bytes from its processes, normalised by its prefetcher."""
+    loader = create_loader(
+        create_dataset("", root=str(folder)),
+        input_size=(3, CROP, CROP),
+        batch_size=BATCH,
+        is_training=True,
+        mean=HALF,
+        std=HALF,
+        num_workers=WORKERS,
+        persistent_workers=True,
+        device=torch.device("cpu"),
+        pin_memory=False,
+    )
+    loader.dataset.transform = transforms.Compose([*_cut_and_mirrored(), ToNumpy()])
+    return loader
+
+
+def fastai_loader(folder: Path) -> Iterable[object]:
+    """A photo at a time is transformed, a batch at a time normalised."""
+    block = DataBlock(
+        blocks=[ImageBlock, CategoryBlock],
+        get_items=get_image_files,
+        get_y=parent_label,
+        splitter=lambda items: (range(len(items)), []),
+        item_tfms=[Resize(SQUEEZED, method=ResizeMethod.Squish), RandomCrop(CROP), FlipItem(0.5)],
+        batch_tfms=[Normalize.from_stats(HALF, HALF, cuda=False)],
+    )
+    return block.dataloaders(
+        folder, bs=BATCH, num_workers=WORKERS, persistent_workers=True, device=torch.device("cpu")
+    ).train
+
+
+def by_fastai(path: Path) -> NDArray[np.uint8]:
+    """The square of fastai."""
+    squish = Resize(SQUEEZED, method=ResizeMethod.Squish)
+    return np.asarray(squish(PILImage.create(path), split_idx=0))
+
+
+def by_torchvision(path: Path) -> NDArray[np.uint8]:
+    """torchvision's, which timm's loader uses too."""
+    with Image.open(path) as photo:
+        return np.asarray(transforms.Resize((SQUEEZED, SQUEEZED))(photo.convert("RGB")))
+
+
+def require_same_squares(paths: list[Path]) -> None:
+    """Raise an AssertionError where one loader would see other pixels."""
+    for path in paths:
+        ours = read_square(path, SQUEEZED)
+        if not all(np.array_equal(ours, way(path)) for way in (by_torchvision, by_fastai)):
+            raise AssertionError(f"{path}: other pixels")
+
+
+def drained(loader: Iterable[object], photos: int) -> Callable[[], None]:
+    """One epoch; every photo of it must come, as float32."""
+
+    def turn() -> None:
+        seen = 0
+        for pixels, _ in loader:  # ty: ignore[not-iterable]
+            if pixels.dtype != torch.float32 or pixels.shape[1:] != (3, CROP, CROP):
+                raise AssertionError(f"{pixels.dtype} {tuple(pixels.shape)}")
+            seen += len(pixels)
+        if seen != photos:
+            raise AssertionError(f"{seen} photos of {photos}")
+
+    return turn
+
+
+def our_turn(recipe: Recipe, paths: list[Path]) -> Callable[[], None]:
+    """The same through `Batches`."""
+    truth = np.arange(len(paths)) % 2
+
+    def pieces() -> Iterable[object]:
+        for piece in Batches(recipe, paths, truth, workers=WORKERS).pieces(0):
+            yield piece.pixels, piece.truth
+
+    def turn() -> None:
+        drained(pieces(), len(paths))()
+
+    return turn
+
+
+def written(photos: list[bytes], folder: Path) -> list[Path]:
+    """A folder a species, as ImageFolder wants it."""
+    paths = []
+    for number, data in enumerate(photos):
+        path = folder / f"species-{number % 2}" / f"{number:05}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        paths.append(path)
+    return paths
+
+
+def main() -> None:
+    """Each peer in turn with us."""
+    parser = arguments(__doc__)
+    parser.add_argument("--count", type=int, default=192, help="photos a turn, a multiple of 32")
+    parser.add_argument("--size", type=int, nargs=2, default=(1024, 768), help="of each photo")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if resampler() is None:
+        raise SystemExit("numba is missing, or Pillow resizes in an unknown way")
+    recipe = replace(
+        read_recipe("paper_in21k"),
+        steps=options.count // BATCH,
+        batch_photos=BATCH,
+        micro_batch_photos=BATCH,
+    )
+    rows: list[Row] = []
+    width, height = options.size
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        photos = sized_photos(options.count, (width, height), manifest=options.photos)
+        paths = written(photos, folder)
+        require_same_squares(paths[:8])
+        makers = (torchvision_loader, timm_loader, fastai_loader)
+        for name, make in zip(REACH, makers, strict=True):
+            theirs = drained(make(folder), options.count)
+            rows.append(
+                row(
+                    f"{options.count} photos of {width}x{height} in a folder to pieces of {BATCH},"
+                    f" {CROP} pixels, float32; {WORKERS} cores",
+                    f"{name} {version(name)}",
+                    timed(our_turn(recipe, paths), theirs, rounds=options.rounds),
+                    reach=REACH[name],
+                    difference="identical squares; crops and flips by each one's own chance",
+                )
+            )
+    tell(rows, options.rows)
+
+
+if __name__ == "__main__":
+    main()

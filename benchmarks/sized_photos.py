@@ -1,0 +1,47 @@
+"""Photos of a wanted size, as cameras make them: JPEG of quality 90, 4:2:0, with noise."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from ophis import read_manifest
+from ophis.images import decode, read_photo
+from ophis.sample.camera import photograph
+from ophis.sample.population import sightings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOISE = 4.0  # of 255, standard deviation: what enlarging took out, so that the files stay as large
+
+
+def sized_photos(
+    count: int, size: tuple[int, int], *, manifest: Path | None = None, seed: int = 0
+) -> list[bytes]:
+    """JPEG files of ``size``, (width, height): drawn ones, or those of a manifest, resized."""
+    chance = np.random.default_rng(seed)
+    return [_as_taken(photo, size, chance) for photo in _originals(count, manifest, seed)]
+
+
+def _originals(count: int, manifest: Path | None, seed: int) -> Iterator[Image.Image]:
+    if manifest:
+        paths = read_manifest(manifest).paths()
+        chosen = np.random.default_rng(seed).permutation(len(paths))[:count]
+        yield from (read_photo(paths[row]) for row in chosen)
+    else:
+        for sighting in sightings(max(count, 36), seed=seed)[:count]:
+            yield decode(photograph(sighting, seed=seed).data)
+
+
+def _as_taken(photo: Image.Image, size: tuple[int, int], chance: np.random.Generator) -> bytes:
+    large = np.asarray(photo.resize(size, Image.Resampling.BICUBIC), np.float32)
+    noisy = large + chance.normal(0, NOISE, large.shape).astype(np.float32)
+    file = io.BytesIO()
+    picture = Image.fromarray(np.clip(noisy + 0.5, 0, 255).astype(np.uint8))
+    picture.save(file, "JPEG", quality=90, subsampling="4:2:0")
+    return file.getvalue()
