@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ophis.images import Preprocessing
     from ophis.manifest import Manifest
+    from ophis.packed import PackedPhoto
     from ophis.taxa import SpeciesList
     from ophis.views import View
 
@@ -59,7 +60,7 @@ def pixel_batches(
 
     As many pixels are kept at once as of ``batch_photos`` whole photos, or those of one photo.
     """
-    paths, photo_ids = manifest.paths(), manifest.table["photo_id"].to_list()
+    paths, photo_ids = manifest.photos(), manifest.table["photo_id"].to_list()
     batch_photos = max(1, batch_photos // len(views))
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         for start in range(0, len(paths), batch_photos):
@@ -142,7 +143,7 @@ def score_photos(
 
 
 def _pixels(
-    path: Path, preprocessing: Preprocessing, views: tuple[View, ...]
+    path: Path | PackedPhoto, preprocessing: Preprocessing, views: tuple[View, ...]
 ) -> NDArray[np.float32] | PhotoError:
     try:
         return shown(read_photo(path), preprocessing, views)

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ophis.errors import InputError, PhotoError
+from ophis.packed import PackedPhoto
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,12 +132,15 @@ def _table(preprocessing: Preprocessing) -> NDArray[np.float32]:
     return table
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """The bytes of a photo file.
+def read_bytes(path: str | Path | PackedPhoto) -> bytes:
+    """The bytes of a photo file, or of a photo in a pack.
 
     Raises:
-        PhotoError: naming the file when it is missing, no plain file, or over 64 MiB.
+        PhotoError: naming the file when it is missing, no plain file, or over 64 MiB; the packed
+            photo when it is not as it was packed.
     """
+    if isinstance(path, PackedPhoto):
+        return path.read_bytes()
     path = Path(path)
     try:
         if not path.is_file():
@@ -151,9 +155,40 @@ def read_bytes(path: str | Path) -> bytes:
     return data
 
 
-def read_photo(path: str | Path) -> Image.Image:
-    """A photo file as an upright RGB picture: `read_bytes`, then `decode`."""
+def read_photo(path: str | Path | PackedPhoto) -> Image.Image:
+    """A photo file as an upright RGB picture: `read_bytes`, then `decode`. Packed ones are square.
+
+    Raises:
+        PhotoError: as those two.
+    """
+    if isinstance(path, PackedPhoto):
+        return Image.fromarray(_packed_square(path))
     return decode(read_bytes(path), str(path))
+
+
+def read_square(path: str | Path | PackedPhoto, pixels: int) -> NDArray[np.uint8]:
+    """A photo file squeezed to a square: [pixels, pixels, 3], uint8, perhaps read-only.
+
+    The same as `resize` of `read_photo`. Where a pack holds that square already, nothing is
+    resized, and of raw pixels nothing is copied: what comes is a view of the shard.
+
+    Raises:
+        PhotoError: as `read_photo`.
+    """
+    if isinstance(path, PackedPhoto) and path.pack.form.pixels == pixels:
+        return _packed_square(path)
+    return resize(read_photo(path), pixels)
+
+
+def _packed_square(photo: PackedPhoto) -> NDArray[np.uint8]:
+    """The pixels that were packed: [pixels, pixels, 3]."""
+    form = photo.pack.form
+    if form.raw:
+        return photo.pack.square(photo.place)
+    square = np.asarray(decode(photo.read_bytes(), str(photo)))
+    if square.shape != (form.pixels, form.pixels, 3):
+        raise PhotoError(f"{photo}: is not of {form.pixels} x {form.pixels} pixels; pack again")
+    return square
 
 
 def decode(data: bytes, name: str = "photo") -> Image.Image:

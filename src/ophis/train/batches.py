@@ -18,14 +18,15 @@ import numpy as np
 import torch
 from PIL import Image, ImageEnhance
 
-from ophis.images import normalise, read_photo, resize
+from ophis.images import normalise, read_square, resize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from ophis.packed import PackedPhoto
     from ophis.recipe import Recipe
 
 
@@ -93,31 +94,43 @@ def mixup_partners(recipe: Recipe, batch: MicroBatch) -> torch.Tensor:
 
 
 def augment(photo: Image.Image, recipe: Recipe, chance: np.random.Generator) -> NDArray[np.uint8]:
-    """Squeeze, turn, crop, zoom, flip, jitter: [crop_pixels, crop_pixels, 3], uint8.
+    """Squeeze, turn, crop, zoom, flip, jitter: [crop_pixels, crop_pixels, 3], uint8."""
+    return augment_square(resize(photo, recipe.resize_pixels), recipe, chance)
+
+
+def augment_square(
+    square: NDArray[np.uint8], recipe: Recipe, chance: np.random.Generator
+) -> NDArray[np.uint8]:
+    """What `augment` does to a photo that is squeezed already; perhaps a view of it.
 
     All numbers are drawn whether used or not, so that switching one key on leaves the crops and
     flips of the others as they were.
     """
     turn, left, top, flip, area = chance.random(5)
     jitter = 1 + recipe.colour_jitter * chance.uniform(-1, 1, size=3)
-    square = Image.fromarray(resize(photo, recipe.resize_pixels))
     if recipe.rotation_degrees:
         angle = (2 * turn - 1) * recipe.rotation_degrees
-        square = square.rotate(angle, Image.Resampling.BILINEAR)
+        turned = Image.fromarray(square).rotate(angle, Image.Resampling.BILINEAR)
+        square = np.asarray(turned)
     share = recipe.least_area + area * (1 - recipe.least_area)
     window = round(recipe.crop_pixels * share**0.5)
     room = recipe.resize_pixels - window + 1
     x, y = int(left * room), int(top * room)
-    square = square.crop((x, y, x + window, y + window))
+    square = square[y : y + window, x : x + window]
     if window != recipe.crop_pixels:
-        square = Image.fromarray(resize(square, recipe.crop_pixels))
+        square = resize(Image.fromarray(square), recipe.crop_pixels)
     if flip < recipe.flip_probability:
-        square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if recipe.colour_jitter:
-        kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
-        for kind, factor in zip(kinds, jitter, strict=True):
-            square = kind(square).enhance(float(factor))
-    return np.asarray(square)
+        square = square[:, ::-1]
+    return jittered(square, jitter) if recipe.colour_jitter else square
+
+
+def jittered(square: NDArray[np.uint8], factors: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Brightness, contrast and saturation times three factors."""
+    photo = Image.fromarray(square)
+    kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+    for kind, factor in zip(kinds, factors, strict=True):
+        photo = kind(photo).enhance(float(factor))
+    return np.asarray(photo)
 
 
 class Batches:
@@ -130,7 +143,7 @@ class Batches:
     def __init__(
         self,
         recipe: Recipe,
-        paths: list[Path],
+        photos: Sequence[Path | PackedPhoto],
         truth: NDArray[np.int64],
         *,
         workers: int,
@@ -138,7 +151,7 @@ class Batches:
         processes: int = 1,
     ) -> None:
         self._recipe = recipe
-        self._paths = paths
+        self._photos = photos
         self._truth = truth
         self._workers = workers
         self._rank = rank
@@ -185,9 +198,10 @@ class Batches:
         return range(first, first + size)
 
     def _photo(self, position: int) -> tuple[NDArray[np.float32], int]:
-        row = photo_at(position, photos=len(self._paths), seed=self._recipe.seed)
+        row = photo_at(position, photos=len(self._photos), seed=self._recipe.seed)
         chance = generator(self._recipe.seed, Stream.PIXELS, position)
-        pixels = augment(read_photo(self._paths[row]), self._recipe, chance)
+        square = read_square(self._photos[row], self._recipe.resize_pixels)
+        pixels = augment_square(square, self._recipe, chance)
         return normalise(pixels, self._recipe.preprocessing), int(self._truth[row])
 
     @staticmethod

@@ -77,7 +77,8 @@ def require_fit(
 
     Raises:
         InputError: naming an unlabelled photo, an empty species, a species of the validation
-            that training does not know, a photo that stands on both sides, or a missing file.
+            that training does not know, a photo that stands on both sides, a pack that is not
+            finished, or a missing file.
     """
     truth = train.truth(species)
     if (truth < 0).any():
@@ -89,11 +90,16 @@ def require_fit(
         raise InputError(f"species {empty[0]!r} has no training photo; add some or take it out")
     if not len(validation) or (validation.truth(species) < 0).all():
         raise InputError("no validation photo has a species, so none can be judged; label some")
-    if both := sorted(set(train.paths()) & set(validation.paths())):
+    if both := sorted(set(train.photos()) & set(validation.photos())):
         raise InputError(f"{both[0]} is in training and validation; a photo serves only one")
     if recipe.micro_batch_photos > recipe.batch_photos:
         raise InputError("micro_batch_photos exceeds batch_photos")
     for manifest in (train, validation):
+        if manifest.pack and not manifest.pack.complete:
+            raise InputError(
+                f"{manifest.folder}: {len(manifest.pack.index):,} of"
+                f" {manifest.pack.form.photos:,} photos are packed so far; let ophis pack finish"
+            )
         if missing := manifest.missing_photos():
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
             raise InputError(f"photo {missing[0]}{more}: there is no such file")
