@@ -550,7 +550,7 @@ def test_help_names_every_verb_in_the_order_of_the_work():
     text = ophis("--help").stdout
     verbs = [
         "identify", "serve", "score",
-        "collect", "split",
+        "collect", "split", "pack",
         "train", "export", "combine", "fit-prior",
         "evaluate", "compare", "study",
         "submit", "check-submission",
@@ -562,7 +562,7 @@ def test_help_names_every_verb_in_the_order_of_the_work():
 
 def test_every_verb_explains_itself(capsys):
     verbs = [verb for verb in app if not verb.startswith("-")]
-    assert len(verbs) == 16
+    assert len(verbs) == 17
     for verb in verbs:
         with pytest.raises(SystemExit) as end:
             main([verb, "--help"])

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ophis import InputError, read_manifest
-from ophis.images import read_photo, read_square, resize
+from ophis.images import read_photo, resize
 from ophis.manifest import Manifest
 from ophis.near_duplicates import near_duplicate_groups
 from ophis.pack import pack
 from ophis.pack_folder import held
 from ophis.packed import ABOUT, Pack
+from ophis.packed_pixels import read_square
 
 WHOLE = {"pixels": 36, "shard_photos": 10, "workers": 2}
 
@@ -342,7 +343,7 @@ def test_256_open_files_are_enough_for_more_shards(coloured, tmp_path):
     pack(manifest, out, pixels=32, quality=None, shard_photos=1)
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
-        "from ophis import read_manifest; from ophis.images import read_square\n"
+        "from ophis import read_manifest; from ophis.packed_pixels import read_square\n"
         f"photos = read_manifest({str(out)!r}).photos()\n"
         "for _ in range(2):\n"
         "    for photo in photos: read_square(photo, 32).sum()\n"

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from ophis import InputError, read_manifest
 from ophis.batch import score_photos
 from ophis.errors import PhotoError
-from ophis.images import Preprocessing, read_photo, read_square
+from ophis.images import Preprocessing, read_photo
 from ophis.pack import pack
 from ophis.packed import ABOUT, TABLE, Pack
 from ophis.packed_maps import Maps
+from ophis.packed_pixels import read_square
 
 FORMS = {"raw": None, "jpeg": 95}
 
@@ -67,6 +68,19 @@ def test_an_index_is_believed_only_inside_its_shard(copy, name):
     with pytest.raises(InputError, match=words) as error:
         read_manifest(copy)
     assert one_line(error).startswith(f"{path}: photo '13.png': ")
+
+
+def test_a_photo_that_reaches_out_of_its_shard_is_refused(coloured, tmp_path):
+    """A length that the shard has, but not behind that offset."""
+    pack(coloured, tmp_path, pixels=32, shard_photos=10)
+    path, size = tmp_path / "shard-00001.parquet", (tmp_path / "shard-00001.tar").stat().st_size
+    table = pl.read_parquet(path)
+    lengths = table["length"].to_list()
+    lengths[3] = size - table["offset"][3] + 1
+    assert lengths[3] < size
+    table.with_columns(length=pl.Series(lengths)).write_parquet(path)
+    with pytest.raises(InputError, match="reach beyond the end of the shard"):
+        read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize(

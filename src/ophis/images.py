@@ -161,34 +161,9 @@ def read_photo(path: str | Path | PackedPhoto) -> Image.Image:
     Raises:
         PhotoError: as those two.
     """
-    if isinstance(path, PackedPhoto):
-        return Image.fromarray(_packed_square(path))
+    if isinstance(path, PackedPhoto) and path.pack.form.raw:
+        return Image.fromarray(path.pack.square(path.place))
     return decode(read_bytes(path), str(path))
-
-
-def read_square(path: str | Path | PackedPhoto, pixels: int) -> NDArray[np.uint8]:
-    """A photo file squeezed to a square: [pixels, pixels, 3], uint8, perhaps read-only.
-
-    The same as `resize` of `read_photo`. Where a pack holds that square already, nothing is
-    resized, and of raw pixels nothing is copied: what comes is a view of the shard.
-
-    Raises:
-        PhotoError: as `read_photo`.
-    """
-    if isinstance(path, PackedPhoto) and path.pack.form.pixels == pixels:
-        return _packed_square(path)
-    return resize(read_photo(path), pixels)
-
-
-def _packed_square(photo: PackedPhoto) -> NDArray[np.uint8]:
-    """The pixels that were packed: [pixels, pixels, 3]."""
-    form = photo.pack.form
-    if form.raw:
-        return photo.pack.square(photo.place)
-    square = np.asarray(decode(photo.read_bytes(), str(photo)))
-    if square.shape != (form.pixels, form.pixels, 3):
-        raise PhotoError(f"{photo}: is not of {form.pixels} x {form.pixels} pixels; pack again")
-    return square
 
 
 def decode(data: bytes, name: str = "photo") -> Image.Image:

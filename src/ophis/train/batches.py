@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageEnhance
 
-from ophis.images import normalise, read_square, resize
+from ophis.images import normalise, resize
+from ophis.packed_pixels import read_square
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
