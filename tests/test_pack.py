@@ -2,6 +2,7 @@ import gc
 import io
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -249,6 +250,15 @@ def test_other_options_are_refused(coloured, jpeg, change, words):
         pack(coloured, jpeg.folder, **WHOLE | change)
 
 
+def test_another_pillow_is_refused(coloured, jpeg, tmp_path):
+    """Shards of one pack come from one decoder."""
+    out = shutil.copytree(jpeg.folder, tmp_path / "pack")
+    about = json.loads((out / ABOUT).read_text())
+    (out / ABOUT).write_text(json.dumps(about | {"pillow": "1.1.7"}))
+    with pytest.raises(InputError, match=r"begun with pillow = 1\.1\.7, not"):
+        pack(coloured, out, **WHOLE)
+
+
 def test_another_manifest_is_refused(coloured, jpeg):
     """Also where only a further column differs: it would be lost."""
     table = coloured.table.with_columns(note=pl.lit("x"))
@@ -294,7 +304,7 @@ def test_bad_photos_are_listed_and_no_row_shifts(unreadable, tmp_path):
         assert lines[0].startswith("ophis: photos/4.png: damaged or cut short")
         assert lines[1] == "ophis: photos/13.png: there is no such photo"
         assert len(lines) == 2
-        assert done.stdout.startswith("34 photos in 4 shards, 2 could not be read")
+        assert done.stdout.startswith("34 photos packed, 2 could not be read; ")
     packed = read_manifest(out)
     assert len(packed) == 36
     assert [str(photo).split(": ")[1] for photo in packed.missing_photos()] == [

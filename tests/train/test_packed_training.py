@@ -9,6 +9,7 @@ import torch
 from ophis import InputError, read_manifest, read_scores
 from ophis.images import read_photo
 from ophis.pack import pack
+from ophis.sides import FACTS
 from ophis.train import fit
 from ophis.train.batches import Batches
 
@@ -72,6 +73,9 @@ def test_the_pixels_of_a_raw_pack_are_those_of_the_folder(halves, packs, small, 
 def test_a_jpeg_pack_trains_and_is_another_run(halves, packs, small, tmp_path):
     fit(small(), train=packs["jpeg"], validation=halves[1], out=tmp_path, quiet=True)
     assert len(losses(tmp_path)) == 4
+    about = json.loads((tmp_path / FACTS).read_text())
+    assert about["train"]["pack"]["quality"] == 95
+    assert "pack" not in about["validation"]
     with pytest.raises(InputError):
         fit(small(), train=halves[0], validation=halves[1], out=tmp_path, quiet=True)
 

@@ -156,8 +156,6 @@ def pack(
     for photo, reason in failures:
         print(f"ophis: {photo}: {reason}", file=sys.stderr)
     number, size = len(rows) - len(failures), done.shard_bytes()
-    print(
-        f"{number:,} photos in {done.form.shards:,} shards, {len(failures):,} could not be read:"
-        f" {out}, {size / 1e6:,.1f} MB, {size / 1000 / max(number, 1):,.1f} kB a photo"
-    )
+    print(f"{number:,} photos packed, {len(failures):,} could not be read; {out}:", end=" ")
+    print(f"{done.form.shards:,} shards, {size / 1000 / max(number, 1):,.1f} kB a photo")
     return 1 if failures else 0

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,8 +123,8 @@ def describe(
     facts: dict[str, Any] = {
         "recipe_sha256": recipe.sha256(),
         **({"weights_sha256": weights_sha256} if weights_sha256 else {}),
-        "train": {"photos": len(train), "sha256": train.sha256()},
-        "validation": {"photos": len(validation), "sha256": validation.sha256()},
+        "train": _facts_of(train),
+        "validation": _facts_of(validation),
         "species": len(species),
         "precision": str(precision or torch.float32).removeprefix("torch."),
         "device": str(processes.device),
@@ -139,6 +139,12 @@ def describe(
     if processes.device.type == "cuda":
         facts["gpu"] = torch.cuda.get_device_name(processes.device)
     (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _facts_of(manifest: Manifest) -> dict[str, Any]:
+    """Which photos, and what was done to them before, where they come from a pack."""
+    facts: dict[str, Any] = {"photos": len(manifest), "sha256": manifest.sha256()}
+    return facts | ({"pack": asdict(manifest.pack.form)} if manifest.pack else {})
 
 
 def _weights_sha256(weights: str, weights_folder: Path, folder: Path) -> str | None:
