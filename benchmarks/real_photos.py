@@ -129,7 +129,7 @@ def features(manifest: Manifest, pixels: int) -> NDArray[np.float32]:
     preprocessing = replace(PREPROCESSING, pixels=pixels)
     model = pretrained_lite0().eval()
     rows = []
-    for path in manifest.paths():
+    for path in manifest.photos():
         photo = torch.from_numpy(preprocess(read_photo(path), preprocessing))[None]
         whole = model.forward_features(photo)  # ty: ignore[not-callable]
         pooled = model.forward_head(whole, pre_logits=True)  # ty: ignore[not-callable]

@@ -550,7 +550,7 @@ def test_help_names_every_verb_in_the_order_of_the_work():
     text = ophis("--help").stdout
     verbs = [
         "identify", "serve", "score",
-        "collect", "split",
+        "collect", "split", "pack",
         "train", "export", "quantise", "combine", "fit-prior",
         "evaluate", "compare", "study",
         "submit", "check-submission",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ophis.images import Preprocessing
     from ophis.manifest import Manifest
+    from ophis.packed import PackedPhoto
     from ophis.taxa import SpeciesList
     from ophis.views import View
 
@@ -67,7 +68,7 @@ def pixel_batches(
     While one batch is looked at, the next is read. As many pixels are kept of each as of
     ``batch_photos`` whole photos, or those of one photo.
     """
-    paths, photo_ids = manifest.paths(), manifest.table["photo_id"]
+    photos, photo_ids = manifest.photos(), manifest.table["photo_id"]
     batch_photos = max(1, batch_photos // len(views))
     reading: deque[tuple[range, list[Future[NDArray[np.float32] | PhotoError]]]] = deque()
 
@@ -79,7 +80,7 @@ def pixel_batches(
     try:
         for first in range(start, len(manifest), batch_photos):
             rows = range(first, min(first + batch_photos, len(manifest)))
-            submitted = [pool.submit(_pixels, paths[row], preprocessing, views) for row in rows]
+            submitted = [pool.submit(_pixels, photos[row], preprocessing, views) for row in rows]
             reading.append((rows, submitted))
             if len(reading) > 1:
                 yield next_read()
@@ -197,7 +198,7 @@ def score_batches(
 
 
 def _pixels(
-    path: Path, preprocessing: Preprocessing, views: tuple[View, ...]
+    path: Path | PackedPhoto, preprocessing: Preprocessing, views: tuple[View, ...]
 ) -> NDArray[np.float32] | PhotoError:
     try:
         if views == WHOLE:

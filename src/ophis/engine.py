@@ -10,6 +10,7 @@ import numpy as np
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,8 +36,8 @@ class Engine(Protocol):
         outputs: the shapes of what comes out; the first dimension, of the photos, may be anything.
     """
 
-    inputs: list[list[object]]
-    outputs: list[list[object]]
+    inputs: Sequence[Sequence[object]]
+    outputs: Sequence[Sequence[object]]
 
     def run(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """All outputs for [photos, 3, side, side]."""
@@ -96,6 +97,8 @@ class OpenVino:
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         self._model = core.compile_model(str(model), "CPU", settings)
+        self.inputs: Sequence[Sequence[object]]
+        self.outputs: Sequence[Sequence[object]]
         self.inputs, self.outputs = (
             [[None if d.is_dynamic else d.get_length() for d in port.partial_shape] for port in way]
             for way in (self._model.inputs, self._model.outputs)

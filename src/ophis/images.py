@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ophis.errors import InputError, PhotoError
+from ophis.packed import PackedPhoto
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -134,12 +135,15 @@ def _table(preprocessing: Preprocessing) -> NDArray[np.float32]:
     return table
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """The bytes of a photo file.
+def read_bytes(path: str | Path | PackedPhoto) -> bytes:
+    """The bytes of a photo file, or of a photo in a pack.
 
     Raises:
-        PhotoError: naming the file when it is missing, no plain file, or over 64 MiB.
+        PhotoError: naming the file when it is missing, no plain file, or over 64 MiB; the packed
+            photo when it is not as it was packed.
     """
+    if isinstance(path, PackedPhoto):
+        return path.read_bytes()
     path = Path(path)
     try:
         if not path.is_file():
@@ -154,8 +158,14 @@ def read_bytes(path: str | Path) -> bytes:
     return data
 
 
-def read_photo(path: str | Path) -> Image.Image:
-    """A photo file as an upright RGB picture: `read_bytes`, then `decode`."""
+def read_photo(path: str | Path | PackedPhoto) -> Image.Image:
+    """A photo file as an upright RGB picture: `read_bytes`, then `decode`. Packed ones are square.
+
+    Raises:
+        PhotoError: as those two.
+    """
+    if isinstance(path, PackedPhoto) and path.pack.form.raw:
+        return Image.fromarray(path.pack.square(path.place))
     return decode(read_bytes(path), str(path))
 
 

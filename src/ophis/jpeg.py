@@ -32,7 +32,7 @@ def jpeg_pixels(data: bytes, photo: Image.Image) -> NDArray[np.uint8] | None:
     Returns:
         The pixels that Pillow would give in RGB; None where it is Pillow that has to decode.
     """
-    decoder = _simplejpeg()
+    decoder = simplejpeg()
     if decoder is None or not isinstance(photo, JpegImagePlugin.JpegImageFile):
         return None
     try:
@@ -45,7 +45,8 @@ def jpeg_pixels(data: bytes, photo: Image.Image) -> NDArray[np.uint8] | None:
 
 
 @lru_cache(maxsize=1)
-def _simplejpeg() -> ModuleType | None:
+def simplejpeg() -> ModuleType | None:
+    """The package, where it is installed."""
     try:
         return import_module("simplejpeg")
     except ImportError:  # it comes with the extra `train`

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ophis.packed import Pack, PackedPhoto
+
 COLUMNS = ("photo_id", "photo", "species", "country", "observation")
 _ROWS_AT_A_TIME = 100_000
 BOX = ("box_left", "box_top", "box_right", "box_bottom")
@@ -35,10 +37,12 @@ class Manifest:
             where it is not known), `country` (as `places.country_key` writes it), `observation`
             (photos of one snake share it), and further columns as they came.
         folder: where the photos lie.
+        pack: the pack that ``folder`` is, where it is one; photos are found there by `photo_id`.
     """
 
     table: pl.DataFrame
     folder: Path
+    pack: Pack | None = None
 
     def __post_init__(self) -> None:
         for column in COLUMNS:
@@ -56,8 +60,18 @@ class Manifest:
         """The species that occur, sorted by name."""
         return SpeciesList(tuple(self.table["species"].drop_nulls().unique().sort()))
 
+    def photos(self) -> Sequence[Path] | Sequence[PackedPhoto]:
+        """What `images` reads for each photo: its file, or its place in the pack."""
+        return self.pack.photos(self.table["photo_id"]) if self.pack else self.paths()
+
     def paths(self) -> Sequence[Path]:
-        """Where each photo lies; each path is made when it is asked for."""
+        """Where each photo lies; each path is made when it is asked for.
+
+        Raises:
+            InputError: when they lie in a pack and have no files; see `photos`.
+        """
+        if self.pack:
+            raise InputError(f"{self.folder}: the photos of a pack are no files; name their folder")
         return Paths(self.folder, self.table["photo"])
 
     def boxes(self) -> NDArray[np.float64]:
@@ -84,9 +98,9 @@ class Manifest:
             )
         return boxes
 
-    def missing_photos(self) -> list[Path]:
-        """Photos of the table for which there is no file."""
-        return [path for path in self.paths() if not path.is_file()]
+    def missing_photos(self) -> list[Path | PackedPhoto]:
+        """Photos of the table for which there is no file, or which could not be packed."""
+        return [photo for photo in self.photos() if not photo.is_file()]
 
     def truth(self, species: SpeciesList) -> NDArray[np.int64]:
         """Column of each photo's species, [photos]; -1 where it is not known.
@@ -117,10 +131,15 @@ class Manifest:
         return replace(self, table=self.table[np.arange(len(self))[rows]])
 
     def sha256(self) -> str:
-        """Digest of the rows: two manifests with it describe the same photos in the same order."""
+        """Digest of the rows: two manifests with it describe the same photos in the same order.
+
+        Packed photos are others than those they were made from.
+        """
         digest = hashlib.sha256((",".join(COLUMNS) + "\n").encode())
         for rows in self.table.select(COLUMNS).iter_slices(_ROWS_AT_A_TIME):
             digest.update(rows.write_csv(include_header=False).encode())
+        if self.pack:
+            digest.update(self.pack.form.to_json().encode())
         return digest.hexdigest()
 
     def split(
@@ -189,13 +208,13 @@ class Manifest:
         """The table with photo paths as seen from another folder.
 
         Where the photos do not lie inside it, a column `folder` tells the way there: a path in
-        `photo` never climbs out with '..'.
+        `photo` never climbs out with '..'. So does it for a pack, whose photos are no files.
         """
         table = self.table.drop("folder", strict=False)
         here, there = folder.resolve(), self.folder.resolve()
         if here == there:
             return table
-        if there.is_relative_to(here):
+        if not self.pack and there.is_relative_to(here):
             prefix = there.relative_to(here).as_posix() + "/"
             return table.with_columns(photo=pl.lit(prefix) + pl.col("photo"))
         return table.with_columns(folder=pl.lit(os.path.relpath(there, here)))

@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from ophis.errors import PhotoError
-from ophis.images import decode, read_bytes
+from ophis.images import decode, read_bytes, read_photo
 from ophis.manifest import join_groups
+from ophis.packed import PackedPhoto
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,7 @@ def near_duplicate_groups(
     hashes = np.zeros((len(manifest), BITS // 8), np.uint8)
     usable = np.zeros(len(manifest), bool)
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for row, (digest, bits) in enumerate(pool.map(_fingerprint, manifest.paths())):
+        for row, (digest, bits) in enumerate(pool.map(_fingerprint, manifest.photos())):
             digests.append(digest)
             if bits is not None:
                 hashes[row], usable[row] = bits, True
@@ -77,14 +78,15 @@ def perceptual_hash(photo: Image.Image) -> NDArray[np.uint8]:
     return np.packbits(np.concatenate([right.ravel(), below.ravel()]))
 
 
-def _fingerprint(path: Path) -> tuple[str, NDArray[np.uint8] | None]:
+def _fingerprint(path: Path | PackedPhoto) -> tuple[str, NDArray[np.uint8] | None]:
     try:
         data = read_bytes(path)
     except PhotoError:
         return f"unread {path}", None
     digest = hashlib.sha256(data).hexdigest()
     try:
-        return digest, perceptual_hash(decode(data, str(path)))
+        photo = read_photo(path) if isinstance(path, PackedPhoto) else decode(data, str(path))
+        return digest, perceptual_hash(photo)
     except PhotoError:
         return digest, None
 

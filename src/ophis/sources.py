@@ -14,6 +14,7 @@ from ophis.errors import InputError
 from ophis.image_folder import ABSOLUTE, labelled, read_image_folder, refuse_paths
 from ophis.inaturalist import from_inaturalist, is_inaturalist
 from ophis.manifest import COLUMNS, Manifest, is_repeated
+from ophis.packed import TABLE, Pack, is_pack
 from ophis.places import read_country
 from ophis.rows import Rows
 from ophis.snakeclef import from_snakeclef
@@ -35,11 +36,14 @@ def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Mani
 
     - a folder: one subfolder a species, or `metadata.csv` or `metadata.jsonl` with a column
       `file_name`, as Hugging Face has them; each also below `train`, `validation` and `test`;
+    - a pack (see `pack`): the photos of its finished shards;
     - .parquet, .csv or .jsonl with `photo, species, country`: species and country may be empty, a
       column `observation` (or `group`) tells which photos show one snake;
     - .csv of SnakeCLEF 2020 to 2024, by its columns;
     - .csv of iNaturalist's export tool, the photos in a folder and named by observation;
     - .zip: a Darwin Core archive of occurrences with their multimedia.
+
+    Where the folder of a table's photos is a pack, they are taken from there, by `photo_id`.
 
     Lines without any cell filled are passed over, and so are files of a folder that are hidden or
     no photos by their suffix.
@@ -53,7 +57,9 @@ def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Mani
         InputError: naming the file, the row as a text editor counts it, and the mend.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_pack(path):
+        rows, folder = _read_table(path / TABLE), path
+    elif path.is_dir():
         rows, folder = read_image_folder(path, _read_table), path
     elif is_archive(path):
         rows = read_darwin_core(path)
@@ -64,8 +70,39 @@ def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Mani
         rows = _in_our_columns(rows, folder)
     rows = rows.with_table(rows.table.drop("folder", strict=False))
     rows = rows.with_table(_checked(rows))
+    if is_pack(folder):
+        pack = Pack(folder)
+        if folder == path:
+            return Manifest(_finished(rows, pack), folder, pack)
+        _refuse_unpacked(rows, pack)
+        return Manifest(rows.table, folder, pack)
     _refuse_links(rows, folder)
     return Manifest(rows.table, folder)
+
+
+def _finished(rows: Rows, pack: Pack) -> pl.DataFrame:
+    """Of the pack's own table the rows whose shards are written."""
+    table = rows.table
+    if len(table) == pack.form.photos:
+        table = table[pack.index["row"].to_list()]
+        if table["photo_id"].equals(pack.index["photo_id"]):
+            return table
+    raise InputError(f"{rows.path}: is not the table of the shards beside it; pack again")
+
+
+def _refuse_unpacked(rows: Rows, pack: Pack) -> None:
+    """Each photo of a table stands in the pack, and there under the same file name."""
+    name = pl.col("photo").str.split("/").list.last()
+    own = pack.index.select("photo_id", packed=name)
+    rows = rows.with_table(
+        rows.table.select("photo_id", name=name).join(
+            own, on="photo_id", how="left", maintain_order="left"
+        )
+    )
+    words = f"no finished shard of {pack.folder} holds photo {{photo_id!r}}; pack this table"
+    rows.refuse_first(pl.col("packed").is_null(), words)
+    words = f"{pack.folder} holds {{packed!r}} as photo {{photo_id!r}}, not {{name!r}}"
+    rows.refuse_first(pl.col("packed") != pl.col("name"), words)
 
 
 def _in_our_columns(rows: Rows, folder: Path) -> Rows:

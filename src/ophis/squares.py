@@ -9,6 +9,8 @@ from PIL import Image
 
 from ophis.images import LEAST_SIDE, decode, decoded, opened, read_bytes, resize, upright
 from ophis.jpeg import jpeg_pixels
+from ophis.packed import PackedPhoto
+from ophis.packed_pixels import packed_square
 from ophis.resampling import AS_STORED, Turn, resampler_once_worthwhile
 
 if TYPE_CHECKING:
@@ -19,8 +21,17 @@ if TYPE_CHECKING:
     from ophis.images import Preprocessing
 
 
-def read_square(path: str | Path, pixels: int) -> NDArray[np.uint8]:
-    """A photo file squeezed to a square: `read_bytes`, then `square`."""
+def read_square(path: str | Path | PackedPhoto, pixels: int) -> NDArray[np.uint8]:
+    """A photo squeezed to a square: `read_bytes`, then `square`.
+
+    Where a pack holds that square already, nothing is resized, and of raw pixels nothing is
+    copied: what comes is a view of the shard.
+
+    Raises:
+        PhotoError: as `read_photo`, and for a packed photo that is not of the pack's size.
+    """
+    if isinstance(path, PackedPhoto) and path.pack.form.pixels == pixels:
+        return packed_square(path)
     return square(read_bytes(path), pixels, str(path))
 
 

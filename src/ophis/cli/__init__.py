@@ -17,7 +17,7 @@ from ophis.cli.challenges import check_submission, submit
 from ophis.cli.drawn import demo, sample
 from ophis.cli.figures import compare, evaluate, study
 from ophis.cli.models import combine, export, quantise, train
-from ophis.cli.photos import collect, split
+from ophis.cli.photos import collect, pack, split
 from ophis.cli.priors import fit_prior
 from ophis.errors import InputError
 
@@ -31,7 +31,7 @@ app = App(
 # As `ophis --help` lists them.
 VERBS = {
     "Answers": (identify, serve, score),
-    "Photos": (collect, split),
+    "Photos": (collect, split, pack),
     "Models": (train, export, quantise, combine, fit_prior),
     "Figures": (evaluate, compare, study),
     "Challenges": (submit, check_submission),

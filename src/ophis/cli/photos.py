@@ -106,3 +106,56 @@ def split(
     rest.write(train)
     held.write(held_out)
     print(f"{len(rest):,} photos in {train}, {len(held):,} held out in {held_out}")
+
+
+def pack(
+    manifest: Path,
+    /,
+    *,
+    out: Path,
+    pixels: int = 512,
+    quality: int | None = None,
+    raw: Annotated[bool, Parameter(negative="")] = False,
+    shard_photos: int = 1000,
+    photos: Path | None = None,
+    workers: int | None = None,
+) -> int:
+    """Decode every photo once, squeeze it to a square, and write the squares into shards.
+
+    Every verb that takes a manifest takes the pack too. A pack that was stopped goes on at the same
+    command; asked for again when it is whole, the photos are compared with those it was made from.
+
+    Args:
+        manifest: The photos.
+        out: The folder of the pack.
+        pixels: Side of the square; the recipe's resize_pixels, so that nothing is resized again.
+        quality: Of the JPEG files, 1 to 100; 95 by default.
+        raw: Keep the pixels as they are, nothing lost, nothing to decode, eight times the space.
+        shard_photos: Rows of the manifest a shard.
+        photos: Where the photos of a table lie; by default beside the table.
+        workers: Threads; by default one a processor core. They change no byte.
+    """
+    from ophis import read_manifest
+    from ophis.pack import pack as packed
+    from ophis.tables import bar
+
+    if raw and quality is not None:
+        raise InputError("--raw keeps the pixels as they are; leave --quality out")
+    rows = read_manifest(manifest, photos=photos)
+    with bar(len(rows)) as advance:
+        done = packed(
+            rows,
+            out,
+            pixels=pixels,
+            quality=None if raw else 95 if quality is None else quality,
+            shard_photos=shard_photos,
+            workers=workers,
+            progress=advance,
+        )
+    failures = done.failures()
+    for photo, reason in failures:
+        print(f"ophis: {photo}: {reason}", file=sys.stderr)
+    number, size = len(rows) - len(failures), done.shard_bytes()
+    print(f"{number:,} photos packed, {len(failures):,} could not be read; {out}:", end=" ")
+    print(f"{done.form.shards:,} shards, {size / 1000 / max(number, 1):,.1f} kB a photo")
+    return 1 if failures else 0

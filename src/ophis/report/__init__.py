@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ophis.comparison import Comparison, Discrepancy
     from ophis.manifest import Manifest
+    from ophis.packed import PackedPhoto
     from ophis.report.figures import Figure
     from ophis.sides import Side
 
@@ -197,7 +198,7 @@ def _mixup(sides: tuple[Side, Side], photos: Manifest) -> Example | None:
     if alpha is None or other is None:
         return None
     try:
-        pair = [resize(read_photo(photos.paths()[n]), PICTURE_PIXELS) for n in (0, other)]
+        pair = [resize(read_photo(photos.photos()[n]), PICTURE_PIXELS) for n in (0, other)]
     except PhotoError:
         return None
     shares = np.random.default_rng(0).beta(alpha, alpha, 10)
@@ -217,9 +218,9 @@ def _mixup(sides: tuple[Side, Side], photos: Manifest) -> Example | None:
 def _discrepancies(
     comparison: Comparison, photos: Manifest | None, maps: Mapping[str, Maps]
 ) -> list[tuple[str, list[Card]]]:
-    paths = {}
+    paths: dict[str, Path | PackedPhoto] = {}
     if photos is not None:
-        paths = dict(zip(photos.table["photo_id"], photos.paths(), strict=True))
+        paths = dict(zip(photos.table["photo_id"], photos.photos(), strict=True))
     a, b = comparison.names
     lists = (
         (f"{b} is right, {a} least believes it", comparison.gains_of_b),
@@ -234,7 +235,7 @@ def _discrepancies(
 def _card(
     discrepancy: Discrepancy,
     comparison: Comparison,
-    paths: Mapping[str, Path],
+    paths: Mapping[str, Path | PackedPhoto],
     maps: Mapping[str, Maps],
 ) -> Card:
     path, looks = paths.get(discrepancy.photo_id), maps.get(discrepancy.photo_id)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ophis.packed import PackedPhoto
     from ophis.recipe import Recipe
 
 
@@ -144,7 +145,7 @@ class Batches:
     def __init__(
         self,
         recipe: Recipe,
-        paths: Sequence[Path],
+        photos: Sequence[Path | PackedPhoto],
         truth: NDArray[np.int64],
         *,
         workers: int,
@@ -152,7 +153,7 @@ class Batches:
         processes: int = 1,
     ) -> None:
         self._recipe = recipe
-        self._paths = paths
+        self._photos = photos
         self._truth = truth
         self._workers = workers
         self._rank = rank
@@ -197,9 +198,9 @@ class Batches:
 
     def _photo(self, position: int, out: NDArray[np.float32]) -> int:
         """Write the photo of a position to ``out``, [crop_pixels, crop_pixels, 3]; its species."""
-        row = photo_at(position, photos=len(self._paths), seed=self._recipe.seed)
+        row = photo_at(position, photos=len(self._photos), seed=self._recipe.seed)
         chance = generator(self._recipe.seed, Stream.PIXELS, position)
-        square = read_square(self._paths[row], self._recipe.resize_pixels)
+        square = read_square(self._photos[row], self._recipe.resize_pixels)
         look_up(augment_square(square, self._recipe, chance), self._recipe.preprocessing, out)
         return int(self._truth[row])
 

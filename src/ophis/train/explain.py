@@ -59,7 +59,7 @@ def explain(
     place = {photo: row for row, photo in enumerate(photos.table["photo_id"])}
     if strange := [x.photo_id for x in wanted if x.photo_id not in place]:
         raise InputError(f"photo {strange[0]!r} was compared, but the manifest does not hold it")
-    paths, boxes = photos.paths(), photos.boxes()
+    paths, boxes = photos.photos(), photos.boxes()
     found: list[dict[str, NDArray[np.float32]]] = []
     for folder in runs:
         trained = read_run(folder)

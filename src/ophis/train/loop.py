@@ -150,7 +150,7 @@ def fit(
 
         batches = Batches(
             recipe,
-            train.paths(),
+            train.photos(),
             train.truth(species),
             workers=workers,
             rank=processes.rank,

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,8 @@ def require_fit(
 
     Raises:
         InputError: naming an unlabelled photo, an empty species, a species of the validation
-            that training does not know, a photo that stands on both sides, or a missing file.
+            that training does not know, a photo that stands on both sides, a pack that is not
+            finished, or a missing file.
     """
     truth = train.truth(species)
     if (truth < 0).any():
@@ -89,11 +90,16 @@ def require_fit(
         raise InputError(f"species {empty[0]!r} has no training photo; add some or take it out")
     if not len(validation) or (validation.truth(species) < 0).all():
         raise InputError("no validation photo has a species, so none can be judged; label some")
-    if both := sorted(set(train.paths()) & set(validation.paths())):
+    if both := sorted(set(train.photos()) & set(validation.photos())):
         raise InputError(f"{both[0]} is in training and validation; a photo serves only one")
     if recipe.micro_batch_photos > recipe.batch_photos:
         raise InputError("micro_batch_photos exceeds batch_photos")
     for manifest in (train, validation):
+        if manifest.pack and not manifest.pack.complete:
+            raise InputError(
+                f"{manifest.folder}: {len(manifest.pack.index):,} of"
+                f" {manifest.pack.form.photos:,} photos are packed so far; let ophis pack finish"
+            )
         if missing := manifest.missing_photos():
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
             raise InputError(f"photo {missing[0]}{more}: there is no such file")
@@ -117,8 +123,8 @@ def describe(
     facts: dict[str, Any] = {
         "recipe_sha256": recipe.sha256(),
         **({"weights_sha256": weights_sha256} if weights_sha256 else {}),
-        "train": {"photos": len(train), "sha256": train.sha256()},
-        "validation": {"photos": len(validation), "sha256": validation.sha256()},
+        "train": _facts_of(train),
+        "validation": _facts_of(validation),
         "species": len(species),
         "precision": str(precision or torch.float32).removeprefix("torch."),
         "device": str(processes.device),
@@ -133,6 +139,12 @@ def describe(
     if processes.device.type == "cuda":
         facts["gpu"] = torch.cuda.get_device_name(processes.device)
     (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _facts_of(manifest: Manifest) -> dict[str, Any]:
+    """Which photos, and what was done to them before, where they come from a pack."""
+    facts: dict[str, Any] = {"photos": len(manifest), "sha256": manifest.sha256()}
+    return facts | ({"pack": asdict(manifest.pack.form)} if manifest.pack else {})
 
 
 def _weights_sha256(weights: str, weights_folder: Path, folder: Path) -> str | None:

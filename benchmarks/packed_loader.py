@@ -1,0 +1,235 @@
+"""The whole loader from packed shards: ours against webdataset reading the same shards.
+
+    python benchmarks/packed_loader.py [--photos MANIFEST] [--pixels 512] [--batches 32]
+
+Both sides give batches of 16 photos, [16, 3, 456, 456], float32, normalised, on the processor: a
+random crop of 456 from the packed 512, mirrored half of the time. Both decode JPEG by simplejpeg
+(libjpeg-turbo). webdataset takes the crop before it turns bytes into numbers and mirrors in torch,
+which is its fastest way; its DataLoader keeps its processes between the epochs and has as many as
+gave it the shortest of a few epochs. Ours reads in threads, in the exact order of a run.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import simplejpeg
+import torch
+from side_by_side import Row, arguments, row, tell, timed
+
+from ophis import Manifest, read_manifest, read_recipe
+from ophis.images import normalise
+from ophis.pack import pack
+from ophis.squares import read_square
+from ophis.sample.folder import draw_sample
+from ophis.train.batches import Batches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from ophis.recipe import Recipe
+
+webdataset: Any = import_module("webdataset")  # it has no types
+
+CROP = 456
+BATCH = 16
+SHARDS = 8
+DRAWN = 64
+REACH = 1.8
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What webdataset does to a decoded photo; travels to its processes.
+
+    Attributes:
+        mean: per channel, of values in [0, 1].
+        deviation: per channel.
+    """
+
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+
+    def __call__(self, square: NDArray[np.uint8]) -> torch.Tensor:
+        """Crop, mirror and normalise: [3, CROP, CROP], float32."""
+        room = square.shape[0] - CROP + 1
+        top, left = random.randrange(room), random.randrange(room)
+        return self.of_crop(square, top, left, mirrored=random.random() < 0.5)
+
+    def of_crop(
+        self, square: NDArray[np.uint8], top: int, left: int, *, mirrored: bool
+    ) -> torch.Tensor:
+        """The same at a given place."""
+        crop = square[top : top + CROP, left : left + CROP]
+        pixels = torch.from_numpy(crop).permute(2, 0, 1).contiguous()
+        if mirrored:
+            pixels = pixels.flip(2)
+        mean, deviation = (torch.tensor(x).view(3, 1, 1) for x in (self.mean, self.deviation))
+        return pixels.float().div_(255).sub_(mean).div_(deviation)
+
+
+def main() -> None:
+    """Pack, compare, print."""
+    parser = arguments(__doc__)
+    parser.add_argument("--batches", type=int, default=32, help="of 16 photos, an epoch")
+    parser.add_argument("--pixels", type=int, default=512, help="side of the packed squares")
+    parser.add_argument(
+        "--cores", type=int, default=2, help="threads of ours; theirs try to one more"
+    )
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = photos_of(options.photos, Path(folder), options.batches * BATCH)
+        rows = []
+        for quality, reach in ((95, REACH), (None, None)):
+            out = Path(folder) / str(quality)
+            pack(
+                manifest,
+                out,
+                pixels=options.pixels,
+                quality=quality,
+                shard_photos=-(-len(manifest) // SHARDS),
+            )
+            rows.append(compared(out, cores=options.cores, rounds=options.rounds, reach=reach))
+    tell(rows, options.rows)
+
+
+def photos_of(path: Path | None, folder: Path, number: int) -> Manifest:
+    """So many rows, of real photos or of a few drawn ones over and over."""
+    path = path or draw_sample(folder / "drawn", photos=DRAWN)
+    manifest = read_manifest(path)
+    manifest = manifest.take(np.arange(number) % len(manifest))
+    named = manifest.table["photo_id"] + pl.Series([f"#{row}" for row in range(number)])
+    return Manifest(manifest.table.with_columns(photo_id=named), manifest.folder)
+
+
+def compared(out: Path, *, cores: int, rounds: int, reach: float | None) -> Row:
+    """One line: an epoch of a pack through both."""
+    manifest = read_manifest(out)
+    recipe = recipe_of(len(manifest))
+    counts = range(cores + 2)
+    seconds = {count: shortest(epochs_of(peer(out, recipe, count))) for count in counts}
+    best = min(seconds, key=lambda count: seconds[count])
+    tried = ", ".join(f"{count}: {second:.2f} s" for count, second in seconds.items())
+    print(f"webdataset, epochs by number of processes: {tried}", file=sys.stderr)
+    ours = ours_of(manifest, recipe, cores)
+    theirs = epochs_of(peer(out, recipe, best))
+    form = Path(out).name
+    kind = "raw" if form == "None" else f"JPEG {form}"
+    return row(
+        f"epoch of {len(manifest)} packed photos, {kind}, crop {CROP}, {cores} threads",
+        f"webdataset {webdataset.__version__}, simplejpeg {simplejpeg.__version__},"
+        f" {best} processes",
+        timed(ours, theirs, rounds=rounds),
+        difference=f"{difference(manifest, out, recipe):.1e}",
+        reach=reach,
+    )
+
+
+def recipe_of(photos: int) -> Recipe:
+    """One epoch, a batch a step; crop and flip and nothing else."""
+    return replace(
+        read_recipe("paper_in21k"),
+        resize_pixels=512,
+        crop_pixels=CROP,
+        flip_probability=0.5,
+        rotation_degrees=0.0,
+        colour_jitter=0.0,
+        least_area=1.0,
+        mixup_alpha=0.0,
+        batch_photos=BATCH,
+        micro_batch_photos=BATCH,
+        steps=photos // BATCH,
+        warmup_steps=0,
+        decay_steps=(),
+    )
+
+
+def ours_of(manifest: Manifest, recipe: Recipe, cores: int) -> Callable[[], None]:
+    """One epoch of ours, all batches taken."""
+    truth = manifest.truth(manifest.species_list())
+
+    def epoch() -> None:
+        batches = Batches(recipe, manifest.photos(), truth, workers=cores)
+        taken(piece.pixels for piece in batches.pieces(0))
+
+    return epoch
+
+
+def peer(out: Path, recipe: Recipe, processes: int) -> Any:  # noqa: ANN401
+    """Webdataset's loader of the same shards: shuffled, decoded, cropped, in batches."""
+    numbers = Numbers(recipe.mean, recipe.deviation)
+    shards = [str(path) for path in sorted(out.glob("*.tar"))]
+    dataset = (
+        webdataset.WebDataset(shards, shardshuffle=len(shards), empty_check=False)
+        .shuffle(1000)
+        .decode(webdataset.handle_extension("jpg", decoded))
+        .to_tuple("jpg;npy", "cls")
+        .map_tuple(numbers, int)
+        .batched(BATCH, partial=True)
+    )
+    kept = {"persistent_workers": True} if processes else {}
+    return webdataset.WebLoader(dataset, batch_size=None, num_workers=processes, **kept)
+
+
+def decoded(data: bytes) -> NDArray[np.uint8]:
+    """A JPEG's pixels."""
+    return simplejpeg.decode_jpeg(data, "RGB")
+
+
+def epochs_of(loader: Any) -> Callable[[], None]:  # noqa: ANN401
+    """One epoch of theirs, all batches taken."""
+    return lambda: taken(pixels for pixels, _ in loader)
+
+
+def taken(batches: Iterator[torch.Tensor]) -> None:
+    """Take every batch; the shape is what was agreed, the last may be smaller."""
+    for pixels in batches:
+        if pixels.shape[1:] != (3, CROP, CROP) or pixels.dtype != torch.float32:
+            sys.exit(f"a batch of {tuple(pixels.shape)}, {pixels.dtype}")
+
+
+def shortest(epoch: Callable[[], None], times: int = 3) -> float:
+    """Seconds of the shortest of some epochs, after one to warm up."""
+    epoch()
+    found = []
+    for _ in range(times):
+        started = time.perf_counter()
+        epoch()
+        found.append(time.perf_counter() - started)
+    return min(found)
+
+
+def difference(manifest: Manifest, out: Path, recipe: Recipe) -> float:
+    """Largest difference of a number between both, of some photos uncropped and cropped alike."""
+    numbers = Numbers(recipe.mean, recipe.deviation)
+    shards = [str(path) for path in sorted(out.glob("*.tar"))]
+    dataset = webdataset.WebDataset(shards, shardshuffle=False)
+    dataset = dataset.decode(webdataset.handle_extension("jpg", decoded)).to_tuple("jpg;npy")
+    largest = 0.0
+    for photo, (square,) in zip(manifest.photos()[:32], dataset, strict=False):
+        own = read_square(photo, recipe.resize_pixels)
+        if not np.array_equal(own, square):
+            sys.exit(f"{photo}: other pixels than webdataset's")
+        theirs = numbers.of_crop(square, 20, 30, mirrored=True).numpy()
+        crop = own[20 : 20 + CROP, 30 : 30 + CROP][:, ::-1]
+        ours = normalise(np.ascontiguousarray(crop), recipe.preprocessing)
+        largest = max(largest, float(np.abs(ours - theirs).max()))
+    return largest
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
