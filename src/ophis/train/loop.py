@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from ophis.errors import InputError, PhotoError
+from ophis.errors import InputError
 from ophis.metrics import evaluate
 from ophis.sides import SCORES
 from ophis.train import run
 from ophis.train.batches import Batches, mix, mixup_partners, mixup_share
-from ophis.train.checkpoint import Checkpoint, load_checkpoint, require_same_run, save_checkpoint
+from ophis.train.checkpoint import (
+    SECONDS_BETWEEN_SAVES,
+    Checkpoint,
+    diverged,
+    load_checkpoint,
+    require_finite,
+    require_same_run,
+    save_checkpoint,
+)
 from ophis.train.evaluation import score_model
 from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import fit_familiarity
@@ -38,8 +46,6 @@ if TYPE_CHECKING:
     from ophis.train.batches import MicroBatch
     from ophis.train.familiarity import Familiarity
 
-SECONDS_BETWEEN_SAVES = 300.0
-
 
 def fit(
     recipe: Recipe,
@@ -51,6 +57,7 @@ def fit(
     device: str = "auto",
     workers: int | None = None,
     weights_folder: str | Path = ".",
+    save_every_seconds: float = SECONDS_BETWEEN_SAVES,
     quiet: bool = False,
 ) -> Path:
     """Fine-tune a model by a recipe; go on where an earlier call for ``out`` stopped.
@@ -64,6 +71,8 @@ def fit(
         device: "auto", "cpu", "cuda".
         workers: threads that read photos; by default one a processor core.
         weights_folder: where the recipe's weights file lies.
+        save_every_seconds: so much of the work is lost, at the most, with a process that is
+            killed; 0 saves after every step.
         quiet: show nothing while it runs.
 
     Returns:
@@ -76,6 +85,8 @@ def fit(
     out, workers = Path(out), workers or os.cpu_count() or 1
     species = species or train.species_list()
     run.require_fit(recipe, train, validation, species)
+    if not save_every_seconds >= 0:
+        raise InputError(f"--save-every {save_every_seconds} should be 0 seconds or more")
     with Processes.from_environment(device) as processes, StopRequest() as stop:
         saved = load_checkpoint(out)
         if saved:
@@ -97,7 +108,8 @@ def fit(
             )
 
         def save(step: int) -> None:
-            _require_finite(model, step)
+            nonlocal saved_at
+            require_finite(model, step)
             processes.average_statistics(model)
             if processes.leads:
                 state = Checkpoint(
@@ -108,6 +120,7 @@ def fit(
                     optimiser.state_dict(),
                 )
                 save_checkpoint(state, out)
+            saved_at = time.monotonic()
 
         def learned(step: int) -> Familiarity | None:
             """What its photos look like to the network once it has learned all."""
@@ -154,7 +167,7 @@ def fit(
         with log:
             if first:
                 log.say(f"going on from step {first:,}, as {out} says")
-            last_save = time.monotonic()
+            saved_at = time.monotonic()
             for step in range(first, recipe.steps):
                 model.train()
                 for module in frozen:
@@ -164,12 +177,9 @@ def fit(
                 optimiser.zero_grad(set_to_none=True)
                 try:
                     loss = accumulate(model, pieces, recipe, processes, precision, stop)
-                except StepInterrupted:
-                    save(step)
-                    raise stop.stopped(step, recipe.steps, out) from None
-                except PhotoError:
-                    save(step)  # what was learned so far is not lost with the photo
-                    raise
+                except StepInterrupted as interruption:
+                    save(step)  # what was learned so far is not lost with a photo either
+                    raise interruption.photo or stop.stopped(step, recipe.steps, out) from None
                 optimiser.step()
                 log.step(
                     step,
@@ -181,9 +191,8 @@ def fit(
                 if done % recipe.evaluate_every_steps == 0 or done == recipe.steps:
                     save(done)
                     judge(done)
-                elif processes.any(here=time.monotonic() - last_save > SECONDS_BETWEEN_SAVES):
+                elif processes.any(here=time.monotonic() - saved_at > save_every_seconds):
                     save(done)
-                    last_save = time.monotonic()
             if first == recipe.steps:
                 judge(first)  # a finished run asked for again: its scores, should they be gone
     return out
@@ -211,9 +220,7 @@ def accumulate(
     total, step = 0.0, 0
     with standardised_once(model):
         for _ in range(recipe.micro_batches // processes.count):
-            if stop and stop.wanted(processes):
-                raise StepInterrupted
-            piece = next(pieces)
+            piece = stop.next_of(pieces, processes) if stop else next(pieces)
             step = piece.step
             share = mixup_share(recipe, step)
             with _autocast(processes.device, precision):
@@ -223,7 +230,7 @@ def accumulate(
     processes.sum_gradients(model)
     mean = processes.total(total)
     if not math.isfinite(mean):
-        raise _diverged(step, f"the loss is {mean}")
+        raise diverged(step, f"the loss is {mean}")
     return mean
 
 
@@ -242,20 +249,6 @@ def piece_loss(
         return loss
     other = functional.cross_entropy(logits, truth[partners], label_smoothing=smoothing)
     return share * loss + (1 - share) * other
-
-
-def _require_finite(model: nn.Module, step: int) -> None:
-    """No checkpoint and no score is ever made of weights that are no numbers."""
-    for name, tensor in model.state_dict().items():
-        if not tensor.isfinite().all():
-            raise _diverged(step, f"{name} is no longer finite")
-
-
-def _diverged(step: int, what: str) -> InputError:
-    return InputError(
-        f"step {step:,}: {what}; the last checkpoint stands; try a lower learning_rate or"
-        ' precision = "float32"'
-    )
 
 
 def _begin(
