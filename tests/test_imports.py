@@ -10,7 +10,7 @@ import pytest
 import ophis
 
 SOURCE = Path(ophis.__file__).parent
-HEAVY = ("torch", "torchvision", "timm", "onnx", "tensorboard", "safetensors")
+HEAVY = ("torch", "torchvision", "timm", "onnx", "tensorboard", "safetensors", "ray", "pyarrow")
 OUTSIDE = [p for p in sorted(SOURCE.rglob("*.py")) if "train" not in p.relative_to(SOURCE).parts]
 
 
