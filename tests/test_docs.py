@@ -37,6 +37,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     quick = re.sub(r"(?m)^steps = .*$", "steps = 2", quick)
     (folder / "mine").mkdir()
     (folder / "mine" / "quick.toml").write_text(quick)
+    shared = re.sub(r"(?m)^micro_batch_photos = .*$", "micro_batch_photos = 16", quick)
+    (folder / "mine" / "shared.toml").write_text(shared)
     other = quick.replace('weights = "lite0"', 'weights = "none"')
     (folder / "mine" / "other.toml").write_text(other)
     name = read_manifest(folder / "demo" / "train.csv").species_list()[0]

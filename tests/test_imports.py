@@ -19,6 +19,9 @@ HEAVY = (
     "safetensors",
     "numba",
     "simplejpeg",
+    "ray",
+    "pyarrow",
+    "openvino",
 )
 OUTSIDE = [p for p in sorted(SOURCE.rglob("*.py")) if "train" not in p.relative_to(SOURCE).parts]
 

@@ -30,7 +30,7 @@ def test_the_fast_decoder_gives_the_pixels_of_pillow(packed):
 
 
 def test_without_it_pillow_decodes(packed, monkeypatch):
-    monkeypatch.setattr("ophis.packed_pixels._simplejpeg", lambda: None)
+    monkeypatch.setattr("ophis.packed_pixels.simplejpeg", lambda: None)
     for photo in packed.photos():
         assert np.array_equal(read_square(photo, 48), np.asarray(read_photo(photo)))
 

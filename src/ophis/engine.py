@@ -62,8 +62,8 @@ class OnnxRuntime:
             model, options, providers=["CPUExecutionProvider"]
         )
         self._name = self._session.get_inputs()[0].name
-        self.inputs = [given.shape for given in self._session.get_inputs()]
-        self.outputs = [output.shape for output in self._session.get_outputs()]
+        self.inputs: Sequence[Sequence[object]] = [g.shape for g in self._session.get_inputs()]
+        self.outputs: Sequence[Sequence[object]] = [o.shape for o in self._session.get_outputs()]
 
     def run(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """All outputs for [photos, 3, side, side]."""
@@ -107,7 +107,7 @@ class OpenVino:
     def run(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """All outputs for [photos, 3, side, side]."""
         found = self._model([pixels])
-        return [np.array(found[port]) for port in self._model.outputs]
+        return [np.array(found[port], np.float32) for port in self._model.outputs]
 
 
 def open_engine(kind: EngineKind | str, model: Path, *, threads: int = 0) -> Engine:

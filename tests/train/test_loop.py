@@ -1,8 +1,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -11,6 +9,7 @@ import polars as pl
 import pytest
 import torch
 from torch.nn import functional
+from training_process import start_training
 
 from ophis import InputError, evaluate, read_recipe, read_scores
 from ophis.train import fit
@@ -284,24 +283,6 @@ def test_precision_is_chosen_by_the_device():
     assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
 
 
-def start_training(out, manifest, recipe, *, processes=1, folder):
-    """A real process that trains; under torchrun when there are several."""
-    (folder / "recipe.toml").write_text(recipe.to_toml())
-    train, held = manifest.take(np.arange(24)), manifest.take(np.arange(24, 36))
-    train.write(folder / "train.csv")
-    held.write(folder / "held.csv")
-    start = [sys.executable, "-m"]
-    if processes > 1:
-        start += ["torch.distributed.run", f"--nproc-per-node={processes}", "--master-port=29517"]
-        start += ["-m"]
-    command = [*start, "ophis", "train", folder / "recipe.toml", "--train", folder / "train.csv"]
-    command += ["--validation", folder / "held.csv", "--out", out, "--workers", "1"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.Popen(
-        [str(word) for word in command], stderr=subprocess.PIPE, text=True, env=environment
-    )
-
-
 @pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on(coloured, small, tmp_path):
     recipe = small(steps=5000, evaluate_every_steps=5000)
@@ -319,26 +300,3 @@ def test_ctrl_c_saves_and_says_how_to_go_on(coloured, small, tmp_path):
     saved = load_checkpoint(tmp_path / "run")
     assert saved
     assert 0 < saved.step < 5000
-
-
-@pytest.mark.slow
-def test_two_processes_learn_what_one_learns(coloured, small, tmp_path):
-    recipe = small(steps=3)
-    for name, processes in (("one", 1), ("two", 2)):
-        (tmp_path / name).mkdir()
-        process = start_training(
-            tmp_path / name / "run", coloured, recipe, processes=processes, folder=tmp_path / name
-        )
-        errors = process.communicate(timeout=180)[1]
-        assert process.returncode == 0, errors
-    one, two = (load_checkpoint(tmp_path / name / "run") for name in ("one", "two"))
-    assert one
-    assert two
-    for name, tensor in one.model.items():
-        assert torch.allclose(tensor, two.model[name], rtol=1e-4, atol=1e-5), name
-    a, b = (read_scores(tmp_path / name / "run" / "scores.npz") for name in ("one", "two"))
-    assert a.photo_ids == b.photo_ids
-    np.testing.assert_allclose(a.logits, b.logits, atol=1e-4)
-    assert a.novelty is not None
-    assert b.novelty is not None
-    np.testing.assert_allclose(a.novelty, b.novelty, rtol=1e-2)

@@ -49,6 +49,7 @@ _EXTRAS = {
         "train,demo",
     ),
     "captum": "train,demo",
+    **dict.fromkeys(("ray", "pyarrow"), "ray"),
 }
 
 
@@ -65,11 +66,10 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         status = _complain(str(error))
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRAS:
+        name = (error.name or "").split(".")[0]
+        if name not in _EXTRAS:
             raise
-        status = _complain(
-            f"{error.name} is not installed; pip install 'ophis[{_EXTRAS[error.name]}]'"
-        )
+        status = _complain(f"{name} is not installed; pip install 'ophis[{_EXTRAS[name]}]'")
     except BrokenPipeError:  # `ophis ... | head` closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0

@@ -70,6 +70,8 @@ def score(
     photos: Path | None = None,
     flip: Annotated[bool, Parameter(negative="")] = False,
     crops: Annotated[bool, Parameter(negative="")] = False,
+    ray: str | None = None,
+    worker_cores: int = 1,
 ) -> int:
     """Score every photo of a manifest and write the logits to a scores file.
 
@@ -82,6 +84,10 @@ def score(
         photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
         flip: Show each photo mirrored too, whatever the bundle says of views.
         crops: Show its four corners, closer up, too.
+        ray: Share the photos among the workers of a Ray cluster: its address; `auto` where this
+            machine belongs to one, or `local` for workers on this machine. The same command goes
+            on where it was stopped.
+        worker_cores: With --ray, the processor cores of each worker.
     """
     from ophis import read_manifest
     from ophis.journal import journal_of
@@ -91,10 +97,24 @@ def score(
 
     rows, classifier = read_manifest(manifest, photos=photos), load_by_name(bundle)
     seen = views(flip=flip, crops=crops) if flip or crops else None
-    if (begun := journal_of(out)).exists():
-        print(f"ophis: going on with what is in {begun}", file=sys.stderr)
-    with bar(len(rows) * len(classifier.networks)) as advance:
-        scores = classifier.score(rows, views=seen, progress=advance, out=out)
+    if ray:
+        from ophis.cluster import score_on_cluster
+
+        with bar(len(rows)) as advance:
+            scores = score_on_cluster(
+                classifier.bundle,
+                rows,
+                out=out,
+                address=ray,
+                worker_cores=worker_cores,
+                views=seen,
+                progress=advance,
+            )
+    else:
+        if (begun := journal_of(out)).exists():
+            print(f"ophis: going on with what is in {begun}", file=sys.stderr)
+        with bar(len(rows) * len(classifier.networks)) as advance:
+            scores = classifier.score(rows, views=seen, progress=advance, out=out)
     for failure in scores.failures:
         print(f"ophis: {failure.reason}", file=sys.stderr)
     print(f"{len(scores):,} photos scored, {len(scores.failures):,} could not be read: {out}")

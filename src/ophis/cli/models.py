@@ -27,6 +27,7 @@ def train(
     weights_folder: Path = Path(),
     device: str = "auto",
     workers: int | None = None,
+    save_every: float = 300,
 ) -> int:
     """Fine-tune a model by a recipe; the same command goes on where it was stopped.
 
@@ -39,6 +40,7 @@ def train(
         weights_folder: Where the recipe's weights file lies.
         device: auto, cpu or cuda.
         workers: Threads that read photos; by default one a processor core.
+        save_every: Seconds between two checkpoints: so much is lost with a process that is killed.
     """
     from ophis import read_manifest, read_recipe
     from ophis.train import fit
@@ -52,6 +54,7 @@ def train(
             weights_folder=weights_folder,
             device=device,
             workers=workers,
+            save_every_seconds=save_every,
         )
     )
 

@@ -13,9 +13,12 @@ from ophis.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import nn
+
     from ophis.recipe import Recipe
 
 FILE = "checkpoint.pt"
+SECONDS_BETWEEN_SAVES = 300.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Checkpoint:
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
     """Write ``folder/checkpoint.pt``: temporary file, fsync, rename, fsync of the folder.
 
-    A stop at any moment leaves the old checkpoint or the new one, never half of one.
+    A stop at any moment leaves the old checkpoint or the new one, never half of one. Halves that
+    a killed process left beside it are removed.
     """
     path = folder / FILE
     temporary = folder / f".{FILE}.{os.getpid()}"
@@ -47,7 +51,8 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        for half in folder.glob(f".{FILE}.*"):  # only one process of a run writes
+            half.unlink(missing_ok=True)
     if os.name == "posix":  # Windows cannot open a folder
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -88,3 +93,22 @@ def require_same_run(checkpoint: Checkpoint, recipe: Recipe, train_sha256: str, 
     else:
         return
     raise InputError(f"{out} holds a run of another {what}; choose another --out")
+
+
+def require_finite(model: nn.Module, step: int) -> None:
+    """No checkpoint and no score is ever made of weights that are no numbers.
+
+    Raises:
+        InputError: naming the step and the tensor.
+    """
+    for name, tensor in model.state_dict().items():
+        if not tensor.isfinite().all():
+            raise diverged(step, f"{name} is no longer finite")
+
+
+def diverged(step: int, what: str) -> InputError:
+    """What to raise of a step whose numbers ran away."""
+    return InputError(
+        f"step {step:,}: {what}; the last checkpoint stands; try a lower learning_rate or"
+        ' precision = "float32"'
+    )

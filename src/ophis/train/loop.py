@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from ophis.errors import InputError, PhotoError
+from ophis.errors import InputError
 from ophis.metrics import evaluate
 from ophis.sides import SCORES
 from ophis.train import run
 from ophis.train.batches import Batches, mix, mixup_partners, mixup_share
-from ophis.train.checkpoint import Checkpoint, load_checkpoint, require_same_run, save_checkpoint
+from ophis.train.checkpoint import (
+    SECONDS_BETWEEN_SAVES,
+    Checkpoint,
+    diverged,
+    load_checkpoint,
+    require_finite,
+    require_same_run,
+    save_checkpoint,
+)
 from ophis.train.evaluation import score_model
 from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import fit_familiarity
@@ -40,8 +48,6 @@ if TYPE_CHECKING:
     from ophis.train.batches import MicroBatch
     from ophis.train.familiarity import Familiarity
 
-SECONDS_BETWEEN_SAVES = 300.0
-
 
 def fit(
     recipe: Recipe,
@@ -54,6 +60,7 @@ def fit(
     workers: int | None = None,
     weights_folder: str | Path = ".",
     fused: bool = False,
+    save_every_seconds: float = SECONDS_BETWEEN_SAVES,
     quiet: bool = False,
 ) -> Path:
     """Fine-tune a model by a recipe; go on where an earlier call for ``out`` stopped.
@@ -68,6 +75,8 @@ def fit(
         workers: threads that read photos; by default one a processor core.
         weights_folder: where the recipe's weights file lies.
         fused: train with group norm and ReLU as one kernel, on a GPU; see `fused_norm`.
+        save_every_seconds: so much of the work is lost, at the most, with a process that is
+            killed; 0 saves after every step.
         quiet: show nothing while it runs.
 
     Returns:
@@ -80,6 +89,8 @@ def fit(
     out, workers = Path(out), workers or os.cpu_count() or 1
     species = species or train.species_list()
     run.require_fit(recipe, train, validation, species)
+    if not save_every_seconds >= 0:
+        raise InputError(f"--save-every {save_every_seconds} should be 0 seconds or more")
     with Processes.from_environment(device) as processes, StopRequest() as stop:
         if fused:
             require_fused_norms(processes.device)
@@ -104,7 +115,8 @@ def fit(
             )
 
         def save(step: int) -> None:
-            _require_finite(model, step)
+            nonlocal saved_at
+            require_finite(model, step)
             processes.average_statistics(model)
             if processes.leads:
                 state = Checkpoint(
@@ -115,6 +127,7 @@ def fit(
                     optimiser.state_dict(),
                 )
                 save_checkpoint(state, out)
+            saved_at = time.monotonic()
 
         def learned(step: int) -> Familiarity | None:
             """What its photos look like to the network once it has learned all."""
@@ -161,7 +174,7 @@ def fit(
         with log:
             if first:
                 log.say(f"going on from step {first:,}, as {out} says")
-            last_save = time.monotonic()
+            saved_at = time.monotonic()
             for step in range(first, recipe.steps):
                 model.train()
                 for module in frozen:
@@ -172,12 +185,9 @@ def fit(
                 try:
                     with norms(model):
                         loss = accumulate(model, pieces, recipe, processes, precision, stop)
-                except StepInterrupted:
-                    save(step)
-                    raise stop.stopped(step, recipe.steps, out) from None
-                except PhotoError:
-                    save(step)  # what was learned so far is not lost with the photo
-                    raise
+                except StepInterrupted as interruption:
+                    save(step)  # what was learned so far is not lost with a photo either
+                    raise interruption.photo or stop.stopped(step, recipe.steps, out) from None
                 optimiser.step()
                 log.step(
                     step,
@@ -189,9 +199,8 @@ def fit(
                 if done % recipe.evaluate_every_steps == 0 or done == recipe.steps:
                     save(done)
                     judge(done)
-                elif processes.any(here=time.monotonic() - last_save > SECONDS_BETWEEN_SAVES):
+                elif processes.any(here=time.monotonic() - saved_at > save_every_seconds):
                     save(done)
-                    last_save = time.monotonic()
             if first == recipe.steps:
                 judge(first)  # a finished run asked for again: its scores, should they be gone
     return out
@@ -220,9 +229,7 @@ def accumulate(
     step = 0
     with standardised_once(model), fast_group_norm(model):
         for _ in range(recipe.micro_batches // processes.count):
-            if stop and stop.wanted(processes):
-                raise StepInterrupted
-            piece = next(pieces)
+            piece = stop.next_of(pieces, processes) if stop else next(pieces)
             step = piece.step
             share = mixup_share(recipe, step)
             with _autocast(processes.device, precision):
@@ -235,7 +242,7 @@ def accumulate(
         mean += one / recipe.micro_batches
     mean = processes.total(mean)
     if not math.isfinite(mean):
-        raise _diverged(step, f"the loss is {mean}")
+        raise diverged(step, f"the loss is {mean}")
     return mean
 
 
@@ -254,20 +261,6 @@ def piece_loss(
         return loss
     other = functional.cross_entropy(logits, truth[partners], label_smoothing=smoothing)
     return share * loss + (1 - share) * other
-
-
-def _require_finite(model: nn.Module, step: int) -> None:
-    """No checkpoint and no score is ever made of weights that are no numbers."""
-    for name, tensor in model.state_dict().items():
-        if not tensor.isfinite().all():
-            raise _diverged(step, f"{name} is no longer finite")
-
-
-def _diverged(step: int, what: str) -> InputError:
-    return InputError(
-        f"step {step:,}: {what}; the last checkpoint stands; try a lower learning_rate or"
-        ' precision = "float32"'
-    )
 
 
 def _begin(

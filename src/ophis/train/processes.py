@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -13,13 +14,14 @@ import torch.distributed as dist
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from typing import Self
 
     from torch import nn
 
 
 T = TypeVar("T")
+TIMEOUT = timedelta(minutes=30)
 
 
 @dataclass
@@ -52,7 +54,9 @@ class Processes:
             torch.backends.cudnn.benchmark = True  # all steps have one shape: the fastest kernel
         if self.count > 1:
             backend = "nccl" if self.device.type == "cuda" else "gloo"
-            dist.init_process_group(backend, timeout=timedelta(minutes=30))
+            dist.init_process_group(
+                backend, store=_store(), rank=self.rank, world_size=self.count, timeout=TIMEOUT
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,14 +86,15 @@ class Processes:
         if self.count == 1:
             return here
         flag = torch.tensor(float(here), device=self.device)
-        dist.all_reduce(flag)
+        _sum(flag)
         return bool(flag.item())
 
     def gather(self, mine: T) -> list[T]:
         """What each process holds, in the order of their ranks."""
         everyone = [mine] * self.count
         if self.count > 1:
-            dist.all_gather_object(everyone, mine)
+            with _exchange():
+                dist.all_gather_object(everyone, mine)
         return everyone
 
     def total(self, value: float) -> float:
@@ -97,7 +102,7 @@ class Processes:
         if self.count == 1:
             return value
         sum_ = torch.tensor(value, device=self.device, dtype=torch.float64)
-        dist.all_reduce(sum_)
+        _sum(sum_)
         return float(sum_)
 
     @staticmethod
@@ -106,9 +111,51 @@ class Processes:
         if not tensors:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
-        dist.all_reduce(flat)
+        _sum(flat)
         for tensor, part in zip(tensors, _parts(flat, tensors), strict=True):
             tensor.copy_(part)
+
+
+def _store() -> dist.Store:
+    """Where the processes leave their addresses for each other.
+
+    torchrun keeps one store for all its restarts. Without a prefix of its own, a restart may find
+    the addresses of processes that are gone (pytorch issue 135712). Torchruns of several machines
+    count their restarts each for itself, so there the store itself has to be new.
+
+    Raises:
+        InputError: naming the variable that makes it new.
+    """
+    kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
+    machines = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+    if kept and restarts and machines > 1:
+        raise InputError(
+            "torchrun --max-restarts on several machines: set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1"
+            " where torchrun is started, on each of them; a restart would not find its processes"
+        )
+    store, _, _ = next(dist.rendezvous("env://", timeout=TIMEOUT))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if machines == 1 else "any"
+    return dist.PrefixStore(f"attempt-{attempt}", store)
+
+
+def _sum(tensor: torch.Tensor) -> None:
+    """Sum over the processes, in place, and wait for it."""
+    with _exchange():
+        dist.all_reduce(tensor)
+
+
+@contextmanager
+def _exchange() -> Generator[None]:
+    """One line where an exchange breaks: the traceback of the survivors tells nothing."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        raise InputError(
+            f"another process of this run is gone ({reason}); its own last line says why;"
+            " the same command goes on from the last checkpoint"
+        ) from None
 
 
 def _parts(flat: torch.Tensor, tensors: list[torch.Tensor]) -> Iterator[torch.Tensor]:

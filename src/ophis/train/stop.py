@@ -6,10 +6,14 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ophis.errors import PhotoError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import Self
 
+    from ophis.train.batches import MicroBatch
     from ophis.train.processes import Processes
 
 
@@ -26,7 +30,15 @@ class Stopped(Exception):  # noqa: N818 - nothing went wrong
 
 
 class StepInterrupted(Exception):  # noqa: N818
-    """Internal: leave the step that is under way."""
+    """Internal: leave the step that is under way, in all processes.
+
+    Attributes:
+        photo: what this process could not read, or None.
+    """
+
+    def __init__(self, photo: PhotoError | None = None) -> None:
+        super().__init__()
+        self.photo = photo
 
 
 class StopRequest:
@@ -51,9 +63,22 @@ class StopRequest:
             raise KeyboardInterrupt
         self._number = number
 
-    def wanted(self, processes: Processes) -> bool:
-        """Whether any process was asked to stop."""
-        return processes.any(here=bool(self._number))
+    def next_of(self, pieces: Iterator[MicroBatch], processes: Processes) -> MicroBatch:
+        """The next piece, unless any process was asked to stop or cannot read a photo of its own.
+
+        All learn of it before the next exchange, so that none waits for one that has left.
+
+        Raises:
+            StepInterrupted: in all processes alike.
+        """
+        piece = photo = None
+        try:
+            piece = next(pieces)
+        except PhotoError as error:
+            photo = error
+        if processes.any(here=bool(self._number or photo)) or piece is None:
+            raise StepInterrupted(photo)
+        return piece
 
     def stopped(self, step: int, steps: int, out: Path) -> Stopped:
         """What to raise once the state is saved."""

@@ -1,0 +1,50 @@
+"""Real processes that train, for the tests that stop or kill them."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ophis import Manifest, Recipe
+
+# One machine and only its loopback: whichever port is free, no name looked up.
+TORCHRUN = ("torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--max-restarts=3")
+
+
+def start_training(
+    out: Path,
+    manifest: Manifest,
+    recipe: Recipe,
+    *,
+    folder: Path,
+    processes: int = 1,
+    save_every: float = 300,
+) -> subprocess.Popen[str]:
+    """Train on the first 24 photos and judge on the others; under torchrun with several."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.toml").write_text(recipe.to_toml())
+    train, held = manifest.take(np.arange(24)), manifest.take(np.arange(24, len(manifest)))
+    train.write(folder / "train.csv")
+    held.write(folder / "held.csv")
+    start = [sys.executable, "-m"]
+    if processes > 1:
+        start += [*TORCHRUN, f"--nproc-per-node={processes}", "-m"]
+    command = [*start, "ophis", "train", folder / "recipe.toml", "--train", folder / "train.csv"]
+    command += ["--validation", folder / "held.csv", "--out", out, "--workers", "1"]
+    command += ["--save-every", str(save_every)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.Popen(
+        [str(word) for word in command], stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def wait_for_steps(out: Path, steps: int, process: subprocess.Popen[str]) -> None:
+    """Wait until a run has logged so many steps, repeated ones counted again."""
+    log, deadline = out / "log.jsonl", time.monotonic() + 90
+    while not (log.exists() and log.read_text().count('"loss"') >= steps):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
