@@ -16,6 +16,8 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 LOCK = ROOT / "requirements" / "all.txt"
 CORE_LOCK = ROOT / "requirements" / "core.txt"
 UV_LOCK = ROOT / "requirements" / "uv.txt"
+BENCH_LOCK = ROOT / "requirements" / "bench.txt"
+PEERS = ROOT / ".venv-bench"  # the peers of the benchmarks, kept out of what the tests see
 STAMP = VENV / "ophis-setup.sha256"
 
 
@@ -99,6 +101,21 @@ def demo() -> None:
     run(BIN / "ophis", "demo", "--out", "demo")
 
 
+def bench() -> None:
+    """Set up with the peers, time every benchmark against them, write the dated table."""
+    setup()
+    uv = BIN / "uv"
+    python = PEERS / BIN.relative_to(VENV) / "python"
+    run(uv, "venv", "--quiet", "--allow-existing", "--python", BIN / "python", PEERS)
+    locks = ("--require-hashes", LOCK, BENCH_LOCK)
+    run(uv, "pip", "sync", "--quiet", "--python", python, *locks)
+    run(
+        *(uv, "pip", "install", "--quiet", "--python", python),
+        *("--no-deps", "--no-build-isolation", "--editable", "."),
+    )
+    run(python, "-W", "ignore", ROOT / "benchmarks" / "table.py", *sys.argv[2:])
+
+
 def format() -> None:  # noqa: A001 - the name of the make target
     """Write the code in the one format and mend what ruff can mend."""
     setup()
@@ -125,12 +142,14 @@ def lock() -> None:
     )
     run(*command, "pyproject.toml", "--all-extras", "--output-file", LOCK)
     run(*command, "pyproject.toml", "--constraint", LOCK, "--output-file", CORE_LOCK)
+    bench = ROOT / "requirements" / "bench.in"
+    run(*command, bench, "--constraint", LOCK, "--output-file", BENCH_LOCK)
     run(*command, ROOT / "requirements" / "uv.in", "--output-file", UV_LOCK)
 
 
 def clean() -> None:
-    """Remove .venv and what the demo made."""
-    for path in (VENV, ROOT / "demo"):
+    """Remove .venv, the benchmarks' peers and what the demo made."""
+    for path in (VENV, PEERS, ROOT / "demo"):
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -140,7 +159,7 @@ def help() -> None:  # noqa: A001 - the name of the make target
         print(f"make {name:8} {(target.__doc__ or '').splitlines()[0]}")
 
 
-TARGETS = {f.__name__: f for f in (setup, demo, test, check, format, lock, clean, help)}
+TARGETS = {f.__name__: f for f in (setup, demo, test, check, bench, format, lock, clean, help)}
 
 if __name__ == "__main__":
     name = sys.argv[1] if len(sys.argv) > 1 else "help"

@@ -1,0 +1,118 @@
+"""The first answer of a cold process: start, load a BiT-R50x1, read a photo, name five species.
+
+    python benchmarks/cold_start.py [--photos MANIFEST] [--rounds 5]
+
+Ours is the command `ophis identify BUNDLE PHOTO --json`, whole, with all that it checks and says.
+The peers are the shortest script with timm (its model, its transforms, weights from safetensors)
+and with Big Transfer as its authors run it (`bit_original.py`, weights from .npz); see
+`cold_peer.py`. All three hold the same numbers. Files are in the system's cache for all. Time is
+the wall's, memory the peak that the system counted for the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from bit_original import with_weights_of
+from predict import SPECIES, bundled
+from safetensors.torch import save_file
+from side_by_side import Row, arguments, row, tell
+
+from ophis import read_manifest
+from ophis.sample.folder import draw_sample
+from ophis.train.model import create_model
+
+HERE = Path(__file__).resolve().parent
+MOST_MEMORY = 450  # MB, in float32
+
+
+def main() -> None:
+    """Write the weights in three forms, start the three by turns."""
+    parser = arguments(__doc__)
+    parser.set_defaults(rounds=5)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        manifest = read_manifest(options.photos or draw_sample(folder / "photos", photos=36))
+        commands = commands_of(folder, manifest.paths()[0])
+        tell(rows(commands, options.rounds), options.rows)
+
+
+def commands_of(folder: Path, photo: Path) -> dict[str, list[str]]:
+    """What a user types, by who answers."""
+    model = create_model("resnetv2_50x1_bit", species=len(SPECIES), weights="none", head="random")
+    bundled(model.eval(), folder / "bundle")
+    save_file(model.state_dict(), folder / "timm.safetensors")
+    original = with_weights_of(model, len(SPECIES)).state_dict()
+    np.savez(folder / "bit.npz", **{name: t.numpy() for name, t in original.items()})
+    peer = [sys.executable, str(HERE / "cold_peer.py")]
+    return {
+        "ophis": [sys.executable, "-m", "ophis", "identify", str(folder / "bundle"), str(photo), "--json"],
+        "timm": [*peer, "timm", str(folder / "timm.safetensors"), str(photo)],
+        "bit": [*peer, "bit", str(folder / "bit.npz"), str(photo)],
+    }  # fmt: skip
+
+
+def rows(commands: dict[str, list[str]], rounds: int) -> list[Row]:
+    """Seconds and memory against both."""
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    memory: dict[str, list[float]] = {name: [] for name in commands}
+    answers = {}
+    for turn in range(rounds + 1):
+        for name, command in commands.items():
+            answers[name], *figures = run(command)
+            if turn:
+                seconds[name].append(figures[0])
+                memory[name].append(figures[1])
+    peers = {"timm": f"timm {version('timm')}", "bit": "Big Transfer, re-written"}
+    reaches = {"timm": 8.0, "bit": 3.0}
+    peak = max(memory["ophis"])
+    held = f"at most {MOST_MEMORY} MB: {'met' if peak <= MOST_MEMORY else 'not met'}"
+    found = []
+    for name, peer in peers.items():
+        apart = difference(answers["ophis"], answers[name])
+        both = (seconds["ophis"], seconds[name])
+        found += [
+            row("first answer of a cold process", peer, both, reach=reaches[name],
+                difference=f"probabilities {apart:.1e}"),
+            row("the same, peak memory", peer, (memory["ophis"], memory[name]), unit="MB",
+                difference=held),
+        ]  # fmt: skip
+    return found
+
+
+def run(command: list[str]) -> tuple[dict[str, float], float, float]:
+    """Species with probabilities, wall seconds, and peak memory in MB."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    assert process.stdout is not None
+    text = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - started
+    if process.returncode:
+        sys.exit(f"{' '.join(command)}: ended with {process.returncode}")
+    guesses = json.loads(text)["guesses"]
+    found = {guess["species"]: guess["probability"] for guess in guesses}
+    return found, seconds, usage.ru_maxrss * 1024 / 1e6
+
+
+def difference(ours: dict[str, float], theirs: dict[str, float]) -> float:
+    """Largest difference of a probability; the same species must be named."""
+    if set(ours) != set(theirs):
+        sys.exit(f"cold_start: other species are named: {set(ours) ^ set(theirs)}")
+    return max(abs(ours[name] - theirs[name]) for name in ours)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Asking a BiT-R50x1 at 456 pixels: float32, 8 bits, bfloat16, against those it would be run with.
+
+    python benchmarks/predict.py [--photos MANIFEST] [--rounds 9]
+
+One network with random numbers (speed does not depend on them) is exported as `ophis export` does,
+and asked through `ophis.network.Network`, as `ophis identify` and `ophis score` do. The peers are
+Big Transfer as its authors run it (`bit_original.py`) and timm's model, both in torch on the same
+number of threads, and OpenVINO on the same file. The pixels are the same, read from photos.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from bit_original import with_weights_of
+from side_by_side import Row, arguments, row, tell, timed
+
+from ophis import SpeciesList, read_manifest
+from ophis.batch import pixel_batches
+from ophis.bundle import read_bundle
+from ophis.engine import EngineKind
+from ophis.images import Preprocessing
+from ophis.network import Network
+from ophis.quantisation import quantise_network
+from ophis.sample.folder import draw_sample
+from ophis.train.export import write_bundle
+from ophis.train.model import create_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from ophis import Manifest
+    from ophis.bundle import Member
+
+    Ask = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+SPECIES = SpeciesList(tuple(f"Species {number:03}" for number in range(783)))
+THREADS = os.cpu_count() or 1
+HALF = (0.5, 0.5, 0.5)
+
+
+def main() -> None:
+    """Make the bundle, ask it, print the rows."""
+    options = arguments(__doc__).parse_args()
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        manifest = read_manifest(options.photos or draw_sample(folder / "photos", photos=36))
+        model = create_model(
+            "resnetv2_50x1_bit", species=len(SPECIES), weights="none", head="random"
+        )
+        member = bundled(model.eval(), folder / "bundle")
+        pixels = pixels_of(manifest, member, number=8)
+        tell(rows(model, member, manifest, pixels, options.rounds), options.rows)
+
+
+def bundled(model: torch.nn.Module, folder: Path) -> Member:
+    """The network as `ophis export` writes it."""
+    write_bundle(
+        model, folder, species=SPECIES, preprocessing=Preprocessing(456, HALF, HALF),
+        calibration=None, prior=None, rule=None, card="timing\n",
+    )  # fmt: skip
+    return read_bundle(folder).members[0]
+
+
+def pixels_of(manifest: Manifest, member: Member, *, number: int) -> NDArray[np.float32]:
+    """Photos as the network sees them, [photos, 3, 456, 456]."""
+    (batch,) = pixel_batches(
+        manifest.take(np.arange(number)), preprocessing=member.preprocessing, batch_photos=number
+    )
+    return batch.pixels
+
+
+def rows(
+    model: torch.nn.Module,
+    member: Member,
+    manifest: Manifest,
+    pixels: NDArray[np.float32],
+    rounds: int,
+) -> list[Row]:
+    """All lines: batch 1 in float32 and 8 bits, batch 8 in bfloat16."""
+    original = in_torch(with_weights_of(model, len(SPECIES)))
+    eight = replace(member, model=member.model.with_name("eight.onnx"))
+    quantise_network(member, eight.model, train=manifest)
+    one, few = pixels[:1], max(3, rounds // 2)
+    published, timms = "Big Transfer, re-written", f"timm {version('timm')}"
+    runtime = f"ONNX Runtime {version('onnxruntime')}"
+    plain, small = asked(member), asked(eight)
+    brain = asked(member, EngineKind.OPENVINO_BFLOAT16)
+    return [
+        line(f"predict, 1 photo, float32 ({runtime})", published, plain, original, one, rounds, 1.8),
+        line(f"predict, 1 photo, float32 ({runtime})", timms, plain, in_torch(model), one, rounds, 1.4),
+        line(f"predict, 1 photo, 8 bits ({runtime})", published, small, original, one, rounds, 4.0),
+        line("predict, 8 photos, bfloat16 (OpenVINO)", published, brain, original, pixels, few, 4.0),
+        line("predict, 8 photos, bfloat16 (OpenVINO)", f"ophis, {runtime}", brain, plain, pixels, few),
+    ]  # fmt: skip
+
+
+def asked(member: Member, engine: EngineKind = EngineKind.ONNXRUNTIME) -> Ask:
+    """The network as the product asks it."""
+    network = Network(member, SPECIES, threads=THREADS, engine=engine)
+    return lambda pixels: network.outputs(pixels)[0]
+
+
+def in_torch(model: torch.nn.Module) -> Ask:
+    """A torch model as its users ask it: no gradients, the default layout, float32."""
+
+    @torch.inference_mode()
+    def ask(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        return model(torch.from_numpy(pixels)).numpy()
+
+    return ask
+
+
+def line(
+    work: str,
+    peer: str,
+    ours: Ask,
+    theirs: Ask,
+    pixels: NDArray[np.float32],
+    rounds: int,
+    reach: float | None = None,
+) -> Row:
+    """Both sides on the same pixels, and how far their logits are apart."""
+    found, expected = ours(pixels), theirs(pixels)
+    apart = np.abs(found - expected).max()
+    figures = timed(lambda: ours(pixels), lambda: theirs(pixels), rounds=rounds)
+    difference = f"logits {apart:.1e} of {np.ptp(expected):.2g}"
+    return row(f"{work}, {THREADS} threads", peer, figures, difference=difference, reach=reach)
+
+
+if __name__ == "__main__":
+    main()
