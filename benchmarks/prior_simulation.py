@@ -8,16 +8,12 @@ photos, most living in few countries). For each seed its photos are dealt, witho
 validation and test (5.7 % each, as in SnakeCLEF 2020) and training, which gives the counts. The
 classifier sees a noisy point for each photo, around one point for each species, and knows exactly
 what it may believe, p(s | x); then it is made over- or under-confident. Priors are fitted on
-validation and judged on test; also when 20 % of the test's countries are wrong. At the end the
-product is timed against a loop over the photos, as in the paper's released code.
+validation and judged on test; also when 20 % of the test's countries are wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import io
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,7 +65,6 @@ def main() -> None:
                 for v in zip(*rows, strict=True)
             ]
             print(f"| {noise}, {confidence} | {' | '.join(cells)} |", flush=True)
-    print(f"\n{speed(counts)}")
 
 
 def real(path: Path) -> CountryPrior:
@@ -176,51 +171,6 @@ def with_wrong_countries(scores: Scores, chance: np.random.Generator) -> Scores:
     rows = chance.permutation(len(scores))[: round(WRONG * len(scores))]
     countries[rows] = countries[chance.permutation(len(scores))[: len(rows)]]
     return replace(scores, countries=tuple(countries))
-
-
-def speed(counts: CountryPrior, photos: int = 14_029) -> str:
-    """The product of all photos at once against the loop of the paper's released code.
-
-    That loop is re-written here from what it does: for each photo it takes the country's row out of
-    a pandas table whose first column is text, which makes Python objects of the numbers, and
-    multiplies. Both begin with what the network gives and end with normalised probabilities.
-    """
-    try:
-        pd = importlib.import_module("pandas")  # the peer's library, not ours
-    except ImportError:
-        return "Eq. 2 is not timed: the released code needs pandas; pip install pandas"
-    chance = np.random.default_rng(0)
-    scores = Scores(
-        np.log(chance.dirichlet(np.ones(len(counts.species)), size=photos)),
-        counts.species,
-        ids := tuple(map(str, range(photos))),
-        np.zeros(photos, np.int64),
-        tuple(chance.choice(np.array(counts.countries, dtype=object), size=photos)),
-        ids,
-    )
-    table = pd.DataFrame(counts.probability, columns=list(counts.species))
-    table.insert(0, "country", list(counts.countries))
-    table = pd.read_csv(io.StringIO(table.to_csv(index=False)))  # as it is read, so it is kept
-    rows = {country: row for row, country in enumerate(counts.countries)}
-    some, times = min(photos, 300), np.empty((5, 2))
-    for repeat in range(len(times)):  # in turns, so that a busy machine slows both
-        started = time.process_time()
-        whole = counts.adjust(scores).probabilities()
-        times[repeat, 0] = time.process_time() - started
-        started = time.process_time()
-        image = scores.take(np.arange(some)).probabilities()
-        for photo in range(some):
-            row = table.loc[[rows[scores.countries[photo]]]].values[0][1:]
-            weighed = row * image[photo]
-            alone = weighed / weighed.sum() if weighed.sum() else image[photo]
-            assert np.abs(alone.astype(float) - whole[photo]).max() < 1e-9  # the same numbers
-        times[repeat, 1] = (time.process_time() - started) / some * photos
-    ours, loop = np.median(times, axis=0)
-    return (
-        f"Eq. 2 of {photos:,} photos: {ours:.2f} s of processor at once, {loop:.0f} s one by one"
-        f" (timed on {some}): {loop / ours:.0f} times (from"
-        f" {np.min(times[:, 1] / times[:, 0]):.0f} to {np.max(times[:, 1] / times[:, 0]):.0f})"
-    )
 
 
 if __name__ == "__main__":

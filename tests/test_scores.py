@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from memory import peak_mib
 
 from ophis import InputError, Scores, SpeciesList, npz, read_scores
-from ophis.scores import PhotoFailure, concatenate, softmax
+from ophis.scores import PhotoFailure, concatenate, log_probabilities, softmax
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 
@@ -155,3 +155,21 @@ scores.write({str(tmp_path / "again.npz")!r})
     assert peak_mib(BEFORE, work) < 64 + 400 * photos / 2**20
     assert logits.nbytes > 150 * 2**20
     assert path.read_bytes() == (tmp_path / "again.npz").read_bytes()
+
+
+@given(
+    rows=st.integers(1, 9),
+    block_bytes=st.integers(1, 100),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 99),
+)
+def test_blocks_change_no_digit_of_a_probability(rows, block_bytes, dtype, seed):
+    logits = np.random.default_rng(seed).normal(0, 9, (rows, 5)).astype(dtype)
+    logits[:, 1] = -np.inf
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    expected = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ophis.blocks.BLOCK_BYTES", block_bytes)
+        np.testing.assert_array_equal(log_probabilities(logits), expected)
+        np.testing.assert_array_equal(softmax(logits), np.exp(expected))
+        np.testing.assert_array_equal(softmax(logits[0]), np.exp(expected[0]))

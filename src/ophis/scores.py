@@ -245,13 +245,20 @@ def joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
 
 def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Softmax over the last axis in float64; a row must have one finite logit."""
-    return np.exp(log_probabilities(logits))
+    found = log_probabilities(logits)
+    return np.exp(found, out=found)
 
 
 def log_probabilities(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Logarithm of the softmax over the last axis in float64; a row must have one finite logit."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    if logits.ndim == 1:
+        return log_probabilities(logits[None])[0]
+    found = np.empty(logits.shape)
+    for rows in row_blocks(logits):  # what lies between is small, and stays in the cache
+        part, shifted = logits[rows], found[rows]
+        np.subtract(part, part.max(axis=-1, keepdims=True), out=shifted, dtype=np.float64)
+        shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return found
 
 
 def read_scores(path: str | Path) -> Scores:
