@@ -19,11 +19,11 @@ BLOCKS = (3, 4, 6, 3)  # of a ResNet50
 class StandardisedConvolution(nn.Conv2d):
     """A convolution that standardises its kernels each time it is asked."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name for it
         """[photos, channels, rows, columns]."""
         variance, mean = torch.var_mean(self.weight, (1, 2, 3), keepdim=True, unbiased=False)
         kernels = (self.weight - mean) / torch.sqrt(variance + 1e-10)
-        return functional.conv2d(x, kernels, self.bias, self.stride, self.padding)
+        return functional.conv2d(input, kernels, self.bias, self.stride, self.padding)
 
 
 def convolution(into: int, out: int, size: int, stride: int = 1) -> StandardisedConvolution:
@@ -83,21 +83,19 @@ class BigTransfer(nn.Module):
 def with_weights_of(model: nn.Module, species: int) -> BigTransfer:
     """The same network with the numbers of timm's `resnetv2_50x1_bit`, in the same mode."""
     names = {
-        "downsample.conv": "short",
-        "head.fc": "head.3",
         "stem.conv": "stem.0",
-        "norm.": "head.0.",
+        "norm": "head.0",
+        "head.fc": "head.3",
     }
     copy = BigTransfer(species)
     state = {}
     for name, tensor in model.state_dict().items():
-        ours = name
+        place = name.rpartition(".")[0]
+        ours = name.replace(place, names[place]) if place in names else name
         if name.startswith("stages."):
-            _, stage, _, place, rest = name.split(".", 4)
-            ours = f"body.{sum(BLOCKS[: int(stage)]) + int(place)}.{rest}"
-        for theirs, own in names.items():
-            if theirs != "norm." or name.startswith("norm."):
-                ours = ours.replace(theirs, own)
+            _, stage, _, block, rest = name.split(".", 4)
+            number = sum(BLOCKS[: int(stage)]) + int(block)
+            ours = f"body.{number}.{rest.replace('downsample.conv', 'short')}"
         state[ours] = tensor
     copy.load_state_dict(state)
     return copy.train(model.training)

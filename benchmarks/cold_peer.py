@@ -18,7 +18,7 @@ NAMES = [f"Species {number:03}" for number in range(SPECIES)]
 
 
 def timms(weights: str, photo: Image.Image) -> torch.Tensor:
-    """timm's model with its own transforms."""
+    """The model of timm with its own transforms."""
     import timm  # noqa: PLC0415 - only this peer pays for it
     from safetensors.torch import load_file  # noqa: PLC0415
     from timm.data import create_transform  # noqa: PLC0415

@@ -56,8 +56,9 @@ def commands_of(folder: Path, photo: Path) -> dict[str, list[str]]:
     original = with_weights_of(model, len(SPECIES)).state_dict()
     np.savez(folder / "bit.npz", **{name: t.numpy() for name, t in original.items()})
     peer = [sys.executable, str(HERE / "cold_peer.py")]
+    ours = [sys.executable, "-m", "ophis", "identify", str(folder / "bundle"), str(photo)]
     return {
-        "ophis": [sys.executable, "-m", "ophis", "identify", str(folder / "bundle"), str(photo), "--json"],
+        "ophis": [*ours, "--json"],
         "timm": [*peer, "timm", str(folder / "timm.safetensors"), str(photo)],
         "bit": [*peer, "bit", str(folder / "bit.npz"), str(photo)],
     }  # fmt: skip

@@ -30,8 +30,8 @@ from side_by_side import Row, arguments, row, tell, timed
 from ophis import Manifest, read_manifest, read_recipe
 from ophis.images import normalise
 from ophis.pack import pack
-from ophis.squares import read_square
 from ophis.sample.folder import draw_sample
+from ophis.squares import read_square
 from ophis.train.batches import Batches
 
 if TYPE_CHECKING:

@@ -28,13 +28,13 @@ from ophis.bundle import read_bundle
 from ophis.engine import EngineKind
 from ophis.images import Preprocessing
 from ophis.network import Network
-from ophis.quantisation import quantise_network
 from ophis.sample.folder import draw_sample
 from ophis.train.export import write_bundle
 from ophis.train.model import create_model
+from ophis.train.quantisation import quantise_network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -92,18 +92,23 @@ def rows(
     original = in_torch(with_weights_of(model, len(SPECIES)))
     eight = replace(member, model=member.model.with_name("eight.onnx"))
     quantise_network(member, eight.model, train=manifest)
-    one, few = pixels[:1], max(3, rounds // 2)
     published, timms = "Big Transfer, re-written", f"timm {version('timm')}"
     runtime = f"ONNX Runtime {version('onnxruntime')}"
+    brain = f"OpenVINO {version('openvino')}"
     plain, small = asked(member), asked(eight)
-    brain = asked(member, EngineKind.OPENVINO_BFLOAT16)
+    wide = asked(member, EngineKind.OPENVINO_BFLOAT16)
+    few = max(3, rounds // 2)
+    cases = (
+        (f"1 photo, float32 ({runtime})", published, plain, original, 1, 1.8),
+        (f"1 photo, float32 ({runtime})", timms, plain, in_torch(model), 1, 1.4),
+        (f"1 photo, 8 bits ({runtime})", published, small, original, 1, 4.0),
+        (f"8 photos, bfloat16 ({brain})", published, wide, original, 8, 4.0),
+        (f"8 photos, bfloat16 ({brain})", f"ophis, float32, {runtime}", wide, plain, 8, None),
+    )
     return [
-        line(f"predict, 1 photo, float32 ({runtime})", published, plain, original, one, rounds, 1.8),
-        line(f"predict, 1 photo, float32 ({runtime})", timms, plain, in_torch(model), one, rounds, 1.4),
-        line(f"predict, 1 photo, 8 bits ({runtime})", published, small, original, one, rounds, 4.0),
-        line("predict, 8 photos, bfloat16 (OpenVINO)", published, brain, original, pixels, few, 4.0),
-        line("predict, 8 photos, bfloat16 (OpenVINO)", f"ophis, {runtime}", brain, plain, pixels, few),
-    ]  # fmt: skip
+        line(work, peer, sides, pixels[:number], rounds if number == 1 else few, reach)
+        for work, peer, *sides, number, reach in cases
+    ]
 
 
 def asked(member: Member, engine: EngineKind = EngineKind.ONNXRUNTIME) -> Ask:
@@ -125,18 +130,19 @@ def in_torch(model: torch.nn.Module) -> Ask:
 def line(
     work: str,
     peer: str,
-    ours: Ask,
-    theirs: Ask,
+    sides: Sequence[Ask],
     pixels: NDArray[np.float32],
     rounds: int,
-    reach: float | None = None,
+    reach: float | None,
 ) -> Row:
     """Both sides on the same pixels, and how far their logits are apart."""
+    ours, theirs = sides
     found, expected = ours(pixels), theirs(pixels)
     apart = np.abs(found - expected).max()
     figures = timed(lambda: ours(pixels), lambda: theirs(pixels), rounds=rounds)
     difference = f"logits {apart:.1e} of {np.ptp(expected):.2g}"
-    return row(f"{work}, {THREADS} threads", peer, figures, difference=difference, reach=reach)
+    named = f"predict, {work}, {THREADS} threads"
+    return row(named, peer, figures, difference=difference, reach=reach)
 
 
 if __name__ == "__main__":

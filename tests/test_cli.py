@@ -562,7 +562,7 @@ def test_help_names_every_verb_in_the_order_of_the_work():
 
 def test_every_verb_explains_itself(capsys):
     verbs = [verb for verb in app if not verb.startswith("-")]
-    assert len(verbs) == 17
+    assert len(verbs) == 18
     for verb in verbs:
         with pytest.raises(SystemExit) as end:
             main([verb, "--help"])

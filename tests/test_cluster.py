@@ -176,6 +176,7 @@ def scorer(imagenet17, coloured, parts, **changes):
     given = {
         "bundle": imagenet17.bundle.folder, "version": imagenet17.bundle.version,
         "photos": coloured.folder, "folder": parts, "views": WHOLE, "threads": 1,
+        "engine": "onnxruntime",
     }  # fmt: skip
     return PartScorer(**(given | changes))
 

@@ -14,6 +14,8 @@ from ophis.views import WHOLE
 
 SPECIES = SpeciesList(("Made blue", "Made green", "Made red"))
 
+ENGINE = "onnxruntime"
+
 
 @pytest.fixture
 def bundle(tmp_path):
@@ -23,7 +25,9 @@ def bundle(tmp_path):
 @pytest.fixture
 def parts(bundle, coloured, tmp_path):
     """36 photos in 4 parts: 10, 10, 10 and 6."""
-    return ScoreParts.beside(tmp_path / "s.npz", coloured, bundle=bundle, views=WHOLE, photos=10)
+    return ScoreParts.beside(
+        tmp_path / "s.npz", coloured, bundle=bundle, views=WHOLE, engine=ENGINE, photos=10
+    )
 
 
 def scored(manifest, failed=()):
@@ -82,12 +86,13 @@ def test_what_is_there_is_found_again_and_not_mixed_with_another_bundles(
 ):
     scored(parts.rows(1)).write(parts.path(1))
     out = tmp_path / "s.npz"
-    again = ScoreParts.beside(out, coloured, bundle=bundle, views=WHOLE, photos=10)
+    again = ScoreParts.beside(out, coloured, bundle=bundle, views=WHOLE, engine=ENGINE, photos=10)
     assert again.missing() == [0, 2, 3]
-    given = {"bundle": bundle, "views": WHOLE, "photos": 10}
+    given = {"bundle": bundle, "views": WHOLE, "engine": ENGINE, "photos": 10}
     changes = {
         "bundle": {"bundle": replace(bundle, version="other")},
         "views": {"views": (replace(WHOLE[0], mirrored=True),)},
+        "engine": {"engine": "openvino"},
         "photos": {"photos": 11},
     }
     for name, change in changes.items():

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ophis.classifier import Classifier
+    from ophis.engine import EngineKind
 
 __all__ = [
     "Comparison",
@@ -44,17 +45,21 @@ __all__ = [
 ]
 
 
-def load(bundle: str | Path, *, threads: int = 0) -> Classifier:
+def load(
+    bundle: str | Path, *, threads: int = 0, engine: EngineKind | str = "onnxruntime"
+) -> Classifier:
     """Load a bundle: a folder, or "imagenet17".
 
     Args:
         bundle: a folder that `ophis export` made, or the name of a ready bundle.
-        threads: of ONNX Runtime; 0 lets it choose.
+        threads: of the engine; 0 lets it choose.
+        engine: what runs the networks: "onnxruntime", "openvino", "openvino-bfloat16".
 
     Raises:
-        InputError: naming the file that is missing, changed or no model.
+        InputError: naming the file that is missing, changed or no model, or the engine that is not
+            to be had.
     """
     # Here and not above: whoever reads scores or tables does not pay for ONNX Runtime.
     from ophis.ready import load_by_name  # noqa: PLC0415
 
-    return load_by_name(bundle, threads=threads)
+    return load_by_name(bundle, threads=threads, engine=engine)

@@ -14,6 +14,7 @@ from ophis.answer import Answer, Guess, LeftOut, SeenPhoto, sentences
 from ophis.averages import ensemble, fused
 from ophis.bundle import read_bundle
 from ophis.decision import Decision, State, Verdict, decide_without_rule, no_name
+from ophis.engine import EngineKind
 from ophis.errors import InputError, NoPhotoError
 from ophis.journal import score_to
 from ophis.mixture import MixedPrior
@@ -41,13 +42,21 @@ class Classifier:
 
     Args:
         bundle: what `read_bundle` verified.
-        threads: of ONNX Runtime; 0 lets it choose.
+        threads: of the engine; 0 lets it choose.
+        engine: what runs the networks: see `EngineKind`.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
-        self.bundle = bundle
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int = 0,
+        engine: EngineKind | str = EngineKind.ONNXRUNTIME,
+    ) -> None:
+        self.bundle, self.engine = bundle, engine
         self.networks = tuple(
-            Network(member, bundle.species, threads=threads) for member in bundle.members
+            Network(member, bundle.species, threads=threads, engine=engine)
+            for member in bundle.members
         )
 
     def score(
@@ -79,6 +88,7 @@ class Classifier:
                 facts={
                     "bundle": self.bundle.version,
                     "views": json.dumps(list(map(asdict, views))),
+                    "engine": str(self.engine),
                 },
                 progress=lambda photos: progress(photos * len(networks)) if progress else None,
             )
@@ -290,10 +300,18 @@ def _one(scores: Scores) -> Scores:
     return fused(replace(scores, observations=("",) * len(scores)))
 
 
-def load(folder: str | Path, *, threads: int = 0) -> Classifier:
+def load(
+    folder: str | Path, *, threads: int = 0, engine: EngineKind | str = EngineKind.ONNXRUNTIME
+) -> Classifier:
     """Load a bundle folder.
 
+    Args:
+        folder: of the bundle.
+        threads: of the engine; 0 lets it choose.
+        engine: what runs the networks: see `EngineKind`.
+
     Raises:
-        InputError: naming the file that is missing, changed or no model.
+        InputError: naming the file that is missing, changed or no model, or the engine that is not
+            to be had.
     """
-    return Classifier(read_bundle(folder), threads=threads)
+    return Classifier(read_bundle(folder), threads=threads, engine=engine)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ophis.classifier import load
+from ophis.engine import EngineKind
 from ophis.errors import InputError
 from ophis.manifest import COLUMNS, Manifest
 from ophis.score_parts import PHOTOS, ScoreParts, part_file
@@ -42,6 +43,7 @@ def score_on_cluster(
     address: str = LOCAL,
     worker_cores: int = 1,
     views: tuple[View, ...] | None = None,
+    engine: EngineKind | str = EngineKind.ONNXRUNTIME,
     part_photos: int = PHOTOS,
     progress: Callable[[int], None] | None = None,
 ) -> Scores:
@@ -60,6 +62,7 @@ def score_on_cluster(
             of a cluster: "auto" where this machine belongs to one.
         worker_cores: processor cores, and so threads, of each worker.
         views: how each photo is shown; by default as the bundle says.
+        engine: what runs the networks: see `EngineKind`.
         part_photos: photos of a part.
         progress: called with the number of photos done since the last call.
 
@@ -69,7 +72,9 @@ def score_on_cluster(
     """
     views = views or bundle.views
     manifest.truth(bundle.species)  # an unknown species is refused before anything starts
-    parts = ScoreParts.beside(out, manifest, bundle=bundle, views=views, photos=part_photos)
+    parts = ScoreParts.beside(
+        out, manifest, bundle=bundle, views=views, engine=engine, photos=part_photos
+    )
     missing = parts.missing()
     if progress:
         progress(len(manifest) - sum(len(parts.rows(number)) for number in missing))
@@ -80,6 +85,7 @@ def score_on_cluster(
                 missing,
                 bundle=bundle,
                 views=views,
+                engine=engine,
                 worker_cores=worker_cores,
                 progress=progress,
             )
@@ -104,13 +110,14 @@ class PartScorer:
         photos: Path,
         folder: Path,
         views: tuple[View, ...],
+        engine: EngineKind | str,
         threads: int,
     ) -> None:
         self._photos, self._folder = photos, folder
         self._views, self._threads = views, threads
         self._classifier: Classifier | str = "no classifier"
         try:
-            self._classifier = _loaded(bundle, version, photos, threads)
+            self._classifier = _loaded(bundle, version, photos, threads, engine)
         except InputError as error:
             self._classifier = str(error)
 
@@ -150,11 +157,13 @@ class PartScorer:
         return ""
 
 
-def _loaded(bundle: Path, version: str, photos: Path, threads: int) -> Classifier:
+def _loaded(
+    bundle: Path, version: str, photos: Path, threads: int, engine: EngineKind | str
+) -> Classifier:
     """The bundle as this machine sees it."""
     if not photos.is_dir():
         raise InputError(f"{photos}: the folder of the photos is not there; share it")
-    classifier = load(bundle, threads=threads)
+    classifier = load(bundle, threads=threads, engine=engine)
     if classifier.bundle.version != version:
         raise InputError(f"{bundle}: another version ({classifier.bundle.version}); copy it anew")
     return classifier
@@ -166,6 +175,7 @@ def _score(
     *,
     bundle: Bundle,
     views: tuple[View, ...],
+    engine: EngineKind | str,
     worker_cores: int,
     progress: Callable[[int], None] | None,
 ) -> None:
@@ -189,6 +199,7 @@ def _score(
             "photos": parts.manifest.folder.resolve(),
             "folder": parts.folder,
             "views": views,
+            "engine": engine,
             "threads": worker_cores,
         },
         compute=ray.data.ActorPoolStrategy(size=size),

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import onnxruntime
 
 from ophis.errors import InputError
 
@@ -53,8 +54,6 @@ class OnnxRuntime:
     """
 
     def __init__(self, model: Path, threads: int) -> None:
-        import onnxruntime  # noqa: PLC0415 - each engine only where it is used
-
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3

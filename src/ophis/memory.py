@@ -26,4 +26,7 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _NEVER), (_TOP_PAD, TOP_PAD_BYTES))
-    return all([mallopt(name, value) == 1 for name, value in settings])
+    taken = [
+        mallopt(name, value) for name, value in settings
+    ]  # all of them, whatever the first says
+    return all(taken)

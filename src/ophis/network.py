@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 
 from ophis.batch import score_batches, score_photos
+from ophis.engine import EngineKind, open_engine
 from ophis.errors import InputError
 from ophis.places import UNKNOWN
 from ophis.scores import Scores, joined
@@ -31,22 +31,28 @@ class Network:
     Args:
         member: the file and what belongs to it.
         species: the columns wanted; those of the member in any order.
-        threads: of ONNX Runtime; 0 lets it choose.
+        threads: of the engine; 0 lets it choose.
+        engine: what runs it.
 
     Raises:
-        InputError: naming the file when it cannot be run or does not fit its species and pixels.
+        InputError: naming the file when it cannot be run or does not fit its species and pixels,
+            or when the engine is not to be had.
     """
 
-    def __init__(self, member: Member, species: SpeciesList, *, threads: int = 0) -> None:
+    def __init__(
+        self,
+        member: Member,
+        species: SpeciesList,
+        *,
+        threads: int = 0,
+        engine: EngineKind | str = EngineKind.ONNXRUNTIME,
+    ) -> None:
         self.member, self.species = member, species
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(
-                member.model, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime has no base class of its own
+            self._engine = open_engine(engine, member.model, threads=threads)
+        except InputError:
+            raise
+        except Exception as error:  # neither engine has a base class of its own
             reason = str(error).splitlines()[0]
             raise InputError(f"{member.model}: not a model that can be run: {reason}") from None
         self._require_shape()
@@ -62,8 +68,7 @@ class Network:
         Returns:
             Logits [photos, species], and novelty [photos] or None: see `Scores`.
         """
-        found = self._session.run(None, {self._session.get_inputs()[0].name: pixels})
-        logits, *novelty = (np.asarray(output) for output in found)
+        logits, *novelty = self._engine.run(pixels)
         return logits, novelty[0] if novelty else None
 
     def look(
@@ -131,16 +136,14 @@ class Network:
         return mended.with_species(self.species)
 
     def _require_shape(self) -> None:
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        inputs, outputs = self._engine.inputs, self._engine.outputs
         model, side = self.member.model, self.member.preprocessing.pixels
         species = len(self.member.species)
-        if len(inputs) != 1 or inputs[0].shape[1:] != [3, side, side]:
+        if len(inputs) != 1 or inputs[0][1:] != [3, side, side]:
             raise InputError(f"{model}: should take [photos, 3, {side}, {side}]")
-        if outputs[0].shape[1:] != [species]:
-            raise InputError(
-                f"{model}: should give {species} logits a photo, not {outputs[0].shape[1:]}"
-            )
-        if len(outputs) > 2 or any(len(output.shape) != 1 for output in outputs[1:]):
+        if outputs[0][1:] != [species]:
+            raise InputError(f"{model}: should give {species} logits a photo, not {outputs[0][1:]}")
+        if len(outputs) > 2 or any(len(output) != 1 for output in outputs[1:]):
             raise InputError(
                 f"{model}: besides logits only one number a photo may come, its novelty"
             )

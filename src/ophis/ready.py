@@ -9,12 +9,15 @@ from pathlib import Path
 
 from ophis.bundle import read_bundle
 from ophis.classifier import Classifier
+from ophis.engine import EngineKind
 from ophis.errors import InputError
 
 IMAGENET17 = "imagenet17"
 
 
-def load_by_name(bundle: str | Path, *, threads: int = 0) -> Classifier:
+def load_by_name(
+    bundle: str | Path, *, threads: int = 0, engine: EngineKind | str = EngineKind.ONNXRUNTIME
+) -> Classifier:
     """Load a bundle folder, or the ready bundle `imagenet17`, which is made once and kept.
 
     Raises:
@@ -25,7 +28,7 @@ def load_by_name(bundle: str | Path, *, threads: int = 0) -> Classifier:
         folder = kept_folder() / IMAGENET17
         if not folder.exists():
             _make(folder)
-    return Classifier(read_bundle(folder), threads=threads)
+    return Classifier(read_bundle(folder), threads=threads, engine=engine)
 
 
 def kept_folder() -> Path:

@@ -48,18 +48,20 @@ class ScoreParts:
         *,
         bundle: Bundle,
         views: tuple[View, ...],
+        engine: str,
         photos: int = PHOTOS,
     ) -> Self:
         """Make the folder beside ``out``, or find what an earlier call for it left there.
 
         Raises:
-            InputError: when that was made of another bundle, manifest or views.
+            InputError: when that was made of another bundle, manifest, views or engine.
         """
         parts = cls(out.resolve().with_name(f"{out.name}.parts"), manifest, photos)
         made_of = {
             "bundle": bundle.version,
             "manifest": manifest.sha256(),
             "views": [asdict(view) for view in views],
+            "engine": str(engine),
             "photos": photos,
         }
         index = parts.folder / INDEX

@@ -12,8 +12,8 @@ from ophis import InputError
 from ophis.bundle import MODEL
 from ophis.cli import main
 from ophis.combination import combine, refitted
-from ophis.quantisation import quantise
 from ophis.train import export, fit
+from ophis.train.quantisation import quantise
 
 
 @pytest.fixture(scope="module")

@@ -70,6 +70,7 @@ def score(
     photos: Path | None = None,
     flip: Annotated[bool, Parameter(negative="")] = False,
     crops: Annotated[bool, Parameter(negative="")] = False,
+    engine: str = "onnxruntime",
     ray: str | None = None,
     worker_cores: int = 1,
 ) -> int:
@@ -84,6 +85,8 @@ def score(
         photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
         flip: Show each photo mirrored too, whatever the bundle says of views.
         crops: Show its four corners, closer up, too.
+        engine: onnxruntime, openvino, or openvino-bfloat16: with rounded numbers, and faster on
+            processors that have them.
         ray: Share the photos among the workers of a Ray cluster: its address; `auto` where this
             machine belongs to one, or `local` for workers on this machine. The same command goes
             on where it was stopped.
@@ -95,7 +98,8 @@ def score(
     from ophis.tables import bar
     from ophis.views import views
 
-    rows, classifier = read_manifest(manifest, photos=photos), load_by_name(bundle)
+    rows = read_manifest(manifest, photos=photos)
+    classifier = load_by_name(bundle, engine=engine)
     seen = views(flip=flip, crops=crops) if flip or crops else None
     if ray:
         from ophis.cluster import score_on_cluster
@@ -108,6 +112,7 @@ def score(
                 address=ray,
                 worker_cores=worker_cores,
                 views=seen,
+                engine=engine,
                 progress=advance,
             )
     else:

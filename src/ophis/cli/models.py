@@ -187,8 +187,8 @@ def quantise(
         json: One JSON list with all figures.
     """
     from ophis import read_manifest
-    from ophis.quantisation import quantise as quantise_bundle
     from ophis.tables import bar, print_worth
+    from ophis.train.quantisation import quantise as quantise_bundle
 
     learned, judged = (read_manifest(path, photos=photos) for path in (train, validation))
     with bar(2 * len(judged)) as advance:

@@ -1,0 +1,65 @@
+"""The engines against each other, on a real small bundle."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import ophis
+from ophis import InputError
+from ophis.bundle import MODEL
+from ophis.engine import EngineKind, OnnxRuntime, OpenVino, open_engine
+from ophis.network import Network
+
+openvino = pytest.importorskip("openvino", reason="openvino is not installed here")
+BFLOAT16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return np.random.default_rng(0).uniform(-1, 1, (3, 3, 224, 224)).astype(np.float32)
+
+
+def test_openvino_says_what_onnx_runtime_says(imagenet17, pixels):
+    model = imagenet17.bundle.folder / MODEL
+    ours, other = OnnxRuntime(model, 1), OpenVino(model, 1)
+    assert [list(shape)[1:] for shape in other.inputs] == [[3, 224, 224]]
+    assert [list(shape)[1:] for shape in other.outputs] == [list(s)[1:] for s in ours.outputs]
+    for expected, found in zip(ours.run(pixels), other.run(pixels), strict=True):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.skipif(not BFLOAT16, reason="this processor has no bfloat16")
+def test_bfloat16_rounds_and_no_more(imagenet17, pixels):
+    model = imagenet17.bundle.folder / MODEL
+    (expected,), (found,) = (
+        open_engine(kind, model, threads=1).run(pixels)
+        for kind in (EngineKind.ONNXRUNTIME, EngineKind.OPENVINO_BFLOAT16)
+    )
+    difference = np.abs(found - expected).max()
+    assert 0 < difference < 0.1 * np.ptp(expected)
+
+
+def test_a_processor_without_bfloat16_is_told_so(imagenet17, monkeypatch):
+    monkeypatch.setattr(openvino.Core, "get_property", lambda *_: ["FP32"])
+    with pytest.raises(InputError, match="has no bfloat16; use the engine openvino"):
+        ophis.load(imagenet17.bundle.folder, engine="openvino-bfloat16")
+
+
+def test_an_engine_that_is_not_there_is_named(imagenet17, monkeypatch):
+    with pytest.raises(InputError, match="no engine 'tensorrt'; choose onnxruntime, openvino"):
+        ophis.load(imagenet17.bundle.folder, engine="tensorrt")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(InputError, match=r"pip install 'ophis\[openvino\]'"):
+        ophis.load(imagenet17.bundle.folder, engine="openvino")
+
+
+def test_a_file_that_is_no_model_is_named(imagenet17, tmp_path):
+    (tmp_path / MODEL).write_bytes(b"nothing")
+    member = imagenet17.bundle.members[0]
+    broken = replace(member, model=tmp_path / MODEL)
+    for kind in ("onnxruntime", "openvino"):
+        with pytest.raises(InputError, match=r"model\.onnx: not a model that can be run"):
+            Network(broken, member.species, engine=kind)
