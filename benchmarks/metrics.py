@@ -23,7 +23,7 @@ import numpy as np
 from side_by_side import arguments, row, tell, timed
 
 from ophis import Scores, SpeciesList, evaluate, read_scores
-from ophis.blocks import mapped
+from ophis.blocks import mapped, row_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,15 +124,18 @@ def theirs(scores: Scores) -> Callable[[], np.ndarray]:
         classification.MulticlassF1Score(**most, average="macro"),
     ]
     truth = torch.from_numpy(scores.truth)
+    buffer = np.empty((ROWS, SPECIES), np.float32)
 
     def turn() -> np.ndarray:
         for metric in metrics:
             metric.reset()
         for start in range(0, len(scores), ROWS):
-            rows = slice(start, start + ROWS)
-            logits = torch.from_numpy(np.array(scores.logits[rows]))
+            part = scores.logits[start : start + ROWS]
+            for rows in row_blocks(part):  # so that what was read leaves memory here too
+                buffer[rows] = part[rows]
+            logits = torch.from_numpy(buffer[: len(part)])
             for metric in metrics:
-                metric.update(logits, truth[rows])
+                metric.update(logits, truth[start : start + ROWS])
         return np.array([float(metric.compute()) for metric in metrics])
 
     return turn
