@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ophis.images import LEAST_SIDE, decode, decoded, opened, read_bytes, resize, upright
+from ophis.images import (
+    LEAST_SIDE,
+    decode,
+    decoded,
+    opened,
+    read_bytes,
+    read_photo,
+    resize,
+    upright,
+)
 from ophis.jpeg import jpeg_pixels
 from ophis.packed import PackedPhoto
 from ophis.packed_pixels import packed_square
@@ -30,8 +39,11 @@ def read_square(path: str | Path | PackedPhoto, pixels: int) -> NDArray[np.uint8
     Raises:
         PhotoError: as `read_photo`, and for a packed photo that is not of the pack's size.
     """
-    if isinstance(path, PackedPhoto) and path.pack.form.pixels == pixels:
-        return packed_square(path)
+    if isinstance(path, PackedPhoto):
+        if path.pack.form.pixels == pixels:
+            return packed_square(path)
+        if path.pack.form.raw:  # its bytes are no JPEG, PNG or WebP
+            return resize(read_photo(path), pixels)
     return square(read_bytes(path), pixels, str(path))
 
 
