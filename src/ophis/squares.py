@@ -42,7 +42,7 @@ def read_square(path: str | Path | PackedPhoto, pixels: int) -> NDArray[np.uint8
     if isinstance(path, PackedPhoto):
         if path.pack.form.pixels == pixels:
             return packed_square(path)
-        if path.pack.form.raw:
+        if path.pack.form.raw:  # its bytes are no JPEG, PNG or WebP
             return resize(read_photo(path), pixels)
     return square(read_bytes(path), pixels, str(path))
 
