@@ -12,11 +12,8 @@ the wall's, memory the peak that the system counted for the process.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,7 +22,7 @@ import torch
 from bit_original import with_weights_of
 from predict import SPECIES, bundled
 from safetensors.torch import save_file
-from side_by_side import Row, arguments, row, tell
+from side_by_side import Row, alone, arguments, row, tell
 
 from ophis import read_manifest
 from ophis.sample.folder import draw_sample
@@ -68,13 +65,15 @@ def rows(commands: dict[str, list[str]], rounds: int) -> list[Row]:
     """Seconds and memory against both."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     memory: dict[str, list[float]] = {name: [] for name in commands}
-    answers = {}
+    answers: dict[str, dict[str, float]] = {}
     for turn in range(rounds + 1):
         for name, command in commands.items():
-            answers[name], *figures = run(command)
+            done = alone(command)
+            guesses = json.loads(done.output)["guesses"]
+            answers[name] = {guess["species"]: guess["probability"] for guess in guesses}
             if turn:
-                seconds[name].append(figures[0])
-                memory[name].append(figures[1])
+                seconds[name].append(done.seconds)
+                memory[name].append(done.megabytes)
     peers = {"timm": f"timm {version('timm')}", "bit": "Big Transfer, re-written"}
     reaches = {"timm": 8.0, "bit": 3.0}
     peak = max(memory["ophis"])
@@ -90,22 +89,6 @@ def rows(commands: dict[str, list[str]], rounds: int) -> list[Row]:
                 difference=held),
         ]  # fmt: skip
     return found
-
-
-def run(command: list[str]) -> tuple[dict[str, float], float, float]:
-    """Species with probabilities, wall seconds, and peak memory in MB."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
-    assert process.stdout is not None
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - started
-    if process.returncode:
-        sys.exit(f"{' '.join(command)}: ended with {process.returncode}")
-    guesses = json.loads(text)["guesses"]
-    found = {guess["species"]: guess["probability"] for guess in guesses}
-    return found, seconds, usage.ru_maxrss * 1024 / 1e6
 
 
 def difference(ours: dict[str, float], theirs: dict[str, float]) -> float:

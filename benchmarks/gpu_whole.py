@@ -52,7 +52,7 @@ def packed(manifest: Path, out: Path, *, pixels: int, raw: bool) -> Path:
     """
     command = [sys.executable, "-m", "ophis", "pack", str(manifest), "--out", str(out)]
     command += ["--pixels", str(pixels), *(["--raw"] if raw else [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         words = (done.stderr or done.stdout).strip().splitlines()
         raise RuntimeError(f"ophis pack: {words[-1] if words else done.returncode}")

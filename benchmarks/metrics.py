@@ -144,7 +144,7 @@ def theirs(scores: Scores) -> Callable[[], np.ndarray]:
 def memory_of(side: str, path: Path) -> float:
     """Peak resident memory of one side in a process of its own, MiB."""
     command = [sys.executable, __file__, "--side", side, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
 

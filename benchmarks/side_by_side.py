@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,40 @@ def timed(
     for turn in range(rounds + 1):
         # Who goes first changes: what one leaves in the caches then helps both.
         for side in (0, 1) if turn % 2 else (1, 0):
+            # Thread pools wait for more work for a while, at full speed: let them fall asleep.
+            time.sleep(PAUSE_SECONDS)
             started = clock()
             sides[side]()
             if turn:
                 seconds[side].append(clock() - started)
     return seconds
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What one command took in a process of its own."""
+
+    seconds: float
+    megabytes: float  # at its peak
+    output: str
+
+
+def alone(command: Sequence[str]) -> Alone:
+    """Run a command whole; see `alone.py`.
+
+    Raises:
+        SystemExit: when it fails, with its words on the terminal.
+    """
+    script = Path(__file__).with_name("alone.py")
+    done = subprocess.run(
+        [sys.executable, "-S", str(script), *command],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: ended with {done.returncode}")
+    return Alone(**json.loads(done.stdout))
 
 
 def row(

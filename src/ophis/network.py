@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from ophis.views import View
 
 
+# With 16 at a time a BiT-R50x1 at 456 pixels takes no less time a photo, and four times the memory.
+BATCH_PHOTOS = 2
+
+
 class Network:
     """A network of a bundle.
 
@@ -105,6 +109,7 @@ class Network:
             preprocessing=self.member.preprocessing,
             views=views,
             workers=workers,
+            batch_photos=BATCH_PHOTOS,
             progress=progress,
         )
         return self._mended(scores)
@@ -125,6 +130,7 @@ class Network:
             preprocessing=self.member.preprocessing,
             views=views,
             workers=workers,
+            batch_photos=BATCH_PHOTOS,
             start=start,
         ):
             yield self._mended(part)
