@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import os
 import platform
 import subprocess
 import sys
@@ -18,6 +17,8 @@ import tempfile
 from pathlib import Path
 
 from side_by_side import markdown, read_rows
+
+from ophis.doctor import processor, usable_cores
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = (
@@ -60,13 +61,8 @@ def main() -> int:
 
 def machine() -> str:
     """What ran it: processor, cores, Python."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    processor = names[0] if names else platform.processor()
-    return (
-        f"{processor}, {os.cpu_count()} cores, {platform.system()}, Python {sys.version.split()[0]}"
-    )
+    python = f"Python {sys.version.split()[0]}"
+    return f"{processor()}, {usable_cores()} cores, {platform.system()}, {python}"
 
 
 if __name__ == "__main__":

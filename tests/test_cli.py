@@ -554,15 +554,15 @@ def test_help_names_every_verb_in_the_order_of_the_work():
         "train", "export", "quantise", "combine", "fit-prior",
         "evaluate", "compare", "study",
         "submit", "check-submission",
-        "demo", "sample",
+        "demo", "sample", "doctor",
     ]  # fmt: skip
     assert re.findall(r"^\W+ ([a-z][a-z-]*)  ", text, re.MULTILINE) == verbs
-    assert text.index(" sample ") < text.index(" --version ")
+    assert text.index(" doctor ") < text.index(" --version ")
 
 
 def test_every_verb_explains_itself(capsys):
     verbs = [verb for verb in app if not verb.startswith("-")]
-    assert len(verbs) == 18
+    assert len(verbs) == 19
     for verb in verbs:
         with pytest.raises(SystemExit) as end:
             main([verb, "--help"])

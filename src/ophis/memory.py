@@ -11,6 +11,11 @@ TOP_PAD_BYTES = 64 * 2**20
 _NEVER = 2**31 - 1
 
 
+def takes_settings() -> bool:
+    """Whether the C library is glibc, whose settings these are."""
+    return platform.libc_ver()[0] == "glibc"
+
+
 def keep_freed_memory() -> bool:
     """Let glibc keep what is freed, so that large arrays are not paged in again for each photo.
 
@@ -22,7 +27,7 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the C library is glibc and took the settings; elsewhere nothing is changed.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if not takes_settings():
         return False
     mallopt = ctypes.CDLL(None).mallopt
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _NEVER), (_TOP_PAD, TOP_PAD_BYTES))

@@ -165,6 +165,22 @@ def print_worth(worth: Sequence[Worth], *, json: bool = False) -> None:
     _print_table(table)
 
 
+def print_facts(facts: Mapping[str, Mapping[str, object]], *, json: bool = False) -> None:
+    """Facts by heading and name, one a line; None: it is not there."""
+    if json:
+        print(json_format.dumps(facts, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for heading, named in facts.items():
+        table.add_row(Text(heading, "bold"), "")
+        for name, fact in named.items():
+            said = Text("not there", "dim") if fact is None else Text(str(fact))
+            table.add_row(Text(f"  {name}"), said)
+    _print_table(table)
+
+
 def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
     """The paper's table of both models with intervals, and who is right where."""
     if json:

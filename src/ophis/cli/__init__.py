@@ -13,6 +13,7 @@ import warnings
 from cyclopts import App, CycloptsError, Group
 
 from ophis.cli.answers import identify, score, serve
+from ophis.cli.care import doctor
 from ophis.cli.challenges import check_submission, submit
 from ophis.cli.drawn import demo, sample
 from ophis.cli.figures import compare, evaluate, study
@@ -35,7 +36,7 @@ VERBS = {
     "Models": (train, export, quantise, combine, fit_prior),
     "Figures": (evaluate, compare, study),
     "Challenges": (submit, check_submission),
-    "To try it": (demo, sample),
+    "To try it": (demo, sample, doctor),
 }
 for _place, (_heading, _verbs) in enumerate(VERBS.items()):
     _group = Group(_heading, sort_key=_place)

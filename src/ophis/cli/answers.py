@@ -94,10 +94,12 @@ def score(
     """
     from ophis import read_manifest
     from ophis.journal import journal_of
+    from ophis.memory import keep_freed_memory
     from ophis.ready import load_by_name
     from ophis.tables import bar
     from ophis.views import views
 
+    keep_freed_memory()
     rows = read_manifest(manifest, photos=photos)
     classifier = load_by_name(bundle, engine=engine)
     seen = views(flip=flip, crops=crops) if flip or crops else None

@@ -61,8 +61,10 @@ def train(
 
 def until_stopped(work: Callable[[], Path]) -> int:
     """Train, and print what was made; the exit status, also when it was asked to stop."""
+    from ophis.memory import keep_freed_memory
     from ophis.train import Stopped
 
+    keep_freed_memory()
     try:
         print(work())
     except Stopped as stopped:
