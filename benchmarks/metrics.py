@@ -1,6 +1,6 @@
 """Top-1, top-5 and macro F1 of a million photos, from a file that does not fit in memory.
 
-    python benchmarks/metrics.py [--scores 1000000] [--rows ROWS.jsonl] [--rounds 3]
+    python benchmarks/metrics.py [--scores 1000000] [--rows ROWS.jsonl] [--rounds 2]
 
 A scores file of 783 species (3.1 GB) is made by a seeded generator. Ours is `evaluate` of what
 `read_scores` gave. The peer, torchmetrics, is given the same logits, mapped from the same file, in
@@ -36,7 +36,7 @@ FARTHEST = 1e-6
 def main() -> None:
     """Make the file, time both sides turn by turn, and ask each for its memory."""
     parser = arguments(__doc__)
-    parser.set_defaults(rounds=3)
+    parser.set_defaults(rounds=2)
     parser.add_argument("--scores", type=int, default=1_000_000, help="photos in the file")
     parser.add_argument("--side", nargs=2, metavar=("SIDE", "FILE"), help="only for its memory")
     options = parser.parse_args()

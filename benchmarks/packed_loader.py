@@ -110,9 +110,9 @@ def photos_of(path: Path | None, folder: Path, number: int) -> Manifest:
     """So many rows, of real photos or of a few drawn ones over and over."""
     path = path or draw_sample(folder / "drawn", photos=DRAWN)
     manifest = read_manifest(path)
-    manifest = manifest.take(np.arange(number) % len(manifest))
-    named = manifest.table["photo_id"] + pl.Series([f"#{row}" for row in range(number)])
-    return Manifest(manifest.table.with_columns(photo_id=named), manifest.folder)
+    table = manifest.table[np.arange(number) % len(manifest)]
+    named = table["photo_id"] + pl.Series([f"#{row}" for row in range(number)])
+    return Manifest(table.with_columns(photo_id=named), manifest.folder)
 
 
 def compared(out: Path, *, cores: int, rounds: int, reach: float | None) -> Row:
