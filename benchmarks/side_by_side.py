@@ -146,12 +146,17 @@ def tell(rows: Sequence[Row], path: Path | None) -> None:
     """Print the rows as Markdown, and append them to a file for `benchmarks/table.py`."""
     print(markdown(rows))
     if path:
-        with path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(asdict(line)) + "\n" for line in rows)
+        write_rows(path, [*read_rows(path), *rows])
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows as JSON lines."""
+    lines = "".join(json.dumps(asdict(line)) + "\n" for line in rows)
+    path.write_text(lines, encoding="utf-8")
 
 
 def read_rows(path: Path) -> list[Row]:
-    """What `tell` appended."""
+    """What `tell` appended; nothing where there is no such file."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [Row(**(found | {"spread": tuple(found["spread"])})) for found in map(json.loads, lines)]
 

@@ -3,7 +3,7 @@
     python benchmarks/table.py [--photos MANIFEST] [--only predict ...]
 
 Without --photos the photos are drawn ones. A script that fails is named at the end, and the others
-are run all the same.
+are run all the same. With --only the other rows of the day stay; a row measured again is replaced.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from side_by_side import markdown, read_rows
+from side_by_side import markdown, read_rows, write_rows
 
 from ophis.doctor import processor, usable_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from side_by_side import Row
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = (
@@ -40,23 +46,31 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=SCRIPTS, default=SCRIPTS)
     options = parser.parse_args()
     given = ["--photos", str(options.photos.resolve())] if options.photos else []
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    kept = HERE / "results" / f"{today}.jsonl"
+    kept.parent.mkdir(exist_ok=True)
     failed = []
     with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "rows.jsonl"
+        fresh = Path(folder) / "rows.jsonl"
         for name in options.only:
             print(f"\n## {name}", flush=True)
-            command = [sys.executable, str(HERE / f"{name}.py"), "--rows", str(rows), *given]
+            command = [sys.executable, str(HERE / f"{name}.py"), "--rows", str(fresh), *given]
             if subprocess.run(command, check=False, cwd=HERE).returncode:
                 failed.append(name)
-        table = markdown(read_rows(rows))
-    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
-    out = HERE / "results" / f"{today}.md"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(f"# {today}\n\n{machine()}\n\n{table}\n", encoding="utf-8")
-    print(f"\n{table}\n\n{out}")
+        rows = merged(read_rows(kept), read_rows(fresh))
+    write_rows(kept, rows)
+    out = kept.with_suffix(".md")
+    out.write_text(f"# {today}\n\n{machine()}\n\n{markdown(rows)}\n", encoding="utf-8")
+    print(f"\n{markdown(rows)}\n\n{out}")
     for name in failed:
         print(f"table: {name}.py failed; its lines are missing", file=sys.stderr)
     return 1 if failed else 0
+
+
+def merged(older: Sequence[Row], newer: Sequence[Row]) -> list[Row]:
+    """All rows; of one work and peer the newest, where the older stood."""
+    rows = {(line.work, line.peer): line for line in older}
+    return list((rows | {(line.work, line.peer): line for line in newer}).values())
 
 
 def machine() -> str:

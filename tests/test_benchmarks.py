@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from side_by_side import markdown, read_rows, row, tell, timed
+from table import merged
 
 
 def test_each_side_has_its_own_seconds_and_no_warm_up():
@@ -40,3 +41,11 @@ def test_rows_come_back_as_they_were_told(tmp_path, capsys):
     tell([line], tmp_path / "rows.jsonl")
     assert read_rows(tmp_path / "rows.jsonl") == [line, line]
     assert "10 ms" in capsys.readouterr().out
+
+
+def test_a_row_measured_again_replaces_the_older_one():
+    old, new, other = (
+        row(work, "p", ([1.0], [ratio]), difference="none")
+        for work, ratio in (("w", 2.0), ("w", 3.0), ("v", 4.0))
+    )
+    assert merged([old, other], [new]) == [new, other]
