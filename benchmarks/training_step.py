@@ -52,7 +52,8 @@ def main() -> None:
     parser.add_argument("--alone", choices=SIDES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
-    keep_freed_memory()  # as `ophis train` does; the peer gains by it too
+    if options.alone != "theirs":
+        keep_freed_memory()  # as `ophis train` does; the peer gains time by it, and pays memory
     if options.alone:
         (photos,) = options.photos_a_piece
         steps(photos, options.pieces or 1)[SIDES.index(options.alone)]()
