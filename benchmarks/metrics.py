@@ -12,6 +12,7 @@ side in a process of its own, its libraries with it.
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -66,7 +67,13 @@ def compare(path: Path, what: str, rounds: int, rows: Path | None) -> None:
     peaks = [memory_of(side, path) for side in ("ours", "theirs")]
     tell(
         [
-            row(f"{what}, 1 thread", peer, figures, difference=difference, reach=REACH),
+            row(
+                f"{what}, {os.cpu_count()} threads",
+                peer,
+                figures,
+                difference=difference,
+                reach=REACH,
+            ),
             row(
                 "the same with opening the file, every byte checked",
                 peer,

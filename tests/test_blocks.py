@@ -3,7 +3,7 @@ import pytest
 from memory import peak_mib
 
 from ophis import blocks
-from ophis.blocks import mapped, row_blocks
+from ophis.blocks import for_each_block, mapped, row_blocks
 
 
 @pytest.mark.parametrize(("rows", "block_bytes"), [(0, 8), (1, 1), (7, 24), (7, 1000), (8, 16)])
@@ -13,6 +13,26 @@ def test_blocks_are_all_rows_once_in_order(monkeypatch, rows, block_bytes):
     parts = [array[part] for part in row_blocks(array)]
     np.testing.assert_array_equal(np.concatenate([array[:0], *parts]), array)
     assert all(0 < part.nbytes <= max(block_bytes, 8) for part in parts)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 50])
+def test_several_at_once_are_all_rows_once_too(monkeypatch, rows):
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 16)
+    array, seen = np.arange(2 * rows, dtype=np.int32).reshape(rows, 2), np.zeros(rows, int)
+
+    def count(part):
+        seen[part] += 1
+
+    for_each_block(array, count)
+    assert (seen == 1).all()
+
+
+def test_what_one_of_several_raises_is_raised():
+    def refuse(_part):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        for_each_block(np.zeros((2, 2)), refuse)
 
 
 def test_a_mapped_array_is_read_from_its_file_and_cannot_be_changed(tmp_path):
@@ -34,6 +54,8 @@ from pathlib import Path
 from ophis.blocks import mapped, row_blocks
 array = mapped(Path({str(path)!r}), np.float32, shape=(100_000, 250))
 """
-    by_blocks = "print(sum(array[rows].sum() for rows in row_blocks(array[10:])))"
+    by_blocks = "part = array[10:]; print(sum(part[rows].sum() for rows in row_blocks(part)))"
     assert peak_mib(before, by_blocks) < 20
+    at_once = "part = array[10:]; for_each_block(part, lambda rows: part[rows].sum())"
+    assert peak_mib(before.replace("row_blocks", "for_each_block"), at_once) < 20
     assert peak_mib(before, "print(array.sum())") > 90  # so that the figure above says something

@@ -52,9 +52,12 @@ def evaluate(scores: Scores, *, prior: Prior | None = None) -> Evaluation:
     """
     known = _known(scores)
     prediction, rank = np.zeros((2, len(scores)), np.int64)
-    for rows, logits in scores.blocks(prior):
+
+    def judge(rows: slice, logits: NDArray[Any]) -> None:
         prediction[rows] = logits.argmax(axis=1)
         rank[rows] = _ranks(logits, scores.truth[rows])
+
+    scores.for_each_block(judge, prior)
     truth, prediction, rank = scores.truth[known], prediction[known], rank[known]
     return Evaluation(
         photos=len(truth),

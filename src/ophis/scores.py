@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophis.blocks import row_blocks
+from ophis.blocks import for_each_block, row_blocks
 from ophis.errors import InputError
 from ophis.npz import read_npz, write_npz
 from ophis.taxa import SpeciesList, require_same_species
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -131,7 +131,16 @@ class Scores:
         However many photos there are, the logits of some 2 MiB of them are in memory.
         """
         for rows in row_blocks(self.logits):
-            yield rows, prior.adjust(self.take(rows)).logits if prior else self.logits[rows]
+            yield rows, self._adjusted(rows, prior)
+
+    def for_each_block(
+        self, work: Callable[[slice, NDArray[Any]], None], prior: Prior | None = None
+    ) -> None:
+        """The same blocks, several at once: ``work`` gets rows and logits, in any order."""
+        for_each_block(self.logits, lambda rows: work(rows, self._adjusted(rows, prior)))
+
+    def _adjusted(self, rows: slice, prior: Prior | None) -> NDArray[Any]:
+        return prior.adjust(self.take(rows)).logits if prior else self.logits[rows]
 
     def with_species(self, species: SpeciesList) -> Scores:
         """The same scores with the columns in the order of ``species``.
