@@ -112,7 +112,7 @@ def _only_member(bundle: Bundle) -> Member:
 
 
 def quantise_network(member: Member, out: Path, *, train: Manifest) -> None:
-    """Write the member's network with its convolutions, but the head's, in 8 bits.
+    """Write the member's network with most of its convolutions in 8 bits; see `_kept`.
 
     Filters are kept to 7 bits, so that no processor's pairs of 8-bit products overflow: the same
     photo gets the same answer on an old laptop and on a new server.
@@ -129,7 +129,7 @@ def quantise_network(member: Member, out: Path, *, train: Manifest) -> None:
             _Ranges(member, train),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
-            nodes_to_exclude=_heads(onnx.load(plain), len(member.species)),
+            nodes_to_exclude=_kept(onnx.load(plain), len(member.species)),
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -162,13 +162,20 @@ class _Ranges(CalibrationDataReader):
         return {}
 
 
-def _heads(model: onnx.ModelProto, species: int) -> list[str]:
-    """Convolutions with a filter a species: a head counts little and decides much."""
+def _kept(model: onnx.ModelProto, species: int) -> list[str]:
+    """Convolutions that stay in float32: of heads, and those that see one channel at a time.
+
+    A head, with a filter a species, counts little and decides much. Of one channel each number has
+    few products to hide its rounding in: with these in 8 bits an EfficientNet-Lite0 differs twice
+    as much (docs/log.md).
+    """
     shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     return [
         node.name
-        for node in model.graph.node
-        if node.op_type == "Conv" and shapes[node.input[1]][::2] == (species, 1)
+        for node in convolutions
+        if shapes[node.input[1]][::2] == (species, 1)
+        or any(a.name == "group" and a.i > 1 for a in node.attribute)
     ]
 
 
