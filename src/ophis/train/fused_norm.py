@@ -20,6 +20,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from ophis.errors import InputError
+from ophis.train.forward import replaced_forward
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -97,13 +98,8 @@ def fused_norms(model: nn.Module) -> Generator[int]:
         How many norms were taken over; those with another activation or with dropout are not.
     """
     norms = [module for module in model.modules() if _is_plain(module)]
-    for norm in norms:
-        norm.forward = partial(_forward, norm)
-    try:
+    with replaced_forward({norm: partial(_forward, norm) for norm in norms}):
         yield len(norms)
-    finally:
-        for norm in norms:
-            del norm.forward  # the class's own is there again
 
 
 def _is_plain(module: nn.Module) -> TypeGuard[GroupNormAct]:

@@ -17,6 +17,8 @@ from timm.layers import GroupNormAct
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from ophis.train.forward import replaced_forward
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -131,13 +133,8 @@ def fast_group_norm(model: nn.Module) -> Generator[None]:
         for module in model.modules()
         if isinstance(module, GroupNormAct) and "forward" not in vars(module)
     ]
-    for layer in layers:
-        layer.forward = partial(_forward, layer)
-    try:
+    with replaced_forward({layer: partial(_forward, layer) for layer in layers}):
         yield
-    finally:
-        for layer in layers:
-            del layer.forward  # the class's own is there again
 
 
 def _forward(layer: GroupNormAct, x: torch.Tensor) -> torch.Tensor:

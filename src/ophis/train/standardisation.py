@@ -16,6 +16,8 @@ from timm.layers import Conv2dSame, StdConv2d, StdConv2dSame, pad_same
 from torch import nn
 from torch.nn import functional
 
+from ophis.train.forward import replaced_forward
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -51,13 +53,9 @@ def standardised_once(model: nn.Module) -> Generator[None]:
     layers = [module for module in model.modules() if isinstance(module, StandardisedLayer)]
     filters = [standardised(layer) for layer in layers]
     leaves = [f.detach().requires_grad_(f.requires_grad) for f in filters]
-    for layer, leaf in zip(layers, leaves, strict=True):
-        layer.forward = partial(convolve_with, layer, leaf)
-    try:
+    pairs = zip(layers, leaves, strict=True)
+    with replaced_forward({layer: partial(convolve_with, layer, leaf) for layer, leaf in pairs}):
         yield
-    finally:
-        for layer in layers:
-            del layer.forward  # the class's own is there again
     used = [
         (f, leaf.grad) for f, leaf in zip(filters, leaves, strict=True) if leaf.grad is not None
     ]
