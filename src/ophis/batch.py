@@ -65,26 +65,28 @@ def pixel_batches(
 ) -> Iterator[PixelBatch]:
     """Read the photos of a manifest in its order from row ``start``, some at a time, in threads.
 
-    While one batch is looked at, the next is read. As many pixels are kept of each as of
-    ``batch_photos`` whole photos, or those of one photo.
+    While one batch is looked at, as many more are read as keep all workers busy. As many pixels
+    are kept of each as of ``batch_photos`` whole photos, or those of one photo.
     """
+    workers = workers or os.cpu_count() or 1
     photos, photo_ids = manifest.photos(), manifest.table["photo_id"]
     batch_photos = max(1, batch_photos // len(views))
+    ahead = -(-workers // batch_photos)
     reading: deque[tuple[range, list[Future[NDArray[np.float32] | PhotoError]]]] = deque()
 
     def next_read() -> PixelBatch:
         rows, outcomes = reading.popleft()
         return _batch(rows, [outcome.result() for outcome in outcomes], photo_ids)
 
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(workers)
     try:
         for first in range(start, len(manifest), batch_photos):
             rows = range(first, min(first + batch_photos, len(manifest)))
             submitted = [pool.submit(_pixels, photos[row], preprocessing, views) for row in rows]
             reading.append((rows, submitted))
-            if len(reading) > 1:
+            if len(reading) > ahead:
                 yield next_read()
-        if reading:
+        while reading:
             yield next_read()
     finally:
         pool.shutdown(cancel_futures=True)
