@@ -19,6 +19,8 @@ UV_LOCK = ROOT / "requirements" / "uv.txt"
 BENCH_LOCK = ROOT / "requirements" / "bench.txt"
 PEERS = ROOT / ".venv-bench"  # the peers of the benchmarks, kept out of what the tests see
 STAMP = VENV / "ophis-setup.sha256"
+NODE = ROOT / "node_modules"  # the page's engine and the checks of its code
+NODE_LOCK = ROOT / "package-lock.json"
 
 
 def run(*command: str | Path) -> None:
@@ -80,9 +82,26 @@ def setup() -> None:
     STAMP.write_text(fingerprint())
 
 
+def page() -> bool:
+    """Make node_modules from its lock; False, and one line, where npm is not here."""
+    npm = shutil.which("npm")
+    if npm is None:
+        print("x.py: no npm here, so the page's code is not checked (Debian: nodejs, npm)")
+        return False
+    stamp = NODE / "ophis-lock.sha256"
+    lock = hashlib.sha256(NODE_LOCK.read_bytes()).hexdigest()
+    if not stamp.is_file() or stamp.read_text() != lock:
+        run(npm, "ci", "--silent")
+        stamp.write_text(lock)
+    return True
+
+
 def check() -> None:
-    """Format, lint and strict types."""
+    """Format, lint and strict types, of Python and of the page's code."""
     setup()
+    if page():
+        run(NODE / ".bin" / "biome", "ci", "--log-level=warn")
+        run(NODE / ".bin" / "tsc", "--project", ".")
     run(BIN / "ruff", "format", "--check", "--quiet", ".")
     run(BIN / "ruff", "check", "--quiet", ".")
     run(BIN / "ty", "check", "--quiet", "--python", VENV, "src", "tests", "benchmarks", "x.py")

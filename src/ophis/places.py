@@ -250,6 +250,15 @@ def continent(key: str) -> str | None:
     return _continents().get(country_code(key) or "")
 
 
+def iso_codes() -> tuple[str, ...]:
+    """The alpha-2 codes of ISO 3166, and Kosovo's, sorted.
+
+    >>> len(iso_codes()), iso_codes()[0]
+    (250, 'AD')
+    """
+    return tuple(sorted(_continents()))
+
+
 @lru_cache(maxsize=1)
 def _continents() -> dict[str, str]:
     return {code: name for name, codes in _CONTINENTS.items() for code in codes.split()}
