@@ -1,0 +1,14 @@
+// In a page of a single file the other files stand in it, packed: `fetch` finds them there.
+
+const fromOutside = globalThis.fetch.bind(globalThis);
+
+/**
+ * @param {RequestInfo | URL} asked
+ * @param {RequestInit} [how]
+ */
+globalThis.fetch = async (asked, how) => {
+  const packed = document.getElementById(`file:${asked}`)?.textContent;
+  if (!packed) return fromOutside(asked, how);
+  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+};
