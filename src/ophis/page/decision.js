@@ -17,6 +17,7 @@ import { sentences } from "./sentences.js";
 
 const PENALTY = 0.01;
 const FREE_RANKS = 5; // species beyond this rank count as so much less likely
+const ROUNDING = 1e-9; // of sums of probabilities, so that equal ones compare equal
 const MAY_BE_VENOMOUS = "may be venomous";
 const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 
@@ -277,7 +278,7 @@ function setOf(row, thresholds) {
     const own = p[column] ?? 0;
     sum += own;
     const odd = sum - own + PENALTY * Math.max(rank + 1 - FREE_RANKS, 0);
-    found[column] = odd <= (thresholds[column] ?? Number.POSITIVE_INFINITY);
+    found[column] = odd <= (thresholds[column] ?? Number.POSITIVE_INFINITY) + ROUNDING;
   });
   found[row.indexOf(largest(row))] = true;
   return found;

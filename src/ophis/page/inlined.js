@@ -9,6 +9,8 @@ const fromOutside = globalThis.fetch.bind(globalThis);
 globalThis.fetch = async (asked, how) => {
   const packed = document.getElementById(`file:${asked}`)?.textContent;
   if (!packed) return fromOutside(asked, how);
-  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+  const letters = atob(packed);
+  const bytes = new Uint8Array(letters.length);
+  for (let place = 0; place < bytes.length; place++) bytes[place] = letters.charCodeAt(place);
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
 };

@@ -48,7 +48,8 @@ export function openLocal(settings) {
  * @returns {Promise<boolean>} whether all of it is stored.
  */
 async function keep() {
-  if (!location.protocol.startsWith("http") || !navigator.serviceWorker) return false;
+  if (location.protocol === "file:") return true; // all of it stands in the file
+  if (!navigator.serviceWorker) return false;
   try {
     await navigator.serviceWorker.register("offline.js", { updateViaCache: "none" });
     await navigator.serviceWorker.ready;

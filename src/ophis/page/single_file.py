@@ -159,7 +159,11 @@ def _renamed(names: str, *, turned: bool = False) -> str:
 
 
 def _engine(text: str) -> str:
-    """onnxruntime-web's module as a script that leaves its exports in `ophisRuntime`."""
+    """onnxruntime-web's module as a script that leaves its exports in `ophisRuntime`.
+
+    A plain script: of a page from disk Chromium starts no worker that is a module.
+    """
+    text = text.replace("import.meta.url", "self.location.href")
     if not (found := _ENGINE_EXPORT.search(text)):
         raise ValueError("the engine's module ends otherwise than with its exports")
     names = _renamed(found[1], turned=True)
@@ -168,7 +172,7 @@ def _engine(text: str) -> str:
 
 def _inert(script: str) -> str:
     """A script that does not end the element it stands in."""
-    return re.sub(r"<(?=/script|!--)", r"\\x3c", script)
+    return script.replace("</script", "<\\/script").replace("<!--", "< !--")
 
 
 def _hashes(texts: Iterable[str]) -> str:

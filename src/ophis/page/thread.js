@@ -51,5 +51,5 @@ function started() {
   const inside = document.getElementById(SCRIPT)?.textContent;
   if (!inside) return new Worker(new URL(SCRIPT, document.baseURI), { type: "module" });
   const address = URL.createObjectURL(new Blob([inside], { type: "text/javascript" }));
-  return new Worker(address, { type: "module" });
+  return new Worker(address);
 }
