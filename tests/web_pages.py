@@ -85,7 +85,16 @@ def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+def until(page, expression: str, seconds: float = 20) -> None:
+    """Wait; playwright's own waiting evaluates text in the page, which its policy forbids."""
+    for _ in range(int(seconds * 20)):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"not within {seconds} s: {expression}")
+
+
 def ask(page, photos: list[bytes], **more):
     """What a page of `INDEX` answers; a refusal comes back as {"refusal": ...}."""
-    page.wait_for_function("globalThis.answerer")
+    until(page, "Boolean(globalThis.answerer)")
     return page.evaluate(ASK, {"photos": [encoded(photo) for photo in photos], **more})
