@@ -2,6 +2,7 @@
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,7 +128,7 @@ def page(tmp_path_factory):
         yield page
 
 
-def seen(page, data: bytes, views: tuple[View, ...] = VIEWS) -> dict:
+def seen(page, data: bytes, views: tuple[View, ...] = VIEWS) -> dict[str, Any]:
     images = {"pixels": SIDE, "mean": IMAGES.mean, "deviation": IMAGES.deviation}
     return page.evaluate(SQUEEZE, [encoded(data), images, [vars(view) for view in views]])
 

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,22 +11,19 @@ from web_pages import chromium, encoded, modules_page, served
 
 from ophis.borders import countries_at
 from ophis.position import gps_of, place_of
-from ophis.web import BORDERS
 
 GPS = ExifTags.GPS
-KATHMANDU = {
+KATHMANDU: dict[int, Any] = {
     GPS.GPSLatitude: (27.0, 43.0, 1.92), GPS.GPSLatitudeRef: "N",
     GPS.GPSLongitude: (85.0, 19.0, 26.4), GPS.GPSLongitudeRef: "E",
 }  # fmt: skip
 PLACES = """async (photos) => {
-  const {placeOf, positionOf} = await import(`${location.origin}/position.js`);
-  const {Borders} = await import(`${location.origin}/borders.js`);
-  globalThis.borders ??= new Borders(await (await fetch("borders.json")).json());
+  const {countriesOf, placeOf, positionOf} = await import(`${location.origin}/position.js`);
   const found = [];
   for (const text of photos) {
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-    const place = await placeOf([bytes], async () => borders);
-    found.push({place, position: positionOf(bytes)});
+    const [place, countries] = [await placeOf([bytes]), await countriesOf(new Blob([bytes]))];
+    found.push({place, countries, position: positionOf(bytes)});
   }
   return found;
 }"""
@@ -38,17 +36,14 @@ COUNTRIES = """async (points) => {
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    from importlib.resources import files
-
     folder = modules_page(tmp_path_factory.mktemp("page"))
-    (folder / BORDERS).write_bytes(files("ophis").joinpath(BORDERS).read_bytes())
     with chromium() as browser, served(folder) as server:
         page = browser.new_page()
         page.goto(server.address)
         yield page
 
 
-def photo(tags: dict, kind: str = "JPEG") -> bytes:
+def photo(tags: dict[int, Any], kind: str = "JPEG") -> bytes:
     exif = Image.Exif()
     exif.get_ifd(ExifTags.IFD.GPSInfo).update(tags)
     buffer = io.BytesIO()
@@ -110,6 +105,8 @@ def test_the_place_of_a_photo_is_that_of_python(page):
         assert found[name]["place"]["source"] == place.source, name
         assert dict(found[name]["place"]["shares"]) == pytest.approx(dict(place.shares)), name
         assert [key for key, _ in found[name]["place"]["shares"]] == list(place.shares), name
+        codes = {key.upper(): share for key, share in place.shares.items()}
+        assert found[name]["countries"] == pytest.approx(codes), name
     sources = {place["place"]["source"] for place in found.values()}
     assert sources == {"position", "near a border", "no position"}
 

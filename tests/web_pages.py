@@ -51,16 +51,21 @@ def chromium():
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
         """No line a request."""
+
+
+class Server(ThreadingHTTPServer):
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/"
 
 
 @contextmanager
 def served(folder: Path):
     """A plain web server of the standard library; its address, and a way to end it sooner."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    server = Server(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.address = f"http://127.0.0.1:{server.server_port}/"
     try:
         yield server
     finally:

@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,12 +28,7 @@ if TYPE_CHECKING:
 
     from ophis.bundle import Bundle
 
-FACTS, MODEL, PRIOR, BORDERS = (
-    "model/facts.json",
-    "model/model.onnx",
-    "model/prior.bin",
-    "borders.json",
-)
+FACTS, MODEL, PRIOR = "model/facts.json", "model/model.onnx", "model/prior.bin"
 OFFLINE, PAGE = "offline.js", "index.html"
 # What the page may load; `ophis serve` sends the same.
 POLICY = (
@@ -110,7 +104,6 @@ def web_files(bundle: Bundle, engine: Mapping[str, bytes]) -> dict[str, bytes]:
     page = page_files(settings)
     page |= {MODEL: bundle.members[0].model.read_bytes(), f"runtime/{WASM}": engine[WASM]}
     page |= {f"runtime/{MODULE}": engine[MODULE]} | ({PRIOR: prior} if prior else {})
-    page[BORDERS] = files("ophis").joinpath(BORDERS).read_bytes()
     parts = {"model": MODEL, "wasm": f"runtime/{WASM}", "prior": PRIOR}
     facts["parts"] = {
         name: {"path": path, "bytes": len(page[path]), "sha256": _sha256(page[path])}

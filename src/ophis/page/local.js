@@ -1,6 +1,5 @@
 // Questions that are answered in this browser: no photo leaves it, and no network is needed.
 
-import { Borders } from "./borders.js";
 import { Decider, mended } from "./decision.js";
 import { evidenceOf } from "./evidence.js";
 import { givenPlace, placeOf } from "./position.js";
@@ -26,7 +25,8 @@ import { Thread } from "./thread.js";
 /** @typedef {{decider: Decider, facts: LocalFacts, thread: Thread}} Ready */
 
 const FACTS = "model/facts.json";
-const BORDERS = "borders.json";
+/** @type {import("./prior.js").Place} */
+const NOWHERE = { shares: [], source: null };
 
 /**
  * @param {Settings} settings
@@ -63,8 +63,6 @@ async function keep() {
 class Local {
   /** @type {Promise<Ready> | null} */
   #ready = null;
-  /** @type {Promise<Borders> | null} */
-  #borders = null;
   /** @type {Set<(share: number) => void>} */
   #watching = new Set();
 
@@ -115,11 +113,7 @@ class Local {
     if (!looked.length) {
       throw refusal(422, words, failures.map((failure) => failure.reason).join("; "));
     }
-    const place =
-      given ??
-      (question.gps
-        ? await placeOf(read, () => this.#openBorders())
-        : { shares: [], source: null });
+    const place = given ?? (question.gps ? await placeOf(read) : NOWHERE);
     const seen = looked.map((one) => seenOf(one, facts));
     const answer = decider.answer(seen, failures, place, { top: question.top, words });
     if (question.evidence) {
@@ -189,11 +183,6 @@ class Local {
       throw refusal(500, words, say(words, "local", "failed"), error);
     });
     return { decider: new Decider(facts, new Float64Array(of(facts.parts.prior))), facts, thread };
-  }
-
-  #openBorders() {
-    this.#borders ??= readJson(BORDERS).then((topology) => new Borders(topology));
-    return this.#borders;
   }
 
   /**

@@ -54,12 +54,10 @@ export class Network {
     const shown = new runtime.Tensor("float32", pixels, [views, 3, side, side]);
     const wanted = session.outputNames.filter((name) => evidence || !name.startsWith("evidence"));
     const outputs = await session.run({ [input]: shown }, wanted);
-    const [logits, novelty] = wanted
-      .filter((name) => !name.startsWith("evidence"))
-      .map((name) => numbersOf(outputs[name]));
+    const { logits, novelty } = outputs;
     const found = {
-      logits: meanOfViews(logits ?? new Float32Array(), views),
-      novelty: novelty ? (meanOfViews(novelty, views)[0] ?? null) : null,
+      logits: meanOfViews(numbersOf(logits), views),
+      novelty: novelty ? (meanOfViews(numbersOf(novelty), views)[0] ?? null) : null,
       maps: mapsOf(outputs.evidence, outputs.evidence_species),
     };
     for (const output of [shown, ...Object.values(outputs)]) output.dispose();

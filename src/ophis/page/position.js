@@ -1,12 +1,13 @@
 // Where a photo was taken: what a person says, or the position that a camera wrote into it. The
 // position itself is never shown or kept: it becomes countries, and is forgotten.
 
+import { Borders } from "./borders.js";
 import { positionTags } from "./exif.js";
+import { readJson } from "./stored.js";
 
 /** @import { Country, Place } from "./prior.js" */
 
 const [NORTH, LATITUDE, EAST, LONGITUDE] = [1, 2, 3, 4];
-const NO_PLACE = { shares: [], source: null };
 
 /**
  * The position in a photo's EXIF; null when there is none that can be meant: see
@@ -57,22 +58,46 @@ export function givenPlace(country, countries) {
   return { shares: [[key, 1]], source: "given" };
 }
 
+/** @type {Promise<Borders> | null} */
+let borders = null;
+
+/**
+ * The countries that a photo's own position tells, the largest share first.
+ *
+ * @param {Uint8Array} bytes of the file.
+ * @returns {Promise<[code: string, share: number][]>} none where it has no position.
+ */
+async function sharesOf(bytes) {
+  const position = positionOf(bytes);
+  if (!position) return [];
+  borders ??= readJson("borders.json").then((topology) => new Borders(topology));
+  return (await borders).countriesAt(position);
+}
+
+/**
+ * The countries that a photo's own position tells; nothing leaves the browser for it.
+ *
+ * @param {Blob} photo
+ * @returns {Promise<Record<string, number>>} their shares by ISO code; none where it has none.
+ */
+export async function countriesOf(photo) {
+  return Object.fromEntries(await sharesOf(new Uint8Array(await photo.arrayBuffer())));
+}
+
 /**
  * The place that the first photo with a position tells.
  *
  * @param {Iterable<Uint8Array>} photos
- * @param {() => Promise<import("./borders.js").Borders>} openBorders
  * @returns {Promise<Place>}
  */
-export async function placeOf(photos, openBorders) {
+export async function placeOf(photos) {
   for (const bytes of photos) {
-    const position = positionOf(bytes);
-    const found = position && (await openBorders()).countriesAt(position);
-    if (!found?.length) continue;
+    const found = await sharesOf(bytes);
+    if (!found.length) continue;
     return {
       shares: found.map(([code, share]) => [code.toLowerCase(), share]),
       source: found.length === 1 ? "position" : "near a border",
     };
   }
-  return { ...NO_PLACE, source: "no position" };
+  return { shares: [], source: "no position" };
 }
