@@ -1,0 +1,240 @@
+"""The page that answers in the browser: bytes, seconds to the first answer, memory, agreement.
+
+    python benchmarks/web.py BUNDLE MANIFEST [--photos 100] [--rounds 3]
+
+Writes the page of the bundle, as a folder and as one file, serves the folder on this machine and
+opens it in a headless Chromium. Cold is a browser that never saw the page, from the address to the
+answer; warm one that kept it, with the server gone; from disk is the one file. The network between
+is this machine's own: add the time that your bytes take. Memory is the highest resident set of the
+tab's process, which holds the page and its worker. Agreement is with `Classifier.identify` on the
+same photos, without a country and with the manifest's. Needs playwright and Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import functools
+import json
+import re
+import shutil
+import tempfile
+import threading
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from playwright.sync_api import sync_playwright
+
+from ophis import load, read_manifest
+from ophis.page.runtime import MODULE, runtime_files
+from ophis.page.single_file import single_page
+from ophis.places import UNKNOWN, country_code
+from ophis.ready import folder_of
+from ophis.web import alone, export_web, offline_page, web_files
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from playwright.sync_api import Browser, Page
+
+    from ophis.classifier import Classifier
+
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+INDEX = (
+    b'<!doctype html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">'
+    b'</head><body><script type="module" src="probe.js"></script></body></html>'
+)
+PROBE = b"""import { openAnswerer } from "./answerer.js";
+globalThis.answerer = await openAnswerer(await (await fetch("settings.json")).json());
+"""
+ASK = """async ([text, country]) => {
+  while (!globalThis.answerer) await new Promise((later) => setTimeout(later, 5));
+  const photo = new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))]);
+  return answerer.ask(
+    {photos: [photo], country, gps: false, top: 5, language: "en", evidence: false});
+}"""
+SINCE_OPENED = "performance.now() / 1000"
+
+
+def main() -> None:
+    """Bytes, then seconds and memory, then agreement."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundle", help="a bundle folder, or imagenet17")
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--photos", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    classifier = load(folder_of(options.bundle))
+    manifest = read_manifest(options.manifest)
+    rows = np.linspace(0, len(manifest) - 1, min(options.photos, len(manifest))).astype(int)
+    table, paths = manifest.table, manifest.paths()
+    photos = [(paths[row].read_bytes(), _code(table["country"][int(row)])) for row in rows]
+    with tempfile.TemporaryDirectory() as name, chromium() as browser:
+        folder = Path(name)
+        print_bytes(classifier, folder)
+        page = web_files(classifier.bundle, runtime_files()) | {
+            "index.html": INDEX,
+            "probe.js": PROBE,
+        }
+        print_seconds(browser, page, folder, photos[0], options.rounds)
+        print_agreement(browser, folder, classifier, photos)
+
+
+def _code(country: str) -> str | None:
+    return None if country == UNKNOWN else country_code(country)
+
+
+@contextmanager
+def chromium() -> Generator[Browser]:
+    """Debian's, or whatever goes by that name."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A server that prints no line a request."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        """Nothing."""
+
+
+@contextmanager
+def served(folder: Path) -> Generator[str]:
+    """The address of a folder."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def print_bytes(classifier: Classifier, folder: Path) -> None:
+    """Of what a browser loads; licences are not among it."""
+    bundle = classifier.bundle.folder
+    files = [
+        file for file in export_web(bundle, folder / "bytes") if not file.path.endswith(".txt")
+    ]
+    for name, chosen in (
+        ("model", [file for file in files if file.path.endswith(".onnx")]),
+        ("engine", [file for file in files if file.path.startswith("runtime/")]),
+        ("all files", files),
+        ("one file", export_web(bundle, folder / "bytes.html", single_file=True)),
+    ):
+        size, packed = (sum(getattr(file, key) for file in chosen) for key in ("size", "packed"))
+        print(f"{name:12} {size / 1e6:7.2f} MB, {packed / 1e6:7.2f} MB packed by gzip")
+
+
+def print_seconds(
+    browser: Browser,
+    files: dict[str, bytes],
+    folder: Path,
+    photo: tuple[bytes, str | None],
+    rounds: int,
+) -> None:
+    """Medians: never seen, kept with the server gone, the second answer, and from disk."""
+    seconds: dict[str, list[float]] = {"cold": [], "warm": [], "next": [], "from disk": []}
+    memory: dict[str, list[float]] = {"folder": [], "from disk": []}
+    one = folder / "one.html"
+    one.write_bytes(single_page(alone(files), runtime_files()[MODULE]))
+    write(folder / "page", offline_page(files))
+    for _ in range(rounds):
+        context = browser.new_context()
+        page = context.new_page()
+        with served(folder / "page") as address:
+            page.goto(address)
+            seconds["cold"].append(answered(page, photo))
+            page.evaluate("answerer.kept()")
+        page.reload()
+        seconds["warm"].append(answered(page, photo))
+        start = page.evaluate(SINCE_OPENED)
+        seconds["next"].append(answered(page, photo) - start)
+        memory["folder"].append(resident(browser))
+        context.close()
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(one.as_uri())
+        seconds["from disk"].append(answered(page, photo))
+        memory["from disk"].append(resident(browser))
+        context.close()
+    for name, values in seconds.items():
+        print(f"{name:12} {median(values):6.2f} s (of {rounds}: {_range(values)})")
+    for name, values in memory.items():
+        print(f"memory, {name}: {max(values):.0f} MB")
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"
+
+
+def answered(page: Page, photo: tuple[bytes, str | None]) -> float:
+    """Seconds since the page was opened, once the question is answered."""
+    data, country = photo
+    page.evaluate(ASK, [base64.b64encode(data).decode(), country])
+    return float(page.evaluate(SINCE_OPENED))
+
+
+def resident(browser: Browser) -> float:
+    """Highest resident memory of the largest tab, in MB, since it was started."""
+    session = browser.new_browser_cdp_session()
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    tabs = [process["id"] for process in processes if process["type"] == "renderer"]
+    peaks = [
+        int(re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{tab}/status").read_text())[0])
+        for tab in tabs
+    ]
+    return max(peaks) / 1e3
+
+
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    """Files by path."""
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+
+
+def print_agreement(
+    browser: Browser,
+    folder: Path,
+    classifier: Classifier,
+    photos: Sequence[tuple[bytes, str | None]],
+) -> None:
+    """The same name, state and danger; the largest difference of a probability."""
+    pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    with served(folder / "page") as address:
+        page = browser.new_page()
+        page.goto(address)
+        for data, country in photos:
+            for where in dict.fromkeys((None, country)):
+                found = page.evaluate(ASK, [base64.b64encode(data).decode(), where])
+                pairs.append((found, classifier.identify(data, country=where).as_dict()))
+    print(f"{len(pairs)} answers to {len(photos)} photos, without and with the country:")
+    for field in ("state", "name", "verdict", "possible", "lines"):
+        same = sum(found[field] == expected[field] for found, expected in pairs)
+        print(f"  same {field}: {same}")
+    guessed = [pair for pair in pairs if all(answer["guesses"] for answer in pair)]
+    first = [[answer["guesses"][0]["species"] for answer in pair] for pair in guessed]
+    print(f"  same first guess: {sum(a == b for a, b in first)} of {len(first)}")
+    print(f"  largest difference of a probability: {max(map(_difference, pairs)):.1e}")
+    odd = [pair for pair in pairs if pair[0]["lines"] != pair[1]["lines"]]
+    for found, expected in odd[:5]:
+        print(json.dumps([found["lines"][:2], expected["lines"][:2]], ensure_ascii=False))
+
+
+def _difference(pair: tuple[dict[str, Any], dict[str, Any]]) -> float:
+    found, expected = (
+        {guess["species"]: guess["probability"] for guess in answer["guesses"]} for answer in pair
+    )
+    return max((abs(found[name] - expected[name]) for name in found.keys() & expected), default=0.0)
+
+
+if __name__ == "__main__":
+    main()
