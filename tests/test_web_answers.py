@@ -10,6 +10,7 @@ import onnx
 import pytest
 from made_bundle import write_made_bundle
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 from web_pages import INDEX, PROBE, ask, chromium, encoded, served, until, write_page
 
 from ophis import SpeciesList, load
@@ -254,9 +255,11 @@ def write_mapping_bundle(folder, species: SpeciesList):
     return folder
 
 
-def test_the_evidence_is_the_map_of_the_first_guess(opened, engine, drawn_photo, tmp_path):
+def test_the_evidence_is_the_map_of_the_first_guess(opened, engine, tmp_path):
     classifier = load(write_mapping_bundle(tmp_path / "bundle", SPECIES))
-    photo = drawn_photo.read_bytes()
+    blocks = Image.fromarray(np.random.default_rng(1).integers(0, 256, (4, 4, 3), np.uint8))
+    blocks.resize((96, 96), Image.Resampling.NEAREST).save(tmp_path / "blocks.png")
+    photo = (tmp_path / "blocks.png").read_bytes()
     folder = write_page(
         tmp_path / "page", offline_page(tried(web_files(classifier.bundle, engine)))
     )
@@ -266,6 +269,7 @@ def test_the_evidence_is_the_map_of_the_first_guess(opened, engine, drawn_photo,
         assert ask(page, [photo])["evidence"] == []
     (found,) = answer["evidence"]
     (expected,) = classifier.identify(photo, evidence=True).as_dict()["evidence"]
+    assert (min(expected["values"]), max(expected["values"])) == (0, 1)
     assert found.pop("values") == pytest.approx(expected.pop("values"), abs=2e-4)
     assert found == expected
 

@@ -33,7 +33,7 @@ from ophis.words import languages
 SPECIES = SpeciesList(
     (
         "Naja naja", "Naja kaouthia", "Naja sp.", "Bungarus caeruleus", "Daboia russelii",
-        "Crotalus atrox", "Crotalus horridus", "Boa constrictor", "Python regius",
+        "Crotalus atrox", "Crotalus horridus", "Charina bottae", "Python regius",
         "Pantherophis guttatus", "Pantherophis obsoletus", "Thamnophis sirtalis", "Natrix natrix",
         "Lampropeltis getula", "water snake", "Drawn red snake",
     )
@@ -197,8 +197,9 @@ def case(told: Told, number: int, facts: dict[str, Any]) -> tuple[dict[str, Any]
     logits = chance.normal(0, 1, (photos, len(species)))
     shared = chance.choice(len(species), photos if number % 3 else 1)
     logits[np.arange(photos), shared] += chance.choice([0, 3, 6, 9])
-    if number % 5 == 0:  # two of one genus that nobody can tell apart
-        logits[:, [5, 6] if len(species) > 3 else [0, 1]] += 12
+    if number % 5 == 0:  # nobody tells them apart: of one genus, or of two families
+        alike = [[5, 6], [7, 9]][number // 5 % 2] if len(species) > 3 else [0, 1]
+        logits[:, alike] += 12
     told.logits = logits.astype(np.float32)
     told.novelty = chance.gamma(2.0, size=photos).astype(np.float32)
     given, top = country(chance, facts["countries"]), int(chance.integers(1, 8))
