@@ -17,6 +17,7 @@ from ophis.places import same_country
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+    from pathlib import Path
 
     from ophis.combination import Worth
     from ophis.comparison import Comparison
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ophis.names import Naming
     from ophis.prior_choice import Choice
     from ophis.submission_check import Checked
+    from ophis.web import WebFile
 
 MOST_PROBLEMS = 20
 UNBROKEN = 10_000  # columns: more than any line or table has
@@ -240,3 +242,18 @@ def bar(total: int | None) -> Generator[Callable[[int], None]]:
     with progress:
         task = progress.add_task("", total=total)
         yield lambda advance: progress.advance(task, advance)
+
+
+def print_web(out: Path, files: Sequence[WebFile]) -> None:
+    """Where a page is, and the bytes that a browser loads, as they are and packed by a server."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("file")
+    for heading in ("bytes", "gzip"):
+        table.add_column(heading, justify="right")
+    for file in files:
+        table.add_row(file.path, f"{file.size:,}", f"{file.packed:,}")
+    if len(files) > 1:
+        sums = (sum(file.size for file in files), sum(file.packed for file in files))
+        table.add_row("together", *(f"{number:,}" for number in sums))
+    _print_table(table)
+    print(out)
