@@ -162,6 +162,9 @@ def help() -> None:  # noqa: A001 - the name of the make target
 TARGETS = {f.__name__: f for f in (setup, demo, test, check, bench, format, lock, clean, help)}
 
 if __name__ == "__main__":
+    # The environment is ours: without its bytecode each of the tests' many processes would compile
+    # all it imports, torch among them.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     name = sys.argv[1] if len(sys.argv) > 1 else "help"
     if name not in TARGETS:
         sys.exit(f"x.py: no target is called {name!r}; choose one of {', '.join(TARGETS)}")
