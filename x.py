@@ -202,6 +202,9 @@ TARGETS = {
 }
 
 if __name__ == "__main__":
+    # The environment is ours: without its bytecode each of the tests' many processes would compile
+    # all it imports, torch among them.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     name = sys.argv[1] if len(sys.argv) > 1 else "help"
     if name not in TARGETS:
         sys.exit(f"x.py: no target is called {name!r}; choose one of {', '.join(TARGETS)}")
