@@ -119,6 +119,10 @@ class Answer:
         """The answer as JSON has it."""
         return json.loads(json.dumps(asdict(self)))
 
+    def to_json(self) -> str:
+        """The same in one line."""
+        return json.dumps(self.as_dict(), ensure_ascii=False)
+
 
 def sentences(
     words: Words,

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import polars as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
@@ -58,6 +57,8 @@ def _print_table(table: Table) -> None:
 
 def print_counts(manifest: Manifest) -> None:
     """Photos, species, countries, and the extremes of the long tail."""
+    import polars as pl  # noqa: PLC0415 - a table of answers does without
+
     species = (
         manifest.counts().group_by("species").agg(photos=pl.col("photos").sum()).sort("photos")
     )
