@@ -68,7 +68,7 @@ async def post(
     scope = {
         "type": "http", "method": method, "path": path, "query_string": b"",
         "raw_path": path.encode(), "root_path": "", "http_version": "1.1", "scheme": "http",
-        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
     }  # fmt: skip
     body = chunks if isinstance(chunks, AsyncIterable) else _one_by_one(chunks)
     pieces = aiter(body)

@@ -22,7 +22,7 @@ from test_docs import ROOT, blocks
 from test_serve import KATHMANDU
 
 from ophis import load
-from ophis.serve import create_app, openapi, server
+from ophis.serve import Limits, create_app, openapi, server
 from ophis.serve.readiness import Readiness
 
 LINE = re.compile(
@@ -166,8 +166,8 @@ def test_when_it_is_stopped_those_in_flight_are_answered_and_no_others(folder, t
             while "ophis_places_taken 1" not in httpx2.get(f"{found.url}/metrics").text:
                 time.sleep(0.05)
             found.process.send_signal(signal.SIGTERM)
-            while httpx2.get(f"{found.url}/ready").status_code != 503:
-                time.sleep(0.05)
+            time.sleep(1)  # it still listens as long as somebody is not answered
+            assert httpx2.get(f"{found.url}/ready").status_code == 503
             late = httpx2.post(f"{found.url}/identify", files={"photo": photo()})
             assert (late.status_code, late.headers["retry-after"]) == (503, "5")
             client.sendall(data[100:])
@@ -291,8 +291,20 @@ def test_every_command_of_the_page_about_http_is_answered(service, command):
         assert json.loads(done.stdout)["lines"]
 
 
-def test_the_page_about_http_shows_commands_and_every_status():
+def test_the_page_about_http_shows_commands_statuses_and_limits_as_they_are():
     assert len(COMMANDS) >= 8
     text = PAGE.read_text(encoding="utf-8")
     for status in openapi._SENTENCES:
         assert re.search(rf"^\| .*\b{status}\b", text, re.MULTILINE)
+    limits = Limits()
+    text = " ".join(text.split())
+    for said in (
+        f"at most {limits.photos}, {limits.request_bytes // 2**20} MiB together",
+        f"more than {limits.photos} photos",
+        f"no byte came for {limits.stall_seconds} seconds",
+        f"more than {limits.upload_seconds // 60} minutes",
+        f"answered at once ({limits.workers})",
+        f"more may wait ({limits.waiting})",
+        f"at most {limits.held_bytes // 2**20} MiB",
+    ):
+        assert said in text, said

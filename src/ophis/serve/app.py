@@ -116,6 +116,8 @@ class Service:
 
     async def page(self, request: Request, path: str) -> Response:
         """A file of the page."""
+        if f"/{path}" in ROUTES:  # by a method that it has no answer for
+            raise HTTPException(405)
         if (file := self.site.get(path)) is None:
             raise HTTPException(404)
         return file.response(request.headers.get("if-none-match", ""))
@@ -163,11 +165,13 @@ def _add_routes(app: FastAPI, service: Service) -> None:
             **refusals(400, 408, 411, 413, 415, 422, 500, 503),
         },
     )(service.identify)
+    ready = {**openapi.example(openapi.READY), **refusals(503)}
     app.get("/species", responses=openapi.example(openapi.SPECIES))(service.species)
     app.get("/health", responses=openapi.example(openapi.HEALTH))(service.health)
-    ready = {**openapi.example(openapi.READY), **refusals(503)}
     app.get("/ready", responses=ready)(service.ready)
     app.get("/metrics", response_class=PlainTextResponse)(service.figures)
+    for path, answer in (("/health", service.health), ("/ready", service.ready)):
+        app.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
     app.api_route(
         "/{path:path}", methods=["GET", "HEAD"], include_in_schema=False, response_model=None
     )(service.page)

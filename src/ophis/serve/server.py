@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ophis.serve.limits import Limits
 
 MOST_CONNECTIONS = 512
+LAST_SECONDS = 5  # for what is left, after those in flight had theirs
 SLOW_SECONDS = 10.0  # in which a request's head has to come, and an answer to be fetched
 
 
@@ -51,7 +52,7 @@ def serve(classifier: Classifier, *, host: str, port: int, limits: Limits | None
         log_config=None,
         access_log=False,  # uvicorn's would hold addresses and queries
         server_header=False,
-        timeout_graceful_shutdown=round(app.state.service.limits.grace_seconds),
+        timeout_graceful_shutdown=LAST_SECONDS,
     )
     _Server(config, app).run(sockets=[listener])
 
