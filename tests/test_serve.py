@@ -18,7 +18,7 @@ from ophis import InputError, load
 from ophis.page import SETTINGS, Mode, Settings, page_files
 from ophis.serve import Limits, create_app
 from ophis.serve.door import HEADERS
-from ophis.serve.question import Question
+from ophis.serve.question import FIELDS, Question
 from ophis.taxa import danger
 from ophis.words import languages, read_words
 
@@ -185,7 +185,9 @@ def test_species_with_their_danger_and_health(client, classifier):
     assert client.get("/ready").json()["bundle"] == classifier.bundle.version
     for path in ("/health", "/ready"):
         assert (client.head(path).status_code, client.head(path).content) == (200, b"")
-    assert client.get("/identify").status_code == client.post("/species").status_code == 405
+    wrong = client.get("/identify")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+    assert client.post("/species").status_code == client.head("/metrics").status_code == 405
 
 
 def test_the_page_is_that_of_the_package_and_nothing_else_is_given_out(client, classifier):
@@ -249,7 +251,9 @@ def test_openapi_describes_real_answers_and_refusals_with_examples(client):
         validator(refusal["schema"]).validate(refusal["example"])
         validator(refusal["schema"]).validate(asked(client, b"text").json())
     question = description["paths"]["/identify"]["post"]["requestBody"]["content"]
-    assert question["multipart/form-data"]["example"]["country"] == "KE"
+    told = question["multipart/form-data"]
+    assert tuple(told["schema"]["properties"]) == FIELDS
+    assert told["example"].keys() <= set(FIELDS)
     assert set(description["paths"]) == {"/identify", "/species", "/health", "/ready", "/metrics"}
     for path in ("/species", "/health", "/ready"):
         told = description["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]

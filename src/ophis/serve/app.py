@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 
     from ophis.classifier import Classifier
 
-ROUTES = ("/identify", "/species", "/health", "/ready", "/metrics", "/openapi.json")
+ROUTES = {  # and by which methods they are asked
+    "/identify": "POST",
+    "/species": "GET",
+    "/health": "GET, HEAD",
+    "/ready": "GET, HEAD",
+    "/metrics": "GET",
+    "/openapi.json": "GET",
+}
 _ELSEWHERE = {
     404: "there is nothing here; the page is at /, and photos are sent to /identify",
     405: "this is not how it is asked; see /openapi.json",
@@ -116,8 +123,8 @@ class Service:
 
     async def page(self, request: Request, path: str) -> Response:
         """A file of the page."""
-        if f"/{path}" in ROUTES:  # by a method that it has no answer for
-            raise HTTPException(405)
+        if methods := ROUTES.get(f"/{path}"):  # of which this is none
+            raise HTTPException(405, headers={"Allow": methods})
         if (file := self.site.get(path)) is None:
             raise HTTPException(404)
         return file.response(request.headers.get("if-none-match", ""))

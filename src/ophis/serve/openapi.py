@@ -14,7 +14,6 @@ from ophis.decision import State, Verdict
 from ophis.position import Source
 from ophis.prior import PriorUse
 from ophis.scores import PhotoFailure  # noqa: TC001 - as above
-from ophis.serve.question import FIELDS
 from ophis.taxa import Danger
 from ophis.words import languages, read_words
 
@@ -40,6 +39,30 @@ _SENTENCES = {
 SPECIES = [{"species": "Naja nigricollis", "danger": str(Danger.VENOMOUS)}]
 HEALTH = {"status": "ok", "bundle": "0123456789ab"}
 READY = {"status": "ready", "bundle": "0123456789ab"}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "country": {
+        "type": "string",
+        "description": "Where the photo was taken: a name, or ISO 3166 alpha-2 or alpha-3.",
+    },
+    "gps": {
+        "type": "boolean",
+        "default": False,
+        "description": "Without `country`: take it from the photo's own position. `source` in the"
+        " answer says so; let a person confirm it.",
+    },
+    "top": {"type": "integer", "minimum": 1, "default": 5, "description": "How many guesses."},
+    "language": {
+        "type": "string",
+        "enum": languages(),
+        "default": "en",
+        "description": "Of the answer's sentences.",
+    },
+    "evidence": {
+        "type": "boolean",
+        "default": False,
+        "description": "Say where in each photo the network saw the species.",
+    },
+}
 REFUSAL = {
     "title": "Refusal",
     "type": "object",
@@ -74,34 +97,14 @@ def question_body(limits: Limits) -> dict[str, Any]:
         "maxItems": limits.photos,
         "description": "Photos of one snake: JPEG, PNG, WebP, or HEIC where it can be read.",
     }
-    properties = {
-        "photo": photos,
-        "country": {
-            "type": "string",
-            "description": "Where the photo was taken: a name, or ISO 3166 alpha-2 or alpha-3.",
-        },
-        "gps": {
-            "type": "boolean",
-            "default": False,
-            "description": "Without `country`: take it from the photo's own position. `source`"
-            " in the answer says so; let a person confirm it.",
-        },
-        "top": {"type": "integer", "minimum": 1, "default": 5, "description": "How many guesses."},
-        "language": {"type": "string", "enum": languages(), "default": "en"},
-        "evidence": {
-            "type": "boolean",
-            "default": False,
-            "description": "Say where in each photo the network saw the species.",
-        },
-    }
-    form = {
+    schema = {
         "type": "object",
         "required": ["photo"],
         "additionalProperties": False,
-        "properties": {name: properties[name] for name in FIELDS},
+        "properties": {"photo": photos, **_OPTIONS},
     }
     example = {"photo": ["(bytes of a photo)"], "country": "KE", "top": 3, "language": "en"}
-    content = {"multipart/form-data": {"schema": form, "example": example}}
+    content = {"multipart/form-data": {"schema": schema, "example": example}}
     return {"requestBody": {"required": True, "content": content}}
 
 
