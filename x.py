@@ -107,9 +107,22 @@ def check() -> None:
     run(BIN / "ty", "check", "--quiet", "--python", VENV, "src", "tests", "benchmarks", "x.py")
 
 
+def browser() -> None:
+    """In CI install the browser that the tests of pages drive; elsewhere say what is skipped."""
+    if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        return
+    apt = shutil.which("apt-get")
+    if apt and os.environ.get("CI") and os.geteuid() == 0:
+        for words in (("update", "-qq"), ("install", "-qq", "--yes", "chromium")):
+            subprocess.run([apt, *words], stdout=subprocess.DEVNULL, check=False)
+    if not shutil.which("chromium"):
+        print("x.py: no Chromium here, so the tests of pages are skipped (Debian: chromium)")
+
+
 def test() -> None:
     """Set up, check, and run every test, the slow ones too."""
     check()
+    browser()
     # Side by side; a file stays in one process, so that what its tests share is made once.
     run(BIN / "python", "-m", "pytest", "-n", "auto", "--dist", "loadfile", "--durations=8")
 
@@ -118,6 +131,12 @@ def demo() -> None:
     """Set up and run the main job from drawn photos to a named snake."""
     setup()
     run(BIN / "ophis", "demo", "--out", "demo")
+
+
+def docs() -> None:
+    """Set up and write the site of docs/ to site/; a warning ends it."""
+    setup()
+    run(BIN / "zensical", "build", "--strict")
 
 
 def bench() -> None:
@@ -167,8 +186,8 @@ def lock() -> None:
 
 
 def clean() -> None:
-    """Remove .venv, the benchmarks' peers and what the demo made."""
-    for path in (VENV, PEERS, ROOT / "demo"):
+    """Remove what the other targets set up and made."""
+    for path in (VENV, PEERS, NODE, ROOT / "demo", ROOT / "site"):
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -178,9 +197,14 @@ def help() -> None:  # noqa: A001 - the name of the make target
         print(f"make {name:8} {(target.__doc__ or '').splitlines()[0]}")
 
 
-TARGETS = {f.__name__: f for f in (setup, demo, test, check, bench, format, lock, clean, help)}
+TARGETS = {
+    f.__name__: f for f in (setup, demo, test, check, docs, bench, format, lock, clean, help)
+}
 
 if __name__ == "__main__":
+    # The environment is ours: without its bytecode each of the tests' many processes would compile
+    # all it imports, torch among them.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     name = sys.argv[1] if len(sys.argv) > 1 else "help"
     if name not in TARGETS:
         sys.exit(f"x.py: no target is called {name!r}; choose one of {', '.join(TARGETS)}")

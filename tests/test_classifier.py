@@ -13,6 +13,7 @@ from ophis.calibration import Calibration
 from ophis.classifier import Classifier
 from ophis.conformal import PredictionSets
 from ophis.decision import BY_ENERGY, DecisionRule, State, Verdict
+from ophis.evidence import Evidence
 from ophis.novelty import strangeness
 from ophis.promises import Promises
 from ophis.views import WHOLE
@@ -21,15 +22,20 @@ SPECIES = SpeciesList(("Naja naja", "Pantherophis guttatus", "Lampropeltis getul
 PRIOR = CountryPrior(SPECIES, ("india", "kenya"), np.array([[1, 8, 1], [1, 1, 8]]))
 
 
+MAPS = tuple(Evidence(name, 1, 2, (1.0, 0.0)) for name in SPECIES.names[:2])
+
+
 class Network:
     """Says the same of every photo, whatever it shows."""
 
     def __init__(self, logits: list[float], novelty: float | None = None) -> None:
         self.logits, self.novelty = logits, novelty
 
-    def look(self, photos: list[Image.Image], names: list[str], _: object) -> Scores:
+    def look(
+        self, photos: list[Image.Image], names: list[str], _: object
+    ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
         rows = len(photos)
-        return Scores(
+        scores = Scores(
             logits=np.array([self.logits] * rows),
             species=SPECIES,
             photo_ids=tuple(names),
@@ -38,6 +44,7 @@ class Network:
             observations=tuple(names),
             novelty=None if self.novelty is None else np.full(rows, self.novelty),
         )
+        return scores, (MAPS,) * rows
 
 
 def promises(*thresholds: float) -> Promises:
@@ -94,7 +101,7 @@ def test_with_a_country_the_thresholds_are_those_with_the_country(photo):
 def test_what_is_strange_is_told_from_what_the_network_says_and_nothing_else(photo, country, shift):
     """Calibration and country change the energy, which the limit was not found with."""
     network = Network([0.0, 2.0, 0.0])
-    energy = float(strangeness(network.look([Image.new("RGB", (9, 9))], ["a"], None))[0])
+    energy = float(strangeness(network.look([Image.new("RGB", (9, 9))], ["a"], None)[0])[0])
     # A shift of all logits says nothing of the species and moves the energy past either limit.
     moved = Calibration(np.ones(3), np.full(3, shift), SPECIES)
     for limit, strange in ((energy + 0.1, False), (energy - 0.1, True)):
@@ -117,3 +124,17 @@ def test_a_network_that_gives_no_numbers_names_no_snake_but_the_photo(photo, tmp
             with pytest.raises(InputError, match=r"photo '.*snake.png.*' has a") as caught:
                 classifier(network, rule=rule).identify(given)
             assert "\n" not in str(caught.value)
+
+
+def test_the_evidence_is_that_for_the_best_guess_of_the_answer(photo):
+    """The country may lift another species to the top than the image alone."""
+    asked = classifier(Network(np.log([0.6, 0.3, 0.1]).tolist()), prior=PRIOR)
+    assert asked.identify(photo).evidence == ()
+    alone = asked.identify([photo, photo], evidence=True)
+    assert alone.evidence == (MAPS[0], MAPS[0])
+    assert asked.identify(photo, country="India", evidence=True).evidence == (MAPS[1],)
+    # Of the third one no map is kept.
+    kenya = asked.identify(photo, country="Kenya", evidence=True)
+    assert (kenya.guesses[0].species, kenya.evidence) == ("Lampropeltis getula", (None,))
+    strange = classifier(Network([0.0, 0.0, 0.0]), rule=replace(RULE, limit=-np.inf))
+    assert strange.identify(photo, evidence=True).evidence == (None,)

@@ -6,12 +6,13 @@ import zlib
 import numpy as np
 import pytest
 from conftest import SHARED
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from ophis import InputError, PhotoError
 from ophis.images import (
+    LEAST_CONTRAST,
     LEAST_SIDE,
     MOST_PIXELS,
     Preprocessing,
@@ -21,6 +22,7 @@ from ophis.images import (
     read_bytes,
     read_photo,
     resize,
+    unusable,
 )
 
 HALF = Preprocessing(pixels=456, mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5))
@@ -262,6 +264,21 @@ def test_a_wrong_images_json_is_refused_by_file_and_key(tmp_path, old, new, word
         Preprocessing.read(path)
     assert "images.json" in str(refusal.value)
     assert words in str(refusal.value)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    dark=st.integers(0, 255),
+    light=st.integers(0, 255),
+    share=st.floats(0.03, 0.97),
+)
+def test_a_photo_is_flat_where_numpys_percentiles_are_close(seed, dark, light, share):
+    chance = np.random.default_rng(seed)
+    grey = np.where(chance.random((64, 64)) < share, dark, light).astype(np.uint8)
+    low, high = np.percentile(grey, (5, 95))
+    assume(abs(high - low - LEAST_CONTRAST) > 1e-6)  # a rounding is no difference
+    photo = Image.fromarray(grey).convert("RGB")
+    assert (unusable(photo) == "flat") == (high - low < LEAST_CONTRAST)
 
 
 def test_damaged_and_hostile_files_come_out_as_expected():

@@ -1,13 +1,25 @@
 """The folder boundary: only train/ knows torch, and importing ophis is light."""
 
 import ast
+import importlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from made_bundle import write_made_bundle
 
 import ophis
+from ophis import CountryPrior, Scores, SpeciesList
+from ophis.bayes import BayesPrior
+from ophis.bundle import IMAGES, MODEL, BundleWriter
+from ophis.calibration import fit_temperature
+from ophis.decision import fit_rule
+from ophis.presence import PresenceMap
+from ophis.rules import Rule
+from ophis.taxa import species_key
 
 SOURCE = Path(ophis.__file__).parent
 HEAVY = (
@@ -24,6 +36,7 @@ HEAVY = (
     "openvino",
     "pillow_heif",
 )
+UNNEEDED = ("polars",)  # reading it takes longer than an answer
 OUTSIDE = [p for p in sorted(SOURCE.rglob("*.py")) if "train" not in p.relative_to(SOURCE).parts]
 
 
@@ -64,16 +77,83 @@ def test_the_walk_sees_an_import_that_breaks_the_rule(tmp_path):
 def loaded_after(statement: str) -> set[str]:
     code = f"{statement}\nimport sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {name.split(".")[0] for name in done.stdout.split()}
+    return set(done.stdout.splitlines()[-1].split())
 
 
-def test_importing_ophis_loads_nothing_heavy():
+def packages(modules: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in modules}
+
+
+def test_importing_ophis_loads_nothing():
     loaded = loaded_after("import ophis")
-    assert not loaded & {*HEAVY, "onnxruntime", "fastapi", "starlette", "cyclopts", "pycountry"}
-    assert "numpy" in loaded
+    assert {name for name in loaded if name.startswith("ophis.")} == set()
+    assert not packages(loaded) & {*HEAVY, *UNNEEDED, "numpy", "onnxruntime", "PIL", "cyclopts"}
+
+
+def test_each_public_name_comes_when_it_is_asked_for():
+    assert {*ophis._MODULES, "load"} == {*ophis.__all__}
+    assert {*ophis.__all__} <= {*dir(ophis)}
+    for name, module in ophis._MODULES.items():
+        found = getattr(ophis, name)
+        assert found is getattr(importlib.import_module(f"ophis.{module}"), name)
+        assert found.__module__ == f"ophis.{module}"
+    with pytest.raises(AttributeError, match=r"module 'ophis' has no attribute 'read_manifests'"):
+        _ = ophis.read_manifests
 
 
 def test_importing_the_classifier_does_not_load_torch():
-    loaded = loaded_after("import ophis.classifier, ophis.batch, ophis.cli")
-    assert not loaded & set(HEAVY)
+    loaded = packages(loaded_after("import ophis.cli, ophis.ready, ophis.serve, ophis.batch"))
+    assert not loaded & {*HEAVY, *UNNEEDED}
     assert "onnxruntime" in loaded
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory) -> Path:
+    """One that holds every table there is: counts, a map of who lives where, rules, promises."""
+    species = SpeciesList(("Naja naja", "Boa constrictor", "Vipera berus"))
+    counts = CountryPrior(species, ("india", "sweden"), np.array([[5, 0, 0], [0, 0, 5]]))
+    presence = PresenceMap(
+        {species_key(name): frozenset({"IN"}) for name in species}, frozenset({"IN"})
+    )
+    rules = (Rule("india", "Boa constrictor", 0.0),)
+    prior = BayesPrior(counts, presence=presence, rules=rules)
+    photos = np.arange(60)
+    scores = Scores(
+        np.eye(3)[photos % 3],
+        species,
+        tuple(map(str, photos)),
+        photos % 3,
+        ("india",) * 60,
+        tuple(map(str, photos)),
+    )
+    folder = write_made_bundle(tmp_path_factory.mktemp("light") / "plain", species)
+    whole = folder.with_name("whole")
+    with BundleWriter(whole) as writer:
+        for name in (MODEL, IMAGES):
+            shutil.copy(folder / name, writer.folder / name)
+        calibration, rule = fit_temperature(scores), fit_rule(scores, prior=prior)
+        writer.write(species=species, calibration=calibration, prior=prior, rule=rule, card="")
+    return whole
+
+
+@pytest.mark.parametrize("country", ["", "--country India"])
+def test_naming_a_snake_loads_only_what_it_needs(bundle, drawn_photo, country):
+    command = ["identify", str(bundle), str(drawn_photo), *country.split(), "--json"]
+    loaded = loaded_after(
+        "from ophis.cli import main\n"
+        f"try: main({command})\nexcept SystemExit as end: assert not end.code, end.code"
+    )
+    assert {"onnxruntime", "ophis.presence", "ophis.rules", "ophis.promises"} <= loaded
+    # Tables on the terminal, masked arrays, the readers of other people's tables.
+    assert not packages(loaded) & {*HEAVY, *UNNEEDED, "babel", "fastapi", "pandas"}
+    unneeded = {"numpy.ma", "rich.table", "rich.progress", "ophis.tables", "ophis.sources"}
+    assert not loaded & unneeded
+
+
+def test_an_answer_for_people_loads_no_polars(bundle, drawn_photo):
+    command = ["identify", str(bundle), str(drawn_photo)]
+    loaded = loaded_after(
+        f"from ophis.cli import main\ntry: main({command})\nexcept SystemExit: pass"
+    )
+    assert "rich.table" in loaded
+    assert "polars" not in loaded

@@ -136,6 +136,10 @@ def test_a_subspecies_has_the_danger_of_its_species(name):
     assert danger(name) is Danger.NOT_KNOWN_DANGEROUS
 
 
+def test_our_own_table_is_what_the_reader_of_any_table_finds_in_it():
+    assert own_medical_importance() == read_medical_importance(_IMPORTANCE)
+
+
 OWN = sorted(own_medical_importance().rows)
 
 

@@ -1,29 +1,30 @@
 """ophis names a snake from a photo and a country.
 
-Importing it loads nothing heavier than NumPy and polars; ONNX Runtime comes with `load`, torch
-only with `ophis.train`.
+Importing it loads nothing: each public name brings its module when it is first asked for, so that
+naming a snake does not wait for what reads tables and compares models. ONNX Runtime comes with
+`load`, torch only with `ophis.train`.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-from ophis.comparison import Comparison, compare
-from ophis.country_prior import CountryPrior
-from ophis.errors import InputError, PhotoError
-from ophis.manifest import Manifest
-from ophis.metrics import Evaluation, evaluate
-from ophis.prior import read_prior
-from ophis.recipe import Recipe, read_recipe
-from ophis.scores import Scores, read_scores
-from ophis.sources import read_manifest
-from ophis.taxa import SpeciesList
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ophis.classifier import Classifier
+    from ophis.comparison import Comparison, compare
+    from ophis.country_prior import CountryPrior
     from ophis.engine import EngineKind
+    from ophis.errors import InputError, PhotoError
+    from ophis.manifest import Manifest
+    from ophis.metrics import Evaluation, evaluate
+    from ophis.prior import read_prior
+    from ophis.recipe import Recipe, read_recipe
+    from ophis.scores import Scores, read_scores
+    from ophis.sources import read_manifest
+    from ophis.taxa import SpeciesList
 
 __all__ = [
     "Comparison",
@@ -43,6 +44,39 @@ __all__ = [
     "read_recipe",
     "read_scores",
 ]
+
+
+# Where each name is defined; type checkers read the imports above.
+_MODULES = {
+    "Comparison": "comparison",
+    "CountryPrior": "country_prior",
+    "Evaluation": "metrics",
+    "InputError": "errors",
+    "Manifest": "manifest",
+    "PhotoError": "errors",
+    "Recipe": "recipe",
+    "Scores": "scores",
+    "SpeciesList": "taxa",
+    "compare": "comparison",
+    "evaluate": "metrics",
+    "read_manifest": "sources",
+    "read_prior": "prior",
+    "read_recipe": "recipe",
+    "read_scores": "scores",
+}
+
+
+def __getattr__(name: str) -> object:
+    """A public name, when it is first asked for (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    """All names, also those that nobody asked for yet."""
+    return sorted({*globals(), *__all__})
 
 
 def load(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ophis.decision import Decision, Verdict
+    from ophis.evidence import Evidence
     from ophis.position import Place, Source
     from ophis.prior import PriorEffect, PriorUse
     from ophis.scores import PhotoFailure
@@ -82,6 +83,8 @@ class Answer:
         language: of the lines; the rest is the same in all languages.
         lines: all that in sentences for people: that the bundle was never judged, if so; the
             danger, what it is, the country, and what holds whatever the snake is.
+        evidence: where asked for, of each photo: what in it speaks for the best guess; None where
+            that is not known, or nothing was guessed.
     """
 
     photos: tuple[SeenPhoto, ...]
@@ -101,6 +104,7 @@ class Answer:
     bundle: str
     language: str
     lines: tuple[str, ...]
+    evidence: tuple[Evidence | None, ...] = ()
 
     def __iter__(self) -> Iterator[Guess]:
         return iter(self.guesses)
@@ -114,6 +118,10 @@ class Answer:
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON has it."""
         return json.loads(json.dumps(asdict(self)))
+
+    def to_json(self) -> str:
+        """The same in one line."""
+        return json.dumps(self.as_dict(), ensure_ascii=False)
 
 
 def sentences(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
 from typing import TYPE_CHECKING
 
@@ -39,11 +38,8 @@ _VERDICT_STYLES = {
 }
 
 
-def print_answer(answer: Answer, *, json: bool = False) -> None:
+def print_answer(answer: Answer) -> None:
     """What the bundle is worth, the danger, what the snake is, the names, and what always holds."""
-    if json:
-        print(json_format.dumps(answer.as_dict(), ensure_ascii=False))
-        return
     out = console()
     for name in [p.name for p in answer.photos] or [f.photo_id for f in answer.failures]:
         _print_line(out, name, "bold")

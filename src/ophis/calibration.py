@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from ophis.errors import InputError
 from ophis.files import whole_file
@@ -20,6 +19,7 @@ from ophis.scores import log_probabilities
 from ophis.taxa import require_same_species
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import NDArray
 
     from ophis.prior import Prior
@@ -198,6 +198,8 @@ def _add_gaps(
 
 def _bins(sure: NDArray[np.float64], right: NDArray[np.float64], bins: int) -> pl.DataFrame:
     """`confidence, right, photos` of each bin that holds any."""
+    import polars as pl  # noqa: PLC0415 - an answer does without
+
     table = pl.DataFrame({"bin": _bin(sure, bins), "confidence": sure, "right": right})
     grouped = table.group_by("bin").agg(
         pl.col("confidence").mean(), pl.col("right").mean(), photos=pl.len()

@@ -16,6 +16,7 @@ from ophis.bundle import read_bundle
 from ophis.decision import Decision, State, Verdict, decide_without_rule, no_name
 from ophis.engine import EngineKind
 from ophis.errors import InputError, NoPhotoError
+from ophis.evidence import evidence_for
 from ophis.journal import score_to
 from ophis.mixture import MixedPrior
 from ophis.network import Network
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ophis.bundle import Bundle
+    from ophis.evidence import Evidence
     from ophis.manifest import Manifest
     from ophis.photo import Photo
     from ophis.scores import PhotoFailure, Scores
@@ -117,6 +119,7 @@ class Classifier:
         gps: bool = False,
         top: int = 5,
         language: str = "en",
+        evidence: bool = False,
     ) -> Answer:
         """Name the snake in a photo, or in several photos of the same snake.
 
@@ -132,6 +135,8 @@ class Classifier:
             gps: whether a photo's own position tells the country when none is given.
             top: how many guesses, at least one.
             language: of `Answer.lines`.
+            evidence: whether to say where in each photo the best guess was found; of several
+                networks by the first that can tell.
 
         Raises:
             NoPhotoError: when none of the photos can be read; see `without_photo`.
@@ -147,12 +152,14 @@ class Classifier:
         if not photos:
             raise NoPhotoError(failures)
         place = _place(photos, country, gps=gps)
-        raw = self._look(photos, place)
+        raw, maps = self._look(photos, place)
         seen = self._seen(photos, raw)
         kept = np.array([not photo.left_out for photo in seen])
         # Of photos that all had no say, the country's is still told to programs.
         scores, effect = self._adjusted(_one(raw.take(kept) if kept.any() else raw), place)
         decision = self._decide(raw, scores, place, seen)
+        guesses = self._guesses(scores, top) if decision.species else ()
+        best = guesses[0].species if guesses else None
         return self._answer(
             words,
             decision,
@@ -160,7 +167,8 @@ class Classifier:
             effect=effect,
             photos=seen,
             failures=failures,
-            guesses=self._guesses(scores, top) if decision.species else (),
+            guesses=guesses,
+            evidence=tuple(evidence_for(best, own) for own in maps) if evidence else (),
         )
 
     def without_photo(
@@ -197,6 +205,7 @@ class Classifier:
         photos: tuple[SeenPhoto, ...] = (),
         failures: tuple[PhotoFailure, ...] = (),
         guesses: tuple[Guess, ...] = (),
+        evidence: tuple[Evidence | None, ...] = (),
     ) -> Answer:
         judged = self.bundle.rule is not None
         spelling = self.bundle.prior.spelling if self.bundle.prior else str
@@ -219,15 +228,20 @@ class Classifier:
             bundle=self.bundle.version,
             language=words.language,
             lines=sentences(words, decision, place, effect=effect, photos=photos, judged=judged),
+            evidence=evidence,
         )
 
-    def _look(self, photos: Sequence[Photo], place: Place) -> Scores:
-        """Raw scores, a row a photo; rows are numbered where two photos have one name."""
+    def _look(
+        self, photos: Sequence[Photo], place: Place
+    ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
+        """Raw scores and the evidence of each photo; rows are numbered where two have one name."""
         pictures, names = [photo.picture for photo in photos], [photo.name for photo in photos]
         if len(set(names)) < len(names):
             names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
-        scores = ensemble([n.look(pictures, names, self.bundle.views) for n in self.networks])
-        return replace(scores, countries=(place.country,) * len(photos))
+        looks = [n.look(pictures, names, self.bundle.views) for n in self.networks]
+        scores = ensemble([scores for scores, _ in looks])
+        maps = next((maps for _, maps in looks if any(maps)), looks[0][1])
+        return replace(scores, countries=(place.country,) * len(photos)), maps
 
     def _seen(self, photos: Sequence[Photo], raw: Scores) -> tuple[SeenPhoto, ...]:
         """Which photos have a say, and why others have none."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
+from ophis.csv_lines import numbered_rows
 from ophis.errors import InputError
 from ophis.files import whole_file
 from ophis.places import UNKNOWN, country_code, country_key, same_country
@@ -17,12 +18,16 @@ from ophis.prior import Prior, PriorUse
 from ophis.taxa import SpeciesList
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
     from numpy.typing import NDArray
 
     from ophis.manifest import Manifest
 
 _COLUMNS = ["species", "country", "photos"]
 _MOST_PHOTOS = 2**53  # up to here float64 counts them exactly
+_MOST_DIGITS = len(str(_MOST_PHOTOS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,20 +90,24 @@ class CountryPrior(Prior):
         Raises:
             InputError: when a species is not in the list, or there are no photos or too many.
         """
-        counts = counts.filter(pl.col("photos") > 0)
-        if not len(counts):
+        return cls._counted(counts.select(_COLUMNS).iter_rows(), species)
+
+    @classmethod
+    def _counted(cls, rows: Iterable[tuple[str, str, int]], species: SpeciesList) -> CountryPrior:
+        """`from_counts` of rows of plain values."""
+        counted = [row for row in rows if row[2] > 0]
+        if not counted:
             raise InputError(
                 "there is no photo of any species; a prior counts those whose species is known"
             )
-        if (photos := counts["photos"].cast(pl.Float64).sum()) > _MOST_PHOTOS:
+        if (photos := sum(number for *_, number in counted)) > _MOST_PHOTOS:
             raise InputError(f"{photos:.3g} photos are more than can be counted; mend `photos`")
-        names = counts["species"].unique(maintain_order=True)
-        column = pl.Series([species.index(name) for name in names], dtype=pl.Int64)
-        countries = sorted(counts["country"].unique())
+        column = {name: species.index(name) for name in dict.fromkeys(name for name, *_ in counted)}
+        countries = sorted({country for _, country, _ in counted})
+        place = {country: row for row, country in enumerate(countries)}
         matrix = np.zeros((len(countries), len(species)), np.int64)
-        rows = counts["country"].replace_strict(countries, np.arange(len(countries)))
-        columns = counts["species"].replace_strict(names, column)
-        np.add.at(matrix, (rows.to_numpy(), columns.to_numpy()), counts["photos"].to_numpy())
+        for name, country, number in counted:
+            matrix[place[country], column[name]] += number
         return cls(species, tuple(countries), matrix)
 
     @cached_property
@@ -171,15 +180,15 @@ class CountryPrior(Prior):
         """Write the counts above zero as CSV `species,country,photos`, whole or not at all."""
         path = Path(path)
         rows, columns = np.nonzero(self.counts)
-        table = pl.DataFrame(
-            {
-                "species": [self.species[c] for c in columns],
-                "country": [self.countries[r] for r in rows],
-                "photos": self.counts[rows, columns],
-            }
+        cells = (
+            (self.species[c], self.countries[r], int(self.counts[r, c]))
+            for r, c in zip(rows, columns, strict=True)
         )
-        with whole_file(path) as temporary:
-            table.write_csv(temporary)
+        with (
+            whole_file(path) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as file,
+        ):
+            csv.writer(file, lineterminator="\n").writerows([_COLUMNS, *cells])
         return path
 
 
@@ -190,25 +199,33 @@ def read_counts(path: str | Path, species: SpeciesList | None = None) -> Country
         InputError: naming the file and what is wrong in it.
     """
     try:
-        table = pl.read_csv(path, infer_schema=False, empty_string_is_null=False)
+        (_, names), *rows = [*numbered_rows(Path(path))] or [(1, [])]
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such prior") from None
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path}: cannot be read as CSV: {str(error).splitlines()[0]}") from None
-    if table.columns != _COLUMNS:
-        raise InputError(f"{path}: columns should be {','.join(_COLUMNS)}, not {table.columns}")
-    photos = table["photos"].cast(pl.Int64, strict=False)
-    wrong = ~photos.is_between(0, _MOST_PHOTOS).fill_null(value=False)
-    if wrong.any():
-        row = int(wrong.arg_true()[0])
-        raise InputError(
-            f"{path}, row {row + 2}: photos = {table['photos'][row]!r} should be a whole number"
-            f" from 0 to {_MOST_PHOTOS:,}"
-        )
-    table = table.with_columns(photos)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if names != _COLUMNS:
+        raise InputError(f"{path}: columns should be {','.join(_COLUMNS)}, not {names}")
+    counts = [_count(cells, f"{path}, row {line}") for line, cells in rows]
     try:
-        return CountryPrior.from_counts(
-            table, species or SpeciesList(tuple(sorted(table["species"].unique())))
+        return CountryPrior._counted(  # noqa: SLF001 - as `from_counts`, of a file
+            counts, species or SpeciesList(tuple(sorted({name for name, *_ in counts})))
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _count(cells: list[str], place: str) -> tuple[str, str, int]:
+    """One row of the file."""
+    if len(cells) != len(_COLUMNS):
+        raise InputError(
+            f"{place}: has {len(cells)} cells, not {len(_COLUMNS)}; put a name with a comma in"
+            " double quotes"
+        )
+    species, country, photos = cells
+    whole = photos.isascii() and photos.isdigit() and len(photos) <= _MOST_DIGITS
+    if not whole or int(photos) > _MOST_PHOTOS:
+        raise InputError(
+            f"{place}: photos = {photos!r} should be a whole number from 0 to {_MOST_PHOTOS:,}"
+        )
+    return species, country, int(photos)

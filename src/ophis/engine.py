@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import onnxruntime
@@ -11,7 +11,7 @@ import onnxruntime
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,14 +34,15 @@ class Engine(Protocol):
 
     Attributes:
         inputs: the shapes of what goes in.
-        outputs: the shapes of what comes out; the first dimension, of the photos, may be anything.
+        outputs: the shapes of what comes out, by name; the first dimension, of the photos, may be
+            anything.
     """
 
     inputs: Sequence[Sequence[object]]
-    outputs: Sequence[Sequence[object]]
+    outputs: Mapping[str, Sequence[object]]
 
-    def run(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """All outputs for [photos, 3, side, side]."""
+    def run(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """All outputs for [photos, 3, side, side], by name."""
         ...
 
 
@@ -62,11 +63,14 @@ class OnnxRuntime:
         )
         self._name = self._session.get_inputs()[0].name
         self.inputs: Sequence[Sequence[object]] = [g.shape for g in self._session.get_inputs()]
-        self.outputs: Sequence[Sequence[object]] = [o.shape for o in self._session.get_outputs()]
+        self.outputs: Mapping[str, Sequence[object]] = {
+            output.name: output.shape for output in self._session.get_outputs()
+        }
 
-    def run(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """All outputs for [photos, 3, side, side]."""
-        return [np.asarray(output) for output in self._session.run(None, {self._name: pixels})]
+    def run(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """All outputs for [photos, 3, side, side], by name."""
+        found = map(np.asarray, self._session.run(None, {self._name: pixels}))
+        return dict(zip(self.outputs, found, strict=True))
 
 
 class OpenVino:
@@ -96,17 +100,20 @@ class OpenVino:
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         self._model = core.compile_model(str(model), "CPU", settings)
-        self.inputs: Sequence[Sequence[object]]
-        self.outputs: Sequence[Sequence[object]]
-        self.inputs, self.outputs = (
-            [[None if d.is_dynamic else d.get_length() for d in port.partial_shape] for port in way]
-            for way in (self._model.inputs, self._model.outputs)
-        )
+        self.inputs: Sequence[Sequence[object]] = [_shape(port) for port in self._model.inputs]
+        self.outputs: Mapping[str, Sequence[object]] = {
+            port.any_name: _shape(port) for port in self._model.outputs
+        }
 
-    def run(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """All outputs for [photos, 3, side, side]."""
+    def run(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """All outputs for [photos, 3, side, side], by name."""
         found = self._model([pixels])
-        return [np.array(found[port], np.float32) for port in self._model.outputs]
+        # Copies: the next call writes its answer over these.
+        return {port.any_name: np.array(found[port]) for port in self._model.outputs}
+
+
+def _shape(port: Any) -> list[int | None]:  # noqa: ANN401 - OpenVINO's ports have no public type
+    return [None if d.is_dynamic else d.get_length() for d in port.partial_shape]
 
 
 def open_engine(kind: EngineKind | str, model: Path, *, threads: int = 0) -> Engine:

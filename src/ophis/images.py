@@ -260,7 +260,11 @@ def unusable(photo: Image.Image) -> str | None:
         return "small"
     # Averages over some pixels, so that the noise of a dark sensor is no contrast.
     grey = photo.convert("L").resize((USABLE_SIDE, USABLE_SIDE), Image.Resampling.BOX)
-    dark, light = np.percentile(np.asarray(grey), (5, 95))
+    greys = np.sort(np.asarray(grey), axis=None)
+    # As np.percentile, which loads numpy.ma: a third of the time that NumPy itself takes.
+    dark, light = np.interp(
+        (0.05 * (greys.size - 1), 0.95 * (greys.size - 1)), np.arange(greys.size), greys
+    )
     return "flat" if light - dark < LEAST_CONTRAST else None
 
 

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from ophis.errors import InputError
 from ophis.scores import log_probabilities
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import NDArray
 
     from ophis.prior import Prior
@@ -159,6 +159,8 @@ def risk_coverage(scores: Scores, *, prior: Prior | None = None) -> pl.DataFrame
     Raises:
         InputError: when no photo has a known species.
     """
+    import polars as pl  # noqa: PLC0415 - an answer does without
+
     known = _known(scores)
     sure, wrong = np.zeros(len(scores)), np.zeros(len(scores), np.bool_)
     for rows, logits in scores.blocks(prior):

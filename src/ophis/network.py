@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ophis.batch import score_batches, score_photos
 from ophis.engine import EngineKind, open_engine
 from ophis.errors import InputError
+from ophis.evidence import OUTPUTS as EVIDENCE
+from ophis.evidence import evidence_of
 from ophis.places import UNKNOWN
 from ophis.scores import Scores, joined
 from ophis.views import WHOLE, mean_of_views, shown
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ophis.bundle import Member
+    from ophis.evidence import Evidence
     from ophis.manifest import Manifest
     from ophis.taxa import SpeciesList
     from ophis.views import View
@@ -72,16 +75,24 @@ class Network:
         Returns:
             Logits [photos, species], and novelty [photos] or None: see `Scores`.
         """
-        logits, *novelty = self._engine.run(pixels)
-        return logits, novelty[0] if novelty else None
+        found = self._engine.run(pixels)
+        return found["logits"], found.get("novelty")
 
     def look(
         self, photos: Sequence[Image.Image], names: Sequence[str], views: tuple[View, ...]
-    ) -> Scores:
-        """Scores of upright photos of which nothing else is known, one after the other."""
-        seen = [self.outputs(shown(p, self.member.preprocessing, views)) for p in photos]
-        logits = np.concatenate([mean_of_views(found, len(views)) for found, _ in seen])
-        novelty = [None if own is None else mean_of_views(own, len(views)) for _, own in seen]
+    ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
+        """Look at upright photos of which nothing else is known, one after the other.
+
+        Returns:
+            Scores, and for each photo the evidence in its first view for some species, the most
+            probable of the image alone first; none, where the network does not give any.
+        """
+        seen = [self._engine.run(shown(p, self.member.preprocessing, views)) for p in photos]
+        logits = np.concatenate([mean_of_views(found["logits"], len(views)) for found in seen])
+        novelty = [
+            mean_of_views(found["novelty"], len(views)) if "novelty" in found else None
+            for found in seen
+        ]
         scores = Scores(
             logits=logits,
             species=self.member.species,
@@ -91,7 +102,13 @@ class Network:
             observations=tuple(names),
             novelty=joined(novelty),
         )
-        return self._mended(scores)
+        return self._mended(scores), tuple(map(self._evidence, seen))
+
+    def _evidence(self, found: dict[str, NDArray[Any]]) -> tuple[Evidence, ...]:
+        if not set(EVIDENCE) <= found.keys():
+            return ()
+        maps, columns = (found[name][0] for name in EVIDENCE)
+        return evidence_of(maps, columns, self.member.species)
 
     def score(
         self,
@@ -147,9 +164,11 @@ class Network:
         species = len(self.member.species)
         if len(inputs) != 1 or inputs[0][1:] != [3, side, side]:
             raise InputError(f"{model}: should take [photos, 3, {side}, {side}]")
-        if outputs[0][1:] != [species]:
-            raise InputError(f"{model}: should give {species} logits a photo, not {outputs[0][1:]}")
-        if len(outputs) > 2 or any(len(output) != 1 for output in outputs[1:]):
+        if outputs.get("logits", [None])[1:] != [species]:
+            raise InputError(f"{model}: should give `logits`, {species} numbers a photo")
+        wrong = [name for name in outputs if name not in ("logits", "novelty", *EVIDENCE)]
+        if wrong or len(outputs.get("novelty", [None])) != 1:
             raise InputError(
-                f"{model}: besides logits only one number a photo may come, its novelty"
+                f"{model}: besides logits only one number a photo may come, its `novelty`, and"
+                f" `{'` and `'.join(EVIDENCE)}`"
             )

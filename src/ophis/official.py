@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from ophis.averages import fused
 from ophis.errors import InputError
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from ophis.presence import PresenceMap
@@ -170,6 +170,8 @@ def trade_off(
         A row a weight: `vh_cost, missed` (share of the venomous taken for others), `alarms` (share
         of the others taken for venomous), `top1, track2`.
     """
+    import polars as pl  # noqa: PLC0415 - an answer does without
+
     rows: list[dict[str, Any]] = []
     for weight in weights:
         answer = least_cost(scores, venomous, COSTS | {"vh": float(weight)})

@@ -27,6 +27,7 @@ from ophis.pack_folder import held
 from ophis.pack_member import PhotoRows, described, member, source_sha256, tar_members
 from ophis.packed import (
     ABOUT,
+    BLOCK,
     LEAST_PIXELS,
     MOST_PIXELS,
     MOST_SHARD_PHOTOS,
@@ -36,7 +37,7 @@ from ophis.packed import (
     is_pack,
     shard_path,
 )
-from ophis.packed_index import BLOCK, SCHEMA
+from ophis.packed_index import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable

@@ -13,8 +13,7 @@ from PIL import Image
 
 from ophis.errors import PhotoError
 from ophis.images import decode, read_bytes, resize
-from ophis.packed import npy_header
-from ophis.packed_index import BLOCK
+from ophis.packed import BLOCK, npy_header
 
 if TYPE_CHECKING:
     from pathlib import Path

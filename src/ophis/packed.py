@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import InputError, PhotoError
-from ophis.packed_index import BLOCK, read_index
 from ophis.packed_maps import Maps
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+BLOCK = 512  # bytes; tar counts in them
 FORMAT = 1
 ABOUT = "pack.json"
 TABLE = "manifest.parquet"
@@ -155,6 +155,8 @@ class Pack:
             InputError: naming the file when the pack is damaged or its index points elsewhere than
                 into its shards.
         """
+        from ophis.packed_index import read_index  # noqa: PLC0415 - needs polars; photos do not
+
         self.folder = Path(folder)
         self.form = Form.read(self.folder)
         length = len(npy_header(self.form.pixels)) + 3 * self.form.pixels**2

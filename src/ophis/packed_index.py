@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ophis.errors import InputError
+from ophis.packed import BLOCK
 from ophis.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-BLOCK = 512  # bytes; tar counts in them
 MOST_MEMBER_BYTES = 256 << 20
 MOST_INDEX_BYTES = 256 << 20
 _NUMBERS = ("row", "shard", "offset", "length")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
+from ophis.csv_lines import numbered_rows
 from ophis.errors import InputError
 from ophis.files import whole_file
 from ophis.places import UNKNOWN, country_code, country_key, read_country, same_country
@@ -18,7 +18,7 @@ from ophis.prior import Prior, PriorUse, part_of, write_settings
 from ophis.taxa import SpeciesList, species_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -89,12 +89,14 @@ class PresenceMap:
     def write(self, path: str | Path) -> Path:
         """Write as CSV, a row a species, a column a country, whole or not at all."""
         rows = [
-            {"species": name, **{key: int(name in there) for key, there in self.columns.items()}}
-            for name in self.places
+            (name, *(int(name in there) for there in self.columns.values())) for name in self.places
         ]
         path = Path(path)
-        with whole_file(path) as temporary:
-            pl.DataFrame(rows, schema=["species", *self.columns]).write_csv(temporary)
+        with (
+            whole_file(path) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as file,
+        ):
+            csv.writer(file, lineterminator="\n").writerows([("species", *self.columns), *rows])
         return path
 
 
@@ -168,52 +170,56 @@ def read_presence(path: str | Path) -> PresenceMap:
             stands twice, or is neither 1 nor 0.
     """
     path = Path(path)
-    table, header = _read_table(path)
+    (_, header), *rows = _read_table(path)
     codes = _codes(header[1:], path)
-    names = table.to_series(0)
-    for wrong, words in (
-        (names.str.strip_chars() == "", "is empty; give its name"),
-        (~names.is_first_distinct(), "stands twice; keep it once"),
-    ):
-        if wrong.any():
-            row = int(wrong.arg_true()[0])
-            raise InputError(f"{path}, row {row + 2}: species {names[row]!r} {words}")
-    living = {
-        name: frozenset(map(species_key, _where(table, column, path)))
-        for column, name in zip(table.columns[1:], header[1:], strict=True)
+    names: dict[str, None] = {}
+    for line, (name, *_) in rows:
+        wrong = "is empty; give its name" if not name.strip() else "stands twice; keep it once"
+        if not name.strip() or name in names:
+            raise InputError(f"{path}, row {line}: species {name!r} {wrong}")
+        names[name] = None
+    columns = {
+        name: frozenset(_living(rows, column, name, path))
+        for column, name in enumerate(header[1:], start=1)
     }
     places: dict[str, set[str]] = {species_key(name): set() for name in names}
-    for name, there in living.items():
+    for name, there in columns.items():
         for key in there:
             places[key].add(codes[name])
     return PresenceMap(
         places={name: frozenset(where) for name, where in places.items()},
         countries=frozenset(codes.values()),
-        columns={country_key(name): there for name, there in living.items()},
+        columns={country_key(name): there for name, there in columns.items()},
         spellings=tuple(names),
         source=str(path),
     )
 
 
-def _read_table(path: Path) -> tuple[pl.DataFrame, list[str]]:
-    """Cells as text, and the header as it stands: polars renames what stands there twice."""
+def _read_table(path: Path) -> list[tuple[int, list[str]]]:
+    """Line and cells of each row, the header first; cells that a row lacks at its end are ""."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             first = file.readline()
         separator = ";" if first.count(";") > first.count(",") else ","
-        table = pl.read_csv(
-            path, separator=separator, infer_schema=False, empty_string_is_null=False
-        )
+        rows = [*numbered_rows(path, separator=separator)]
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such presence map") from None
-    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path}: cannot be read as CSV: {str(error).splitlines()[0]}") from None
-    header = next(csv.reader([first], delimiter=separator), [])
-    if table.width < 2 or not len(table) or len(header) != table.width:
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
+    if not rows:
+        raise InputError(f"{path}: cannot be read as CSV: it is empty")
+    width = len(rows[0][1])
+    if width < 2 or len(rows) < 2:
         raise InputError(
             f"{path}: needs a column of species and one a country, and a row a species"
         )
-    return table, header
+    for line, cells in rows:
+        if len(cells) > width:
+            raise InputError(
+                f"{path}, row {line}: has {len(cells)} cells under {width} names; put a cell with"
+                f" a {separator!r} in double quotes"
+            )
+    return [(line, cells + [""] * (width - len(cells))) for line, cells in rows]
 
 
 def _codes(names: list[str], path: Path) -> dict[str, str]:
@@ -234,13 +240,15 @@ def _codes(names: list[str], path: Path) -> dict[str, str]:
     return codes
 
 
-def _where(table: pl.DataFrame, column: str, path: Path) -> pl.Series:
-    """The species for which a column says 1."""
-    cells = table[column].fill_null("").str.strip_chars().str.to_lowercase()
-    odd = ~cells.is_in([*_PRESENT, *_ABSENT])
-    if odd.any():
-        row = int(odd.arg_true()[0])
-        raise InputError(
-            f"{path}, row {row + 2}, column {column!r}: {table[column][row]!r} should be 1 or 0"
-        )
-    return table.to_series(0).filter(cells.is_in(list(_PRESENT)))
+def _living(
+    rows: list[tuple[int, list[str]]], column: int, country: str, path: Path
+) -> Iterator[str]:
+    """The species, by key, for which a column says 1."""
+    for line, cells in rows:
+        cell = cells[column].strip().lower()
+        if cell in _PRESENT:
+            yield species_key(cells[0])
+        elif cell not in _ABSENT:
+            raise InputError(
+                f"{path}, row {line}, column {country!r}: {cells[column]!r} should be 1 or 0"
+            )

@@ -23,12 +23,21 @@ def load_by_name(
     Raises:
         InputError: when there is no such bundle, or it cannot be made here.
     """
+    return Classifier(read_bundle(folder_of(bundle)), threads=threads, engine=engine)
+
+
+def folder_of(bundle: str | Path) -> Path:
+    """The folder of a bundle, or of the ready bundle `imagenet17`, which is made once and kept.
+
+    Raises:
+        InputError: when that cannot be made here.
+    """
     folder = Path(bundle)
     if str(bundle) == IMAGENET17 and not folder.exists():
         folder = kept_folder() / IMAGENET17
         if not folder.exists():
             _make(folder)
-    return Classifier(read_bundle(folder), threads=threads, engine=engine)
+    return folder
 
 
 def kept_folder() -> Path:

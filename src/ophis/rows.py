@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from dataclasses import dataclass
@@ -11,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ophis.csv_lines import BLANK, numbered_rows
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-_BLANK = " \t\r\n"
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,7 @@ def _read_csv(path: Path) -> pl.DataFrame:
         table = _read_row_by_row(path)
     if any("\r" in name for name in table.columns):  # lines that end as on an old Macintosh
         table = _read_row_by_row(path)
-    empty = [pl.col(name).str.strip_chars(_BLANK) == "" for name in table.columns]
+    empty = [pl.col(name).str.strip_chars(BLANK) == "" for name in table.columns]
     if not empty or not table.select(empty[0].any()).item():  # so no line is empty
         return table
     return table.filter(~pl.all_horizontal(empty))
@@ -186,32 +184,3 @@ def _read_row_by_row(path: Path) -> pl.DataFrame:
     if len(columns) < len(names):
         raise InputError(f"{path}: two columns have one name; rename one")
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
-
-
-def numbered_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line, counted from 1 as a text editor does, and cells of each row that has any filled."""
-    line = 1
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            for cells in reader:
-                if any(cell.strip(_BLANK) for cell in cells):
-                    yield line, cells
-                line = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(
-            f"{path}, row {line}: {error}; mend the quotes that start in that row"
-        ) from None
-    except UnicodeDecodeError:
-        before = _valid_utf8(path.read_bytes())
-        line = len(re.findall(rb"\r\n|\r|\n", before)) + 1
-        raise InputError(f"{path}, row {line}: is not UTF-8; save the table as that") from None
-
-
-def _valid_utf8(data: bytes) -> bytes:
-    """The bytes before the first that is no UTF-8."""
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        return data[: error.start]
-    return data

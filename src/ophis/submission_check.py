@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ophis.csv_lines import numbered_rows
 from ophis.errors import InputError
-from ophis.rows import numbered_rows, read_rows
+from ophis.rows import read_rows
 from ophis.submission import CLASS_ID, HASHED_ID, OBSERVATION_ID, class_id
 from ophis.taxa import species_key
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import polars as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
@@ -18,6 +17,7 @@ from ophis.places import same_country
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+    from pathlib import Path
 
     from ophis.combination import Worth
     from ophis.comparison import Comparison
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ophis.names import Naming
     from ophis.prior_choice import Choice
     from ophis.submission_check import Checked
+    from ophis.web import WebFile
 
 MOST_PROBLEMS = 20
 UNBROKEN = 10_000  # columns: more than any line or table has
@@ -56,6 +57,8 @@ def _print_table(table: Table) -> None:
 
 def print_counts(manifest: Manifest) -> None:
     """Photos, species, countries, and the extremes of the long tail."""
+    import polars as pl  # noqa: PLC0415 - a table of answers does without
+
     species = (
         manifest.counts().group_by("species").agg(photos=pl.col("photos").sum()).sort("photos")
     )
@@ -239,3 +242,18 @@ def bar(total: int | None) -> Generator[Callable[[int], None]]:
     with progress:
         task = progress.add_task("", total=total)
         yield lambda advance: progress.advance(task, advance)
+
+
+def print_web(out: Path, files: Sequence[WebFile]) -> None:
+    """Where a page is, and the bytes that a browser loads, as they are and packed by a server."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("file")
+    for heading in ("bytes", "gzip"):
+        table.add_column(heading, justify="right")
+    for file in files:
+        table.add_row(file.path, f"{file.size:,}", f"{file.packed:,}")
+    if len(files) > 1:
+        sums = (sum(file.size for file in files), sum(file.packed for file in files))
+        table.add_row("together", *(f"{number:,}" for number in sums))
+    _print_table(table)
+    print(out)

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
 from ophis.files import whole_file
-from ophis.rows import place as place_of
-from ophis.rows import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _HEADER = "species"
 _GENERA = Path(__file__).with_name("venomous_genera.csv")
@@ -220,21 +218,29 @@ def read_medical_importance(path: str | Path) -> MedicalImportance:
     Raises:
         InputError: naming the file, the row and what is wrong in it.
     """
+    # Here and not above: rows.py needs polars, and our own table is read without.
+    from ophis.rows import place, read_rows  # noqa: PLC0415
+
     path = Path(path)
     table = read_rows(path)
     if not {"species", "mivs"} <= set(table.columns):
         raise InputError(f"{path}: columns `species` and `mivs` are needed, not {table.columns}")
+    pairs = table.select("species", "mivs").rows()
+    return _importance(pairs, lambda number: place(path, number))
+
+
+def _importance(pairs: Iterable[tuple[str, str]], where: Callable[[int], str]) -> MedicalImportance:
+    """From the cells of both columns; ``where`` says where a row stands, counted from 0."""
     rows: dict[str, bool] = {}
-    for number, (name, mivs) in enumerate(table.select("species", "mivs").rows()):
+    for number, (name, mivs) in enumerate(pairs):
         key = species_key(name)
         if not key:
-            raise InputError(f"{place_of(path, number)}: species is empty; fill it in")
+            raise InputError(f"{where(number)}: species is empty; fill it in")
         if mivs not in ("0", "1"):
-            raise InputError(f"{place_of(path, number)}: mivs = {mivs!r} should be 1 or 0")
+            raise InputError(f"{where(number)}: mivs = {mivs!r} should be 1 or 0")
         if rows.setdefault(key, mivs == "1") != (mivs == "1"):
             raise InputError(
-                f"{place_of(path, number)}: {name!r} has mivs = {mivs} and another one before;"
-                " keep one"
+                f"{where(number)}: {name!r} has mivs = {mivs} and another one before; keep one"
             )
     return MedicalImportance(rows)
 
@@ -254,7 +260,9 @@ def danger(species: str) -> Danger:
 @lru_cache(maxsize=1)
 def own_medical_importance() -> MedicalImportance:
     """The table that ships with ophis."""
-    return read_medical_importance(_IMPORTANCE)
+    with _IMPORTANCE.open(encoding="utf-8", newline="") as file:
+        pairs = [(row["species"], row["mivs"]) for row in csv.DictReader(file, strict=True)]
+    return _importance(pairs, lambda number: f"{_IMPORTANCE}, row {number + 2}")
 
 
 def genus(species: str) -> str:

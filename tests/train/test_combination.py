@@ -265,8 +265,8 @@ def test_a_warning_from_one_photo_is_a_warning_of_all(bundles, parts, monkeypatc
     look = classifier.networks[0].look
 
     def made(photos, names, seen):
-        scores = look(photos, names, seen)
-        return replace(scores, logits=np.array(logits))
+        scores, maps = look(photos, names, seen)
+        return replace(scores, logits=np.array(logits)), maps
 
     monkeypatch.setattr(classifier.networks[0], "look", made)
     paths = parts[1].paths()[:2]

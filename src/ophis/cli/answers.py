@@ -38,7 +38,6 @@ def identify(
         language: What the answer is written in: en or es.
         json: One JSON object a photo and line.
     """
-    from ophis.answer_text import print_answer
     from ophis.ready import load_by_name
     from ophis.words import read_words
 
@@ -55,9 +54,14 @@ def identify(
         for failure in answer.failures:
             print(f"ophis: {failure.reason}", file=sys.stderr)
         failed += len(answer.failures)
-        if number and not json:
+        if json:
+            print(answer.to_json())
+            continue
+        from ophis.answer_text import print_answer  # needs rich; JSON does not
+
+        if number:
             print()
-        print_answer(answer, json=json)
+        print_answer(answer)
     return 1 if failed else 0
 
 

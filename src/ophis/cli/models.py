@@ -77,17 +77,21 @@ def export(
     run: str,
     /,
     *,
-    out: Path,
+    out: Path | None = None,
     prior: Path | None = None,
     pixels: int | None = None,
     train: Path | None = None,
     validation: Path | None = None,
     photos: Path | None = None,
+    web: Path | None = None,
+    single_file: Annotated[bool, Parameter(negative="")] = False,
+    runtime: Path | None = None,
 ) -> None:
-    """Make a bundle of a trained run, to identify with, without torch.
+    """Make a bundle of a trained run, to identify with, without torch; or a page of a bundle.
 
     Args:
-        run: A run folder, or `imagenet17`: the 17 kinds of snake of ImageNet, without training.
+        run: A run folder, or `imagenet17`: the 17 kinds of snake of ImageNet, without training; to
+            make nothing but a page, a bundle folder.
         out: The bundle folder.
         prior: What a country says, of `ophis fit-prior`; by default what wins on the run's
             validation scores.
@@ -96,13 +100,38 @@ def export(
         train: With --pixels, the manifest that the run learned from.
         validation: With --pixels, the manifest that it was judged by.
         photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
+        web: The folder of a page that answers in the browser, with the network switched off.
+        single_file: With --web, one HTML file of that name, which answers when opened from disk.
+        runtime: With --web, onnxruntime-web as `npm pack` writes it; by default found or fetched.
     """
+    if web is None and (single_file or runtime):
+        raise InputError("--single-file and --runtime belong to --web; say where the page goes")
+    if web is None and out is None:
+        raise InputError("say what to make: --out BUNDLE of a run, or --web PAGE of a bundle")
+    if out is not None:
+        _export_run(run, out, prior=prior, retest=(pixels, train, validation, photos))
+        run = str(out)
+    elif prior or pixels is not None or train or validation:
+        raise InputError("what a page says is what its bundle says; give those with --out")
+    if web is not None:
+        _export_page(run, web, single_file=single_file, runtime=runtime)
+
+
+def _export_run(
+    run: str,
+    out: Path,
+    *,
+    prior: Path | None,
+    retest: tuple[int | None, Path | None, Path | None, Path | None],
+) -> None:
+    """A bundle of a run, or of `imagenet17`; prints its folder."""
     from ophis import read_manifest
     from ophis.sides import PRIOR, SPECIES
     from ophis.taxa import SpeciesList
     from ophis.train import Retest, export_imagenet17
     from ophis.train import export as export_run
 
+    pixels, train, validation, photos = retest
     if run == "imagenet17":
         if prior or pixels is not None or train or validation:
             raise InputError("imagenet17 has no photos and no countries; give nothing but --out")
@@ -118,6 +147,15 @@ def export(
     if not prior:  # what the run counted is what its bundle's own prior is made of
         given_prior(Path(run) / PRIOR, SpeciesList.read(Path(run) / SPECIES))
     print(bundle)
+
+
+def _export_page(bundle: str, web: Path, *, single_file: bool, runtime: Path | None) -> None:
+    """A page of a bundle; prints where it is, and what is in it."""
+    from ophis.ready import folder_of
+    from ophis.tables import print_web
+    from ophis.web import export_web
+
+    print_web(web, export_web(folder_of(bundle), web, single_file=single_file, runtime=runtime))
 
 
 def combine(

@@ -32,7 +32,7 @@ KINDS = {
     ".onnx": "application/octet-stream",
     ".bin": "application/octet-stream",
 }
-SETTINGS = "settings.json"
+SETTINGS, BORDERS = "settings.json", "borders.json"
 
 
 class Mode(StrEnum):
@@ -60,8 +60,12 @@ class Settings:
 
 
 def page_files(settings: Settings) -> dict[str, bytes]:
-    """Every file of the page by its path, `/` between folders: those here, words, settings."""
+    """Every file of the page by its path, `/` between folders: those here, words, settings.
+
+    The borders are among them: a photo's own position is read in the browser, in either mode.
+    """
     found = dict(_static(files("ophis.page")))
+    found[BORDERS] = files("ophis").joinpath(BORDERS).read_bytes()
     for language in languages():
         found[f"words/{language}.json"] = _json(words_of(language))
     found[SETTINGS] = _json({**asdict(settings), "languages": languages()})

@@ -8,7 +8,7 @@ import warnings
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from ophis.card import run_card
 from ophis.country_prior import CountryPrior, read_counts
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
+from ophis.evidence import OUTPUTS as EVIDENCE
 from ophis.images import MOST_SIDE
 from ophis.metrics import evaluate
 from ophis.prior_choice import default_prior
@@ -25,6 +26,7 @@ from ophis.scores import read_scores, softmax
 from ophis.sides import PRIOR, SCORES, read_facts
 from ophis.train import run
 from ophis.train.evaluation import score_model
+from ophis.train.evidence import WithEvidence, averages_maps
 from ophis.train.exportable import exportable
 from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import Familiarity, WithNovelty, fit_familiarity
@@ -33,6 +35,7 @@ from ophis.train.weights import one_line
 from ophis.vector_scaling import default_calibration
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import nn
 
     from ophis.calibration import Calibration
@@ -43,7 +46,6 @@ if TYPE_CHECKING:
     from ophis.scores import Scores
     from ophis.taxa import SpeciesList
 
-OUTPUTS = ("logits", "novelty")
 TOLERANCE = 1e-4  # of a probability, between torch and ONNX Runtime
 
 
@@ -185,23 +187,33 @@ def write_bundle(
 ) -> Path:
     """Write a bundle of any torch model that takes [photos, 3, side, side] and gives logits.
 
-    With ``familiarity`` the network, one of timm's, gives each photo's novelty too.
+    With ``familiarity`` the network, one of timm's, gives each photo's novelty too; if its head
+    averages maps, it gives what in them speaks for the most probable species.
     """
     model = exportable(model)
-    if familiarity:
+    outputs = ("logits", *(("novelty",) if familiarity else ()))
+    if averages_maps(model, side=preprocessing.pixels):
+        model, outputs = WithEvidence(model, familiarity).eval(), (*outputs, *EVIDENCE)
+    elif familiarity:
         model = WithNovelty(model, familiarity).eval()
     with BundleWriter(out) as writer:
         writer.write(species=species, calibration=calibration, prior=prior, rule=rule, card=card)
         preprocessing.write(writer.folder / IMAGES)
-        write_onnx(model, writer.folder / MODEL, side=preprocessing.pixels)
+        write_onnx(model, writer.folder / MODEL, side=preprocessing.pixels, outputs=outputs)
         check_parity(model, writer.folder / MODEL, side=preprocessing.pixels)
     return Path(out)
 
 
-def write_onnx(model: nn.Module, path: Path, *, side: int) -> None:
+def write_onnx(
+    model: nn.Module, path: Path, *, side: int, outputs: tuple[str, ...] = ("logits",)
+) -> None:
     """Write the network as one ONNX file: input `pixels`, any number of photos.
 
-    Outputs are `logits` and, of a `WithNovelty`, `novelty`.
+    Args:
+        model: [photos, 3, side, side] to one output or several.
+        path: of the file.
+        side: pixels.
+        outputs: their names: `logits`, then `novelty` if there is one, then those of `EVIDENCE`.
     """
     example = torch.zeros(2, 3, side, side)
     photos = torch.export.Dim("photos", min=1)
@@ -217,7 +229,7 @@ def write_onnx(model: nn.Module, path: Path, *, side: int) -> None:
                 (example,),
                 str(path),
                 input_names=["pixels"],
-                output_names=list(OUTPUTS if isinstance(model, WithNovelty) else OUTPUTS[:1]),
+                output_names=list(outputs),
                 dynamic_shapes=({0: photos},),
                 external_data=False,
                 verbose=False,
@@ -230,7 +242,7 @@ def check_parity(model: nn.Module, path: Path, *, side: int, photos: int = 4) ->
     """Largest difference of a probability between torch and ONNX Runtime on made pixels.
 
     Raises:
-        InputError: when it exceeds 1e-4, or the novelty differs by more than 0.1 %.
+        InputError: when it exceeds 1e-4, or novelty or evidence differ by more than 0.1 %.
     """
     import onnxruntime  # noqa: PLC0415 - only here does the training side need it
 
@@ -247,10 +259,19 @@ def check_parity(model: nn.Module, path: Path, *, side: int, photos: int = 4) ->
             f"the exported model differs from torch by {difference:.1e} in a probability,"
             f" more than {TOLERANCE:.0e}; no bundle was written"
         )
-    for here, there in zip(found[1:], expected[1:], strict=True):
+    for here, there in zip(_comparable(found), _comparable(expected), strict=True):
         if not np.allclose(here, there, rtol=1e-3, atol=1e-3):
             raise InputError(
-                "the novelty of the exported model differs from torch's by more than 0.1 %;"
-                " no bundle was written"
+                "the novelty or the evidence of the exported model differs from torch's by more"
+                " than 0.1 %; no bundle was written"
             )
     return difference
+
+
+def _comparable(outputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Novelty, and the maps of evidence in an order of their own: ties have no order of species."""
+    _, *others = outputs
+    if len(others) < len(EVIDENCE):
+        return others
+    *novelty, maps, _ = others
+    return [*novelty, np.sort(maps.mean(axis=(2, 3)), axis=1)]

@@ -1,0 +1,283 @@
+// From a point on the earth to the countries around it: ophis/borders.py, from the same borders.
+
+const EARTH_KM = 6371;
+const SAMPLES = 256; // points of a disc: a share is right within a hundredth or two
+const COAST_KM = 50; // from farther out at sea no snake is brought to mind
+const DISC_KM = 10;
+const RADIANS = Math.PI / 180;
+
+/** @typedef {[longitude: number, latitude: number]} Point */
+
+/**
+ * A polygon with its holes, as closed lines, and the corners of the box around it.
+ *
+ * @typedef {{code: string, rings: Point[][], low: Point, high: Point}} Polygon
+ */
+
+/**
+ * borders.json.
+ *
+ * @typedef {object} Topology
+ * @property {{scale: Point, translate: Point}} transform
+ * @property {Point[][]} arcs
+ * @property {{countries: {geometries: {id: string, arcs: number[][][]}[]}}} objects
+ */
+
+/** The borders of the world. */
+export class Borders {
+  /** @param {Topology} topology */
+  constructor({ transform, arcs, objects }) {
+    const lines = arcs.map((arc) => lineOf(arc, transform));
+    const lineAt = (/** @type {number} */ arc) =>
+      arc >= 0 ? (lines[arc] ?? []) : (lines[~arc] ?? []).toReversed();
+    this.polygons = objects.countries.geometries.flatMap((country) =>
+      country.arcs.map((rings) =>
+        polygon(
+          country.id,
+          rings.map((ring) => closed(ring.map(lineAt))),
+        ),
+      ),
+    );
+  }
+
+  /**
+   * The countries within ten kilometres of a point, by their shares of the land there; at sea the
+   * nearest within 50 km.
+   *
+   * @param {{latitude: number, longitude: number}} position in degrees.
+   * @returns {[code: string, share: number][]} the largest first.
+   */
+  countriesAt({ latitude, longitude }) {
+    const here = /** @type {Point} */ ([((longitude % 360) + 360) % 360, latitude]);
+    const counts = this.#counts(disc(here));
+    if (!counts.size) return this.#nearest(here);
+    const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+    return [...counts]
+      .sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
+      .map(([code, count]) => [code, count / total]);
+  }
+
+  /**
+   * How many of the points lie in each country; each counts once.
+   *
+   * @param {Point[]} points
+   */
+  #counts(points) {
+    /** @type {Map<string, number>} */
+    const counts = new Map();
+    let free = points;
+    for (const polygon of this.#around(points, 0)) {
+      const left = free.filter((point) => !holds(polygon, point));
+      const inside = free.length - left.length;
+      if (inside) counts.set(polygon.code, (counts.get(polygon.code) ?? 0) + inside);
+      free = left;
+    }
+    return counts;
+  }
+
+  /**
+   * The country whose coast is nearest, when it is near.
+   *
+   * @param {Point} point
+   * @returns {[code: string, share: number][]}
+   */
+  #nearest(point) {
+    const away = this.#around([point], COAST_KM)
+      .map((polygon) => ({ km: kilometres(polygon, point), code: polygon.code }))
+      .sort((a, b) => a.km - b.km || (a.code < b.code ? -1 : 1));
+    return away[0] && away[0].km <= COAST_KM ? [[away[0].code, 1]] : [];
+  }
+
+  /**
+   * The polygons whose boxes, widened, meet that of the points.
+   *
+   * @param {Point[]} points
+   * @param {number} margin in kilometres.
+   */
+  #around(points, margin) {
+    const { low, high } = box(points);
+    const up = margin / EARTH_KM / RADIANS;
+    const widest = Math.min(Math.max(Math.abs(low[1]), Math.abs(high[1])) + up, 90);
+    const side = up / Math.max(Math.cos(widest * RADIANS), 1e-6);
+    const [west, east] = [low[0] - side, high[0] + side];
+    return this.polygons.filter(
+      (polygon) =>
+        // Some whole turn brings the one stretch of longitudes onto the other.
+        Math.ceil((polygon.low[0] - east) / 360) <= Math.floor((polygon.high[0] - west) / 360) &&
+        polygon.low[1] - up <= high[1] &&
+        polygon.high[1] + up >= low[1],
+    );
+  }
+}
+
+/**
+ * Points spread evenly over a disc on the sphere, its middle first.
+ *
+ * @param {Point} middle
+ * @returns {Point[]}
+ */
+function disc([longitude, latitude]) {
+  const [lat, lon] = [latitude * RADIANS, longitude * RADIANS];
+  return Array.from({ length: SAMPLES }, (_, number) => {
+    const away = (DISC_KM / EARTH_KM) * Math.sqrt(number / (SAMPLES - 1));
+    const bearing = number * Math.PI * (3 - Math.sqrt(5)); // the golden angle
+    const sine =
+      Math.sin(lat) * Math.cos(away) + Math.cos(lat) * Math.sin(away) * Math.cos(bearing);
+    const there = Math.asin(Math.min(Math.max(sine, -1), 1));
+    const turn = Math.atan2(
+      Math.sin(bearing) * Math.sin(away) * Math.cos(lat),
+      Math.cos(away) - Math.sin(lat) * Math.sin(there),
+    );
+    return [(lon + turn) / RADIANS, there / RADIANS];
+  });
+}
+
+/**
+ * A point with its longitude on a polygon's side of the earth.
+ *
+ * @param {Polygon} polygon
+ * @param {Point} point
+ * @returns {Point}
+ */
+function near({ low, high }, [x, y]) {
+  const middle = (low[0] + high[0]) / 2;
+  return [x + 360 * even((middle - x) / 360), y];
+}
+
+/**
+ * Whether a point lies inside: a ray to the east crosses its edges an odd time.
+ *
+ * @param {Polygon} polygon
+ * @param {Point} point
+ */
+function holds(polygon, point) {
+  const [x, y] = near(polygon, point);
+  let odd = false;
+  for (const [[x0, y0], [x1, y1]] of edges(polygon)) {
+    if (y0 > y !== y1 > y && x < ((x1 - x0) * (y - y0)) / (y1 - y0) + x0) odd = !odd;
+  }
+  return odd;
+}
+
+/**
+ * From a point to the nearest edge; right where that is not far.
+ *
+ * @param {Polygon} polygon
+ * @param {Point} point
+ */
+function kilometres(polygon, point) {
+  const [x, y] = near(polygon, point);
+  const degree = RADIANS * EARTH_KM;
+  const shrunk = Math.cos(y * RADIANS) * degree;
+  let nearest = Number.POSITIVE_INFINITY;
+  for (const [[x0, y0], [x1, y1]] of edges(polygon)) {
+    const [sx, sy] = [(x0 - x) * shrunk, (y0 - y) * degree];
+    const [ex, ey] = [(x1 - x0) * shrunk, (y1 - y0) * degree];
+    const length = Math.max(ex ** 2 + ey ** 2, 1e-12);
+    const along = Math.min(Math.max(-(sx * ex + sy * ey) / length, 0), 1);
+    nearest = Math.min(nearest, Math.hypot(sx + along * ex, sy + along * ey));
+  }
+  return nearest;
+}
+
+/**
+ * @param {Polygon} polygon
+ * @returns {Generator<[Point, Point]>}
+ */
+function* edges({ rings }) {
+  for (const ring of rings) {
+    for (let end = 1; end < ring.length; end++) {
+      yield/** @type {[Point, Point]} */ ([ring[end - 1], ring[end]]);
+    }
+  }
+}
+
+/**
+ * An arc, which is written as steps of whole numbers, in degrees.
+ *
+ * @param {Point[]} arc
+ * @param {Topology["transform"]} transform
+ * @returns {Point[]}
+ */
+function lineOf(arc, { scale, translate }) {
+  let [x, y] = [0, 0];
+  return arc.map(([dx, dy]) => {
+    [x, y] = [x + dx, y + dy];
+    return [x * scale[0] + translate[0], y * scale[1] + translate[1]];
+  });
+}
+
+/**
+ * One closed line of its arcs; one that runs around the earth is closed over its pole.
+ *
+ * @param {Point[][]} arcs
+ * @returns {Point[]}
+ */
+function closed(arcs) {
+  const line = unwrapped(arcs.flatMap((arc, number) => (number ? arc.slice(1) : arc)));
+  const [first, last] = [line[0], line.at(-1)];
+  if (!first || !last || Math.abs(last[0] - first[0]) < 180) return line;
+  const mean = line.reduce((sum, [, y]) => sum + y, 0) / line.length;
+  const pole = mean < 0 ? -90 : 90;
+  return [...line, [last[0], pole], [first[0], pole], first];
+}
+
+/**
+ * Longitudes that run on past 180.
+ *
+ * @param {Point[]} line
+ * @returns {Point[]}
+ */
+function unwrapped(line) {
+  let turns = 0;
+  return line.map(([x, y], number) => {
+    const step = x - (line[number - 1]?.[0] ?? x);
+    if (Math.abs(step) >= 180) turns -= Math.round(step / 360);
+    return [x + 360 * turns, y];
+  });
+}
+
+/**
+ * @param {string} code
+ * @param {Point[][]} rings the outer one first.
+ * @returns {Polygon}
+ */
+function polygon(code, rings) {
+  const mean = (/** @type {Point[]} */ ring) =>
+    ring.reduce((sum, [x]) => sum + x, 0) / Math.max(ring.length, 1);
+  const middle = mean(rings[0] ?? []); // a hole lies on the same turn as what it is a hole of
+  const placed = rings.map((ring, number) => {
+    const turn = number ? 360 * even((middle - mean(ring)) / 360) : 0;
+    return ring.map(([x, y]) => /** @type {Point} */ ([x + turn, y]));
+  });
+  return { code, rings: placed, ...box(placed.flat()) };
+}
+
+/**
+ * The corners of the box around points.
+ *
+ * @param {Point[]} points
+ * @returns {{low: Point, high: Point}}
+ */
+function box(points) {
+  /** @type {Point} */
+  const low = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  /** @type {Point} */
+  const high = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const [x, y] of points) {
+    [low[0], low[1]] = [Math.min(low[0], x), Math.min(low[1], y)];
+    [high[0], high[1]] = [Math.max(high[0], x), Math.max(high[1], y)];
+  }
+  return { low, high };
+}
+
+/**
+ * Rounded, halves to the even number, as NumPy does.
+ *
+ * @param {number} value
+ */
+function even(value) {
+  const low = Math.floor(value);
+  const up = value - low > 0.5 || (value - low === 0.5 && low % 2 !== 0);
+  return low + (up ? 1 : 0);
+}

@@ -1,0 +1,302 @@
+// From logits to an answer: what ophis/classifier.py, decision.py, promises.py and conformal.py do.
+
+import { Prior } from "./prior.js";
+import {
+  energy,
+  largest,
+  logProbabilities,
+  meanOf,
+  probabilities,
+  ranked,
+} from "./probabilities.js";
+import { sentences } from "./sentences.js";
+
+/** @import { Answer } from "./answerer.js" */
+/** @import { Country, Effect, Place } from "./prior.js" */
+/** @import { Words } from "./sentences.js" */
+
+const PENALTY = 0.01;
+const FREE_RANKS = 5; // species beyond this rank count as so much less likely
+const ROUNDING = 1e-9; // of sums of probabilities, so that equal ones compare equal
+const MAY_BE_VENOMOUS = "may be venomous";
+const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
+
+/** @typedef {{name: string, danger: string, dangerous: boolean, genus: string,
+ *   family: string | null}} Species */
+
+/** @typedef {{scale: number | number[], offset: number | number[]}} Calibration */
+
+/**
+ * Thresholds of nonconformity a species; null: none was promised, so it is always in.
+ *
+ * @typedef {{names: (number | null)[], danger: (number | null)[]}} Promises
+ */
+
+/** @typedef {{by: string, limit: number | null, image: Promises, country: Promises | null}} Rule */
+
+/**
+ * model/facts.json: all of a bundle but its network; ophis/page/facts.py writes it.
+ *
+ * @typedef {object} Facts
+ * @property {string} bundle its version.
+ * @property {Species[]} species
+ * @property {{columns: number[], calibration: Calibration | null}} member what is done to the
+ *   network's own logits first: put into the order of the species, after this calibration.
+ * @property {Calibration | null} calibration
+ * @property {Rule | null} rule
+ * @property {{temperature: number, rows: number} | null} prior
+ * @property {Record<string, Country>} countries by key.
+ */
+
+/**
+ * What the network made of a photo.
+ *
+ * @typedef {object} Seen
+ * @property {string} name
+ * @property {string} sha256
+ * @property {string | null} why it is not usable; null: it is.
+ * @property {Float64Array} logits in the order of the species.
+ * @property {number | null} novelty
+ */
+
+/** @typedef {{photo_id: string, reason: string}} Failure */
+
+/** @typedef {{state: string, name: string | null, species: number[], verdict: string}} Decision */
+
+/** A bundle's knowledge, ready to decide. */
+export class Decider {
+  /**
+   * @param {Facts} facts
+   * @param {Float64Array} table of the prior, [rows, species]; empty without one.
+   */
+  constructor(facts, table) {
+    this.facts = facts;
+    this.prior =
+      facts.prior &&
+      new Prior(facts.prior.temperature, facts.countries, table, facts.species.length);
+  }
+
+  /**
+   * What is said of one snake in several photos.
+   *
+   * @param {Seen[]} photos one or more.
+   * @param {Failure[]} failures
+   * @param {Place} place
+   * @param {{top: number, words: Words}} options
+   * @returns {Answer}
+   */
+  answer(photos, failures, place, { top, words }) {
+    const seen = photos.map((photo) => ({
+      name: photo.name,
+      sha256: photo.sha256,
+      left_out: photo.why ?? (this.#novel(photo) ? "unlike" : null),
+    }));
+    const raw = photos.map((photo) => photo.logits);
+    const kept = raw.filter((_, number) => !seen[number]?.left_out);
+    const [[one = new Float64Array()], effect] = this.#adjusted(
+      [meanOf(kept.length ? kept : raw)],
+      place,
+    );
+    const decision = this.#decide(raw, one, place, seen);
+    const guesses = decision.species.length ? this.#guesses(one, top) : [];
+    return this.#said(words, decision, place, effect, { photos: seen, failures, guesses });
+  }
+
+  /**
+   * @param {Words} words
+   * @param {Decision} decision
+   * @param {Place} place
+   * @param {Effect} effect
+   * @param {Pick<Answer, "photos" | "failures" | "guesses">} seen
+   * @returns {Answer}
+   */
+  #said(words, decision, place, effect, seen) {
+    const { facts } = this;
+    const judged = facts.rule !== null;
+    const countries = Object.fromEntries(
+      place.shares.map(([key, share]) => [facts.countries[key]?.spelling ?? key, share]),
+    );
+    const { photos, failures, guesses } = seen;
+    return {
+      photos,
+      failures,
+      state: decision.state,
+      name: decision.name,
+      verdict: decision.verdict,
+      judged,
+      possible: decision.species.map((column) => this.#species(column).name),
+      guesses,
+      country: Object.keys(countries)[0] ?? "UNKNOWN",
+      countries,
+      source: place.source,
+      prior: effect.use,
+      contradicts: effect.contradicts,
+      ruled: effect.ruled,
+      bundle: facts.bundle,
+      language: words.language,
+      lines: sentences(words, decision, place, {
+        effect,
+        photos,
+        judged,
+        countries: facts.countries,
+      }),
+      evidence: [],
+    };
+  }
+
+  /** @param {number} column */
+  #species(column) {
+    return /** @type {Species} */ (this.facts.species[column]);
+  }
+
+  /** @param {Seen} photo */
+  #novel({ logits, novelty }) {
+    const { rule } = this.facts;
+    if (!rule) return false;
+    if (rule.by === "energy") return energy(logits) > (rule.limit ?? Number.POSITIVE_INFINITY);
+    if (novelty === null) throw new Error("the rule goes by novelty, but the network gives none");
+    return novelty > (rule.limit ?? Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * Logits with the country's say, else with the calibration of the image's own.
+   *
+   * @param {Float64Array[]} rows
+   * @param {Place} place
+   * @returns {[rows: Float64Array[], effect: Effect]}
+   */
+  #adjusted(rows, place) {
+    if (place.shares.length && this.prior) return this.prior.adjusted(rows, place);
+    const use = place.shares.length ? "no prior" : "no country";
+    const effect = { use, contradicts: false, ruled: false };
+    return [rows.map((row) => mended(row, this.facts.calibration)), effect];
+  }
+
+  /**
+   * What is said of the one row, where the danger is also that of each photo by itself.
+   *
+   * @param {Float64Array[]} raw of each photo.
+   * @param {Float64Array} one of all together, adjusted.
+   * @param {Place} place
+   * @param {{left_out: string | null}[]} seen
+   * @returns {Decision}
+   */
+  #decide(raw, one, place, seen) {
+    if (seen.every((photo) => photo.left_out)) {
+      const unlike = seen.some((photo) => photo.left_out === "unlike");
+      return noName(unlike ? "no snake" : "unusable");
+    }
+    const { rule } = this.facts;
+    if (!rule) return this.#decision(one, () => true, true);
+    const country = place.shares.length > 0 && this.prior !== null;
+    const promises = (country && rule.country) || rule.image;
+    const [together, ...each] = [one, ...this.#adjusted(raw, place)[0]].map((row) => {
+      const names = setOf(row, promises.names);
+      return this.#decision(row, (column) => names[column] === true, this.#mayBe(row, promises));
+    });
+    const warned = each.some((decision) => decision.verdict === MAY_BE_VENOMOUS);
+    const decision = together ?? noName("unidentified");
+    return warned ? { ...decision, verdict: MAY_BE_VENOMOUS } : decision;
+  }
+
+  /**
+   * Whether a photo may show a venomous species; always, where nothing was promised of them.
+   *
+   * @param {Float64Array} row
+   * @param {Promises} promises
+   */
+  #mayBe(row, promises) {
+    const columns = this.facts.species.flatMap((kind, column) => (kind.dangerous ? column : []));
+    if (!columns.length || columns.some((column) => promises.danger[column] === null)) return true;
+    const names = setOf(row, promises.names);
+    const danger = setOf(row, promises.danger);
+    return columns.some((column) => names[column] || danger[column]);
+  }
+
+  /**
+   * @param {Float64Array} row
+   * @param {(column: number) => boolean} possible
+   * @param {boolean} risky
+   * @returns {Decision}
+   */
+  #decision(row, possible, risky) {
+    const species = ranked(row).filter(possible);
+    const [state, name] = rollUp(species.map((column) => this.#species(column)));
+    const known = !risky && state !== "unidentified";
+    return { state, name, species, verdict: known ? NOT_KNOWN_DANGEROUS : MAY_BE_VENOMOUS };
+  }
+
+  /**
+   * @param {Float64Array} row
+   * @param {number} top
+   */
+  #guesses(row, top) {
+    const p = probabilities(row);
+    return ranked(p)
+      .slice(0, top)
+      .map((column) => ({
+        species: this.#species(column).name,
+        probability: p[column] ?? 0,
+        danger: this.#species(column).danger,
+      }));
+  }
+}
+
+/**
+ * @param {string} state
+ * @returns {Decision}
+ */
+function noName(state) {
+  return { state, name: null, species: [], verdict: MAY_BE_VENOMOUS };
+}
+
+/**
+ * Logits times scale plus offset.
+ *
+ * @param {Float64Array} row
+ * @param {Calibration | null} calibration
+ */
+export function mended(row, calibration) {
+  if (!calibration) return row;
+  const { scale, offset } = calibration;
+  const of = (/** @type {number | number[]} */ numbers, /** @type {number} */ column) =>
+    Array.isArray(numbers) ? (numbers[column] ?? 0) : numbers;
+  return row.map((logit, column) => logit * of(scale, column) + of(offset, column));
+}
+
+/**
+ * Which species are in the set of a photo; never none of them. See ophis/conformal.py.
+ *
+ * @param {Float64Array} row
+ * @param {(number | null)[]} thresholds
+ */
+function setOf(row, thresholds) {
+  const p = logProbabilities(row).map(Math.exp);
+  const found = new Array(row.length).fill(false);
+  let sum = 0;
+  ranked(p).forEach((column, rank) => {
+    const own = p[column] ?? 0;
+    sum += own;
+    const odd = sum - own + PENALTY * Math.max(rank + 1 - FREE_RANKS, 0);
+    found[column] = odd <= (thresholds[column] ?? Number.POSITIVE_INFINITY) + ROUNDING;
+  });
+  found[row.indexOf(largest(row))] = true;
+  return found;
+}
+
+/**
+ * What several possible species have in common: a species, genus, family or nothing.
+ *
+ * @param {Species[]} kinds
+ * @returns {[state: string, name: string | null]}
+ */
+function rollUp(kinds) {
+  const [first] = kinds;
+  if (!first) return ["unidentified", null];
+  if (kinds.length === 1) return ["species", first.name];
+  if (!first.family || kinds.some((kind) => kind.family !== first.family)) {
+    return ["unidentified", null];
+  }
+  const genus = kinds.every((kind) => kind.genus === first.genus);
+  return genus ? ["genus", first.genus] : ["family", first.family];
+}

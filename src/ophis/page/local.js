@@ -1,0 +1,260 @@
+// Questions that are answered in this browser: no photo leaves it, and no network is needed.
+
+import { Decider, mended } from "./decision.js";
+import { evidenceOf } from "./evidence.js";
+import { givenPlace, placeOf } from "./position.js";
+import { Refusal } from "./refusal.js";
+import { say } from "./sentences.js";
+import { readJson, readParts } from "./stored.js";
+import { Thread } from "./thread.js";
+
+/** @import { Answer, Answerer, Question, Settings } from "./answerer.js" */
+/** @import { Facts, Failure, Seen } from "./decision.js" */
+/** @import { Words } from "./sentences.js" */
+/** @import { Part } from "./stored.js" */
+/** @import { Preprocessing, View } from "./pixels.js" */
+/** @import { Looked } from "./worker.js" */
+
+/**
+ * What facts.json holds besides what decides.
+ *
+ * @typedef {Facts & {images: Preprocessing, views: View[], runtime: string,
+ *   parts: Record<"model" | "wasm" | "prior", Part>}} LocalFacts
+ */
+
+/** @typedef {{decider: Decider, facts: LocalFacts, thread: Thread}} Ready */
+
+const FACTS = "model/facts.json";
+/** @type {import("./prior.js").Place} */
+const NOWHERE = { shares: [], source: null };
+
+/**
+ * @param {Settings} settings
+ * @returns {Answerer}
+ */
+export function openLocal(settings) {
+  const local = new Local(settings);
+  const stored = keep();
+  return {
+    ask: (question, options) => local.ask(question, options),
+    warm: (progress) => local.warm(progress),
+    kept: () => stored,
+  };
+}
+
+/**
+ * Have a service worker store the whole page, where the browser lets it.
+ *
+ * @returns {Promise<boolean>} whether all of it is stored.
+ */
+async function keep() {
+  if (location.protocol === "file:") return true; // all of it stands in the file
+  if (!navigator.serviceWorker) return false;
+  try {
+    await navigator.serviceWorker.register("offline.js", { updateViaCache: "none" });
+    await navigator.serviceWorker.ready;
+    return true;
+  } catch {
+    return false; // the page works as long as there is a network
+  }
+}
+
+/** The bundle of this page. */
+class Local {
+  /** @type {Promise<Ready> | null} */
+  #ready = null;
+  /** @type {Set<(share: number) => void>} */
+  #watching = new Set();
+
+  /** @param {Settings} settings */
+  constructor(settings) {
+    this.settings = settings;
+  }
+
+  /** @param {(share: number) => void} [progress] */
+  async warm(progress) {
+    if (progress) this.#watching.add(progress);
+    const words = await this.#words(document.documentElement.lang);
+    await this.#open(words).finally(() => progress && this.#watching.delete(progress));
+    progress?.(1);
+  }
+
+  /**
+   * @param {Question} question
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<Answer>}
+   */
+  async ask(question, { signal } = {}) {
+    signal?.throwIfAborted();
+    const aborted = new Promise((_, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+    return /** @type {Promise<Answer>} */ (Promise.race([this.#answer(question), aborted]));
+  }
+
+  /** @param {Question} question */
+  async #answer(question) {
+    const { languages } = this.settings;
+    if (!languages.includes(question.language)) {
+      const words = await this.#words("en");
+      const there = languages.join(", ");
+      throw refusal(422, words, `no words in language '${question.language}'; there are ${there}`);
+    }
+    const words = await this.#words(question.language);
+    const { decider, facts, thread } = await this.#open(words);
+    const given = required(question, facts, words);
+    const files = await Promise.all(question.photos.map(bytesOf));
+    const names = files.map((_, at) => (files.length === 1 ? "photo" : `photo ${at + 1}`));
+    const photos = files.map((bytes, at) => ({ name: names[at] ?? "photo", bytes }));
+    const found = await this.#looked(thread, { photos, evidence: question.evidence }, words);
+    const read = files.filter((_, at) => !("reason" in (found[at] ?? {})));
+    const failures = found.flatMap((one) => ("reason" in one ? one : []));
+    const looked = found.flatMap((one) => ("reason" in one ? [] : one));
+    if (!looked.length) {
+      throw refusal(422, words, failures.map((failure) => failure.reason).join("; "));
+    }
+    const place = given ?? (question.gps ? await placeOf(read) : NOWHERE);
+    const seen = looked.map((one) => seenOf(one, facts));
+    const answer = decider.answer(seen, failures, place, { top: question.top, words });
+    if (question.evidence) {
+      answer.evidence = looked.map(({ maps }) => evidenceOf(maps, answer, facts));
+    }
+    return answer;
+  }
+
+  /**
+   * @param {Thread} thread
+   * @param {import("./worker.js").Looking} looking
+   * @param {Words} words
+   * @returns {Promise<Looked[]>}
+   */
+  async #looked(thread, looking, words) {
+    try {
+      return await thread.ask({ look: looking });
+    } catch (error) {
+      this.#ready = null; // a thread that ran out of memory is of no more use
+      thread.close();
+      throw refusal(500, words, say(words, "local", "failed"), error);
+    }
+  }
+
+  /**
+   * @param {Words} words of refusals.
+   * @returns {Promise<Ready>}
+   */
+  #open(words) {
+    this.#ready ??= this.#opened(words).catch((error) => {
+      this.#ready = null; // the next one who asks tries again
+      throw error;
+    });
+    return this.#ready;
+  }
+
+  /**
+   * @param {Words} words
+   * @returns {Promise<Ready>}
+   */
+  async #opened(words) {
+    if (!runsWebAssembly()) throw refusal(501, words, say(words, "local", "no_webassembly"));
+    const watch = (/** @type {number} */ share) => {
+      for (const progress of this.#watching) progress(share);
+    };
+    /** @type {LocalFacts} */
+    const facts = await readJson(FACTS).catch((error) => {
+      throw refusal(503, words, say(words, "local", "missing"), error);
+    });
+    const parts = await readParts(Object.values(facts.parts), watch).catch((error) => {
+      const key = error instanceof RangeError ? "damaged" : "missing";
+      throw refusal(503, words, say(words, "local", key), error);
+    });
+    const of = (/** @type {Part | undefined} */ part) =>
+      parts.get(part?.path ?? "")?.buffer ?? new ArrayBuffer(0);
+    const [model, wasm] = [of(facts.parts.model), of(facts.parts.wasm)];
+    const thread = new Thread();
+    const opening = {
+      runtime: facts.runtime,
+      wasm,
+      model,
+      images: facts.images,
+      views: facts.views,
+    };
+    await thread.ask({ open: opening }, [model, wasm]).catch((error) => {
+      thread.close();
+      throw refusal(500, words, say(words, "local", "failed"), error);
+    });
+    return { decider: new Decider(facts, new Float64Array(of(facts.parts.prior))), facts, thread };
+  }
+
+  /**
+   * @param {string} language
+   * @returns {Promise<Words>}
+   */
+  #words(language) {
+    const known = this.settings.languages.includes(language) ? language : "en";
+    return readJson(`words/${known}.json`);
+  }
+}
+
+/**
+ * Refuse a question that cannot be answered; the place that it gives, or null.
+ *
+ * @param {Question} question
+ * @param {Facts} facts
+ * @param {Words} words
+ */
+function required({ photos, country, top }, facts, words) {
+  if (!(Number.isInteger(top) && top >= 1)) {
+    throw refusal(422, words, `top = ${top} should be 1 or more`);
+  }
+  if (!photos.length) {
+    throw refusal(422, words, "no photo was given; give one, or several of the same snake");
+  }
+  try {
+    return givenPlace(country, facts.countries);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw refusal(422, words, error.message);
+  }
+}
+
+/**
+ * A file's bytes; none where it cannot be read any more, as after it was deleted.
+ *
+ * @param {Blob} blob
+ */
+async function bytesOf(blob) {
+  return new Uint8Array(await blob.arrayBuffer().catch(() => new ArrayBuffer(0)));
+}
+
+/**
+ * Logits in the order of the species, with the network's own calibration.
+ *
+ * @param {Exclude<Looked, Failure>} looked
+ * @param {Facts} facts
+ * @returns {Seen}
+ */
+function seenOf({ name, sha256, why, logits, novelty }, { member }) {
+  const own = mended(Float64Array.from(logits), member.calibration);
+  const ordered = Float64Array.from(member.columns, (column) => own[column] ?? 0);
+  return { name, sha256, why, logits: ordered, novelty };
+}
+
+/**
+ * @param {number} status
+ * @param {Words} words
+ * @param {string} error
+ * @param {unknown} [cause]
+ */
+function refusal(status, words, error, cause) {
+  const found = new Refusal(status, error, say(words, "advice", "emergency"));
+  if (cause) found.cause = cause;
+  return found;
+}
+
+/** Whether this browser runs WebAssembly with vectors, which onnxruntime-web needs. */
+function runsWebAssembly() {
+  // A function that gives a vector: (module (func (result v128) i32.const 1 i8x16.splat)).
+  const program = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0];
+  const body = [10, 8, 1, 6, 0, 65, 1, 253, 15, 11];
+  return globalThis.WebAssembly?.validate(new Uint8Array([...program, ...body])) === true;
+}

@@ -1,0 +1,106 @@
+// The network of a bundle in this browser: onnxruntime-web, WebAssembly, one thread.
+
+/** @import { InferenceSession, Tensor } from "onnxruntime-web" */
+
+/** @typedef {typeof import("onnxruntime-web/wasm")} Runtime */
+
+/**
+ * Where in a photo each of a few species was seen: `values` is [species, rows, columns].
+ *
+ * @typedef {{species: number[], rows: number, columns: number, values: Float32Array}} Maps
+ */
+
+/**
+ * What the network says of one photo, the mean over its views.
+ *
+ * @typedef {{logits: Float32Array, novelty: number | null, maps: Maps | null}} Look
+ */
+
+/** One ONNX file ready to run. */
+export class Network {
+  /**
+   * @param {Runtime} runtime
+   * @param {InferenceSession} session
+   */
+  constructor(runtime, session) {
+    this.runtime = runtime;
+    this.session = session;
+  }
+
+  /**
+   * @param {Runtime} runtime
+   * @param {ArrayBuffer} wasm the runtime's own program.
+   * @param {ArrayBuffer} model
+   */
+  static async open(runtime, wasm, model) {
+    Object.assign(runtime.env.wasm, { wasmBinary: wasm, numThreads: 1 });
+    runtime.env.logLevel = "error";
+    const session = await runtime.InferenceSession.create(new Uint8Array(model), {
+      executionProviders: ["wasm"],
+    });
+    return new Network(runtime, session);
+  }
+
+  /**
+   * @param {Float32Array} pixels [views, 3, side, side].
+   * @param {number} side
+   * @param {boolean} evidence whether to tell where the first view was looked at.
+   * @returns {Promise<Look>}
+   */
+  async look(pixels, side, evidence) {
+    const { session, runtime } = this;
+    const views = pixels.length / (3 * side * side);
+    const [input = ""] = session.inputNames;
+    const shown = new runtime.Tensor("float32", pixels, [views, 3, side, side]);
+    const wanted = session.outputNames.filter((name) => evidence || !name.startsWith("evidence"));
+    const outputs = await session.run({ [input]: shown }, wanted);
+    const { logits, novelty } = outputs;
+    const found = {
+      logits: meanOfViews(numbersOf(logits), views),
+      novelty: novelty ? (meanOfViews(numbersOf(novelty), views)[0] ?? null) : null,
+      maps: mapsOf(outputs.evidence, outputs.evidence_species),
+    };
+    for (const output of [shown, ...Object.values(outputs)]) output.dispose();
+    return found;
+  }
+}
+
+/** @param {Tensor | undefined} tensor */
+function numbersOf(tensor) {
+  return /** @type {Float32Array} */ (tensor?.data);
+}
+
+/**
+ * The mean over views, added up in float32 as NumPy does: [views, ...] to [...].
+ *
+ * @param {Float32Array} values
+ * @param {number} views
+ */
+function meanOfViews(values, views) {
+  const size = values.length / views;
+  const mean = values.slice(0, size);
+  for (let view = 1; view < views; view++) {
+    for (let place = 0; place < size; place++) {
+      mean[place] = (mean[place] ?? 0) + (values[view * size + place] ?? 0);
+    }
+  }
+  return mean.map((sum) => sum / views);
+}
+
+/**
+ * The maps of the first view, which is the whole photo.
+ *
+ * @param {Tensor | undefined} evidence [views, species, rows, columns].
+ * @param {Tensor | undefined} species [views, species].
+ * @returns {Maps | null}
+ */
+function mapsOf(evidence, species) {
+  if (!evidence || !species) return null;
+  const [, count = 0, rows = 0, columns = 0] = evidence.dims;
+  return {
+    species: Array.from(/** @type {ArrayLike<bigint>} */ (species.data), Number).slice(0, count),
+    rows,
+    columns,
+    values: numbersOf(evidence).slice(0, count * rows * columns),
+  };
+}

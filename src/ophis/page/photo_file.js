@@ -1,0 +1,113 @@
+// A photo's file before any pixel is decoded: what it is, how large, and whether it is refused.
+// The sentences are those of ophis/images.py.
+
+import { jpegSegments, text } from "./exif.js";
+
+export const MOST_BYTES = 64 * 2 ** 20;
+const MOST_PIXELS = 80_000_000;
+const LEAST_SIDE = 32; // pixels; nothing smaller shows a snake
+const HEIF = ["heic", "heix", "hevc", "mif1", "msf1", "avif"];
+// Markers that begin a JPEG's frame, whatever its coding.
+const FRAMES = [0xc0, 0xc1, 0xc2, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf];
+
+/** A photo that cannot be used, and why. */
+export class PhotoError extends Error {}
+
+/**
+ * What a file is, by its first bytes.
+ *
+ * @param {Uint8Array} bytes
+ * @param {string} name of the photo, in refusals.
+ * @returns {"jpeg" | "png" | "webp" | "heif"}
+ * @throws {PhotoError} when it is empty, or no photo that is read.
+ */
+export function kindOf(bytes, name) {
+  if (!bytes.length) throw new PhotoError(`${name}: the file is empty; copy it again`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (text(view, 0, 3) === "\xff\xd8\xff") return "jpeg";
+  if (text(view, 0, 8) === "\x89PNG\r\n\x1a\n") return "png";
+  if (text(view, 0, 4) === "RIFF" && text(view, 8, 4) === "WEBP") return "webp";
+  if (text(view, 4, 4) === "ftyp" && HEIF.includes(text(view, 8, 4))) return "heif";
+  throw new PhotoError(`${name}: ${what(view)}; send a JPEG, PNG or WebP photo`);
+}
+
+/** @param {DataView} view */
+function what(view) {
+  const first = text(view, 0, 5);
+  if (first === "%PDF-") return "this is a PDF";
+  const four = first.slice(0, 4);
+  if (["GIF8", "II*\0", "MM\0*"].includes(four) || four.startsWith("BM")) {
+    return "GIF, TIFF and BMP pictures are not read";
+  }
+  return "this is no photo";
+}
+
+/**
+ * Refuse a photo that is too large or shows nothing, before it is decoded.
+ *
+ * @param {number} width
+ * @param {number} height
+ * @param {string} name
+ * @throws {PhotoError}
+ */
+export function requireSize(width, height, name) {
+  if (width * height > MOST_PIXELS) {
+    const most = MOST_PIXELS / 1e6;
+    throw new PhotoError(`${name}: more than ${most} million pixels; send a smaller photo`);
+  }
+  if (Math.min(width, height) < LEAST_SIDE) {
+    throw new PhotoError(
+      `${name}: ${width} x ${height} pixels show nothing; send a photo of ${LEAST_SIDE} or more` +
+        " a side",
+    );
+  }
+}
+
+/**
+ * Width and height as the file says them; null where it does not.
+ *
+ * @param {Uint8Array} bytes
+ * @param {"jpeg" | "png" | "webp" | "heif"} kind
+ * @returns {[width: number, height: number] | null}
+ */
+export function sizeOf(bytes, kind) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  try {
+    if (kind === "jpeg") return jpegSize(view);
+    if (kind === "png") return [view.getUint32(16), view.getUint32(20)];
+    return kind === "webp" ? webpSize(view) : null;
+  } catch (error) {
+    if (error instanceof RangeError) return null; // cut short
+    throw error;
+  }
+}
+
+/**
+ * @param {DataView} view
+ * @returns {[number, number] | null}
+ */
+function jpegSize(view) {
+  for (const { marker, start } of jpegSegments(view)) {
+    if (FRAMES.includes(marker)) return [view.getUint16(start + 3), view.getUint16(start + 1)];
+  }
+  return null;
+}
+
+/**
+ * @param {DataView} view
+ * @returns {[number, number] | null}
+ */
+function webpSize(view) {
+  const form = text(view, 12, 4);
+  if (form === "VP8X") {
+    return [(view.getUint32(24, true) & 0xffffff) + 1, (view.getUint32(26, true) >>> 8) + 1];
+  }
+  if (form === "VP8L") {
+    const bits = view.getUint32(21, true);
+    return [(bits & 0x3fff) + 1, ((bits >>> 14) & 0x3fff) + 1];
+  }
+  if (form === "VP8 ") {
+    return [view.getUint16(26, true) & 0x3fff, view.getUint16(28, true) & 0x3fff];
+  }
+  return null;
+}

@@ -1,0 +1,232 @@
+// A photo as the network sees it: what ophis/images.py and ophis/views.py do, with the same bytes.
+
+import { orientationOf, withoutTurn } from "./exif.js";
+import { kindOf, MOST_BYTES, PhotoError, requireSize, sizeOf } from "./photo_file.js";
+import { BILINEAR, BOX, squeezed } from "./resampling.js";
+
+/** @import { Picture } from "./resampling.js" */
+
+const USABLE_SIDE = 64; // pixels; with fewer a snake may be seen, but not told from others
+const LEAST_CONTRAST = 12; // of 255, between the darkest and the lightest twentieth of a photo
+
+/**
+ * images.json.
+ *
+ * @typedef {{pixels: number, mean: number[], deviation: number[]}} Preprocessing
+ */
+
+/**
+ * A window of an upright photo, in shares of its sides; see ophis/views.py.
+ *
+ * @typedef {{left: number, top: number, share: number, mirrored: boolean}} View
+ */
+
+/**
+ * An upright photo, whose `part` gives RGB.
+ *
+ * @typedef {Picture & {close: () => void}} Photo
+ */
+
+/**
+ * @param {Uint8Array<ArrayBuffer>} bytes of the file.
+ * @param {string} name of the photo, in refusals.
+ * @returns {Promise<Photo>}
+ * @throws {PhotoError} as `ophis.images.decode` does, and for a HEIC that this browser cannot open.
+ */
+export async function decoded(bytes, name) {
+  if (bytes.length > MOST_BYTES) {
+    throw new PhotoError(`${name}: larger than ${MOST_BYTES / 2 ** 20} MiB; send a smaller photo`);
+  }
+  const kind = kindOf(bytes, name);
+  const size = sizeOf(bytes, kind);
+  if (size) requireSize(...size, name);
+  // Browsers turn JPEG and PNG as their EXIF says; of WebP each thinks otherwise.
+  const turn = kind === "webp" ? orientationOf(bytes) : 1;
+  const bitmap = await createImageBitmap(new Blob([turn > 1 ? withoutTurn(bytes) : bytes]), {
+    imageOrientation: "from-image",
+    colorSpaceConversion: "none",
+    premultiplyAlpha: "none",
+  }).catch(() => {
+    throw new PhotoError(`${name}: ${unreadable(kind)}`);
+  });
+  requireSize(bitmap.width, bitmap.height, name);
+  return upright(bitmap, turn);
+}
+
+/** @param {string} kind */
+function unreadable(kind) {
+  return kind === "heif"
+    ? "this browser cannot open HEIC and AVIF photos; send a JPEG, PNG or WebP photo"
+    : "damaged or cut short; send the photo again";
+}
+
+/**
+ * @param {ImageBitmap} bitmap
+ * @param {number} turn of EXIF, 1 to 8, that is still to be made.
+ * @returns {Photo}
+ */
+function upright(bitmap, turn) {
+  const [w, h] = [bitmap.width, bitmap.height];
+  const [width, height] = turn > 4 ? [h, w] : [w, h];
+  // Where the stored pixel (x, y) goes: a x + c y + e, b x + d y + f.
+  /** @type {[number, number, number, number, number, number][]} */
+  const turns = [
+    [1, 0, 0, 1, 0, 0],
+    [-1, 0, 0, 1, w, 0],
+    [-1, 0, 0, -1, w, h],
+    [1, 0, 0, -1, 0, h],
+    [0, 1, 1, 0, 0, 0],
+    [0, 1, -1, 0, h, 0],
+    [0, -1, -1, 0, h, w],
+    [0, -1, 1, 0, 0, w],
+  ];
+  const [a, b, c, d, e, f] = turns[turn - 1] ?? [1, 0, 0, 1, 0, 0];
+  const part = (/** @type {number[]} */ ...[left = 0, top = 0, across = 0, down = 0]) => {
+    const canvas = new OffscreenCanvas(across, down);
+    const drawn = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+    if (!drawn) throw new PhotoError("this browser has no memory left; close other pages");
+    drawn.imageSmoothingEnabled = false;
+    drawn.fillStyle = "#fff"; // transparent pixels are laid over white
+    drawn.fillRect(0, 0, across, down);
+    drawn.setTransform(a, b, c, d, e - left, f - top);
+    drawn.drawImage(bitmap, 0, 0);
+    return threeOfFour(drawn.getImageData(0, 0, across, down).data);
+  };
+  return { width, height, channels: 3, part, close: () => bitmap.close() };
+}
+
+/** @param {Uint8ClampedArray} rgba */
+function threeOfFour(rgba) {
+  const rgb = new Uint8Array((rgba.length / 4) * 3);
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
+    rgb[to] = /** @type {number} */ (rgba[from]);
+    rgb[to + 1] = /** @type {number} */ (rgba[from + 1]);
+    rgb[to + 2] = /** @type {number} */ (rgba[from + 2]);
+  }
+  return rgb;
+}
+
+/**
+ * Why nobody should be told a name from a photo; null: usable. See `ophis.images.unusable`.
+ *
+ * @param {Picture} photo
+ * @returns {"small" | "flat" | null}
+ */
+export function unusable(photo) {
+  if (Math.min(photo.width, photo.height) < USABLE_SIDE) return "small";
+  const grey = {
+    width: photo.width,
+    height: photo.height,
+    channels: 1,
+    part: (/** @type {[number, number, number, number]} */ ...window) =>
+      greyOf(photo.part(...window)),
+  };
+  const values = squeezed(grey, USABLE_SIDE, BOX).slice().sort();
+  return percentile(values, 95) - percentile(values, 5) < LEAST_CONTRAST ? "flat" : null;
+}
+
+/**
+ * Brightness as Pillow has it (ITU-R 601-2), in whole numbers.
+ *
+ * @param {Uint8Array | Uint8ClampedArray} rgb
+ */
+function greyOf(rgb) {
+  const grey = new Uint8Array(rgb.length / 3);
+  for (let place = 0, from = 0; place < grey.length; place++, from += 3) {
+    const red = /** @type {number} */ (rgb[from]);
+    const green = /** @type {number} */ (rgb[from + 1]);
+    const blue = /** @type {number} */ (rgb[from + 2]);
+    grey[place] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+  }
+  return grey;
+}
+
+/**
+ * NumPy's percentile, between neighbours in proportion.
+ *
+ * @param {ArrayLike<number>} sorted
+ * @param {number} percent
+ */
+function percentile(sorted, percent) {
+  const place = (sorted.length - 1) * (percent / 100);
+  const low = Math.floor(place);
+  const [below = 0, above = 0] = [sorted[low], sorted[Math.min(low + 1, sorted.length - 1)]];
+  return below + (above - below) * (place - low);
+}
+
+/**
+ * A photo as the network sees it: [views, 3, pixels, pixels].
+ *
+ * @param {Picture} photo
+ * @param {Preprocessing} preprocessing
+ * @param {View[]} views
+ */
+export function shown(photo, preprocessing, views) {
+  const side = preprocessing.pixels;
+  const values = new Float32Array(views.length * 3 * side * side);
+  const table = byteTable(preprocessing);
+  views.forEach((view, number) => {
+    const square = squeezed(windowOf(photo, view), side, BILINEAR);
+    const start = number * 3 * side * side;
+    normalise(square, table, side, view.mirrored, values.subarray(start));
+  });
+  return values;
+}
+
+/**
+ * The part of a photo that a view shows, its edges rounded to whole pixels.
+ *
+ * @param {Picture} photo
+ * @param {View} view
+ * @returns {Picture}
+ */
+function windowOf(photo, view) {
+  if (view.share === 1) return photo;
+  const edge = (/** @type {number} */ share, /** @type {number} */ side) =>
+    Math.floor(share * side + 0.5);
+  const left = edge(view.left, photo.width);
+  const top = edge(view.top, photo.height);
+  const right = Math.max(edge(view.left + view.share, photo.width), left + 1);
+  const bottom = Math.max(edge(view.top + view.share, photo.height), top + 1);
+  return {
+    width: right - left,
+    height: bottom - top,
+    channels: photo.channels,
+    part: (x, y, width, height) => photo.part(left + x, top + y, width, height),
+  };
+}
+
+/**
+ * The value of each byte in each channel, [3, 256]: computed in float64 and rounded once.
+ *
+ * @param {Preprocessing} preprocessing
+ */
+export function byteTable({ mean, deviation }) {
+  return Float32Array.from({ length: 3 * 256 }, (_, place) => {
+    const channel = place >> 8;
+    return ((place & 255) / 255 - (mean[channel] ?? 0)) / (deviation[channel] ?? 1);
+  });
+}
+
+/**
+ * Bytes [side, side, 3] to numbers [3, side, side].
+ *
+ * @param {ArrayLike<number>} square
+ * @param {Float32Array} table
+ * @param {number} side
+ * @param {boolean} mirrored
+ * @param {Float32Array} out
+ */
+function normalise(square, table, side, mirrored, out) {
+  for (let channel = 0; channel < 3; channel++) {
+    for (let row = 0; row < side; row++) {
+      for (let column = 0; column < side; column++) {
+        const from = row * side + (mirrored ? side - 1 - column : column);
+        const byte = /** @type {number} */ (square[from * 3 + channel]);
+        out[(channel * side + row) * side + column] = /** @type {number} */ (
+          table[channel * 256 + byte]
+        );
+      }
+    }
+  }
+}

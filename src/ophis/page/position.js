@@ -1,0 +1,103 @@
+// Where a photo was taken: what a person says, or the position that a camera wrote into it. The
+// position itself is never shown or kept: it becomes countries, and is forgotten.
+
+import { Borders } from "./borders.js";
+import { positionTags } from "./exif.js";
+import { readJson } from "./stored.js";
+
+/** @import { Country, Place } from "./prior.js" */
+
+const [NORTH, LATITUDE, EAST, LONGITUDE] = [1, 2, 3, 4];
+
+/**
+ * The position in a photo's EXIF; null when there is none that can be meant: see
+ * `ophis.position.gps_of`.
+ *
+ * @param {Uint8Array} bytes of the file.
+ * @returns {{latitude: number, longitude: number} | null}
+ */
+export function positionOf(bytes) {
+  const tags = positionTags(bytes);
+  if (!tags) return null;
+  const latitude = degrees(tags.get(LATITUDE), tags.get(NORTH), ["N", "S"]);
+  const longitude = degrees(tags.get(LONGITUDE), tags.get(EAST), ["E", "W"]);
+  if (latitude === null || longitude === null) return null;
+  if (Math.abs(latitude) > 90 || Math.abs(longitude) > 180) return null;
+  return latitude === 0 && longitude === 0 ? null : { latitude, longitude };
+}
+
+/**
+ * Degrees, minutes and seconds with their hemisphere, as one number; null when they are none.
+ *
+ * @param {string | number[] | undefined} value
+ * @param {string | number[] | undefined} reference
+ * @param {string[]} sides the one above 0 first.
+ */
+function degrees(value, reference, sides) {
+  if (!Array.isArray(value) || value.length < 2 || typeof reference !== "string") return null;
+  const side = reference.replace(/^[\0 ]+|[\0 ]+$/g, "").toUpperCase();
+  const [whole = 0, minutes = 0, seconds = 0] = value;
+  const within = whole >= 0 && minutes >= 0 && minutes <= 60 && seconds >= 0 && seconds <= 60;
+  if (!sides.includes(side) || !within) return null;
+  return (side === sides[0] ? 1 : -1) * (whole + minutes / 60 + seconds / 3600);
+}
+
+/**
+ * The place that a person gave; null where nobody gave any.
+ *
+ * @param {string | null} country ISO code, or a key of `countries`.
+ * @param {Record<string, Country>} countries
+ * @returns {Place | null}
+ * @throws {RangeError} when there is no such country.
+ */
+export function givenPlace(country, countries) {
+  if (country === null) return null;
+  const wanted = country.trim();
+  const key = ["", "unknown"].includes(wanted.toLowerCase()) ? "UNKNOWN" : wanted.toLowerCase();
+  if (!countries[key]) throw new RangeError(`no country is called '${country}'; use its ISO code`);
+  return { shares: [[key, 1]], source: "given" };
+}
+
+/** @type {Promise<Borders> | null} */
+let borders = null;
+
+/**
+ * The countries that a photo's own position tells, the largest share first.
+ *
+ * @param {Uint8Array} bytes of the file.
+ * @returns {Promise<[code: string, share: number][]>} none where it has no position.
+ */
+async function sharesOf(bytes) {
+  const position = positionOf(bytes);
+  if (!position) return [];
+  borders ??= readJson("borders.json").then((topology) => new Borders(topology));
+  return (await borders).countriesAt(position);
+}
+
+/**
+ * The countries that a photo's own position tells; nothing leaves the browser for it.
+ *
+ * @param {Blob} photo
+ * @returns {Promise<Record<string, number>>} their shares by ISO code; none where it has none.
+ */
+export async function countriesOf(photo) {
+  return Object.fromEntries(await sharesOf(new Uint8Array(await photo.arrayBuffer())));
+}
+
+/**
+ * The place that the first photo with a position tells.
+ *
+ * @param {Iterable<Uint8Array>} photos
+ * @returns {Promise<Place>}
+ */
+export async function placeOf(photos) {
+  for (const bytes of photos) {
+    const found = await sharesOf(bytes);
+    if (!found.length) continue;
+    return {
+      shares: found.map(([code, share]) => [code.toLowerCase(), share]),
+      source: found.length === 1 ? "position" : "near a border",
+    };
+  }
+  return { shares: [], source: "no position" };
+}

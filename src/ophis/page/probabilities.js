@@ -1,0 +1,62 @@
+// What ophis/scores.py does with the logits of a photo, in float64.
+
+/**
+ * Logarithm of the softmax; one logit must be finite.
+ *
+ * @param {ArrayLike<number>} logits
+ */
+export function logProbabilities(logits) {
+  const found = Float64Array.from(logits);
+  const highest = largest(found);
+  let sum = 0;
+  for (const logit of found) sum += Math.exp(logit - highest);
+  const all = Math.log(sum);
+  return found.map((logit) => logit - highest - all);
+}
+
+/** @param {ArrayLike<number>} logits */
+export function probabilities(logits) {
+  return logProbabilities(logits).map(Math.exp);
+}
+
+/**
+ * -log sum exp of raw logits (Liu et al. 2020).
+ *
+ * @param {Float64Array} logits
+ */
+export function energy(logits) {
+  const highest = largest(logits);
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - highest);
+  return -highest - Math.log(sum);
+}
+
+/** @param {Float64Array} values */
+export function largest(values) {
+  return values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+}
+
+/**
+ * Places of values, the largest first; of equal ones the first.
+ *
+ * @param {Float64Array} values
+ */
+export function ranked(values) {
+  const places = Array.from(values.keys());
+  return places.sort((a, b) => (values[b] ?? 0) - (values[a] ?? 0) || a - b);
+}
+
+/**
+ * The mean of rows, column by column.
+ *
+ * @param {Float64Array[]} rows one or more.
+ */
+export function meanOf(rows) {
+  const mean = new Float64Array(rows[0]?.length ?? 0);
+  for (const row of rows) {
+    row.forEach((value, column) => {
+      mean[column] = (mean[column] ?? 0) + value;
+    });
+  }
+  return mean.map((sum) => sum / rows.length);
+}
