@@ -66,7 +66,7 @@ def asked(client, *photos, **fields):
 @pytest.mark.parametrize("fields", [
     {}, {"country": "India"}, {"country": "IN", "top": "1"}, {"country": "ken", "language": "es"},
     {"gps": "true"}, {"gps": "true", "country": "KE"}, {"gps": "false", "country": ""},
-    {"country": "UNKNOWN"},
+    {"country": "UNKNOWN"}, {"evidence": "true"},
 ])  # fmt: skip
 @pytest.mark.parametrize("photos", [[photo(1)], [photo(2), KATHMANDU], [photo(3), b"no photo"]])
 def test_the_service_answers_as_the_library_field_by_field(client, classifier, fields, photos):
@@ -78,6 +78,7 @@ def test_the_service_answers_as_the_library_field_by_field(client, classifier, f
         gps=fields.get("gps") == "true",
         top=int(fields.get("top", 5)),
         language=fields.get("language", "en"),
+        evidence="evidence" in fields,
     )
     assert answer.json() == expected.as_dict()
 
@@ -159,7 +160,7 @@ def test_evidence_is_asked_for_only_when_somebody_wants_it():
         def as_dict(self):
             return self.options
 
-    assert "evidence" not in Question((b"",)).answered_by(Asked())
+    assert Question((b"",)).answered_by(Asked())["evidence"] is False
     assert Question((b"",), evidence=True).answered_by(Asked())["evidence"] is True
 
 

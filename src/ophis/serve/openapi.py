@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from ophis.answer import Answer, Guess, SeenPhoto
 from ophis.decision import State, Verdict
+from ophis.evidence import Evidence  # noqa: TC001 - as above
 from ophis.position import Source
 from ophis.prior import PriorUse
 from ophis.scores import PhotoFailure  # noqa: TC001 - as above
@@ -81,10 +82,16 @@ def describe(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     schema = _ANSWER.json_schema(mode="serialization", ref_template=_REFERENCE)
-    schemas = {**schema.pop("$defs"), "Answer": schema, "Refusal": REFUSAL}
+    schemas: dict[str, dict[str, Any]] = {**schema.pop("$defs"), "Answer": schema}
     for one in schemas.values():
         one.pop("description", None)  # docstrings, which are for readers of the code
+        if "properties" in one:  # an answer always has all of them, and no others
+            one |= {"required": list(one["properties"]), "additionalProperties": False}
+    schemas["Refusal"] = REFUSAL
     description.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+    # Here and not at its route, because there FastAPI drops what is null.
+    answer = description["paths"]["/identify"]["post"]["responses"]["200"]
+    answer["content"][_JSON]["example"] = example_answer()
     return description
 
 
@@ -132,7 +139,7 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def answer_response() -> dict[str, Any]:
     """That of POST /identify."""
     schema = {"$ref": _REFERENCE.format(model="Answer")}
-    return answered("What is said of the snake.", schema, example_answer())
+    return {"description": "What is said of the snake.", "content": {_JSON: {"schema": schema}}}
 
 
 def example_answer() -> dict[str, Any]:
@@ -146,6 +153,7 @@ def example_answer() -> dict[str, Any]:
         words.say("advice", "emergency"),
     )
     failures: tuple[PhotoFailure, ...] = ()
+    evidence: tuple[Evidence | None, ...] = ()
     countries: Mapping[str, float] = {"kenya": 1.0}
     return Answer(
         photos=(SeenPhoto("photo", "0" * 64),),
@@ -165,4 +173,5 @@ def example_answer() -> dict[str, Any]:
         bundle="0123456789ab",
         language=words.language,
         lines=tuple(lines),
+        evidence=evidence,
     ).as_dict()

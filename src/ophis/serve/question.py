@@ -59,14 +59,13 @@ class Question:
         Raises:
             InputError: as `Classifier.identify`.
         """
-        more: dict[str, Any] = {"evidence": True} if self.evidence else {}
         return classifier.identify(
             self.photos,
             country=self.country,
             gps=self.gps,
             top=self.top,
             language=self.language,
-            **more,
+            evidence=self.evidence,
         ).as_dict()
 
 

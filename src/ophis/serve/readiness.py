@@ -9,8 +9,6 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.images import decode
-from ophis.sample.camera import photograph
-from ophis.sample.population import sightings
 
 if TYPE_CHECKING:
     from ophis.classifier import Classifier
@@ -33,10 +31,13 @@ def require_answer(classifier: Classifier) -> None:
     Raises:
         InputError: when a number is not finite, or there is no answer.
     """
+    from ophis.sample.camera import photograph  # noqa: PLC0415 - with polars, which no answer needs
+    from ophis.sample.population import sightings  # noqa: PLC0415
+
     data = photograph(sightings(36, seed=0)[0], seed=0).data
     picture = decode(data, "the drawn photo")
     for network in classifier.networks:
-        scores = network.look([picture], ["the drawn photo"], classifier.bundle.views)
+        scores, _ = network.look([picture], ["the drawn photo"], classifier.bundle.views)
         if not np.isfinite(scores.logits).all():
             raise InputError(f"{network.member.model}: gives numbers that are not finite")
     # With a country, so that the first person who names one does not wait for the tables of names.
