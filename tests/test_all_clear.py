@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_bundle import write_made_bundle
 
 import ophis
 from ophis import Scores, SpeciesList, compare
@@ -96,12 +97,16 @@ def test_no_report_is_an_all_clear(tmp_path):
     assert not ALL_CLEAR.search(text)
 
 
-def test_no_card_and_no_page_of_the_service_is_an_all_clear():
+def test_no_card_and_no_page_of_the_service_is_an_all_clear(tmp_path):
     from ophis.serve import create_app
 
-    assert not ALL_CLEAR.search(imagenet17_card(SpeciesList(("sea snake",))))
-    app = create_app(None)  # asked for its pages only
+    species = SpeciesList(("sea snake",))
+    assert not ALL_CLEAR.search(imagenet17_card(species))
+    app = create_app(ophis.load(write_made_bundle(tmp_path / "bundle", species)))
     assert not ALL_CLEAR.search(json.dumps(app.openapi()))
+    for name, file in app.state.service.site.items():
+        if not name.endswith(".png"):
+            assert not ALL_CLEAR.search(file.body.decode()), name
 
 
 @pytest.mark.parametrize(
