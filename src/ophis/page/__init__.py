@@ -12,7 +12,7 @@ from enum import StrEnum
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from ophis.places import iso_codes, name_in
+from ophis.places import iso_codes, name_in, other_names
 from ophis.words import languages, read_words
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ KINDS = {
     ".bin": "application/octet-stream",
 }
 SETTINGS = "settings.json"
+COUNTRIES = "countries.json"  # what else each country is called, for those who search it by name
 
 
 class Mode(StrEnum):
@@ -60,10 +61,11 @@ class Settings:
 
 
 def page_files(settings: Settings) -> dict[str, bytes]:
-    """Every file of the page by its path, `/` between folders: those here, words, settings."""
+    """Every file of the page by its path: those here, words, names of countries, settings."""
     found = dict(_static(files("ophis.page")))
     for language in languages():
         found[f"words/{language}.json"] = _json(words_of(language))
+    found[COUNTRIES] = _json(other_names())
     found[SETTINGS] = _json({**asdict(settings), "languages": languages()})
     return found
 
