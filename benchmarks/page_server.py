@@ -17,7 +17,7 @@ from starlette.routing import Route
 from ophis.page import KINDS, page_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from starlette.requests import Request
 
@@ -46,7 +46,7 @@ class Question:
 @contextmanager
 def page_server(
     settings: Settings, answer: Callable[[Question], tuple[int, dict[str, Any]]]
-) -> Iterator[str]:
+) -> Generator[str]:
     """Serve the page; yields its address.
 
     Args:
@@ -60,13 +60,13 @@ def page_server(
         if path not in held:
             return Response(status_code=404)
         kind = KINDS[f".{path.rpartition('.')[2]}"]
-        return Response(
-            held[path], media_type=kind, headers={"Content-Security-Policy": POLICY}
-        )
+        return Response(held[path], media_type=kind, headers={"Content-Security-Policy": POLICY})
 
     async def identify(request: Request) -> Response:
         async with request.form() as form:
-            photos = [await part.read() for part in form.getlist("photo") if not isinstance(part, str)]
+            photos = [
+                await part.read() for part in form.getlist("photo") if not isinstance(part, str)
+            ]
             fields = {key: part for key, part in form.items() if isinstance(part, str)}
         status, said = await run_in_threadpool(answer, Question(tuple(photos), fields))
         return JSONResponse(said, status_code=status)

@@ -1,4 +1,4 @@
-"""Made answers, one of each kind, in the words that Python has for them; no network is behind them."""
+"""Made answers, one of each kind, in the words that Python has for them; no network has its say."""
 
 import hashlib
 from typing import Any

@@ -309,8 +309,7 @@ def name_in(code: str, language: str) -> str:
 
 
 def other_names() -> dict[str, tuple[str, ...]]:
-    """What else each country is called: in every language understood here, by its codes and in
-    daily use; by alpha-2 code.
+    """What else each country is called in `LANGUAGES` and in daily use; by alpha-2 code.
 
     >>> [name in other_names()["CI"] for name in ("Costa de Marfil", "CIV", "ivory coast")]
     [True, True, True]

@@ -234,7 +234,9 @@ class Page {
   showRefusal(error) {
     if (error instanceof DOMException && error.name === "AbortError") return;
     const acts = { again: () => void this.ask(), change: () => this.change() };
-    byId("answer").replaceChildren(...refusalParts(error, this.words, acts));
+    byId("answer").replaceChildren(
+      ...refusalParts(error, this.words, this.settings.mode === "local", acts),
+    );
     this.show("refusal");
     this.redraw = () => this.showRefusal(error);
     byId("verdict").focus();

@@ -36,6 +36,11 @@ export function searchCountries(text, names, others) {
   return found.sort((a, b) => a.rank - b.rank || byName.compare(a.name, b.name));
 }
 
+/** @param {string} name - folded */
+function joined(name) {
+  return name.replaceAll(" ", "");
+}
+
 /**
  * @param {string} wanted - folded
  * @param {string} name
@@ -44,7 +49,8 @@ export function searchCountries(text, names, others) {
 function rank(wanted, name) {
   const there = folded(name);
   if (there === wanted) return 0;
-  if (there.startsWith(wanted)) return 1;
+  // "cote divoire": an apostrophe parts words, or is left out.
+  if (joined(there).startsWith(joined(wanted))) return 1;
   if (there.includes(` ${wanted}`)) return 2;
   return wanted.length > 2 && there.includes(wanted) ? 3 : 9;
 }

@@ -18,9 +18,11 @@ export function reasonOf(error) {
 /**
  * @param {number} status
  * @param {string} sentence
- * @returns {string} the key of what to do
+ * @param {boolean} here - whether the model runs in the browser
+ * @returns {string|null} the key of what to do; null where the sentence says it already
  */
-export function mend(status, sentence) {
+export function mend(status, sentence, here) {
+  if (here && (status === 0 || status >= 500)) return sentence ? null : "broken";
   if (status === 0) return "refusal_network";
   if (status === 413) return "refusal_large";
   if (status === 429 || status === 503) return "refusal_busy";
@@ -31,16 +33,18 @@ export function mend(status, sentence) {
 /**
  * @param {unknown} error
  * @param {Words} words
+ * @param {boolean} here - whether the model runs in the browser
  * @param {{again: () => void, change: () => void}} acts
  * @returns {HTMLElement[]}
  */
-export function refusalParts(error, words, acts) {
+export function refusalParts(error, words, here, acts) {
   const { status, sentence } = reasonOf(error);
   const heading = make("h2", { id: "verdict", tabindex: "-1" }, words.say("page", "refusal"));
-  heading.prepend(icon(status ? "unusable" : "offline"));
+  heading.prepend(icon(status || here ? "unusable" : "offline"));
   const box = make("div", { class: "verdict refusal" }, heading);
   if (sentence) box.append(make("p", {}, sentence));
-  box.append(make("p", {}, words.say("page", mend(status, sentence))));
+  const key = mend(status, sentence, here);
+  if (key) box.append(make("p", {}, words.say("page", key)));
   const photo = status >= 400 && status < 500 && status !== 429;
   const change = button(words.say("page", "change"), acts.change);
   const again = button(words.say("page", "again"), acts.again);

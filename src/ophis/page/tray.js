@@ -52,16 +52,15 @@ export class Tray {
 
   /** @param {Blob[]} files */
   add(files) {
-    for (const file of files) {
-      if (file.type && !file.type.startsWith("image/")) {
-        const name = file instanceof File ? file.name : file.type;
-        this.told.refused(this.words.say("page", "not_a_photo", { name }));
-      } else {
-        this.photos.push({ file, url: URL.createObjectURL(file) });
-      }
-    }
+    const wrong = files.filter((file) => file.type && !file.type.startsWith("image/"));
+    const photos = files.filter((file) => !wrong.includes(file));
+    this.photos.push(...photos.map((file) => ({ file, url: URL.createObjectURL(file) })));
     this.draw();
-    if (files.length) this.told.changed();
+    if (photos.length) this.told.changed();
+    for (const file of wrong) {
+      const name = file instanceof File ? file.name : file.type;
+      this.told.refused(this.words.say("page", "not_a_photo", { name }));
+    }
   }
 
   /** @param {number} place */
