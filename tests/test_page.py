@@ -443,6 +443,19 @@ def test_a_name_typed_in_full_needs_no_choice(visit, fake, drawn_photo):
     assert fake.asked[-1].fields["country"] == "KE"
 
 
+def test_who_types_before_the_names_have_come_is_understood_too(visit, fake, drawn_photo):
+    page = visit()
+    held = []
+    page.route("**/countries.json", lambda route: held.append(route))  # noqa: PLW0108
+    choose(page, drawn_photo)
+    page.fill("#country", "Tailandia")
+    page.press("#country", "Enter")  # nothing in the list yet, so this asks
+    wait_for(page, lambda: held)
+    held[0].continue_()
+    page.wait_for_selector("#verdict")
+    assert fake.asked[-1].fields["country"] == "TH"
+
+
 def test_the_country_that_the_photo_tells_is_asked_about_before(visit, fake, drawn_photo):
     told = "export async function countriesOf() { return { KE: 1 } }"
     page = visit(routes=[("position.js", told)])

@@ -157,6 +157,7 @@ class Page {
       byId("take").focus();
       return;
     }
+    await this.country.settle();
     if (this.country.wrong) {
       complain(this.say("country_none"));
       byId("country").focus();

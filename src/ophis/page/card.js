@@ -56,17 +56,15 @@ function blank(name) {
  */
 function facts(answer, words, time) {
   const when = time.toLocaleString(words.language, { dateStyle: "long", timeStyle: "short" });
-  const where = words.placed(answer.countries) || words.say("place", "unknown");
-  const rows = [
-    [words.say("page", "card_country"), where],
-    [words.say("page", "card_time"), when],
+  const countries = words.placed(answer.countries) || words.say("place", "unknown");
+  const sentences = [
+    answer.source
+      ? words.say("place", answer.source, { countries })
+      : words.say("prior", "no country"),
+    words.say("page", "card_time", { time: when }),
+    words.say("bundle", "version", { version: answer.bundle }),
   ];
-  return make(
-    "div",
-    {},
-    ...rows.map(([name = "", value = ""]) => make("p", {}, make("b", {}, `${name}: `), value)),
-    make("p", {}, words.say("bundle", "version", { version: answer.bundle })),
-  );
+  return make("div", {}, ...sentences.map((sentence) => make("p", {}, sentence)));
 }
 
 /**

@@ -20,6 +20,8 @@ export class CountryField {
     this.code = null;
     /** @type {Record<string, string[]>} */
     this.others = {};
+    /** @type {Promise<void>|undefined} */
+    this.reading = undefined;
     this.active = -1;
     this.input = /** @type {HTMLInputElement} */ (byId("country"));
     this.list = byId("countries");
@@ -39,13 +41,24 @@ export class CountryField {
     return this.code !== null || this.unknown.checked;
   }
 
+  /** What else countries are called: much to read, so only for those who type. */
   async readOthers() {
-    if (Object.keys(this.others).length) return;
-    try {
-      this.others = await readJson("countries.json");
-    } catch {
-      // the names in the page's own language do without
-    }
+    this.reading ??= readJson("countries.json").then(
+      (names) => {
+        this.others = names;
+        if (document.activeElement === this.input && this.wrong) this.open();
+      },
+      () => {
+        this.reading = undefined; // the names in the page's own language do meanwhile
+      },
+    );
+    await this.reading;
+  }
+
+  /** Whatever was typed is a country, or is wrong. */
+  async settle() {
+    if (this.wrong) await this.readOthers();
+    this.left();
   }
 
   /** @param {Words} words */
