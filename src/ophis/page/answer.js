@@ -10,6 +10,8 @@ import { overlaySwitch, photoFigure } from "./overlay.js";
 /** @typedef {{change: () => void, print: () => void, another: () => void,
  *   confirm: (code: string|null) => void}} Acts */
 
+const MOST_OTHERS = 3; // of the less likely: a long list would hide what cannot be excluded
+
 const ICONS = /** @type {Record<string, string>} */ ({
   "no snake": "unseen",
   unusable: "unusable",
@@ -167,7 +169,9 @@ export function offer(countries, words, confirm) {
 function lists(answer, words) {
   if (!answer.guesses.length) return [];
   const left = answer.guesses.filter((guess) => answer.possible.includes(guess.species));
-  const others = answer.guesses.filter((guess) => !answer.possible.includes(guess.species));
+  const others = answer.guesses
+    .filter((guess) => !answer.possible.includes(guess.species))
+    .slice(0, MOST_OTHERS);
   const box = make("div", { class: "names" });
   if (!answer.judged) {
     box.append(...list(words.say("list", "guesses"), answer.guesses, words, "guesses"));
