@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 # Name, width and height in pixels, light or dark.
-PICTURES = (("page-phone.png", 390, 1180, "light"), ("page-desktop.png", 1280, 900, "dark"))
+PICTURES = (("page-phone.png", 390, 1158, "light"), ("page-desktop.png", 1280, 900, "dark"))
 MOST_BYTES = 150_000
 
 

@@ -20,7 +20,7 @@ SPECIES = (
     ("Coronella austriaca", Danger.NOT_KNOWN_DANGEROUS),
     ("Eirenis decemlineatus", Danger.UNKNOWN),
 )
-SURE, UNSURE = (0.931, 0.041, 0.0183, 0.0092, 0.0004), (0.524, 0.331, 0.083, 0.0412, 0.0204)
+SURE, UNSURE = (0.931, 0.041, 0.0278, 0.0001, 0.0001), (0.524, 0.331, 0.083, 0.0412, 0.0204)
 LISTED = (Guess("Coronella austriaca", 0.9992, Danger.NOT_KNOWN_DANGEROUS),)
 NAMES = {State.SPECIES: "Bothrops atrox", State.GENUS: "Bothrops", State.FAMILY: "Viperidae"}
 LEFT = {State.SPECIES: 1, State.GENUS: 2, State.FAMILY: 2, State.UNIDENTIFIED: 3}

@@ -223,6 +223,7 @@ def test_the_danger_comes_first_and_the_rest_in_order(visit, fake, drawn_photo):
     places = [said.index(text) for text in order]
     assert places == sorted(places)
     assert said.strip().startswith("May be venomous.")
+    assert page.locator(".others li").count() == 3
     assert page.evaluate("document.activeElement.id") == "verdict"
     assert page.inner_text("#live") == "May be venomous. Most likely Bothrops atrox."
     widths = page.evaluate(
@@ -540,7 +541,8 @@ def test_a_question_can_be_cancelled(visit, fake, drawn_photo):
 def test_the_model_on_its_way_is_shown(visit, drawn_photo):
     slow = """export async function openAnswerer() {
       return { warm: (tell) => { globalThis.tell = tell; return new Promise(
-        (done) => { globalThis.done = done; }); }, ask: () => new Promise(() => {}) };
+        (done) => { globalThis.done = done; }); },
+        ask: () => new Promise(() => {}), kept: async () => true };
     }"""
     page = visit(routes=[("answerer.js", slow)])
     page.wait_for_function("() => globalThis.tell")
@@ -553,6 +555,8 @@ def test_the_model_on_its_way_is_shown(visit, drawn_photo):
     page.evaluate("done()")
     page.wait_for_selector("#asking-progress", state="hidden")
     assert page.inner_text("#asking-words") == read_words().say("page", "asking")
+    page.click("#cancel")
+    assert page.inner_text("#kept") == read_words().say("page", "kept")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@
  * }} Answer
  * @typedef {{
  *   ask: (question: Question, options: {signal: AbortSignal}) => Promise<Answer>,
- *   warm: (progress?: (share: number) => void) => Promise<void>
+ *   warm: (progress?: (share: number) => void) => Promise<void>,
+ *   kept: () => Promise<boolean>
  * }} Answerer
  */
 
@@ -43,7 +44,7 @@ export class Refusal extends Error {
  * @returns {Promise<Answerer>}
  */
 export async function openAnswerer(_settings) {
-  return { ask, warm: async () => {} };
+  return { ask, warm: async () => {}, kept: async () => false };
 }
 
 /**

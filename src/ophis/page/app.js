@@ -99,6 +99,9 @@ class Page {
     try {
       const answerer = await this.answerer;
       await answerer.warm((share) => tellProgress(this.words, share));
+      answerer.kept().then((kept) => {
+        byId("kept").hidden = !kept;
+      });
     } catch {
       // the question will say what is wrong
     }
