@@ -20,12 +20,16 @@ PYTHON = sorted(SOURCE.rglob("*.py"))
 # Not the CSV tables: they quote titles of sources, and no person is shown them.
 OTHERS = [
     path
-    for ending in ("toml", "jinja", "css", "js")
+    for ending in ("toml", "jinja", "css", "js", "html", "webmanifest")
     for path in sorted(SOURCE.rglob(f"*.{ending}"))
 ]
 ALL_CLEAR = re.compile(
     r"harmless|\bsafe(ly)?\b|no danger|not dangerous|non-?venomous|not venomous|innocuous"
-    r"|inofensiv|\bsegur[oa]s?\b|sin peligro|no (es|son) peligros|no venenos|inocu",
+    r"|inofensiv|\bsegur[oa]s?\b|sin peligro|no (es|son) peligros|no venenos|inocu"
+    r"|inoffensi|\bsûre?s?\b|sans (danger|risque)|pas (dangereu|venimeu)|non venimeu|anodin"
+    r"|sem (perigo|risco)|não (é|são) (perigos|venenos)|não (venenos|peçonhent)"
+    r"|हानिरहित|सुरक्षित|विषहीन|(विषैला|ख़?तरनाक|ज़?हरीला) नहीं"
+    r"|\bsalama\b|ha(na|ina) (sumu|hatari|madhara)|\bsi hatari|bila hatari",
     re.IGNORECASE,
 )
 
@@ -111,7 +115,17 @@ def test_no_card_and_no_page_of_the_service_is_an_all_clear(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["a harmless snake", "this one is safe", "Es inofensiva.", "no venenosa", "non-venomous"],
+    [
+        *("a harmless snake", "this one is safe", "non-venomous"),
+        *("Es inofensiva.", "no venenosa", "Ce serpent est inoffensif.", "pas dangereux"),
+        *(
+            "Não é venenosa.",
+            "sem perigo",
+            "यह साँप विषैला नहीं है।",
+            "Nyoka huyu hana sumu.",
+            "Uko salama.",
+        ),
+    ],
 )
 def test_an_all_clear_would_be_found(text):
     assert ALL_CLEAR.search(text)

@@ -35,7 +35,7 @@ def identify(
         country: Where the photos were taken: a name or an ISO code.
         gps: Without --country, take the country from each photo's own position, if it has one.
         top: How many species to name.
-        language: What the answer is written in: en or es.
+        language: What the answer is written in: en, es, fr, hi, pt or sw.
         json: One JSON object a photo and line.
     """
     from ophis.ready import load_by_name
