@@ -189,7 +189,7 @@ def test_combine_and_score_on_the_command_line(bundles, parts, tmp_path, capsys)
              "--out", str(tmp_path / "out")]
         )  # fmt: skip
     assert done.value.code == 0
-    rows = json.loads(capsys.readouterr().out)
+    rows = json.loads(capsys.readouterr().out)["worth"]
     last = parts[1].table[-1:].with_columns(photo_id=pl.lit("gone"), photo=pl.lit("gone.png"))
     gone = replace(parts[1], table=pl.concat([parts[1].table, last])).write(tmp_path / "gone.csv")
     with pytest.raises(SystemExit) as done:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from ophis.cli.options import Json
+from ophis.cli.outcome import finish
 from ophis.cli.priors import given_prior
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from ophis.combination import Worth
 
 
 def train(
@@ -28,6 +31,7 @@ def train(
     device: str = "auto",
     workers: int | None = None,
     save_every: float = 300,
+    json: Json = False,
 ) -> int:
     """Fine-tune a model by a recipe; the same command goes on where it was stopped.
 
@@ -41,6 +45,7 @@ def train(
         device: auto, cpu or cuda.
         workers: Threads that read photos; by default one a processor core.
         save_every: Seconds between two checkpoints: so much is lost with a process that is killed.
+        json: One JSON object: the run folder, and how good it is on the validation photos.
     """
     from ophis import read_manifest, read_recipe
     from ophis.train import fit
@@ -55,22 +60,36 @@ def train(
             device=device,
             workers=workers,
             save_every_seconds=save_every,
-        )
+        ),
+        facts=lambda folder: {"run": folder, "validation": _judged(folder)},
+        json=json,
     )
 
 
-def until_stopped(work: Callable[[], Path]) -> int:
+def _judged(folder: Path) -> dict[str, float]:
+    """The figures of a run that is done."""
+    from ophis import evaluate, read_scores
+    from ophis.sides import SCORES
+
+    return evaluate(read_scores(folder / SCORES)).as_dict()
+
+
+def until_stopped(
+    work: Callable[[], Path], *, facts: Callable[[Path], dict[str, Any]], json: bool
+) -> int:
     """Train, and print what was made; the exit status, also when it was asked to stop."""
     from ophis.memory import keep_freed_memory
     from ophis.train import Stopped
 
     keep_freed_memory()
     try:
-        print(work())
+        made = work()
     except Stopped as stopped:
         print(f"ophis: {stopped}", file=sys.stderr)
+        if json:
+            finish("", {"stopped": str(stopped)}, json=True)
         return 128 + stopped.signal
-    return 0
+    return finish(made, facts(made) if json else {}, json=json)
 
 
 def export(
@@ -83,6 +102,7 @@ def export(
     train: Path | None = None,
     validation: Path | None = None,
     photos: Path | None = None,
+    json: Json = False,
 ) -> None:
     """Make a bundle of a trained run, to identify with, without torch.
 
@@ -96,9 +116,11 @@ def export(
         train: With --pixels, the manifest that the run learned from.
         validation: With --pixels, the manifest that it was judged by.
         photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
+        json: One JSON object: the bundle, its version, and whether it was judged on photos.
     """
     from ophis import read_manifest
     from ophis.sides import PRIOR, SPECIES
+    from ophis.tables import waiting
     from ophis.taxa import SpeciesList
     from ophis.train import Retest, export_imagenet17
     from ophis.train import export as export_run
@@ -106,7 +128,9 @@ def export(
     if run == "imagenet17":
         if prior or pixels is not None or train or validation:
             raise InputError("imagenet17 has no photos and no countries; give nothing but --out")
-        print(export_imagenet17(out))
+        with waiting("writing the bundle"):
+            export_imagenet17(out)
+        _finish_bundle(out, json=json)
         return
     if not (pixels is not None) == bool(train) == bool(validation):
         raise InputError("--pixels, --train and --validation belong together; give all or none")
@@ -114,10 +138,25 @@ def export(
     test = None
     if pixels is not None and train and validation:
         test = Retest(pixels, *(read_manifest(path, photos=photos) for path in (train, validation)))
-    bundle = export_run(run, out, prior=given, test=test)
+    with waiting("writing the bundle, and comparing it with torch"):
+        export_run(run, out, prior=given, test=test)
     if not prior:  # what the run counted is what its bundle's own prior is made of
         given_prior(Path(run) / PRIOR, SpeciesList.read(Path(run) / SPECIES))
-    print(bundle)
+    _finish_bundle(out, json=json)
+
+
+def _finish_bundle(folder: Path, *, json: bool) -> None:
+    """What a program wants to know of a bundle that was made."""
+    from ophis.bundle import read_bundle
+
+    bundle = read_bundle(folder)
+    facts = {
+        "bundle": folder,
+        "version": bundle.version,
+        "species": len(bundle.species),
+        "judged": bundle.rule is not None,
+    }
+    finish(folder, facts, json=json)
 
 
 def combine(
@@ -143,23 +182,18 @@ def combine(
         flip: Show each photo mirrored too.
         crops: Show its four corners, closer up, too.
         photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
-        json: One JSON list with all figures.
+        json: One JSON object with all figures.
     """
     from ophis import read_manifest
     from ophis.combination import combine as combine_bundles
-    from ophis.tables import bar, print_worth
+    from ophis.tables import bar
 
     rows = read_manifest(validation, photos=photos)
     with bar(len(rows) * len(bundles) * (2 if flip or crops else 1)) as advance:
         worth = combine_bundles(
             bundles, out, validation=rows, flip=flip, crops=crops, progress=advance
         )
-    print_worth(worth, json=json)
-    for failure in worth[-1].failures:
-        print(f"ophis: {failure.reason}", file=sys.stderr)
-    if not json:
-        print(out)
-    return 1 if worth[-1].failures else 0
+    return _finish_judged(worth, out, json=json)
 
 
 def quantise(
@@ -186,10 +220,10 @@ def quantise(
         out: The bundle folder to write; not written where too much is lost.
         most_loss: How many points of top-1 and of macro F1 may be lost.
         photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
-        json: One JSON list with all figures.
+        json: One JSON object with all figures.
     """
     from ophis import read_manifest
-    from ophis.tables import bar, print_worth
+    from ophis.tables import bar
     from ophis.train.quantisation import quantise as quantise_bundle
 
     learned, judged = (read_manifest(path, photos=photos) for path in (train, validation))
@@ -202,9 +236,14 @@ def quantise(
             most_loss=most_loss / 100,
             progress=advance,
         )
-    print_worth(worth, json=json)
-    for failure in worth[-1].failures:
-        print(f"ophis: {failure.reason}", file=sys.stderr)
+    return _finish_judged(worth, out, json=json)
+
+
+def _finish_judged(worth: Sequence[Worth], out: Path, *, json: bool) -> int:
+    """The table of what each bundle is worth, then the bundle that was made."""
+    from ophis.tables import print_worth, worth_of
+
     if not json:
-        print(out)
-    return 1 if worth[-1].failures else 0
+        print_worth(worth)
+    facts = {"bundle": out, "worth": worth_of(worth)}
+    return finish(out, facts, failures=worth[-1].failures, json=json)
