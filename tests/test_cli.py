@@ -553,7 +553,7 @@ def test_help_names_every_verb_in_the_order_of_the_work():
     verbs = [
         "identify", "serve", "score",
         "collect", "split", "pack",
-        "train", "export", "quantise", "combine", "fit-prior",
+        "train", "export", "quantise", "combine", "fit-prior", "card",
         "evaluate", "compare", "study",
         "submit", "check-submission",
         "demo", "sample", "doctor", "completion",
@@ -564,7 +564,7 @@ def test_help_names_every_verb_in_the_order_of_the_work():
 
 def test_every_verb_explains_itself(capsys):
     verbs = [verb for verb in app if not verb.startswith("-")]
-    assert len(verbs) == 20
+    assert len(verbs) == 21
     for verb in verbs:
         with pytest.raises(SystemExit) as end:
             main([verb, "--help"])

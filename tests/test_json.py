@@ -67,6 +67,7 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
         ("identify", bundle, coloured.paths()[0], "--country", "Kenya"),
         ("submit", folder / "scores.npz", *observations, "--out", answers),
         ("check-submission", answers, "--classes", folder / "classes.csv"),
+        ("card", bundle),
         ("doctor", bundle),
         ("demo", "--out", folder / "demo", "--photos", 72),
     ]
@@ -98,6 +99,7 @@ LOOKS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "identify": lambda o: o["source"] == "given" and o["lines"][-1].startswith("Treat every bite"),
     "submit": lambda o: o["photos"] == 12,
     "check-submission": lambda o: o["rows"] == 12 and o["problems"] == [],
+    "card": lambda o: o["figures"][0]["photos"] == 12,
     "doctor": lambda o: {"machine", "packages", "settings", "devices", "bundle"} <= o.keys(),
     "sample": lambda o: o["photos"] == 36,
     "demo": lambda o: len(o["evaluations"]) == 4 and o["answer"]["lines"],

@@ -17,7 +17,7 @@ from ophis.cli.care import completion, doctor
 from ophis.cli.challenges import check_submission, submit
 from ophis.cli.drawn import demo, sample
 from ophis.cli.figures import compare, evaluate, study
-from ophis.cli.models import combine, export, quantise, train
+from ophis.cli.models import card, combine, export, quantise, train
 from ophis.cli.options import STANDARD_INPUT
 from ophis.cli.photos import collect, pack, split
 from ophis.cli.priors import fit_prior
@@ -34,7 +34,7 @@ app = App(
 VERBS = {
     "Answers": (identify, serve, score),
     "Photos": (collect, split, pack),
-    "Models": (train, export, quantise, combine, fit_prior),
+    "Models": (train, export, quantise, combine, fit_prior, card),
     "Figures": (evaluate, compare, study),
     "Challenges": (submit, check_submission),
     "To try it": (demo, sample, doctor, completion),

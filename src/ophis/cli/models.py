@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json
+from ophis.cli.options import Json, Named, as_typed
 from ophis.cli.outcome import finish
 from ophis.cli.priors import given_prior
 from ophis.errors import InputError
@@ -102,6 +102,7 @@ def export(
     train: Path | None = None,
     validation: Path | None = None,
     photos: Path | None = None,
+    weights: bool = True,
     json: Json = False,
 ) -> None:
     """Make a bundle of a trained run, to identify with, without torch.
@@ -116,6 +117,8 @@ def export(
         train: With --pixels, the manifest that the run learned from.
         validation: With --pixels, the manifest that it was judged by.
         photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
+        weights: Write the torch weights too (model.safetensors), for timm, for the Hugging Face Hub
+            and for training on: half of the folder; no answer needs them.
         json: One JSON object: the bundle, its version, and whether it was judged on photos.
     """
     from ophis import read_manifest
@@ -129,7 +132,7 @@ def export(
         if prior or pixels is not None or train or validation:
             raise InputError("imagenet17 has no photos and no countries; give nothing but --out")
         with waiting("writing the bundle"):
-            export_imagenet17(out)
+            export_imagenet17(out, weights=weights)
         _finish_bundle(out, json=json)
         return
     if not (pixels is not None) == bool(train) == bool(validation):
@@ -139,7 +142,7 @@ def export(
     if pixels is not None and train and validation:
         test = Retest(pixels, *(read_manifest(path, photos=photos) for path in (train, validation)))
     with waiting("writing the bundle, and comparing it with torch"):
-        export_run(run, out, prior=given, test=test)
+        export_run(run, out, prior=given, test=test, weights=weights)
     if not prior:  # what the run counted is what its bundle's own prior is made of
         given_prior(Path(run) / PRIOR, SpeciesList.read(Path(run) / SPECIES))
     _finish_bundle(out, json=json)
@@ -247,3 +250,42 @@ def _finish_judged(worth: Sequence[Worth], out: Path, *, json: bool) -> int:
         print_worth(worth)
     facts = {"bundle": out, "worth": worth_of(worth)}
     return finish(out, facts, failures=worth[-1].failures, json=json)
+
+
+def card(
+    bundle: Named,
+    /,
+    *,
+    scores: Path | None = None,
+    license: str | None = None,  # noqa: A002 - the Hub's word
+    write: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> None:
+    """Print the card of a bundle, from what was measured of it: for people and for the Hub.
+
+    Args:
+        bundle: A bundle folder, `imagenet17`, or hf://owner/name.
+        scores: A run folder, or scores by this bundle of photos that it did not learn from: judge
+            by these, instead of by what the bundle holds.
+        license: What its weights may be used under, as the Hub writes it: cc-by-4.0, apache-2.0.
+        write: Put it into the bundle as README.md; the bundle has another version then.
+        json: One JSON object with all that was measured.
+    """
+    from dataclasses import asdict
+
+    from ophis.card_file import card_of, rewrite
+    from ophis.hub import SCHEME
+    from ophis.ready import folder_of
+    from ophis.sides import read_side
+    from ophis.tables import print_json, waiting
+
+    if write and as_typed(bundle).startswith(SCHEME):
+        raise InputError(f"{bundle}: --write is for a bundle folder of your own; leave it out")
+    with waiting("judging"):
+        side = read_side(scores) if scores else None
+        found, measured, text = card_of(folder_of(as_typed(bundle)), side=side, license=license)
+    version = rewrite(found, measured, text) if write else found.version
+    if json:
+        print_json({"bundle": found.folder, "version": version, **asdict(measured)})
+    else:
+        print(f"{found.folder}: bundle {version}" if write else text)
