@@ -102,11 +102,26 @@ def test_what_cannot_be_had_is_said_in_one_line(place, tmp_path, name, words):
         assert words in refused(ophis("identify", name, "a.jpg", hub=hub, cache=tmp_path))
 
 
-def test_without_a_network_and_without_a_copy_it_says_so(tmp_path):
-    hub = "http://127.0.0.1:9"  # nobody listens there
-    for offline in ({"HF_HUB_OFFLINE": "1"}, {}):
-        done = ophis("identify", "hf://owner/name", "a.jpg", hub=hub, cache=tmp_path, **offline)
-        assert "the Hub cannot be reached, and bundle.json is not kept here" in refused(done)
+NOBODY = "http://127.0.0.1:9"  # nobody listens there
+UNREACHED = "the Hub cannot be reached, and bundle.json is not kept here"
+
+
+def test_told_to_stay_offline_and_without_a_copy_it_says_so(tmp_path):
+    done = ophis("identify", "hf://owner/name", "a.jpg", hub=NOBODY, cache=tmp_path,
+                 HF_HUB_OFFLINE="1")  # fmt: skip
+    assert UNREACHED in refused(done)
+
+
+def test_without_a_network_and_without_a_copy_it_says_so(tmp_path, monkeypatch, capsys):
+    from huggingface_hub import constants
+
+    address = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, NOBODY)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client tries five times more
+    with pytest.raises(InputError, match=UNREACHED):
+        fetch("hf://owner/name")
+    assert capsys.readouterr().err == ""
 
 
 def test_without_its_client_it_says_what_to_install(monkeypatch):

@@ -22,6 +22,7 @@ HEAVY = (
     "ray",
     "pyarrow",
     "openvino",
+    "huggingface_hub",
 )
 OUTSIDE = [p for p in sorted(SOURCE.rglob("*.py")) if "train" not in p.relative_to(SOURCE).parts]
 

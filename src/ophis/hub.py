@@ -36,9 +36,11 @@ def fetch(name: str) -> Path:
         raise InputError(f"{name}: should be hf://owner/name or hf://owner/name@revision")
     repository, revision = found.groups()
     try:
-        from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra, and slow to load
+        from huggingface_hub import hf_hub_download, logging  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
         raise InputError(f"{name}: pip install 'ophis[hub]' to fetch bundles") from None
+
+    logging.set_verbosity_error()  # it tells each of its tries; we say how they ended
 
     def get(file: str, commit: str | None) -> Path:
         return Path(hf_hub_download(repository, file, revision=commit, library_name="ophis"))

@@ -52,6 +52,7 @@ _EXTRAS = {
     ),
     "captum": "train,demo",
     **dict.fromkeys(("ray", "pyarrow"), "ray"),
+    "huggingface_hub": "hub",
 }
 
 
