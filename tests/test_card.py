@@ -64,7 +64,7 @@ def test_figures_are_those_of_the_scores(scores, measured, tmp_path):
     assert read_measured(measured.write(tmp_path / "m.json")) == measured
 
 
-def test_a_dangerous_snake_taken_for_a_harmless_looking_one_is_named(scores, measured, parts):
+def test_a_dangerous_snake_taken_for_a_name_not_known_dangerous_is_named(scores, measured, parts):
     rows = measured.dangerous_confusions
     assert all(row["taken_for"] == "Antaresia childreni" for row in rows)
     wrong = (scores.truth != 2) & (scores.logits.argmax(1) == 2)

@@ -8,13 +8,12 @@ Hugging Face Hub.
 from __future__ import annotations
 
 import json
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ophis.card_about import about_imagenet17
+from ophis.card_caution import caution
 from ophis.measured import FEWEST_PHOTOS, Measured
 from ophis.taxa import Danger, danger
-from ophis.words import read_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,7 +54,7 @@ def card(
         _predictors(species, prior),
         f"## Figures\n\n{_figures(measured, calibration)}",
         _failures(measured),
-        _caution(species, calibration, rule),
+        caution(species, calibration, rule),
         _HOW,
     ]
     if recipe := about.get("recipe"):
@@ -184,14 +183,14 @@ def _digest(facts: dict[str, Any], part: str) -> str:
 
 def _predictors(species: SpeciesList, prior: Prior | None) -> str:
     dangers = [danger(name) for name in species]
-    venomous, harmless = (
+    venomous, others = (
         sum(found is kind for found in dangers)
         for kind in (Danger.VENOMOUS, Danger.NOT_KNOWN_DANGEROUS)
     )
     return (
         "## What it says, and from what\n\n"
         f"It says which of {len(species):,} species a snake is: {venomous:,} venomous,"
-        f" {harmless:,} not known to be dangerous, {len(species) - venomous - harmless:,} to be"
+        f" {others:,} not known to be dangerous, {len(species) - venomous - others:,} to be"
         " treated\nas venomous because nothing is known of them. It goes by one photo or several of"
         f" one snake. {_country(prior)}"
     )
@@ -281,54 +280,3 @@ def _cell(value: float | str) -> str:
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [titles, ["---"] * len(titles), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-_CAUTION = """## What it cannot do
-
-- {novel}
-- A snake of any kind but its own {species} gets one of these names or none, never its own.
-- {calibrated}
-- No answer is an all-clear. {emergency}
-"""
-
-
-def _caution(
-    species: SpeciesList, calibration: Calibration | None, rule: DecisionRule | None
-) -> str:
-    calibrated = (
-        f"Probabilities are calibrated on validation photos ({_by(calibration)}): on photos\n  like"
-        " those a 70 % is right about seven times in ten; on others it may not be."
-        if calibration
-        else "A probability is what the network says, not a measured chance of being right: nothing"
-        " here is\n  calibrated."
-    )
-    return _CAUTION.format(
-        species=len(species),
-        calibrated=calibrated,
-        novel=_novel(rule),
-        emergency=read_words().say("advice", "emergency"),
-    )
-
-
-def _by(calibration: Calibration) -> str:
-    if not calibration.by_species:
-        return f"temperature {calibration.temperature:.2f}"
-    return (
-        "a factor and an offset for each species, mean temperature"
-        f" {calibration.temperature:.2f};\n  they may change which species comes first"
-    )
-
-
-def _novel(rule: DecisionRule | None) -> str:
-    if rule is None:
-        return (
-            "It was never judged on photos, so no answer excludes any species, and it cannot tell"
-            " that\n  there is no snake."
-        )
-    sets = rule.image.names
-    few = "" if isfinite(rule.limit) else " (too few validation photos: it refuses none)"
-    return (
-        f"On photos like its {sets.photos:,} of validation its sets hold the true species"
-        f" {sets.coverage:.0%} of the time;\n  {1 - rule.passing:.0%} of real snakes are refused,"
-        f" to keep out other things{few}."
-    )

@@ -246,12 +246,12 @@ def _confusions(scores: Scores, *, only_dangerous: bool) -> tuple[Row, ...]:
     rows = [
         {"species": names[a], "taken_for": names[b], "photos": n, "of": photos[a]}
         for (a, b), n in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
-        if not only_dangerous or _harmless_looking(names[a], names[b])
+        if not only_dangerous or _undangerous_name(names[a], names[b])
     ]
     return tuple(rows[:MOST_ROWS])
 
 
-def _harmless_looking(species: str, taken_for: str) -> bool:
+def _undangerous_name(species: str, taken_for: str) -> bool:
     """Whether a snake that may be dangerous gets the name of one not known to be."""
     unknown = Danger.NOT_KNOWN_DANGEROUS
     return danger(species) is not unknown and danger(taken_for) is unknown
