@@ -7,8 +7,8 @@ opens it in a headless Chromium. Cold is a browser that never saw the page, from
 answer; warm one that kept it, with the server gone; from disk is the one file. The network between
 is this machine's own: add the time that your bytes take. Memory is the resident set of the tab's
 process, which holds the page, its worker and its service worker: the highest, and three seconds
-after the first answer. Agreement is with `Classifier.identify` on the same photos, without a country
-and with the manifest's. Needs playwright and Chromium.
+after the first answer. Agreement is with `Classifier.identify` on the same photos, without a
+country and with the manifest's. Needs playwright and Chromium.
 """
 
 from __future__ import annotations
