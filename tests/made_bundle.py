@@ -8,12 +8,21 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ophis import SpeciesList
 from ophis.bundle import IMAGES, MODEL, BundleWriter
+from ophis.decision import DecisionRule
 from ophis.images import Preprocessing
+from ophis.prior import Prior
 
 PIXELS = 32
 
 
-def write_made_bundle(folder: Path, species: SpeciesList, *, seed: int = 0) -> Path:
+def write_made_bundle(
+    folder: Path,
+    species: SpeciesList,
+    *,
+    seed: int = 0,
+    prior: Prior | None = None,
+    rule: DecisionRule | None = None,
+) -> Path:
     """Logits are a linear function of all pixels; the weights are random."""
     chance = np.random.default_rng(seed)
     weights = chance.normal(size=(3 * PIXELS**2, len(species))).astype(np.float32) / PIXELS
@@ -31,5 +40,5 @@ def write_made_bundle(folder: Path, species: SpeciesList, *, seed: int = 0) -> P
     with BundleWriter(folder) as writer:
         onnx.save(model, writer.folder / MODEL)
         Preprocessing(PIXELS, (0.5,) * 3, (0.5,) * 3).write(writer.folder / IMAGES)
-        writer.write(species=species, calibration=None, prior=None, rule=None, card="made")
+        writer.write(species=species, calibration=None, prior=prior, rule=rule, card="made")
     return folder

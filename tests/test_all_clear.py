@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_bundle import write_made_bundle
 
 import ophis
 from ophis import Scores, SpeciesList, compare
@@ -19,12 +20,16 @@ PYTHON = sorted(SOURCE.rglob("*.py"))
 # Not the CSV tables: they quote titles of sources, and no person is shown them.
 OTHERS = [
     path
-    for ending in ("toml", "jinja", "css", "js")
+    for ending in ("toml", "jinja", "css", "js", "html", "webmanifest")
     for path in sorted(SOURCE.rglob(f"*.{ending}"))
 ]
 ALL_CLEAR = re.compile(
     r"harmless|\bsafe(ly)?\b|no danger|not dangerous|non-?venomous|not venomous|innocuous"
-    r"|inofensiv|\bsegur[oa]s?\b|sin peligro|no (es|son) peligros|no venenos|inocu",
+    r"|inofensiv|\bsegur[oa]s?\b|sin peligro|no (es|son) peligros|no venenos|inocu"
+    r"|inoffensi|\bsûre?s?\b|sans (danger|risque)|pas (dangereu|venimeu)|non venimeu|anodin"
+    r"|sem (perigo|risco)|não (é|são) (perigos|venenos)|não (venenos|peçonhent)"
+    r"|हानिरहित|सुरक्षित|विषहीन|(विषैला|ख़?तरनाक|ज़?हरीला) नहीं"
+    r"|\bsalama\b|ha(na|ina) (sumu|hatari|madhara)|\bsi hatari|bila hatari",
     re.IGNORECASE,
 )
 
@@ -96,17 +101,31 @@ def test_no_report_is_an_all_clear(tmp_path):
     assert not ALL_CLEAR.search(text)
 
 
-def test_no_card_and_no_page_of_the_service_is_an_all_clear():
+def test_no_card_and_no_page_of_the_service_is_an_all_clear(tmp_path):
     from ophis.serve import create_app
 
-    assert not ALL_CLEAR.search(imagenet17_card(SpeciesList(("sea snake",))))
-    app = create_app(None)  # asked for its pages only
+    species = SpeciesList(("sea snake",))
+    assert not ALL_CLEAR.search(imagenet17_card(species))
+    app = create_app(ophis.load(write_made_bundle(tmp_path / "bundle", species)))
     assert not ALL_CLEAR.search(json.dumps(app.openapi()))
+    for name, file in app.state.service.site.items():
+        if not name.endswith(".png"):
+            assert not ALL_CLEAR.search(file.body.decode()), name
 
 
 @pytest.mark.parametrize(
     "text",
-    ["a harmless snake", "this one is safe", "Es inofensiva.", "no venenosa", "non-venomous"],
+    [
+        *("a harmless snake", "this one is safe", "non-venomous"),
+        *("Es inofensiva.", "no venenosa", "Ce serpent est inoffensif.", "pas dangereux"),
+        *(
+            "Não é venenosa.",
+            "sem perigo",
+            "यह साँप विषैला नहीं है।",
+            "Nyoka huyu hana sumu.",
+            "Uko salama.",
+        ),
+    ],
 )
 def test_an_all_clear_would_be_found(text):
     assert ALL_CLEAR.search(text)

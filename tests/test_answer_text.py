@@ -82,7 +82,9 @@ def test_names_and_danger_stay_on_one_line_and_bars_give_way(monkeypatch, answer
         (row,) = [line for line in lines if line.startswith(guess.species)]
         assert row.endswith(words.say("danger", guess.danger))
         assert f"{guess.probability:.1%}" in row
-        assert ("░" in row) == (width > 60)
+        assert "░" in row or width == 60
+        if language in ("en", "es"):  # long words on danger: no room for bars
+            assert ("░" in row) == (width > 60)
 
 
 def test_a_very_narrow_terminal_breaks_lines_and_loses_no_word(monkeypatch, answer):

@@ -140,7 +140,7 @@ def test_an_exif_turn_that_does_not_exist_is_no_turn(orientation):
         (b"", "empty"),
         (b"this is text", "this is no photo"),
         (b"%PDF-1.7 ...", "PDF"),
-        (b"\x00\x00\x00\x18ftypheic\x00\x00", "HEIC and AVIF photos cannot be read yet"),
+        (b"\x00\x00\x00\x18ftypavif\x00\x00", "AVIF photos are not read"),
         (encode(picture(), "GIF"), "GIF, TIFF and BMP pictures are not read"),
         (encode(picture(), "BMP"), "GIF, TIFF and BMP pictures are not read"),
         (encode(picture(size=(1, 1)), "PNG"), "1 x 1 pixels show nothing"),

@@ -34,6 +34,7 @@ HEAVY = (
     "ray",
     "pyarrow",
     "openvino",
+    "pillow_heif",
 )
 UNNEEDED = ("polars",)  # reading it takes longer than an answer
 OUTSIDE = [p for p in sorted(SOURCE.rglob("*.py")) if "train" not in p.relative_to(SOURCE).parts]

@@ -10,6 +10,8 @@ from ophis import InputError, SpeciesList
 from ophis.answer import LeftOut
 from ophis.card import imagenet17_card
 from ophis.decision import State, Verdict
+from ophis.page import words_of
+from ophis.places import iso_codes
 from ophis.position import Source
 from ophis.prior import PriorEffect, PriorUse
 from ophis.taxa import Danger
@@ -48,6 +50,28 @@ def test_the_places_to_fill_in_are_those_of_english(path):
             places = {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
             expected = string.Formatter().parse(read_words("en").sections[section][key])
             assert places == {name for _, name, _, _ in expected if name}, (section, key)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_language_is_itself_throughout(path):
+    """No sentence was left in English, and Hindi is written in Devanagari."""
+    if path.stem == "en":
+        return
+    for section, keys in read_words(path.stem).sections.items():
+        for key, sentence in keys.items():
+            if len(sentence) > 15:
+                assert sentence != read_words("en").sections[section][key], (section, key)
+            assert (path.stem == "hi") == any("\u0900" <= letter <= "\u097f" for letter in sentence)
+
+
+@pytest.mark.parametrize("language", languages())
+def test_countries_have_a_name_in_every_language(language):
+    names = words_of(language)["countries"]
+    assert set(names) == set(iso_codes())
+    assert all(name.strip() for name in names.values())
+    assert len(set(names.values())) == len(names)
+    known = {"fr": "Inde", "hi": "भारत", "pt": "Índia", "sw": "India", "es": "India", "en": "India"}
+    assert names["IN"] == known[language]
 
 
 def test_a_language_without_words_is_refused_with_those_there_are():

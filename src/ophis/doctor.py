@@ -33,6 +33,7 @@ PACKAGES = {
     "simplejpeg": "train",
     "ray": "ray",
     "fastapi": "serve",
+    "pillow-heif": "heic",
     "matplotlib": "report",
 }
 # What makes 8 bits and bfloat16 fast, as Linux names it.

@@ -17,7 +17,9 @@ from ophis.taxa import UNWRITABLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".gif", ".bmp", ".tif", ".tiff"}
+)
 # As Hugging Face's image folders call the parts of a dataset.
 PARTS = frozenset({"train", "training", "validation", "valid", "val", "dev", "test", "testing"})
 ABSOLUTE = r"^[/\\~]|^[A-Za-z]:"  # a path, on any system

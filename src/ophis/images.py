@@ -17,13 +17,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ophis.errors import InputError, PhotoError
 from ophis.packed import PackedPhoto
+from ophis.photo_formats import formats_of, what
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from numpy.typing import NDArray
 
-FORMATS = ("JPEG", "PNG", "WEBP")  # Pillow opens MPO, which some phones write, as JPEG
 MOST_BYTES = 64 * 2**20
 MOST_PIXELS = 80_000_000  # below where Pillow itself begins to warn
 _TOO_LARGE = f"more than {MOST_PIXELS // 10**6} million pixels; send a smaller photo"
@@ -50,6 +50,7 @@ _DAMAGED = (
     TypeError,
     OverflowError,
     MemoryError,
+    RuntimeError,  # pillow-heif, of errors it has no name for
     struct.error,
     zlib.error,
     Warning,
@@ -172,11 +173,12 @@ def read_photo(path: str | Path | PackedPhoto) -> Image.Image:
 def decode(data: bytes, name: str = "photo") -> Image.Image:
     """Bytes of a photo as an upright picture of 8-bit RGB.
 
-    Turned as its EXIF says; grey, palette, CMYK and 16-bit pictures are converted; transparent
-    pixels are laid over white, as a browser shows them. Only the first frame counts.
+    Turned as its EXIF says, a HEIC as its own boxes say; grey, palette, CMYK and 16-bit pictures
+    are converted; transparent pixels are laid over white, as a browser shows them. Only the first
+    frame counts, of a HEIC the primary picture.
 
     Args:
-        data: a whole JPEG, PNG or WebP file.
+        data: a whole JPEG, PNG or WebP file; HEIC where pillow-heif is installed.
         name: what to call the photo when it is refused.
 
     Raises:
@@ -197,13 +199,13 @@ def opened(data: bytes, name: str) -> Generator[Image.Image]:
     if not data:
         raise PhotoError(f"{name}: the file is empty; copy it again")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as photo:
+        with Image.open(io.BytesIO(data), formats=formats_of(data)) as photo:
             _require_size(photo, name)
             yield photo
     except PhotoError:
         raise
     except UnidentifiedImageError:
-        raise PhotoError(f"{name}: {_what(data)}; send a JPEG, PNG or WebP photo") from None
+        raise PhotoError(f"{name}: {what(data)}; send a JPEG, PNG or WebP photo") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PhotoError(f"{name}: {_TOO_LARGE}") from None
     except _DAMAGED as error:
@@ -247,20 +249,6 @@ def _rgb(photo: Image.Image) -> Image.Image:
         white = Image.new("RGBA", over.size, "white")
         return Image.alpha_composite(white, over).convert("RGB")
     return photo.convert("RGB") if photo.mode != "RGB" else photo.copy()
-
-
-_HEIF = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif")
-
-
-def _what(data: bytes) -> str:
-    """What a file is that is no photo of ours, as far as its first bytes tell."""
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF:
-        return "HEIC and AVIF photos cannot be read yet"
-    if data[:5] == b"%PDF-":
-        return "this is a PDF"
-    if data[:4] in (b"GIF8", b"II*\x00", b"MM\x00*") or data[:2] == b"BM":
-        return "GIF, TIFF and BMP pictures are not read"
-    return "this is no photo"
 
 
 def unusable(photo: Image.Image) -> str | None:

@@ -308,6 +308,24 @@ def name_in(code: str, language: str) -> str:
     return str(babel.Locale.parse(language).territories.get(code) or english_name(code))
 
 
+def other_names() -> dict[str, tuple[str, ...]]:
+    """What else each country is called in `LANGUAGES` and in daily use; by alpha-2 code.
+
+    >>> [name in other_names()["CI"] for name in ("Costa de Marfil", "CIV", "ivory coast")]
+    [True, True, True]
+    """
+    import pycountry  # noqa: PLC0415 - read only when a name is asked for
+
+    names: dict[str, set[str]] = {code: set() for code in iso_codes()}
+    for code, name in _cldr_names():
+        names[code].add(name)
+    for key, code in _ALIASES.items():
+        names[code].add(key.replace("-", " "))
+    for country in pycountry.countries:
+        names[country.alpha_2] |= {country.alpha_3, country.name}
+    return {code: tuple(sorted(called)) for code, called in names.items()}
+
+
 def _like(key: str) -> list[str]:
     """At most three names that a key may have been meant as: two that hold it, or look alike."""
     names = [name for name in {**_codes(), **_ALIASES} if len(name) > 3]

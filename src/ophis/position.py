@@ -17,7 +17,8 @@ from PIL import ExifTags, Image
 
 from ophis.borders import countries_at
 from ophis.errors import InputError
-from ophis.images import FORMATS, MOST_PIXELS
+from ophis.images import MOST_PIXELS
+from ophis.photo_formats import formats_of
 from ophis.places import UNKNOWN, code_or_key, country_key, read_country
 
 _SIGNS = {"N": 1.0, "E": 1.0, "S": -1.0, "W": -1.0}
@@ -73,7 +74,7 @@ def gps_of(data: bytes) -> Position | None:
         data: the bytes of the file.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as photo:
+        with Image.open(io.BytesIO(data), formats=formats_of(data)) as photo:
             if photo.width * photo.height > MOST_PIXELS:  # Pillow decodes a PNG for its EXIF
                 return None
             tags = photo.getexif().get_ifd(ExifTags.IFD.GPSInfo)

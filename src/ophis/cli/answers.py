@@ -35,7 +35,7 @@ def identify(
         country: Where the photos were taken: a name or an ISO code.
         gps: Without --country, take the country from each photo's own position, if it has one.
         top: How many species to name.
-        language: What the answer is written in: en or es.
+        language: What the answer is written in: en, es, fr, hi, pt or sw.
         json: One JSON object a photo and line.
     """
     from ophis.ready import load_by_name
@@ -132,20 +132,32 @@ def score(
     return 1 if scores.failures else 0
 
 
-def serve(bundle: str, /, *, host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Answer over HTTP: POST /identify, GET /species, GET /health.
+def serve(
+    bundle: str,
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 2,
+    waiting: int = 16,
+) -> None:
+    """Answer over HTTP, and give out the page that asks: see docs/http.md.
+
+    SIGTERM or Ctrl-C ends it when those in flight are answered.
 
     Args:
         bundle: A bundle folder, or `imagenet17`.
         host: The address to listen at; by default only this machine can ask.
-        port: The port to listen at.
+        port: The port to listen at; 0 takes one that is free.
+        workers: Questions answered at once.
+        waiting: Further questions that may wait; one more is told to come again.
     """
     try:
-        import uvicorn
-
-        from ophis.serve import create_app
+        from ophis.serve import Limits
+        from ophis.serve.server import serve as serve_classifier
     except ImportError as error:
         raise InputError(f"{error}; pip install 'ophis[serve]'") from None
     from ophis.ready import load_by_name
 
-    uvicorn.run(create_app(load_by_name(bundle)), host=host, port=port, log_level="warning")
+    limits = Limits(workers=workers, waiting=waiting)
+    serve_classifier(load_by_name(bundle), host=host, port=port, limits=limits)

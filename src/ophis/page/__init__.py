@@ -12,7 +12,7 @@ from enum import StrEnum
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from ophis.places import iso_codes, name_in
+from ophis.places import iso_codes, name_in, other_names
 from ophis.words import languages, read_words
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ KINDS = {
     ".bin": "application/octet-stream",
 }
 SETTINGS, BORDERS = "settings.json", "borders.json"
+COUNTRIES = "countries.json"  # what else each country is called, for those who search it by name
 
 
 class Mode(StrEnum):
@@ -60,7 +61,7 @@ class Settings:
 
 
 def page_files(settings: Settings) -> dict[str, bytes]:
-    """Every file of the page by its path, `/` between folders: those here, words, settings.
+    """Every file of the page by its path, `/` between folders: those here, words, countries, settings.
 
     The borders are among them: a photo's own position is read in the browser, in either mode.
     """
@@ -68,6 +69,7 @@ def page_files(settings: Settings) -> dict[str, bytes]:
     found[BORDERS] = files("ophis").joinpath(BORDERS).read_bytes()
     for language in languages():
         found[f"words/{language}.json"] = _json(words_of(language))
+    found[COUNTRIES] = _json(other_names())
     found[SETTINGS] = _json({**asdict(settings), "languages": languages()})
     return found
 

@@ -1,0 +1,39 @@
+"""The page's icons as PNG, from its one drawing: `python benchmarks/page_icons.py`.
+
+They are kept beside icon.svg, since phones do not install a page without them; this makes them anew
+after the drawing has changed. Needs Chromium and playwright.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+PAGE = Path(__file__).resolve().parents[1] / "src" / "ophis" / "page"
+# Name, pixels, and how much of them the drawing fills: a maskable icon is cut to a circle or so.
+ICONS = (("icon-192.png", 192, 1.0), ("icon-512.png", 512, 1.0), ("icon-maskable.png", 512, 0.8))
+
+
+def main() -> None:
+    """Draw them all."""
+    drawing = (PAGE / "icon.svg").read_text(encoding="utf-8")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for name, pixels, filled in ICONS:
+            page = browser.new_page(viewport={"width": pixels, "height": pixels})
+            ground = "transparent" if filled == 1 else "#16324f"
+            size = round(pixels * filled)
+            page.set_content(
+                f"<style>body{{margin:0;height:100vh;display:grid;place-items:center;"
+                f"background:{ground}}}svg{{width:{size}px}}</style>{drawing}"
+            )
+            page.screenshot(path=PAGE / name, omit_background=True)
+            print(PAGE / name)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+/** Choosing a country by name: an editable combobox with a list, after the ARIA pattern. */
+
+import { folded, searchCountries } from "./countries.js";
+import { byId, make } from "./elements.js";
+import { readJson } from "./stored.js";
+
+/** @typedef {import("./words.js").Words} Words */
+
+const MOST = 40; // options in the list; more are found by typing on
+
+export class CountryField {
+  /**
+   * @param {Words} words
+   * @param {(sentence: string) => void} announce - to a screen reader
+   */
+  constructor(words, announce) {
+    this.words = words;
+    this.announce = announce;
+    /** @type {string|null} */
+    this.code = null;
+    /** @type {Record<string, string[]>} */
+    this.others = {};
+    /** @type {Promise<void>|undefined} */
+    this.reading = undefined;
+    this.active = -1;
+    this.input = /** @type {HTMLInputElement} */ (byId("country"));
+    this.list = byId("countries");
+    this.unknown = /** @type {HTMLInputElement} */ (byId("unknown"));
+    this.input.addEventListener("focus", () => this.readOthers());
+    this.input.addEventListener("input", () => this.typed());
+    this.input.addEventListener("keydown", (event) => this.pressed(event));
+    this.input.addEventListener("blur", () => this.left());
+    this.input.addEventListener("click", () => this.open());
+    this.list.addEventListener("pointerdown", (event) => event.preventDefault()); // keep the focus
+    this.list.addEventListener("click", (event) => this.clicked(event));
+    this.unknown.addEventListener("change", () => this.unknown.checked && this.choose(null));
+  }
+
+  /** @returns {boolean} whether the person said anything: a country, or not to know it */
+  get decided() {
+    return this.code !== null || this.unknown.checked;
+  }
+
+  /** What else countries are called: much to read, so only for those who type. */
+  async readOthers() {
+    this.reading ??= readJson("countries.json").then(
+      (names) => {
+        this.others = names;
+        if (document.activeElement === this.input && this.wrong) this.open();
+      },
+      () => {
+        this.reading = undefined; // the names in the page's own language do meanwhile
+      },
+    );
+    await this.reading;
+  }
+
+  /** Whatever was typed is a country, or is wrong. */
+  async settle() {
+    if (this.wrong) await this.readOthers();
+    this.left();
+  }
+
+  /** @param {Words} words */
+  rename(words) {
+    this.words = words;
+    this.input.value = this.code ? words.country(this.code) : "";
+    this.close();
+  }
+
+  /** @param {string|null} code */
+  choose(code) {
+    this.code = code;
+    this.input.value = code ? this.words.country(code) : "";
+    if (code) this.unknown.checked = false;
+    this.close();
+    this.complain("");
+    if (code) {
+      this.announce(this.words.say("page", "country_chosen", { country: this.input.value }));
+    }
+  }
+
+  forget() {
+    this.unknown.checked = false;
+    this.choose(null);
+  }
+
+  typed() {
+    this.code = null;
+    this.unknown.checked = false;
+    this.complain("");
+    this.open();
+  }
+
+  open() {
+    const text = this.code ? "" : this.input.value.trim();
+    const found = searchCountries(text, this.words.countries, this.others);
+    this.list.replaceChildren(
+      ...found.slice(0, text ? MOST : undefined).map((country, place) => {
+        const option = make("li", { role: "option", id: `country-${place}` }, country.name);
+        option.dataset.code = country.code;
+        option.setAttribute("aria-selected", String(country.code === this.code));
+        if (country.also) option.append(" ", make("small", {}, country.also));
+        return option;
+      }),
+    );
+    this.active = -1;
+    this.input.removeAttribute("aria-activedescendant");
+    this.list.hidden = found.length === 0;
+    this.input.setAttribute("aria-expanded", String(found.length > 0));
+    if (text) {
+      const key = found.length ? "country_found" : "country_none";
+      this.announce(this.words.say("page", key, { number: String(found.length) }));
+    }
+  }
+
+  close() {
+    this.list.hidden = true;
+    this.active = -1;
+    this.input.setAttribute("aria-expanded", "false");
+    this.input.removeAttribute("aria-activedescendant");
+  }
+
+  /** @param {KeyboardEvent} event */
+  pressed(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) {
+      event.preventDefault();
+      if (this.list.hidden) this.open();
+      this.go(step);
+    } else if (event.key === "Enter" && !this.list.hidden) {
+      event.preventDefault();
+      this.take(this.list.children[Math.max(this.active, 0)]);
+    } else if (event.key === "Escape") {
+      if (this.list.hidden) this.choose(null);
+      this.close();
+    }
+  }
+
+  /** @param {number} step */
+  go(step) {
+    const options = [...this.list.children];
+    if (!options.length) return;
+    const from = this.active < 0 && step < 0 ? 0 : this.active;
+    this.active = (from + step + options.length) % options.length;
+    for (const [place, option] of options.entries()) {
+      option.setAttribute("aria-selected", String(place === this.active));
+    }
+    const option = /** @type {HTMLElement} */ (options[this.active]);
+    this.input.setAttribute("aria-activedescendant", option.id);
+    option.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {Event} event */
+  clicked(event) {
+    if (event.target instanceof Element) this.take(event.target.closest("[role=option]"));
+  }
+
+  /** @param {Element|null|undefined} option */
+  take(option) {
+    if (option instanceof HTMLElement && option.dataset.code) this.choose(option.dataset.code);
+  }
+
+  /** What was typed in full counts as chosen; what is no country stays, with a word on it. */
+  left() {
+    this.close();
+    const text = folded(this.input.value);
+    if (this.code || !text) return;
+    const found = searchCountries(text, this.words.countries, this.others);
+    const same = found.filter((country) =>
+      [country.code, country.name, country.also].map(folded).includes(text),
+    );
+    if (same.length === 1 && same[0]) this.choose(same[0].code);
+    else this.complain(this.words.say("page", "country_none"));
+  }
+
+  /** @param {string} sentence - empty when all is well */
+  complain(sentence) {
+    const hint = byId("country-hint");
+    hint.textContent = sentence || this.words.say("page", "country_hint");
+    hint.classList.toggle("problem", sentence !== "");
+    this.input.setAttribute("aria-invalid", String(sentence !== ""));
+  }
+
+  /** @returns {boolean} whether there is text that is no country */
+  get wrong() {
+    return this.code === null && this.input.value.trim() !== "";
+  }
+}

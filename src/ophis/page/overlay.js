@@ -1,0 +1,122 @@
+/** Where the network looked, drawn over a photo. */
+
+import { make } from "./elements.js";
+import { picture } from "./tray.js";
+
+/** @typedef {import("./answerer.js").Evidence} Evidence */
+/** @typedef {import("./words.js").Words} Words */
+
+const FINE = 8; // pixels drawn between two of the grid; the browser smooths the rest
+const DARKEST = 0.5; // what is shaded where the network found nothing
+const GLOW = [255, 176, 32]; // amber: seen by all who confuse red and green
+
+/**
+ * @param {Evidence} grid
+ * @param {number} row - in rows of the grid, between them too
+ * @param {number} column
+ * @returns {number} the value there, linear between the nearest four
+ */
+export function valueAt(grid, row, column) {
+  const y = Math.min(Math.max(row, 0), grid.rows - 1);
+  const x = Math.min(Math.max(column, 0), grid.columns - 1);
+  const [top, left] = [Math.floor(y), Math.floor(x)];
+  const at = (/** @type {number} */ r, /** @type {number} */ c) =>
+    grid.values[Math.min(r, grid.rows - 1) * grid.columns + Math.min(c, grid.columns - 1)] ?? 0;
+  const upper = at(top, left) * (left + 1 - x) + at(top, left + 1) * (x - left);
+  const lower = at(top + 1, left) * (left + 1 - x) + at(top + 1, left + 1) * (x - left);
+  return upper * (top + 1 - y) + lower * (y - top);
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {Evidence} grid
+ */
+export function drawEvidence(canvas, grid) {
+  canvas.width = grid.columns * FINE;
+  canvas.height = grid.rows * FINE;
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  const image = context.createImageData(canvas.width, canvas.height);
+  for (let y = 0; y < canvas.height; y += 1) {
+    for (let x = 0; x < canvas.width; x += 1) {
+      // The middle of a cell is where its value holds.
+      const value = valueAt(grid, (y + 0.5) / FINE - 0.5, (x + 0.5) / FINE - 0.5);
+      image.data.set(colour(value), 4 * (y * canvas.width + x));
+    }
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/**
+ * @param {number} value - in [0, 1]
+ * @returns {number[]} red, green, blue, opacity: from shade over clear to glowing
+ */
+function colour(value) {
+  if (value < 0.35) return [10, 16, 28, 255 * DARKEST * (1 - value / 0.35)];
+  return [...GLOW, 255 * 0.55 * ((value - 0.35) / 0.65)];
+}
+
+/**
+ * @param {Evidence} grid
+ * @returns {string} which ninth of the photo holds the most, as `words` call it
+ */
+export function strongest(grid) {
+  const sums = new Map();
+  for (let row = 0; row < grid.rows; row += 1) {
+    for (let column = 0; column < grid.columns; column += 1) {
+      const place = ninth((row + 0.5) / grid.rows, (column + 0.5) / grid.columns);
+      const value = grid.values[row * grid.columns + column] ?? 0;
+      sums.set(place, (sums.get(place) ?? 0) + value);
+    }
+  }
+  return [...sums].reduce((best, each) => (each[1] > best[1] ? each : best))[0];
+}
+
+/**
+ * @param {number} down - share of the photo's height
+ * @param {number} along - share of its width
+ * @returns {string}
+ */
+function ninth(down, along) {
+  const [y, x] = [Math.floor(3 * down), Math.floor(3 * along)];
+  const names = [["top", "", "bottom"][y] ?? "", ["left", "", "right"][x] ?? ""];
+  return `where_${names.filter(Boolean).join("_") || "middle"}`;
+}
+
+/**
+ * @param {import("./tray.js").Photo} photo
+ * @param {string} number
+ * @param {Evidence|null|undefined} grid
+ * @param {Words} words
+ * @returns {HTMLElement} the photo, and over it where the network looked
+ */
+export function photoFigure(photo, number, grid, words) {
+  const frame = make("div", { class: "frame" }, picture(photo, number, words));
+  const figure = make("figure", { class: "photo" }, frame);
+  if (!grid || Math.max(...grid.values) <= 0) return figure;
+  const where = words.say("page", "looked_where", { where: words.say("page", strongest(grid)) });
+  const canvas = make("canvas", { role: "img", "aria-label": where });
+  drawEvidence(canvas, grid);
+  frame.append(canvas);
+  return figure;
+}
+
+/**
+ * @param {HTMLElement} photos - holds the figures
+ * @param {Evidence} grid
+ * @param {Words} words
+ * @returns {HTMLElement} what switches the marks on and off, and says what they are
+ */
+export function overlaySwitch(photos, grid, words) {
+  const input = make("input", { type: "checkbox" });
+  input.checked = true;
+  const show = () => photos.classList.toggle("bare", !input.checked);
+  input.addEventListener("change", show);
+  const why = words.say("page", "looked_why", { name: grid.species });
+  return make(
+    "div",
+    { class: "looked" },
+    make("label", { class: "tick" }, input, make("span", {}, words.say("page", "looked"))),
+    make("p", { class: "hint" }, why),
+  );
+}

@@ -1,0 +1,108 @@
+"""The door of the service: every request is counted and logged here, and no mistake gets out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+
+from ophis.serve.refusal import later, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from ophis.serve.metrics import Metrics
+
+log = logging.getLogger("ophis.serve")
+
+GONE = 499  # as nginx calls it: whoever asked went away
+METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH")
+BROKEN = "the program made a mistake with this question; it is not the photo's fault"
+STOPPING = "the service is being stopped; ask again in a few seconds"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+    "img-src 'self' blob: data:; connect-src 'self'; worker-src 'self' blob:; "
+    "manifest-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"  # browsers take this one from a header only
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), geolocation=()",
+}
+
+
+class Door:
+    """What is around the application.
+
+    A line of the log holds the method, the route as we wrote it, the status and the seconds: no
+    address, query, file name, country or position, and of a mistake only where it happened.
+
+    Args:
+        app: what answers.
+        metrics: where requests are counted.
+        route_of: the route of a path, one of a few.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, route_of: Callable[[str], str]) -> None:
+        self._app, self._metrics, self._route_of = app, metrics, route_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 0
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._answered(scope, receive, sent, lambda: bool(status))
+        except ClientDisconnect:
+            status = GONE
+        seconds = time.perf_counter() - started
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        route = self._route_of(scope["path"])
+        self._metrics.count(method, route, status=status or GONE, seconds=seconds)
+        log.info("%s %s %d %.3f s", method, route, status or GONE, seconds)
+
+    async def _answered(
+        self, scope: Scope, receive: Receive, send: Send, begun: Callable[[], bool]
+    ) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except ClientDisconnect:
+            raise
+        except asyncio.CancelledError:  # the last ones, when the time to stop is over
+            refusal = later(STOPPING)
+            response = refused(refusal.status, refusal.error, headers=refusal.headers)
+        except Exception as error:
+            log.error("mistake: %s", _place(error))  # noqa: TRY400 - a traceback tells too much
+            response = refused(500, BROKEN)
+        else:
+            return
+        if not begun():
+            await response(scope, receive, send)
+
+
+def _place(error: Exception) -> str:
+    """Its kind and where it happened; its message may hold what somebody sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "nowhere"
+    return f"{type(error).__name__} in {where}"
