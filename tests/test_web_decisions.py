@@ -40,10 +40,10 @@ SPECIES = SpeciesList(
 )  # fmt: skip
 HARMLESS = SpeciesList(("Pantherophis guttatus", "Pantherophis obsoletus", "Thamnophis sirtalis"))
 CASES = 60  # a bundle
-DECIDE = """async ([facts, table, cases]) => {
+DECIDE = """async ([facts, table, cases, languages]) => {
   const {Decider} = await import(`${location.origin}/decision.js`);
   const words = {};
-  for (const language of ["en", "es"]) {
+  for (const language of languages) {
     words[language] = await (await fetch(`words/${language}.json`)).json();
   }
   const decider = new Decider(facts, Float64Array.from(table, (x) => x ?? -Infinity));
@@ -231,7 +231,9 @@ def decided(page, told: Told, numbers: range) -> list[tuple[dict[str, Any], dict
     facts = json.loads(as_json(facts))
     cases = [case(told, number, facts) for number in numbers]
     numbers_or_none = [x if np.isfinite(x) else None for x in np.frombuffer(table).tolist()]
-    found = page.evaluate(DECIDE, [facts, numbers_or_none, [question for question, _ in cases]])
+    found = page.evaluate(
+        DECIDE, [facts, numbers_or_none, [question for question, _ in cases], languages()]
+    )
     return [(here, there) for here, (_, there) in zip(found, cases, strict=True)]
 
 

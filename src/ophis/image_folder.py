@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ophis.errors import InputError
+from ophis.photo_formats import SUFFIXES
 from ophis.places import country_key
 from ophis.rows import Rows
 from ophis.taxa import UNWRITABLE
@@ -17,9 +18,6 @@ from ophis.taxa import UNWRITABLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".gif", ".bmp", ".tif", ".tiff"}
-)
 # As Hugging Face's image folders call the parts of a dataset.
 PARTS = frozenset({"train", "training", "validation", "valid", "val", "dev", "test", "testing"})
 ABSOLUTE = r"^[/\\~]|^[A-Za-z]:"  # a path, on any system

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ophis.errors import InputError
-from ophis.image_folder import SUFFIXES
+from ophis.photo_formats import SUFFIXES
 from ophis.names import is_above_species
 
 if TYPE_CHECKING:

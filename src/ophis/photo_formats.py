@@ -6,6 +6,10 @@ from functools import lru_cache
 
 FORMATS = ("JPEG", "PNG", "WEBP")  # Pillow opens MPO, which some phones write, as JPEG
 HEIF = "HEIF"
+# Of files that are taken for photos; those of kinds that are not read are then told why.
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".gif", ".bmp", ".tif", ".tiff"}
+)
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _AVIF = (b"avif", b"avis")
 

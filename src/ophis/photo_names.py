@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from ophis.errors import InputError
-from ophis.image_folder import SUFFIXES
+from ophis.photo_formats import SUFFIXES
 from ophis.images import MOST_BYTES
 
 STANDARD_INPUT = "-"
