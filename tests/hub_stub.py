@@ -20,6 +20,7 @@ class Stub(BaseHTTPRequestHandler):
     server_version = "ophis-stub-of-the-hub"
     repositories: dict[str, Path]
     asked: list[str]
+    revisions: set[str]
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -44,6 +45,7 @@ class Stub(BaseHTTPRequestHandler):
             self._give(path.read_bytes(), body=body)
             if body:
                 self.asked.append("/".join(rest))
+                self.revisions.add(revision)
 
     def _give(self, data: bytes, *, body: bool) -> None:
         self.send_response(200)
@@ -63,10 +65,14 @@ class Stub(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def stub_of_the_hub(repositories: dict[str, Path]) -> Generator[tuple[str, list[str]]]:
-    """Its address, and the files that are asked for."""
+def stub_of_the_hub(
+    repositories: dict[str, Path], revisions: set[str] | None = None
+) -> Generator[tuple[str, list[str]]]:
+    """Its address, and the files that are asked for; ``revisions`` gets theirs."""
     asked: list[str] = []
-    kind = type("Stub", (Stub,), {"repositories": repositories, "asked": asked})
+    noted = set() if revisions is None else revisions
+    told = {"repositories": repositories, "asked": asked, "revisions": noted}
+    kind = type("Stub", (Stub,), told)
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

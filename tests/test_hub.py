@@ -77,11 +77,15 @@ def test_a_bundle_is_fetched_once_verified_and_kept(place, coloured, tmp_path):
 
 
 def test_members_of_a_combination_are_fetched_too(place, coloured, tmp_path):
-    with stub_of_the_hub({"owner/both": place / "both"}) as (hub, asked):
+    revisions: set[str] = set()
+    with stub_of_the_hub({"owner/both": place / "both"}, revisions) as (hub, asked):
         done = ophis("identify", "hf://owner/both", coloured.paths()[0], hub=hub, cache=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "member-1/model.onnx" in asked
     assert "member-1/README.md" not in asked
+    # After the index all is of its commit, whatever is pushed meanwhile.
+    assert revisions == {"main", COMMIT}
+    assert asked[0] == "bundle.json"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def folder(tmp_path, monkeypatch) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (tmp_path / "empty").mkdir()
+    (tmp_path / "photos" / "deeper" / "folder.jpg").mkdir()  # looks like a photo
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
