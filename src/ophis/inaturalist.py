@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ophis.errors import InputError
-from ophis.photo_formats import SUFFIXES
 from ophis.names import is_above_species
+from ophis.photo_formats import SUFFIXES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from ophis.errors import InputError
-from ophis.photo_formats import SUFFIXES
 from ophis.images import MOST_BYTES
+from ophis.photo_formats import SUFFIXES
 
 STANDARD_INPUT = "-"
 _PATTERN = frozenset("*?[")
