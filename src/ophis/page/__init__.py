@@ -61,7 +61,7 @@ class Settings:
 
 
 def page_files(settings: Settings) -> dict[str, bytes]:
-    """Every file of the page by its path, `/` between folders: those here, words, countries, settings.
+    """Every file of the page by its path: those here, words, names of countries, settings.
 
     The borders are among them: a photo's own position is read in the browser, in either mode.
     """
