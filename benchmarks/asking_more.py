@@ -104,7 +104,6 @@ def network(run: Path, runs: Path, pixels: int) -> Path:
             calibration=None,
             prior=None,
             rule=None,
-            card="",
         )
     return out
 

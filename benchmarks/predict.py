@@ -68,7 +68,7 @@ def bundled(model: torch.nn.Module, folder: Path) -> Member:
     """The network as `ophis export` writes it."""
     write_bundle(
         model, folder, species=SPECIES, preprocessing=Preprocessing(456, HALF, HALF),
-        calibration=None, prior=None, rule=None, card="timing\n",
+        calibration=None, prior=None, rule=None,
     )  # fmt: skip
     return read_bundle(folder).members[0]
 

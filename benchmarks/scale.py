@@ -58,7 +58,7 @@ def main() -> None:
         tell_loading(rows)
         bundle = write_bundle(
             model, Path(folder) / "bundle", species=SPECIES, preprocessing=RECIPE.preprocessing,
-            calibration=None, prior=None, rule=None, card="Random weights.",
+            calibration=None, prior=None, rule=None,
         )  # fmt: skip
         tell_scoring(bundle, rows)
 

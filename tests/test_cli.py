@@ -77,7 +77,7 @@ def test_evaluate_prints_the_papers_table_without_and_with_the_country(judged):
     assert header.split() == ["model", "country", "photos", "top-1", "top-5", "macro", "F1"]
     assert without.split()[1:3] == ["without", "36"]
     assert with_country.split()[1:3] == ["with", "36"]
-    rows = json.loads(ophis(*arguments, "--json").stdout)
+    rows = json.loads(ophis(*arguments, "--json").stdout)["evaluations"]
     assert [row["country"] for row in rows] == [False, True]
     assert f"{rows[1]['macro_f1']:.4f}" == with_country.split()[-1]
     assert rows[1]["top1"] > rows[0]["top1"]
@@ -86,13 +86,15 @@ def test_evaluate_prints_the_papers_table_without_and_with_the_country(judged):
 def test_evaluate_prints_official_scores(judged):
     scores = read_scores(judged / "scores.npz")
     metric = ("--metric", "snakeclef2020", "--metric", "snakeclef2023-track2")
-    (row,) = json.loads(ophis("evaluate", judged / "scores.npz", *metric, "--json").stdout)
+    said = json.loads(ophis("evaluate", judged / "scores.npz", *metric, "--json").stdout)
+    (row,) = said["evaluations"]
     assert row["snakeclef2020"] == pytest.approx(evaluate(scores).macro_f1)
     assert row["snakeclef2023-track2"] == official("snakeclef2023-track2", scores)
     shown = ophis("evaluate", judged / "scores.npz", *metric).stdout.splitlines()
     assert shown[0].split()[-2:] == ["snakeclef2020", "snakeclef2023-track2"]
     assert shown[1].split()[-1] == f"{row['snakeclef2023-track2']:.0f}"
-    (row,) = json.loads(ophis("evaluate", judged / "scores.npz", "--reliability", "--json").stdout)
+    said = json.loads(ophis("evaluate", judged / "scores.npz", "--reliability", "--json").stdout)
+    (row,) = said["evaluations"]
     assert row["log loss"] == pytest.approx(reliability(scores).log_loss)
     line = refused("evaluate", judged / "scores.npz", "--metric", "snakeclef2030")
     assert "'snakeclef2030'; there are snakeclef2020" in line
@@ -105,7 +107,7 @@ def test_evaluate_judges_files_together_and_observations(judged, capsys):
     files = [str(judged / "scores.npz"), str(judged / "other.npz")]
     with pytest.raises(SystemExit):
         main(["evaluate", *files, "--together", "--json"])
-    rows = json.loads(capsys.readouterr().out)
+    rows = json.loads(capsys.readouterr().out)["evaluations"]
     assert [row["scores"] for row in rows] == [*files, "together"]
     mean = replace(scores, logits=(scores.logits + other.logits) / 2)
     assert rows[-1]["macro_f1"] == pytest.approx(evaluate(mean).macro_f1)
@@ -114,7 +116,7 @@ def test_evaluate_judges_files_together_and_observations(judged, capsys):
     replace(scores, observations=names).write(judged / "observed.npz")
     with pytest.raises(SystemExit):
         main(["evaluate", str(judged / "observed.npz"), "--by-observation", "--json"])
-    (row,) = json.loads(capsys.readouterr().out)
+    (row,) = json.loads(capsys.readouterr().out)["evaluations"]
     assert row["photos"] == 18
     assert row["top1"] == evaluate(fused(replace(scores, observations=names))).top1
     replace(scores, photo_ids=tuple(map(str, range(36)))).write(judged / "strange.npz")
@@ -149,7 +151,7 @@ def test_evaluate_draws_reliability_and_risk_of_each_file(judged, capsys):
         assert own["risk"].to_list() == risk_coverage(scores)["risk"].to_list()
     with pytest.raises(SystemExit):
         main([*arguments, "--json"])
-    assert len(json.loads(capsys.readouterr().out)) == 4
+    assert len(json.loads(capsys.readouterr().out)["evaluations"]) == 4
 
 
 def test_figures_that_cannot_be_are_refused_in_one_line(judged, capsys, monkeypatch):
@@ -173,7 +175,7 @@ def test_evaluate_prints_how_well_other_things_are_refused(judged, capsys):
     arguments = ["evaluate", str(judged / "snakes.npz"), "--others"]
     with pytest.raises(SystemExit):
         main([*arguments, str(judged / "others.npz"), "--json"])
-    (row,) = json.loads(capsys.readouterr().out)
+    (row,) = json.loads(capsys.readouterr().out)["evaluations"]
     assert row["others refused"] == pytest.approx(32 / 36)  # four below the 34th snake: 1.177
     assert 0.9 < row["AUROC low"] < row["AUROC"] < row["AUROC high"] <= 1
     line = refused_here(capsys, *arguments, judged / "scores.npz")
@@ -338,7 +340,7 @@ def test_fit_prior_chooses_on_validation_scores_and_its_prior_serves(judged, col
     assert {"image alone", "Bayes' rule, smoothed"} <= {name.strip() for name, _ in rows}
     assert done.stdout.splitlines()[-1] == str(out)
     arguments = ("evaluate", scores, "--prior", out, "--json")
-    image, country = json.loads(ophis(*arguments).stdout)
+    image, country = json.loads(ophis(*arguments).stdout)["evaluations"]
     expected = evaluate(read_prior(out, read_scores(scores).species).adjust(read_scores(scores)))
     assert country["macro_f1"] == pytest.approx(expected.macro_f1)
     assert country["macro_f1"] > image["macro_f1"]
@@ -551,10 +553,10 @@ def test_help_names_every_verb_in_the_order_of_the_work():
     verbs = [
         "identify", "serve", "score",
         "collect", "split", "pack",
-        "train", "export", "quantise", "combine", "fit-prior",
+        "train", "export", "quantise", "combine", "fit-prior", "card",
         "evaluate", "compare", "study",
         "submit", "check-submission",
-        "demo", "sample", "doctor",
+        "demo", "sample", "doctor", "completion",
     ]  # fmt: skip
     assert re.findall(r"^\W+ ([a-z][a-z-]*)  ", text, re.MULTILINE) == verbs
     assert text.index(" doctor ") < text.index(" --version ")
@@ -562,7 +564,7 @@ def test_help_names_every_verb_in_the_order_of_the_work():
 
 def test_every_verb_explains_itself(capsys):
     verbs = [verb for verb in app if not verb.startswith("-")]
-    assert len(verbs) == 19
+    assert len(verbs) == 21
     for verb in verbs:
         with pytest.raises(SystemExit) as end:
             main([verb, "--help"])

@@ -35,6 +35,7 @@ HEAVY = (
     "pyarrow",
     "openvino",
     "pillow_heif",
+    "huggingface_hub",
 )
 UNNEEDED = ("polars",)  # reading it takes longer than an answer
 OUTSIDE = [p for p in sorted(SOURCE.rglob("*.py")) if "train" not in p.relative_to(SOURCE).parts]

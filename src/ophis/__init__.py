@@ -82,16 +82,17 @@ def __dir__() -> list[str]:
 def load(
     bundle: str | Path, *, threads: int = 0, engine: EngineKind | str = "onnxruntime"
 ) -> Classifier:
-    """Load a bundle: a folder, or "imagenet17".
+    """Load a bundle: a folder, "imagenet17", or "hf://owner/name" of the Hugging Face Hub.
 
     Args:
-        bundle: a folder that `ophis export` made, or the name of a ready bundle.
+        bundle: a folder that `ophis export` made, the name of a ready bundle, or a repository of
+            the Hub, also as "hf://owner/name@revision" (extra `hub`).
         threads: of the engine; 0 lets it choose.
         engine: what runs the networks: "onnxruntime", "openvino", "openvino-bfloat16".
 
     Raises:
-        InputError: naming the file that is missing, changed or no model, or the engine that is not
-            to be had.
+        InputError: naming the file that is missing, changed or no model, the repository that is
+            not to be had, or the engine.
     """
     # Here and not above: whoever reads scores or tables does not pay for ONNX Runtime.
     from ophis.ready import load_by_name  # noqa: PLC0415

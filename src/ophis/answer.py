@@ -123,6 +123,18 @@ class Answer:
         """The same in one line."""
         return json.dumps(self.as_dict(), ensure_ascii=False)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from ophis.notebook import answer_html  # noqa: PLC0415 - only a notebook asks
+
+        return answer_html(self)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows where it cannot show HTML."""
+        from ophis.notebook import answer_markdown  # noqa: PLC0415
+
+        return answer_markdown(self)
+
 
 def sentences(
     words: Words,

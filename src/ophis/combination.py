@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from ophis.averages import ensemble
 from ophis.bayes import BayesPrior
 from ophis.bundle import BundleWriter, read_bundle
-from ophis.card import combination_card
+from ophis.card import card
+from ophis.card_about import about_combination
 from ophis.country_prior import CountryPrior
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
+from ophis.measured import measure
 from ophis.metrics import evaluate
 from ophis.network import Network
 from ophis.prior_choice import default_prior
@@ -160,9 +162,15 @@ def _write(
 ) -> None:
     """The bundle, with all that is learned from what the members say together."""
     calibration, prior, rule = refitted(members[0].prior, together)
-    card = combination_card(members, seen, worth, calibration=calibration, prior=prior, rule=rule)
+    species, about = members[0].species, about_combination(members, seen, worth)
+    measured = measure(together, calibration=calibration, prior=prior, rule=rule, about=about)
     writer.write(
-        species=members[0].species, calibration=calibration, prior=prior, rule=rule, card=card
+        species=species,
+        calibration=calibration,
+        prior=prior,
+        rule=rule,
+        card=card(species, measured, calibration=calibration, prior=prior, rule=rule),
+        measured=measured,
     )
     writer.write_members(members, seen)
 

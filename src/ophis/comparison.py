@@ -162,6 +162,21 @@ class Comparison:
                 values["trend"][name] = getattr(self.trend, name).tolist()
         return values
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the paper's table 1, with 95 % intervals."""
+        from ophis.notebook import table_html  # noqa: PLC0415 - only a notebook asks
+
+        def cell(found: Interval, sign: str) -> str:
+            low, high = (f"{100 * bound:{sign}.2f}" for bound in (found.low, found.high))
+            return f"{100 * found.value:{sign}.2f} ({low} to {high})"
+
+        sides = ((self.names[0], "a", ""), (self.names[1], "b", ""), ("B - A", "difference", "+"))
+        rows = [
+            (name, *(cell(getattr(figure, side), sign) for figure in self.figures))
+            for name, side, sign in sides
+        ]
+        return table_html(("", *(f"{figure.name}, %" for figure in self.figures)), rows)
+
     def write(self, path: str | Path) -> Path:
         """Write the comparison as one self-contained HTML file; see `report.write_report`."""
         from ophis.report import write_report  # noqa: PLC0415 - needs matplotlib, a report's alone

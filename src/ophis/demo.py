@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ophis import CountryPrior, evaluate, load, read_manifest, read_prior, read_recipe, read_scores
 from ophis.answer_text import print_answer
 from ophis.near_duplicates import near_duplicate_groups
 from ophis.places import UNKNOWN
+from ophis.progress import bar, waiting
 from ophis.sample import draw_sample
 from ophis.sides import read_side
 from ophis.study import write_comparison
-from ophis.tables import print_counts, print_evaluations
+from ophis.tables import evaluations_of, print_counts, print_evaluations
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from ophis.answer import Answer
     from ophis.manifest import Manifest
     from ophis.metrics import Evaluation
 
@@ -25,7 +29,36 @@ RECIPES = {"a": "demo_scratch", "b": "demo"}
 NAMES = {"a": "A no pretraining", "b": "B ImageNet-1k"}
 
 
-def run_demo(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
+@dataclass(frozen=True)
+class Made:
+    """What the demo made and measured.
+
+    Attributes:
+        bundle: of the better model.
+        report: both models compared.
+        evaluations: by model and whether the country was used.
+        answer: to one held-out photo.
+        seconds: it took.
+    """
+
+    bundle: Path
+    report: Path
+    evaluations: Mapping[tuple[str, bool], Evaluation]
+    answer: Answer
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON has it."""
+        return {
+            "bundle": str(self.bundle),
+            "report": str(self.report),
+            "evaluations": evaluations_of(self.evaluations, {}),
+            "answer": self.answer.as_dict(),
+            "seconds": self.seconds,
+        }
+
+
+def run_demo(out: Path, *, photos: int = 600, seed: int = 0) -> Made:
     """Draw photos, train two models, judge them with and without the country, export, identify.
 
     Args:
@@ -34,11 +67,13 @@ def run_demo(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
         seed: of the drawing and of the split.
 
     Returns:
-        The bundle of the better model.
+        The bundle of the better model, and what was measured on the way.
     """
     started = time.monotonic()
     print("1. drawing photos (drawn, not photographed)", flush=True)
-    manifest = read_manifest(draw_sample(out / "sample", photos=photos, seed=seed))
+    with bar(photos) as advance:
+        drawn = draw_sample(out / "sample", photos=photos, seed=seed, progress=advance)
+    manifest = read_manifest(drawn)
     print_counts(manifest)
     groups = near_duplicate_groups(manifest)
     train, validation = manifest.split(0.25, seed=seed, groups=groups)
@@ -51,20 +86,24 @@ def run_demo(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
 
         fit(read_recipe(recipe), train=train, validation=validation, out=out / f"run-{letter}")
     print(f"\n3. judged on {len(validation)} held-out photos, without and with the country")
-    best = _judge(out)
+    rows = _judge(out)
+    best = max(NAMES, key=lambda letter: rows[NAMES[letter], True].macro_f1)
     a, b = (read_side(out / f"run-{letter}", name=NAMES[letter]) for letter in "ab")
-    write_comparison(a, b, out / "report.html", photos=validation)
+    with waiting("comparing both, and drawing the report"):
+        write_comparison(a, b, out / "report.html", photos=validation)
     bundle = _export(out / f"run-{best}", out / "bundle")
     print(f"\n4. naming the snake in one held-out photo with model {best.upper()}")
     photo, country, species = _one_photo(validation)
-    print_answer(load(bundle).identify(photo, country=country, top=3))
+    answer = load(bundle).identify(photo, country=country, top=3)
+    print_answer(answer)
     print(f"(drawn as: {species})")
-    _farewell(out, bundle, photo, country, time.monotonic() - started)
-    return bundle
+    seconds = time.monotonic() - started
+    _farewell(out, bundle, photo, country, seconds)
+    return Made(bundle, out / "report.html", rows, answer, seconds)
 
 
-def _judge(out: Path) -> str:
-    """Print the paper's table and return the letter of the better model."""
+def _judge(out: Path) -> dict[tuple[str, bool], Evaluation]:
+    """Print the paper's table and return it."""
     rows: dict[tuple[str, bool], Evaluation] = {}
     for letter, name in NAMES.items():
         scores = read_scores(out / f"run-{letter}" / "scores.npz")
@@ -72,7 +111,7 @@ def _judge(out: Path) -> str:
         rows[name, False] = evaluate(scores)
         rows[name, True] = evaluate(prior.adjust(scores))
     print_evaluations(rows)
-    return max(NAMES, key=lambda letter: rows[NAMES[letter], True].macro_f1)
+    return rows
 
 
 def _export(run: Path, out: Path) -> Path:

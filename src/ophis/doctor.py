@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ophis.bundle import verify_weights
 from ophis.engine import EngineKind
 from ophis.errors import InputError
 from ophis.memory import takes_settings
@@ -32,6 +33,7 @@ PACKAGES = {
     "numba": "train",
     "simplejpeg": "train",
     "ray": "ray",
+    "huggingface-hub": "hub",
     "fastapi": "serve",
     "pillow-heif": "heic",
     "matplotlib": "report",
@@ -39,6 +41,7 @@ PACKAGES = {
 # What makes 8 bits and bfloat16 fast, as Linux names it.
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 TURNS = 3
+_WEIGHTS = {True: "as bundle.json has them", False: "changed or cut short", None: None}
 
 
 def examine(bundle: Bundle | None = None) -> dict[str, dict[str, Any]]:
@@ -125,7 +128,16 @@ def _devices() -> dict[str, Any]:
 
 def _asked(bundle: Bundle) -> dict[str, Any]:
     """Its version, and milliseconds a photo of grey on each engine."""
-    found: dict[str, Any] = {"folder": str(bundle.folder), "version": bundle.version}
+    found: dict[str, Any] = {
+        "folder": str(bundle.folder),
+        "version": bundle.version,
+        "files": "as bundle.json has them",  # else `read_bundle` had refused it
+        "torch weights": _WEIGHTS[verify_weights(bundle.folder)],
+        "species": len(bundle.species),
+        "networks": len(bundle.members),
+        "judged on photos": "yes" if bundle.rule else "no: its names are for trying out only",
+        "country": bundle.prior.what_it_is() if bundle.prior else None,
+    }
     for kind in EngineKind:
         try:
             networks = [Network(m, bundle.species, engine=kind) for m in bundle.members]

@@ -38,6 +38,16 @@ class Evaluation:
         """The figures by name."""
         return asdict(self)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from ophis.notebook import table_html  # noqa: PLC0415 - only a notebook asks
+
+        shares = (f"{self.top1:.2%}", f"{self.top5:.2%}", f"{self.macro_f1:.4f}")
+        return table_html(
+            ("photos", "species", "top-1", "top-5", "macro F1"),
+            [(f"{self.photos:,}", f"{self.species:,}", *shares)],
+        )
+
 
 def evaluate(scores: Scores, *, prior: Prior | None = None) -> Evaluation:
     """Judge scores of photos whose species is known; rows of unknown species are left out.

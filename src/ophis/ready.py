@@ -11,6 +11,7 @@ from ophis.bundle import read_bundle
 from ophis.classifier import Classifier
 from ophis.engine import EngineKind
 from ophis.errors import InputError
+from ophis.hub import SCHEME, fetch
 
 IMAGENET17 = "imagenet17"
 
@@ -18,20 +19,23 @@ IMAGENET17 = "imagenet17"
 def load_by_name(
     bundle: str | Path, *, threads: int = 0, engine: EngineKind | str = EngineKind.ONNXRUNTIME
 ) -> Classifier:
-    """Load a bundle folder, or the ready bundle `imagenet17`, which is made once and kept.
+    """Load a bundle folder, the ready bundle `imagenet17`, or one of the Hub: `hf://owner/name`.
 
     Raises:
-        InputError: when there is no such bundle, or it cannot be made here.
+        InputError: when there is no such bundle, or it cannot be made or fetched.
     """
-    return Classifier(read_bundle(folder_of(bundle)), threads=threads, engine=engine)
+    folder = folder_of(bundle)
+    return Classifier(read_bundle(folder), threads=threads, engine=engine)
 
 
 def folder_of(bundle: str | Path) -> Path:
-    """The folder of a bundle, or of the ready bundle `imagenet17`, which is made once and kept.
+    """The folder of a bundle by name; made or fetched where it is not here yet.
 
     Raises:
-        InputError: when that cannot be made here.
+        InputError: when it cannot be made or fetched.
     """
+    if str(bundle).startswith(SCHEME):
+        return fetch(str(bundle))
     folder = Path(bundle)
     if str(bundle) == IMAGENET17 and not folder.exists():
         folder = kept_folder() / IMAGENET17

@@ -98,6 +98,14 @@ class Scores:
     def __len__(self) -> int:
         return len(self.photo_ids)
 
+    def __repr__(self) -> str:
+        """How many of what; the logits would fill the screen."""
+        known, failed = int((self.truth >= 0).sum()), len(self.failures)
+        return (
+            f"Scores({len(self):,} photos, {known:,} of a known species, {len(self.species):,}"
+            f" species, {len(set(self.countries)):,} countries, {failed:,} failures)"
+        )
+
     def probabilities(self) -> NDArray[np.float64]:
         """Softmax of the logits, [photos, species], rows sum to 1."""
         return softmax(self.logits)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json as json_format
 import sys
-from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from ophis.places import same_country
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from ophis.combination import Worth
     from ophis.comparison import Comparison
@@ -55,23 +52,40 @@ def _print_table(table: Table) -> None:
         out.print(row)
 
 
+def print_json(value: object) -> None:
+    """One JSON value for programs; paths are texts in it."""
+    print(json_format.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
 def print_counts(manifest: Manifest) -> None:
     """Photos, species, countries, and the extremes of the long tail."""
+    counted, out = counts_of(manifest), console()
+    species = counted["species"]
+    out.print(
+        f"{len(manifest):,} photos, {len(species):,} species, {counted['countries']:,} countries"
+    )
+    for names in counted["one_country"]:
+        out.print(one_country(names), markup=False)
+    if nameless := counted["without_species"]:
+        out.print(f"photos without a species: {nameless:,}")
+    if species:
+        (fewest, few), *_, (most, many) = [*species.items()] * 2
+        out.print(f"fewest: {few:,} of {fewest}; most: {many:,} of {most}", markup=False)
+
+
+def counts_of(manifest: Manifest) -> dict[str, Any]:
+    """What `print_counts` prints; photos by species, the fewest first."""
     import polars as pl  # noqa: PLC0415 - a table of answers does without
 
-    species = (
-        manifest.counts().group_by("species").agg(photos=pl.col("photos").sum()).sort("photos")
-    )
-    countries = manifest.counts()["country"].n_unique()
-    out = console()
-    out.print(f"{len(manifest):,} photos, {len(species):,} species, {countries:,} countries")
-    for names in same_country(manifest.table["country"].unique().sort()):
-        out.print(one_country(names), markup=False)
-    if nameless := manifest.table["species"].null_count():
-        out.print(f"photos without a species: {nameless:,}")
-    if len(species):
-        (fewest, few), (most, many) = species.row(0), species.row(-1)
-        out.print(f"fewest: {few:,} of {fewest}; most: {many:,} of {most}", markup=False)
+    counts = manifest.counts()
+    species = counts.group_by("species").agg(photos=pl.col("photos").sum())
+    return {
+        "photos": len(manifest),
+        "species": dict(species.sort("photos").rows()),
+        "countries": counts["country"].n_unique(),
+        "without_species": manifest.table["species"].null_count(),
+        "one_country": same_country(manifest.table["country"].unique().sort()),
+    }
 
 
 def one_country(names: tuple[str, ...]) -> str:
@@ -98,24 +112,14 @@ def _photos(number: int) -> str:
 def print_evaluations(
     evaluations: Mapping[tuple[str, bool], Evaluation],
     more: Mapping[tuple[str, bool], Mapping[str, float]] | None = None,
-    *,
-    json: bool = False,
 ) -> None:
     """The paper's table: a row a scores file, once more with the country where it was judged.
 
     Args:
         evaluations: by name and whether the country was used.
         more: further figures of the same, each a column.
-        json: print for programs.
     """
     more = more or {}
-    if json:
-        rows = [
-            {"scores": key[0], "country": key[1], **evaluation.as_dict(), **more.get(key, {})}
-            for key, evaluation in evaluations.items()
-        ]
-        print(json_format.dumps(rows, indent=2))
-        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("model")
     table.add_column("country")
@@ -132,6 +136,17 @@ def print_evaluations(
     _print_table(table)
 
 
+def evaluations_of(
+    evaluations: Mapping[tuple[str, bool], Evaluation],
+    more: Mapping[tuple[str, bool], Mapping[str, float]],
+) -> list[dict[str, Any]]:
+    """The rows of `print_evaluations` for programs."""
+    return [
+        {"scores": key[0], "country": key[1], **evaluation.as_dict(), **more.get(key, {})}
+        for key, evaluation in evaluations.items()
+    ]
+
+
 def print_choice(choice: Choice) -> None:
     """What each prior costs on validation photos."""
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -143,15 +158,15 @@ def print_choice(choice: Choice) -> None:
     _print_table(table)
 
 
-def print_worth(worth: Sequence[Worth], *, json: bool = False) -> None:
+def worth_of(worth: Sequence[Worth]) -> list[dict[str, Any]]:
+    """The rows of `print_worth` for programs."""
+    return [
+        {"bundle": w.name, "milliseconds": w.milliseconds, **w.evaluation.as_dict()} for w in worth
+    ]
+
+
+def print_worth(worth: Sequence[Worth]) -> None:
     """What each way of asking gains and costs, one a row, on the same validation photos."""
-    if json:
-        rows = [
-            {"bundle": w.name, "milliseconds": w.milliseconds, **w.evaluation.as_dict()}
-            for w in worth
-        ]
-        print(json_format.dumps(rows, indent=2))
-        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("bundle")
     for heading in ("photos", "top-1", "top-5", "macro F1", "ms a photo"):
@@ -171,7 +186,7 @@ def print_worth(worth: Sequence[Worth], *, json: bool = False) -> None:
 def print_facts(facts: Mapping[str, Mapping[str, object]], *, json: bool = False) -> None:
     """Facts by heading and name, one a line; None: it is not there."""
     if json:
-        print(json_format.dumps(facts, indent=2))
+        print_json(facts)
         return
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
@@ -225,27 +240,8 @@ def print_checked(checked: Checked, *, json: bool = False) -> None:
     print(f"{checked.path}: {checked.rows:,} rows, {len(checked.problems):,} problems")
 
 
-@contextmanager
-def bar(total: int | None) -> Generator[Callable[[int], None]]:
-    """A progress bar on stderr when that is a terminal; yields what to call with the advance.
-
-    Args:
-        total: what will be done; None where that is not known yet.
-    """
-    progress = Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
-    with progress:
-        task = progress.add_task("", total=total)
-        yield lambda advance: progress.advance(task, advance)
-
-
-def print_web(out: Path, files: Sequence[WebFile]) -> None:
-    """Where a page is, and the bytes that a browser loads, as they are and packed by a server."""
+def print_web(files: Sequence[WebFile]) -> None:
+    """The bytes of a page that a browser loads, as they are and packed by a server."""
     table = Table(box=None, pad_edge=False)
     table.add_column("file")
     for heading in ("bytes", "gzip"):
@@ -256,4 +252,3 @@ def print_web(out: Path, files: Sequence[WebFile]) -> None:
         sums = (sum(file.size for file in files), sum(file.packed for file in files))
         table.add_row("together", *(f"{number:,}" for number in sums))
     _print_table(table)
-    print(out)

@@ -13,11 +13,12 @@ import warnings
 from cyclopts import App, CycloptsError, Group
 
 from ophis.cli.answers import identify, score, serve
-from ophis.cli.care import doctor
+from ophis.cli.care import completion, doctor
 from ophis.cli.challenges import check_submission, submit
 from ophis.cli.drawn import demo, sample
 from ophis.cli.figures import compare, evaluate, study
-from ophis.cli.models import combine, export, quantise, train
+from ophis.cli.models import card, combine, export, quantise, train
+from ophis.cli.options import STANDARD_INPUT
 from ophis.cli.photos import collect, pack, split
 from ophis.cli.priors import fit_prior
 from ophis.errors import InputError
@@ -33,10 +34,10 @@ app = App(
 VERBS = {
     "Answers": (identify, serve, score),
     "Photos": (collect, split, pack),
-    "Models": (train, export, quantise, combine, fit_prior),
+    "Models": (train, export, quantise, combine, fit_prior, card),
     "Figures": (evaluate, compare, study),
     "Challenges": (submit, check_submission),
-    "To try it": (demo, sample, doctor),
+    "To try it": (demo, sample, doctor, completion),
 }
 for _place, (_heading, _verbs) in enumerate(VERBS.items()):
     _group = Group(_heading, sort_key=_place)
@@ -51,6 +52,7 @@ _EXTRAS = {
     ),
     "captum": "train,demo",
     **dict.fromkeys(("ray", "pyarrow"), "ray"),
+    "huggingface_hub": "hub",
 }
 
 
@@ -58,10 +60,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a verb and end the process with its status."""
     # Pillow warns of odd metadata that does not touch the pixels; a person cannot mend it.
     warnings.filterwarnings("ignore", module=r"PIL\b")
+    words = sys.argv[1:] if arguments is None else arguments
+    words = [STANDARD_INPUT if word == "-" else word for word in words]
     try:
-        status = app(
-            arguments, exit_on_error=False, print_error=False, result_action="return_value"
-        )
+        status = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         status = _complain(_one_line(error))
     except InputError as error:

@@ -8,15 +8,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json
+from ophis.cli.options import Json, Named, as_typed
+from ophis.cli.outcome import finish, say_failures
 from ophis.errors import InputError, NoPhotoError
 
 
 def identify(
-    bundle: str,
-    photos: Annotated[list[Path], Parameter(negative="")],
+    bundle: Named,
+    photos: Annotated[list[Named] | None, Parameter(negative="")] = None,
     /,
     *,
+    files_from: Named | None = None,
     country: str | None = None,
     gps: Annotated[bool, Parameter(negative="")] = False,
     one_snake: Annotated[bool, Parameter(negative="")] = False,
@@ -29,30 +31,40 @@ def identify(
     A photo that cannot be used is listed, and the others are answered; exit status 1.
 
     Args:
-        bundle: A bundle folder, or `imagenet17`.
-        photos: Photos; several are answered one by one.
+        bundle: A bundle folder, `imagenet17`, or hf://owner/name of the Hugging Face Hub.
+        photos: Photos; several are answered one by one. A path; a folder: the photos in it; a
+            pattern such as 'photos/**/*.jpg'; or - for one photo from standard input.
+        files_from: Take photos also from this file, a path a line; - is standard input.
         one_snake: The photos show the same snake: give one answer to all of them together.
         country: Where the photos were taken: a name or an ISO code.
         gps: Without --country, take the country from each photo's own position, if it has one.
         top: How many species to name.
         language: What the answer is written in: en, es, fr, hi, pt or sw.
-        json: One JSON object a photo and line.
+        json: One JSON object a photo (with --one-snake one in all), each on a line of its own.
     """
+    from ophis.photo_names import find_photos
+    from ophis.progress import waiting
     from ophis.ready import load_by_name
     from ophis.words import read_words
 
     read_words(language)  # a wrong one is refused before the bundle is loaded
-    classifier = load_by_name(bundle)
+    found, passed_over = find_photos(
+        list(map(as_typed, photos or ())), listed=as_typed(files_from) if files_from else None
+    )
+    for line in passed_over:
+        print(f"ophis: {line}", file=sys.stderr)
+    with waiting(f"loading {bundle}"):
+        classifier = load_by_name(bundle)
     failed = 0
-    for number, snake in enumerate([photos] if one_snake else photos):
+    for number, snake in enumerate([found] if one_snake else found):
         try:
-            answer = classifier.identify(
-                snake, country=country, gps=gps, top=top, language=language
-            )
+            with waiting("looking"):
+                answer = classifier.identify(
+                    snake, country=country, gps=gps, top=top, language=language
+                )
         except NoPhotoError as error:
             answer = classifier.without_photo(error.failures, country=country, language=language)
-        for failure in answer.failures:
-            print(f"ophis: {failure.reason}", file=sys.stderr)
+        say_failures(answer.failures)
         failed += len(answer.failures)
         if json:
             print(answer.to_json())
@@ -66,7 +78,7 @@ def identify(
 
 
 def score(
-    bundle: str,
+    bundle: Named,
     manifest: Path,
     /,
     *,
@@ -77,6 +89,7 @@ def score(
     engine: str = "onnxruntime",
     ray: str | None = None,
     worker_cores: int = 1,
+    json: Json = False,
 ) -> int:
     """Score every photo of a manifest and write the logits to a scores file.
 
@@ -95,12 +108,13 @@ def score(
             machine belongs to one, or `local` for workers on this machine. The same command goes
             on where it was stopped.
         worker_cores: With --ray, the processor cores of each worker.
+        json: One JSON object: the scores file, how many photos, and those that could not be read.
     """
     from ophis import read_manifest
     from ophis.journal import journal_of
     from ophis.memory import keep_freed_memory
+    from ophis.progress import bar
     from ophis.ready import load_by_name
-    from ophis.tables import bar
     from ophis.views import views
 
     keep_freed_memory()
@@ -126,14 +140,16 @@ def score(
             print(f"ophis: going on with what is in {begun}", file=sys.stderr)
         with bar(len(rows) * len(classifier.networks)) as advance:
             scores = classifier.score(rows, views=seen, progress=advance, out=out)
-    for failure in scores.failures:
-        print(f"ophis: {failure.reason}", file=sys.stderr)
-    print(f"{len(scores):,} photos scored, {len(scores.failures):,} could not be read: {out}")
-    return 1 if scores.failures else 0
+    return finish(
+        f"{len(scores):,} photos scored, {len(scores.failures):,} could not be read: {out}",
+        {"scores": out, "photos": len(scores)},
+        failures=scores.failures,
+        json=json,
+    )
 
 
 def serve(
-    bundle: str,
+    bundle: Named,
     /,
     *,
     host: str = "127.0.0.1",

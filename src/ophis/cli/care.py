@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ophis.cli.options import Json
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from ophis.cli.options import Json, Named
 
 
-def doctor(bundle: str | None = None, /, *, json: Json = False) -> None:
+def doctor(bundle: Named | None = None, /, *, json: Json = False) -> None:
     """Say what this machine has, what ophis makes of it, and how fast a bundle answers here.
 
     Args:
@@ -13,7 +17,32 @@ def doctor(bundle: str | None = None, /, *, json: Json = False) -> None:
         json: One JSON object with all facts.
     """
     from ophis.doctor import examine
+    from ophis.progress import waiting
     from ophis.ready import load_by_name
     from ophis.tables import print_facts
 
-    print_facts(examine(load_by_name(bundle).bundle if bundle else None), json=json)
+    with waiting("looking at this machine"):
+        facts = examine(load_by_name(bundle).bundle if bundle else None)
+    print_facts(facts, json=json)
+
+
+def completion(
+    shell: Literal["bash", "zsh", "fish"],
+    /,
+    *,
+    install: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Print what makes the shell complete verbs, options and files after the Tab key.
+
+    For this shell only: `source <(ophis completion bash)`; `ophis completion fish | source`.
+
+    Args:
+        shell: bash, zsh or fish.
+        install: Put it where the shell finds it each time it starts, and say where.
+    """
+    from ophis.cli import app
+
+    if install:
+        print(app.install_completion(shell=shell, add_to_startup=shell == "zsh"))
+    else:
+        print(app.generate_completion(shell=shell))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ophis.cli.options import Json
+from ophis.cli.outcome import finish
 from ophis.cli.priors import given_prior, say_merged
 from ophis.errors import InputError
 
@@ -28,6 +29,7 @@ def submit(
     least_cost: Annotated[bool, Parameter(negative="")] = False,
     venomous: Path | None = None,
     aicrowd: str | None = None,
+    json: Json = False,
 ) -> int:
     """Write answers as a challenge takes them, or answer its hidden test end to end.
 
@@ -44,6 +46,7 @@ def submit(
         aicrowd: A bundle that answers the hidden test of 2020; takes nothing but --species, and
             paths from AICROWD_TEST_IMAGES_PATH, AICROWD_TEST_METADATA_PATH and
             AICROWD_PREDICTIONS_OUTPUT_PATH.
+        json: One JSON object: the file, how many photos, and those that could not be read.
     """
     from ophis import read_scores
     from ophis.official import dangerous
@@ -59,7 +62,7 @@ def submit(
     if aicrowd is not None:
         if scores or style or out or prior or classes or least_cost or venomous:
             raise InputError("--aicrowd takes nothing but --species; the machine says the rest")
-        return _answer_hidden_test(aicrowd, columns)
+        return _answer_hidden_test(aicrowd, columns, json=json)
     if not (scores and style and out):
         raise InputError("give a scores file, --style and --out; or --aicrowd BUNDLE")
     whole = read_scores(scores)
@@ -77,30 +80,28 @@ def submit(
             raise InputError("--venomous is for --least-cost; give both")
         costly = dangerous(said.species, venomous) if least_cost else None
         write_answers(said, out, classes=read_class_ids(classes), venomous=costly)
-    for failure in whole.failures:
-        print(f"ophis: {failure.reason}", file=sys.stderr)
-    print(out)
-    return 1 if whole.failures else 0
+    facts = {"file": out, "photos": len(said)}
+    return finish(out, facts, failures=whole.failures, json=json)
 
 
-def _answer_hidden_test(bundle: str, species: SpeciesList | None) -> int:
+def _answer_hidden_test(bundle: str, species: SpeciesList | None, *, json: bool) -> int:
     from ophis.aicrowd import predict, read_place
+    from ophis.progress import bar
     from ophis.ready import load_by_name
-    from ophis.tables import bar
 
     test, classifier = read_place(), load_by_name(bundle)
     if classifier.bundle.prior:
         say_merged(classifier.bundle.prior, bundle)
     with bar(None) as advance:
         done = predict(classifier, test, species=species, progress=advance)
-    for failure in done.unread:
-        print(f"ophis: {failure.reason}", file=sys.stderr)
     for name in done.no_countries:
         print(f"ophis: {test.metadata}: no country is called {name!r}: UNKNOWN", file=sys.stderr)
-    print(
-        f"{done.photos:,} photos, {len(done.unread):,} of them by their country only: {done.path}"
+    return finish(
+        f"{done.photos:,} photos, {len(done.unread):,} of them by their country only: {done.path}",
+        {"file": done.path, "photos": done.photos},
+        failures=done.unread,
+        json=json,
     )
-    return 1 if done.unread else 0
 
 
 def check_submission(
@@ -125,16 +126,18 @@ def check_submission(
         tolerance: How far from 1 the probabilities of a row may sum.
         json: One JSON object.
     """
+    from ophis.progress import waiting
     from ophis.submission import read_class_ids, read_species
     from ophis.submission_check import check_submission as check
     from ophis.tables import print_checked
 
-    done = check(
-        file,
-        species=read_species(species) if species else None,
-        classes=frozenset(read_class_ids(classes).values()) if classes else None,
-        against=against,
-        tolerance=tolerance,
-    )
+    with waiting(f"checking {file}"):
+        done = check(
+            file,
+            species=read_species(species) if species else None,
+            classes=frozenset(read_class_ids(classes).values()) if classes else None,
+            against=against,
+            tolerance=tolerance,
+        )
     print_checked(done, json=json)
     return 1 if done.problems else 0

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
+from ophis.cli.options import Json
+from ophis.cli.outcome import finish
 
-def sample(out: Path, /, *, photos: int = 600, seed: int = 0) -> None:
+
+def sample(out: Path, /, *, photos: int = 600, seed: int = 0, json: Json = False) -> int:
     """Draw sample photos of invented snakes: drawn, not photographed.
 
     Args:
         out: Folder to make: photos, manifest.csv and a README.
         photos: How many photos.
         seed: The same seed draws the same photos.
+        json: One JSON object: the manifest and how many photos.
     """
+    from ophis.progress import bar
     from ophis.sample import draw_sample
 
-    print(draw_sample(out, photos=photos, seed=seed))
+    with bar(photos) as advance:
+        manifest = draw_sample(out, photos=photos, seed=seed, progress=advance)
+    return finish(manifest, {"manifest": manifest, "photos": photos}, json=json)
 
 
-def demo(*, out: Path = Path("demo"), photos: int = 600, seed: int = 0) -> None:
+def demo(*, out: Path = Path("demo"), photos: int = 600, seed: int = 0, json: Json = False) -> None:
     """The whole way on drawn photos: two models, the paper's table, a bundle, a named snake.
 
     Args:
         out: Folder to make.
         photos: How many photos to draw.
         seed: Of the drawing and of the split.
+        json: One JSON object with what was made and measured; what people read goes to stderr.
     """
     from ophis.demo import run_demo
+    from ophis.tables import print_json
 
-    run_demo(out, photos=photos, seed=seed)
+    with redirect_stdout(sys.stderr) if json else nullcontext():
+        made = run_demo(out, photos=photos, seed=seed)
+    if json:
+        print_json(made.as_dict())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json as json_format
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -62,8 +63,9 @@ def evaluate(
     from ophis.calibration import reliability as how_reliable
     from ophis.novelty import separation
     from ophis.official import dangerous, official
+    from ophis.progress import waiting
     from ophis.sides import distinct_names
-    from ophis.tables import print_evaluations
+    from ophis.tables import evaluations_of, print_evaluations, print_json
 
     rows, more, drawn = {}, {}, {}
     scores = list(dict.fromkeys(scores))
@@ -72,29 +74,33 @@ def evaluate(
     lists = given_presence(presence) if presence else None
     if others and (together or by_observation):
         raise InputError("--others judges files photo by photo; leave --together out, or it")
-    for name, side in _sides(scores, together=together):
-        alone = fused(side) if by_observation else side
-        weights = given_prior(prior, alone.species, say=not rows) if prior else None
-        for country in (False, True) if weights else (False,):
-            logits, weight = alone, weights if country else None
-            if weight and (metric or figures):  # they want all logits at once
-                logits, weight = weight.adjust(alone), None
-            rows[name, country] = judge(logits, prior=weight)
-            more[name, country] = {
-                wanted: official(
-                    wanted, logits, presence=lists, venomous=dangerous(logits.species, venomous)
-                )
-                for wanted in metric or ()
-            }
-            if reliability:
-                more[name, country] |= how_reliable(logits, prior=weight).as_dict()
-            if things:  # the country does not change how strange a photo is
-                more[name, country] |= separation(alone, things).as_dict()
-            if figures:
-                drawn[short.get(name, name), country] = logits
+    with waiting("judging"):
+        for name, side in _sides(scores, together=together):
+            alone = fused(side) if by_observation else side
+            weights = given_prior(prior, alone.species, say=not rows) if prior else None
+            for country in (False, True) if weights else (False,):
+                logits, weight = alone, weights if country else None
+                if weight and (metric or figures):  # they want all logits at once
+                    logits, weight = weight.adjust(alone), None
+                rows[name, country] = judge(logits, prior=weight)
+                more[name, country] = {
+                    wanted: official(
+                        wanted, logits, presence=lists, venomous=dangerous(logits.species, venomous)
+                    )
+                    for wanted in metric or ()
+                }
+                if reliability:
+                    more[name, country] |= how_reliable(logits, prior=weight).as_dict()
+                if things:  # the country does not change how strange a photo is
+                    more[name, country] |= separation(alone, things).as_dict()
+                if figures:
+                    drawn[short.get(name, name), country] = logits
     pictures = _drawn(drawn, figures) if figures else []
-    print_evaluations(rows, more, json=json)
-    for picture in () if json else pictures:
+    if json:
+        print_json({"evaluations": evaluations_of(rows, more), "figures": pictures})
+        return
+    print_evaluations(rows, more)
+    for picture in pictures:
         print(picture)
 
 
@@ -143,6 +149,7 @@ def compare(
         json: One JSON object with all figures.
     """
     from ophis import read_manifest
+    from ophis.progress import waiting
     from ophis.sides import distinct_names, read_side
     from ophis.study import write_comparison
     from ophis.tables import print_comparison
@@ -150,7 +157,8 @@ def compare(
     names = distinct_names(a, b)
     sides = [read_side(path, name=name) for path, name in zip((a, b), names, strict=True)]
     manifest = read_manifest(photos) if photos else None
-    comparison = write_comparison(sides[0], sides[1], out, photos=manifest, method=maps)
+    with waiting("comparing, and drawing the report"):
+        comparison = write_comparison(sides[0], sides[1], out, photos=manifest, method=maps)
     print_comparison(comparison, json=json)
     if not json:
         print(out)
@@ -168,6 +176,7 @@ def study(
     weights_folder: Path = Path(),
     device: str = "auto",
     workers: int | None = None,
+    json: Json = False,
 ) -> int:
     """The paper's experiment: train two recipes on the same photos, judge, compare, explain.
 
@@ -183,6 +192,7 @@ def study(
         weights_folder: Where the recipes' weights files lie.
         device: auto, cpu or cuda.
         workers: Threads that read photos; by default one a processor core.
+        json: One JSON object: the report, and the comparison in figures.
     """
     from ophis import read_manifest
     from ophis.study import study as run_study
@@ -196,5 +206,12 @@ def study(
             weights_folder=weights_folder,
             device=device,
             workers=workers,
-        )
+        ),
+        facts=lambda report: {"report": report, "comparison": _figures_beside(report)},
+        json=json,
     )
+
+
+def _figures_beside(report: Path) -> dict[str, Any]:
+    """What the report says, as its JSON has it."""
+    return json_format.loads(report.with_suffix(".json").read_text(encoding="utf-8"))

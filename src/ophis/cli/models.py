@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json
+from ophis.cli.options import Json, Named, as_typed
+from ophis.cli.outcome import finish
 from ophis.cli.priors import given_prior
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from ophis.combination import Worth
 
 
 def train(
@@ -28,6 +31,7 @@ def train(
     device: str = "auto",
     workers: int | None = None,
     save_every: float = 300,
+    json: Json = False,
 ) -> int:
     """Fine-tune a model by a recipe; the same command goes on where it was stopped.
 
@@ -41,6 +45,7 @@ def train(
         device: auto, cpu or cuda.
         workers: Threads that read photos; by default one a processor core.
         save_every: Seconds between two checkpoints: so much is lost with a process that is killed.
+        json: One JSON object: the run folder, and how good it is on the validation photos.
     """
     from ophis import read_manifest, read_recipe
     from ophis.train import fit
@@ -55,22 +60,36 @@ def train(
             device=device,
             workers=workers,
             save_every_seconds=save_every,
-        )
+        ),
+        facts=lambda folder: {"run": folder, "validation": _judged(folder)},
+        json=json,
     )
 
 
-def until_stopped(work: Callable[[], Path]) -> int:
+def _judged(folder: Path) -> dict[str, float]:
+    """The figures of a run that is done."""
+    from ophis import evaluate, read_scores
+    from ophis.sides import SCORES
+
+    return evaluate(read_scores(folder / SCORES)).as_dict()
+
+
+def until_stopped(
+    work: Callable[[], Path], *, facts: Callable[[Path], dict[str, Any]], json: bool
+) -> int:
     """Train, and print what was made; the exit status, also when it was asked to stop."""
     from ophis.memory import keep_freed_memory
     from ophis.train import Stopped
 
     keep_freed_memory()
     try:
-        print(work())
+        made = work()
     except Stopped as stopped:
         print(f"ophis: {stopped}", file=sys.stderr)
+        if json:
+            finish("", {"stopped": str(stopped)}, json=True)
         return 128 + stopped.signal
-    return 0
+    return finish(made, facts(made) if json else {}, json=json)
 
 
 def export(
@@ -86,6 +105,8 @@ def export(
     web: Path | None = None,
     single_file: Annotated[bool, Parameter(negative="")] = False,
     runtime: Path | None = None,
+    weights: bool = True,
+    json: Json = False,
 ) -> None:
     """Make a bundle of a trained run, to identify with, without torch; or a page of a bundle.
 
@@ -103,18 +124,33 @@ def export(
         web: The folder of a page that answers in the browser, with the network switched off.
         single_file: With --web, one HTML file of that name, which answers when opened from disk.
         runtime: With --web, onnxruntime-web as `npm pack` writes it; by default found or fetched.
+        weights: Write the torch weights too (model.safetensors), for timm, for the Hugging Face Hub
+            and for training on: half of the folder; no answer needs them.
+        json: One JSON object: the bundle, its version, and whether it was judged on photos.
     """
     if web is None and (single_file or runtime):
         raise InputError("--single-file and --runtime belong to --web; say where the page goes")
     if web is None and out is None:
         raise InputError("say what to make: --out BUNDLE of a run, or --web PAGE of a bundle")
-    if out is not None:
-        _export_run(run, out, prior=prior, retest=(pixels, train, validation, photos))
-        run = str(out)
-    elif prior or pixels is not None or train or validation:
+    if out is None and (prior or pixels is not None or train or validation):
         raise InputError("what a page says is what its bundle says; give those with --out")
-    if web is not None:
-        _export_page(run, web, single_file=single_file, runtime=runtime)
+    facts: dict[str, object] = {}
+    if out is not None:
+        retest = (pixels, train, validation, photos)
+        _export_run(run, out, prior=prior, retest=retest, weights=weights)
+        facts = _facts_of(out)
+    if web is None:
+        finish(out, facts, json=json)
+        return
+    from ophis.ready import folder_of
+    from ophis.tables import print_web
+    from ophis.web import export_web
+
+    files = export_web(folder_of(out or run), web, single_file=single_file, runtime=runtime)
+    if not json:
+        print_web(files)
+    sizes = [{"path": f.path, "bytes": f.size, "gzip": f.packed} for f in files]
+    finish(web, facts | {"page": web, "files": sizes}, json=json)
 
 
 def _export_run(
@@ -123,9 +159,11 @@ def _export_run(
     *,
     prior: Path | None,
     retest: tuple[int | None, Path | None, Path | None, Path | None],
+    weights: bool,
 ) -> None:
-    """A bundle of a run, or of `imagenet17`; prints its folder."""
+    """A bundle of a run, or of `imagenet17`."""
     from ophis import read_manifest
+    from ophis.progress import waiting
     from ophis.sides import PRIOR, SPECIES
     from ophis.taxa import SpeciesList
     from ophis.train import Retest, export_imagenet17
@@ -135,7 +173,8 @@ def _export_run(
     if run == "imagenet17":
         if prior or pixels is not None or train or validation:
             raise InputError("imagenet17 has no photos and no countries; give nothing but --out")
-        print(export_imagenet17(out))
+        with waiting("writing the bundle"):
+            export_imagenet17(out, weights=weights)
         return
     if not (pixels is not None) == bool(train) == bool(validation):
         raise InputError("--pixels, --train and --validation belong together; give all or none")
@@ -143,19 +182,23 @@ def _export_run(
     test = None
     if pixels is not None and train and validation:
         test = Retest(pixels, *(read_manifest(path, photos=photos) for path in (train, validation)))
-    bundle = export_run(run, out, prior=given, test=test)
+    with waiting("writing the bundle, and comparing it with torch"):
+        export_run(run, out, prior=given, test=test, weights=weights)
     if not prior:  # what the run counted is what its bundle's own prior is made of
         given_prior(Path(run) / PRIOR, SpeciesList.read(Path(run) / SPECIES))
-    print(bundle)
 
 
-def _export_page(bundle: str, web: Path, *, single_file: bool, runtime: Path | None) -> None:
-    """A page of a bundle; prints where it is, and what is in it."""
-    from ophis.ready import folder_of
-    from ophis.tables import print_web
-    from ophis.web import export_web
+def _facts_of(folder: Path) -> dict[str, object]:
+    """What a program wants to know of a bundle that was made."""
+    from ophis.bundle import read_bundle
 
-    print_web(web, export_web(folder_of(bundle), web, single_file=single_file, runtime=runtime))
+    bundle = read_bundle(folder)
+    return {
+        "bundle": folder,
+        "version": bundle.version,
+        "species": len(bundle.species),
+        "judged": bundle.rule is not None,
+    }
 
 
 def combine(
@@ -181,23 +224,18 @@ def combine(
         flip: Show each photo mirrored too.
         crops: Show its four corners, closer up, too.
         photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
-        json: One JSON list with all figures.
+        json: One JSON object with all figures.
     """
     from ophis import read_manifest
     from ophis.combination import combine as combine_bundles
-    from ophis.tables import bar, print_worth
+    from ophis.progress import bar
 
     rows = read_manifest(validation, photos=photos)
     with bar(len(rows) * len(bundles) * (2 if flip or crops else 1)) as advance:
         worth = combine_bundles(
             bundles, out, validation=rows, flip=flip, crops=crops, progress=advance
         )
-    print_worth(worth, json=json)
-    for failure in worth[-1].failures:
-        print(f"ophis: {failure.reason}", file=sys.stderr)
-    if not json:
-        print(out)
-    return 1 if worth[-1].failures else 0
+    return _finish_judged(worth, out, json=json)
 
 
 def quantise(
@@ -224,10 +262,10 @@ def quantise(
         out: The bundle folder to write; not written where too much is lost.
         most_loss: How many points of top-1 and of macro F1 may be lost.
         photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
-        json: One JSON list with all figures.
+        json: One JSON object with all figures.
     """
     from ophis import read_manifest
-    from ophis.tables import bar, print_worth
+    from ophis.progress import bar
     from ophis.train.quantisation import quantise as quantise_bundle
 
     learned, judged = (read_manifest(path, photos=photos) for path in (train, validation))
@@ -240,9 +278,54 @@ def quantise(
             most_loss=most_loss / 100,
             progress=advance,
         )
-    print_worth(worth, json=json)
-    for failure in worth[-1].failures:
-        print(f"ophis: {failure.reason}", file=sys.stderr)
+    return _finish_judged(worth, out, json=json)
+
+
+def _finish_judged(worth: Sequence[Worth], out: Path, *, json: bool) -> int:
+    """The table of what each bundle is worth, then the bundle that was made."""
+    from ophis.tables import print_worth, worth_of
+
     if not json:
-        print(out)
-    return 1 if worth[-1].failures else 0
+        print_worth(worth)
+    facts = {"bundle": out, "worth": worth_of(worth)}
+    return finish(out, facts, failures=worth[-1].failures, json=json)
+
+
+def card(
+    bundle: Named,
+    /,
+    *,
+    scores: Path | None = None,
+    license: str | None = None,  # noqa: A002 - the Hub's word
+    write: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> None:
+    """Print the card of a bundle, from what was measured of it: for people and for the Hub.
+
+    Args:
+        bundle: A bundle folder, `imagenet17`, or hf://owner/name.
+        scores: A run folder, or scores by this bundle of photos that it did not learn from: judge
+            by these, instead of by what the bundle holds.
+        license: What its weights may be used under, as the Hub writes it: cc-by-4.0, apache-2.0.
+        write: Put it into the bundle as README.md; the bundle has another version then.
+        json: One JSON object with all that was measured.
+    """
+    from dataclasses import asdict
+
+    from ophis.card_file import card_of, rewrite
+    from ophis.hub import SCHEME
+    from ophis.progress import waiting
+    from ophis.ready import folder_of
+    from ophis.sides import read_side
+    from ophis.tables import print_json
+
+    if write and as_typed(bundle).startswith(SCHEME):
+        raise InputError(f"{bundle}: --write is for a bundle folder of your own; leave it out")
+    with waiting("judging"):
+        side = read_side(scores) if scores else None
+        found, measured, text = card_of(folder_of(as_typed(bundle)), side=side, license=license)
+    version = rewrite(found, measured, text) if write else found.version
+    if json:
+        print_json({"bundle": found.folder, "version": version, **asdict(measured)})
+    else:
+        print(f"{found.folder}: bundle {version}" if write else text)

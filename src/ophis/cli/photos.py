@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from ophis.cli.options import Json
+from ophis.cli.outcome import finish
 from ophis.errors import InputError
+from ophis.scores import PhotoFailure
+
+if TYPE_CHECKING:
+    from ophis.manifest import Manifest
+    from ophis.names import Naming
 
 
 def collect(
@@ -21,6 +28,7 @@ def collect(
     synonyms: Path | None = None,
     normalise_names: Annotated[bool, Parameter(negative="")] = False,
     merge_names: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
 ) -> None:
     """Read a table, a folder or an archive of photos and write it as one manifest.
 
@@ -36,41 +44,78 @@ def collect(
         normalise_names: Write scientific names in one way, without authors and subspecies; every
             change is said. Names that would become the same stay apart, and are said too.
         merge_names: The same, and names that become the same are one species.
+        json: One JSON object: what is in the manifest, which names changed, which photos are not
+            there.
     """
     from ophis import read_manifest
-    from ophis.names import normalised, read_synonyms, with_synonyms
-    from ophis.tables import print_counts, print_naming
+    from ophis.names import read_synonyms
+    from ophis.progress import waiting
+    from ophis.tables import counts_of, print_counts, print_json
 
-    accepted = read_synonyms(synonyms) if synonyms else {}
+    accepted = read_synonyms(synonyms) if synonyms else None
+    unpacked = None
     if unpack:
         from ophis.archive import unpack_photos
 
         if photos:
             raise InputError("--unpack says where the photos lie; leave --photos out")
-        print(f"{unpack_photos(source, unpack):,} photos of {source} in {unpack}")
+        with waiting(f"unpacking {source}"):
+            unpacked = unpack_photos(source, unpack)
+        if not json:
+            print(f"{unpacked:,} photos of {source} in {unpack}")
         photos = unpack
-    manifest = read_manifest(source, photos=photos)
-    if synonyms:
-        naming = with_synonyms(manifest, accepted)
-        print_naming(naming, merge=True)
-        manifest = naming.apply(manifest, merge=True)
-    if normalise_names or merge_names:
-        naming = normalised(manifest)
-        print_naming(naming, merge=merge_names)
-        manifest = naming.apply(manifest, merge=merge_names)
-    elif several := len(normalised(manifest).meetings):
-        print(
-            f"ophis: {several:,} species stand under several names; --normalise-names says which",
-            file=sys.stderr,
-        )
-    manifest.write(out)
-    print_counts(manifest)
-    if missing := manifest.missing_photos():
+    with waiting(f"reading {source}"):
+        manifest = read_manifest(source, photos=photos)
+    manifest, renamed = _named(
+        manifest, accepted, normalise=normalise_names, merge=merge_names, json=json
+    )
+    with waiting("looking for the photos"):
+        manifest.write(out)
+        missing = manifest.missing_photos()
+    if json:
+        facts = {"manifest": out, **counts_of(manifest), "unpacked": unpacked, "names": renamed}
+        print_json(facts | {"missing": list(map(str, missing))})
+    else:
+        print_counts(manifest)
+    if missing:
         print(
             f"ophis: {len(missing):,} of {len(manifest):,} photos are not there, the first is"
             f" {missing[0]}",
             file=sys.stderr,
         )
+
+
+def _named(
+    manifest: Manifest,
+    synonyms: dict[str, str] | None,
+    *,
+    normalise: bool,
+    merge: bool,
+    json: bool,
+) -> tuple[Manifest, dict[str, Any]]:
+    """The manifest with the names that were asked for, and what was done to them, also said."""
+    from ophis.names import normalised, with_synonyms
+    from ophis.tables import print_naming
+
+    changes: list[tuple[Naming, bool]] = []
+    if synonyms is not None:
+        changes.append((with_synonyms(manifest, synonyms), True))
+        manifest = changes[-1][0].apply(manifest, merge=True)
+    if normalise or merge:
+        changes.append((normalised(manifest), merge))
+        manifest = changes[-1][0].apply(manifest, merge=merge)
+    elif several := len(normalised(manifest).meetings):
+        print(
+            f"ophis: {several:,} species stand under several names; --normalise-names says which",
+            file=sys.stderr,
+        )
+    renamed: dict[str, Any] = {"renamed": {}, "merged": {}, "kept_apart": {}}
+    for naming, merged in changes:
+        renamed["renamed"] |= naming.changes
+        renamed["merged" if merged else "kept_apart"] |= naming.meetings
+        if not json:
+            print_naming(naming, merge=merged)
+    return manifest, renamed
 
 
 def split(
@@ -83,6 +128,7 @@ def split(
     seed: int = 0,
     photos: Path | None = None,
     near_duplicates: bool = True,
+    json: Json = False,
 ) -> None:
     """Split a manifest in two, species by species, and keep together what belongs together.
 
@@ -96,16 +142,25 @@ def split(
         seed: The same seed splits in the same way.
         photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
         near_duplicates: Look at the photos themselves for duplicates (reads every photo).
+        json: One JSON object: both files and how many photos they name.
     """
     from ophis import read_manifest
     from ophis.near_duplicates import near_duplicate_groups
+    from ophis.progress import bar
 
     whole = read_manifest(manifest, photos=photos)
-    groups = near_duplicate_groups(whole) if near_duplicates else None
+    groups = None
+    if near_duplicates:
+        with bar(len(whole)) as advance:
+            groups = near_duplicate_groups(whole, progress=advance)
     rest, held = whole.split(share, seed=seed, groups=groups)
     rest.write(train)
     held.write(held_out)
-    print(f"{len(rest):,} photos in {train}, {len(held):,} held out in {held_out}")
+    finish(
+        f"{len(rest):,} photos in {train}, {len(held):,} held out in {held_out}",
+        {"train": train, "photos": len(rest), "held_out": held_out, "held_out_photos": len(held)},
+        json=json,
+    )
 
 
 def pack(
@@ -119,6 +174,7 @@ def pack(
     shard_photos: int = 1000,
     photos: Path | None = None,
     workers: int | None = None,
+    json: Json = False,
 ) -> int:
     """Decode every photo once, squeeze it to a square, and write the squares into shards.
 
@@ -134,10 +190,11 @@ def pack(
         shard_photos: Rows of the manifest a shard.
         photos: Where the photos of a table lie; by default beside the table.
         workers: Threads; by default one a processor core. They change no byte.
+        json: One JSON object: what was packed and how large it is.
     """
     from ophis import read_manifest
     from ophis.pack import pack as packed
-    from ophis.tables import bar
+    from ophis.progress import bar
 
     if raw and quality is not None:
         raise InputError("--raw keeps the pixels as they are; leave --quality out")
@@ -152,10 +209,12 @@ def pack(
             workers=workers,
             progress=advance,
         )
-    failures = done.failures()
-    for photo, reason in failures:
-        print(f"ophis: {photo}: {reason}", file=sys.stderr)
+    failures = [PhotoFailure(photo, f"{photo}: {reason}") for photo, reason in done.failures()]
     number, size = len(rows) - len(failures), done.shard_bytes()
-    print(f"{number:,} photos packed, {len(failures):,} could not be read; {out}:", end=" ")
-    print(f"{done.form.shards:,} shards, {size / 1000 / max(number, 1):,.1f} kB a photo")
-    return 1 if failures else 0
+    return finish(
+        f"{number:,} photos packed, {len(failures):,} could not be read; {out}:"
+        f" {done.form.shards:,} shards, {size / 1000 / max(number, 1):,.1f} kB a photo",
+        {"pack": out, "photos": number, "shards": done.form.shards, "bytes": size},
+        failures=failures,
+        json=json,
+    )

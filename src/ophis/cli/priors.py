@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ophis.cli.options import Json
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
+    from ophis.country_prior import CountryPrior
     from ophis.presence import PresenceMap
     from ophis.prior import Prior
+    from ophis.prior_choice import Choice
+    from ophis.rules import Rule
+    from ophis.scores import Scores
     from ophis.taxa import SpeciesList
 
 
@@ -51,6 +57,7 @@ def fit_prior(
     validation: Path | None = None,
     presence: Path | None = None,
     rules: Path | None = None,
+    json: Json = False,
 ) -> None:
     """Learn what a country says of the species.
 
@@ -65,46 +72,88 @@ def fit_prior(
             of them, the same half as `ophis export` takes; it promises on the others.
         presence: Which species lives where: a row a species, a column a country, 1 and 0.
         rules: What you know better: country,species,probability (0 excludes, `add` adds).
+        json: One JSON object: the prior that was written, or null, and what each choice costs.
     """
-    from ophis import CountryPrior, read_manifest, read_scores
+    from ophis import read_scores
     from ophis.bayes import BayesPrior
-    from ophis.decision import halves
-    from ophis.prior_choice import choose_prior
     from ophis.rules import read_rules
-    from ophis.tables import one_country, print_choice
+    from ophis.tables import one_country, print_choice, print_json
 
     if out.suffix != ".toml" and (validation or presence or rules):
         raise InputError(f"{out}: --validation, --presence and --rules need a prior in .toml")
     scores = read_scores(validation) if validation else None
-    # On the others the export of the run makes its promises: they must not have been fitted on.
-    fitting, _ = halves(scores) if scores is not None else (None, None)
-    if fitting is not None and not (fitting.truth >= 0).any():
-        raise InputError(
-            f"{validation}: in the half to choose with no species is known; add photos"
-        )
-    rows = read_manifest(manifest, photos=photos)
+    fitting = _fitting(scores, validation)
+    counts = _counted(manifest, photos, scores)
+    lines = [f"{len(counts.countries):,} countries, {len(counts.species):,} species"]
+    lines += map(one_country, counts.merged())
+    prior: Prior | None = counts
+    choice = None
+    if out.suffix == ".toml":
+        lists = given_presence(presence) if presence else None
+        better = read_rules(rules) if rules else ()
+        prior = BayesPrior(counts, presence=lists, rules=better)
+        if scores and fitting:
+            lines.append(
+                f"chosen on {len(fitting):,} of {len(scores):,} photos, the rest is for promises"
+            )
+            choice = _chosen(counts, fitting, presence=lists, rules=better)
+            prior = choice.prior
+    if prior:
+        prior.write(out)
+    if json:
+        print_json(_facts(counts, choice) | {"prior": out if prior else None})
+        return
+    print(*lines, sep="\n")
+    if choice:
+        print_choice(choice)
+    print(out if prior else "the image alone wins: no prior is written; leave --prior out")
+
+
+def _fitting(scores: Scores | None, path: Path | None) -> Scores | None:
+    """The half to choose with; on the others the export of the run makes its promises."""
+    from ophis.decision import halves
+
+    if scores is None:
+        return None
+    fitting, _ = halves(scores)
+    if not (fitting.truth >= 0).any():
+        raise InputError(f"{path}: in the half to choose with no species is known; add photos")
+    return fitting
+
+
+def _counted(manifest: Path, photos: Path | None, scores: Scores | None) -> CountryPrior:
+    from ophis import CountryPrior, read_manifest
+    from ophis.progress import waiting
+
+    with waiting(f"reading {manifest}"):
+        rows = read_manifest(manifest, photos=photos)
     try:
-        counts = CountryPrior.fit(rows, species=scores.species if scores else None)
+        return CountryPrior.fit(rows, species=scores.species if scores else None)
     except InputError as error:
         raise InputError(f"{manifest}: {error}") from None
-    print(f"{len(counts.countries):,} countries, {len(counts.species):,} species")
-    for names in counts.merged():
-        print(one_country(names))
-    if out.suffix != ".toml":
-        counts.write(out)
-        print(out)
-        return
-    lists = given_presence(presence) if presence else None
-    known_better = read_rules(rules) if rules else ()
-    if scores and fitting:
-        print(f"chosen on {len(fitting):,} of {len(scores):,} photos, the rest is for promises")
-        choice = choose_prior(counts, fitting, presence=lists, rules=known_better)
-        print_choice(choice)
-        prior = choice.prior
-    else:
-        prior = BayesPrior(counts, presence=lists, rules=known_better)
-    if prior is None:
-        print("the image alone wins: no prior is written; leave --prior out")
-        return
-    prior.write(out)
-    print(out)
+
+
+def _chosen(
+    counts: CountryPrior,
+    fitting: Scores,
+    *,
+    presence: PresenceMap | None,
+    rules: tuple[Rule, ...],
+) -> Choice:
+    from ophis.prior_choice import choose_prior
+    from ophis.progress import waiting
+
+    with waiting("trying one prior after the other"):
+        return choose_prior(counts, fitting, presence=presence, rules=rules)
+
+
+def _facts(counts: CountryPrior, choice: Choice | None) -> dict[str, Any]:
+    """For programs; of a prior that excludes the truth of some the loss is null."""
+    losses = choice.losses if choice else {}
+    return {
+        "countries": len(counts.countries),
+        "species": len(counts.species),
+        "one_country": counts.merged(),
+        "chosen_on_photos": choice.photos if choice else None,
+        "losses": {name: loss if isfinite(loss) else None for name, loss in losses.items()},
+    }

@@ -19,7 +19,7 @@ from ophis.sample.camera import photograph
 from ophis.sample.population import Sighting, sightings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     Box = tuple[float, float, float, float]
 
@@ -48,7 +48,13 @@ lost.
 """
 
 
-def draw_sample(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
+def draw_sample(
+    out: Path,
+    *,
+    photos: int = 600,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Path:
     """Draw sample photos of invented snakes with their manifest.
 
     Writes ``out/photos/*.jpg``, ``out/manifest.csv`` (photo, species, country, observation,
@@ -61,6 +67,7 @@ def draw_sample(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
         out: the folder to make.
         photos: how many, at least 36.
         seed: 0 or more; another seed draws other snakes.
+        progress: called with 1 after each photo.
 
     Returns:
         The path of the manifest.
@@ -71,7 +78,7 @@ def draw_sample(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
     rows = sightings(photos, seed=seed)
     with _replacing(out) as folder:
         (folder / "photos").mkdir()
-        boxes = _draw(rows, folder, seed=seed)
+        boxes = _draw(rows, folder, seed=seed, progress=progress)
         _write_manifest(rows, boxes, folder / "manifest.csv")
         species = len({row.kind.name for row in rows})
         text = _README.format(photos=photos, seed=seed, species=species)
@@ -80,11 +87,18 @@ def draw_sample(out: Path, *, photos: int = 600, seed: int = 0) -> Path:
     return out / "manifest.csv"
 
 
-def _draw(rows: list[Sighting], folder: Path, *, seed: int) -> list[Box]:
+def _draw(
+    rows: list[Sighting], folder: Path, *, seed: int, progress: Callable[[int], None] | None
+) -> list[Box]:
     """Draw the photos in threads: NumPy and Pillow let go of the interpreter most of the time."""
     pool = ThreadPoolExecutor(max_workers=os.cpu_count())
     try:
-        return list(pool.map(partial(_write_photo, folder=folder, seed=seed), rows))
+        boxes: list[Box] = []
+        for box in pool.map(partial(_write_photo, folder=folder, seed=seed), rows):
+            boxes.append(box)
+            if progress:
+                progress(1)
+        return boxes
     finally:
         pool.shutdown(cancel_futures=True)
 

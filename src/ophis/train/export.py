@@ -14,13 +14,14 @@ import numpy as np
 import torch
 
 from ophis.bundle import IMAGES, MODEL, BundleWriter
-from ophis.card import run_card
+from ophis.card import card
+from ophis.card_about import about_run
 from ophis.country_prior import CountryPrior, read_counts
 from ophis.decision import default_rule, halves
 from ophis.errors import InputError
 from ophis.evidence import OUTPUTS as EVIDENCE
 from ophis.images import MOST_SIDE
-from ophis.metrics import evaluate
+from ophis.measured import Measured, measure
 from ophis.prior_choice import default_prior
 from ophis.scores import read_scores, softmax
 from ophis.sides import PRIOR, SCORES, read_facts
@@ -31,6 +32,7 @@ from ophis.train.exportable import exportable
 from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import Familiarity, WithNovelty, fit_familiarity
 from ophis.train.processes import Processes
+from ophis.train.timm_form import write_for_timm
 from ophis.train.weights import one_line
 from ophis.vector_scaling import default_calibration
 
@@ -70,6 +72,7 @@ def export(
     *,
     prior: Prior | None = None,
     test: Retest | None = None,
+    weights: bool = True,
 ) -> Path:
     """Make a bundle of a run: the model as its checkpoint has it, species, prior and card.
 
@@ -79,6 +82,8 @@ def export(
         prior: what a country says; by default what wins on the run's validation scores, see
             `prior_choice.default_prior`.
         test: photos of another size, with all that is learned from them.
+        weights: whether to write the torch weights too, for timm and for training on; no answer
+            needs them.
 
     Raises:
         InputError: when the folder is no run, the manifests are not the run's, or ONNX Runtime's
@@ -94,10 +99,12 @@ def export(
     recipe = trained.recipe
     # Promises are made on photos that calibration and prior were not fitted on.
     fitting, judging = halves(scores) if scores else (None, None)
+    counts = read_counts(trained.folder / PRIOR, trained.species)
     if prior is None:
-        prior = default_prior(read_counts(trained.folder / PRIOR, trained.species), fitting)
+        prior = default_prior(counts, fitting)
     calibration = default_calibration(fitting)
     rule = default_rule(judging, calibration=calibration, prior=prior)
+    facts = read_facts(trained.folder)
     return write_bundle(
         run.model_of(trained),
         out,
@@ -107,16 +114,16 @@ def export(
         calibration=calibration,
         prior=prior,
         rule=rule,
-        card=run_card(
-            recipe,
-            trained.species,
-            step=trained.checkpoint.step,
-            facts=read_facts(trained.folder),
-            evaluation=evaluate(scores) if scores else None,
+        measured=measure(
+            scores,
             calibration=calibration,
             prior=prior,
             rule=rule,
+            counts=counts,
+            facts=facts,
+            about=about_run(recipe, trained.species, step=trained.checkpoint.step, facts=facts),
         ),
+        weights=weights,
     )
 
 
@@ -182,23 +189,36 @@ def write_bundle(
     calibration: Calibration | None,
     prior: Prior | None,
     rule: DecisionRule | None,
-    card: str,
+    measured: Measured | None = None,
     familiarity: Familiarity | None = None,
+    weights: bool = True,
 ) -> Path:
     """Write a bundle of any torch model that takes [photos, 3, side, side] and gives logits.
 
     With ``familiarity`` the network, one of timm's, gives each photo's novelty too; if its head
     averages maps, it gives what in them speaks for the most probable species.
     """
-    model = exportable(model)
+    plain, model = model, exportable(model)
     outputs = ("logits", *(("novelty",) if familiarity else ()))
     if averages_maps(model, side=preprocessing.pixels):
         model, outputs = WithEvidence(model, familiarity).eval(), (*outputs, *EVIDENCE)
     elif familiarity:
         model = WithNovelty(model, familiarity).eval()
+    measured = measured or Measured()
+    text = card(species, measured, calibration=calibration, prior=prior, rule=rule)
     with BundleWriter(out) as writer:
-        writer.write(species=species, calibration=calibration, prior=prior, rule=rule, card=card)
+        writer.write(
+            species=species,
+            calibration=calibration,
+            prior=prior,
+            rule=rule,
+            card=text,
+            measured=measured,
+        )
         preprocessing.write(writer.folder / IMAGES)
+        write_for_timm(
+            plain, writer.folder, species=species, preprocessing=preprocessing, weights=weights
+        )
         write_onnx(model, writer.folder / MODEL, side=preprocessing.pixels, outputs=outputs)
         check_parity(model, writer.folder / MODEL, side=preprocessing.pixels)
     return Path(out)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from ophis.card import imagenet17_card
+from ophis.card_about import about_imagenet17
 from ophis.images import Preprocessing
+from ophis.measured import Measured
 from ophis.taxa import SpeciesList
 from ophis.train.export import write_bundle
 from ophis.train.model import classifier_of
@@ -58,7 +59,7 @@ def imagenet17_model() -> nn.Module:
     return model
 
 
-def export_imagenet17(out: str | Path) -> Path:
+def export_imagenet17(out: str | Path, *, weights: bool = True) -> Path:
     """Write the bundle `imagenet17`: no training, no country.
 
     Raises:
@@ -72,5 +73,6 @@ def export_imagenet17(out: str | Path) -> Path:
         calibration=None,
         prior=None,
         rule=None,
-        card=imagenet17_card(SpeciesList(KINDS)),
+        measured=Measured(about=about_imagenet17(SpeciesList(KINDS))),
+        weights=weights,
     )

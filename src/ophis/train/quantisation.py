@@ -28,9 +28,11 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ophis.batch import pixel_batches
 from ophis.bundle import IMAGES, MODEL, BundleWriter, read_bundle
-from ophis.card import quantised_card
+from ophis.card import card
+from ophis.card_about import about_quantised
 from ophis.combination import asked, refitted, worth_of
 from ophis.errors import InputError
+from ophis.measured import measure
 from ophis.network import Network
 from ophis.views import WHOLE
 
@@ -91,11 +93,20 @@ def quantise(
         _require_little_loss(worth, most_loss)
         calibration, prior, rule = refitted(bundle.prior, scores)
         sizes = tuple(m.model.stat().st_size for m in (member, eight))
-        card = quantised_card(
-            bundle, worth, sizes=sizes, calibration=calibration, prior=prior, rule=rule
+        measured = measure(
+            scores,
+            calibration=calibration,
+            prior=prior,
+            rule=rule,
+            about=about_quantised(bundle, worth, sizes=sizes),
         )
         writer.write(
-            species=bundle.species, calibration=calibration, prior=prior, rule=rule, card=card
+            species=bundle.species,
+            calibration=calibration,
+            prior=prior,
+            rule=rule,
+            card=card(bundle.species, measured, calibration=calibration, prior=prior, rule=rule),
+            measured=measured,
         )
     return worth
 
