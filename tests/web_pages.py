@@ -2,10 +2,12 @@
 
 import base64
 import functools
+import re
 import shutil
 import threading
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -17,8 +19,14 @@ CHROMIUM = next(
 )
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # A page without looks: what the tests ask is asked through `answerer`.
+(POLICY,) = re.findall(
+    rb'<meta http-equiv="Content-Security-Policy"[^>]*>',
+    files("ophis.page").joinpath("index.html").read_bytes(),
+)
 INDEX = (
-    b'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>tried</title>'
+    b'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    + POLICY
+    + b"<title>tried</title>"
     b'<link rel="icon" href="data:,"></head>'
     b'<body><script type="module" src="probe.js"></script></body></html>'
 )
@@ -82,8 +90,8 @@ def write_page(folder: Path, files: dict[str, bytes]) -> Path:
 
 def modules_page(folder: Path) -> Path:
     """The page's modules, to be asked one by one."""
-    files = page_files(Settings(Mode.LOCAL, bundle="none", judged=False, species=1))
-    return write_page(folder, files | {"index.html": INDEX.replace(b"probe.js", b"none.js")})
+    page = page_files(Settings(Mode.LOCAL, bundle="none", judged=False, species=1))
+    return write_page(folder, page | {"index.html": INDEX.replace(b"probe.js", b"none.js")})
 
 
 def encoded(data: bytes) -> str:

@@ -21,7 +21,7 @@ from ophis.files import whole_file
 from ophis.page import SETTINGS, Mode, Settings, page_files
 from ophis.page.facts import as_json, facts_of
 from ophis.page.runtime import MODULE, WASM, licences, runtime_files
-from ophis.page.single_file import single_page, with_policy
+from ophis.page.single_file import single_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,13 +29,7 @@ if TYPE_CHECKING:
     from ophis.bundle import Bundle
 
 FACTS, MODEL, PRIOR = "model/facts.json", "model/model.onnx", "model/prior.bin"
-OFFLINE, PAGE = "offline.js", "index.html"
-# What the page may load; `ophis serve` sends the same.
-POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self';"
-    " img-src 'self' blob: data:; connect-src 'self'; worker-src 'self' blob:;"
-    " manifest-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'"
-)
+OFFLINE = "offline.js"
 _PAGE_LINE = re.compile(r"(?m)^const PAGE = .*;$")
 
 
@@ -121,9 +115,7 @@ def alone(page: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def offline_page(page: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files with what a page from a folder needs: its policy, and the list of what to keep."""
-    html = with_policy(page[PAGE].decode(), POLICY)
-    page = {**page, PAGE: html.encode()}
+    """The files of a page in a folder, whose service worker knows what to keep."""
     digests = {path: _sha256(data) for path, data in sorted(page.items()) if path != OFFLINE}
     listed = {"version": _sha256(as_json(digests))[:12], "files": digests}
     line = f"const PAGE = {as_json(listed).decode()};"

@@ -7,6 +7,7 @@ The page asks a server (`ophis serve`), or runs the network itself in the browse
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib.resources import files
@@ -34,6 +35,9 @@ KINDS = {
 }
 SETTINGS, BORDERS = "settings.json", "borders.json"
 COUNTRIES = "countries.json"  # what else each country is called, for those who search it by name
+
+
+_POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
 
 
 class Mode(StrEnum):
@@ -72,6 +76,14 @@ def page_files(settings: Settings) -> dict[str, bytes]:
     found[COUNTRIES] = _json(other_names())
     found[SETTINGS] = _json({**asdict(settings), "languages": languages()})
     return found
+
+
+def content_security_policy() -> str:
+    """What the page may load, as its own head says it: nothing from any other host."""
+    found = _POLICY.search(files("ophis.page").joinpath("index.html").read_text(encoding="utf-8"))
+    if not found:
+        raise ValueError("index.html says nothing of what the page may load")
+    return found[1]
 
 
 def words_of(language: str) -> dict[str, Any]:

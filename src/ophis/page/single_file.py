@@ -75,13 +75,11 @@ def single_page(files: Mapping[str, bytes], engine: bytes) -> bytes:
         f'{data}<script type="text/plain" id="{WORKER}">{_inert(worker)}</script>\n'
         f'<script type="module">{script}</script>\n'
     )
-    return with_policy(html, policy).replace("</body>", f"{end}</body>").encode()
+    return _with_policy(html, policy).replace("</body>", f"{end}</body>").encode()
 
 
-def with_policy(html: str, policy: str) -> str:
+def _with_policy(html: str, policy: str) -> str:
     """A page that carries what it may load, right behind its encoding."""
-    if 'http-equiv="Content-Security-Policy"' in html:
-        return html
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
     carrying, found = _CHARSET.subn(lambda found: f"{found[0]}\n    {meta}", html, count=1)
     if not found:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 
+from ophis.page import content_security_policy
 from ophis.serve.refusal import later, refused
 
 if TYPE_CHECKING:
@@ -27,14 +28,9 @@ GONE = 499  # as nginx calls it: whoever asked went away
 METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH")
 BROKEN = "the program made a mistake with this question; it is not the photo's fault"
 STOPPING = "the service is being stopped; ask again in a few seconds"
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
-    "img-src 'self' blob: data:; connect-src 'self'; worker-src 'self' blob:; "
-    "manifest-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"  # browsers take this one from a header only
-)
 HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    # Browsers take the last one from a header only.
+    "Content-Security-Policy": f"{content_security_policy()}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(self), geolocation=()",
