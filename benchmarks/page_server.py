@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ophis.page import KINDS, page_files
+from ophis.page import KINDS, content_security_policy, page_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ophis.page import Settings
-
-POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self';"
-    " img-src 'self' blob: data:; connect-src 'self'; worker-src 'self' blob:;"
-    " manifest-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'"
-)
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,11 @@ def page_server(
         if path not in held:
             return Response(status_code=404)
         kind = KINDS[f".{path.rpartition('.')[2]}"]
-        return Response(held[path], media_type=kind, headers={"Content-Security-Policy": POLICY})
+        return Response(
+            held[path],
+            media_type=kind,
+            headers={"Content-Security-Policy": content_security_policy()},
+        )
 
     async def identify(request: Request) -> Response:
         async with request.form() as form:
