@@ -123,8 +123,8 @@ def test() -> None:
     """Set up, check, and run every test, the slow ones too."""
     check()
     browser()
-    # Side by side; a file stays in one process, so that what its tests share is made once. A process
-    # that dies ends the run: with another in its place pytest-xdist would wait for ever.
+    # Side by side; a file stays in one process, so that what its tests share is made once. One
+    # process that dies ends the run: with another in its place pytest-xdist may wait for ever.
     words = ("-n", "auto", "--dist", "loadfile", "--max-worker-restart", "0", "--durations=8")
     run(BIN / "python", "-m", "pytest", *words)
 

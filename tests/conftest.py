@@ -1,8 +1,9 @@
 """Made photos and manifests for the tests; nothing here stands for a real snake."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,9 @@ from PIL import Image
 
 from ophis import Manifest, Recipe, load, read_manifest, read_recipe
 from ophis.classifier import Classifier
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Tests run side by side share the cores; set before torch is imported, and inherited.
 if at_once := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
@@ -114,3 +118,12 @@ def shared_2021() -> Path:
     if not path.is_dir():
         pytest.skip("the organisers' tables are not here (shared/data/snakeclef2021)")
     return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A real headless Chromium. Of a module: while it runs, no other event loop can be started."""
+    from web_pages import chromium
+
+    with chromium() as browser:
+        yield browser

@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
@@ -114,25 +113,17 @@ def test_no_colour_is_green(answer):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["#ffffff", "#111111"])
-def test_the_danger_and_the_bars_are_seen_on_light_and_dark_pages(answer, page):
+def test_the_danger_and_the_bars_are_seen_on_light_and_dark_pages(answer, browser, page):
     """Contrast as WCAG counts it, of what a real browser computes."""
-    api = pytest.importorskip("playwright.sync_api", reason="no playwright here (extra dev)")
-    chromium = Path("/usr/bin/chromium")
-    if not chromium.exists():
-        pytest.skip("no Chromium here (Debian: the package chromium)")
     ink = "#111" if page == "#ffffff" else "#eee"
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        shown = browser.new_page()
-        shown.set_content(f'<body style="background:{page};color:{ink}">{answer_html(answer)}')
-        box = shown.get_by_text("Verdict.")
-        style = box.evaluate(
-            "e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
-        )
-        bar = shown.locator("span > span").first
-        filled = bar.evaluate("e => getComputedStyle(e).backgroundColor")
-        assert bar.bounding_box()["width"] == pytest.approx(100, rel=0.05)  # 62.5 % of 10em
-        browser.close()
+    shown = browser.new_page()
+    shown.set_content(f'<body style="background:{page};color:{ink}">{answer_html(answer)}')
+    box = shown.get_by_text("Verdict.")
+    style = box.evaluate("e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]")
+    bar = shown.locator("span > span").first
+    filled = bar.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert bar.bounding_box()["width"] == pytest.approx(100, rel=0.05)  # 62.5 % of 10em
+    shown.close()
     assert contrast(*map(numbers, style)) > 4.5
     assert contrast(numbers(filled), numbers(page)) > 3
 

@@ -1,7 +1,6 @@
 """The page in a real browser, with made answers behind it: what a person does, sees and hears."""
 
 import re
-import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,6 @@ import ophis
 from ophis.page import Mode, Settings
 from ophis.words import languages, read_words
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-SWITCHES = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-]  # fmt: skip
 AXE = Path(__file__).resolve().parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 SETTINGS = Settings(Mode.SERVICE, "0123456789ab", judged=True, species=783)
 UNSEEN = ("no snake", "unusable")
@@ -49,16 +39,6 @@ class FakeService:
             status, error = self.refusal
             return status, {"error": error, "emergency": read_words().say("advice", "emergency")}
         return 200, made_answer(self.kind, question.photos, question.fields["language"])
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here (on Debian: apt install chromium)")
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

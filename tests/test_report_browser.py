@@ -1,7 +1,5 @@
 """The report in a real browser: nothing overflows, nothing is fetched, tables sort."""
 
-import shutil
-
 import numpy as np
 import pytest
 from test_report import compared, made, photographed
@@ -9,23 +7,6 @@ from test_report import compared, made, photographed
 from ophis import CountryPrior, read_recipe
 from ophis.report import Maps, write_report
 from ophis.sides import Side
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here (on Debian: apt install chromium)")
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

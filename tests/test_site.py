@@ -7,19 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from web_pages import chromium, served
+from web_pages import served
 
 ROOT = Path(__file__).resolve().parents[1]
 ZENSICAL = Path(sys.executable).with_name("zensical")
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 pytestmark = pytest.mark.skipif(not ZENSICAL.exists(), reason="zensical is not installed")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

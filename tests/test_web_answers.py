@@ -11,7 +11,7 @@ import pytest
 from made_bundle import write_made_bundle
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
-from web_pages import INDEX, PROBE, ask, chromium, encoded, served, until, write_page
+from web_pages import INDEX, PROBE, ask, encoded, served, until, write_page
 
 from ophis import SpeciesList, load
 from ophis.bundle import IMAGES, MODEL, BundleWriter, read_bundle
@@ -29,12 +29,6 @@ SPECIES = SpeciesList(("Boa constrictor", "Naja naja", "Natrix natrix"))
 TOLERANCE = 1e-3  # of a probability, between ONNX Runtime on this machine and in the browser
 EMERGENCY = read_words().say("advice", "emergency")
 CONTROLLED = "navigator.serviceWorker.controller !== null"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

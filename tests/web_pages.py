@@ -9,15 +9,25 @@ from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ophis.page import Mode, Settings, page_files
 
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from playwright.sync_api import Browser
+
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SWITCHES = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    # A camera that shows a made picture, and nobody to ask.
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+]  # fmt: skip
 # A page without looks: what the tests ask is asked through `answerer`.
 (POLICY,) = re.findall(
     rb'<meta http-equiv="Content-Security-Policy"[^>]*>',
@@ -47,12 +57,14 @@ ASK = """async ({photos, ...more}) => {
 
 
 @contextmanager
-def chromium():
+def chromium() -> "Generator[Browser]":
     """A browser; skips with one line where there is none."""
-    driver_module = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from playwright.sync_api import sync_playwright
+
     if CHROMIUM is None:
         pytest.skip("no Chromium here (on Debian: apt install chromium)")
-    with driver_module.sync_playwright() as driver:
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield browser
         browser.close()
