@@ -43,7 +43,10 @@ def test_every_part_that_needs_no_gpu_runs(tmp_path):
     assert all(row["photos_per_second"] > 0 for row in steps.values())
     assert steps["float32 eager"]["gradient_difference"] == 0
     assert steps["ophis train"]["gradient_difference"] > 0
-    assert found["gpu-turns"][0]["work"] == "a step of 4 photos, ophis train"
+    # Whichever of the two was faster this time: `eager` may be, for four photos.
+    work, _, way = found["gpu-turns"][0]["work"].partition(", ")
+    assert work == "a step of 4 photos"
+    assert way in {"ophis train", "eager, contiguous"}
     assert [row["failure"] for row in found["gpu-whole"]] == ["", ""]
     tables = (tmp_path / "out" / "gpu-steps.md").read_text()
     assert "| ophis train |" in tables
