@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from web_pages import chromium, modules_page, served
+from web_pages import opened_modules
 
 from ophis import CountryPrior, SpeciesList
 from ophis.bayes import BayesPrior
@@ -166,10 +166,7 @@ BUNDLES = bundles()
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    folder = modules_page(tmp_path_factory.mktemp("page"))
-    with chromium() as browser, served(folder) as server:
-        page = browser.new_page()
-        page.goto(server.address)
+    with opened_modules(tmp_path_factory.mktemp("page")) as page:
         yield page
 
 

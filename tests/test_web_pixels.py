@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from web_pages import chromium, encoded, modules_page, served
+from web_pages import encoded, opened_modules
 
 from ophis.errors import PhotoError
 from ophis.images import Preprocessing, decode, resize, unusable
@@ -121,10 +121,7 @@ WITHIN = {"PNG 16 bit": 1}
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    folder = modules_page(tmp_path_factory.mktemp("page"))
-    with chromium() as browser, served(folder) as server:
-        page = browser.new_page()
-        page.goto(server.address)
+    with opened_modules(tmp_path_factory.mktemp("page")) as page:
         yield page
 
 

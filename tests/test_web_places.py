@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
-from web_pages import chromium, encoded, modules_page, served
+from web_pages import encoded, opened_modules
 
 from ophis.borders import countries_at
 from ophis.position import gps_of, place_of
@@ -36,10 +36,7 @@ COUNTRIES = """async (points) => {
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    folder = modules_page(tmp_path_factory.mktemp("page"))
-    with chromium() as browser, served(folder) as server:
-        page = browser.new_page()
-        page.goto(server.address)
+    with opened_modules(tmp_path_factory.mktemp("page")) as page:
         yield page
 
 

@@ -106,6 +106,15 @@ def modules_page(folder: Path) -> Path:
     return write_page(folder, page | {"index.html": INDEX.replace(b"probe.js", b"none.js")})
 
 
+@contextmanager
+def opened_modules(folder: Path):
+    """A page of a browser in which the modules can be asked."""
+    with chromium() as browser, served(modules_page(folder)) as server:
+        page = browser.new_page()
+        page.goto(server.address)
+        yield page
+
+
 def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 

@@ -1,5 +1,7 @@
 /** Which of an answer's photos is which of those that were asked about. */
 
+import { sha256 } from "./digest.js";
+
 /** @typedef {import("./answerer.js").Answer} Answer */
 
 /**
@@ -10,16 +12,7 @@
 export async function placesOf(answer, photos) {
   const known = answer.photos.map((photo) => photo.sha256);
   if (known.length === photos.length) return photos.map((_, place) => place);
-  if (!crypto.subtle) return photos.map(() => -1); // a page from afar without encryption
-  const digests = await Promise.all(photos.map(digest));
+  const bytes = await Promise.all(photos.map((photo) => photo.arrayBuffer()));
+  const digests = await Promise.all(bytes.map((each) => sha256(new Uint8Array(each))));
   return digests.map((each) => known.indexOf(each));
-}
-
-/**
- * @param {Blob} photo
- * @returns {Promise<string>} its sha256 in hexadecimal
- */
-async function digest(photo) {
-  const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", await photo.arrayBuffer()));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
