@@ -73,7 +73,7 @@ def visit(browser, fake):
         for path, body in routes:
             page.route(f"**/{path}", fulfil(body))
         page.goto(url or fake.url)
-        page.wait_for_selector("#starting", state="detached")
+        started(page)
         opened.append((context, page))
         return page
 
@@ -96,6 +96,16 @@ def wait_for(page, happened):
 
 def fulfil(body):
     return lambda route: route.fulfill(content_type="text/javascript", body=body)
+
+
+def started(page):
+    """Until the page listens: what is chosen before that is lost, for a test as for nobody else."""
+    page.wait_for_selector("#starting", state="detached")
+
+
+def reload(page):
+    page.reload()
+    started(page)
 
 
 def choose(page, *photos):
@@ -148,8 +158,7 @@ def test_every_answer_fits_and_axe_finds_nothing(visit, fake, drawn_photo, width
     assert (violations(page), overflows(page)) == ([], [])
     for kind in KINDS:
         fake.kind = kind
-        page.reload()
-        page.wait_for_selector("#starting", state="detached")
+        reload(page)
         choose(page, drawn_photo, drawn_photo)
         ask(page)
         assert (violations(page), overflows(page)) == ([], []), kind
@@ -229,7 +238,7 @@ def test_each_state_without_a_name_has_a_look_of_its_own(visit, fake, drawn_phot
     looks = set()
     for kind in ("species", "unidentified", "listed", *UNSEEN):
         fake.kind = kind
-        page.reload()
+        reload(page)
         choose(page, drawn_photo)
         ask(page)
         box = page.locator(".verdict")
@@ -251,7 +260,7 @@ def test_photos_without_a_say_are_shown_with_the_reason(visit, fake, drawn_photo
         ("one unread", "Photo 2 had no say: it cannot be read, or is far too small."),
     ):
         fake.kind = kind
-        page.reload()
+        reload(page)
         choose(page, drawn_photo, other)
         ask(page)
         assert page.locator("figcaption").all_inner_texts() == [reason]
@@ -470,7 +479,7 @@ def test_the_country_of_an_answer_is_confirmed_or_not(visit, fake, drawn_photo):
         ("border", "Colombia", {"country": "CO"}),
     ):
         fake.kind = kind
-        page.reload()
+        reload(page)
         choose(page, drawn_photo)
         ask(page)
         assert fake.asked[-1].fields["gps"] == "true"
@@ -673,8 +682,7 @@ def test_another_language_is_chosen_asked_in_and_kept(visit, fake, drawn_photo):
     assert page.get_attribute("html", "lang") == "hi"
     assert page.evaluate("document.querySelector('#country').value") == "भारत"
     assert [question.fields["language"] for question in fake.asked] == ["en", "hi"]
-    page.reload()
-    page.wait_for_selector("#starting", state="detached")
+    reload(page)
     assert page.get_attribute("html", "lang") == "hi"
 
 
