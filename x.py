@@ -158,6 +158,13 @@ def bench() -> None:
     run(python, "-W", "ignore", ROOT / "benchmarks" / "table.py", *sys.argv[2:])
 
 
+def torture() -> None:
+    """Keep the promises of docs/reliability.md in full, and see each fail unprotected."""
+    setup()
+    page()
+    run(BIN / "python", "tests/promises.py", *sys.argv[2:])
+
+
 def format() -> None:  # noqa: A001 - the name of the make target
     """Write the code in the one format and mend what ruff can mend."""
     setup()
@@ -202,7 +209,8 @@ def help() -> None:  # noqa: A001 - the name of the make target
 
 
 TARGETS = {
-    f.__name__: f for f in (setup, demo, test, check, docs, bench, format, lock, clean, help)
+    f.__name__: f
+    for f in (setup, demo, test, check, docs, bench, torture, format, lock, clean, help)
 }
 
 if __name__ == "__main__":

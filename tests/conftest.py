@@ -30,6 +30,24 @@ COLOURS = {"Made green": (30, 160, 40), "Made red": (190, 40, 30), "Made blue": 
 COUNTRIES = ("Kenya", "India", "UNKNOWN")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--torture", action="store_true", help="keep promises in full: see docs/reliability.md"
+    )
+
+
+@pytest.fixture(scope="session")
+def in_full(pytestconfig: pytest.Config) -> bool:
+    """Whether a promise is kept in full (`make torture`), or in the short form of `make test`."""
+    return bool(pytestconfig.getoption("--torture"))
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Tell what was measured, for the row of a promise in docs/reliability.md."""
+    return lambda text: record_property("figure", text)
+
+
 @pytest.fixture(scope="session")
 def coloured(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     """36 noisy photos of three plain colours: a task that a network learns in a few steps."""
