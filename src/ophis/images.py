@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import struct
-import zlib
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -13,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from ophis.errors import InputError, PhotoError
+from ophis.jpeg import require_whole
 from ophis.packed import PackedPhoto
 from ophis.photo_formats import formats_of, what
+from ophis.photo_parts import wrong_parts
+from ophis.upright import DAMAGED, rgb, upright
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -36,25 +37,6 @@ _WAYS = {
     "channels": "RGB",
     "layout": "photo, channel, row, column",
 }
-
-# What Pillow raises on damaged files. Anything else is a mistake of ours and should be seen.
-# Its warnings are among them for callers who turn warnings into errors; nobody's filters are
-# touched here, because that is not safe in threads.
-_DAMAGED = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,  # pillow-heif, of errors it has no name for
-    struct.error,
-    zlib.error,
-    Warning,
-)
 
 
 @dataclass(frozen=True)
@@ -186,6 +168,7 @@ def decode(data: bytes, name: str = "photo") -> Image.Image:
             pixels (decided before any is decoded) or fewer than 32 a side.
     """
     with opened(data, name) as photo:
+        require_whole(data, photo)
         return decoded(photo)
 
 
@@ -198,6 +181,8 @@ def opened(data: bytes, name: str) -> Generator[Image.Image]:
     """
     if not data:
         raise PhotoError(f"{name}: the file is empty; copy it again")
+    if reason := wrong_parts(data):
+        raise PhotoError(f"{name}: {reason}")
     try:
         with Image.open(io.BytesIO(data), formats=formats_of(data)) as photo:
             _require_size(photo, name)
@@ -208,15 +193,15 @@ def opened(data: bytes, name: str) -> Generator[Image.Image]:
         raise PhotoError(f"{name}: {what(data)}; send a JPEG, PNG or WebP photo") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PhotoError(f"{name}: {_TOO_LARGE}") from None
-    except _DAMAGED as error:
+    except DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise PhotoError(f"{name}: damaged or cut short ({reason}); send the photo again") from None
 
 
 def decoded(photo: Image.Image) -> Image.Image:
-    """An opened photo as an upright picture of 8-bit RGB."""
+    """An opened photo as an upright picture of 8-bit RGB; it is not to be used any more."""
     photo.load()
-    return _rgb(upright(photo))
+    return rgb(upright(photo))
 
 
 def _require_size(photo: Image.Image, name: str) -> None:
@@ -228,27 +213,6 @@ def _require_size(photo: Image.Image, name: str) -> None:
             f"{name}: {width} x {height} pixels show nothing; send a photo of {LEAST_SIDE} or more"
             " a side"
         )
-
-
-def upright(photo: Image.Image) -> Image.Image:
-    """Turned as EXIF says; a photo whose EXIF is damaged is taken as it is."""
-    try:
-        return ImageOps.exif_transpose(photo)
-    except _DAMAGED:
-        return photo
-
-
-def _rgb(photo: Image.Image) -> Image.Image:
-    """8-bit RGB of any mode."""
-    if photo.mode.startswith("I") or photo.mode == "F":
-        # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling.
-        values = np.asarray(photo).astype(np.float64)
-        return Image.fromarray(np.clip(values / 257 + 0.5, 0, 255).astype(np.uint8)).convert("RGB")
-    if photo.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in photo.info:
-        over = photo.convert("RGBA")
-        white = Image.new("RGBA", over.size, "white")
-        return Image.alpha_composite(white, over).convert("RGB")
-    return photo.convert("RGB") if photo.mode != "RGB" else photo.copy()
 
 
 def unusable(photo: Image.Image) -> str | None:
