@@ -116,6 +116,18 @@ def imagenet17(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     return load(folder)
 
 
+@pytest.fixture(scope="module")
+def served(
+    request: pytest.FixtureRequest, in_full: bool, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle to be served: the ready one in full, else one whose network is a few numbers."""
+    if in_full:
+        return request.getfixturevalue("imagenet17").bundle.folder
+    from service import judged_bundle
+
+    return judged_bundle(tmp_path_factory.mktemp("served") / "bundle")
+
+
 @pytest.fixture(scope="session")
 def halves(coloured: Manifest) -> tuple[Manifest, Manifest]:
     """Two thirds to learn from, one third to judge by."""

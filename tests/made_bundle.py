@@ -7,10 +7,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ophis import SpeciesList
-from ophis.bundle import IMAGES, MODEL, BundleWriter
+from ophis.bundle import IMAGES, MODEL, BundleWriter, Member
 from ophis.decision import DecisionRule
 from ophis.images import Preprocessing
 from ophis.prior import Prior
+from ophis.selftest import write_selftest
 
 PIXELS = 32
 
@@ -22,6 +23,7 @@ def write_made_bundle(
     seed: int = 0,
     prior: Prior | None = None,
     rule: DecisionRule | None = None,
+    selftest: bool = False,
 ) -> Path:
     """Logits are a linear function of all pixels; the weights are random."""
     chance = np.random.default_rng(seed)
@@ -39,6 +41,9 @@ def write_made_bundle(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     with BundleWriter(folder) as writer:
         onnx.save(model, writer.folder / MODEL)
-        Preprocessing(PIXELS, (0.5,) * 3, (0.5,) * 3).write(writer.folder / IMAGES)
+        images = Preprocessing(PIXELS, (0.5,) * 3, (0.5,) * 3)
+        images.write(writer.folder / IMAGES)
+        if selftest:
+            write_selftest(Member(writer.folder / MODEL, species, images, None))
         writer.write(species=species, calibration=None, prior=prior, rule=rule, card="made")
     return folder

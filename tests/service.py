@@ -1,7 +1,10 @@
 """A service of a made bundle, and a way to ask it without a socket."""
 
+import asyncio
 import io
-from collections.abc import AsyncIterable, Iterable
+import json
+import threading
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +15,16 @@ from made_bundle import write_made_bundle
 from PIL import Image
 from test_classifier import PRIOR, RULE, SPECIES
 
+from ophis.serve import Limits, create_app
+from ophis.serve.readiness import Readiness
+
 BOUNDARY = b"a-boundary"
 FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY.decode()}"}
 
 
 def judged_bundle(folder: Path) -> Path:
     """A network of random numbers, with a prior and a rule as a judged one has them."""
-    return write_made_bundle(folder, SPECIES, prior=PRIOR, rule=RULE)
+    return write_made_bundle(folder, SPECIES, prior=PRIOR, rule=RULE, selftest=True)
 
 
 def photo(seed: int = 0, side: int = 80, kind: str = "PNG") -> bytes:
@@ -41,6 +47,13 @@ def form(*photos: bytes, **fields: str) -> bytes:
     ]
     lines = b"".join(b"--" + BOUNDARY + b"\r\n" + part + b"\r\n" for part in parts)
     return lines + b"--" + BOUNDARY + b"--\r\n"
+
+
+def ready_app(classifier: Any, *, limits: Limits | None = None) -> FastAPI:
+    """The application, as if it had tested itself."""
+    app = create_app(classifier, limits=limits)
+    app.state.service.readiness = Readiness.READY
+    return app
 
 
 @dataclass
@@ -95,3 +108,42 @@ async def post(
 async def _one_by_one(chunks: Iterable[bytes]) -> AsyncIterable[bytes]:
     for chunk in chunks:
         yield chunk
+
+
+async def get(app: Any, path: str) -> Any:
+    return await post(app, [], method="GET", path=path)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came to be")
+
+
+def body_of(reply: Any) -> dict[str, Any]:
+    return json.loads(reply.body)
+
+
+class Slow:
+    """A classifier that answers when it is told to."""
+
+    def __init__(self, classifier: Any) -> None:
+        self.bundle, self.networks = classifier.bundle, classifier.networks
+        self.engine = classifier.engine
+        self.go, self.at_once, self.most, self.asked = threading.Event(), 0, 0, 0
+        self.lock = threading.Lock()
+
+    def identify(self, photos, **_: object):
+        with self.lock:
+            self.asked += 1
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        assert self.go.wait(30)
+        with self.lock:
+            self.at_once -= 1
+        return self
+
+    def as_dict(self) -> dict[str, int]:
+        return {"photos": self.asked}

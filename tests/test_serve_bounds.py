@@ -1,19 +1,17 @@
 """How much the service takes on, and for how long: seen without a socket."""
 
 import asyncio
-import json
 import tempfile
-import threading
 import time
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator
 
 import pytest
-from service import BOUNDARY, form, judged_bundle, photo, post
+from service import BOUNDARY, Slow, body_of, form, judged_bundle, photo, post, ready_app, until
+from test_serve_crowd import Clock
 
-from ophis import InputError, load
-from ophis.serve import Limits, create_app
-from ophis.serve.readiness import Readiness, require_answer
+from ophis import load
+from ophis.serve import Limits
+from ophis.serve.crowd import Crowd
 
 
 @pytest.fixture(scope="module")
@@ -21,43 +19,9 @@ def classifier(tmp_path_factory):
     return load(judged_bundle(tmp_path_factory.mktemp("bounds") / "bundle"))
 
 
-class Slow:
-    """A classifier that answers when it is told to."""
-
-    def __init__(self, classifier: Any) -> None:
-        self.bundle, self.networks = classifier.bundle, classifier.networks
-        self.go, self.at_once, self.most, self.asked = threading.Event(), 0, 0, 0
-        self.lock = threading.Lock()
-
-    def identify(self, photos, **_: object):
-        with self.lock:
-            self.asked += 1
-            self.at_once += 1
-            self.most = max(self.most, self.at_once)
-        assert self.go.wait(30)
-        with self.lock:
-            self.at_once -= 1
-        return self
-
-    def as_dict(self) -> dict[str, int]:
-        return {"photos": self.asked}
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never came to be")
-
-
-def body_of(reply: Any) -> dict[str, Any]:
-    return json.loads(reply.body)
-
-
 def test_when_it_is_full_one_more_is_told_at_once_and_nothing_of_it_is_read(classifier):
     slow = Slow(classifier)
-    app = create_app(slow, limits=Limits(workers=2, waiting=3))
+    app = ready_app(slow, limits=Limits(workers=2, waiting=3))
     desk, data = app.state.service.desk, form(photo())
 
     async def main() -> None:
@@ -82,7 +46,7 @@ def test_when_it_is_full_one_more_is_told_at_once_and_nothing_of_it_is_read(clas
 
 def test_many_large_uploads_at_once_are_bounded_in_bytes(classifier):
     limits = Limits(waiting=100, held_bytes=1000)
-    app = create_app(classifier, limits=limits)
+    app = ready_app(classifier, limits=limits)
 
     async def main() -> None:
         holding = asyncio.Event()
@@ -94,6 +58,7 @@ def test_many_large_uploads_at_once_are_bounded_in_bytes(classifier):
         ask = asyncio.create_task(post(app, slowly(), length=900))
         await until(lambda: app.state.service.desk.places == 1)
         assert (await post(app, [b"x" * 200], length=200)).status == 503
+        assert (await post(app, [b"x" * 50], length=50)).status == 400
         holding.set()
         assert (await ask).status == 400
         assert (await post(app, [b"x" * 200], length=200)).status == 400  # no form, but taken
@@ -115,7 +80,7 @@ def test_many_large_uploads_at_once_are_bounded_in_bytes(classifier):
 ])  # fmt: skip
 def test_what_is_no_form_of_an_allowed_size_is_refused_by_its_head(classifier, headers, status):
     data = form(photo())
-    reply = asyncio.run(post(create_app(classifier), [data], length=len(data), headers=headers))
+    reply = asyncio.run(post(ready_app(classifier), [data], length=len(data), headers=headers))
     assert reply.status == status
     assert body_of(reply).keys() == {"error", "emergency"}
     if status != 400:
@@ -125,7 +90,7 @@ def test_what_is_no_form_of_an_allowed_size_is_refused_by_its_head(classifier, h
 def test_a_body_longer_than_it_said_is_not_read_to_its_end(classifier):
     data = form(photo())
     reply = asyncio.run(
-        post(create_app(classifier), [data] + [b"x" * 1000] * 1000, length=len(data))
+        post(ready_app(classifier), [data] + [b"x" * 1000] * 1000, length=len(data))
     )
     assert reply.status == 413
     assert reply.taken <= len(data) + 2000
@@ -133,13 +98,13 @@ def test_a_body_longer_than_it_said_is_not_read_to_its_end(classifier):
 
 def test_a_photo_of_40_mb_is_taken_and_one_over_the_limit_is_not(classifier, monkeypatch):
     whole = photo(kind="JPEG")
-    app = create_app(classifier)
+    app = ready_app(classifier)
     data = form(whole + bytes(40 * 10**6))  # a JPEG may be followed by anything
     pieces = [data[start : start + 2**16] for start in range(0, len(data), 2**16)]
     assert asyncio.run(post(app, pieces, length=len(data))).status == 200
     monkeypatch.setattr("ophis.serve.question.MOST_BYTES", 1000)
     data = form(photo())
-    reply = asyncio.run(post(create_app(classifier), [data], length=len(data)))
+    reply = asyncio.run(post(ready_app(classifier), [data], length=len(data)))
     assert (reply.status, body_of(reply)["error"][:28]) == (413, "the photos are larger than 6")
 
 
@@ -150,7 +115,7 @@ def test_a_photo_on_its_way_is_not_written_to_disk(classifier, monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryFile", written)
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", written)
     data = form(photo(kind="JPEG") + bytes(3 * 2**20))
-    assert asyncio.run(post(create_app(classifier), [data], length=len(data))).status == 200
+    assert asyncio.run(post(ready_app(classifier), [data], length=len(data))).status == 200
 
 
 def test_who_sends_nothing_or_too_slowly_is_cut_off(classifier):
@@ -169,7 +134,7 @@ def test_who_sends_nothing_or_too_slowly_is_cut_off(classifier):
         (Limits(stall_seconds=0.1), stalls()),
         (Limits(upload_seconds=0.3), drips()),
     ):
-        app = create_app(classifier, limits=limits)
+        app = ready_app(classifier, limits=limits)
         reply = asyncio.run(asyncio.wait_for(post(app, body, length=len(data)), 30))
         assert reply.status == 408
         assert reply.headers["connection"] == "close"
@@ -181,14 +146,14 @@ def test_a_form_of_very_many_parts_is_refused_early(classifier):
     part = b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="top"\r\n\r\n5\r\n'
     whole = part * 100_000
     pieces = [whole[start : start + 2**16] for start in range(0, len(whole), 2**16)]
-    reply = asyncio.run(post(create_app(classifier), pieces, length=len(whole)))
+    reply = asyncio.run(post(ready_app(classifier), pieces, length=len(whole)))
     assert (reply.status, reply.taken) == (400, 2**16)
 
 
 def test_a_browser_in_which_no_file_was_chosen_is_told_so(classifier):
     empty = b'Content-Disposition: form-data; name="photo"; filename=""\r\n\r\n\r\n--'
     data = b"--" + BOUNDARY + b"\r\n" + empty + BOUNDARY + b"--\r\n"
-    reply = asyncio.run(post(create_app(classifier), [data], length=len(data)))
+    reply = asyncio.run(post(ready_app(classifier), [data], length=len(data)))
     assert (reply.status, body_of(reply)["error"][:17]) == (422, "no photo was sent")
 
 
@@ -200,68 +165,43 @@ def test_whoever_went_away_while_waiting_costs_no_work(classifier, monkeypatch):
 
     monkeypatch.setattr(Request, "is_disconnected", gone)
     slow = Slow(classifier)
-    data, app = form(photo()), create_app(slow)
+    data, app = form(photo()), ready_app(slow)
     assert asyncio.run(post(app, [data], length=len(data))).status == 0
     assert slow.asked == 0
     assert 'status="499"} 1' in app.state.service.metrics.text({})
 
 
-def test_ready_only_after_it_answered_itself_and_no_more_when_it_stops(classifier):
+def test_who_lies_in_wait_when_too_many_come_is_told_so_at_once(classifier):
+    """After a second in which most were refused nobody waits, however long the queue may be."""
     slow = Slow(classifier)
-    app = create_app(slow)
-    service = app.state.service
-    data = form(photo())
+    app, data = ready_app(slow, limits=Limits(workers=1, waiting=2)), form(photo())
+    desk, clock = app.state.service.desk, Clock()
+    desk._crowd = Crowd(clock)
 
     async def main() -> None:
-        async with app.router.lifespan_context(app):
-            await until(lambda: slow.asked == 1)
-            assert service.readiness is Readiness.STARTING
-            assert (await get(app, "/ready")).status == 503
-            slow.go.set()
-            await until(lambda: service.readiness is Readiness.READY)
-            assert (await get(app, "/ready")).status == 200
-            service.readiness = Readiness.STOPPING
-            for reply in (await get(app, "/ready"), await post(app, [data], length=len(data))):
-                assert (reply.status, reply.headers["retry-after"]) == (503, "5")
-                assert "being stopped" in body_of(reply)["error"]
-            assert (await get(app, "/health")).status == 200
-
-    asyncio.run(main())
-
-
-async def get(app: Any, path: str) -> Any:
-    return await post(app, [], method="GET", path=path)
-
-
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
-def test_a_network_without_usable_numbers_makes_no_service_ready(classifier, monkeypatch, number):
-    (network,) = classifier.networks
-    run = network._engine.run
-
-    def broken(pixels):
-        found = run(pixels)
-        found["logits"][:, 0] = number
-        return found
-
-    monkeypatch.setattr(network._engine, "run", broken)
-    with pytest.raises(InputError):
-        require_answer(classifier)
-    app = create_app(classifier)
-    data = form(photo())
-
-    async def main() -> None:
-        async with app.router.lifespan_context(app):
-            await until(lambda: app.state.service.readiness is Readiness.FAILED)
-            for reply in (await get(app, "/ready"), await post(app, [data], length=len(data))):
-                assert reply.status == 503
-                assert "no usable numbers" in body_of(reply)["error"]
+        asks = [asyncio.create_task(post(app, [data], length=len(data))) for _ in range(3)]
+        await until(lambda: desk.waiting == 2)
+        statuses = [(await post(app, [data], length=len(data))).status for _ in range(9)]
+        assert statuses == [503] * 9
+        slow.go.set()
+        assert [reply.status for reply in await asyncio.gather(*asks)] == [200] * 3
+        slow.go.clear()
+        clock.seconds += 1
+        first = asyncio.create_task(post(app, [data], length=len(data)))
+        await until(lambda: desk.in_progress == 1)
+        assert (await post(app, [data], length=len(data))).status == 503
+        clock.seconds += 1
+        second = asyncio.create_task(post(app, [data], length=len(data)))
+        await until(lambda: desk.waiting == 1)
+        slow.go.set()
+        assert [(await each).status for each in (first, second)] == [200, 200]
 
     asyncio.run(main())
 
 
 def test_what_is_left_when_the_time_to_stop_is_over_is_told_so(classifier):
     slow = Slow(classifier)
-    app, data = create_app(slow), form(photo())
+    app, data = ready_app(slow), form(photo())
 
     async def main() -> None:
         ask = asyncio.create_task(post(app, [data], length=len(data)))

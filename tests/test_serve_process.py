@@ -305,6 +305,10 @@ def test_the_page_about_http_shows_commands_statuses_and_limits_as_they_are():
         f"more than {limits.upload_seconds // 60} minutes",
         f"answered at once ({limits.workers})",
         f"more may wait ({limits.waiting})",
-        f"at most {limits.held_bytes // 2**20} MiB",
+        f"hold at most {limits.held_bytes // 2**20} MiB",
+        f"at most {limits.decoder_bytes // 2**20} MiB)",
+        f"at most {limits.memory_bytes // 2**20} MiB on top of the model",
+        f"more than {limits.decoder_seconds} seconds",
+        f"they have {limits.grace_seconds} seconds",
     ):
         assert said in text, said

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 CONFIG, WEIGHTS, MEASURED = "config.json", "model.safetensors", "measured.json"
-MODEL, SPECIES, IMAGES, VIEWS, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX = (
+MODEL, SELFTEST, SPECIES, IMAGES, VIEWS, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX = (
     "model.onnx",
+    "selftest.json",
     "species.csv",
     "images.json",
     "views.json",

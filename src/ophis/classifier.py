@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,9 +19,9 @@ from ophis.evidence import evidence_for
 from ophis.journal import score_to
 from ophis.mixture import MixedPrior
 from ophis.network import Network
-from ophis.photo import read_photos
+from ophis.photo import Wanted, read, read_photos
 from ophis.places import UNKNOWN
-from ophis.position import Place, place_of
+from ophis.position import Place, place_at, place_of
 from ophis.prior import PriorEffect, PriorUse
 from ophis.scores import ranked
 from ophis.taxa import danger
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from ophis.bundle import Bundle
     from ophis.evidence import Evidence
     from ophis.manifest import Manifest
-    from ophis.photo import Photo
+    from ophis.photo import Photo, Reader
     from ophis.scores import PhotoFailure, Scores
     from ophis.views import View
     from ophis.words import Words
@@ -121,6 +120,7 @@ class Classifier:
         top: int = 5,
         language: str = "en",
         evidence: bool = False,
+        reader: Reader = read,
     ) -> Answer:
         """Name the snake in a photo, or in several photos of the same snake.
 
@@ -138,6 +138,7 @@ class Classifier:
             language: of `Answer.lines`.
             evidence: whether to say where in each photo the best guess was found; of several
                 networks by the first that can tell.
+            reader: what reads the bytes of a photo; the service has it done in other processes.
 
         Raises:
             NoPhotoError: when none of the photos can be read; see `without_photo`.
@@ -149,7 +150,10 @@ class Classifier:
         if country is not None:
             place_of(country)  # a wrong one is refused before the photo is read
         words = read_words(language)
-        photos, failures = read_photos([photo] if isinstance(photo, str | Path | bytes) else photo)
+        given = [photo] if isinstance(photo, str | Path | bytes) else photo
+        sides = frozenset(member.preprocessing.pixels for member in self.bundle.members)
+        wanted = Wanted(sides, self.bundle.views, gps=gps and country is None)
+        photos, failures = read_photos(given, wanted, reader)
         if not photos:
             raise NoPhotoError(failures)
         place = _place(photos, country, gps=gps)
@@ -237,10 +241,13 @@ class Classifier:
         self, photos: Sequence[Photo], place: Place
     ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
         """Raw scores and the evidence of each photo; rows are numbered where two have one name."""
-        pictures, names = [photo.picture for photo in photos], [photo.name for photo in photos]
+        names = [photo.name for photo in photos]
         if len(set(names)) < len(names):
             names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
-        looks = [n.look(pictures, names, self.bundle.views) for n in self.networks]
+        looks = [
+            n.look([photo.pixels for photo in photos], names, self.bundle.views)
+            for n in self.networks
+        ]
         scores = ensemble([scores for scores, _ in looks])
         maps = next((maps for _, maps in looks if any(maps)), looks[0][1])
         return replace(scores, countries=(place.country,) * len(photos)), maps
@@ -252,8 +259,8 @@ class Classifier:
         return tuple(
             SeenPhoto(
                 photo.name,
-                hashlib.sha256(photo.data).hexdigest(),
-                photo.why or (LeftOut.UNLIKE if unlike else None),
+                photo.sha256,
+                photo.pixels.why or (LeftOut.UNLIKE if unlike else None),
             )
             for photo, unlike in zip(photos, novel, strict=True)
         )
@@ -316,7 +323,9 @@ def _place(
     photos: Sequence[Photo], country: str | Mapping[str, float] | None, *, gps: bool
 ) -> Place:
     """Where the snake was seen: as given, else by the first photo that holds a position."""
-    places = [place_of(country, photo=photo.data, gps=gps) for photo in photos]
+    if country is not None or not gps:
+        return place_of(country)
+    places = [place_at(photo.pixels.position) for photo in photos]
     return next((place for place in places if place.shares), places[0])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,3 +31,10 @@ class NoPhotoError(PhotoError):
     def __init__(self, failures: tuple[PhotoFailure, ...]) -> None:
         super().__init__("; ".join(failure.reason for failure in failures))
         self.failures = failures
+
+
+def place_of_mistake(error: Exception) -> str:
+    """The kind of a mistake and where it happened; its message may hold what somebody sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "nowhere"
+    return f"{type(error).__name__} in {where}"

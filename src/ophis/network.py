@@ -11,19 +11,20 @@ from ophis.engine import EngineKind, open_engine
 from ophis.errors import InputError
 from ophis.evidence import OUTPUTS as EVIDENCE
 from ophis.evidence import evidence_of
+from ophis.images import normalise
 from ophis.places import UNKNOWN
 from ophis.scores import Scores, joined
-from ophis.views import WHOLE, mean_of_views, shown
+from ophis.views import WHOLE, mean_of_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
-    from PIL import Image
 
     from ophis.bundle import Member
     from ophis.evidence import Evidence
     from ophis.manifest import Manifest
+    from ophis.photo import Pixels
     from ophis.taxa import SpeciesList
     from ophis.views import View
 
@@ -79,15 +80,21 @@ class Network:
         return found["logits"], found.get("novelty")
 
     def look(
-        self, photos: Sequence[Image.Image], names: Sequence[str], views: tuple[View, ...]
+        self, photos: Sequence[Pixels], names: Sequence[str], views: tuple[View, ...]
     ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
-        """Look at upright photos of which nothing else is known, one after the other.
+        """Look at photos of which nothing else is known, one after the other.
+
+        Args:
+            photos: read for these views and this network's side.
+            names: of the rows.
+            views: of each photo.
 
         Returns:
             Scores, and for each photo the evidence in its first view for some species, the most
             probable of the image alone first; none, where the network does not give any.
         """
-        seen = [self._engine.run(shown(p, self.member.preprocessing, views)) for p in photos]
+        images = self.member.preprocessing
+        seen = [self._engine.run(normalise(p.squares[images.pixels], images)) for p in photos]
         logits = np.concatenate([mean_of_views(found["logits"], len(views)) for found in seen])
         novelty = [
             mean_of_views(found["novelty"], len(views)) if "novelty" in found else None

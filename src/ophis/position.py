@@ -119,9 +119,11 @@ def place_of(
         return Place(_shares(country), Source.GIVEN)
     if country is not None:
         return Place({_key_of(country): 1.0}, Source.GIVEN)
-    if not gps:
-        return Place({}, None)
-    position = gps_of(photo)
+    return place_at(gps_of(photo)) if gps else Place({}, None)
+
+
+def place_at(position: Position | None) -> Place:
+    """What a photo's own position says; None: it holds none."""
     codes = countries_at(position.latitude, position.longitude) if position else {}
     if not codes:
         return Place({}, Source.NO_POSITION)

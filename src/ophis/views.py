@@ -77,8 +77,12 @@ def shown(
     A window is cut out of the photo as it is, its edges rounded to whole pixels, and then squeezed,
     so that it shows more detail.
     """
-    squares = np.stack([_square(photo, view, preprocessing.pixels) for view in seen])
-    return normalise(squares, preprocessing)
+    return normalise(squares(photo, preprocessing.pixels, seen), preprocessing)
+
+
+def squares(photo: Image.Image, pixels: int, seen: tuple[View, ...] = WHOLE) -> NDArray[np.uint8]:
+    """The same before it is normalised: [views, pixels, pixels, 3], uint8."""
+    return np.stack([_square(photo, view, pixels) for view in seen])
 
 
 def _square(photo: Image.Image, view: View, pixels: int) -> NDArray[np.uint8]:

@@ -42,6 +42,7 @@ EXPECTED_FILES = [
     "model.safetensors",
     "prior.csv",
     "prior.toml",
+    "selftest.json",
     "species.csv",
 ]
 

@@ -155,7 +155,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     workers: int = 2,
-    waiting: int = 16,
+    waiting: int = 8,
 ) -> None:
     """Answer over HTTP, and give out the page that asks: see docs/http.md.
 
@@ -176,4 +176,5 @@ def serve(
     from ophis.ready import load_by_name
 
     limits = Limits(workers=workers, waiting=waiting)
-    serve_classifier(load_by_name(bundle), host=host, port=port, limits=limits)
+    classifier = load_by_name(bundle, threads=limits.engine_threads)
+    serve_classifier(classifier, host=host, port=port, limits=limits)

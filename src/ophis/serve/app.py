@@ -12,14 +12,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from ophis.errors import InputError
+from ophis.errors import InputError, place_of_mistake
 from ophis.serve import openapi
+from ophis.serve.decoders import Decoders
 from ophis.serve.desk import Desk
 from ophis.serve.door import Door, log
 from ophis.serve.limits import Limits
 from ophis.serve.metrics import CONTENT_TYPE, Metrics
 from ophis.serve.question import declared_bytes, read_question
-from ophis.serve.readiness import Readiness, require_answer
+from ophis.serve.readiness import Readiness, require_answers
 from ophis.serve.refusal import RefusalError, later, refused
 from ophis.serve.site import site_of
 from ophis.taxa import danger
@@ -54,12 +55,14 @@ class Service:
         classifier: what answers.
         readiness: how far it is; set `STOPPING` to take no more questions.
         desk: where questions are.
+        decoders: what reads their photos.
     """
 
     def __init__(self, classifier: Classifier, limits: Limits) -> None:
         self.classifier, self.limits = classifier, limits
         self.readiness = Readiness.STARTING
         self.desk, self.metrics = Desk(limits), Metrics()
+        self.decoders, self._tested = Decoders(limits), asyncio.Event()
         self.site = site_of(classifier.bundle)
 
     @asynccontextmanager
@@ -70,18 +73,22 @@ class Service:
             yield
         finally:
             test.cancel()
+            self.decoders.close()
             self.desk.close()
 
     async def _test(self) -> None:
+        found = Readiness.FAILED
         try:
-            await self.desk.run(partial(require_answer, self.classifier))
-        except InputError as error:
-            log.error("the model does not answer: %s", error)
-            found = Readiness.FAILED
-        else:
+            await self.desk.run(self.decoders.start)
+            await self.desk.run(partial(require_answers, self.classifier, self.decoders.read))
             found = Readiness.READY
+        except InputError as error:
+            log.error("the model does not answer as it should: %s", error)
+        except Exception as error:
+            log.error("mistake: %s", place_of_mistake(error))
         if self.readiness is Readiness.STARTING:
             self.readiness = found
+        self._tested.set()
 
     async def identify(self, request: Request) -> Response:
         """Name the snake in one photo, or in several of the same snake."""
@@ -90,11 +97,19 @@ class Service:
         # A place before the first byte of the body is read: who finds none sends nothing in vain.
         with self.desk.place(declared_bytes(request, self.limits)):
             question = await read_question(request, self.limits)
+            await self._require_ready()
             async with self.desk.turn():
                 if await request.is_disconnected():
                     raise ClientDisconnect
-                work = partial(question.answered_by, self.classifier)
+                work = partial(question.answered_by, self.classifier, self.decoders.read)
                 return JSONResponse(await self.desk.run(work))
+
+    async def _require_ready(self) -> None:
+        """Wait for the self-test; who asked before it was over is not answered untested."""
+        if self.readiness is Readiness.STARTING:
+            await self._tested.wait()
+            if self.readiness is not Readiness.READY:
+                raise later(self.readiness)
 
     async def species(self) -> list[dict[str, str]]:
         """Every species that can be named, with what is said of its danger."""
@@ -106,7 +121,7 @@ class Service:
         return {"status": "ok", "bundle": self.classifier.bundle.version}
 
     async def ready(self) -> dict[str, str]:
-        """Questions are answered: the bundle's files were verified, and a drawn photo was seen."""
+        """Questions are answered: the bundle's files were verified, and the self-test passed."""
         if self.readiness is not Readiness.READY:
             raise later(self.readiness)
         return {"status": "ready", "bundle": self.classifier.bundle.version}
@@ -114,12 +129,16 @@ class Service:
     async def figures(self) -> Response:
         """Counts and times in Prometheus' text format; none says who asked, or about what."""
         desk = self.desk
-        gauges = {
+        others = {
             "ophis_queue_length": ("Questions that wait for a thread.", desk.waiting),
             "ophis_in_progress": ("Questions that a thread works on.", desk.in_progress),
             "ophis_places_taken": ("Questions received, waiting or in work.", desk.places),
+            "ophis_decoders_replaced_total": (
+                "Processes that read photos and died, or took too long.",
+                self.decoders.replaced,
+            ),
         }
-        return PlainTextResponse(self.metrics.text(gauges), media_type=CONTENT_TYPE)
+        return PlainTextResponse(self.metrics.text(others), media_type=CONTENT_TYPE)
 
     async def page(self, request: Request, path: str) -> Response:
         """A file of the page."""

@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from ophis.serve.crowd import Crowd
 from ophis.serve.refusal import later
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
     from ophis.serve.limits import Limits
+    from ophis.serve.refusal import RefusalError
 
 T = TypeVar("T")
 BUSY = "too many people are asking at this moment; ask again in a few seconds"
@@ -25,7 +27,7 @@ class Desk:
     service says so at once, and reads nothing for nothing.
 
     Attributes:
-        places: that are taken.
+        places: that are taken, also by questions that are still received.
         waiting: questions that were read and wait for a thread.
         in_progress: questions that a thread works on.
     """
@@ -34,6 +36,7 @@ class Desk:
         self.places = self.waiting = self.in_progress = 0
         self._limits = limits
         self._held_bytes = 0
+        self._crowd = Crowd()
         self._turns = asyncio.Semaphore(limits.workers)
         self._threads = ThreadPoolExecutor(limits.workers, thread_name_prefix="ophis")
 
@@ -45,9 +48,11 @@ class Desk:
             RefusalError: 503, when there is none.
         """
         limits = self._limits
-        full = self.places >= limits.workers + limits.waiting
-        if full or self._held_bytes + size_bytes > limits.held_bytes:
-            raise later(BUSY)
+        self._crowd.came()
+        uploads = self.places - self.waiting - self.in_progress
+        held_bytes = self._held_bytes + size_bytes
+        if self.full() or uploads >= limits.uploads or held_bytes > limits.held_bytes:
+            raise self._refusal()
         self.places += 1
         self._held_bytes += size_bytes
         try:
@@ -56,9 +61,24 @@ class Desk:
             self.places -= 1
             self._held_bytes -= size_bytes
 
+    def full(self) -> bool:
+        """Whether nobody more may wait for a thread."""
+        waiting = 0 if self._crowd.too_many() else self._limits.waiting
+        return self.in_progress + self.waiting >= self._limits.workers + waiting
+
+    def _refusal(self) -> RefusalError:
+        self._crowd.refused()
+        return later(BUSY)
+
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
-        """Wait for a thread; inside, there is one for `run`."""
+        """Wait for a thread; inside, there is one for `run`.
+
+        Raises:
+            RefusalError: 503, when others came in between.
+        """
+        if self.full():
+            raise self._refusal()
         self.waiting += 1
         try:
             await self._turns.acquire()

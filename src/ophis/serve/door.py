@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 
+from ophis.errors import place_of_mistake
 from ophis.page import content_security_policy
 from ophis.serve.refusal import later, refused
 
@@ -89,16 +88,9 @@ class Door:
             refusal = later(STOPPING)
             response = refused(refusal.status, refusal.error, headers=refusal.headers)
         except Exception as error:
-            log.error("mistake: %s", _place(error))  # noqa: TRY400 - a traceback tells too much
+            log.error("mistake: %s", place_of_mistake(error))  # noqa: TRY400 - a traceback tells too much
             response = refused(500, BROKEN)
         else:
             return
         if not begun():
             await response(scope, receive, send)
-
-
-def _place(error: Exception) -> str:
-    """Its kind and where it happened; its message may hold what somebody sent."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "nowhere"
-    return f"{type(error).__name__} in {where}"

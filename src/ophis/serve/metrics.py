@@ -32,13 +32,14 @@ class Metrics:
         buckets[bisect_left(BUCKETS_SECONDS, seconds)] += 1
         self._seconds[route] += seconds
 
-    def text(self, gauges: Mapping[str, tuple[str, float]]) -> str:
+    def text(self, others: Mapping[str, tuple[str, float]]) -> str:
         """All of them in Prometheus' text format.
 
         Args:
-            gauges: further figures by name: what each is, and its value.
+            others: further figures by name: what each is, and its value. What only grows has a
+                name that ends in `_total`.
         """
-        return "\n".join([*self._counts(), *self._durations(), *_gauges(gauges), ""])
+        return "\n".join([*self._counts(), *self._durations(), *_others(others), ""])
 
     def _counts(self) -> Iterator[str]:
         yield "# HELP ophis_requests_total Requests answered."
@@ -60,8 +61,8 @@ class Metrics:
             yield f'{name}_count{{route="{route}"}} {total}'
 
 
-def _gauges(gauges: Mapping[str, tuple[str, float]]) -> Iterator[str]:
-    for name, (what, value) in gauges.items():
+def _others(others: Mapping[str, tuple[str, float]]) -> Iterator[str]:
+    for name, (what, value) in others.items():
         yield f"# HELP {name} {what}"
-        yield f"# TYPE {name} gauge"
+        yield f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}"
         yield f"{name} {value}"

@@ -12,6 +12,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ophis.errors import InputError
 from ophis.images import MOST_BYTES
+from ophis.photo import read
 from ophis.serve.refusal import RefusalError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ophis.classifier import Classifier
+    from ophis.photo import Reader
     from ophis.serve.limits import Limits
 
 FIELDS = ("photo", "country", "gps", "top", "language", "evidence")
@@ -53,8 +55,12 @@ class Question:
     language: str = "en"
     evidence: bool = False
 
-    def answered_by(self, classifier: Classifier) -> dict[str, Any]:
+    def answered_by(self, classifier: Classifier, reader: Reader = read) -> dict[str, Any]:
         """The answer as JSON has it, the same as that of the command line.
+
+        Args:
+            classifier: what answers.
+            reader: what reads the photos.
 
         Raises:
             InputError: as `Classifier.identify`.
@@ -66,6 +72,7 @@ class Question:
             top=self.top,
             language=self.language,
             evidence=self.evidence,
+            reader=reader,
         ).as_dict()
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ophis.bundle import IMAGES, MODEL, BundleWriter
+from ophis.bundle import IMAGES, MODEL, BundleWriter, Member
 from ophis.card import card
 from ophis.card_about import about_run
 from ophis.country_prior import CountryPrior, read_counts
@@ -24,6 +24,7 @@ from ophis.images import MOST_SIDE
 from ophis.measured import Measured, measure
 from ophis.prior_choice import default_prior
 from ophis.scores import read_scores, softmax
+from ophis.selftest import write_selftest
 from ophis.sides import PRIOR, SCORES, read_facts
 from ophis.train import run
 from ophis.train.evaluation import score_model
@@ -221,6 +222,7 @@ def write_bundle(
         )
         write_onnx(model, writer.folder / MODEL, side=preprocessing.pixels, outputs=outputs)
         check_parity(model, writer.folder / MODEL, side=preprocessing.pixels)
+        write_selftest(Member(writer.folder / MODEL, species, preprocessing, None))
     return Path(out)
 
 

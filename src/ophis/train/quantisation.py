@@ -34,6 +34,7 @@ from ophis.combination import asked, refitted, worth_of
 from ophis.errors import InputError
 from ophis.measured import measure
 from ophis.network import Network
+from ophis.selftest import write_selftest
 from ophis.views import WHOLE
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def quantise(
     with BundleWriter(out) as writer:
         eight = replace(member, model=writer.folder / MODEL)
         quantise_network(member, eight.model, train=train)
+        write_selftest(eight, rounded=True)
         shutil.copy(bundle.folder / IMAGES, writer.folder / IMAGES)
         worth, scores = _judged((member, eight), validation, progress)
         _require_little_loss(worth, most_loss)

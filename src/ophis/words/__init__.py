@@ -30,7 +30,13 @@ class Words:
 
 def languages() -> list[str]:
     """The languages there are words in, as ISO 639-1 codes."""
-    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+    return list(_languages())
+
+
+@lru_cache(maxsize=1)
+def _languages() -> tuple[str, ...]:
+    """Looked for once: a service that is full asks for every refusal."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
 @lru_cache
