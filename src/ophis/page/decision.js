@@ -18,6 +18,7 @@ import { sentences } from "./sentences.js";
 const PENALTY = 0.01;
 const FREE_RANKS = 5; // species beyond this rank count as so much less likely
 const ROUNDING = 1e-9; // of sums of probabilities, so that equal ones compare equal
+const HEARD = 1 - 0.8; // of danger; with that much, by the image alone, no country takes it away
 const MAY_BE_VENOMOUS = "may be venomous";
 const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 
@@ -71,6 +72,9 @@ export class Decider {
    */
   constructor(facts, table) {
     this.facts = facts;
+    const names = facts.species.map(({ name }) => name);
+    const sorted = [...names].sort(); // by code units, for names as by code points
+    this.order = names.map((name) => sorted.indexOf(name));
     this.prior =
       facts.prior &&
       new Prior(facts.prior.temperature, facts.countries, table, facts.species.length);
@@ -93,12 +97,10 @@ export class Decider {
     }));
     const raw = photos.map((photo) => photo.logits);
     const kept = raw.filter((_, number) => !seen[number]?.left_out);
-    const [[one = new Float64Array()], effect] = this.#adjusted(
-      [meanOf(kept.length ? kept : raw)],
-      place,
-    );
+    const one = meanOf(kept.length ? kept : raw);
+    const [[adjusted = new Float64Array()], effect] = this.#adjusted([one], place);
     const decision = this.#decide(raw, one, place, seen);
-    const guesses = decision.species.length ? this.#guesses(one, top) : [];
+    const guesses = decision.species.length ? this.#guesses(adjusted, top) : [];
     return this.#said(words, decision, place, effect, { photos: seen, failures, guesses });
   }
 
@@ -173,10 +175,10 @@ export class Decider {
   }
 
   /**
-   * What is said of the one row, where the danger is also that of each photo by itself.
+   * What is said of all in one row, where the danger is also that of each photo by itself.
    *
    * @param {Float64Array[]} raw of each photo.
-   * @param {Float64Array} one of all together, adjusted.
+   * @param {Float64Array} one of all together.
    * @param {Place} place
    * @param {{left_out: string | null}[]} seen
    * @returns {Decision}
@@ -186,17 +188,40 @@ export class Decider {
       const unlike = seen.some((photo) => photo.left_out === "unlike");
       return noName(unlike ? "no snake" : "unusable");
     }
-    const { rule } = this.facts;
-    if (!rule) return this.#decision(one, () => true, true);
-    const country = place.shares.length > 0 && this.prior !== null;
-    const promises = (country && rule.country) || rule.image;
-    const [together, ...each] = [one, ...this.#adjusted(raw, place)[0]].map((row) => {
-      const names = setOf(row, promises.names);
-      return this.#decision(row, (column) => names[column] === true, this.#mayBe(row, promises));
-    });
+    const [together, ...each] = this.#decided([one, ...raw], place);
     const warned = each.some((decision) => decision.verdict === MAY_BE_VENOMOUS);
     const decision = together ?? noName("unidentified");
     return warned ? { ...decision, verdict: MAY_BE_VENOMOUS } : decision;
+  }
+
+  /**
+   * What is said of each row by itself.
+   *
+   * @param {Float64Array[]} raw
+   * @param {Place} place
+   * @returns {Decision[]}
+   */
+  #decided(raw, place) {
+    const { rule, calibration } = this.facts;
+    const heard = place.shares.length > 0 && this.prior !== null;
+    return this.#adjusted(raw, place)[0].map((row, number) => {
+      if (!rule) return this.#decision(row, () => true, true);
+      const promises = (heard && rule.country) || rule.image;
+      const names = setOf(row, promises.names, this.order);
+      const image = mended(raw[number] ?? row, calibration);
+      const risky = this.#mayBe(row, promises, names) || (heard && this.#seenDanger(image));
+      return this.#decision(row, (column) => names[column] === true, risky);
+    });
+  }
+
+  /** @param {Float64Array} image logits of the image alone, calibrated */
+  #seenDanger(image) {
+    const p = probabilities(image);
+    const risk = p.reduce(
+      (sum, own, column) => sum + (this.#species(column).dangerous ? own : 0),
+      0,
+    );
+    return risk >= HEARD - ROUNDING;
   }
 
   /**
@@ -204,12 +229,12 @@ export class Decider {
    *
    * @param {Float64Array} row
    * @param {Promises} promises
+   * @param {boolean[]} names which cannot be excluded
    */
-  #mayBe(row, promises) {
+  #mayBe(row, promises, names) {
     const columns = this.facts.species.flatMap((kind, column) => (kind.dangerous ? column : []));
     if (!columns.length || columns.some((column) => promises.danger[column] === null)) return true;
-    const names = setOf(row, promises.names);
-    const danger = setOf(row, promises.danger);
+    const danger = setOf(row, promises.danger, this.order);
     return columns.some((column) => names[column] || danger[column]);
   }
 
@@ -220,7 +245,7 @@ export class Decider {
    * @returns {Decision}
    */
   #decision(row, possible, risky) {
-    const species = ranked(row).filter(possible);
+    const species = ranked(row, this.order).filter(possible);
     const [state, name] = rollUp(species.map((column) => this.#species(column)));
     const known = !risky && state !== "unidentified";
     return { state, name, species, verdict: known ? NOT_KNOWN_DANGEROUS : MAY_BE_VENOMOUS };
@@ -232,7 +257,7 @@ export class Decider {
    */
   #guesses(row, top) {
     const p = probabilities(row);
-    return ranked(p)
+    return ranked(p, this.order)
       .slice(0, top)
       .map((column) => ({
         species: this.#species(column).name,
@@ -269,15 +294,17 @@ export function mended(row, calibration) {
  *
  * @param {Float64Array} row
  * @param {(number | null)[]} thresholds
+ * @param {number[]} order of the species by name
  */
-function setOf(row, thresholds) {
+function setOf(row, thresholds, order) {
   const p = logProbabilities(row).map(Math.exp);
   const found = new Array(row.length).fill(false);
-  let sum = 0;
-  ranked(p).forEach((column, rank) => {
+  let [sum, odd, before] = [0, 0, Number.POSITIVE_INFINITY];
+  ranked(p, order).forEach((column, rank) => {
     const own = p[column] ?? 0;
     sum += own;
-    const odd = sum - own + PENALTY * Math.max(rank + 1 - FREE_RANKS, 0);
+    if (own < before) odd = sum - own + PENALTY * Math.max(rank + 1 - FREE_RANKS, 0);
+    before = own; // of equal ones each has the first one's value
     found[column] = odd <= (thresholds[column] ?? Number.POSITIVE_INFINITY) + ROUNDING;
   });
   found[row.indexOf(largest(row))] = true;
