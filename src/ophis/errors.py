@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ophis.scores import PhotoFailure
 
 
@@ -17,6 +19,21 @@ class InputError(ValueError):
 
 class PhotoError(InputError):
     """One photo that cannot be used; the work on the others goes on."""
+
+
+class BadPhotosError(InputError):
+    """Among the photos of a long work some cannot be used; it has not begun.
+
+    Attributes:
+        failures: each of them, and why.
+    """
+
+    def __init__(self, failures: Sequence[PhotoFailure], photos: int) -> None:
+        super().__init__(
+            f"{len(failures):,} of {photos:,} photos cannot be used, the first is"
+            f" {failures[0].reason}; mend them, or leave them out with --skip-bad"
+        )
+        self.failures = tuple(failures)
 
 
 class NoPhotoError(PhotoError):

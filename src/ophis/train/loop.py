@@ -31,6 +31,7 @@ from ophis.train.learner import Learner
 from ophis.train.processes import Processes, autocast_dtype
 from ophis.train.runlog import RunLog, is_judged
 from ophis.train.stop import StepInterrupted, StopRequest
+from ophis.train.usable_photos import CHECKED, Look, usable_photos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,6 +59,9 @@ def fit(
     weights_folder: str | Path = ".",
     fused: bool = False,
     save_every_seconds: float = SECONDS_BETWEEN_SAVES,
+    check_photos: bool = True,
+    skip_bad: bool = False,
+    checked: Path | None = None,
     quiet: bool = False,
 ) -> Path:
     """Fine-tune a model by a recipe; go on where an earlier call for ``out`` stopped.
@@ -74,12 +78,19 @@ def fit(
         fused: train with group norm and ReLU as one kernel, on a GPU; see `fused_norm`.
         save_every_seconds: so much of the work is lost, at the most, with a process that is
             killed; 0 saves after every step.
+        check_photos: decode every photo once before the first step; else only see that it is
+            there, and let a bad one stop the run at the step that meets it.
+        skip_bad: leave out the photos that cannot be used, and name them in `skipped.csv`, instead
+            of refusing to begin.
+        checked: the file that notes which photos were decoded; by default in the run folder. Runs
+            of the same photos may share one.
         quiet: show nothing while it runs.
 
     Returns:
         The run folder.
 
     Raises:
+        BadPhotosError: before the first step, with all photos that cannot be used.
         InputError: when recipe, photos, weights and folder do not fit together, no whole
             checkpoint can be read or written, or the numbers ran away.
         Stopped: after Ctrl-C or SIGTERM, when the state has been saved.
@@ -95,6 +106,11 @@ def fit(
     ):
         if fused:
             require_fused_norms(processes.device)
+        workers = workers or os.cpu_count() or 1
+        noted = checked or out / CHECKED
+        look = Look(processes, workers, decode=check_photos, noted=noted, quiet=quiet)
+        train, validation = usable_photos(train, validation, out, look=look, skip_bad=skip_bad)
+        run.require_fit(recipe, train, validation, species)  # what was skipped may be a species
         learner, first, line = _take_up(
             recipe, train.sha256(), species, processes, out, Path(weights_folder)
         )
@@ -110,7 +126,7 @@ def fit(
             validation=validation,
             species=species,
             out=out,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers,
             processes=processes,
             stop=stop,
             learner=learner,

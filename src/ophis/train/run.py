@@ -77,8 +77,8 @@ def require_fit(
 
     Raises:
         InputError: naming an unlabelled photo, an empty species, a species of the validation
-            that training does not know, a photo that stands on both sides, a pack that is not
-            finished, or a missing file.
+            that training does not know, a photo that stands on both sides, or a pack that is not
+            finished.
     """
     truth = train.truth(species)
     if (truth < 0).any():
@@ -100,9 +100,6 @@ def require_fit(
                 f"{manifest.folder}: {len(manifest.pack.index):,} of"
                 f" {manifest.pack.form.photos:,} photos are packed so far; let ophis pack finish"
             )
-        if missing := manifest.missing_photos():
-            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-            raise InputError(f"photo {missing[0]}{more}: there is no such file")
 
 
 def describe(
