@@ -99,7 +99,7 @@ def _batch(
     failures = []
     for row, outcome in zip(rows, outcomes, strict=True):
         if isinstance(outcome, PhotoError):
-            failures.append(PhotoFailure(photo_ids[row], str(outcome)))
+            failures.append(PhotoFailure(photo_ids[row], str(outcome), outcome.reason))
         else:
             read[row] = outcome
     return PixelBatch(
