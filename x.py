@@ -106,7 +106,18 @@ def check() -> None:
         run(NODE / ".bin" / "tsc", "--project", ".")
     run(BIN / "ruff", "format", "--check", "--quiet", ".")
     run(BIN / "ruff", "check", "--quiet", ".")
-    run(BIN / "ty", "check", "--quiet", "--python", VENV, "src", "tests", "benchmarks", "x.py")
+    run(
+        BIN / "ty",
+        "check",
+        "--quiet",
+        "--python",
+        VENV,
+        "src",
+        "tests",
+        "benchmarks",
+        "requirements",
+        "x.py",
+    )
 
 
 def browser() -> None:
@@ -165,6 +176,24 @@ def torture() -> None:
     run(BIN / "python", "tests/promises.py", *sys.argv[2:])
 
 
+def audit() -> None:
+    """Ask the public database of advisories about every locked package; needs a network."""
+    setup()
+    locks = [word for lock in (LOCK, BENCH_LOCK, UV_LOCK) for word in ("--requirement", lock)]
+    service = ("--vulnerability-service", "osv")
+    # Other databases speak the same language: one inside a network without a way out, say.
+    url = ("--osv-url", os.environ["OSV_URL"]) if "OSV_URL" in os.environ else ()
+    run(BIN / "pip-audit", *service, *url, "--disable-pip", "--require-hashes", *locks)
+    if page():
+        run("npm", "audit", "--omit=dev")
+
+
+def sbom() -> None:
+    """Write requirements/sbom.json and docs/licences.md from what the locks installed."""
+    setup()
+    run(BIN / "python", "requirements/sbom.py")
+
+
 def format() -> None:  # noqa: A001 - the name of the make target
     """Write the code in the one format and mend what ruff can mend."""
     setup()
@@ -210,7 +239,21 @@ def help() -> None:  # noqa: A001 - the name of the make target
 
 TARGETS = {
     f.__name__: f
-    for f in (setup, demo, test, check, docs, bench, torture, format, lock, clean, help)
+    for f in (
+        setup,
+        demo,
+        test,
+        check,
+        docs,
+        bench,
+        torture,
+        audit,
+        sbom,
+        format,
+        lock,
+        clean,
+        help,
+    )
 }
 
 if __name__ == "__main__":

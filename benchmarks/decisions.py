@@ -145,15 +145,15 @@ def splits(
             modes["country"] = prior.adjust(judged)
             figures |= probabilities("country", modes["country"])
         for mode, scores in modes.items():
-            country = mode == "country"
-            sets = rule.decide(scores, novel=np.zeros(len(judged), bool), country=country)
+            image = modes["image"] if mode == "country" else None
+            sets = rule.decide(scores, novel=np.zeros(len(judged), bool), image=image)
             figures |= of_sets(mode, sets, judged)
             figures |= of_costs(mode, scores)
             if presence:
                 figures[f"{mode}: snakeclef2021"] = official(
                     "snakeclef2021", scores, presence=presence
                 )
-            decisions = rule.decide(scores, novel=novel, country=country)
+            decisions = rule.decide(scores, novel=novel, image=image)
             figures |= of_states(mode, decisions, judged)
             figures |= of_risk(mode, scores)
         for name, value in figures.items():

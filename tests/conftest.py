@@ -103,10 +103,17 @@ def drawn_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def imagenet17(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
-    """The ready bundle, which was never judged on photos."""
+    """The ready bundle, which was never judged on photos; made once for all workers."""
+    from filelock import FileLock
+
     from ophis.train import export_imagenet17
 
-    return load(export_imagenet17(tmp_path_factory.mktemp("ready") / "imagenet17"))
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "imagenet17"
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            export_imagenet17(folder)
+    return load(folder)
 
 
 @pytest.fixture(scope="session")

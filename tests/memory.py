@@ -1,31 +1,60 @@
 """How much memory a piece of work takes, in a process of its own."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 _BEFORE = """
-import gc
+import ctypes, gc, json, time
 def _memory(kind):
     lines = open("/proc/self/status").read().splitlines()
     return int(next(line for line in lines if line.startswith(kind)).split()[1])
-"""
-_AROUND = """
-gc.collect()
-open("/proc/self/clear_refs", "w").write("5")  # the peak begins here
-_before = _memory("VmRSS")
-{work}
-print(_memory("VmHWM") - _before)
+def _from_here():
+    gc.collect()
+    if hasattr(ctypes.CDLL(None), "malloc_trim"):
+        ctypes.CDLL(None).malloc_trim(0)  # what is kept for later hides what is taken anew
+    open("/proc/self/clear_refs", "w").write("5")  # the peak begins here
+    return _memory("VmRSS"), time.process_time()
+def _told(name, before, outcome=None):
+    taken = (_memory("VmHWM") - before[0]) / 1024, time.process_time() - before[1]
+    print(json.dumps([name, *taken, outcome]), flush=True)
 """
 
 
 def peak_mib(before: str, work: str) -> float:
     """What ``work`` takes at its peak on top of what ``before`` left, resident, in MiB."""
+    told = _run(f"{before}\n_start = _from_here()\n{work}\n_told('', _start)")
+    return told[-1][1]
+
+
+def peaks_of(before: str, over: str, outcome: str) -> dict[str, tuple[float, float, Any]]:
+    """What each of many pieces of work takes, one after the other in one process.
+
+    Args:
+        before: makes what the others need.
+        over: gives pairs of a name and an ``item``.
+        outcome: what is worked out of the ``item``.
+
+    Returns:
+        By name: MiB at the peak, seconds of processor time, and the outcome.
+    """
+    told = _run(
+        f"{before}\nfor _name, item in {over}:\n    _start = _from_here()\n"
+        f"    _told(_name, _start, {outcome})"
+    )
+    return {name: (peak, seconds, found) for name, peak, seconds, found in told}
+
+
+def _run(code: str) -> list[list[Any]]:
     if not Path("/proc/self/clear_refs").exists():
         pytest.skip("only Linux tells the peak of a process")
-    code = f"{_BEFORE}\n{before}\n{_AROUND.format(work=work)}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", _BEFORE + code], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    return int(done.stdout.split()[-1]) / 1024
+    # What the work itself prints is passed over.
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]

@@ -30,7 +30,6 @@ HEAVY = (
     "tensorboard",
     "safetensors",
     "numba",
-    "simplejpeg",
     "ray",
     "pyarrow",
     "openvino",

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ophis import PhotoError, squares
 from ophis.images import Preprocessing, decode, normalise, resize
-from ophis.jpeg import jpeg_pixels
+from ophis.jpeg import FEW_BYTES, jpeg_pixels
 from ophis.resampling import Resampler, resampler
 from ophis.squares import look_up, read_square, square
 
@@ -140,14 +140,22 @@ def test_refusals_have_the_same_words(data, words):
     assert words in require_same(data)
 
 
-def test_damage_that_pillow_reads_over_is_left_to_pillow():
-    data = bytearray(encoded(SMOOTH, restart_marker_blocks=2))
+@pytest.mark.parametrize("progressive", [False, True])
+def test_lost_pixels_that_pillow_makes_up_are_refused(progressive):
+    data = bytearray(encoded(SMOOTH, restart_marker_blocks=2, progressive=progressive))
     data[-60:-50] = bytes(10)
-    assert not by_simplejpeg(bytes(data))
-    require_same(bytes(data))
-    without_end = encoded(SMOOTH)[:-2]
-    assert not by_simplejpeg(without_end)
-    require_same(without_end)
+    with Image.open(io.BytesIO(data)) as photo:
+        photo.load()
+    assert "(Corrupt JPEG data: " in require_same(bytes(data))
+    assert "damaged or cut short" in require_same(encoded(SMOOTH)[:-2])
+
+
+@pytest.mark.parametrize(("number", "refused"), [(1, False), (FEW_BYTES, False), (3000, True)])
+def test_a_few_bytes_behind_the_pixels_are_no_damage_and_many_are(number, refused):
+    data = encoded(SMOOTH)[:-2] + bytes(number) + b"\xff\xd9"
+    assert bool(require_same(data)) == refused
+    if not refused:
+        assert decode(data).tobytes() == decode(encoded(SMOOTH)).tobytes()
 
 
 @settings(max_examples=400)

@@ -24,6 +24,7 @@ from ophis.photo import read_photos
 from ophis.places import UNKNOWN
 from ophis.position import Place, place_of
 from ophis.prior import PriorEffect, PriorUse
+from ophis.scores import ranked
 from ophis.taxa import danger
 from ophis.words import read_words
 
@@ -156,8 +157,9 @@ class Classifier:
         seen = self._seen(photos, raw)
         kept = np.array([not photo.left_out for photo in seen])
         # Of photos that all had no say, the country's is still told to programs.
-        scores, effect = self._adjusted(_one(raw.take(kept) if kept.any() else raw), place)
-        decision = self._decide(raw, scores, place, seen)
+        one = _one(raw.take(kept) if kept.any() else raw)
+        scores, effect = self._adjusted(one, place)
+        decision = self._decide(raw, one, place, seen)
         guesses = self._guesses(scores, top) if decision.species else ()
         best = guesses[0].species if guesses else None
         return self._answer(
@@ -267,13 +269,16 @@ class Classifier:
             scores, (effect, *_) = here.adjust_with_effect(raw)
             return scores, effect
         use = PriorUse.NO_PRIOR if place.shares else PriorUse.NO_COUNTRY
-        calibration = self.bundle.calibration
-        return (calibration.apply(raw) if calibration else raw), PriorEffect(use)
+        return self._calibrated(raw), PriorEffect(use)
+
+    def _calibrated(self, raw: Scores) -> Scores:
+        """What the image alone says."""
+        return self.bundle.calibration.apply(raw) if self.bundle.calibration else raw
 
     def _decide(
         self, raw: Scores, one: Scores, place: Place, seen: Sequence[SeenPhoto]
     ) -> Decision:
-        """What is said of the one row, where the danger is also that of each photo by itself.
+        """What is said of all in one row, where the danger is also that of each photo by itself.
 
         The promise that nearly no venomous snake goes without the warning was made for single
         photos, whatever they show. A warning from any of them, also one that had no say in the
@@ -282,25 +287,31 @@ class Classifier:
         if all(photo.left_out for photo in seen):
             unlike = any(photo.left_out is LeftOut.UNLIKE for photo in seen)
             return no_name(State.NO_SNAKE if unlike else State.UNUSABLE)
-        rule = self.bundle.rule
-        if rule is None:
-            return decide_without_rule(one)[0]
-        country = bool(place.shares and self.bundle.prior)
-        (together,) = rule.decide(one, novel=np.zeros(1, np.bool_), country=country)
-        each = rule.decide(
-            self._adjusted(raw, place)[0], novel=np.zeros(len(raw), np.bool_), country=country
-        )
+        (together,) = self._decided(one, place)
+        each = self._decided(raw, place)
         if any(decision.verdict is Verdict.MAY_BE_VENOMOUS for decision in each):
             return replace(together, verdict=Verdict.MAY_BE_VENOMOUS)
         return together
 
+    def _decided(self, raw: Scores, place: Place) -> list[Decision]:
+        """What is said of each row by itself."""
+        scores, _ = self._adjusted(raw, place)
+        if self.bundle.rule is None:
+            return decide_without_rule(scores)
+        heard = bool(place.shares and self.bundle.prior)
+        return self.bundle.rule.decide(
+            scores,
+            novel=np.zeros(len(raw), np.bool_),
+            image=self._calibrated(raw) if heard else None,
+        )
+
     def _guesses(self, scores: Scores, top: int) -> tuple[Guess, ...]:
         (probabilities,) = scores.probabilities()
-        order = np.argsort(-probabilities, kind="stable")[:top]
-        names = [self.bundle.species[int(column)] for column in order]
+        best = ranked(probabilities, self.bundle.species)[:top]
+        names = [self.bundle.species[column] for column in best]
         return tuple(
             Guess(name, float(probabilities[column]), danger(name))
-            for name, column in zip(names, order, strict=True)
+            for name, column in zip(names, best, strict=True)
         )
 
 

@@ -76,14 +76,17 @@ def nonconformity(scores: Scores) -> NDArray[np.float64]:
     for each rank beyond the fifth (Angelopoulos et al. 2021): 0 for the most probable, which is in
     every set for that. Without their randomisation, so that one photo has one answer; with the
     species' own probability in the sum, sets would hold more than promised and be several times
-    as large.
+    as large. Of equally probable species each has the first one's value: their order says nothing.
     """
     p = np.exp(log_probabilities(scores.logits))
     order = np.argsort(-p, axis=1, kind="stable")
-    ranks = np.arange(1, p.shape[1] + 1)
+    places = np.arange(p.shape[1])
     sorted_p = np.take_along_axis(p, order, axis=1)
     ranked = sorted_p.cumsum(axis=1) - sorted_p
-    ranked += PENALTY * np.maximum(ranks - FREE_RANKS, 0)
+    ranked += PENALTY * np.maximum(places + 1 - FREE_RANKS, 0)
+    lower = np.diff(sorted_p, axis=1, prepend=np.inf) < 0
+    first = np.maximum.accumulate(np.where(lower, places, 0), axis=1)
+    ranked = np.take_along_axis(ranked, first, axis=1)
     result = np.empty_like(p)
     np.put_along_axis(result, order, ranked, axis=1)
     return result

@@ -21,7 +21,15 @@ from ophis.errors import InputError
 from ophis.families import family
 from ophis.files import whole_file
 from ophis.novelty import PASSING, strangeness
-from ophis.promises import Promises, finite_or_none, fit_promises, infinite_if_none, promises_of
+from ophis.promises import (
+    Promises,
+    finite_or_none,
+    fit_promises,
+    infinite_if_none,
+    promises_of,
+    seen_danger,
+)
+from ophis.scores import ranked
 from ophis.taxa import genus, require_same_species
 
 if TYPE_CHECKING:
@@ -121,25 +129,30 @@ class DecisionRule:
         return strangeness(by_energy) > self.limit
 
     def decide(
-        self, scores: Scores, *, novel: NDArray[np.bool_], country: bool = False
+        self, scores: Scores, *, novel: NDArray[np.bool_], image: Scores | None = None
     ) -> list[Decision]:
         """Decide photo by photo.
 
         Args:
             scores: with the calibration or the prior applied.
             novel: what `novel` says of the raw scores.
-            country: whether the country had its say in them.
+            image: where the country had its say in the scores, those of the image alone with the
+                calibration applied; else None.
 
         Raises:
-            InputError: when the scores are of other species, or ``novel`` of other photos.
+            InputError: when the scores are of other species, or ``novel`` or ``image`` of other
+                photos.
         """
-        if novel.shape != (len(scores),):
-            raise InputError(
-                f"novel says something of {novel.size} photos and the scores have {len(scores)};"
-                " ask `DecisionRule.novel` about the same photos"
-            )
-        promises = self.country if country and self.country else self.image
+        for name, photos in (("novel", novel.size), ("image", len(image or scores))):
+            if photos != len(scores):
+                raise InputError(
+                    f"{name} says something of {photos} photos and the scores have {len(scores)};"
+                    " ask about the same photos"
+                )
+        promises = self.country if image is not None and self.country else self.image
         names, may_be = promises.names.sets(scores), promises.may_be(scores)
+        if image is not None:
+            may_be = may_be | seen_danger(image)
         return [
             _decision(scores.species, scores.logits[row], names[row], unlike, risky)
             for row, (unlike, risky) in enumerate(zip(novel, may_be, strict=True))
@@ -184,8 +197,7 @@ def _decision(
 ) -> Decision:
     if novel:
         return no_name(State.NO_SNAKE)
-    order = np.argsort(-logits, kind="stable")
-    columns = tuple(int(column) for column in order if possible[column])
+    columns = tuple(column for column in ranked(logits, species) if possible[column])
     state, name = roll_up([species[column] for column in columns])
     verdict = Verdict.MAY_BE_VENOMOUS if risky else Verdict.NOT_KNOWN_DANGEROUS
     if state is State.UNIDENTIFIED:

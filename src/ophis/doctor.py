@@ -31,7 +31,7 @@ PACKAGES = {
     "torch": "train",
     "timm": "train",
     "numba": "train",
-    "simplejpeg": "train",
+    "simplejpeg": "core",
     "ray": "ray",
     "huggingface-hub": "hub",
     "fastapi": "serve",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import struct
-import zlib
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -13,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from ophis.errors import InputError, PhotoError, Reason
+from ophis.jpeg import require_whole
 from ophis.packed import PackedPhoto
 from ophis.photo_formats import formats_of, what
+from ophis.photo_parts import wrong_parts
+from ophis.upright import DAMAGED, rgb, upright
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -36,25 +37,6 @@ _WAYS = {
     "channels": "RGB",
     "layout": "photo, channel, row, column",
 }
-
-# What Pillow raises on damaged files. Anything else is a mistake of ours and should be seen.
-# Its warnings are among them for callers who turn warnings into errors; nobody's filters are
-# touched here, because that is not safe in threads.
-_DAMAGED = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,  # pillow-heif, of errors it has no name for
-    struct.error,
-    zlib.error,
-    Warning,
-)
 
 
 @dataclass(frozen=True)
@@ -189,6 +171,7 @@ def decode(data: bytes, name: str = "photo") -> Image.Image:
             pixels (decided before any is decoded) or fewer than 32 a side.
     """
     with opened(data, name) as photo:
+        require_whole(data, photo)
         return decoded(photo)
 
 
@@ -201,6 +184,9 @@ def opened(data: bytes, name: str) -> Generator[Image.Image]:
     """
     if not data:
         raise PhotoError(f"{name}: the file is empty; copy it again", reason=Reason.EMPTY)
+    if wrong := wrong_parts(data):
+        reason, told = wrong
+        raise PhotoError(f"{name}: {told}", reason=reason)
     try:
         with Image.open(io.BytesIO(data), formats=formats_of(data)) as photo:
             _require_size(photo, name)
@@ -212,7 +198,7 @@ def opened(data: bytes, name: str) -> Generator[Image.Image]:
         raise PhotoError(f"{name}: {told}; send a JPEG, PNG or WebP photo", reason=reason) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PhotoError(f"{name}: {_TOO_LARGE}", reason=Reason.TOO_LARGE) from None
-    except _DAMAGED as error:
+    except DAMAGED as error:
         told = (str(error).splitlines() or [type(error).__name__])[0]
         raise PhotoError(
             f"{name}: damaged or cut short ({told}); send the photo again", reason=Reason.DAMAGED
@@ -220,9 +206,9 @@ def opened(data: bytes, name: str) -> Generator[Image.Image]:
 
 
 def decoded(photo: Image.Image) -> Image.Image:
-    """An opened photo as an upright picture of 8-bit RGB."""
+    """An opened photo as an upright picture of 8-bit RGB; it is not to be used any more."""
     photo.load()
-    return _rgb(upright(photo))
+    return rgb(upright(photo))
 
 
 def _require_size(photo: Image.Image, name: str) -> None:
@@ -235,27 +221,6 @@ def _require_size(photo: Image.Image, name: str) -> None:
             " a side",
             reason=Reason.TOO_SMALL,
         )
-
-
-def upright(photo: Image.Image) -> Image.Image:
-    """Turned as EXIF says; a photo whose EXIF is damaged is taken as it is."""
-    try:
-        return ImageOps.exif_transpose(photo)
-    except _DAMAGED:
-        return photo
-
-
-def _rgb(photo: Image.Image) -> Image.Image:
-    """8-bit RGB of any mode."""
-    if photo.mode.startswith("I") or photo.mode == "F":
-        # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling.
-        values = np.asarray(photo).astype(np.float64)
-        return Image.fromarray(np.clip(values / 257 + 0.5, 0, 255).astype(np.uint8)).convert("RGB")
-    if photo.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in photo.info:
-        over = photo.convert("RGBA")
-        white = Image.new("RGBA", over.size, "white")
-        return Image.alpha_composite(white, over).convert("RGB")
-    return photo.convert("RGB") if photo.mode != "RGB" else photo.copy()
 
 
 def unusable(photo: Image.Image) -> str | None:

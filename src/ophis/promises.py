@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophis.conformal import PredictionSets, fit_sets
+from ophis.conformal import ROUNDING, PredictionSets, fit_sets
 from ophis.official import dangerous
+from ophis.scores import log_probabilities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ophis.taxa import SpeciesList
 
 SURE = 0.8  # no species is named alone with less probability, however good the network
+HEARD = 1 - SURE  # of danger; with that much, by the image alone, no country takes it away
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,24 @@ class Promises:
             }
             for name, sets in (("names", self.names), ("danger", self.danger))
         }
+
+
+def seen_danger(image: Scores) -> NDArray[np.bool_]:
+    """Which photos show a species that may be dangerous to who does not ask for the country.
+
+    A country may have no training photo of a species, and an animal may come from elsewhere: what
+    the photo shows as clearly as that keeps its warning, whatever the country says.
+
+    Args:
+        image: of the image alone, calibrated.
+
+    Returns:
+        [photos].
+    """
+    probability = np.exp(log_probabilities(image.logits))
+    risk = probability[:, dangerous(image.species)].sum(axis=1)
+    seen: NDArray[np.bool_] = risk >= HEARD - ROUNDING
+    return seen
 
 
 def fit_promises(scores: Scores, *, names: float, danger: float) -> Promises:

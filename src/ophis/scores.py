@@ -285,6 +285,17 @@ def log_probabilities(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return found
 
 
+def ranked(values: NDArray[np.floating[Any]], species: SpeciesList) -> list[int]:
+    """Columns, the largest value first; of equal ones by name, not as they happen to stand.
+
+    Args:
+        values: of one photo, [species].
+        species: the columns.
+    """
+    found: list[int] = np.lexsort((np.array(species.alphabetical), -values)).tolist()
+    return found
+
+
 def read_scores(path: str | Path) -> Scores:
     """Read what `Scores.write` wrote; logits of 64 MiB and more stay in the file.
 

@@ -15,12 +15,12 @@ from ophis.images import (
     read_bytes,
     read_photo,
     resize,
-    upright,
 )
 from ophis.jpeg import jpeg_pixels
 from ophis.packed import PackedPhoto
 from ophis.packed_pixels import packed_square
 from ophis.resampling import AS_STORED, Turn, resampler_once_worthwhile
+from ophis.upright import upright
 
 if TYPE_CHECKING:
     from pathlib import Path

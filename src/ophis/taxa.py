@@ -69,6 +69,12 @@ class SpeciesList:
     def _places(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.names)}
 
+    @cached_property
+    def alphabetical(self) -> tuple[int, ...]:
+        """Of each species, which it would be by name, from 0."""
+        order = sorted(range(len(self)), key=self.names.__getitem__)
+        return tuple(sorted(range(len(self)), key=order.__getitem__))
+
     def index(self, name: str) -> int:
         """Place of a species, from 0.
 

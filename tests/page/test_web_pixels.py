@@ -166,6 +166,9 @@ REFUSED = {
     "text": b"this is a letter and no photo at all",
     "few pixels": saved(picture(31, 90), "PNG"),
     "WebP of few pixels": saved(picture(90, 31), "WEBP"),
+    "animation": saved(
+        picture(90, 70), "WEBP", save_all=True, append_images=[picture(90, 70).rotate(180)]
+    ),
     "too many pixels": saved(Image.new("1", (10_000, 8_001)), "PNG"),
 }
 

@@ -11,7 +11,7 @@ from timm.data import create_transform, resolve_model_data_config
 import ophis
 from ophis.bundle import read_bundle, verify_weights
 from ophis.images import preprocess, read_photo
-from ophis.train import export, export_imagenet17, fit
+from ophis.train import export, fit
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def bundle(halves, small, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory):
-    return export_imagenet17(tmp_path_factory.mktemp("timm-ready") / "imagenet17")
+def ready(imagenet17):
+    return imagenet17.bundle.folder
 
 
 @pytest.mark.parametrize("name", ["bundle", "ready"])

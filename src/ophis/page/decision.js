@@ -1,15 +1,9 @@
 // From logits to an answer: what ophis/classifier.py, decision.py, promises.py and conformal.py do.
 
+import { ROUNDING, setOf } from "./conformal.js";
 import { mended } from "./members.js";
 import { Prior } from "./prior.js";
-import {
-  energy,
-  largest,
-  logProbabilities,
-  meanOf,
-  probabilities,
-  ranked,
-} from "./probabilities.js";
+import { energy, meanOf, probabilities, ranked } from "./probabilities.js";
 import { sentences } from "./sentences.js";
 
 /** @import { Answer } from "./answerer.js" */
@@ -17,9 +11,7 @@ import { sentences } from "./sentences.js";
 /** @import { Country, Effect, Place } from "./prior.js" */
 /** @import { Words } from "./sentences.js" */
 
-const PENALTY = 0.01;
-const FREE_RANKS = 5; // species beyond this rank count as so much less likely
-const ROUNDING = 1e-9; // of sums of probabilities, so that equal ones compare equal
+const HEARD = 1 - 0.8; // of danger; with that much, by the image alone, no country takes it away
 const MAY_BE_VENOMOUS = "may be venomous";
 const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 
@@ -70,6 +62,9 @@ export class Decider {
    */
   constructor(facts, table) {
     this.facts = facts;
+    const names = facts.species.map(({ name }) => name);
+    const sorted = [...names].sort(); // by code units, for names as by code points
+    this.order = names.map((name) => sorted.indexOf(name));
     this.prior =
       facts.prior &&
       new Prior(facts.prior.temperature, facts.countries, table, facts.species.length);
@@ -92,12 +87,10 @@ export class Decider {
     }));
     const raw = photos.map((photo) => photo.logits);
     const kept = raw.filter((_, number) => !seen[number]?.left_out);
-    const [[one = new Float64Array()], effect] = this.#adjusted(
-      [meanOf(kept.length ? kept : raw)],
-      place,
-    );
+    const one = meanOf(kept.length ? kept : raw);
+    const [[adjusted = new Float64Array()], effect] = this.#adjusted([one], place);
     const decision = this.#decide(raw, one, place, seen);
-    const guesses = decision.species.length ? this.#guesses(one, top) : [];
+    const guesses = decision.species.length ? this.#guesses(adjusted, top) : [];
     return this.#said(words, decision, place, effect, { photos: seen, failures, guesses });
   }
 
@@ -172,10 +165,10 @@ export class Decider {
   }
 
   /**
-   * What is said of the one row, where the danger is also that of each photo by itself.
+   * What is said of all in one row, where the danger is also that of each photo by itself.
    *
    * @param {Float64Array[]} raw of each photo.
-   * @param {Float64Array} one of all together, adjusted.
+   * @param {Float64Array} one of all together.
    * @param {Place} place
    * @param {{left_out: string | null}[]} seen
    * @returns {Decision}
@@ -185,17 +178,40 @@ export class Decider {
       const unlike = seen.some((photo) => photo.left_out === "unlike");
       return noName(unlike ? "no snake" : "unusable");
     }
-    const { rule } = this.facts;
-    if (!rule) return this.#decision(one, () => true, true);
-    const country = place.shares.length > 0 && this.prior !== null;
-    const promises = (country && rule.country) || rule.image;
-    const [together, ...each] = [one, ...this.#adjusted(raw, place)[0]].map((row) => {
-      const names = setOf(row, promises.names);
-      return this.#decision(row, (column) => names[column] === true, this.#mayBe(row, promises));
-    });
+    const [together, ...each] = this.#decided([one, ...raw], place);
     const warned = each.some((decision) => decision.verdict === MAY_BE_VENOMOUS);
     const decision = together ?? noName("unidentified");
     return warned ? { ...decision, verdict: MAY_BE_VENOMOUS } : decision;
+  }
+
+  /**
+   * What is said of each row by itself.
+   *
+   * @param {Float64Array[]} raw
+   * @param {Place} place
+   * @returns {Decision[]}
+   */
+  #decided(raw, place) {
+    const { rule, calibration } = this.facts;
+    const heard = place.shares.length > 0 && this.prior !== null;
+    return this.#adjusted(raw, place)[0].map((row, number) => {
+      if (!rule) return this.#decision(row, () => true, true);
+      const promises = (heard && rule.country) || rule.image;
+      const names = setOf(row, promises.names, this.order);
+      const image = mended(raw[number] ?? row, calibration);
+      const risky = this.#mayBe(row, promises, names) || (heard && this.#seenDanger(image));
+      return this.#decision(row, (column) => names[column] === true, risky);
+    });
+  }
+
+  /** @param {Float64Array} image logits of the image alone, calibrated */
+  #seenDanger(image) {
+    const p = probabilities(image);
+    const risk = p.reduce(
+      (sum, own, column) => sum + (this.#species(column).dangerous ? own : 0),
+      0,
+    );
+    return risk >= HEARD - ROUNDING;
   }
 
   /**
@@ -203,12 +219,12 @@ export class Decider {
    *
    * @param {Float64Array} row
    * @param {Promises} promises
+   * @param {boolean[]} names which cannot be excluded
    */
-  #mayBe(row, promises) {
+  #mayBe(row, promises, names) {
     const columns = this.facts.species.flatMap((kind, column) => (kind.dangerous ? column : []));
     if (!columns.length || columns.some((column) => promises.danger[column] === null)) return true;
-    const names = setOf(row, promises.names);
-    const danger = setOf(row, promises.danger);
+    const danger = setOf(row, promises.danger, this.order);
     return columns.some((column) => names[column] || danger[column]);
   }
 
@@ -219,7 +235,7 @@ export class Decider {
    * @returns {Decision}
    */
   #decision(row, possible, risky) {
-    const species = ranked(row).filter(possible);
+    const species = ranked(row, this.order).filter(possible);
     const [state, name] = rollUp(species.map((column) => this.#species(column)));
     const known = !risky && state !== "unidentified";
     return { state, name, species, verdict: known ? NOT_KNOWN_DANGEROUS : MAY_BE_VENOMOUS };
@@ -231,7 +247,7 @@ export class Decider {
    */
   #guesses(row, top) {
     const p = probabilities(row);
-    return ranked(p)
+    return ranked(p, this.order)
       .slice(0, top)
       .map((column) => ({
         species: this.#species(column).name,
@@ -247,26 +263,6 @@ export class Decider {
  */
 function noName(state) {
   return { state, name: null, species: [], verdict: MAY_BE_VENOMOUS };
-}
-
-/**
- * Which species are in the set of a photo; never none of them. See ophis/conformal.py.
- *
- * @param {Float64Array} row
- * @param {(number | null)[]} thresholds
- */
-function setOf(row, thresholds) {
-  const p = logProbabilities(row).map(Math.exp);
-  const found = new Array(row.length).fill(false);
-  let sum = 0;
-  ranked(p).forEach((column, rank) => {
-    const own = p[column] ?? 0;
-    sum += own;
-    const odd = sum - own + PENALTY * Math.max(rank + 1 - FREE_RANKS, 0);
-    found[column] = odd <= (thresholds[column] ?? Number.POSITIVE_INFINITY) + ROUNDING;
-  });
-  found[row.indexOf(largest(row))] = true;
-  return found;
 }
 
 /**

@@ -56,6 +56,29 @@ function what(view) {
 }
 
 /**
+ * Refuse a film: a WebP of several pictures, none of which is the one to answer.
+ *
+ * @param {Uint8Array} bytes
+ * @param {"jpeg" | "png" | "webp" | "heif"} kind
+ * @param {string} name
+ * @throws {PhotoError}
+ */
+export function requireStill(bytes, kind, name) {
+  if (kind !== "webp") return;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const whole = Math.min(bytes.length, 8 + view.getUint32(4, true));
+  let pictures = 0;
+  for (let place = 12; place + 8 <= whole; ) {
+    if (text(view, place, 4) === "ANMF") pictures += 1;
+    if (pictures > 1) {
+      throw new PhotoError("other_format", `${name}: this is an animation; send one picture of it`);
+    }
+    const size = view.getUint32(place + 4, true);
+    place += 8 + size + (size % 2);
+  }
+}
+
+/**
  * Refuse a photo that is too large or shows nothing, before it is decoded.
  *
  * @param {number} width

@@ -1,7 +1,7 @@
 // A photo as the network sees it: what ophis/images.py and ophis/views.py do, with the same bytes.
 
 import { orientationOf, withoutTurn } from "./exif.js";
-import { kindOf, MOST_BYTES, PhotoError, requireSize, sizeOf } from "./photo_file.js";
+import { kindOf, MOST_BYTES, PhotoError, requireSize, requireStill, sizeOf } from "./photo_file.js";
 import { BILINEAR, BOX, squeezed } from "./resampling.js";
 
 /** @import { Picture } from "./resampling.js" */
@@ -39,6 +39,7 @@ export async function decoded(bytes, name) {
     throw new PhotoError("too_large", `${name}: larger than ${most} MiB; send a smaller photo`);
   }
   const kind = kindOf(bytes, name);
+  requireStill(bytes, kind, name);
   const size = sizeOf(bytes, kind);
   if (size) requireSize(...size, name);
   // Browsers turn JPEG and PNG as their EXIF says; of WebP each thinks otherwise.

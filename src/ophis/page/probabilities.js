@@ -37,13 +37,16 @@ export function largest(values) {
 }
 
 /**
- * Places of values, the largest first; of equal ones the first.
+ * Places of values, the largest first; of equal ones by name.
  *
  * @param {Float64Array} values
+ * @param {number[]} order of each place, which it would be by name.
  */
-export function ranked(values) {
+export function ranked(values, order) {
   const places = Array.from(values.keys());
-  return places.sort((a, b) => (values[b] ?? 0) - (values[a] ?? 0) || a - b);
+  return places.sort(
+    (a, b) => (values[b] ?? 0) - (values[a] ?? 0) || (order[a] ?? 0) - (order[b] ?? 0),
+  );
 }
 
 /**

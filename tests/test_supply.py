@@ -1,0 +1,150 @@
+"""What ophis is built of: no known holes, no licence that nobody read."""
+
+import importlib.util
+import json
+import re
+import sys
+import threading
+import tomllib
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+REQUIREMENTS = ROOT / "requirements"
+# The first versions without a known advisory, as of November 2026.
+FLOORS = {
+    "pillow": (12, 3), "starlette": (0, 49, 1), "python-multipart": (0, 0, 27), "onnx": (1, 21),
+    "torch": (2, 10), "jinja2": (3, 1, 6),
+}  # fmt: skip
+PERMISSIVE = {
+    "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MIT-CMU", "ISC", "0BSD", "Zlib",
+    "CC0-1.0", "PSF-2.0", "Python-2.0", "BSL-1.0", "Apache-2.0 WITH LLVM-exception", "Unicode-3.0",
+}  # fmt: skip
+
+
+def pins(lock: str) -> dict[str, set[str]]:
+    """By name the versions that a lock pins, more than one where Pythons differ."""
+    found: dict[str, set[str]] = {}
+    text = (REQUIREMENTS / lock).read_text(encoding="utf-8")
+    for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE):
+        found.setdefault(name, set()).add(version)
+    return found
+
+
+def everywhere(lock: str) -> set[str]:
+    """What a lock pins for every platform."""
+    text = (REQUIREMENTS / lock).read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z0-9-]+)==\S+ \\$", text, re.MULTILINE))
+
+
+def components(kind: str) -> dict[str, dict[str, Any]]:
+    """By name, what the bill lists of a kind: pypi, npm."""
+    bill = json.loads((REQUIREMENTS / "sbom.json").read_text(encoding="utf-8"))
+    return {
+        re.sub(r"[-_.]+", "-", one["name"]).lower(): one
+        for one in bill["components"]
+        if one["purl"].startswith(f"pkg:{kind}/")
+    }
+
+
+def test_no_lower_bound_lies_below_a_known_advisory():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    lines = "\n".join(line for group in groups for line in group)
+    bounds = dict(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?[>=]=([0-9.]+)", lines, re.MULTILINE))
+    for name, floor in FLOORS.items():
+        assert tuple(map(int, bounds[name].split("."))) >= floor, name
+
+
+def test_the_bill_of_materials_is_that_of_the_locks():
+    locked, listed = pins("all.txt"), components("pypi")
+    assert len(listed) > 100
+    for name, one in listed.items():
+        assert one["version"] in locked[name], name
+    assert everywhere("all.txt") - listed.keys() == set()
+    core = {name for name, one in listed.items() if "core" in one["properties"][0]["value"]}
+    assert everywhere("core.txt") <= core
+
+
+def test_every_licence_is_known_and_only_heic_brings_the_gpl():
+    for name, one in (components("pypi") | components("npm")).items():
+        licence, part = one["licenses"][0]["expression"], one["properties"][0]["value"]
+        assert licence, name
+        if "GPL" in licence and name != "pycountry":
+            assert part == "heic", name
+        if "core" in part and name != "pycountry":
+            assert set(re.split(r" AND | OR ", licence)) <= PERMISSIVE | {"MPL-2.0"}, (
+                name,
+                licence,
+            )
+
+
+def test_the_page_lists_what_the_bill_lists():
+    page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    for one in (*components("pypi").values(), *components("npm").values()):
+        row = f"| {one['name']} | {one['version']} | {one['licenses'][0]['expression']} |"
+        assert row in page
+
+
+class Advisories(BaseHTTPRequestHandler):
+    """A stub of the database of advisories: it knows what it is told, and nothing real."""
+
+    holes: frozenset[str] = frozenset()
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        known = asked["package"]["name"] in self.holes
+        advisory = {
+            "id": "STUB-2026-1", "modified": "2026-01-01T00:00:00Z", "details": "made up",
+            "affected": [{"package": asked["package"], "versions": [asked["version"]]}],
+        }  # fmt: skip
+        body = json.dumps({"vulns": [advisory]} if known else {}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        """Say nothing."""
+
+
+@pytest.fixture
+def audit(monkeypatch) -> Iterator[Callable[[], None]]:
+    """`make audit` against the stub, without set-up and npm."""
+    if not Path(sys.executable).with_name("pip-audit").exists():
+        pytest.skip("no pip-audit here (extra dev)")
+    spec = importlib.util.spec_from_file_location("x", ROOT / "x.py")
+    assert spec
+    assert spec.loader
+    x = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(x)
+    monkeypatch.setattr(x, "setup", lambda: None)
+    monkeypatch.setattr(x, "page", lambda: False)
+    monkeypatch.setattr(x, "BIN", Path(sys.executable).parent)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Advisories)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("OSV_URL", f"http://127.0.0.1:{server.server_port}/")
+    target: Callable[[], None] = x.audit
+    yield target
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.slow
+def test_an_advisory_against_a_package_of_any_lock_fails_the_audit_by_name(
+    audit, monkeypatch, capfd
+):
+    audit()
+    assert "No known vulnerabilities found" in capfd.readouterr().err
+    holes = frozenset({"pillow", "torchmetrics", "uv"})
+    monkeypatch.setattr(Advisories, "holes", holes)
+    with pytest.raises(SystemExit) as ended:
+        audit()
+    assert ended.value.code == 1
+    said = capfd.readouterr().out
+    assert {name for name in holes if name in said} == holes
+    assert said.count("STUB-2026-1") == len(holes)
