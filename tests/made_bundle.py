@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ophis import SpeciesList
 from ophis.bundle import IMAGES, MODEL, BundleWriter
+from ophis.calibration import Calibration
 from ophis.decision import DecisionRule
 from ophis.images import Preprocessing
 from ophis.prior import Prior
@@ -23,6 +24,7 @@ def write_made_bundle(
     species: SpeciesList,
     *,
     seed: int = 0,
+    calibration: Calibration | None = None,
     prior: Prior | None = None,
     rule: DecisionRule | None = None,
 ) -> Path:
@@ -33,9 +35,8 @@ def write_made_bundle(
         helper.make_node("Flatten", ["pixels"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
     ]
-    return write_network_bundle(
-        folder, species, nodes, {"weights": weights}, prior=prior, rule=rule
-    )
+    more: Any = {"calibration": calibration, "prior": prior, "rule": rule}
+    return write_network_bundle(folder, species, nodes, {"weights": weights}, **more)
 
 
 def write_network_bundle(
@@ -45,6 +46,7 @@ def write_network_bundle(
     numbers: Mapping[str, NDArray[Any]],
     *,
     outputs: Sequence[onnx.ValueInfoProto] = (),
+    calibration: Calibration | None = None,
     prior: Prior | None = None,
     rule: DecisionRule | None = None,
 ) -> Path:
@@ -61,5 +63,5 @@ def write_network_bundle(
     with BundleWriter(folder) as writer:
         onnx.save(model, writer.folder / MODEL)
         Preprocessing(PIXELS, (0.5,) * 3, (0.5,) * 3).write(writer.folder / IMAGES)
-        writer.write(species=species, calibration=None, prior=prior, rule=rule, card="made")
+        writer.write(species=species, calibration=calibration, prior=prior, rule=rule, card="made")
     return folder

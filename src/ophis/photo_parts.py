@@ -25,12 +25,12 @@ _START, _END, _PASS = 0xD8, 0xD9, 0xDA
 _SEQUENTIAL = (0xC0, 0xC1)  # frames in Huffman's code, each block's bits in one piece
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")  # of a PNG's chunks, for its pixels
 _ZEROS = 64  # bytes
-_TOO_MANY = Reason.TOO_LARGE, f"made of more than {MOST_CHUNKS:,} parts; save the photo anew"
+_TOO_MANY = Reason.UNREADABLE, f"made of more than {MOST_CHUNKS:,} parts; save the photo anew"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def wrong_parts(data: bytes) -> tuple[Reason, str] | None:
-    """What is wrong with the parts of a file, for programs and for people; None: nothing is seen.
+    """What is wrong with the parts of a file, and the mend; None where nothing is seen.
 
     Not seen is what takes decoding to see.
 
@@ -55,10 +55,8 @@ def _wrong_segments(data: bytes) -> tuple[Reason, str] | None:
     needed = 0
     for number, (kind, start) in enumerate(_segments(data), start=1):
         if number > MOST_SEGMENTS:
-            return (
-                Reason.TOO_LARGE,
-                f"made of more than {MOST_SEGMENTS:,} parts; save the photo anew",
-            )
+            told = f"made of more than {MOST_SEGMENTS:,} parts; save the photo anew"
+            return Reason.UNREADABLE, told
         if kind == _PASS:
             starts.append(start + int.from_bytes(data[start : start + 2], "big"))
         elif kind in _FRAMES:
@@ -66,10 +64,14 @@ def _wrong_segments(data: bytes) -> tuple[Reason, str] | None:
             needed = 2 * (width // 8) * (height // 8) if kind in _SEQUENTIAL else 0
         if len(starts) > MOST_PASSES:
             told = f"its pixels come in more than {MOST_PASSES} passes; save the photo anew"
-            return Reason.TOO_LARGE, told
+            return Reason.UNREADABLE, told
     if starts and 8 * (len(data) - starts[0]) < needed:
         return _damaged("fewer bits than blocks of pixels")
     return None
+
+
+def _damaged(told: str) -> tuple[Reason, str]:
+    return Reason.DAMAGED, f"damaged or cut short ({told}); send the photo again"
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:
@@ -112,10 +114,6 @@ def _wrong_webp(data: bytes) -> tuple[Reason, str] | None:
         if kind in (b"VP8 ", b"VP8L") and data[max(0, end - _ZEROS) : end] == bytes(_ZEROS):
             return _damaged("it ends in zeros")
     return None
-
-
-def _damaged(why: str) -> tuple[Reason, str]:
-    return Reason.DAMAGED, f"damaged or cut short ({why}); send the photo again"
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[int, int]]:

@@ -139,6 +139,19 @@ def test_it_is_asked_for_by_a_tap_only_and_can_be_cancelled(visit, fake, tmp_pat
     assert page.inner_text("#here-problem") == ""
 
 
+def test_what_was_cancelled_while_borders_came_offers_nothing(here, fake, drawn_photo):
+    page, held = here(NAIROBI), []
+    choose(page, drawn_photo)
+    page.route("**/borders.json", lambda route: held.append(route))  # noqa: PLW0108
+    page.click("#here-ask")
+    wait_for(page, lambda: held)
+    page.click("#here-cancel")
+    with page.expect_response("**/borders.json"):
+        held[0].continue_()
+    ask(page)  # which takes longer than to look up a country
+    assert page.locator("#offer button").count() == 0
+
+
 def test_a_question_ends_the_search(visit, fake, drawn_photo):
     page = visit(script=STUB, width=1280)
     choose(page, drawn_photo)

@@ -1,15 +1,9 @@
 // From logits to an answer: what ophis/classifier.py, decision.py, promises.py and conformal.py do.
 
+import { ROUNDING, setOf } from "./conformal.js";
 import { mended } from "./members.js";
 import { Prior } from "./prior.js";
-import {
-  energy,
-  largest,
-  logProbabilities,
-  meanOf,
-  probabilities,
-  ranked,
-} from "./probabilities.js";
+import { energy, meanOf, probabilities, ranked } from "./probabilities.js";
 import { sentences } from "./sentences.js";
 
 /** @import { Answer } from "./answerer.js" */
@@ -17,9 +11,6 @@ import { sentences } from "./sentences.js";
 /** @import { Country, Effect, Place } from "./prior.js" */
 /** @import { Words } from "./sentences.js" */
 
-const PENALTY = 0.01;
-const FREE_RANKS = 5; // species beyond this rank count as so much less likely
-const ROUNDING = 1e-9; // of sums of probabilities, so that equal ones compare equal
 const HEARD = 1 - 0.8; // of danger; with that much, by the image alone, no country takes it away
 const MAY_BE_VENOMOUS = "may be venomous";
 const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
@@ -272,28 +263,6 @@ export class Decider {
  */
 function noName(state) {
   return { state, name: null, species: [], verdict: MAY_BE_VENOMOUS };
-}
-
-/**
- * Which species are in the set of a photo; never none of them. See ophis/conformal.py.
- *
- * @param {Float64Array} row
- * @param {(number | null)[]} thresholds
- * @param {number[]} order of the species by name
- */
-function setOf(row, thresholds, order) {
-  const p = logProbabilities(row).map(Math.exp);
-  const found = new Array(row.length).fill(false);
-  let [sum, odd, before] = [0, 0, Number.POSITIVE_INFINITY];
-  ranked(p, order).forEach((column, rank) => {
-    const own = p[column] ?? 0;
-    sum += own;
-    if (own < before) odd = sum - own + PENALTY * Math.max(rank + 1 - FREE_RANKS, 0);
-    before = own; // of equal ones each has the first one's value
-    found[column] = odd <= (thresholds[column] ?? Number.POSITIVE_INFINITY) + ROUNDING;
-  });
-  found[row.indexOf(largest(row))] = true;
-  return found;
 }
 
 /**
