@@ -101,7 +101,7 @@ def _batch(rows: range, outcomes: Sequence[_Seen | PhotoError], photo_ids: pl.Se
     failures = []
     for row, outcome in zip(rows, outcomes, strict=True):
         if isinstance(outcome, PhotoError):
-            failures.append(PhotoFailure(photo_ids[row], str(outcome)))
+            failures.append(PhotoFailure(photo_ids[row], str(outcome), outcome.reason))
         else:
             read[row] = outcome
     return PixelBatch(

@@ -6,7 +6,7 @@ import json
 import shutil
 import zlib
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -114,7 +114,7 @@ class _Journal:
             "rows": len(part),
             "types": {n: None if v is None else v.dtype.str for n, v in numbers.items()},
             "checksum": _checksum(data),
-            "failures": [[failure.photo_id, failure.reason] for failure in part.failures],
+            "failures": list(map(astuple, part.failures)),
         }
         for name, written in (*data.items(), (_DONE, json.dumps(line).encode() + b"\n")):
             self.files[name].write(written)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ophis.blocks import for_each_block, row_blocks
-from ophis.errors import InputError
+from ophis.errors import InputError, Reason
 from ophis.npz import read_npz, write_npz
 from ophis.taxa import SpeciesList, require_same_species
 
@@ -28,10 +28,17 @@ _NO_NUMBERS = "leave the photo out, or export the model anew"
 
 @dataclass(frozen=True)
 class PhotoFailure:
-    """A photo that could not be scored, and why; it has no row in `Scores`."""
+    """A photo that could not be scored, and why; it has no row in `Scores`.
+
+    Attributes:
+        photo_id: which photo.
+        reason: why, and the mend, in one line.
+        code: which of `errors.Reason` that is, for programs.
+    """
 
     photo_id: str
     reason: str
+    code: str = Reason.UNREADABLE
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +192,7 @@ class Scores:
             **({} if self.sha256 is None else {"sha256": self.sha256}),
             **{name: _text(getattr(self, name)) for name in _TEXTS},
             "species": _text(self.species.names),
-            "failures": _text([json.dumps([f.photo_id, f.reason]) for f in self.failures]),
+            "failures": _text([json.dumps(astuple(f)) for f in self.failures]),
         }
         return write_npz(path, arrays, stored=("logits", "sha256"))
 

@@ -71,6 +71,8 @@ def watch_pieces(order: Order, notes: Notes) -> None:
             end_here(notes, "in a step")
         if order.get("in_piece") == count:
             os.kill(os.getpid(), order["signal"])
+        if order.get("wait_in_piece") == count:
+            time.sleep(100)
         return loss
 
     put(gradient, "piece_loss", watched)
@@ -268,24 +270,14 @@ def state_of(folder: Path) -> dict[str, Any]:
     """Digests of all that a run has learned."""
     saved = checkpoint.load_checkpoint(folder)
     assert saved
-
-    def of(tensor: Any) -> str:
-        data = tensor.contiguous().numpy().tobytes() if torch.is_tensor(tensor) else b""
-        return digest(data) if data else repr(tensor)
-
-    states = saved.optimiser["state"]
+    states = saved.optimiser["state"].items()
+    tensors = saved.model | {f"{n}.{key}": v for n, one in states for key, v in one.items()}
     return {
         "step": saved.step,
-        "model": {name: of(tensor) for name, tensor in saved.model.items()},
-        "optimiser": {f"{n}.{key}": of(v) for n, one in states.items() for key, v in one.items()},
-        "finite": all(bool(tensor.isfinite().all()) for tensor in tensors(saved)),
+        "tensors": {name: digest(t.contiguous().numpy().tobytes()) for name, t in tensors.items()},
+        "finite": all(bool(tensor.isfinite().all()) for tensor in tensors.values()),
         "groups": repr(saved.optimiser["param_groups"]),
     }
-
-
-def tensors(saved: checkpoint.Checkpoint) -> list[torch.Tensor]:
-    states = saved.optimiser["state"].values()
-    return [*saved.model.values(), *(v for one in states for v in one.values())]
 
 
 def serve() -> None:

@@ -55,6 +55,10 @@ def begin(coloured, small, tmp_path):
     return words
 
 
+def counted(processes: int) -> str:
+    return f"{processes} process" + ("es" if processes > 1 else "")
+
+
 def folder_of(words: list[str]) -> Path:
     return Path(words[words.index("--out") + 1])
 
@@ -89,6 +93,7 @@ def ways_to_die(chance: np.random.Generator, run: dict[str, Any], seconds: float
             "signal": signal.SIGKILL,
             "when": "step",
             "seconds": 0.3 * seconds * chance.random(),
+            "wait_in_piece": 3 * each,  # or it might be over before
             "rank": int(chance.integers(ranks)),
         },
     ]
@@ -126,11 +131,15 @@ def test_a_killed_run_ends_as_one_that_was_never_killed(lives, begin, tmp_path, 
     figure(f"{kills} kills of {len(runs)} runs, {inside} of them inside a save: all to the bit")
 
 
-@pytest.mark.parametrize("moment", ["step", "score_model", "take_up_checkpoint"])
+MOMENTS = {"step": "training", "score_model": "judging", "take_up_checkpoint": "starting"}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_sigterm_saves_and_ends_in_time(lives, begin, tmp_path, in_full, figure, moment):
     """While it trains, judges or starts; what takes longer than the grace is not waited for."""
+    steps = STEPS if moment == "score_model" else 5000
     for processes in (1, 2) if in_full or moment == "step" else (1,):
-        words = begin(f"run-{processes}", evaluate_every_steps=STEPS, save_every=300)
+        words = begin(f"run-{processes}", steps=steps, evaluate_every_steps=steps, save_every=300)
         order = {"signal": signal.SIGTERM, "all": True, "seconds": 0.05, "when": moment}
         if moment != "step":
             order["slow"] = [moment, 35]
@@ -139,13 +148,13 @@ def test_sigterm_saves_and_ends_in_time(lives, begin, tmp_path, in_full, figure,
         assert life.seconds_to_end < 30
         assert "Traceback" not in life.said
         if moment == "take_up_checkpoint":
-            assert "ophis: stopped before the first step of 12" in life.said
+            assert "ophis: stopped before the first step of 5,000" in life.said
             assert not (folder_of(words) / "checkpoint.pt").exists()
         else:
             assert "ophis: stopped and saved at step" in life.said
             done = lives.state_of(folder_of(words))["step"]
-            assert done < STEPS if moment == "step" else done == STEPS
-        figure(f"{moment}, {processes} processes: {life.seconds_to_end:.1f} s")
+            assert done < steps if moment == "step" else done == steps
+        figure(f"{MOMENTS[moment]}, {counted(processes)}: {life.seconds_to_end:.2f} s")
 
 
 def test_ctrl_c_in_the_middle_of_a_step_changes_no_number(lives, begin, tmp_path):
@@ -220,7 +229,7 @@ def test_numbers_that_run_away_stop_and_are_not_saved(
     assert max(losses(folder_of(words))) == step - 1
     assert lives.state_of(folder_of(words))["step"] == 4
     assert lives.state_of(folder_of(words))["finite"]
-    figure(f"{line}, {processes}: stopped at step {step}")
+    figure(f"loss of step 4 times {factor}, {counted(processes)}: stopped at step {step}")
 
 
 def test_descriptors_stay_as_they_are(lives, begin, tmp_path, in_full, figure):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from ophis.errors import Reason
 from ophis.serve.refusal import later
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Desk:
         limits = self._limits
         full = self.places >= limits.workers + limits.waiting
         if full or self._held_bytes + size_bytes > limits.held_bytes:
-            raise later(BUSY)
+            raise later(BUSY, Reason.BUSY)
         self.places += 1
         self._held_bytes += size_bytes
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ophis.errors import InputError
+from ophis.errors import InputError, Reason
 from ophis.images import decode
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ class Readiness(StrEnum):
     READY = "ready"
     FAILED = "the model gives no usable numbers; whoever runs this service has to export it anew"
     STOPPING = "the service is being stopped; ask again in a few seconds"
+
+    @property
+    def reason(self) -> Reason:
+        """Why nothing is answered, for programs."""
+        of = {Readiness.STARTING: Reason.STARTING, Readiness.STOPPING: Reason.STOPPING}
+        return of.get(self, Reason.BROKEN)
 
 
 def require_answer(classifier: Classifier) -> None:
