@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from ophis.train.batches import mix, mixup_partners, mixup_share
 from ophis.train.fused_norm import fused_norms, require_fused_norms
-from ophis.train.loop import accumulate, create_optimiser
+from ophis.train.gradient import accumulate
+from ophis.train.learner import create_optimiser
 from ophis.train.processes import Processes
 from ophis.train.standardisation import StandardisedLayer, convolve_with, standardised
 
@@ -158,7 +159,7 @@ class Eager:
 
 
 class Product(Eager):
-    """`ophis.train.loop.accumulate` itself."""
+    """`ophis.train.gradient.accumulate` itself."""
 
     def __init__(self, way: Way, work: Work) -> None:
         super().__init__(way, work)

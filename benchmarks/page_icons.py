@@ -6,10 +6,9 @@ after the drawing has changed. Needs Chromium and playwright.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from page_browser import chromium
 
 PAGE = Path(__file__).resolve().parents[1] / "src" / "ophis" / "page"
 # Name, pixels, and how much of them the drawing fills: a maskable icon is cut to a circle or so.
@@ -19,9 +18,7 @@ ICONS = (("icon-192.png", 192, 1.0), ("icon-512.png", 512, 1.0), ("icon-maskable
 def main() -> None:
     """Draw them all."""
     drawing = (PAGE / "icon.svg").read_text(encoding="utf-8")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         for name, pixels, filled in ICONS:
             page = browser.new_page(viewport={"width": pixels, "height": pixels})
             ground = "transparent" if filled == 1 else "#16324f"
@@ -32,7 +29,6 @@ def main() -> None:
             )
             page.screenshot(path=PAGE / name, omit_background=True)
             print(PAGE / name)
-        browser.close()
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ Use drawn photos only: what is in docs/images belongs to everybody. Needs Chromi
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from page_browser import chromium
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -60,9 +59,7 @@ def small(data: bytes) -> bytes:
 def main(address: str, photo: str, country: str) -> None:
     """Make both."""
     IMAGES.mkdir(exist_ok=True)
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         for name, width, height, scheme in PICTURES:
             data = small(
                 picture(browser, address, photo, country, size=(width, height), scheme=scheme)
@@ -71,7 +68,6 @@ def main(address: str, photo: str, country: str) -> None:
             print(f"{IMAGES / name}: {len(data):,} bytes")
             if len(data) > MOST_BYTES:
                 sys.exit(f"{name}: more than {MOST_BYTES:,} bytes; choose another photo")
-        browser.close()
 
 
 if __name__ == "__main__":

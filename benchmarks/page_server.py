@@ -14,7 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ophis.page import KINDS, content_security_policy, page_files
+from ophis.page import KINDS, page_files
+from ophis.serve.door import HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -57,7 +58,7 @@ def page_server(
         return Response(
             held[path],
             media_type=kind,
-            headers={"Content-Security-Policy": content_security_policy()},
+            headers=HEADERS,
         )
 
     async def identify(request: Request) -> Response:

@@ -26,7 +26,7 @@ from ophis import SpeciesList, load, read_manifest, read_recipe
 from ophis.train.batches import Batches
 from ophis.train.checkpoint import Checkpoint, save_checkpoint
 from ophis.train.export import write_bundle
-from ophis.train.loop import create_optimiser
+from ophis.train.learner import create_optimiser
 from ophis.train.model import create_model
 
 if TYPE_CHECKING:

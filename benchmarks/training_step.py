@@ -2,7 +2,7 @@
 
     python benchmarks/training_step.py [--photos MANIFEST] [--rounds 3] [--photos-a-piece 8 32]
 
-Ours is `ophis.train.loop.accumulate`, as `ophis train` calls it: pieces of one optimiser step,
+Ours is `ophis.train.gradient.accumulate`, as `ophis train` calls it: pieces of one optimiser step,
 kernels standardised once for all of them, bfloat16 autocast, channels last, group norm's fast
 backward. The paper's step has 16 pieces, here it has two of 8 photos or one
 of 32, which is less kind to ours. The
@@ -28,7 +28,7 @@ from torch.nn import functional
 from ophis import read_recipe
 from ophis.memory import keep_freed_memory
 from ophis.train.batches import MicroBatch
-from ophis.train.loop import accumulate
+from ophis.train.gradient import accumulate
 from ophis.train.model import create_model
 from ophis.train.processes import Processes
 

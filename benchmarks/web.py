@@ -15,20 +15,15 @@ from __future__ import annotations
 
 import argparse
 import base64
-import functools
 import json
 import re
-import shutil
 import tempfile
-import threading
-from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from playwright.sync_api import sync_playwright
+from page_browser import ASK, chromium, served, tried, write_page
 
 from ophis import load, read_manifest
 from ophis.page.runtime import MODULE, runtime_files
@@ -38,26 +33,12 @@ from ophis.ready import folder_of
 from ophis.web import alone, export_web, offline_page, web_files
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from playwright.sync_api import Browser, Page
 
     from ophis.classifier import Classifier
 
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-INDEX = (
-    b'<!doctype html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">'
-    b'</head><body><script type="module" src="probe.js"></script></body></html>'
-)
-PROBE = b"""import { openAnswerer } from "./answerer.js";
-globalThis.answerer = await openAnswerer(await (await fetch("settings.json")).json());
-"""
-ASK = """async ([text, country]) => {
-  while (!globalThis.answerer) await new Promise((later) => setTimeout(later, 5));
-  const photo = new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))]);
-  return answerer.ask(
-    {photos: [photo], country, gps: false, top: 5, language: "en", evidence: false});
-}"""
 SINCE_OPENED = "performance.now() / 1000"
 
 
@@ -77,45 +58,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
         folder = Path(name)
         print_bytes(classifier, folder)
-        page = web_files(classifier.bundle, runtime_files()) | {
-            "index.html": INDEX,
-            "probe.js": PROBE,
-        }
+        page = tried(web_files(classifier.bundle, runtime_files()))
         print_seconds(browser, page, folder, photos[0], options.rounds)
         print_agreement(browser, folder, classifier, photos)
 
 
 def _code(country: str) -> str | None:
     return None if country == UNKNOWN else country_code(country)
-
-
-@contextmanager
-def chromium() -> Generator[Browser]:
-    """Debian's, or whatever goes by that name."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=SWITCHES)
-        yield browser
-        browser.close()
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """A server that prints no line a request."""
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Nothing."""
-
-
-@contextmanager
-def served(folder: Path) -> Generator[str]:
-    """The address of a folder."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def print_bytes(classifier: Classifier, folder: Path) -> None:
@@ -146,7 +95,7 @@ def print_seconds(
     memory: dict[str, list[float]] = {"first visit": [], "at rest": [], "kept": [], "from disk": []}
     one = folder / "one.html"
     one.write_bytes(single_page(alone(files), runtime_files()[MODULE]))
-    write(folder / "page", offline_page(files))
+    write_page(folder / "page", offline_page(files))
     for _ in range(rounds):
         context = browser.new_context()
         page = context.new_page()
@@ -183,9 +132,13 @@ def _range(values: Sequence[float]) -> str:
 
 def answered(page: Page, photo: tuple[bytes, str | None]) -> float:
     """Seconds since the page was opened, once the question is answered."""
-    data, country = photo
-    page.evaluate(ASK, [base64.b64encode(data).decode(), country])
+    asked(page, *photo)
     return float(page.evaluate(SINCE_OPENED))
+
+
+def asked(page: Page, photo: bytes, country: str | None) -> dict[str, Any]:
+    """What the page answers."""
+    return page.evaluate(ASK, {"photos": [base64.b64encode(photo).decode()], "country": country})
 
 
 def resident(browser: Browser, which: str = "VmHWM") -> float:
@@ -198,13 +151,6 @@ def resident(browser: Browser, which: str = "VmHWM") -> float:
         for tab in tabs
     ]
     return max(peaks) / 1e3
-
-
-def write(folder: Path, files: dict[str, bytes]) -> None:
-    """Files by path."""
-    for path, data in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
 
 
 def print_agreement(
@@ -220,7 +166,7 @@ def print_agreement(
         page.goto(address)
         for data, country in photos:
             for where in dict.fromkeys((None, country)):
-                found = page.evaluate(ASK, [base64.b64encode(data).decode(), where])
+                found = asked(page, data, where)
                 pairs.append((found, classifier.identify(data, country=where).as_dict()))
     print(f"{len(pairs)} answers to {len(photos)} photos, without and with the country:")
     for field in ("state", "name", "verdict", "possible", "lines"):

@@ -160,7 +160,10 @@ def shared_2021() -> Path:
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """A real headless Chromium. Of a module: while it runs, no other event loop can be started."""
-    from web_pages import chromium
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from page_browser import CHROMIUM, chromium
 
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here (on Debian: apt install chromium)")
     with chromium() as browser:
         yield browser

@@ -76,6 +76,18 @@ def test_models_that_saw_other_photos_or_other_truths_are_refused_by_name():
         ensemble([a, replace(b, species=species)])
 
 
+def test_models_that_saw_another_file_under_the_same_id_are_refused():
+    digests = np.arange(6 * 32, dtype=np.uint8).reshape(6, 32)
+    a, b = replace(drawn(0), sha256=digests), replace(drawn(1), sha256=digests)
+    order = np.array([3, 1, 0, 2, 5, 4])
+    np.testing.assert_array_equal(ensemble([a, b.take(order)]).sha256, digests)
+    changed = digests.copy()
+    changed[4, 31] ^= 1
+    with pytest.raises(InputError, match="'photo 4' was another file in the scores of model 1"):
+        ensemble([a, replace(b, sha256=changed)])
+    np.testing.assert_array_equal(ensemble([a, drawn(1)]).sha256, digests)
+
+
 def test_three_noisy_models_are_more_often_right_than_each():
     chance = np.random.default_rng(0)
     truth = chance.integers(0, 3, 600)

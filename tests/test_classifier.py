@@ -32,7 +32,7 @@ class Network:
         self.logits, self.novelty = logits, novelty
 
     def look(
-        self, photos: list[Image.Image], names: list[str], _: object
+        self, photos: list[Image.Image], names: list[str], _: object, *, evidence: bool = True
     ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
         rows = len(photos)
         scores = Scores(
@@ -44,7 +44,7 @@ class Network:
             observations=tuple(names),
             novelty=None if self.novelty is None else np.full(rows, self.novelty),
         )
-        return scores, (MAPS,) * rows
+        return scores, (MAPS if evidence else (),) * rows
 
 
 def promises(*thresholds: float) -> Promises:

@@ -504,6 +504,8 @@ def test_each_photo_that_cannot_be_used_is_a_row_too(imagenet17, unusable, colou
             (failure,) = row["failures"]
             assert failure["photo_id"] == str(path)
             assert failure["reason"] in err
+            codes = dict(zip(unusable, ("not_a_photo", "damaged", "too_small"), strict=True))
+            assert failure["code"] == codes[path]
     status, out, _ = identified(capsys, bundle, *unusable, "--one-snake", "--json")
     assert status == 1
     (row,) = [json.loads(line) for line in out.splitlines()]
@@ -516,8 +518,10 @@ def test_what_holds_is_told_of_a_photo_that_cannot_be_used(imagenet17, unusable,
     assert "cut.jpg: damaged or cut short" in err
     assert "this photo is not usable, because it cannot be read" in out
     assert out.splitlines()[-1] == read_words().say("advice", "emergency")
-    again = identified(capsys, imagenet17.bundle.folder, unusable[1], "--language", "es")[1]
-    assert again.splitlines()[-1] == read_words("es").say("advice", "emergency")
+    spanish = read_words("es")
+    _, again, told = identified(capsys, imagenet17.bundle.folder, unusable[1], "--language", "es")
+    assert again.splitlines()[-1] == spanish.say("advice", "emergency")
+    assert told == f"ophis: {unusable[1]}: {spanish.say('refusal', 'damaged')} ({err[7:-1]})\n"
 
 
 def test_sentences_are_in_the_language_asked_for_and_the_rest_is_not(imagenet17, coloured, capsys):

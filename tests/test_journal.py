@@ -54,6 +54,7 @@ class Work:
             truth=self.manifest.truth(SPECIES)[kept],
             failures=tuple(PhotoFailure(f"{n}.png", "bad") for n in rows if n % 5 == 4),
             novelty=logits[:, 0] if self.novelty and len(kept) else None,
+            sha256=np.repeat(kept[:, None], 32, axis=1).astype(np.uint8),
             **texts(self.manifest, kept),
         )
 
@@ -71,6 +72,8 @@ def test_what_was_stopped_anywhere_becomes_the_same_file(tmp_path, novelty):
     assert [f.photo_id for f in whole.failures] == ["4.png", "9.png"]
     assert whole.photo_ids == tuple(f"{n}.png" for n in range(10) if n % 5 != 4)
     assert (whole.novelty is not None) == novelty
+    assert whole.sha256 is not None
+    assert list(whole.sha256[:, 31]) == [n for n in range(10) if n % 5 != 4]
     for stop_after in range(5):
         out = tmp_path / f"{stop_after}.npz"
         with pytest.raises(StoppedError):
@@ -83,7 +86,7 @@ def test_what_was_stopped_anywhere_becomes_the_same_file(tmp_path, novelty):
         assert not journal_of(out).exists()
 
 
-@pytest.mark.parametrize("name", ["logits", "novelty", "done.jsonl"])
+@pytest.mark.parametrize("name", ["logits", "novelty", "sha256", "done.jsonl"])
 def test_what_a_stop_left_half_written_is_done_again(tmp_path, name):
     manifest, out = table(tmp_path), tmp_path / "s.npz"
     write(tmp_path / "whole.npz", Work(manifest))

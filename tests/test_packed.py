@@ -52,6 +52,7 @@ CHANGES = {
     "elsewhere": ({"shard": 2}, "index of another shard"),
     "shifted": ({"row": 7}, "is not at its row"),
     "unsigned": ({"sha256": "x" * 64}, "has no sha256"),
+    "of nothing": ({"source_sha256": "ab"}, "has no sha256 of its file"),
 }
 
 

@@ -25,7 +25,8 @@ def made(**changes) -> Scores:
 @given(names=st.lists(TEXT, min_size=2, max_size=2, unique=True), reason=TEXT)
 def test_written_scores_read_back_unchanged(tmp_path_factory, names, reason):
     path = tmp_path_factory.mktemp("scores") / "s.npz"
-    before = made(photo_ids=tuple(names), failures=(PhotoFailure("z", reason),))
+    digests = np.arange(64, dtype=np.uint8).reshape(2, 32)
+    before = made(photo_ids=tuple(names), failures=(PhotoFailure("z", reason),), sha256=digests)
     after = read_scores(before.write(path))
     assert after.photo_ids == before.photo_ids
     assert after.failures == before.failures
@@ -33,6 +34,7 @@ def test_written_scores_read_back_unchanged(tmp_path_factory, names, reason):
     assert after.countries == before.countries
     np.testing.assert_array_equal(after.logits, before.logits)
     np.testing.assert_array_equal(after.truth, before.truth)
+    np.testing.assert_array_equal(after.sha256, digests)
     assert sorted(path.parent.iterdir()) == [path]
 
 
@@ -45,6 +47,8 @@ def test_written_scores_read_back_unchanged(tmp_path_factory, names, reason):
         ({"novelty": np.array([1.0, np.nan])}, "'y' has a novelty of nan; leave the photo out"),
         ({"novelty": np.array([np.inf, 1.0])}, "'x' has a novelty of inf"),
         ({"novelty": np.ones(3)}, "novelty has shape (3,), not (2,)"),
+        ({"sha256": np.zeros((3, 32), np.uint8)}, "shape (3, 32), not 2 x 32 bytes"),
+        ({"sha256": np.zeros((2, 32))}, "sha256 is float64"),
         ({"logits": np.zeros((2, 2))}, "2 photos and 3 species"),
         ({"photo_ids": ("x", "x")}, "twice"),
         ({"truth": np.array([0, 3])}, "beyond the species list"),

@@ -108,33 +108,44 @@ def test_what_the_files_were_called_is_in_no_answer(client):
     assert "Anna" not in refusal.text
 
 
-@pytest.mark.parametrize(("photos", "fields", "status", "words"), [
-    ([], {"country": "India"}, 422, "no photo was sent"),
-    ([b""], {}, 422, "photo: the file is empty"),
-    ([b"%PDF-1.7 ..."], {}, 422, "photo: this is a PDF"),
-    ([b"this is text"], {}, 422, "photo: this is no photo; send a JPEG, PNG or WebP photo"),
+@pytest.mark.parametrize(("photos", "fields", "status", "words", "reason"), [
+    ([], {"country": "India"}, 422, "no photo was sent", "no_photo"),
+    ([b""], {}, 422, "photo: the file is empty", "empty"),
+    ([b"%PDF-1.7 ..."], {}, 422, "photo: this is a PDF", "not_a_photo"),
+    ([b"this is text"], {}, 422, "photo: this is no photo; send a JPEG, PNG or WebP photo",
+     "not_a_photo"),
     ([b"text", b"%PDF-"], {}, 422, "photo 1: this is no photo; send a JPEG, PNG or WebP photo; "
-                                   "photo 2: this is a PDF"),
-    ([photo()[:900]], {}, 422, "photo: damaged or cut short"),
-    ([png_header(13370, 13370)], {}, 422, "photo: more than 80 million pixels"),
-    ([photo()], {"country": "Atlantis"}, 422, "no country is called 'Atlantis'"),
-    ([photo()], {"language": "tlh"}, 422, "no words in language 'tlh'; there are en"),
-    ([photo()], {"top": "0"}, 422, "top = 0 should be 1 or more"),
-    ([photo()], {"top": "-3"}, 422, "top = -3 should be 1 or more"),
-    ([photo()], {"top": "many"}, 422, "top = 'many' should be a whole number"),
-    ([photo()], {"top": "1.5"}, 422, "top = '1.5' should be a whole number"),
-    ([photo()], {"gps": "maybe"}, 422, "gps = 'maybe' should be true or false"),
-    ([photo()], {"contry": "India"}, 422, "there is no field 'contry'; the fields are photo,"),
-    ([photo()], {"country": ["India", "Nepal"]}, 422, "country is given 2 times"),
-    ([photo()], {"photo": "text"}, 422, "photo: a file is needed"),
-    ([photo()], {"country": "x" * 2000}, 400, "the form cannot be read"),
-    ([photo()] * 9, {}, 413, "more than 8 photos"),
+                                   "photo 2: this is a PDF", "not_a_photo"),
+    ([b"text", b"GIF89a"], {}, 422, "photo 1: this is no photo", "unreadable"),
+    ([b"GIF89a"], {}, 422, "photo: GIF, TIFF and BMP pictures are not read", "other_format"),
+    ([photo()[:900]], {}, 422, "photo: damaged or cut short", "damaged"),
+    ([photo(side=31)], {}, 422, "photo: 31 x 31 pixels show nothing", "too_small"),
+    ([png_header(13370, 13370)], {}, 422, "photo: more than 80 million pixels", "too_large"),
+    ([photo()], {"country": "Atlantis"}, 422, "no country is called 'Atlantis'",
+     "unknown_country"),
+    ([photo()], {"country": "刚果"}, 422, "'刚果' means Congo", "unknown_country"),
+    ([photo()], {"language": "tlh"}, 422, "no words in language 'tlh'; there are en",
+     "wrong_input"),
+    ([photo()], {"top": "0"}, 422, "top = 0 should be 1 or more", "wrong_input"),
+    ([photo()], {"top": "-3"}, 422, "top = -3 should be 1 or more", "wrong_input"),
+    ([photo()], {"top": "many"}, 422, "top = 'many' should be a whole number", "wrong_input"),
+    ([photo()], {"top": "1.5"}, 422, "top = '1.5' should be a whole number", "wrong_input"),
+    ([photo()], {"gps": "maybe"}, 422, "gps = 'maybe' should be true or false", "wrong_input"),
+    ([photo()], {"contry": "India"}, 422, "there is no field 'contry'; the fields are photo,",
+     "wrong_input"),
+    ([photo()], {"country": ["India", "Nepal"]}, 422, "country is given 2 times", "wrong_input"),
+    ([photo()], {"photo": "text"}, 422, "photo: a file is needed", "wrong_input"),
+    ([photo()], {"country": "x" * 2000}, 400, "the form cannot be read", "wrong_input"),
+    ([photo()] * 9, {}, 413, "more than 8 photos", "too_many_photos"),
 ])  # fmt: skip
-def test_what_cannot_be_answered_is_a_sentence_and_a_status(client, photos, fields, status, words):
+def test_what_cannot_be_answered_is_a_sentence_a_status_and_a_reason(
+    client, photos, fields, status, words, reason
+):
     files = [("photo", ("a", data)) for data in photos] or [("photo", ("", b""))]
     refusal = client.post("/identify", files=files, data=fields)
     assert (refusal.status_code, refusal.json()["error"][: len(words)]) == (status, words)
-    assert refusal.json().keys() == {"error", "emergency"}
+    assert refusal.json().keys() == {"error", "reason", "emergency"}
+    assert refusal.json()["reason"] == reason
     assert refusal.json()["emergency"] == read_words().say("advice", "emergency")
     assert "\n" not in refusal.json()["error"]
 
@@ -173,7 +184,8 @@ def test_a_mistake_of_ours_is_a_sentence_too_and_tells_nothing(
     monkeypatch.setattr(classifier, "identify", broken)
     refusal = asked(client, photo())
     assert refusal.status_code == 500
-    assert refusal.json().keys() == {"error", "emergency"}
+    assert refusal.json().keys() == {"error", "reason", "emergency"}
+    assert refusal.json()["reason"] == "broken"
     assert "Anna" not in refusal.text + caplog.text
     assert "mistake: ZeroDivisionError in test_serve.py, line " in caplog.text
 
@@ -207,7 +219,8 @@ def test_the_page_is_that_of_the_package_and_nothing_else_is_given_out(client, c
     ):  # fmt: skip
         missing = client.get(path)
         assert missing.status_code == 404, path
-        assert missing.json().keys() == {"error", "emergency"}
+        assert missing.json().keys() == {"error", "reason", "emergency"}
+        assert missing.json()["reason"] == "not_found"
     assert client.post("/").status_code == 405
 
 

@@ -82,7 +82,8 @@ def test_what_is_no_form_of_an_allowed_size_is_refused_by_its_head(classifier, h
     data = form(photo())
     reply = asyncio.run(post(ready_app(classifier), [data], length=len(data), headers=headers))
     assert reply.status == status
-    assert body_of(reply).keys() == {"error", "emergency"}
+    assert body_of(reply).keys() == {"error", "reason", "emergency"}
+    assert body_of(reply)["reason"] == ("too_large" if status == 413 else "wrong_input")
     if status != 400:
         assert reply.taken == 0
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from web_pages import served
+from page_browser import served
 
 ROOT = Path(__file__).resolve().parents[1]
 ZENSICAL = Path(sys.executable).with_name("zensical")
@@ -60,16 +60,16 @@ def test_nothing_is_asked_of_another_host(site):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_fits_in_a_real_browser(site, browser, width, scheme):
-    with served(site) as server:
+    with served(site) as address:
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         asked, said = [], []
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         for name in ("index.html", "health-worker.html", "performance.html"):
-            page.goto(server.address + name)
+            page.goto(address + name)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-        ours = (server.address, "data:", "blob:")
+        ours = (address, "data:", "blob:")
         assert [url for url in asked if not url.startswith(ours)] == []
         assert said == []
         page.close()

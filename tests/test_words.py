@@ -10,6 +10,7 @@ from ophis import InputError, SpeciesList
 from ophis.answer import LeftOut
 from ophis.card import imagenet17_card
 from ophis.decision import State, Verdict
+from ophis.errors import Reason
 from ophis.page import words_of
 from ophis.places import iso_codes
 from ophis.position import Source
@@ -25,6 +26,7 @@ SECTIONS = {
     "why": LeftOut,
     "place": Source,
     "prior": PriorUse,
+    "refusal": Reason,
 }
 
 

@@ -83,7 +83,7 @@ def _unpack(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, folde
         return
     with (
         archive.open(member) as packed,
-        whole_file(photo) as temporary,
+        whole_file(photo, synced=False) as temporary,
         temporary.open("wb") as file,
     ):
         while piece := _read(path, packed):

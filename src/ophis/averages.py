@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ophis.alignment import aligned
 from ophis.errors import InputError
-from ophis.scores import aligned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

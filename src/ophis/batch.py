@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import PhotoError
-from ophis.images import normalise, read_photo
-from ophis.scores import PhotoFailure, Scores, concatenate
-from ophis.squares import read_square
+from ophis.images import decode, normalise, read_bytes, read_photo
+from ophis.packed import PackedPhoto
+from ophis.scores import SHA256_BYTES, PhotoFailure, Scores, concatenate
+from ophis.squares import read_square, square
 from ophis.views import WHOLE, mean_of_views, shown
 
 if TYPE_CHECKING:
@@ -26,10 +28,10 @@ if TYPE_CHECKING:
 
     from ophis.images import Preprocessing
     from ophis.manifest import Manifest
-    from ophis.packed import PackedPhoto
     from ophis.taxa import SpeciesList
     from ophis.views import View
 
+    _Seen = tuple[NDArray[np.float32], bytes]
     Outputs = tuple[NDArray[np.float32], NDArray[np.float32] | None]
     Forward = Callable[[NDArray[np.float32]], Outputs]
 
@@ -44,12 +46,14 @@ class PixelBatch:
         rows: of the manifest, one a readable photo.
         pixels: [rows * views, 3, side, side] float32, the views of a photo one after the other; of
             no meaning where there are no rows.
+        sha256: [rows, 32], uint8: digests of the files, see `Scores`.
         failures: the unreadable ones.
         photos: both together.
     """
 
     rows: list[int]
     pixels: NDArray[np.float32]
+    sha256: NDArray[np.uint8]
     failures: list[PhotoFailure]
     photos: int
 
@@ -72,7 +76,7 @@ def pixel_batches(
     photos, photo_ids = manifest.photos(), manifest.table["photo_id"]
     batch_photos = max(1, batch_photos // len(views))
     ahead = -(-workers // batch_photos)
-    reading: deque[tuple[range, list[Future[NDArray[np.float32] | PhotoError]]]] = deque()
+    reading: deque[tuple[range, list[Future[_Seen | PhotoError]]]] = deque()
 
     def next_read() -> PixelBatch:
         rows, outcomes = reading.popleft()
@@ -92,19 +96,22 @@ def pixel_batches(
         pool.shutdown(cancel_futures=True)
 
 
-def _batch(
-    rows: range, outcomes: Sequence[NDArray[np.float32] | PhotoError], photo_ids: pl.Series
-) -> PixelBatch:
-    read: dict[int, NDArray[np.float32]] = {}
+def _batch(rows: range, outcomes: Sequence[_Seen | PhotoError], photo_ids: pl.Series) -> PixelBatch:
+    read: dict[int, _Seen] = {}
     failures = []
     for row, outcome in zip(rows, outcomes, strict=True):
         if isinstance(outcome, PhotoError):
-            failures.append(PhotoFailure(photo_ids[row], str(outcome)))
+            failures.append(PhotoFailure(photo_ids[row], str(outcome), outcome.reason))
         else:
             read[row] = outcome
     return PixelBatch(
         rows=list(read),
-        pixels=np.concatenate(list(read.values())) if read else np.zeros(0, np.float32),
+        pixels=np.concatenate([seen for seen, _ in read.values()])
+        if read
+        else np.zeros(0, np.float32),
+        sha256=np.frombuffer(b"".join(digest for _, digest in read.values()), np.uint8).reshape(
+            len(read), SHA256_BYTES
+        ),
         failures=failures,
         photos=len(rows),
     )
@@ -195,19 +202,29 @@ def score_batches(
             truth=truth[batch.rows],
             failures=tuple(batch.failures),
             novelty=novelty,
+            sha256=batch.sha256,
             **texts(manifest, np.array(batch.rows, np.int64)),
         )
 
 
 def _pixels(
     path: Path | PackedPhoto, preprocessing: Preprocessing, views: tuple[View, ...]
-) -> NDArray[np.float32] | PhotoError:
+) -> _Seen | PhotoError:
+    """The views of a photo, and the digest of the very bytes that they were made from."""
+    side = preprocessing.pixels
     try:
-        if views == WHOLE:
-            return normalise(read_square(path, preprocessing.pixels)[None], preprocessing)
-        return shown(read_photo(path), preprocessing, views)
+        if isinstance(path, PackedPhoto):
+            photo = read_square(path, side) if views == WHOLE else read_photo(path)
+            digest = path.source_sha256
+        else:
+            data, name = read_bytes(path), str(path)
+            photo = square(data, side, name) if views == WHOLE else decode(data, name)
+            digest = hashlib.sha256(data).digest()
     except PhotoError as error:
         return error
+    if isinstance(photo, np.ndarray):
+        return normalise(photo[None], preprocessing), digest
+    return shown(photo, preprocessing, views), digest
 
 
 def texts(manifest: Manifest, rows: NDArray[np.int64]) -> dict[str, Any]:

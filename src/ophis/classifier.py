@@ -157,7 +157,7 @@ class Classifier:
         if not photos:
             raise NoPhotoError(failures)
         place = _place(photos, country, gps=gps)
-        raw, maps = self._look(photos, place)
+        raw, maps = self._look(photos, place, evidence=evidence)
         seen = self._seen(photos, raw)
         kept = np.array([not photo.left_out for photo in seen])
         # Of photos that all had no say, the country's is still told to programs.
@@ -238,15 +238,17 @@ class Classifier:
         )
 
     def _look(
-        self, photos: Sequence[Photo], place: Place
+        self, photos: Sequence[Photo], place: Place, *, evidence: bool
     ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
         """Raw scores and the evidence of each photo; rows are numbered where two have one name."""
         names = [photo.name for photo in photos]
         if len(set(names)) < len(names):
             names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
         looks = [
-            n.look([photo.pixels for photo in photos], names, self.bundle.views)
-            for n in self.networks
+            network.look(
+                [photo.pixels for photo in photos], names, self.bundle.views, evidence=evidence
+            )
+            for network in self.networks
         ]
         scores = ensemble([scores for scores, _ in looks])
         maps = next((maps for _, maps in looks if any(maps)), looks[0][1])

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ophis.alignment import aligned
 from ophis.errors import InputError
 from ophis.metrics import macro_f1, predictions, ranks
-from ophis.scores import aligned, log_probabilities
+from ophis.scores import log_probabilities
 from ophis.taxa import Danger, danger, genus
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.answer import LeftOut
-from ophis.errors import PhotoError, place_of_mistake
+from ophis.errors import PhotoError, Reason, place_of_mistake
 from ophis.images import MOST_BYTES
 from ophis.photo import Pixels, Wanted, read
 from ophis.position import Position
@@ -98,7 +98,7 @@ def pixels_of(answer: Mapping[str, Any], data: bytes, wanted: Wanted) -> Pixels:
         Exception: of some kind, when it is no answer.
     """
     if refusal := answer.get("refused"):
-        raise PhotoError(str(refusal))
+        raise PhotoError(str(refusal), reason=Reason(answer["reason"]))
     if mistake := answer.get("mistake"):
         raise MistakeError(str(mistake))
     position, why, start = answer["position"], answer["why"], 0
@@ -147,7 +147,9 @@ def _answer(question: Mapping[str, Any], data: bytes) -> tuple[dict[str, object]
     except (PhotoError, MemoryError) as error:
         # `images` says of a photo that is too much for the memory that it is damaged.
         whole = MemoryError in map(type, (error, error.__context__))
-        return {"refused": f"{name}: {TOO_MUCH}" if whole else str(error)}, []
+        if whole or not isinstance(error, PhotoError):
+            return {"refused": f"{name}: {TOO_MUCH}", "reason": Reason.TOO_LARGE}, []
+        return {"refused": str(error), "reason": error.reason}, []
     except Exception as error:  # ours: the one that asks says so, and goes on
         return {"mistake": place_of_mistake(error)}, []
     where = pixels.position

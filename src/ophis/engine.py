@@ -11,7 +11,7 @@ import onnxruntime
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,8 +41,10 @@ class Engine(Protocol):
     inputs: Sequence[Sequence[object]]
     outputs: Mapping[str, Sequence[object]]
 
-    def run(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        """All outputs for [photos, 3, side, side], by name."""
+    def run(
+        self, pixels: NDArray[np.float32], wanted: Collection[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """The outputs for [photos, 3, side, side], by name: all, or those wanted."""
         ...
 
 
@@ -67,10 +69,13 @@ class OnnxRuntime:
             output.name: output.shape for output in self._session.get_outputs()
         }
 
-    def run(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        """All outputs for [photos, 3, side, side], by name."""
-        found = map(np.asarray, self._session.run(None, {self._name: pixels}))
-        return dict(zip(self.outputs, found, strict=True))
+    def run(
+        self, pixels: NDArray[np.float32], wanted: Collection[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """The outputs for [photos, 3, side, side], by name: all, or those wanted."""
+        names = list(self.outputs if wanted is None else wanted)
+        found = map(np.asarray, self._session.run(names, {self._name: pixels}))
+        return dict(zip(names, found, strict=True))
 
 
 class OpenVino:
@@ -105,11 +110,17 @@ class OpenVino:
             port.any_name: _shape(port) for port in self._model.outputs
         }
 
-    def run(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        """All outputs for [photos, 3, side, side], by name."""
+    def run(
+        self, pixels: NDArray[np.float32], wanted: Collection[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """The outputs for [photos, 3, side, side], by name: all, or those wanted."""
         found = self._model([pixels])
         # Copies: the next call writes its answer over these.
-        return {port.any_name: np.array(found[port]) for port in self._model.outputs}
+        return {
+            port.any_name: np.array(found[port])
+            for port in self._model.outputs
+            if wanted is None or port.any_name in wanted
+        }
 
 
 def _shape(port: Any) -> list[int | None]:  # noqa: ANN401 - OpenVINO's ports have no public type

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import struct
@@ -21,13 +22,20 @@ ZIP_DAMAGE = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
     UnicodeDecodeError,
 )  # fmt: skip
+_NO_SUCH_CALL = (errno.EINVAL, errno.ENOTSUP)  # of network disks that cannot wait for a folder
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Generator[Path]:
+def whole_file(path: str | Path, *, synced: bool = True) -> Generator[Path]:
     """Yield a temporary file beside ``path``; on leaving without an error it takes its name.
 
     Folders on the way are made. What stood at ``path`` stays until the new file is complete.
+
+    Args:
+        path: the file.
+        synced: whether it is on the disk, name and all, before the caller goes on, so that a
+            power failure leaves it whole too. It costs a wait: not for thousands of files that
+            can be had again.
 
     Raises:
         InputError: naming the path when it cannot be written.
@@ -38,9 +46,36 @@ def whole_file(path: str | Path) -> Generator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            if synced:
+                sync(temporary)
             temporary.replace(path)
+            if synced:
+                sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{path}: cannot be written: {reason}; write elsewhere") from None
+
+
+def sync(path: Path) -> None:
+    """Wait until what was written to a file is on the disk."""
+    handle = os.open(path, os.O_RDWR)  # Windows syncs only what may be written
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk; after a rename both are the new file's."""
+    if os.name != "posix":  # Windows cannot open a folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_CALL:
+            raise
+    finally:
+        os.close(handle)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ophis.errors import InputError, PhotoError
+from ophis.errors import InputError, PhotoError, Reason
 from ophis.jpeg import require_whole
 from ophis.packed import PackedPhoto
 from ophis.photo_formats import formats_of, what
@@ -137,7 +137,10 @@ def read_bytes(path: str | Path | PackedPhoto) -> bytes:
     except OSError as error:
         raise PhotoError(f"{path}: cannot be read: {error.strerror or error}") from None
     if len(data) > MOST_BYTES:
-        raise PhotoError(f"{path}: larger than {MOST_BYTES // 2**20} MiB; send a smaller photo")
+        raise PhotoError(
+            f"{path}: larger than {MOST_BYTES // 2**20} MiB; send a smaller photo",
+            reason=Reason.TOO_LARGE,
+        )
     return data
 
 
@@ -180,9 +183,10 @@ def opened(data: bytes, name: str) -> Generator[Image.Image]:
     happen there.
     """
     if not data:
-        raise PhotoError(f"{name}: the file is empty; copy it again")
-    if reason := wrong_parts(data):
-        raise PhotoError(f"{name}: {reason}")
+        raise PhotoError(f"{name}: the file is empty; copy it again", reason=Reason.EMPTY)
+    if wrong := wrong_parts(data):
+        reason, told = wrong
+        raise PhotoError(f"{name}: {told}", reason=reason)
     try:
         with Image.open(io.BytesIO(data), formats=formats_of(data)) as photo:
             _require_size(photo, name)
@@ -190,12 +194,15 @@ def opened(data: bytes, name: str) -> Generator[Image.Image]:
     except PhotoError:
         raise
     except UnidentifiedImageError:
-        raise PhotoError(f"{name}: {what(data)}; send a JPEG, PNG or WebP photo") from None
+        reason, told = what(data)
+        raise PhotoError(f"{name}: {told}; send a JPEG, PNG or WebP photo", reason=reason) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PhotoError(f"{name}: {_TOO_LARGE}") from None
+        raise PhotoError(f"{name}: {_TOO_LARGE}", reason=Reason.TOO_LARGE) from None
     except DAMAGED as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise PhotoError(f"{name}: damaged or cut short ({reason}); send the photo again") from None
+        told = (str(error).splitlines() or [type(error).__name__])[0]
+        raise PhotoError(
+            f"{name}: damaged or cut short ({told}); send the photo again", reason=Reason.DAMAGED
+        ) from None
 
 
 def decoded(photo: Image.Image) -> Image.Image:
@@ -207,11 +214,12 @@ def decoded(photo: Image.Image) -> Image.Image:
 def _require_size(photo: Image.Image, name: str) -> None:
     width, height = photo.size
     if width * height > MOST_PIXELS:
-        raise PhotoError(f"{name}: {_TOO_LARGE}")
+        raise PhotoError(f"{name}: {_TOO_LARGE}", reason=Reason.TOO_LARGE)
     if min(width, height) < LEAST_SIDE:
         raise PhotoError(
             f"{name}: {width} x {height} pixels show nothing; send a photo of {LEAST_SIDE} or more"
-            " a side"
+            " a side",
+            reason=Reason.TOO_SMALL,
         )
 
 

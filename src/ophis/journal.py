@@ -6,7 +6,7 @@ import json
 import shutil
 import zlib
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from ophis.batch import texts
 from ophis.blocks import mapped
 from ophis.errors import InputError
 from ophis.files import whole_file
-from ophis.scores import PhotoFailure, Scores, read_scores
+from ophis.scores import SHA256_BYTES, PhotoFailure, Scores, read_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from ophis.manifest import Manifest
     from ophis.taxa import SpeciesList
 
-FORMAT = 1
-_FACTS, _DONE, _LOGITS, _NOVELTY = "facts.json", "done.jsonl", "logits", "novelty"
+FORMAT = 2
+_FACTS, _DONE = "facts.json", "done.jsonl"
+_NUMBERS = (_LOGITS, _NOVELTY, _SHA256) = ("logits", "novelty", "sha256")
 
 
 def score_to(
@@ -107,13 +108,13 @@ class _Journal:
 
     def add(self, part: Scores) -> None:
         """Write the numbers, and then the line that says that they are there."""
-        numbers = {_LOGITS: part.logits, _NOVELTY: part.novelty}
+        numbers = {_LOGITS: part.logits, _NOVELTY: part.novelty, _SHA256: part.sha256}
         data = {n: b"" if values is None else values.tobytes() for n, values in numbers.items()}
         line = {
             "rows": len(part),
             "types": {n: None if v is None else v.dtype.str for n, v in numbers.items()},
             "checksum": _checksum(data),
-            "failures": [[failure.photo_id, failure.reason] for failure in part.failures],
+            "failures": list(map(astuple, part.failures)),
         }
         for name, written in (*data.items(), (_DONE, json.dumps(line).encode() + b"\n")):
             self.files[name].write(written)
@@ -138,7 +139,7 @@ class _Journal:
 
     def _sizes(self, line: Mapping[str, Any]) -> dict[str, int]:
         """Bytes of a line's numbers, by name of their file."""
-        each = {_LOGITS: self.species, _NOVELTY: 1}
+        each = {_LOGITS: self.species, _NOVELTY: 1, _SHA256: SHA256_BYTES}
         return {
             name: line["rows"] * each[name] * np.dtype(kind).itemsize if kind else 0
             for name, kind in line["types"].items()
@@ -158,7 +159,7 @@ def _opened(folder: Path, facts: Mapping[str, str], species: int) -> Generator[_
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         files: dict[str, IO[bytes]] = {}
-        for name in (_LOGITS, _NOVELTY, _DONE):
+        for name in (*_NUMBERS, _DONE):
             (folder / name).touch()
             files[name] = stack.enter_context((folder / name).open("r+b"))
         _lock(folder, files[_DONE])
@@ -217,7 +218,10 @@ def _line(text: bytes) -> dict[str, Any] | None:
 
 
 def _checksum(data: Mapping[str, bytes]) -> int:
-    return zlib.crc32(data[_NOVELTY], zlib.crc32(data[_LOGITS]))
+    checksum = 0
+    for name in _NUMBERS:
+        checksum = zlib.crc32(data[name], checksum)
+    return checksum
 
 
 def _scores(journal: _Journal, manifest: Manifest, species: SpeciesList) -> Scores:
@@ -236,5 +240,6 @@ def _scores(journal: _Journal, manifest: Manifest, species: SpeciesList) -> Scor
         truth=manifest.truth(species)[rows],
         failures=tuple(journal.failures),
         novelty=numbers(_NOVELTY, (journal.rows,)),
+        sha256=numbers(_SHA256, (journal.rows, SHA256_BYTES)),
         **texts(manifest, rows),
     )

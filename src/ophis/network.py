@@ -64,6 +64,7 @@ class Network:
             reason = str(error).splitlines()[0]
             raise InputError(f"{member.model}: not a model that can be run: {reason}") from None
         self._require_shape()
+        self._plain = [name for name in self._engine.outputs if name not in EVIDENCE]
 
     def outputs(
         self, pixels: NDArray[np.float32]
@@ -76,11 +77,16 @@ class Network:
         Returns:
             Logits [photos, species], and novelty [photos] or None: see `Scores`.
         """
-        found = self._engine.run(pixels)
+        found = self._engine.run(pixels, self._plain)
         return found["logits"], found.get("novelty")
 
     def look(
-        self, photos: Sequence[Pixels], names: Sequence[str], views: tuple[View, ...]
+        self,
+        photos: Sequence[Pixels],
+        names: Sequence[str],
+        views: tuple[View, ...],
+        *,
+        evidence: bool = False,
     ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
         """Look at photos of which nothing else is known, one after the other.
 
@@ -89,12 +95,21 @@ class Network:
             names: of the rows.
             views: of each photo.
 
+        Args:
+            photos: the pictures.
+            names: of each.
+            views: how each is shown.
+            evidence: whether it is wanted; else the network does not work it out.
+
         Returns:
             Scores, and for each photo the evidence in its first view for some species, the most
             probable of the image alone first; none, where the network does not give any.
         """
-        images = self.member.preprocessing
-        seen = [self._engine.run(normalise(p.squares[images.pixels], images)) for p in photos]
+        wanted, images = None if evidence else self._plain, self.member.preprocessing
+        seen = [
+            self._engine.run(normalise(photo.squares[images.pixels], images), wanted)
+            for photo in photos
+        ]
         logits = np.concatenate([mean_of_views(found["logits"], len(views)) for found in seen])
         novelty = [
             mean_of_views(found["novelty"], len(views)) if "novelty" in found else None

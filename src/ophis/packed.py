@@ -288,6 +288,11 @@ class PackedPhoto:
     def _identity(self) -> tuple[str, str]:
         return self.pack.identity(self.place)
 
+    @property
+    def source_sha256(self) -> bytes:
+        """The digest of the file that it was made from, 32 bytes."""
+        return bytes.fromhex(self._identity[1])
+
     def is_file(self) -> bool:
         """Whether there is something to read."""
         return self.pack.readable(self.place)

@@ -91,6 +91,7 @@ def _wrong(shard: int, rows: range, size: int, length: int | None) -> list[tuple
         (pl.col("shard") != shard, "stands in the index of another shard"),
         (pl.col("row") != pl.int_range(rows.start, rows.stop), "is not at its row"),
         (packed & ~pl.col("sha256").str.contains(digest), "has no sha256"),
+        (packed & ~pl.col("source_sha256").str.contains(digest), "has no sha256 of its file"),
         (
             packed & ~(offset.is_between(BLOCK, size) & (offset % BLOCK == 0)),
             "is said to begin where no photo of the shard can",

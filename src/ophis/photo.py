@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ophis.answer import LeftOut
-from ophis.errors import InputError, PhotoError
+from ophis.errors import InputError, PhotoError, Reason
 from ophis.images import decode, read_bytes, unusable
 from ophis.position import gps_of
 from ophis.scores import PhotoFailure
@@ -114,7 +114,9 @@ def read_photos(
             pixels = reader(data, name, wanted)
             photos.append(Photo(name, hashlib.sha256(data).hexdigest(), pixels))
         except PhotoError as error:
-            failures.append(PhotoFailure(name, str(error)))
+            failures.append(PhotoFailure(name, str(error), error.reason))
     if not photos and not failures:
-        raise InputError("no photo was given; give one, or several of the same snake")
+        raise InputError(
+            "no photo was given; give one, or several of the same snake", reason=Reason.NO_PHOTO
+        )
     return tuple(photos), tuple(failures)

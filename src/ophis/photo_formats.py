@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from ophis.errors import Reason
+
 FORMATS = ("JPEG", "PNG", "WEBP")  # Pillow opens MPO, which some phones write, as JPEG
 HEIF = "HEIF"
 # Of files that are taken for photos; those of kinds that are not read are then told why.
@@ -43,16 +45,17 @@ def reads_heif() -> bool:
     return True
 
 
-def what(data: bytes) -> str:
+def what(data: bytes) -> tuple[Reason, str]:
     """What a file is that is no photo of ours, as far as its first bytes tell."""
     if is_heif(data):
         if reads_heif():
-            return "this HEIC photo is damaged"
-        return "HEIC photos are not read here (it needs pip install 'ophis[heic]')"
+            return Reason.DAMAGED, "this HEIC photo is damaged"
+        wanted = "it needs pip install 'ophis[heic]'"
+        return Reason.OTHER_FORMAT, f"HEIC photos are not read here ({wanted})"
     if data[4:8] == b"ftyp" and data[8:12] in _AVIF:
-        return "AVIF photos are not read"
+        return Reason.OTHER_FORMAT, "AVIF photos are not read"
     if data[:5] == b"%PDF-":
-        return "this is a PDF"
+        return Reason.NOT_A_PHOTO, "this is a PDF"
     if data[:4] in (b"GIF8", b"II*\x00", b"MM\x00*") or data[:2] == b"BM":
-        return "GIF, TIFF and BMP pictures are not read"
-    return "this is no photo"
+        return Reason.OTHER_FORMAT, "GIF, TIFF and BMP pictures are not read"
+    return Reason.NOT_A_PHOTO, "this is no photo"

@@ -10,6 +10,8 @@ import re
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from ophis.errors import Reason
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,11 +25,11 @@ _START, _END, _PASS = 0xD8, 0xD9, 0xDA
 _SEQUENTIAL = (0xC0, 0xC1)  # frames in Huffman's code, each block's bits in one piece
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")  # of a PNG's chunks, for its pixels
 _ZEROS = 64  # bytes
-_TOO_MANY = f"made of more than {MOST_CHUNKS:,} parts; save the photo anew"
+_TOO_MANY = Reason.UNREADABLE, f"made of more than {MOST_CHUNKS:,} parts; save the photo anew"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-def wrong_parts(data: bytes) -> str | None:
+def wrong_parts(data: bytes) -> tuple[Reason, str] | None:
     """What is wrong with the parts of a file, and the mend; None where nothing is seen.
 
     Not seen is what takes decoding to see.
@@ -44,7 +46,7 @@ def wrong_parts(data: bytes) -> str | None:
     return None
 
 
-def _wrong_segments(data: bytes) -> str | None:
+def _wrong_segments(data: bytes) -> tuple[Reason, str] | None:
     """Of a JPEG: too many, too many passes, or fewer bits than there are blocks of pixels.
 
     In Huffman's code a block of 64 pixels takes a bit for its mean and a bit for its end at least.
@@ -53,17 +55,23 @@ def _wrong_segments(data: bytes) -> str | None:
     needed = 0
     for number, (kind, start) in enumerate(_segments(data), start=1):
         if number > MOST_SEGMENTS:
-            return f"made of more than {MOST_SEGMENTS:,} parts; save the photo anew"
+            told = f"made of more than {MOST_SEGMENTS:,} parts; save the photo anew"
+            return Reason.UNREADABLE, told
         if kind == _PASS:
             starts.append(start + int.from_bytes(data[start : start + 2], "big"))
         elif kind in _FRAMES:
             height, width = (int.from_bytes(data[start + n : start + n + 2], "big") for n in (3, 5))
             needed = 2 * (width // 8) * (height // 8) if kind in _SEQUENTIAL else 0
         if len(starts) > MOST_PASSES:
-            return f"its pixels come in more than {MOST_PASSES} passes; save the photo anew"
+            told = f"its pixels come in more than {MOST_PASSES} passes; save the photo anew"
+            return Reason.UNREADABLE, told
     if starts and 8 * (len(data) - starts[0]) < needed:
-        return "damaged or cut short (fewer bits than blocks of pixels); send the photo again"
+        return _damaged("fewer bits than blocks of pixels")
     return None
+
+
+def _damaged(told: str) -> tuple[Reason, str]:
+    return Reason.DAMAGED, f"damaged or cut short ({told}); send the photo again"
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:
@@ -78,7 +86,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
             place += int.from_bytes(data[place : place + 2], "big")
 
 
-def _wrong_png(data: bytes) -> str | None:
+def _wrong_png(data: bytes) -> tuple[Reason, str] | None:
     """Of a PNG: too many, or one that is not as its checksum says; of pixels Pillow checks none."""
     view = memoryview(data)
     for number, (start, end) in enumerate(_png_chunks(data), start=1):
@@ -86,11 +94,11 @@ def _wrong_png(data: bytes) -> str | None:
             return _TOO_MANY
         said = int.from_bytes(view[end : end + 4], "big")
         if view[start : start + 4] in _NEEDED and crc32(view[start:end]) != said:
-            return "damaged or cut short (a checksum differs); send the photo again"
+            return _damaged("a checksum differs")
     return None
 
 
-def _wrong_webp(data: bytes) -> str | None:
+def _wrong_webp(data: bytes) -> tuple[Reason, str] | None:
     """Of a WebP: too many, several pictures, or pixels that end in zeros.
 
     An animated PNG has a still picture for those who know of no animations, a WebP has none. It has
@@ -100,11 +108,11 @@ def _wrong_webp(data: bytes) -> str | None:
     for number, (kind, end) in enumerate(_webp_chunks(data), start=1):
         pictures += kind == b"ANMF"
         if pictures > 1:
-            return "this is an animation; send one picture of it"
+            return Reason.OTHER_FORMAT, "this is an animation; send one picture of it"
         if number > MOST_CHUNKS:
             return _TOO_MANY
         if kind in (b"VP8 ", b"VP8L") and data[max(0, end - _ZEROS) : end] == bytes(_ZEROS):
-            return "damaged or cut short (it ends in zeros); send the photo again"
+            return _damaged("it ends in zeros")
     return None
 
 

@@ -9,7 +9,7 @@ import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ophis.errors import InputError
+from ophis.errors import InputError, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -275,10 +275,12 @@ def read_country(text: str | None) -> str:
         return key
     if choices := country_choices(key):
         names = " or ".join(f"{english_name(code)} ({code})" for code in choices)
-        raise InputError(f"{text!r} means {names}; write the ISO code")
+        raise InputError(
+            f"{text!r} means {names}; write the ISO code", reason=Reason.UNKNOWN_COUNTRY
+        )
     close = _like(key)
     mend = f"did you mean {' or '.join(close)}?" if close else "use its English name or ISO code"
-    raise InputError(f"no country is called {text!r}; {mend}")
+    raise InputError(f"no country is called {text!r}; {mend}", reason=Reason.UNKNOWN_COUNTRY)
 
 
 def english_name(code: str) -> str:

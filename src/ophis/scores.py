@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ophis.blocks import for_each_block, row_blocks
-from ophis.errors import InputError
+from ophis.errors import InputError, Reason
 from ophis.npz import read_npz, write_npz
 from ophis.taxa import SpeciesList, require_same_species
 
@@ -23,15 +22,23 @@ if TYPE_CHECKING:
     from ophis.prior import Prior
 
 FORMAT = 1
+SHA256_BYTES = 32
 _NO_NUMBERS = "leave the photo out, or export the model anew"
 
 
 @dataclass(frozen=True)
 class PhotoFailure:
-    """A photo that could not be scored, and why; it has no row in `Scores`."""
+    """A photo that could not be scored, and why; it has no row in `Scores`.
+
+    Attributes:
+        photo_id: which photo.
+        reason: why, and the mend, in one line.
+        code: which of `errors.Reason` that is, for programs.
+    """
 
     photo_id: str
     reason: str
+    code: str = Reason.UNREADABLE
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +56,8 @@ class Scores:
         failures: photos that could not be read; they have no row.
         novelty: [photos], how unlike the photos learned from, about 1 for one like them, finite;
             None where the model does not say.
+        sha256: [photos, 32], uint8: the digest of each photo's file as it was read, of a packed
+            photo of the file that it was made from; None where nobody noted it.
     """
 
     logits: NDArray[np.floating[Any]]
@@ -59,6 +68,7 @@ class Scores:
     observations: tuple[str, ...]
     failures: tuple[PhotoFailure, ...] = ()
     novelty: NDArray[np.floating[Any]] | None = None
+    sha256: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.photo_ids)
@@ -72,6 +82,11 @@ class Scores:
                 raise InputError(f"scores: {name} has {len(getattr(self, name))} rows, not {rows}")
         if self.novelty is not None and self.novelty.shape != (rows,):
             raise InputError(f"scores: novelty has shape {self.novelty.shape}, not ({rows},)")
+        digests = self.sha256
+        if digests is not None and (digests.shape, digests.dtype) != ((rows, SHA256_BYTES), "u1"):
+            raise InputError(
+                f"scores: sha256 is {digests.dtype} of shape {digests.shape}, not {rows} x 32 bytes"
+            )
         if len(set(self.photo_ids)) != rows:
             raise InputError("scores: a photo_id stands twice; each photo has one row")
         if rows and not (self.truth.min() >= -1 and self.truth.max() < len(self.species)):
@@ -127,6 +142,7 @@ class Scores:
             logits=self.logits[place],
             truth=self.truth[place],
             novelty=None if self.novelty is None else self.novelty[place],
+            sha256=None if self.sha256 is None else self.sha256[place],
             **{
                 name: own[place] if isinstance(place, slice) else tuple(own[n] for n in place)
                 for name, own in texts.items()
@@ -173,11 +189,12 @@ class Scores:
             "logits": self.logits,
             "truth": self.truth,
             **({} if self.novelty is None else {"novelty": self.novelty}),
+            **({} if self.sha256 is None else {"sha256": self.sha256}),
             **{name: _text(getattr(self, name)) for name in _TEXTS},
             "species": _text(self.species.names),
-            "failures": _text([json.dumps([f.photo_id, f.reason]) for f in self.failures]),
+            "failures": _text([json.dumps(astuple(f)) for f in self.failures]),
         }
-        return write_npz(path, arrays, stored=("logits",))
+        return write_npz(path, arrays, stored=("logits", "sha256"))
 
 
 _TEXTS = ("photo_ids", "countries", "observations")
@@ -203,59 +220,13 @@ def concatenate(parts: Sequence[Scores]) -> Scores:
         species=first.species,
         failures=tuple(failure for part in parts for failure in part.failures),
         novelty=joined([part.novelty for part in parts if len(part)]),
+        sha256=joined([part.sha256 for part in parts if len(part)]),
         **{name: tuple(text for part in parts for text in getattr(part, name)) for name in _TEXTS},
     )
 
 
-def aligned(parts: Sequence[Scores], names: Sequence[str]) -> tuple[Scores, ...]:
-    """The same photos in the same order and the same columns: those of the first part.
-
-    A photo that one model could not read is left out of all.
-
-    Args:
-        parts: scores of the same photos by several models.
-        names: what a refusal calls each part.
-
-    Raises:
-        InputError: naming a species or a photo that one part alone has, or that differs in truth.
-    """
-    parts = [parts[0], *(part.with_species(parts[0].species) for part in parts[1:])]
-    _require_same_photos(parts, names)
-    shared = set(parts[0].photo_ids).intersection(*(part.photo_ids for part in parts[1:]))
-    order = [photo for photo in parts[0].photo_ids if photo in shared]
-    ordered = []
-    for part in parts:
-        place = {photo: row for row, photo in enumerate(part.photo_ids)}
-        ordered.append(part.take(np.array([place[photo] for photo in order], dtype=np.int64)))
-    for part, name in zip(ordered[1:], names[1:], strict=True):
-        _require_same_truth(ordered[0], part, (names[0], name))
-    return tuple(ordered)
-
-
-def _require_same_photos(parts: Sequence[Scores], names: Sequence[str]) -> None:
-    unread = {failure.photo_id for part in parts for failure in part.failures}
-    photos = [(name, set(part.photo_ids)) for name, part in zip(names, parts, strict=True)]
-    for (name, here), (other, there) in itertools.permutations(photos, 2):
-        if absent := here - there - unread:
-            raise InputError(
-                f"photo {min(absent)!r} is in the scores of {name} but not of {other}; score the"
-                " same photos with both"
-            )
-
-
-def _require_same_truth(a: Scores, b: Scores, names: tuple[str, str]) -> None:
-    if (a.truth == b.truth).all():
-        return
-    row = int((a.truth != b.truth).argmax())
-    said = [s.species[s.truth[row]] if s.truth[row] >= 0 else "nothing" for s in (a, b)]
-    raise InputError(
-        f"photo {a.photo_ids[row]!r} is {said[0]!r} in the scores of {names[0]} and {said[1]!r} in"
-        f" those of {names[1]}; score one manifest with both"
-    )
-
-
 def joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
-    """Novelty of all parts, one after the other; None where any part has none."""
+    """Novelty or digests of all parts, one after the other; None where any part has none."""
     known = [part for part in parts if part is not None]
     return np.concatenate(known) if known and len(known) == len(parts) else None
 
@@ -307,6 +278,7 @@ def read_scores(path: str | Path) -> Scores:
             species=SpeciesList(_lines(arrays["species"])),
             failures=tuple(PhotoFailure(*json.loads(x)) for x in _lines(arrays["failures"])),
             novelty=arrays.get("novelty"),
+            sha256=arrays.get("sha256"),
             **{
                 name: tuple(seen.setdefault(text, text) for text in _lines(arrays[name]))
                 for name in _TEXTS

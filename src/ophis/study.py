@@ -31,6 +31,7 @@ def study(
     weights_folder: str | Path = ".",
     device: str = "auto",
     workers: int | None = None,
+    skip_bad: bool = False,
 ) -> Path:
     """Train two recipes on the same photos and write the report of their comparison.
 
@@ -46,6 +47,7 @@ def study(
         weights_folder: where the recipes' weights files lie.
         device: "auto", "cpu", "cuda".
         workers: threads that read photos.
+        skip_bad: leave out the photos that cannot be used, instead of refusing to begin: see `fit`.
 
     Returns:
         The report.
@@ -67,6 +69,7 @@ def study(
     validation.write(out / "validation.csv")
     CountryPrior.fit(train).write(out / "prior.csv")
     from ophis.train import fit  # noqa: PLC0415 - who only reads a study does not load torch
+    from ophis.train.usable_photos import CHECKED  # noqa: PLC0415
 
     for letter, recipe in zip(LETTERS, read, strict=True):
         fit(
@@ -77,6 +80,8 @@ def study(
             weights_folder=weights_folder,
             device=device,
             workers=workers,
+            skip_bad=skip_bad,
+            checked=out / CHECKED,
         )
     a, b = (
         read_side(out / letter, name=name)

@@ -1,4 +1,4 @@
-"""The page as files that need no server of ours: the network runs in the browser, nothing is sent.
+"""The page as files that need no server of ours: the model runs in the browser, nothing is sent.
 
 A folder for any web server, which answers without a network once it was open; or one HTML file.
 """
@@ -13,7 +13,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ophis.bundle import read_bundle
 from ophis.errors import InputError
@@ -58,7 +58,7 @@ def export_web(
     """Write the page with this bundle in it, whole or not at all; an earlier one is replaced.
 
     Args:
-        bundle: a bundle folder with one network.
+        bundle: a bundle folder; of a combination the browser asks every network, as Python does.
         out: the folder to write, or with ``single_file`` the HTML file.
         single_file: whether to write one file that answers when it is opened from disk.
         runtime: onnxruntime-web as `npm pack` wrote it; by default found or fetched, see
@@ -68,8 +68,8 @@ def export_web(
         What was written, the largest first.
 
     Raises:
-        InputError: when ``bundle`` is no bundle or asks several networks, ``out`` holds something
-            else or cannot be written, or onnxruntime-web is not to be had.
+        InputError: when ``bundle`` is no bundle, ``out`` holds something else or cannot be
+            written, or onnxruntime-web is not to be had.
     """
     out = Path(out)
     (_require_file if single_file else _require_folder)(out)
@@ -88,24 +88,35 @@ def web_files(bundle: Bundle, engine: Mapping[str, bytes]) -> dict[str, bytes]:
     """Every file of the page with this bundle in it, by path.
 
     Args:
-        bundle: with one network.
+        bundle: to answer.
         engine: what `page.runtime.runtime_files` found.
     """
     facts, prior = facts_of(bundle)
     settings = Settings(
         Mode.LOCAL, bundle.version, judged=bundle.rule is not None, species=len(bundle.species)
     )
-    page = page_files(settings)
-    page |= {MODEL: bundle.members[0].model.read_bytes(), f"runtime/{WASM}": engine[WASM]}
-    page |= {f"runtime/{MODULE}": engine[MODULE]} | ({PRIOR: prior} if prior else {})
-    parts = {"model": MODEL, "wasm": f"runtime/{WASM}", "prior": PRIOR}
+    models = {
+        model_path(number): member.model.read_bytes()
+        for number, member in enumerate(bundle.members, start=1)
+    }
+    page = page_files(settings) | models | ({PRIOR: prior} if prior else {})
+    page |= {f"runtime/{name}": engine[name] for name in (WASM, MODULE)}
     facts["parts"] = {
-        name: {"path": path, "bytes": len(page[path]), "sha256": _sha256(page[path])}
-        for name, path in parts.items()
-        if path in page
+        "models": [_part(path, data) for path, data in models.items()],
+        "wasm": _part(f"runtime/{WASM}", engine[WASM]),
+        **({"prior": _part(PRIOR, prior)} if prior else {}),
     }
     page[FACTS] = as_json(facts | {"runtime": f"./runtime/{MODULE}"})
     return page
+
+
+def model_path(number: int) -> str:
+    """Where the page keeps a network of its bundle, counted from 1."""
+    return MODEL if number == 1 else MODEL.replace(".", f"-{number}.")
+
+
+def _part(path: str, data: bytes) -> dict[str, Any]:
+    return {"path": path, "bytes": len(data), "sha256": _sha256(data)}
 
 
 def alone(page: Mapping[str, bytes]) -> dict[str, bytes]:

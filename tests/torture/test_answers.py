@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_bundle import write_made_bundle
+from page.test_web_decisions import BUNDLES, Told
 from PIL import Image
 from test_all_clear import ALL_CLEAR
-from test_web_decisions import BUNDLES, Told
 
 from ophis import CountryPrior, Manifest, Scores, SpeciesList, load, read_manifest
 from ophis.answer import Answer

@@ -30,6 +30,23 @@ def test_the_evidence_sums_up_to_the_logit_in_the_file_that_answers(imagenet17, 
     np.testing.assert_allclose(np.reshape(told.values, expected.shape), expected, atol=1e-4)
 
 
+def test_maps_are_worked_out_only_when_somebody_asks(imagenet17, drawn_photo, monkeypatch):
+    (network,) = imagenet17.networks
+    run, asked = network._engine.run, []
+
+    def noted(pixels, wanted=None):
+        found = run(pixels, wanted)
+        asked.append(set(found) & set(OUTPUTS))
+        return found
+
+    monkeypatch.setattr(network._engine, "run", noted)
+    assert imagenet17.identify(drawn_photo).evidence == ()
+    network.outputs(np.zeros((1, 3, 224, 224), np.float32))
+    (told,) = imagenet17.identify(drawn_photo, evidence=True).evidence
+    assert told is not None
+    assert asked == [set(), set(), set(OUTPUTS)]
+
+
 @pytest.mark.parametrize(
     ("backbone", "side", "expected"),
     [

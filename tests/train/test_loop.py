@@ -1,7 +1,6 @@
 import json
 import os
 import signal
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,13 +8,13 @@ import polars as pl
 import pytest
 import torch
 from torch.nn import functional
-from training_process import start_training
 
 from ophis import InputError, evaluate, read_recipe, read_scores
 from ophis.train import fit
 from ophis.train.batches import Batches, mix, mixup_partners, mixup_share, photo_at
 from ophis.train.checkpoint import load_checkpoint
-from ophis.train.loop import accumulate, create_optimiser
+from ophis.train.gradient import accumulate
+from ophis.train.learner import create_optimiser
 from ophis.train.model import create_model
 from ophis.train.processes import Processes, autocast_dtype, choose_device, on_device
 from ophis.train.weights import pretrained_lite0
@@ -62,19 +61,19 @@ def test_the_accumulated_gradient_equals_that_of_the_one_large_batch(coloured, s
 def test_the_loss_is_that_of_the_pieces_to_the_bit_and_read_once_a_step(
     coloured, small, monkeypatch
 ):
-    from ophis.train import loop
+    from ophis.train import gradient
 
     recipe = small(head="random", batch_photos=28)
     model = create_model(recipe.backbone, species=3, weights="none", head="random")
     truth = coloured.truth(coloured.species_list())
-    real, losses, read = loop.piece_loss, [], []
+    real, losses, read = gradient.piece_loss, [], []
 
     def remembered(*arguments):
         losses.append(real(*arguments))
         return losses[-1]
 
     item = torch.Tensor.item
-    monkeypatch.setattr(loop, "piece_loss", remembered)
+    monkeypatch.setattr(gradient, "piece_loss", remembered)
     monkeypatch.setattr(torch.Tensor, "item", lambda tensor: (read.append(1), item(tensor))[1])
     pieces = Batches(recipe, coloured.paths(), truth, workers=1).pieces(0)
     mean = accumulate(model, pieces, recipe, ALONE, None)
@@ -201,6 +200,34 @@ def test_frozen_stages_keep_weights_and_statistics_and_the_rest_learns(halves, s
     assert len(moved) > 0.95 * len(rest)  # a bias here and there moves by less than it can show
 
 
+def test_a_run_that_was_stopped_while_it_was_judged_is_judged_when_it_goes_on(
+    halves, small, tmp_path, monkeypatch
+):
+    from ophis.train import Stopped, loop
+
+    train, validation = halves
+    call = {"train": train, "validation": validation, "out": tmp_path / "run", "quiet": True}
+    real = loop.score_model
+
+    def stopped(*arguments, **named):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(loop, "score_model", stopped)
+    with pytest.raises(Stopped, match="saved at step 2 of 4"):
+        fit(small(), **call)
+    monkeypatch.undo()
+    log = fit(small(), **call) / "log.jsonl"
+
+    def judged():
+        lines = map(json.loads, log.read_text().splitlines())
+        return [line["step"] for line in lines if "validation_top1" in line]
+
+    assert judged() == [2, 4]
+    fit(small(), **call)  # it is done: judged once more, and only at the end
+    assert judged() == [2, 4, 4]
+
+
 @pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
 def test_the_optimiser_is_the_recipes(small, name, kind):
     recipe = small(optimiser=name, momentum=0.7, weight_decay=0.01)
@@ -247,8 +274,9 @@ def test_an_unreadable_photo_stops_with_its_name_and_what_was_learned_is_saved(
     last = next(p for p in range(23, -1, -1) if p // recipe.batch_photos >= 2)
     bad = copied.paths()[photo_at(last, photos=24, seed=recipe.seed)]
     bad.write_bytes(b"this is text")
+    call = {"train": copied, "validation": validation, "check_photos": False}
     with pytest.raises(InputError, match=f"{bad.name}: this is no photo"):
-        fit(recipe, train=copied, validation=validation, out=tmp_path / "run", quiet=True)
+        fit(recipe, **call, out=tmp_path / "run", quiet=True)
     saved = load_checkpoint(tmp_path / "run")
     assert saved
     assert saved.step == 2
@@ -281,22 +309,3 @@ def test_precision_is_chosen_by_the_device():
     assert autocast_dtype("float32", cpu) is None
     assert autocast_dtype("bfloat16", cpu) is torch.bfloat16
     assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
-
-
-@pytest.mark.slow
-def test_ctrl_c_saves_and_says_how_to_go_on(coloured, small, tmp_path):
-    recipe = small(steps=5000, evaluate_every_steps=5000)
-    process = start_training(tmp_path / "run", coloured, recipe, folder=tmp_path)
-    log, deadline = tmp_path / "run" / "log.jsonl", time.monotonic() + 90
-    while not (log.exists() and log.read_text().count("\n") > 1):
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    errors = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
-    assert "stopped and saved at step" in errors
-    assert "Traceback" not in errors
-    saved = load_checkpoint(tmp_path / "run")
-    assert saved
-    assert 0 < saved.step < 5000

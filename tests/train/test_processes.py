@@ -154,13 +154,23 @@ def test_all_leave_the_step_when_one_cannot_read_a_photo():
     cpu = torch.device("cpu")
     here = Both(cpu)
     with pytest.raises(StepInterrupted) as interruption:
-        StopRequest().next_of(unreadable(), here)
+        StopRequest(Path("run"), 1).next_of(unreadable(), here)
     assert here.heard == [True]
     assert str(interruption.value.photo) == "a.jpg: this is no photo"
     with pytest.raises(StepInterrupted) as interruption:
-        StopRequest().next_of(iter(["piece"]), Both(cpu, other_stops=True))
+        StopRequest(Path("run"), 1).next_of(iter(["piece"]), Both(cpu, other_stops=True))
     assert interruption.value.photo is None
-    assert StopRequest().next_of(iter(["piece"]), Both(cpu)) == "piece"
+    assert StopRequest(Path("run"), 1).next_of(iter(["piece"]), Both(cpu)) == "piece"
+
+
+def test_statistics_are_averaged_where_they_learn_and_kept_where_they_are_frozen(monkeypatch):
+    model = torch.nn.Sequential(torch.nn.BatchNorm2d(2), torch.nn.BatchNorm2d(2))
+    model[0].eval()
+    monkeypatch.setattr(processes, "_sum", lambda tensor: tensor.add_(2))  # two others have 1
+    Processes(torch.device("cpu"), count=3).average_statistics(model)
+    assert model[0].running_mean.tolist() == [0, 0]
+    assert model[1].running_mean.tolist() == pytest.approx([2 / 3, 2 / 3])
+    assert model[1].running_var.tolist() == [1, 1]
 
 
 @pytest.mark.slow

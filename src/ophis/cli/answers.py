@@ -64,7 +64,7 @@ def identify(
                 )
         except NoPhotoError as error:
             answer = classifier.without_photo(error.failures, country=country, language=language)
-        say_failures(answer.failures)
+        say_failures(answer.failures, language=language)
         failed += len(answer.failures)
         if json:
             print(answer.to_json())

@@ -176,6 +176,7 @@ def study(
     weights_folder: Path = Path(),
     device: str = "auto",
     workers: int | None = None,
+    skip_bad: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
     """The paper's experiment: train two recipes on the same photos, judge, compare, explain.
@@ -192,6 +193,7 @@ def study(
         weights_folder: Where the recipes' weights files lie.
         device: auto, cpu or cuda.
         workers: Threads that read photos; by default one a processor core.
+        skip_bad: Train without the photos that cannot be used, instead of refusing to begin.
         json: One JSON object: the report, and the comparison in figures.
     """
     from ophis import read_manifest
@@ -206,6 +208,7 @@ def study(
             weights_folder=weights_folder,
             device=device,
             workers=workers,
+            skip_bad=skip_bad,
         ),
         facts=lambda report: {"report": report, "comparison": _figures_beside(report)},
         json=json,

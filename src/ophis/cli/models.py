@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ophis.cli.options import Json, Named, as_typed
-from ophis.cli.outcome import finish
+from ophis.cli.outcome import finish, say_failures
 from ophis.cli.priors import given_prior
-from ophis.errors import InputError
+from ophis.errors import BadPhotosError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ophis.combination import Worth
+
+
+MOST_NAMED = 20  # photos that cannot be used, before a run that does not begin
 
 
 def train(
@@ -31,6 +34,8 @@ def train(
     device: str = "auto",
     workers: int | None = None,
     save_every: float = 300,
+    check_photos: bool = True,
+    skip_bad: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
     """Fine-tune a model by a recipe; the same command goes on where it was stopped.
@@ -45,6 +50,10 @@ def train(
         device: auto, cpu or cuda.
         workers: Threads that read photos; by default one a processor core.
         save_every: Seconds between two checkpoints: so much is lost with a process that is killed.
+        check_photos: Decode every photo before the first step, and note in the run folder that it
+            was; without, a bad one stops the run at the step that meets it.
+        skip_bad: Train without the photos that cannot be used, and name them in the run folder's
+            skipped.csv, instead of refusing to begin.
         json: One JSON object: the run folder, and how good it is on the validation photos.
     """
     from ophis import read_manifest, read_recipe
@@ -60,8 +69,14 @@ def train(
             device=device,
             workers=workers,
             save_every_seconds=save_every,
+            check_photos=check_photos,
+            skip_bad=skip_bad,
         ),
-        facts=lambda folder: {"run": folder, "validation": _judged(folder)},
+        facts=lambda folder: {
+            "run": folder,
+            "validation": _judged(folder),
+            "skipped": _skipped(folder),
+        },
         json=json,
     )
 
@@ -74,6 +89,13 @@ def _judged(folder: Path) -> dict[str, float]:
     return evaluate(read_scores(folder / SCORES)).as_dict()
 
 
+def _skipped(folder: Path) -> dict[str, int]:
+    """How many photos a run left out, by part."""
+    from ophis.train.usable_photos import read_skipped
+
+    return {part: len(photos) for part, photos in read_skipped(folder).items()}
+
+
 def until_stopped(
     work: Callable[[], Path], *, facts: Callable[[Path], dict[str, Any]], json: bool
 ) -> int:
@@ -84,6 +106,9 @@ def until_stopped(
     keep_freed_memory()
     try:
         made = work()
+    except BadPhotosError as error:
+        say_failures(error.failures[:MOST_NAMED])
+        raise
     except Stopped as stopped:
         print(f"ophis: {stopped}", file=sys.stderr)
         if json:

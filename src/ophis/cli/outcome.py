@@ -6,6 +6,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ophis.words import read_words
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -35,7 +37,11 @@ def finish(
     return 1 if failures else 0
 
 
-def say_failures(failures: Iterable[PhotoFailure]) -> None:
-    """A line on stderr for each photo that failed."""
+def say_failures(failures: Iterable[PhotoFailure], *, language: str = "en") -> None:
+    """A line on stderr for each photo that failed; in other languages the English comes after."""
+    words = read_words(language)
     for failure in failures:
-        print(f"ophis: {failure.reason}", file=sys.stderr)
+        line = failure.reason
+        if language != "en":
+            line = f"{failure.photo_id}: {words.say('refusal', failure.code)} ({failure.reason})"
+        print(f"ophis: {line}", file=sys.stderr)

@@ -1,7 +1,9 @@
 /** An answer as people read it: the danger first, then what it may be, then what it rests on. */
 
 import { button, icon, make, withName } from "./elements.js";
+import { offer } from "./offer.js";
 import { overlaySwitch, photoFigure } from "./overlay.js";
+import { told } from "./refused.js";
 
 /** @typedef {import("./answerer.js").Answer} Answer */
 /** @typedef {Answer["guesses"][number]} Guess */
@@ -138,31 +140,6 @@ function doubts(answer, words, acts) {
 }
 
 /**
- * @param {Record<string, number>} countries - shares by code, the largest first
- * @param {Words} words
- * @param {(code: string|null) => void} confirm - null: none of them
- * @returns {HTMLElement}
- */
-export function offer(countries, words, confirm) {
-  const codes = Object.keys(countries);
-  const border = codes.length > 1;
-  const sentence = words.say("page", border ? "position_border" : "position_offer", {
-    countries: words.placed(countries),
-  });
-  const yes = codes.map((code) => {
-    const country = words.country(code);
-    return button(border ? country : words.say("page", "position_yes", { country }), () =>
-      confirm(code.toUpperCase()),
-    );
-  });
-  const no = button(words.say("page", border ? "country_unknown" : "position_no"), () =>
-    confirm(null),
-  );
-  const buttons = make("div", { class: "pair" }, ...yes, no);
-  return make("div", { class: "doubt offered" }, make("p", {}, sentence), buttons);
-}
-
-/**
  * @param {Answer} answer
  * @param {Words} words
  */
@@ -280,11 +257,21 @@ function reasons(answer, words) {
     );
   }
   if (answer.failures.length) {
-    const failures = answer.failures.map((failure) => make("li", {}, failure.reason));
+    const failures = answer.failures.map((failure) => unread(failure, words));
     box.append(make("h3", {}, words.say("page", "failures")), make("ul", {}, ...failures));
   }
   box.append(
     make("p", { class: "hint" }, words.say("bundle", "version", { version: answer.bundle })),
   );
   return box;
+}
+
+/**
+ * @param {Answer["failures"][number]} failure
+ * @param {Words} words
+ */
+function unread({ photo_id: name, reason, code }, words) {
+  const number = name.match(/\d+$/)?.[0] ?? "1";
+  const photo = make("b", {}, words.say("page", "photo_number", { number }));
+  return make("li", {}, photo, ...told(code, reason, words));
 }

@@ -31,7 +31,7 @@ export { Refusal };
  *
  * @typedef {object} Answer
  * @property {{name: string, sha256: string, left_out: string | null}[]} photos
- * @property {{photo_id: string, reason: string}[]} failures
+ * @property {{photo_id: string, reason: string, code: string}[]} failures
  * @property {string} state
  * @property {string | null} name
  * @property {string} verdict

@@ -1,17 +1,16 @@
 /** The page: what a person does, and what is shown next. */
 
-import { answerParts, linesOf, offer } from "./answer.js";
-import { openAnswerer } from "./answerer.js";
+import { answerParts, linesOf } from "./answer.js";
+import { openAnswerer, Refusal } from "./answerer.js";
 import { Camera } from "./camera.js";
 import { cardParts } from "./card.js";
-import { CountryField } from "./country.js";
-import { byId, icon, make } from "./elements.js";
-import { countriesOf } from "./position.js";
+import { byId, make } from "./elements.js";
 import { refusalParts } from "./refused.js";
 import { placesOf } from "./seen.js";
 import { announce, complain, endProgress, tellNetwork, tellProgress } from "./status.js";
 import { readJson } from "./stored.js";
 import { Tray } from "./tray.js";
+import { Where } from "./where.js";
 import { keepLanguage, ownName, preferredLanguage, readWords } from "./words.js";
 
 /** @typedef {import("./answerer.js").Answer} Answer */
@@ -33,8 +32,7 @@ class Page {
     this.asked = null;
     /** @type {(() => void)|null} */
     this.redraw = null; // what is shown, in another language
-    this.declined = false; // the country that the photo's own position tells
-    this.country = new CountryField(words, announce);
+    this.where = new Where(words, announce);
     this.tray = new Tray(words, {
       changed: () => this.photosChanged(),
       refused: complain,
@@ -66,8 +64,7 @@ class Page {
     addEventListener("online", () => tellNetwork(this.words, this.settings.mode));
     addEventListener("offline", () => tellNetwork(this.words, this.settings.mode));
     this.write();
-    if (this.settings.mode === "local" && typeof WebAssembly === "undefined") this.tooOld();
-    else this.warm();
+    this.warm();
   }
 
   /** Everything that the page says whatever happens, in its language. */
@@ -79,7 +76,7 @@ class Page {
     byId("knows").textContent = this.say("knows", { number });
     byId("private").textContent = this.say(`private_${mode}`, { host: location.host });
     this.tray.rename(this.words);
-    this.country.rename(this.words);
+    this.where.rename(this.words);
     tellNetwork(this.words, this.settings.mode);
   }
 
@@ -102,56 +99,24 @@ class Page {
       answerer.kept().then((kept) => {
         byId("kept").hidden = !kept;
       });
-    } catch {
-      // the question will say what is wrong
+    } catch (error) {
+      // Of anything else the question will say what is wrong.
+      if (error instanceof Refusal && error.reason === "no_webassembly") this.tooOld(error);
     }
     endProgress(this.words);
   }
 
-  tooOld() {
-    this.show("refusal");
-    const heading = make("h2", { id: "verdict", tabindex: "-1" }, icon("unusable"));
-    heading.append(this.say("refusal"));
-    const box = make("div", { class: "verdict refusal" }, heading);
-    box.append(make("p", {}, this.say("old_browser")));
-    byId("answer").replaceChildren(box);
+  /** @param {Refusal} refusal - of this browser, whatever is asked */
+  tooOld(refusal) {
     byId("ask").hidden = true;
-    this.redraw = () => this.tooOld();
+    this.showRefusal(refusal);
   }
 
-  async photosChanged() {
+  photosChanged() {
     complain("");
     const { photos } = this.tray;
     announce(this.say("photos_chosen", { number: String(photos.length) }));
-    byId("offer").hidden = true;
-    if (this.country.decided || this.declined) return;
-    for (const photo of photos) {
-      const countries = await countriesOf(photo.file);
-      if (Object.keys(countries).length) {
-        this.offer(countries);
-        return;
-      }
-    }
-  }
-
-  /** @param {Record<string, number>} countries - that a photo's own position tells */
-  offer(countries) {
-    const box = byId("offer");
-    const made = offer(countries, this.words, (code) => {
-      this.decide(code);
-      box.hidden = true;
-      byId(code ? "submit" : "country").focus();
-    });
-    made.querySelector("p")?.setAttribute("id", "offer-words");
-    box.replaceChildren(made);
-    box.hidden = false;
-    announce(made.querySelector("p")?.textContent ?? "");
-  }
-
-  /** @param {string|null} code - the country that a person confirmed; null: it is not that */
-  decide(code) {
-    this.country.choose(code);
-    this.declined = code === null;
+    this.where.read(photos.map((photo) => photo.file));
   }
 
   async ask() {
@@ -160,13 +125,14 @@ class Page {
       byId("take").focus();
       return;
     }
-    await this.country.settle();
-    if (this.country.wrong) {
+    await this.where.country.settle();
+    if (this.where.country.wrong) {
       complain(this.say("country_none"));
       byId("country").focus();
       return;
     }
     complain("");
+    this.where.stop();
     this.show("asking");
     byId("asking-words").focus();
     const asked = new AbortController();
@@ -189,11 +155,11 @@ class Page {
 
   /** @returns {import("./answerer.js").Question} */
   question() {
-    const { code, decided } = this.country;
+    const { code, gps } = this.where;
     return {
       photos: this.tray.photos.map((photo) => photo.file),
       country: code,
-      gps: !decided && !this.declined,
+      gps,
       top: MOST_GUESSES,
       language: this.words.language,
       evidence: true,
@@ -227,7 +193,7 @@ class Page {
    * @param {string|null} code
    */
   confirm(answer, code) {
-    this.decide(code);
+    this.where.decide(code);
     const single = Object.keys(answer.countries).length === 1;
     if (code && single) byId("answer").querySelector(".offered")?.remove();
     if (code && single) byId("verdict").focus();
@@ -238,9 +204,8 @@ class Page {
   showRefusal(error) {
     if (error instanceof DOMException && error.name === "AbortError") return;
     const acts = { again: () => void this.ask(), change: () => this.change() };
-    byId("answer").replaceChildren(
-      ...refusalParts(error, this.words, this.settings.mode === "local", acts),
-    );
+    const here = this.settings.mode === "local";
+    byId("answer").replaceChildren(...refusalParts(error, this.words, here, acts));
     this.show("refusal");
     this.redraw = () => this.showRefusal(error);
     byId("verdict").focus();
@@ -261,9 +226,7 @@ class Page {
 
   another() {
     this.tray.clear();
-    this.country.forget();
-    this.declined = false;
-    byId("offer").hidden = true;
+    this.where.forget();
     this.change();
     scrollTo({ top: 0 });
   }

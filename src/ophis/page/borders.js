@@ -45,11 +45,12 @@ export class Borders {
    * nearest within 50 km.
    *
    * @param {{latitude: number, longitude: number}} position in degrees.
+   * @param {number} [km] how far off it may be, where that is more than ten kilometres.
    * @returns {[code: string, share: number][]} the largest first.
    */
-  countriesAt({ latitude, longitude }) {
+  countriesAt({ latitude, longitude }, km = 0) {
     const here = /** @type {Point} */ ([((longitude % 360) + 360) % 360, latitude]);
-    const counts = this.#counts(disc(here));
+    const counts = this.#counts(disc(here, Math.max(km, DISC_KM)));
     if (!counts.size) return this.#nearest(here);
     const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
     return [...counts]
@@ -114,12 +115,13 @@ export class Borders {
  * Points spread evenly over a disc on the sphere, its middle first.
  *
  * @param {Point} middle
+ * @param {number} km its radius.
  * @returns {Point[]}
  */
-function disc([longitude, latitude]) {
+function disc([longitude, latitude], km) {
   const [lat, lon] = [latitude * RADIANS, longitude * RADIANS];
   return Array.from({ length: SAMPLES }, (_, number) => {
-    const away = (DISC_KM / EARTH_KM) * Math.sqrt(number / (SAMPLES - 1));
+    const away = (km / EARTH_KM) * Math.sqrt(number / (SAMPLES - 1));
     const bearing = number * Math.PI * (3 - Math.sqrt(5)); // the golden angle
     const sine =
       Math.sin(lat) * Math.cos(away) + Math.cos(lat) * Math.sin(away) * Math.cos(bearing);

@@ -1,31 +1,22 @@
 // From logits to an answer: what ophis/classifier.py, decision.py, promises.py and conformal.py do.
 
+import { ROUNDING, setOf } from "./conformal.js";
+import { mended } from "./members.js";
 import { Prior } from "./prior.js";
-import {
-  energy,
-  largest,
-  logProbabilities,
-  meanOf,
-  probabilities,
-  ranked,
-} from "./probabilities.js";
+import { energy, meanOf, probabilities, ranked } from "./probabilities.js";
 import { sentences } from "./sentences.js";
 
 /** @import { Answer } from "./answerer.js" */
+/** @import { Calibration, Member } from "./members.js" */
 /** @import { Country, Effect, Place } from "./prior.js" */
 /** @import { Words } from "./sentences.js" */
 
-const PENALTY = 0.01;
-const FREE_RANKS = 5; // species beyond this rank count as so much less likely
-const ROUNDING = 1e-9; // of sums of probabilities, so that equal ones compare equal
 const HEARD = 1 - 0.8; // of danger; with that much, by the image alone, no country takes it away
 const MAY_BE_VENOMOUS = "may be venomous";
 const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 
 /** @typedef {{name: string, danger: string, dangerous: boolean, genus: string,
  *   family: string | null}} Species */
-
-/** @typedef {{scale: number | number[], offset: number | number[]}} Calibration */
 
 /**
  * Thresholds of nonconformity a species; null: none was promised, so it is always in.
@@ -36,13 +27,12 @@ const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 /** @typedef {{by: string, limit: number | null, image: Promises, country: Promises | null}} Rule */
 
 /**
- * model/facts.json: all of a bundle but its network; ophis/page/facts.py writes it.
+ * model/facts.json: all of a bundle but its networks; ophis/page/facts.py writes it.
  *
  * @typedef {object} Facts
  * @property {string} bundle its version.
  * @property {Species[]} species
- * @property {{columns: number[], calibration: Calibration | null}} member what is done to the
- *   network's own logits first: put into the order of the species, after this calibration.
+ * @property {Member[]} members its networks.
  * @property {Calibration | null} calibration
  * @property {Rule | null} rule
  * @property {{temperature: number, rows: number} | null} prior
@@ -50,7 +40,7 @@ const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
  */
 
 /**
- * What the network made of a photo.
+ * What the networks made of a photo.
  *
  * @typedef {object} Seen
  * @property {string} name
@@ -60,7 +50,7 @@ const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
  * @property {number | null} novelty
  */
 
-/** @typedef {{photo_id: string, reason: string}} Failure */
+/** @typedef {Answer["failures"][number]} Failure */
 
 /** @typedef {{state: string, name: string | null, species: number[], verdict: string}} Decision */
 
@@ -273,42 +263,6 @@ export class Decider {
  */
 function noName(state) {
   return { state, name: null, species: [], verdict: MAY_BE_VENOMOUS };
-}
-
-/**
- * Logits times scale plus offset.
- *
- * @param {Float64Array} row
- * @param {Calibration | null} calibration
- */
-export function mended(row, calibration) {
-  if (!calibration) return row;
-  const { scale, offset } = calibration;
-  const of = (/** @type {number | number[]} */ numbers, /** @type {number} */ column) =>
-    Array.isArray(numbers) ? (numbers[column] ?? 0) : numbers;
-  return row.map((logit, column) => logit * of(scale, column) + of(offset, column));
-}
-
-/**
- * Which species are in the set of a photo; never none of them. See ophis/conformal.py.
- *
- * @param {Float64Array} row
- * @param {(number | null)[]} thresholds
- * @param {number[]} order of the species by name
- */
-function setOf(row, thresholds, order) {
-  const p = logProbabilities(row).map(Math.exp);
-  const found = new Array(row.length).fill(false);
-  let [sum, odd, before] = [0, 0, Number.POSITIVE_INFINITY];
-  ranked(p, order).forEach((column, rank) => {
-    const own = p[column] ?? 0;
-    sum += own;
-    if (own < before) odd = sum - own + PENALTY * Math.max(rank + 1 - FREE_RANKS, 0);
-    before = own; // of equal ones each has the first one's value
-    found[column] = odd <= (thresholds[column] ?? Number.POSITIVE_INFINITY) + ROUNDING;
-  });
-  found[row.indexOf(largest(row))] = true;
-  return found;
 }
 
 /**

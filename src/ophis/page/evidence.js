@@ -2,21 +2,36 @@
 
 /** @import { Answer, Evidence } from "./answerer.js" */
 /** @import { Facts } from "./decision.js" */
-/** @import { Maps } from "./network.js" */
+/** @import { Look, Maps } from "./network.js" */
 
 const STEPS = 1e4; // of a value, as ophis/evidence.py rounds them
 
 /**
- * The map of the first guess, from 0 to 1; null where the network has none of it.
+ * Of each photo the map of the first guess, by the first network that gives any.
  *
- * @param {Maps | null} maps
+ * @param {{looks: Look[]}[]} photos what the networks made of each.
  * @param {Pick<Answer, "guesses">} answer
  * @param {Facts} facts
- * @returns {Evidence | null}
+ * @returns {(Evidence | null)[]} null where that network has none of it.
  */
-export function evidenceOf(maps, { guesses }, { species, member }) {
+export function evidenceOf(photos, answer, facts) {
+  const telling = facts.members.findIndex((_, number) =>
+    photos.some(({ looks }) => looks[number]?.maps),
+  );
+  return photos.map(({ looks }) => mapOf(looks[telling]?.maps, telling, answer, facts));
+}
+
+/**
+ * @param {Maps | null | undefined} maps
+ * @param {number} number of the network.
+ * @param {Pick<Answer, "guesses">} answer
+ * @param {Facts} facts
+ * @returns {Evidence | null} from 0 to 1.
+ */
+function mapOf(maps, number, { guesses }, { species, members }) {
   const [first] = guesses;
-  if (!maps || !first) return null;
+  const member = members[number];
+  if (!maps || !member || !first) return null;
   const { rows, columns } = maps;
   const names = maps.species.map((column) => species[member.columns.indexOf(column)]?.name);
   const place = names.indexOf(first.species);

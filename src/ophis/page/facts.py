@@ -1,4 +1,4 @@
-"""All of a bundle but its network, as the page needs it: worked out here, only looked up there.
+"""All of a bundle but its networks, as the page needs it: worked out here, only looked up there.
 
 The browser knows no table of venomous genera, no names of countries and no smoothing of counts:
 what follows from them for each species and each country is written down once, in float64.
@@ -14,7 +14,6 @@ import numpy as np
 
 from ophis.bayes import BayesPrior
 from ophis.country_prior import CountryPrior
-from ophis.errors import InputError
 from ophis.families import family
 from ophis.official import dangerous
 from ophis.places import UNKNOWN, country_code, country_key, iso_codes
@@ -34,31 +33,25 @@ if TYPE_CHECKING:
 
 
 def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
-    """What decides, and the rows of the prior: float64, little-endian, [rows, species].
-
-    Raises:
-        InputError: when the bundle asks several networks; a browser runs one.
-    """
-    if len(bundle.members) > 1:
-        raise InputError(
-            f"{bundle.folder}: asks {len(bundle.members)} networks, and the page runs one; export"
-            " the best of the bundles that it was combined from"
-        )
-    member, species = bundle.members[0], bundle.species
+    """What decides, and the rows of the prior: float64, little-endian, [rows, species]."""
+    members, species = bundle.members, bundle.species
     countries, table = _countries(bundle.prior, species)
     prior = {"temperature": bundle.prior.temperature, "rows": len(table)} if bundle.prior else None
     facts = {
         "bundle": bundle.version,
         "species": _species(species),
-        "member": {
-            "columns": [member.species.index(name) for name in species],
-            "calibration": _calibration(member.calibration),
-        },
+        "members": [
+            {
+                "columns": [member.species.index(name) for name in species],
+                "calibration": _calibration(member.calibration),
+            }
+            for member in members
+        ],
         "calibration": _calibration(bundle.calibration),
         "rule": _rule(bundle.rule),
         "prior": prior,
         "countries": countries,
-        "images": asdict(member.preprocessing),
+        "images": [asdict(member.preprocessing) for member in members],
         "views": [asdict(view) for view in bundle.views],
     }
     return facts, table.astype("<f8").tobytes()

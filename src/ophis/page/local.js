@@ -1,7 +1,8 @@
 // Questions that are answered in this browser: no photo leaves it, and no network is needed.
 
-import { Decider, mended } from "./decision.js";
+import { Decider } from "./decision.js";
 import { evidenceOf } from "./evidence.js";
+import { seenBy } from "./members.js";
 import { givenPlace, placeOf } from "./position.js";
 import { Refusal } from "./refusal.js";
 import { say } from "./sentences.js";
@@ -9,7 +10,7 @@ import { readJson, readParts } from "./stored.js";
 import { Thread } from "./thread.js";
 
 /** @import { Answer, Answerer, Question, Settings } from "./answerer.js" */
-/** @import { Facts, Failure, Seen } from "./decision.js" */
+/** @import { Facts, Failure } from "./decision.js" */
 /** @import { Words } from "./sentences.js" */
 /** @import { Part } from "./stored.js" */
 /** @import { Preprocessing, View } from "./pixels.js" */
@@ -18,8 +19,8 @@ import { Thread } from "./thread.js";
 /**
  * What facts.json holds besides what decides.
  *
- * @typedef {Facts & {images: Preprocessing, views: View[], runtime: string,
- *   parts: Record<"model" | "wasm" | "prior", Part>}} LocalFacts
+ * @typedef {Facts & {images: Preprocessing[], views: View[], runtime: string,
+ *   parts: {models: Part[], wasm: Part, prior?: Part}}} LocalFacts
  */
 
 /** @typedef {{decider: Decider, facts: LocalFacts, thread: Thread}} Ready */
@@ -98,7 +99,8 @@ class Local {
     if (!languages.includes(question.language)) {
       const words = await this.#words("en");
       const there = languages.join(", ");
-      throw refusal(422, words, `no words in language '${question.language}'; there are ${there}`);
+      const error = `no words in language '${question.language}'; there are ${there}`;
+      throw refusal(422, words, "wrong_input", error);
     }
     const words = await this.#words(question.language);
     const { decider, facts, thread } = await this.#open(words);
@@ -110,15 +112,11 @@ class Local {
     const read = files.filter((_, at) => !("reason" in (found[at] ?? {})));
     const failures = found.flatMap((one) => ("reason" in one ? one : []));
     const looked = found.flatMap((one) => ("reason" in one ? [] : one));
-    if (!looked.length) {
-      throw refusal(422, words, failures.map((failure) => failure.reason).join("; "));
-    }
+    if (!looked.length) throw noneRead(failures, words);
     const place = given ?? (question.gps ? await placeOf(read) : NOWHERE);
-    const seen = looked.map((one) => seenOf(one, facts));
+    const seen = looked.map((one) => seenBy(facts.members, one));
     const answer = decider.answer(seen, failures, place, { top: question.top, words });
-    if (question.evidence) {
-      answer.evidence = looked.map(({ maps }) => evidenceOf(maps, answer, facts));
-    }
+    if (question.evidence) answer.evidence = evidenceOf(looked, answer, facts);
     return answer;
   }
 
@@ -134,7 +132,7 @@ class Local {
     } catch (error) {
       this.#ready = null; // a thread that ran out of memory is of no more use
       thread.close();
-      throw refusal(500, words, say(words, "local", "failed"), error);
+      throw refusal(500, words, "model_failed", told(error));
     }
   }
 
@@ -155,34 +153,30 @@ class Local {
    * @returns {Promise<Ready>}
    */
   async #opened(words) {
-    if (!runsWebAssembly()) throw refusal(501, words, say(words, "local", "no_webassembly"));
+    if (!runsWebAssembly()) throw refusal(501, words, "no_webassembly", "");
     const watch = (/** @type {number} */ share) => {
       for (const progress of this.#watching) progress(share);
     };
     /** @type {LocalFacts} */
     const facts = await readJson(FACTS).catch((error) => {
-      throw refusal(503, words, say(words, "local", "missing"), error);
+      throw refusal(503, words, "model_missing", told(error));
     });
-    const parts = await readParts(Object.values(facts.parts), watch).catch((error) => {
-      const key = error instanceof RangeError ? "damaged" : "missing";
-      throw refusal(503, words, say(words, "local", key), error);
+    const { models, wasm, prior } = facts.parts;
+    const wanted = [...models, wasm, ...(prior ? [prior] : [])];
+    const parts = await readParts(wanted, watch).catch((error) => {
+      const reason = error instanceof RangeError ? "model_damaged" : "model_missing";
+      throw refusal(503, words, reason, told(error));
     });
     const of = (/** @type {Part | undefined} */ part) =>
       parts.get(part?.path ?? "")?.buffer ?? new ArrayBuffer(0);
-    const [model, wasm] = [of(facts.parts.model), of(facts.parts.wasm)];
+    const { runtime, images, views } = facts;
+    const opening = { runtime, wasm: of(wasm), models: models.map(of), images, views };
     const thread = new Thread();
-    const opening = {
-      runtime: facts.runtime,
-      wasm,
-      model,
-      images: facts.images,
-      views: facts.views,
-    };
-    await thread.ask({ open: opening }, [model, wasm]).catch((error) => {
+    await thread.ask({ open: opening }, [...opening.models, opening.wasm]).catch((error) => {
       thread.close();
-      throw refusal(500, words, say(words, "local", "failed"), error);
+      throw refusal(500, words, "model_failed", told(error));
     });
-    return { decider: new Decider(facts, new Float64Array(of(facts.parts.prior))), facts, thread };
+    return { decider: new Decider(facts, new Float64Array(of(prior))), facts, thread };
   }
 
   /**
@@ -204,16 +198,17 @@ class Local {
  */
 function required({ photos, country, top }, facts, words) {
   if (!(Number.isInteger(top) && top >= 1)) {
-    throw refusal(422, words, `top = ${top} should be 1 or more`);
+    throw refusal(422, words, "wrong_input", `top = ${top} should be 1 or more`);
   }
   if (!photos.length) {
-    throw refusal(422, words, "no photo was given; give one, or several of the same snake");
+    const error = "no photo was given; give one, or several of the same snake";
+    throw refusal(422, words, "no_photo", error);
   }
   try {
     return givenPlace(country, facts.countries);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw refusal(422, words, error.message);
+    throw refusal(422, words, "unknown_country", error.message);
   }
 }
 
@@ -227,28 +222,30 @@ async function bytesOf(blob) {
 }
 
 /**
- * Logits in the order of the species, with the network's own calibration.
+ * None of the photos can be used: why, where it is the same of all.
  *
- * @param {Exclude<Looked, Failure>} looked
- * @param {Facts} facts
- * @returns {Seen}
+ * @param {Failure[]} failures
+ * @param {Words} words
  */
-function seenOf({ name, sha256, why, logits, novelty }, { member }) {
-  const own = mended(Float64Array.from(logits), member.calibration);
-  const ordered = Float64Array.from(member.columns, (column) => own[column] ?? 0);
-  return { name, sha256, why, logits: ordered, novelty };
+function noneRead(failures, words) {
+  const [code = "", ...others] = new Set(failures.map((failure) => failure.code));
+  const error = failures.map((failure) => failure.reason).join("; ");
+  return refusal(422, words, others.length ? "unreadable" : code, error);
 }
 
 /**
  * @param {number} status
  * @param {Words} words
+ * @param {string} reason
  * @param {string} error
- * @param {unknown} [cause]
  */
-function refusal(status, words, error, cause) {
-  const found = new Refusal(status, error, say(words, "advice", "emergency"));
-  if (cause) found.cause = cause;
-  return found;
+function refusal(status, words, reason, error) {
+  return new Refusal(status, reason, error, say(words, "advice", "emergency"));
+}
+
+/** @param {unknown} error */
+function told(error) {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Whether this browser runs WebAssembly with vectors, which onnxruntime-web needs. */

@@ -11,7 +11,16 @@ const HEIF = ["heic", "heix", "hevc", "mif1", "msf1", "avif"];
 const FRAMES = [0xc0, 0xc1, 0xc2, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf];
 
 /** A photo that cannot be used, and why. */
-export class PhotoError extends Error {}
+export class PhotoError extends Error {
+  /**
+   * @param {string} code which of the reasons of ophis/errors.py.
+   * @param {string} message
+   */
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+}
 
 /**
  * What a file is, by its first bytes.
@@ -22,24 +31,28 @@ export class PhotoError extends Error {}
  * @throws {PhotoError} when it is empty, or no photo that is read.
  */
 export function kindOf(bytes, name) {
-  if (!bytes.length) throw new PhotoError(`${name}: the file is empty; copy it again`);
+  if (!bytes.length) throw new PhotoError("empty", `${name}: the file is empty; copy it again`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (text(view, 0, 3) === "\xff\xd8\xff") return "jpeg";
   if (text(view, 0, 8) === "\x89PNG\r\n\x1a\n") return "png";
   if (text(view, 0, 4) === "RIFF" && text(view, 8, 4) === "WEBP") return "webp";
   if (text(view, 4, 4) === "ftyp" && HEIF.includes(text(view, 8, 4))) return "heif";
-  throw new PhotoError(`${name}: ${what(view)}; send a JPEG, PNG or WebP photo`);
+  const [code, told] = what(view);
+  throw new PhotoError(code, `${name}: ${told}; send a JPEG, PNG or WebP photo`);
 }
 
-/** @param {DataView} view */
+/**
+ * @param {DataView} view
+ * @returns {[code: string, told: string]}
+ */
 function what(view) {
   const first = text(view, 0, 5);
-  if (first === "%PDF-") return "this is a PDF";
+  if (first === "%PDF-") return ["not_a_photo", "this is a PDF"];
   const four = first.slice(0, 4);
   if (["GIF8", "II*\0", "MM\0*"].includes(four) || four.startsWith("BM")) {
-    return "GIF, TIFF and BMP pictures are not read";
+    return ["other_format", "GIF, TIFF and BMP pictures are not read"];
   }
-  return "this is no photo";
+  return ["not_a_photo", "this is no photo"];
 }
 
 /**
@@ -57,7 +70,9 @@ export function requireStill(bytes, kind, name) {
   let pictures = 0;
   for (let place = 12; place + 8 <= whole; ) {
     if (text(view, place, 4) === "ANMF") pictures += 1;
-    if (pictures > 1) throw new PhotoError(`${name}: this is an animation; send one picture of it`);
+    if (pictures > 1) {
+      throw new PhotoError("other_format", `${name}: this is an animation; send one picture of it`);
+    }
     const size = view.getUint32(place + 4, true);
     place += 8 + size + (size % 2);
   }
@@ -74,10 +89,14 @@ export function requireStill(bytes, kind, name) {
 export function requireSize(width, height, name) {
   if (width * height > MOST_PIXELS) {
     const most = MOST_PIXELS / 1e6;
-    throw new PhotoError(`${name}: more than ${most} million pixels; send a smaller photo`);
+    throw new PhotoError(
+      "too_large",
+      `${name}: more than ${most} million pixels; send a smaller photo`,
+    );
   }
   if (Math.min(width, height) < LEAST_SIDE) {
     throw new PhotoError(
+      "too_small",
       `${name}: ${width} x ${height} pixels show nothing; send a photo of ${LEAST_SIDE} or more` +
         " a side",
     );

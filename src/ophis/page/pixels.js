@@ -35,7 +35,8 @@ const LEAST_CONTRAST = 12; // of 255, between the darkest and the lightest twent
  */
 export async function decoded(bytes, name) {
   if (bytes.length > MOST_BYTES) {
-    throw new PhotoError(`${name}: larger than ${MOST_BYTES / 2 ** 20} MiB; send a smaller photo`);
+    const most = MOST_BYTES / 2 ** 20;
+    throw new PhotoError("too_large", `${name}: larger than ${most} MiB; send a smaller photo`);
   }
   const kind = kindOf(bytes, name);
   requireStill(bytes, kind, name);
@@ -48,17 +49,21 @@ export async function decoded(bytes, name) {
     colorSpaceConversion: "none",
     premultiplyAlpha: "none",
   }).catch(() => {
-    throw new PhotoError(`${name}: ${unreadable(kind)}`);
+    const [code, told] = unreadable(kind);
+    throw new PhotoError(code, `${name}: ${told}`);
   });
   requireSize(bitmap.width, bitmap.height, name);
   return upright(bitmap, turn);
 }
 
-/** @param {string} kind */
+/**
+ * @param {string} kind
+ * @returns {[code: string, told: string]}
+ */
 function unreadable(kind) {
-  return kind === "heif"
-    ? "this browser cannot open HEIC and AVIF photos; send a JPEG, PNG or WebP photo"
-    : "damaged or cut short; send the photo again";
+  if (kind !== "heif") return ["damaged", "damaged or cut short; send the photo again"];
+  const told = "this browser cannot open HEIC and AVIF photos; send a JPEG, PNG or WebP photo";
+  return ["other_format", told];
 }
 
 /**
@@ -85,7 +90,9 @@ function upright(bitmap, turn) {
   const part = (/** @type {number[]} */ ...[left = 0, top = 0, across = 0, down = 0]) => {
     const canvas = new OffscreenCanvas(across, down);
     const drawn = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-    if (!drawn) throw new PhotoError("this browser has no memory left; close other pages");
+    if (!drawn) {
+      throw new PhotoError("model_failed", "this browser has no memory left; close other pages");
+    }
     drawn.imageSmoothingEnabled = false;
     drawn.fillStyle = "#fff"; // transparent pixels are laid over white
     drawn.fillRect(0, 0, across, down);

@@ -1,5 +1,6 @@
-// Where a photo was taken: what a person says, or the position that a camera wrote into it. The
-// position itself is never shown or kept: it becomes countries, and is forgotten.
+// Where a photo was taken: what a person says, the position that a camera wrote into it, or that of
+// this device. The position itself is never shown, sent or kept: it becomes countries, and is
+// forgotten.
 
 import { Borders } from "./borders.js";
 import { positionTags } from "./exif.js";
@@ -8,6 +9,8 @@ import { readJson } from "./stored.js";
 /** @import { Country, Place } from "./prior.js" */
 
 const [NORTH, LATITUDE, EAST, LONGITUDE] = [1, 2, 3, 4];
+const MOST_KM = 100; // a position that is told no better may lie in too many countries
+const OLD_MS = 300_000; // nobody leaves a country much faster
 
 /**
  * The position in a photo's EXIF; null when there is none that can be meant: see
@@ -61,6 +64,18 @@ export function givenPlace(country, countries) {
 /** @type {Promise<Borders> | null} */
 let borders = null;
 
+/** @returns {Promise<Borders>} read once; where that failed, the next one who asks tries again */
+function readBorders() {
+  borders ??= readJson("borders.json").then(
+    (topology) => new Borders(topology),
+    (error) => {
+      borders = null;
+      throw error;
+    },
+  );
+  return borders;
+}
+
 /**
  * The countries that a photo's own position tells, the largest share first.
  *
@@ -70,8 +85,7 @@ let borders = null;
 async function sharesOf(bytes) {
   const position = positionOf(bytes);
   if (!position) return [];
-  borders ??= readJson("borders.json").then((topology) => new Borders(topology));
-  return (await borders).countriesAt(position);
+  return (await readBorders()).countriesAt(position);
 }
 
 /**
@@ -82,6 +96,34 @@ async function sharesOf(bytes) {
  */
 export async function countriesOf(photo) {
   return Object.fromEntries(await sharesOf(new Uint8Array(await photo.arrayBuffer())));
+}
+
+/**
+ * The countries around this device, as far as its position is known; the browser asks its owner
+ * first.
+ *
+ * @param {AbortSignal} signal
+ * @returns {Promise<Record<string, number>>} their shares by ISO code; none far out at sea.
+ * @throws {GeolocationPositionError} when it was not allowed, or the position cannot be had.
+ * @throws {RangeError} when it is told too roughly.
+ */
+export async function countriesHere(signal) {
+  const { coords } = await deviceAt(signal);
+  const km = coords.accuracy / 1000;
+  if (km > MOST_KM) throw new RangeError("the position is told too roughly");
+  const { latitude, longitude } = coords;
+  return Object.fromEntries((await readBorders()).countriesAt({ latitude, longitude }, km));
+}
+
+/**
+ * @param {AbortSignal} signal
+ * @returns {Promise<GeolocationPosition>}
+ */
+function deviceAt(signal) {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    navigator.geolocation.getCurrentPosition(resolve, reject, { maximumAge: OLD_MS });
+  });
 }
 
 /**

@@ -1,33 +1,26 @@
 /** Why there is no answer, and what to do. */
 
+import { Refusal } from "./answerer.js";
 import { button, icon, make } from "./elements.js";
 
 /** @typedef {import("./words.js").Words} Words */
 
-/**
- * @param {unknown} error
- * @returns {{status: number, sentence: string}} status 0: nobody was reached
- */
-export function reasonOf(error) {
-  if (error instanceof Error && "status" in error && "error" in error) {
-    return { status: Number(error.status), sentence: String(error.error ?? "") };
-  }
-  return { status: error instanceof TypeError ? 0 : 500, sentence: "" };
-}
+// What may be otherwise when it is asked again; all else a person has to change first.
+const PASSING = [
+  ...["too_slow", "busy", "starting", "stopping", "broken", "wrong_input", "not_found"],
+  ...["unreachable", "model_missing", "model_damaged", "model_failed"],
+];
 
 /**
- * @param {number} status
- * @param {string} sentence
+ * @param {unknown} error
  * @param {boolean} here - whether the model runs in the browser
- * @returns {string|null} the key of what to do; null where the sentence says it already
+ * @returns {{reason: string, detail: string}} the reason as `words` know it, and what is said of it
+ *   in English
  */
-export function mend(status, sentence, here) {
-  if (here && (status === 0 || status >= 500)) return sentence ? null : "broken";
-  if (status === 0) return "refusal_network";
-  if (status === 413) return "refusal_large";
-  if (status === 429 || status === 503) return "refusal_busy";
-  if (status === 422 && sentence.includes("country is called")) return "refusal_country";
-  return status >= 400 && status < 500 ? "refusal_photo" : "refusal_other";
+export function reasonOf(error, here) {
+  if (error instanceof Refusal) return { reason: error.reason, detail: error.error };
+  const unreachable = here ? "model_missing" : "unreachable";
+  return { reason: error instanceof TypeError ? unreachable : "broken", detail: "" };
 }
 
 /**
@@ -38,15 +31,27 @@ export function mend(status, sentence, here) {
  * @returns {HTMLElement[]}
  */
 export function refusalParts(error, words, here, acts) {
-  const { status, sentence } = reasonOf(error);
+  const { reason, detail } = reasonOf(error, here);
   const heading = make("h2", { id: "verdict", tabindex: "-1" }, words.say("page", "refusal"));
-  heading.prepend(icon(status || here ? "unusable" : "offline"));
+  heading.prepend(icon(reason === "unreachable" ? "offline" : "unusable"));
   const box = make("div", { class: "verdict refusal" }, heading);
-  if (sentence) box.append(make("p", {}, sentence));
-  const key = mend(status, sentence, here);
-  if (key) box.append(make("p", {}, words.say("page", key)));
-  const photo = status >= 400 && status < 500 && status !== 429;
+  box.append(make("p", {}, ...told(reason, detail, words)));
   const change = button(words.say("page", "change"), acts.change);
   const again = button(words.say("page", "again"), acts.again);
-  return [box, make("div", { class: "buttons" }, ...(photo ? [change] : [again, change]))];
+  const buttons = PASSING.includes(reason) ? [again, change] : [change];
+  if (reason === "no_webassembly") return [box];
+  return [box, make("div", { class: "buttons" }, ...buttons)];
+}
+
+/**
+ * A sentence in the person's language, and small what was said in English.
+ *
+ * @param {string} reason
+ * @param {string} detail
+ * @param {Words} words
+ * @returns {(Node|string)[]}
+ */
+export function told(reason, detail, words) {
+  const sentence = words.say("refusal", reason) || words.say("refusal", "broken");
+  return detail ? [sentence, make("small", { class: "detail", lang: "en" }, detail)] : [sentence];
 }

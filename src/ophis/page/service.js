@@ -10,6 +10,18 @@ export function openService() {
 }
 
 /**
+ * Why, when what stands before the service refuses in its place.
+ *
+ * @param {number} status
+ */
+function reasonOf(status) {
+  if (status === 413) return "too_large";
+  if (status === 408 || status === 504) return "too_slow";
+  if (status === 429 || status === 503) return "busy";
+  return status < 500 ? "wrong_input" : "broken";
+}
+
+/**
  * @param {Question} question
  * @param {{signal?: AbortSignal}} [options]
  * @returns {Promise<Answer>}
@@ -25,7 +37,9 @@ async function ask(question, { signal } = {}) {
   const response = await fetch("identify", request);
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) {
-    throw new Refusal(response.status, answer.error ?? "", answer.emergency ?? "");
+    const { status } = response;
+    const { reason, error, emergency } = answer;
+    throw new Refusal(status, reason ?? reasonOf(status), error ?? "", emergency ?? "");
   }
   return answer;
 }

@@ -5,6 +5,7 @@ import { Network } from "./network.js";
 import { PhotoError } from "./photo_file.js";
 import { decoded, shown, unusable } from "./pixels.js";
 
+/** @import { Failure } from "./decision.js" */
 /** @import { Look, Runtime } from "./network.js" */
 /** @import { Preprocessing, View } from "./pixels.js" */
 
@@ -15,23 +16,22 @@ import { decoded, shown, unusable } from "./pixels.js";
  * @typedef {object} Opening
  * @property {string | null} runtime address of onnxruntime-web's module.
  * @property {ArrayBuffer} wasm
- * @property {ArrayBuffer} model
- * @property {Preprocessing} images
+ * @property {ArrayBuffer[]} models
+ * @property {Preprocessing[]} images of each.
  * @property {View[]} views
  */
 
 /** @typedef {{photos: {name: string, bytes: Uint8Array<ArrayBuffer>}[], evidence: boolean}} Looking */
 
 /**
- * A photo that was looked at, or why it could not be.
+ * A photo that was looked at by each network, or why it could not be.
  *
- * @typedef {({name: string, sha256: string, why: string | null} & Look) |
- *   {photo_id: string, reason: string}} Looked
+ * @typedef {{name: string, sha256: string, why: string | null, looks: Look[]} | Failure} Looked
  */
 
 /** @typedef {{id: number, open?: Opening, look?: Looking}} Message */
 
-/** @type {Promise<{network: Network, images: Preprocessing, views: View[]}> | null} */
+/** @type {Promise<{networks: Network[], images: Preprocessing[], views: View[]}> | null} */
 let opened = null;
 
 /** @param {MessageEvent<Message>} event */
@@ -46,10 +46,12 @@ async function answer({ data: { id, open, look } }) {
 }
 
 /** @param {Opening} opening */
-async function opening({ runtime, wasm, model, images, views }) {
+async function opening({ runtime, wasm, models, images, views }) {
   /** @type {Runtime} */
   const ort = runtime ? await import(runtime) : Reflect.get(globalThis, "ophisRuntime");
-  return { network: await Network.open(ort, wasm, model), images, views };
+  const networks = [];
+  for (const model of models) networks.push(await Network.open(ort, wasm, model));
+  return { networks, images, views };
 }
 
 /**
@@ -65,7 +67,7 @@ async function lookAt({ photos, evidence }) {
       found.push({ name, sha256: await sha256(bytes), ...(await look(bytes, name, evidence)) });
     } catch (error) {
       if (!(error instanceof PhotoError)) throw error;
-      found.push({ photo_id: name, reason: error.message });
+      found.push({ photo_id: name, reason: error.message, code: error.code });
     }
   }
   return found;
@@ -78,12 +80,16 @@ async function lookAt({ photos, evidence }) {
  */
 async function look(bytes, name, evidence) {
   if (!opened) throw new Error("no network was opened");
-  const { network, images, views } = await opened;
+  const { networks, images, views } = await opened;
   const photo = await decoded(bytes, name);
   try {
     const why = unusable(photo);
-    const pixels = shown(photo, images, views);
-    return { why, ...(await network.look(pixels, images.pixels, evidence)) };
+    const looks = [];
+    for (const [number, network] of networks.entries()) {
+      const own = /** @type {Preprocessing} */ (images[number]);
+      looks.push(await network.look(shown(photo, own, views), own.pixels, evidence));
+    }
+    return { why, looks };
   } finally {
     photo.close();
   }

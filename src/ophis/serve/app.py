@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from ophis.errors import InputError, place_of_mistake
+from ophis.errors import InputError, Reason, place_of_mistake
 from ophis.serve import openapi
 from ophis.serve.decoders import Decoders
 from ophis.serve.desk import Desk
@@ -93,7 +93,7 @@ class Service:
     async def identify(self, request: Request) -> Response:
         """Name the snake in one photo, or in several of the same snake."""
         if self.readiness in (Readiness.FAILED, Readiness.STOPPING):
-            raise later(self.readiness)
+            raise later(self.readiness, self.readiness.reason)
         # A place before the first byte of the body is read: who finds none sends nothing in vain.
         with self.desk.place(declared_bytes(request, self.limits)):
             question = await read_question(request, self.limits)
@@ -109,7 +109,7 @@ class Service:
         if self.readiness is Readiness.STARTING:
             await self._tested.wait()
             if self.readiness is not Readiness.READY:
-                raise later(self.readiness)
+                raise later(self.readiness, self.readiness.reason)
 
     async def species(self) -> list[dict[str, str]]:
         """Every species that can be named, with what is said of its danger."""
@@ -123,7 +123,7 @@ class Service:
     async def ready(self) -> dict[str, str]:
         """Questions are answered: the bundle's files were verified, and the self-test passed."""
         if self.readiness is not Readiness.READY:
-            raise later(self.readiness)
+            raise later(self.readiness, self.readiness.reason)
         return {"status": "ready", "bundle": self.classifier.bundle.version}
 
     async def figures(self) -> Response:
@@ -209,13 +209,19 @@ def _handle_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(RefusalError)
     async def refuse(request: Request, error: RefusalError) -> Response:
-        return refused(error.status, error.error, language=language(request), headers=error.headers)
+        return refused(
+            error.status,
+            error.error,
+            reason=error.reason,
+            language=language(request),
+            headers=error.headers,
+        )
 
     @app.exception_handler(InputError)
     async def refuse_input(request: Request, error: InputError) -> Response:
-        return refused(422, str(error), language=language(request))
+        return refused(422, str(error), reason=error.reason, language=language(request))
 
     @app.exception_handler(HTTPException)
     async def refuse_path(_: Request, error: HTTPException) -> Response:
         sentence = _ELSEWHERE.get(error.status_code, str(error.detail))
-        return refused(error.status_code, sentence, headers=error.headers)
+        return refused(error.status_code, sentence, reason=Reason.NOT_FOUND, headers=error.headers)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from ophis.errors import Reason
 from ophis.serve.crowd import Crowd
 from ophis.serve.refusal import later
 
@@ -68,7 +69,7 @@ class Desk:
 
     def _refusal(self) -> RefusalError:
         self._crowd.refused()
-        return later(BUSY)
+        return later(BUSY, Reason.BUSY)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:

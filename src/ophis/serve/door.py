@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 
-from ophis.errors import place_of_mistake
+from ophis.errors import Reason, place_of_mistake
 from ophis.page import content_security_policy
 from ophis.serve.refusal import later, refused
 
@@ -32,7 +32,7 @@ HEADERS = {
     "Content-Security-Policy": f"{content_security_policy()}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "camera=(self), geolocation=()",
+    "Permissions-Policy": "camera=(self), geolocation=(self)",
 }
 
 
@@ -85,11 +85,13 @@ class Door:
         except ClientDisconnect:
             raise
         except asyncio.CancelledError:  # the last ones, when the time to stop is over
-            refusal = later(STOPPING)
-            response = refused(refusal.status, refusal.error, headers=refusal.headers)
+            refusal = later(STOPPING, Reason.STOPPING)
+            response = refused(
+                refusal.status, refusal.error, reason=refusal.reason, headers=refusal.headers
+            )
         except Exception as error:
             log.error("mistake: %s", place_of_mistake(error))  # noqa: TRY400 - a traceback tells too much
-            response = refused(500, BROKEN)
+            response = refused(500, BROKEN, reason=Reason.BROKEN)
         else:
             return
         if not begun():

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from ophis.answer import Answer, Guess, SeenPhoto
 from ophis.decision import State, Verdict
+from ophis.errors import Reason
 from ophis.evidence import Evidence  # noqa: TC001 - as above
 from ophis.position import Source
 from ophis.prior import PriorUse
@@ -27,15 +28,32 @@ _REFERENCE = "#/components/schemas/{model}"
 _JSON = "application/json"
 _ANSWER = TypeAdapter(Answer)
 _ANSWER.rebuild()  # with the names that are imported here
+_WRONG = Reason.WRONG_INPUT
 _SENTENCES = {
-    400: ("The form cannot be read.", "the form cannot be read; send it again"),
-    408: ("The upload was too slow.", "the photo did not arrive in time"),
-    411: ("No Content-Length.", "say the length of the request (Content-Length)"),
-    413: ("Too large, or too many photos.", "the photos are larger than 64 MiB together"),
-    415: ("No form.", "send the photo in a form (multipart/form-data), as field photo"),
-    422: ("A photo or a field that cannot be used.", "photo: this is a PDF; send a JPEG photo"),
-    500: ("A mistake of the program.", "the program made a mistake with this question"),
-    503: ("Full, starting or stopping; Retry-After says when.", "too many people are asking"),
+    400: ("The form cannot be read.", "the form cannot be read; send it again", _WRONG),
+    408: ("The upload was too slow.", "the photo did not arrive in time", Reason.TOO_SLOW),
+    411: ("No Content-Length.", "say the length of the request (Content-Length)", _WRONG),
+    413: (
+        "Too large, or too many photos.",
+        "the photos are larger than 64 MiB together",
+        Reason.TOO_LARGE,
+    ),
+    415: ("No form.", "send the photo in a form (multipart/form-data), as field photo", _WRONG),
+    422: (
+        "A photo or a field that cannot be used.",
+        "photo: this is a PDF; send a JPEG photo",
+        Reason.NOT_A_PHOTO,
+    ),
+    500: (
+        "A mistake of the program.",
+        "the program made a mistake with this question",
+        Reason.BROKEN,
+    ),
+    503: (
+        "Full, starting or stopping; Retry-After says when.",
+        "too many people are asking",
+        Reason.BUSY,
+    ),
 }
 SPECIES = [{"species": "Naja nigricollis", "danger": str(Danger.VENOMOUS)}]
 HEALTH = {"status": "ok", "bundle": "0123456789ab"}
@@ -67,10 +85,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 REFUSAL = {
     "title": "Refusal",
     "type": "object",
-    "required": ["error", "emergency"],
+    "required": ["error", "reason", "emergency"],
     "additionalProperties": False,
     "properties": {
         "error": {"type": "string", "description": "What is wrong, and what to do about it."},
+        "reason": {"type": "string", "enum": list(Reason), "description": "The same for programs."},
         "emergency": {"type": "string", "description": "What holds whatever is wrong."},
     },
 }
@@ -88,6 +107,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         if "properties" in one:  # an answer always has all of them, and no others
             one |= {"required": list(one["properties"]), "additionalProperties": False}
     schemas["Refusal"] = REFUSAL
+    schemas["PhotoFailure"]["properties"]["code"]["enum"] = list(Reason)
     description.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
     # Here and not at its route, because there FastAPI drops what is null.
     answer = description["paths"]["/identify"]["post"]["responses"]["200"]
@@ -130,8 +150,8 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     emergency = read_words().say("advice", "emergency")
     schema = {"$ref": _REFERENCE.format(model="Refusal")}
     return {
-        status: answered(what, schema, {"error": error, "emergency": emergency})
-        for status, (what, error) in _SENTENCES.items()
+        status: answered(what, schema, {"error": error, "reason": reason, "emergency": emergency})
+        for status, (what, error, reason) in _SENTENCES.items()
         if status in statuses
     }
 

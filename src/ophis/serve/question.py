@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from ophis.errors import InputError
+from ophis.errors import InputError, Reason
 from ophis.images import MOST_BYTES
 from ophis.photo import read
 from ophis.serve.refusal import RefusalError
@@ -86,7 +86,7 @@ def declared_bytes(request: Request, limits: Limits) -> int:
     if not (length.isascii() and length.isdigit()):
         raise RefusalError(411, "say the length of the request (Content-Length)")
     if len(length) > 18 or int(length) > limits.request_bytes:
-        raise RefusalError(413, TOO_LARGE)
+        raise RefusalError(413, TOO_LARGE, reason=Reason.TOO_LARGE)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise RefusalError(415, "send the photo in a form (multipart/form-data), as field photo")
@@ -114,11 +114,15 @@ async def read_question(request: Request, limits: Limits) -> Question:
         async with asyncio.timeout(limits.upload_seconds):
             return _question(await parser.parse(), request)
     except TimeoutError:
-        raise RefusalError(408, TOO_SLOW, headers={"Connection": "close"}) from None
+        raise RefusalError(
+            408, TOO_SLOW, reason=Reason.TOO_SLOW, headers={"Connection": "close"}
+        ) from None
     except MultiPartException as error:
         if error.message.startswith("Too many files"):
             raise RefusalError(
-                413, f"more than {limits.photos} photos; send the best ones of this snake"
+                413,
+                f"more than {limits.photos} photos; send the best ones of this snake",
+                reason=Reason.TOO_MANY_PHOTOS,
             ) from None
         raise RefusalError(400, "the form cannot be read; send it again") from None
     finally:
@@ -159,7 +163,9 @@ async def _bounded(
             return
         read += len(chunk)
         if read > most_bytes:
-            raise RefusalError(413, TOO_LARGE, headers={"Connection": "close"})
+            raise RefusalError(
+                413, TOO_LARGE, reason=Reason.TOO_LARGE, headers={"Connection": "close"}
+            )
         yield chunk
 
 
@@ -176,7 +182,7 @@ def _question(form: FormData, request: Request) -> Question:
     photos = tuple(_bytes(part) for _, part in parts if isinstance(part, UploadFile))
     photos = tuple(photo for photo in photos if photo is not None)
     if not photos:
-        raise InputError(NO_PHOTO)
+        raise InputError(NO_PHOTO, reason=Reason.NO_PHOTO)
     return Question(
         photos=photos,
         country=said.get("country", "").strip() or None,
@@ -199,7 +205,7 @@ def _bytes(part: UploadFile) -> bytes | None:
     """What was sent; None where a browser sent a field in which no file was chosen."""
     data = part.file.read()
     if len(data) > MOST_BYTES:
-        raise RefusalError(413, TOO_LARGE)
+        raise RefusalError(413, TOO_LARGE, reason=Reason.TOO_LARGE)
     return data if data or part.filename else None
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ophis.bundle import SELFTEST
+from ophis.errors import Reason
 from ophis.images import USABLE_SIDE
 from ophis.photo import read
 from ophis.selftest import png, require_finite, require_same
@@ -26,6 +27,12 @@ class Readiness(StrEnum):
     READY = "ready"
     FAILED = "the model gives no usable numbers; whoever runs this service has to export it anew"
     STOPPING = "the service is being stopped; ask again in a few seconds"
+
+    @property
+    def reason(self) -> Reason:
+        """Why nothing is answered, for programs."""
+        of = {Readiness.STARTING: Reason.STARTING, Readiness.STOPPING: Reason.STOPPING}
+        return of.get(self, Reason.BROKEN)
 
 
 def require_answers(classifier: Classifier, reader: Reader = read) -> None:

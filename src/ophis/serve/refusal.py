@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
+from ophis.errors import Reason
 from ophis.words import languages, read_words
 
 if TYPE_CHECKING:
@@ -20,25 +21,36 @@ class RefusalError(Exception):
     Attributes:
         status: of HTTP.
         error: one sentence.
+        reason: the same for programs.
         headers: of the response, beside its body.
     """
 
     def __init__(
-        self, status: int, error: str, *, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        error: str,
+        *,
+        reason: Reason = Reason.WRONG_INPUT,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(error)
-        self.status, self.error, self.headers = status, error, headers
+        self.status, self.error, self.reason, self.headers = status, error, reason, headers
 
 
-def later(error: str) -> RefusalError:
+def later(error: str, reason: Reason) -> RefusalError:
     """A refusal of what may be asked again soon."""
-    return RefusalError(503, error, headers={"Retry-After": str(RETRY_SECONDS)})
+    return RefusalError(503, error, reason=reason, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def refused(
-    status: int, error: str, *, language: str = "en", headers: Mapping[str, str] | None = None
+    status: int,
+    error: str,
+    *,
+    reason: Reason,
+    language: str = "en",
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """The response to it; what is to be done about a bite is in the language of the question."""
     words = read_words(language if language in languages() else "en")
-    body = {"error": error, "emergency": words.say("advice", "emergency")}
+    body = {"error": error, "reason": reason, "emergency": words.say("advice", "emergency")}
     return JSONResponse(body, status_code=status, headers=headers)

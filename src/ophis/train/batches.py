@@ -38,6 +38,7 @@ class Stream(IntEnum):
     PIXELS = 1
     MIXUP = 2
     PARTNERS = 3
+    DROPOUT = 4
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,12 @@ def mixup_partners(recipe: Recipe, batch: MicroBatch) -> torch.Tensor:
     """Whom each photo of a piece is mixed with, [photos], int64: a permutation of the piece."""
     chance = generator(recipe.seed, Stream.PARTNERS, batch.step, batch.number)
     return torch.from_numpy(chance.permutation(len(batch.truth)))
+
+
+def dropout_seed(recipe: Recipe, batch: MicroBatch) -> int:
+    """What torch's own generators start from at a piece: of them layers draw what they drop."""
+    chance = generator(recipe.seed, Stream.DROPOUT, batch.step, batch.number)
+    return int(chance.integers(2**63))
 
 
 def augment(photo: Image.Image, recipe: Recipe, chance: np.random.Generator) -> NDArray[np.uint8]:

@@ -74,9 +74,14 @@ class Processes:
             self._sum_flat([p.grad for p in model.parameters() if p.grad is not None])
 
     def average_statistics(self, model: nn.Module) -> None:
-        """Average the running statistics of batch norms, which each process kept for itself."""
+        """Average the running statistics of batch norms that learn: each process saw its own.
+
+        After every step, not when the state is saved: when that is, must change no number.
+        """
         if self.count > 1:
-            buffers = [b for b in model.buffers() if b.is_floating_point()]
+            learning = (module for module in model.modules() if module.training)
+            held = (b for module in learning for b in module.buffers(recurse=False))
+            buffers = [b for b in held if b.is_floating_point()]
             self._sum_flat(buffers)
             for buffer in buffers:
                 buffer.div_(self.count)

@@ -15,11 +15,11 @@ import torch
 
 from ophis.country_prior import CountryPrior
 from ophis.errors import InputError
+from ophis.files import whole_file
 from ophis.recipe import read_recipe
 from ophis.sides import FACTS, PRIOR, RECIPE, SPECIES, read_facts
 from ophis.taxa import SpeciesList
-from ophis.train.checkpoint import FILE as CHECKPOINT
-from ophis.train.checkpoint import load_checkpoint
+from ophis.train.checkpoint import find_checkpoint, load_checkpoint
 from ophis.train.model import create_model
 from ophis.train.weights import NAMED_WEIGHTS
 
@@ -77,8 +77,8 @@ def require_fit(
 
     Raises:
         InputError: naming an unlabelled photo, an empty species, a species of the validation
-            that training does not know, a photo that stands on both sides, a pack that is not
-            finished, or a missing file.
+            that training does not know, a photo that stands on both sides, or a pack that is not
+            finished.
     """
     truth = train.truth(species)
     if (truth < 0).any():
@@ -100,9 +100,6 @@ def require_fit(
                 f"{manifest.folder}: {len(manifest.pack.index):,} of"
                 f" {manifest.pack.form.photos:,} photos are packed so far; let ophis pack finish"
             )
-        if missing := manifest.missing_photos():
-            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-            raise InputError(f"photo {missing[0]}{more}: there is no such file")
 
 
 def describe(
@@ -117,7 +114,8 @@ def describe(
 ) -> None:
     """Write into the folder what the run is made of."""
     weights_sha256 = _weights_sha256(recipe.weights, weights_folder, folder)
-    (folder / RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+    with whole_file(folder / RECIPE) as temporary:
+        temporary.write_text(recipe.to_toml(), encoding="utf-8")
     species.write(folder / SPECIES)
     CountryPrior.fit(train, species=species).write(folder / PRIOR)
     facts: dict[str, Any] = {
@@ -138,7 +136,8 @@ def describe(
     }
     if processes.device.type == "cuda":
         facts["gpu"] = torch.cuda.get_device_name(processes.device)
-    (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    with whole_file(folder / FACTS) as temporary:
+        temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def _facts_of(manifest: Manifest) -> dict[str, Any]:
@@ -150,7 +149,8 @@ def _facts_of(manifest: Manifest) -> dict[str, Any]:
 def _weights_sha256(weights: str, weights_folder: Path, folder: Path) -> str | None:
     """Digest of the recipe's weights file; a run that goes on may have lost it, not its digest."""
     path = weights_folder / weights
-    path = path / CHECKPOINT if path.is_dir() else path
+    if path.is_dir() and (found := find_checkpoint(path)):
+        path = found.path
     if weights in NAMED_WEIGHTS or not path.is_file():
         return read_facts(folder).get("weights_sha256")
     with path.open("rb") as file:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event  # ty: ignore[missing-module-member]
+from tensorboard.compat.proto.summary_pb2 import Summary  # ty: ignore[missing-module-member]
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from ophis.errors import InputError
+from ophis.sides import LOG
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
     from pathlib import Path
     from typing import Self
 
@@ -32,13 +40,14 @@ class RunLog:
     def __init__(self, folder: Path | None, first_step: int, steps: int, *, quiet: bool) -> None:
         self._first, self._steps = first_step, steps
         self._quiet = quiet or folder is None
+        self._folder = folder
         self._open = ExitStack()
-        self._file = self._board = self._bar = None
+        self._file = self._curves = self._bar = None
         if folder:
-            log = (folder / "log.jsonl").open("a", encoding="utf-8")
-            self._file = self._open.enter_context(log)
-            self._board = SummaryWriter(str(folder / "tensorboard"))
-            self._open.callback(self._board.close)
+            with self._written():
+                cut_half_line(folder / LOG)
+                self._file = self._open.enter_context((folder / LOG).open("ab", buffering=0))
+                self._curves = self._open.enter_context(Curves(folder / "tensorboard"))
         self._started = self._said = time.monotonic()
         if sys.stderr.isatty() and not self._quiet:
             self._bar = self._open.enter_context(_bar())
@@ -83,12 +92,65 @@ class RunLog:
             print(line, file=sys.stderr, flush=True)
 
     def _write(self, step: int, **figures: float) -> None:
-        if not self._file or not self._board:
-            return
-        self._file.write(json.dumps({"step": step, **figures}) + "\n")
-        self._file.flush()
-        for name, figure in figures.items():
-            self._board.add_scalar(name, figure, step)
+        if self._file and self._curves:
+            with self._written():
+                self._file.write(json.dumps({"step": step, **figures}).encode() + b"\n")
+                self._curves.write(step, figures)
+
+    @contextmanager
+    def _written(self) -> Generator[None]:
+        """One line where a full disk takes no more."""
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"{self._folder}: the log cannot be written: {error.strerror}; the last checkpoint"
+                " stands; free space, and the same command goes on from it"
+            ) from None
+
+
+class Curves:
+    """A file of TensorBoard: each record is written before the call returns, by no thread.
+
+    Its own writer does so later, in a thread that prints a traceback when the disk is full.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"events.out.tfevents.{time.time():.0f}.{platform.node()}.{os.getpid()}"
+        self._file = (folder / name).open("wb", buffering=0)
+        self._records = RecordWriter(self._file)
+        self._add(Event(wall_time=time.time(), file_version="brain.Event:2"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, step: int, figures: Mapping[str, float]) -> None:
+        """The figures of a step, by name."""
+        values = [Summary.Value(tag=name, simple_value=one) for name, one in figures.items()]
+        self._add(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+
+    def _add(self, event: Event) -> None:
+        self._records.write(event.SerializeToString())
+
+
+def cut_half_line(log: Path) -> None:
+    """Take away what a stop left of a last line; the next one would be written behind it."""
+    if log.exists():
+        whole = log.read_bytes().rpartition(b"\n")
+        os.truncate(log, len(whole[0] + whole[1]))
+
+
+def is_judged(folder: Path, step: int) -> bool:
+    """Whether the log of a run has the validation figures of after so many steps."""
+    try:
+        lines = (folder / LOG).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return False
+    return any(line.startswith(f'{{"step": {step}, "validation_') for line in lines)
 
 
 _JUDGED = ("top1", "top5", "macro_f1")

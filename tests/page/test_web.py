@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_bundle import write_made_bundle
-from test_web_decisions import BUNDLES
 
 from ophis import InputError, SpeciesList
+from ophis.bundle import read_bundle
 from ophis.cli import main
 from ophis.combination import combine
 from ophis.page import runtime
@@ -20,8 +20,9 @@ from ophis.page.facts import facts_of
 from ophis.page.runtime import DIGESTS, MODULE, VERSION, WASM, licences, runtime_files
 from ophis.page.single_file import single_page
 from ophis.web import FACTS, MODEL, PRIOR, export_web
+from page.test_web_decisions import BUNDLES
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SPECIES = SpeciesList(("Boa constrictor", "Naja naja"))
 
 
@@ -128,13 +129,19 @@ def test_a_module_that_cannot_be_joined_is_said():
         single_page(worker | {"a.js": b""}, b"export default 1;")
 
 
-def test_a_combination_of_networks_is_refused_with_the_mend(engine, coloured, tmp_path):
+def test_of_a_combination_every_network_is_written(engine, coloured, tmp_path):
     species = coloured.species_list()
     parts = [write_made_bundle(tmp_path / f"{seed}", species, seed=seed) for seed in (1, 2)]
     combine(parts, tmp_path / "both", validation=coloured)
-    with pytest.raises(InputError, match="asks 2 networks, and the page runs one; export the best"):
-        export_web(tmp_path / "both", tmp_path / "page", runtime=engine)
-    assert not (tmp_path / "page").exists()
+    export_web(tmp_path / "both", tmp_path / "page", runtime=engine)
+    facts = json.loads((tmp_path / "page" / FACTS).read_text())
+    models = facts["parts"]["models"]
+    assert [part["path"] for part in models] == [MODEL, "model/model-2.onnx"]
+    assert len(facts["members"]) == len(facts["images"]) == 2
+    for part, member in zip(models, read_bundle(tmp_path / "both").members, strict=True):
+        data = (tmp_path / "page" / part["path"]).read_bytes()
+        assert data == member.model.read_bytes()
+        assert (part["bytes"], part["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
 
 
 def test_equal_rows_of_a_prior_are_kept_once():

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
-from web_pages import encoded, opened_modules
 
 from ophis.borders import countries_at
 from ophis.position import gps_of, place_of
+from page.web_pages import encoded, opened_modules
 
 GPS = ExifTags.GPS
 KATHMANDU: dict[int, Any] = {
@@ -35,8 +35,8 @@ COUNTRIES = """async (points) => {
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    with opened_modules(tmp_path_factory.mktemp("page")) as page:
+def page(browser, tmp_path_factory):
+    with opened_modules(browser, tmp_path_factory.mktemp("page")) as page:
         yield page
 
 

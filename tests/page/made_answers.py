@@ -7,6 +7,7 @@ import numpy as np
 
 from ophis.answer import Answer, Guess, LeftOut, SeenPhoto, sentences
 from ophis.decision import Decision, State, Verdict
+from ophis.errors import Reason
 from ophis.position import Place, Source
 from ophis.prior import PriorEffect, PriorUse
 from ophis.scores import PhotoFailure
@@ -49,7 +50,7 @@ def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> d
         PriorUse.WEIGHED if place.source else PriorUse.NO_COUNTRY, contradicts=kind == "contradicts"
     )
     seen = _seen(kind, photos, state)
-    failures = (PhotoFailure("photo 2", "photo 2: damaged or cut short"),)
+    failures = (PhotoFailure("photo 2", "photo 2: damaged or cut short", Reason.DAMAGED),)
     words = read_words(language)
     decision = Decision(state, name, (), verdict)
     answer = Answer(

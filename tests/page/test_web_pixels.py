@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from web_pages import encoded, opened_modules
 
 from ophis.errors import PhotoError
 from ophis.images import Preprocessing, decode, resize, unusable
 from ophis.views import View, shown
+from page.web_pages import encoded, opened_modules
 
 SIDE = 48
 IMAGES = Preprocessing(SIDE, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -36,7 +36,7 @@ SQUEEZE = """async ([text, images, views]) => {
       why: unusable(photo),
     };
   } catch (error) {
-    return {refused: error.message};
+    return {refused: error.message, code: error.code};
   }
 }"""
 
@@ -120,8 +120,8 @@ WITHIN = {"PNG 16 bit": 1}
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    with opened_modules(tmp_path_factory.mktemp("page")) as page:
+def page(browser, tmp_path_factory):
+    with opened_modules(browser, tmp_path_factory.mktemp("page")) as page:
         yield page
 
 
@@ -176,28 +176,30 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_photo_is_refused_in_the_words_of_python(page, name):
     data = REFUSED[name]
-    found = seen(page, data)["refused"]
+    found = seen(page, data)
     with pytest.raises(PhotoError) as error:
         decode(data)
-    assert found == str(error.value)
+    assert (found["refused"], found["code"]) == (str(error.value), error.value.reason)
 
 
 def test_a_file_of_more_than_64_mib_is_refused(page):
     told = page.evaluate("""async () => {
       const {decoded} = await import(`${location.origin}/pixels.js`);
-      return await decoded(new Uint8Array(64 * 2 ** 20 + 1), "photo").catch((e) => e.message);
+      return decoded(new Uint8Array(64 * 2 ** 20 + 1), "photo").catch((e) => [e.message, e.code]);
     }""")
-    assert told == "photo: larger than 64 MiB; send a smaller photo"
+    assert told == ["photo: larger than 64 MiB; send a smaller photo", "too_large"]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP"])
 def test_a_photo_that_is_cut_short_is_damaged(page, kind):
     data = {"JPEG": JPEG, "PNG": PHOTOS["PNG"], "WebP": PHOTOS["WebP"]}[kind]
     for length in (len(data) // 2, 20):
-        found = seen(page, data[:length])["refused"]
-        assert found == "photo: damaged or cut short; send the photo again"
+        found = seen(page, data[:length])
+        assert found["refused"] == "photo: damaged or cut short; send the photo again"
+        assert found["code"] == "damaged"
 
 
 def test_a_heic_that_the_browser_cannot_open_is_told_so(page):
-    found = seen(page, b"\0\0\0\x18ftypheic" + bytes(100))["refused"]
-    assert found.startswith("photo: this browser cannot open HEIC")
+    found = seen(page, b"\0\0\0\x18ftypheic" + bytes(100))
+    assert found["refused"].startswith("photo: this browser cannot open HEIC")
+    assert found["code"] == "other_format"

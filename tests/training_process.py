@@ -14,6 +14,26 @@ from ophis import Manifest, Recipe
 TORCHRUN = ("torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--max-restarts=3")
 
 
+def train_words(
+    out: Path,
+    manifest: Manifest,
+    recipe: Recipe,
+    *,
+    folder: Path,
+    workers: int = 1,
+    save_every: float = 300,
+) -> list[str]:
+    """The words behind `ophis`: train on the first 24 photos and judge on the others."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.toml").write_text(recipe.to_toml())
+    train, held = manifest.take(np.arange(24)), manifest.take(np.arange(24, len(manifest)))
+    train.write(folder / "train.csv")
+    held.write(folder / "held.csv")
+    words = ["train", folder / "recipe.toml", "--train", folder / "train.csv"]
+    words += ["--validation", folder / "held.csv", "--out", out]
+    return [str(word) for word in (*words, "--workers", workers, "--save-every", save_every)]
+
+
 def start_training(
     out: Path,
     manifest: Manifest,
@@ -23,21 +43,14 @@ def start_training(
     processes: int = 1,
     save_every: float = 300,
 ) -> subprocess.Popen[str]:
-    """Train on the first 24 photos and judge on the others; under torchrun with several."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.toml").write_text(recipe.to_toml())
-    train, held = manifest.take(np.arange(24)), manifest.take(np.arange(24, len(manifest)))
-    train.write(folder / "train.csv")
-    held.write(folder / "held.csv")
+    """Do so in a process of its own; under torchrun with several."""
     start = [sys.executable, "-m"]
     if processes > 1:
         start += [*TORCHRUN, f"--nproc-per-node={processes}", "-m"]
-    command = [*start, "ophis", "train", folder / "recipe.toml", "--train", folder / "train.csv"]
-    command += ["--validation", folder / "held.csv", "--out", out, "--workers", "1"]
-    command += ["--save-every", str(save_every)]
+    words = train_words(out, manifest, recipe, folder=folder, save_every=save_every)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.Popen(
-        [str(word) for word in command], stderr=subprocess.PIPE, text=True, env=environment
+        [*start, "ophis", *words], stderr=subprocess.PIPE, text=True, env=environment
     )
 
 

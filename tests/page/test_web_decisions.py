@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from web_pages import opened_modules
 
 from ophis import CountryPrior, SpeciesList
 from ophis.bayes import BayesPrior
@@ -32,6 +31,7 @@ from ophis.scores import Scores
 from ophis.taxa import species_key
 from ophis.views import WHOLE
 from ophis.words import languages
+from page.web_pages import opened_modules
 
 SPECIES = SpeciesList(
     (
@@ -80,7 +80,7 @@ class Told(Classifier):
     def __init__(self, bundle):
         self.bundle = bundle
 
-    def _look(self, photos, place):
+    def _look(self, photos, place, *, evidence):
         names = tuple(photo.name for photo in photos)
         scores = Scores(
             logits=self.logits, species=self.bundle.species, photo_ids=names,
@@ -180,8 +180,8 @@ BUNDLES = bundles()
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    with opened_modules(tmp_path_factory.mktemp("page")) as page:
+def page(browser, tmp_path_factory):
+    with opened_modules(browser, tmp_path_factory.mktemp("page")) as page:
         yield page
 
 

@@ -1,0 +1,94 @@
+"""Why something is refused, for programs: the same code from the bytes of a file to the answer."""
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from test_images import png_header
+
+from ophis import InputError, PhotoError, read_scores
+from ophis.errors import NoPhotoError, Reason
+from ophis.images import MOST_BYTES, decode, read_bytes
+from ophis.photo import Wanted, read_photos
+from ophis.places import read_country
+from ophis.scores import PhotoFailure, Scores
+from ophis.taxa import SpeciesList
+
+
+def saved(kind: str, width: int = 70, height: int = 70) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+WANTED = Wanted(frozenset({32}))
+FILES = {
+    Reason.EMPTY: (b"",),
+    Reason.NOT_A_PHOTO: (b"%PDF-1.7 a letter", b"a letter, and no photo at all"),
+    Reason.OTHER_FORMAT: (saved("GIF"), saved("BMP"), b"\0\0\0\x18ftypavif" + bytes(90)),
+    Reason.DAMAGED: (saved("JPEG")[:-200], saved("PNG")[:60]),
+    Reason.TOO_LARGE: (png_header(20_000, 20_000), png_header(10_000, 8_001)),
+    Reason.TOO_SMALL: (saved("PNG", 31), saved("WEBP", 90, 20)),
+}
+
+
+@pytest.mark.parametrize("reason", FILES)
+def test_a_file_is_refused_for_its_reason(reason):
+    for data in FILES[reason]:
+        with pytest.raises(PhotoError) as error:
+            decode(data)
+        assert error.value.reason is reason
+        _, (failure,) = read_photos([data], WANTED)
+        assert failure.code is reason
+
+
+def test_a_file_that_is_not_there_or_too_large_has_a_reason_too(tmp_path):
+    (tmp_path / "large.jpg").write_bytes(bytes(MOST_BYTES + 1))
+    for name, reason in (("large.jpg", Reason.TOO_LARGE), ("none.jpg", Reason.UNREADABLE)):
+        with pytest.raises(PhotoError) as error:
+            read_bytes(tmp_path / name)
+        assert error.value.reason is reason
+
+
+@pytest.mark.parametrize("text", ["Atlantis", "刚果"])
+def test_a_name_of_no_country_or_of_several_is_told_from_a_wrong_photo(text):
+    with pytest.raises(InputError) as error:
+        read_country(text)
+    assert error.value.reason is Reason.UNKNOWN_COUNTRY
+
+
+def test_of_several_photos_the_reason_is_that_of_all_or_that_none_can_be_read():
+    for given_files, reason in (
+        ([b"", b""], Reason.EMPTY),
+        ([b"", b"%PDF-"], Reason.UNREADABLE),
+    ):
+        _, failures = read_photos(given_files, WANTED)
+        assert NoPhotoError(failures).reason is reason
+    with pytest.raises(InputError) as error:
+        read_photos([], WANTED)
+    assert error.value.reason is Reason.NO_PHOTO
+
+
+def test_what_nobody_gave_a_reason_for_is_a_wrong_input():
+    assert InputError("rows = -1 should be more").reason is Reason.WRONG_INPUT
+    assert PhotoError("a.jpg: no").reason is Reason.UNREADABLE
+
+
+@given(st.sampled_from(Reason))
+def test_a_reason_comes_through_between_processes(reason):
+    error = pickle.loads(pickle.dumps(PhotoError("a.jpg: no", reason=reason)))  # noqa: S301
+    assert (str(error), error.reason) == ("a.jpg: no", reason)
+
+
+def test_the_reason_of_a_photo_is_kept_with_the_scores(tmp_path):
+    failures = tuple(PhotoFailure(f"{reason}.jpg", "no", reason) for reason in Reason)
+    scores = Scores(
+        np.zeros((1, 2)), SpeciesList(("a", "b")), ("x",), np.array([-1]), ("UNKNOWN",), ("x",),
+        failures=failures,
+    )  # fmt: skip
+    scores.write(tmp_path / "scores.npz")
+    assert read_scores(tmp_path / "scores.npz").failures == failures

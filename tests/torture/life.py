@@ -1,0 +1,299 @@
+"""Lives of `ophis train`: forked from a process that has loaded torch, and ended on order.
+
+Reads a line of JSON a life from standard input and answers with one; see `lives.Lives`. A fork
+costs hundredths of a second where a start costs seconds of importing. Nothing here is in the
+product: what a life notes, and where it ends itself, is wrapped around it after the fork.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ophis.cli import main
+from ophis.train import checkpoint, gradient, loop
+
+Order = dict[str, Any]
+
+
+class Notes:
+    """Lines that a life leaves behind, each written at once."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def add(self, **facts: object) -> None:
+        with suppress(OSError):  # where a life may write no more, it notes no more
+            os.write(self._file, json.dumps(facts).encode() + b"\n")
+
+
+def end_here(notes: Notes, place: str) -> None:
+    notes.add(killed=place)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def put(module: object, name: str, new: object) -> None:
+    """Another function under a module's name, in this process alone."""
+    setattr(module, name, new)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def watch_pieces(order: Order, notes: Notes) -> None:
+    """Note each piece: its pixels and truth, the state of chance, the descriptors that are open."""
+    real, count = gradient.piece_loss, 0
+
+    def watched(model: Any, piece: Any, *rest: Any) -> torch.Tensor:
+        nonlocal count
+        count += 1
+        notes.add(
+            step=piece.step,
+            number=piece.number,
+            photos=digest(piece.pixels.numpy().tobytes() + piece.truth.numpy().tobytes()),
+            chance=digest(torch.get_rng_state().numpy().tobytes()),
+            descriptors=len(list(Path("/proc/self/fd").iterdir())),
+        )
+        loss = real(model, piece, *rest)
+        if order.get("piece") == count:
+            end_here(notes, "in a step")
+        if order.get("in_piece") == count:
+            os.kill(os.getpid(), order["signal"])
+        if order.get("wait_in_piece") == count:
+            time.sleep(100)
+        return loss
+
+    put(gradient, "piece_loss", watched)
+
+
+class SaveWatch:
+    """Ends the process inside of a save: at a share of its bytes, or before one of its calls."""
+
+    def __init__(self, order: Order, notes: Notes) -> None:
+        self._order, self._notes = order, notes
+        self._saves = self._calls = 0
+        self._inside = False
+        self._wrap(os, "fsync")
+        self._wrap(os, "replace")
+        real_save, real_write = loop.save_checkpoint, torch.save
+
+        def save(*arguments: Any) -> Path:
+            self._saves, self._calls, self._inside = self._saves + 1, 0, True
+            path = real_save(*arguments)
+            self._here("the end")
+            self._inside = False
+            return path
+
+        def write(state: Any, sink: Any) -> None:
+            if self._order.get("save") == self._saves and "share" in self._order:
+                counted = _Until(None, -1, lambda: None)
+                real_write(state, counted)
+                last = int(self._order["share"] * counted.taken)
+                sink = _Until(sink, last, lambda: end_here(notes, f"in a save, byte {last}"))
+            real_write(state, sink)
+
+        put(loop, "save_checkpoint", save)
+        put(torch, "save", write)
+
+    def _wrap(self, module: Any, name: str) -> None:
+        real = getattr(module, name)
+
+        def watched(*arguments: Any) -> Any:
+            if self._inside:
+                self._here(name)
+            return real(*arguments)
+
+        put(module, name, watched)
+
+    def _here(self, name: str) -> None:
+        """Before a call, or at the end of a save."""
+        if self._order.get("save") == self._saves and self._order.get("call") == self._calls:
+            end_here(self._notes, f"in a save, before {name}")
+        self._calls += 1
+
+
+class _Until:
+    """A sink up to a byte; then something happens."""
+
+    def __init__(self, sink: Any, last: int, then: Callable[[], None]) -> None:
+        self.taken, self._sink, self._last, self._then = 0, sink, last, then
+
+    def write(self, data: bytes) -> int:
+        if 0 <= self._last < self.taken + len(data):
+            self._sink.write(memoryview(data).cast("B")[: self._last - self.taken])
+            self._then()
+        self.taken += len(data)
+        return self._sink.write(data) if self._sink else len(data)
+
+    def flush(self) -> None:
+        pass
+
+
+def make_slow(order: Order, notes: Notes) -> None:
+    """Note that something begins, and let it take a while."""
+    name, seconds = order["slow"]
+    real = getattr(loop, name)
+
+    def slow(*arguments: Any, **named: Any) -> Any:
+        notes.add(**{name: True})
+        time.sleep(seconds)
+        return real(*arguments, **named)
+
+    put(loop, name, slow)
+
+
+def poison(order: Order) -> None:
+    """At a step the loss is multiplied by something."""
+    step, what = order["poison"]
+    real = gradient.piece_loss
+
+    def spoilt(model: Any, piece: Any, *rest: Any) -> torch.Tensor:
+        loss = real(model, piece, *rest)
+        return loss * float(what) if piece.step == step else loss
+
+    put(gradient, "piece_loss", spoilt)
+
+
+def limit_saves(order: Order) -> None:
+    """While a checkpoint is written no file may grow beyond a size: a disk that is full."""
+    real = loop.save_checkpoint
+
+    def limited(*arguments: Any) -> Path:
+        kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["most_bytes"], kept[1]))
+        try:
+            return real(*arguments)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+
+    put(loop, "save_checkpoint", limited)
+
+
+def live(order: Order, rank: int, port: int) -> None:
+    """Be one process of `ophis train`; does not return."""
+    said = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(said, 2)
+    os.dup2(said, 1)
+    if order["processes"] > 1:
+        os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(order["processes"])}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    mine = order if rank == order.get("rank", 0) else {}
+    notes = Notes(f"{order['notes']}-{rank}")
+    watch_pieces(mine, notes)
+    SaveWatch(mine, notes)
+    if "slow" in order:
+        make_slow(order, notes)
+    if "poison" in mine:
+        poison(mine)
+    if "most_bytes" in order:
+        limit_saves(order)
+    if "all_bytes" in order:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["all_bytes"],) * 2)
+    if "descriptors" in order:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (order["descriptors"],) * 2)
+    main(order["words"])
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def begin(order: Order) -> list[int]:
+    """Fork the processes of a life."""
+    port, begun = free_port(), []
+    for rank in range(order["processes"]):
+        child = os.fork()
+        if not child:
+            try:
+                live(order, rank, port)
+            except SystemExit as status:
+                sys.stderr.flush()
+                os._exit(status.code if isinstance(status.code, int) else 1)
+            finally:
+                traceback.print_exc()
+                os._exit(70)
+        begun.append(child)
+    return begun
+
+
+def has_noted(order: Order, what: str) -> bool:
+    """Whether all processes have noted something."""
+    paths = [Path(f"{order['notes']}-{rank}") for rank in range(order["processes"])]
+    return all(path.exists() and f'"{what}"' in path.read_text() for path in paths)
+
+
+def signal_on_order(order: Order, begun: list[int]) -> None:
+    """Send a signal when something was noted, and a while later."""
+    if "when" not in order:
+        return
+    deadline = time.monotonic() + 120
+    while not has_noted(order, order["when"]):
+        if time.monotonic() > deadline:
+            raise TimeoutError(order)
+        time.sleep(0.002)
+    time.sleep(order["seconds"])
+    for child in begun if order.get("all") else begun[order.get("rank", 0) :][:1]:
+        os.kill(child, order["signal"])
+
+
+def wait(begun: list[int]) -> list[int]:
+    """Exit statuses as a shell has them; who hangs is killed after two minutes."""
+    deadline, statuses = time.monotonic() + 120, {}
+    while len(statuses) < len(begun):
+        for child in begun:
+            if child not in statuses:
+                done, status = os.waitpid(child, os.WNOHANG)
+                if done:
+                    code = os.waitstatus_to_exitcode(status)
+                    statuses[child] = code if code >= 0 else 128 - code
+                elif time.monotonic() > deadline:
+                    os.kill(child, signal.SIGKILL)
+        time.sleep(0.002)
+    return [statuses[child] for child in begun]
+
+
+def state_of(folder: Path) -> dict[str, Any]:
+    """Digests of all that a run has learned."""
+    saved = checkpoint.load_checkpoint(folder)
+    assert saved
+    states = saved.optimiser["state"].items()
+    tensors = saved.model | {f"{n}.{key}": v for n, one in states for key, v in one.items()}
+    return {
+        "step": saved.step,
+        "tensors": {name: digest(t.contiguous().numpy().tobytes()) for name, t in tensors.items()},
+        "finite": all(bool(tensor.isfinite().all()) for tensor in tensors.values()),
+        "groups": repr(saved.optimiser["param_groups"]),
+    }
+
+
+def serve() -> None:
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "state" in order:
+            answer: Any = state_of(Path(order["state"]))
+        else:
+            started = time.monotonic()
+            begun = begin(order)
+            signal_on_order(order, begun)
+            asked = time.monotonic()
+            answer = {"statuses": wait(begun), "seconds_to_end": time.monotonic() - asked}
+            answer["seconds"] = time.monotonic() - started
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    serve()

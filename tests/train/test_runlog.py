@@ -1,0 +1,42 @@
+"""The log of a run: lines of JSON, and curves that TensorBoard reads."""
+
+import json
+
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+from ophis.sides import _read_log
+from ophis.train.runlog import RunLog, is_judged
+
+
+def test_tensorboard_reads_the_curves(tmp_path):
+    with RunLog(tmp_path, 0, 2, quiet=True) as log:
+        for step in range(2):
+            log.step(step, loss=0.5 * step, learning_rate=0.25, photos=8)
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    events = list(EventFileLoader(str(file)).Load())
+    assert events[0].file_version == "brain.Event:2"
+    read = [(e.step, v.tag, v.tensor.float_val[0]) for e in events for v in e.summary.value]
+    assert [one for one in read if one[1] != "photos_per_second"] == [
+        (0, "loss", 0.0), (0, "learning_rate", 0.25), (1, "loss", 0.5), (1, "learning_rate", 0.25),
+    ]  # fmt: skip
+
+
+def test_a_line_that_a_stop_cut_short_is_not_written_behind(tmp_path):
+    with RunLog(tmp_path, 0, 3, quiet=True) as log:
+        log.step(0, loss=1.0, learning_rate=0.1, photos=8)
+    path = tmp_path / "log.jsonl"
+    path.write_text(path.read_text() + '{"step": 1, "lo')
+    with RunLog(tmp_path, 1, 3, quiet=True) as log:
+        log.step(1, loss=0.5, learning_rate=0.1, photos=8)
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [0, 1]
+    table = _read_log(path)
+    assert table is not None
+    assert table["loss"].to_list() == [1.0, 0.5]
+
+
+def test_it_is_known_what_was_judged(tmp_path):
+    assert not is_judged(tmp_path, 2)
+    lines = [{"step": 2, "loss": 1.0}, {"step": 12, "validation_top1": 0.5}]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert not is_judged(tmp_path, 2)
+    assert is_judged(tmp_path, 12)

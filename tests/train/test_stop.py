@@ -1,0 +1,68 @@
+"""Signals to a run: when they wait, and when not."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from ophis.train.stop import Stopped, StopRequest
+
+
+def ctrl_c():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_outside_of_what_is_held_a_stop_ends_the_block_past_every_except():
+    def begin():
+        with StopRequest(Path("run"), 9):
+            try:
+                ctrl_c()
+            except Exception:
+                pytest.fail("a damaged file is another thing")
+
+    with pytest.raises(Stopped, match="before the first step of 9; the same command") as stopped:
+        begin()
+    assert stopped.value.signal == signal.SIGINT
+
+
+def test_held_it_waits_and_at_once_it_does_not():
+    reached = []
+
+    def train():
+        with StopRequest(Path("run"), 9) as request, request.held():
+            request.saved_step = 4
+            ctrl_c()
+            reached.append("held")
+            with request.at_once():
+                reached.append("never")
+
+    with pytest.raises(Stopped, match=r"saved at step 4 of 9 in run; .* goes on from there"):
+        train()
+    assert reached == ["held"]
+
+
+@pytest.mark.parametrize(("second", "ends"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+def test_a_second_ctrl_c_ends_all_and_a_second_sigterm_is_the_first(second, ends):
+    """A scheduler sends it to all, and torchrun passes on to its processes what it was sent."""
+    reached = []
+
+    def train():
+        with StopRequest(Path("run"), 9) as request, request.held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), second)
+            reached.append("still saving")
+
+    if ends:
+        with pytest.raises(KeyboardInterrupt):
+            train()
+    else:
+        train()
+    assert bool(reached) is not ends
+
+
+def test_the_handlers_of_before_are_back_afterwards():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with StopRequest(Path("run"), 9):
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
