@@ -16,7 +16,7 @@ from test_images import png_header
 from test_serve import KATHMANDU
 
 from ophis.decoder import TOO_MUCH, DecoderError, MistakeError, pixels_of, receive, send
-from ophis.errors import PhotoError
+from ophis.errors import PhotoError, Reason
 from ophis.photo import Wanted, read
 from ophis.serve import Limits
 from ophis.serve.decoders import UNREADABLE, Decoders
@@ -56,7 +56,7 @@ def test_they_refuse_in_the_same_words(decoders, data):
         read(data, "photo 2", WANTED)
     with pytest.raises(PhotoError) as there:
         decoders.read(data, "photo 2", WANTED)
-    assert str(there.value) == str(here.value)
+    assert (str(there.value), there.value.reason) == (str(here.value), here.value.reason)
     assert decoders.replaced == 0
 
 
@@ -70,8 +70,9 @@ def flat(width: int, height: int) -> bytes:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a process to its memory")
 def test_a_photo_gets_no_more_memory_than_it_may_have():
     decoders = Decoders(Limits(workers=1, decoder_bytes=64 * 2**20))
-    with pytest.raises(PhotoError, match=f"^photo: {TOO_MUCH}$"):
+    with pytest.raises(PhotoError, match=f"^photo: {TOO_MUCH}$") as refused:
         decoders.read(flat(6000, 4000), "photo", WANTED)
+    assert refused.value.reason is Reason.TOO_LARGE
     decoders.read(flat(600, 400), "photo", WANTED)
     assert decoders.replaced == 0
     decoders.close()
