@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 
 from ophis.errors import InputError
+from ophis.onnx_file import require_single_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -131,7 +132,8 @@ def open_engine(kind: EngineKind | str, model: Path, *, threads: int = 0) -> Eng
     """Make a network ready to run.
 
     Raises:
-        InputError: when there is no such engine, or it is not to be had here.
+        InputError: when there is no such engine, it is not to be had here, or the model keeps
+            numbers in other files.
     """
     try:
         kind = EngineKind(kind)
@@ -139,6 +141,7 @@ def open_engine(kind: EngineKind | str, model: Path, *, threads: int = 0) -> Eng
         raise InputError(
             f"there is no engine {str(kind)!r}; choose {', '.join(EngineKind)}"
         ) from None
+    require_single_file(model)
     if kind is EngineKind.ONNXRUNTIME:
         return OnnxRuntime(model, threads)
     return OpenVino(model, threads, bfloat16=kind is EngineKind.OPENVINO_BFLOAT16)

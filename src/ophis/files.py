@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import lzma
 import os
+import stat
 import struct
 import zipfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ophis.errors import InputError
 
@@ -22,7 +23,24 @@ ZIP_DAMAGE = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
     UnicodeDecodeError,
 )  # fmt: skip
+NO_PLAIN_FILE = "no plain file (a pipe, a socket or a device)"
 _NO_SUCH_CALL = (errno.EINVAL, errno.ENOTSUP)  # of network disks that cannot wait for a folder
+
+
+def plain_file(path: Path) -> IO[bytes]:
+    """Open a file to read its bytes; nothing else, whatever lies there by now.
+
+    A pipe keeps whoever opens it waiting, and a device never ends: so it is opened without
+    waiting, and looked at once it is open, when nobody can put another thing in its place.
+
+    Raises:
+        OSError: when it cannot be opened, or is no plain file.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise OSError(errno.EINVAL, f"is {NO_PLAIN_FILE}")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ophis.errors import InputError
+from ophis.files import NO_PLAIN_FILE
 from ophis.photo_formats import SUFFIXES
 from ophis.places import country_key
 from ophis.rows import Rows
@@ -38,6 +39,7 @@ def read_image_folder(folder: Path, read_table: Callable[[Path], Rows]) -> Rows:
         InputError: naming the file or folder, and the row of a metadata file.
     """
     if metadata := _metadata(folder):
+        _refuse_link(metadata, folder.resolve())
         return _with_metadata(metadata, read_table)
     below = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if below and all(part.name in PARTS for part in below):
@@ -150,13 +152,14 @@ def _photos_below(kind: Path, root: Path) -> Iterator[Path]:
             _refuse_link(photo, root)
             if UNWRITABLE.search(str(photo)):
                 raise InputError(f"{str(photo)!r}: no table can hold this name; rename it")
-            if photo.is_file() or photo.is_symlink():  # a dead link is a missing photo, no less
-                yield photo
+            if not photo.is_file() and photo.exists():
+                raise InputError(f"{photo}: is {NO_PLAIN_FILE}; take it out of the folder")
+            yield photo  # a dead link is a missing photo, no less
 
 
 def _refuse_link(path: Path, root: Path) -> None:
     if path.is_symlink() and not path.resolve().is_relative_to(root):
-        raise InputError(f"{path}: this link leaves {root}; copy the photo instead")
+        raise InputError(f"{path}: this link leaves {root}; copy the file instead")
 
 
 def _refuse_folder(error: OSError) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ophis.errors import InputError, PhotoError, Reason
+from ophis.files import NO_PLAIN_FILE, plain_file
 from ophis.jpeg import require_whole
 from ophis.packed import PackedPhoto
 from ophis.photo_formats import formats_of, what
@@ -130,9 +131,8 @@ def read_bytes(path: str | Path | PackedPhoto) -> bytes:
     path = Path(path)
     try:
         if not path.is_file():
-            what = "this is a folder" if path.is_dir() else "there is no such photo"
-            raise PhotoError(f"{path}: {what}")
-        with path.open("rb") as file:
+            raise PhotoError(f"{path}: {_no_file(path)}")
+        with plain_file(path) as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise PhotoError(f"{path}: cannot be read: {error.strerror or error}") from None
@@ -142,6 +142,12 @@ def read_bytes(path: str | Path | PackedPhoto) -> bytes:
             reason=Reason.TOO_LARGE,
         )
     return data
+
+
+def _no_file(path: Path) -> str:
+    if path.is_dir():
+        return "this is a folder"
+    return f"is {NO_PLAIN_FILE}" if path.exists() else "there is no such photo"
 
 
 def read_photo(path: str | Path | PackedPhoto) -> Image.Image:

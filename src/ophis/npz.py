@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zipfile
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from ophis.blocks import mapped, row_blocks
 from ophis.errors import InputError
-from ophis.files import ZIP_DAMAGE, whole_file
+from ophis.files import ZIP_DAMAGE, plain_file, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -22,6 +23,11 @@ MAPPED_BYTES = 64 << 20  # from here on a stored array stays in the file
 _ALIGNMENT = 64  # bytes: what NumPy itself aligns to, and more than any number needs
 _HEADER, _ZIP64 = 30, 20  # bytes of a member's header, and of the sizes that follow its name
 _PIECE = 1 << 20
+MOST_UNPACKED_BYTES = 8 << 30  # of all arrays that are compressed
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def write_npz(
@@ -88,7 +94,8 @@ def read_npz(path: str | Path, *, what: str) -> dict[str, NDArray[Any]]:
     path = Path(path)
     try:
         # Opened here: zipfile leaves a file open that turns out to be no archive.
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        with plain_file(path) as file, zipfile.ZipFile(file) as archive:
+            require_sizes(archive)
             return {
                 info.filename.removesuffix(".npy"): _read(path, archive, info)
                 for info in archive.infolist()
@@ -98,6 +105,31 @@ def read_npz(path: str | Path, *, what: str) -> dict[str, NDArray[Any]]:
     except (OSError, ValueError, RuntimeError, *ZIP_DAMAGE) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a {what} of ophis, or cut short: {reason}") from None
+
+
+def require_sizes(archive: zipfile.ZipFile) -> None:
+    """Refuse arrays that are not as large as they say, before memory is taken for them.
+
+    Raises:
+        ValueError: naming the array; also where it holds pickles, which are never read.
+    """
+    unpacked = 0
+    for info in archive.infolist():
+        unpacked += info.file_size if info.compress_type != zipfile.ZIP_STORED else 0
+        if unpacked > MOST_UNPACKED_BYTES:
+            raise ValueError(
+                f"{info.filename} goes beyond {MOST_UNPACKED_BYTES >> 30} GiB unpacked"
+            )
+        with archive.open(info) as member:
+            version = np.lib.format.read_magic(member)
+            if version not in _HEADERS:
+                raise ValueError(f"{info.filename} is of a format that is not known: {version}")
+            shape, _, dtype = _HEADERS[version](member)
+            size = member.tell() + dtype.itemsize * math.prod(shape)
+        if dtype.hasobject:
+            raise ValueError(f"{info.filename} holds pickles, which may hold code")
+        if size != info.file_size:
+            raise ValueError(f"{info.filename} has not the size that it should")
 
 
 def _read(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
@@ -123,8 +155,6 @@ def _mapped(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDAr
             return None
         while member.read(_PIECE):  # at the end zipfile refuses a wrong checksum
             pass
-    if header + dtype.itemsize * int(np.prod(shape)) != info.file_size:
-        raise ValueError(f"{info.filename} has not the size that it should")
     return mapped(path, dtype, shape=shape, offset=offset)
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from ophis.csv_lines import BLANK, numbered_rows
 from ophis.errors import InputError
+from ophis.files import NO_PLAIN_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -65,6 +66,9 @@ def read_rows(path: Path) -> pl.DataFrame:
     Raises:
         InputError: naming the file, the row and the mend.
     """
+    if not path.is_file() and path.exists():
+        what = "a folder" if path.is_dir() else NO_PLAIN_FILE
+        raise InputError(f"{path}: is {what}; name the file of a table")
     try:
         if _is_parquet(path):
             return pl.read_parquet(path).with_columns(pl.all().cast(pl.String).fill_null(""))

@@ -11,6 +11,7 @@ import polars as pl
 from ophis.archive import is_archive
 from ophis.darwin_core import read_darwin_core
 from ophis.errors import InputError
+from ophis.files import NO_PLAIN_FILE
 from ophis.image_folder import ABSOLUTE, labelled, read_image_folder, refuse_paths
 from ophis.inaturalist import from_inaturalist, is_inaturalist
 from ophis.manifest import COLUMNS, Manifest, is_repeated
@@ -226,7 +227,7 @@ def _refuse_repeated(rows: Rows) -> None:
 
 
 def _refuse_links(rows: Rows, folder: Path) -> None:
-    """Refuse a photo that a link leads out of the folder.
+    """Refuse a photo that a link leads out of the folder, and what is no plain file.
 
     Each folder is listed once: asking file by file would take longer than all else.
     """
@@ -238,10 +239,23 @@ def _refuse_links(rows: Rows, folder: Path) -> None:
         if not place.resolve().is_relative_to(root):
             words = "photo {photo!r} lies behind a link that leaves the folder; copy it there"
             rows.refuse_first(below == _BELOW, words)
-        with os.scandir(place) as files:
-            links = [Path(file.path) for file in files if file.is_symlink()]
-        away = [link.name for link in links if not link.resolve().is_relative_to(root)]
-        if away:
-            names = [f"{below}/{name}" if below else name for name in away]
-            words = "photo {photo!r} is a link that leaves the folder; copy the photo instead"
-            rows.refuse_first(pl.col("photo").is_in(names), words)
+        away, strange = _not_to_be_read(place, root)
+        for names, what in (
+            (away, "a link that leaves the folder; copy the photo instead"),
+            (strange, f"{NO_PLAIN_FILE}; take the row out"),
+        ):
+            if names:
+                paths = [f"{below}/{name}" if below else name for name in names]
+                rows.refuse_first(pl.col("photo").is_in(paths), f"photo {{photo!r}} is {what}")
+
+
+def _not_to_be_read(place: Path, root: Path) -> tuple[list[str], list[str]]:
+    """Links out of a folder, and what is neither file nor folder, in one of its folders."""
+    away, strange = [], []
+    with os.scandir(place) as files:
+        for file in files:
+            if file.is_symlink() and not Path(file.path).resolve().is_relative_to(root):
+                away.append(file.name)
+            elif not (file.is_file() or file.is_dir()) and Path(file.path).exists():
+                strange.append(file.name)
+    return away, strange

@@ -127,7 +127,7 @@ UNIT = "resnet/block2/unit01/b"
         (f"{UNIT}/group_norm/beta", np.full(128, 1e99), "'{}' holds a number that is not finite"),
         (f"{UNIT}/group_norm/beta", np.zeros(128, np.int64), "'{}' is torch.int64"),
         (f"{UNIT}/group_norm/beta", np.array(["x"] * 128), "'{}' cannot be read"),
-        (f"{UNIT}/group_norm/beta", np.array([{}] * 128), "'{}' cannot be read"),
+        (f"{UNIT}/group_norm/beta", np.array([{}] * 128), "{}.npy holds pickles"),
     ],
     ids=["missing", "shape", "OIHW", "unknown", "nan", "large", "whole", "text", "object"],
 )
@@ -240,7 +240,7 @@ def test_a_canary_among_good_bit_tensors_does_not_sing(tmp_path, capsys):
     tensors = made_small() | {f"{UNIT}/group_norm/beta": np.array([Canary()] * 128, dtype=object)}
     np.savez(tmp_path / "w.npz", **tensors)
     capsys.readouterr()
-    assert "cannot be read" in refusal(tmp_path / "w.npz", small_bit())
+    assert "holds pickles, which may hold code" in refusal(tmp_path / "w.npz", small_bit())
     assert "sang" not in capsys.readouterr().out
     with np.load(tmp_path / "w.npz", allow_pickle=True) as file:  # it can sing
         file[f"{UNIT}/group_norm/beta"]

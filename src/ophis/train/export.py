@@ -34,7 +34,7 @@ from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import Familiarity, WithNovelty, fit_familiarity
 from ophis.train.processes import Processes
 from ophis.train.timm_form import write_for_timm
-from ophis.train.weights import one_line
+from ophis.train.weights_file import one_line
 from ophis.vector_scaling import default_calibration
 
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ from torch import nn
 from torch.nn import functional
 
 from ophis.batch import pixel_batches
+from ophis.errors import InputError
 from ophis.files import whole_file
+from ophis.npz import read_npz
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,9 +74,15 @@ class Familiarity(nn.Module):
 
     @classmethod
     def read(cls, path: Path) -> Familiarity:
-        """Read what `write` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            return cls(file["means"], file["directions"], file["weight"])
+        """Read what `write` wrote.
+
+        Raises:
+            InputError: naming the file when it is damaged or something else.
+        """
+        arrays = read_npz(path, what="familiarity file")
+        if arrays.keys() != {"means", "directions", "weight"}:
+            raise InputError(f"{path}: not a familiarity file of ophis; train again")
+        return cls(**arrays)
 
 
 class WithNovelty(nn.Module):

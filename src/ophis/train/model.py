@@ -13,7 +13,8 @@ from torch import nn
 from ophis.errors import InputError
 from ophis.train import small_bit  # noqa: F401 - registers its network with timm
 from ophis.train.standardisation import standardise_as_published
-from ophis.train.weights import LITE0_BACKBONE, fill_body, load_lite0, load_weights, one_line
+from ophis.train.weights import LITE0_BACKBONE, fill_body, load_lite0, load_weights
+from ophis.train.weights_file import one_line
 
 BIG_TRANSFER = re.compile(r"resnetv2_\d+x\d+_bit(\.|$)")
 

