@@ -16,7 +16,7 @@ from hostile_photos import picture, saved
 
 from ophis import InputError, PhotoError, read_manifest
 from ophis.images import read_bytes
-from ophis.photo import read_photos
+from ophis.photo import Wanted, read_photos
 
 PHOTO = saved(picture(), "JPEG")
 
@@ -135,7 +135,7 @@ def test_links_and_second_names_inside_of_the_folder_are_the_files(tmp_path):
 def test_what_is_no_plain_file_is_no_photo_and_nobody_waits_for_it(tmp_path, make):
     make(tmp_path / "a.jpg")
     with within(30):
-        _, (failure,) = read_photos([tmp_path / "a.jpg"])
+        _, (failure,) = read_photos([tmp_path / "a.jpg"], Wanted(frozenset({32})))
     assert (
         failure.reason == f"{tmp_path / 'a.jpg'}: is no plain file (a pipe, a socket or a device)"
     )
