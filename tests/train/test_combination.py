@@ -264,8 +264,8 @@ def test_a_warning_from_one_photo_is_a_warning_of_all(bundles, parts, monkeypatc
     logits = [[3.0, 2.9, 0.0], [0.0, 5.0, 0.0]]
     look = classifier.networks[0].look
 
-    def made(photos, names, seen):
-        scores, maps = look(photos, names, seen)
+    def made(photos, names, seen, **more):
+        scores, maps = look(photos, names, seen, **more)
         return replace(scores, logits=np.array(logits)), maps
 
     monkeypatch.setattr(classifier.networks[0], "look", made)
