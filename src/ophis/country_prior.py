@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ophis.csv_lines import numbered_rows
+from ophis.csv_lines import numbered_rows, write_csv
 from ophis.errors import InputError
-from ophis.files import whole_file
 from ophis.places import UNKNOWN, country_code, country_key, same_country
 from ophis.prior import Prior, PriorUse
 from ophis.taxa import SpeciesList
@@ -178,18 +176,12 @@ class CountryPrior(Prior):
 
     def write(self, path: str | Path) -> Path:
         """Write the counts above zero as CSV `species,country,photos`, whole or not at all."""
-        path = Path(path)
         rows, columns = np.nonzero(self.counts)
         cells = (
             (self.species[c], self.countries[r], int(self.counts[r, c]))
             for r, c in zip(rows, columns, strict=True)
         )
-        with (
-            whole_file(path) as temporary,
-            temporary.open("w", encoding="utf-8", newline="") as file,
-        ):
-            csv.writer(file, lineterminator="\n").writerows([_COLUMNS, *cells])
-        return path
+        return write_csv(path, [_COLUMNS, *cells])
 
 
 def read_counts(path: str | Path, species: SpeciesList | None = None) -> CountryPrior:

@@ -14,6 +14,7 @@ import polars as pl
 from ophis.errors import InputError
 from ophis.files import whole_file
 from ophis.paths import Paths
+from ophis.rows import as_text
 from ophis.taxa import SpeciesList
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class Manifest:
         table = self._relative_to(path.parent)
         with whole_file(path) as temporary:
             if suffix == ".csv":
-                table.write_csv(temporary)
+                as_text(table).write_csv(temporary)
             else:
                 table.write_parquet(temporary)
         return path

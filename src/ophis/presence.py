@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophis.csv_lines import numbered_rows
+from ophis.csv_lines import numbered_rows, write_csv
 from ophis.errors import InputError
-from ophis.files import whole_file
 from ophis.places import UNKNOWN, country_code, country_key, read_country, same_country
 from ophis.prior import Prior, PriorUse, part_of, write_settings
 from ophis.taxa import SpeciesList, species_key
@@ -91,13 +89,7 @@ class PresenceMap:
         rows = [
             (name, *(int(name in there) for there in self.columns.values())) for name in self.places
         ]
-        path = Path(path)
-        with (
-            whole_file(path) as temporary,
-            temporary.open("w", encoding="utf-8", newline="") as file,
-        ):
-            csv.writer(file, lineterminator="\n").writerows([("species", *self.columns), *rows])
-        return path
+        return write_csv(path, [("species", *self.columns), *rows])
 
 
 @lru_cache(maxsize=1024)  # fitting asks the same a hundred times

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ophis.csv_lines import BLANK, numbered_rows
+from ophis import csv_lines
+from ophis.csv_lines import BLANK, FORMULA, NUMBER, numbered_rows
 from ophis.errors import InputError
 from ophis.files import NO_PLAIN_FILE
 
@@ -160,12 +161,44 @@ def _read_csv(path: Path) -> pl.DataFrame:
         )
     except pl.exceptions.PolarsError:
         table = _read_row_by_row(path)
+    else:
+        table = _as_meant(table)
     if any("\r" in name for name in table.columns):  # lines that end as on an old Macintosh
         table = _read_row_by_row(path)
     empty = [pl.col(name).str.strip_chars(BLANK) == "" for name in table.columns]
     if not empty or not table.select(empty[0].any()).item():  # so no line is empty
         return table
     return table.filter(~pl.all_horizontal(empty))
+
+
+def as_text(table: pl.DataFrame) -> pl.DataFrame:
+    """A table to write as CSV: see `csv_lines.as_text`, here of all cells and names."""
+    cells = [pl.col(name) for name, kind in table.schema.items() if kind == pl.String]
+    table = table.with_columns(
+        pl.when(_is_run(cell) & ~_is_number(cell)).then(cell.str.replace("^", "'")).otherwise(cell)
+        for cell in cells
+    )
+    return table.rename({name: csv_lines.as_text(name) for name in table.columns})
+
+
+def _as_meant(table: pl.DataFrame) -> pl.DataFrame:
+    """What `as_text` was given; columns without any apostrophe at a start are not copied."""
+    cells = [pl.col(n) for n in table.columns if table[n].str.starts_with("'").any()]
+    table = table.with_columns(
+        pl.when(cell.str.starts_with("'") & _is_run(cell) & ~_is_number(cell.str.slice(1)))
+        .then(cell.str.slice(1))
+        .otherwise(cell)
+        for cell in cells
+    )
+    return table.rename({name: csv_lines.as_meant(name) for name in table.columns})
+
+
+def _is_run(cell: pl.Expr) -> pl.Expr:
+    return cell.str.contains(FORMULA)
+
+
+def _is_number(cell: pl.Expr) -> pl.Expr:
+    return cell.str.contains(f"^(?:{NUMBER})$")
 
 
 def _read_row_by_row(path: Path) -> pl.DataFrame:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ophis.csv_lines import as_meant, write_csv
 from ophis.errors import InputError
-from ophis.files import whole_file
 from ophis.places import UNKNOWN, code_or_key, country_code, country_key
 from ophis.taxa import species_key
 
@@ -154,7 +154,13 @@ def read_rules(path: str | Path) -> tuple[Rule, ...]:
     path = Path(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            rows = [
+                {
+                    name: as_meant(cell) if isinstance(cell, str) else cell
+                    for name, cell in row.items()
+                }
+                for row in csv.DictReader(file, strict=True)
+            ]
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such table of rules") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -185,6 +191,4 @@ def write_rules(rules: Iterable[Rule], path: Path) -> Path:
     rows = [
         (r.country, r.species, "add" if r.probability is None else r.probability) for r in rules
     ]
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([_COLUMNS, *rows])
-    return path
+    return write_csv(path, [_COLUMNS, *rows])

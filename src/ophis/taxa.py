@@ -12,8 +12,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ophis.csv_lines import as_meant, write_csv
 from ophis.errors import InputError
-from ophis.files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -110,14 +110,7 @@ class SpeciesList:
 
     def write(self, path: str | Path) -> Path:
         """Write a CSV with the one column `species`, whole or not at all."""
-        path = Path(path)
-        rows = [(_HEADER,), *((name,) for name in self)]
-        with (
-            whole_file(path) as temporary,
-            temporary.open("w", encoding="utf-8", newline="") as file,
-        ):
-            csv.writer(file, lineterminator="\n").writerows(rows)
-        return path
+        return write_csv(path, [(_HEADER,), *((name,) for name in self)])
 
     @classmethod
     def read(cls, path: str | Path) -> SpeciesList:
@@ -130,7 +123,8 @@ class SpeciesList:
             # -sig: spreadsheets put a byte order mark in front.
             with Path(path).open(encoding="utf-8-sig", newline="") as file:
                 reader = csv.reader(file, strict=True)
-                header, *rows = [(row, reader.line_num) for row in reader if row] or [([], 1)]
+                cells = [([*map(as_meant, row)], reader.line_num) for row in reader if row]
+                header, *rows = cells or [([], 1)]
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such species list") from None
         except (OSError, UnicodeDecodeError, csv.Error) as error:

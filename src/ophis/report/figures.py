@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentF
 
 from ophis.files import whole_file
 from ophis.places import UNKNOWN, country_name
+from ophis.rows import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -359,7 +360,7 @@ def write(figures: Sequence[Figure], folder: str | Path) -> list[Path]:
     for figure, picture in zip(figures, pictures, strict=True):
         for path, text in (
             (picture, figure.svg),
-            (picture.with_suffix(".csv"), figure.numbers.write_csv()),
+            (picture.with_suffix(".csv"), as_text(figure.numbers).write_csv()),
         ):
             with whole_file(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")

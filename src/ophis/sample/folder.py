@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from ophis.csv_lines import write_csv
 from ophis.errors import InputError
 from ophis.manifest import BOX
 from ophis.sample.camera import photograph
@@ -110,12 +110,11 @@ def _write_photo(row: Sighting, *, folder: Path, seed: int) -> Box:
 
 
 def _write_manifest(rows: list[Sighting], boxes: list[Box], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(HEADER)
-        for row, box in zip(rows, boxes, strict=True):
-            sides = (f"{side:.4f}" for side in box)
-            table.writerow((row.photo, row.kind.name, row.country, row.observation, *sides))
+    cells = (
+        (row.photo, row.kind.name, row.country, row.observation, *(f"{side:.4f}" for side in box))
+        for row, box in zip(rows, boxes, strict=True)
+    )
+    write_csv(path, [HEADER, *cells])
 
 
 @contextmanager

@@ -6,16 +6,14 @@ photo is never replaced by another one. See `checked_photos` for what need not b
 
 from __future__ import annotations
 
-import csv
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ophis.csv_lines import numbered_rows
+from ophis.csv_lines import numbered_rows, write_csv
 from ophis.errors import BadPhotosError, PhotoError
-from ophis.files import whole_file
 from ophis.images import LEAST_SIDE
 from ophis.progress import bar
 from ophis.scores import PhotoFailure
@@ -105,13 +103,8 @@ def read_skipped(out: Path) -> Reasons:
 
 
 def _write_skipped(reasons: Reasons, out: Path) -> None:
-    with (
-        whole_file(out / SKIPPED) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        writer.writerows((part, *one) for part, bad in reasons.items() for one in bad.items())
+    rows = [(part, *one) for part, bad in reasons.items() for one in bad.items()]
+    write_csv(out / SKIPPED, [_COLUMNS, *rows])
 
 
 def _without(manifest: Manifest, bad: Mapping[str, str]) -> Manifest:
