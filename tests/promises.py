@@ -79,12 +79,13 @@ def read_promises() -> dict[str, list[Promise]]:
     return promises
 
 
-def figures_of(promises: list[Promise]) -> dict[str, list[str]]:
-    """What the tests of some promises measured when they ran in full, by test."""
+def figures_of(promises: list[Promise], *, in_full: bool) -> dict[str, list[str]]:
+    """What the tests of some promises measured, by test."""
     tests = list(dict.fromkeys(test for promise in promises for test in promise.tests))
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / "figures.xml"
-        words = ("--torture", f"--junit-xml={xml}", "-o", "junit_family=xunit1")
+        full = ("--torture",) if in_full else ()
+        words = (*full, f"--junit-xml={xml}", "-o", "junit_family=xunit1")
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", *words, *tests],
             cwd=ROOT,
@@ -152,9 +153,10 @@ def require_protections(promises: list[Promise]) -> None:
         raise SystemExit(f"{unseen} protections can go without a test that fails")
 
 
-def table(promises: list[Promise], figures: dict[str, list[str]]) -> str:
+def table(promises: list[Promise], figures: dict[str, list[str]], *, in_full: bool = True) -> str:
     """The rows of an area."""
-    lines = ["| promise | test | figure | fails without |", "|---|---|---|---|"]
+    form = "figure" if in_full else "figure of the short form"
+    lines = [f"| promise | test | {form} | fails without |", "|---|---|---|---|"]
     for promise in promises:
         tests = "<br>".join(f"`{test.removeprefix('tests/')}`" for test in promise.tests)
         seen = "; ".join(each for test in promise.tests for each in figures.get(test, ()))
@@ -179,6 +181,7 @@ def main() -> None:
     parser.add_argument("areas", nargs="*", help="by default all")
     parser.add_argument("--figures-only", action="store_true", help="take no protection out")
     parser.add_argument("--protections-only", action="store_true", help="run nothing in full")
+    parser.add_argument("--short", action="store_true", help="figures of the short form")
     asked = parser.parse_args()
     promises = read_promises()
     for area in asked.areas or promises:
@@ -188,7 +191,8 @@ def main() -> None:
         if not asked.figures_only:
             require_protections(promises[area])
         if not asked.protections_only:
-            made = table(promises[area], figures_of(promises[area]))
+            figures = figures_of(promises[area], in_full=not asked.short)
+            made = table(promises[area], figures, in_full=not asked.short)
             PAGE.write_text(page_with(area, made), encoding="utf-8")
 
 
