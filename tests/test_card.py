@@ -1,6 +1,7 @@
 """Cards from measured numbers, and a head that the Hub's own client reads."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -97,6 +98,25 @@ def test_the_hubs_client_reads_head_and_figures(measured, parts):
     ready = ModelCard(imagenet17_card(SPECIES), ignore_metadata_errors=False)
     assert isinstance(ready.data, ModelCardData)
     assert ready.data.license == "apache-2.0"
+
+
+EVIL = '<script>alert("1")</script> | *x* ](javascript:1) <img src=x> `a'
+
+
+def test_names_in_a_card_are_never_markup():
+    species = SpeciesList((EVIL, "Naja naja", "Boa boa"))
+    chance = np.random.default_rng(0)
+    names = tuple(map(str, range(240)))
+    scores = Scores(
+        chance.normal(size=(240, 3)), species, names, np.arange(240) % 3, (EVIL,) * 240, names
+    )
+    parts = dict.fromkeys(("calibration", "prior", "rule"))
+    text = card(species, measure(scores, **parts, counts=None, about={}), **parts)
+    text += imagenet17_card(species)
+    assert text.count("script") > 4
+    assert re.search(r"(?<!\\)<(script|img)|(?<!\\)\]\(javascript", text) is None
+    rows = [line for line in text.splitlines() if "alert" in line and line.startswith("| ")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} <= {4, 5}
 
 
 def test_a_card_is_measured_anew_and_written_into_its_bundle(scores, tmp_path):

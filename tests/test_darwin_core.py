@@ -178,6 +178,16 @@ def test_a_wrong_archive_is_refused_by_member_and_row(tmp_path, members, words):
     assert [path.name for path in tmp_path.iterdir()] == ["sightings.zip"]
 
 
+@pytest.mark.parametrize("location", ["../secret.txt", "/etc/passwd", "secret.txt", "file:a"])
+def test_a_location_outside_of_the_archive_is_not_there(tmp_path, location):
+    (tmp_path / "secret.txt").write_text(OCCURRENCES)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "secret.txt").write_text(OCCURRENCES)
+    core = CORE.replace("occurrence.txt", location)
+    with pytest.raises(InputError, match=f"member '{location}' is missing"):
+        read_manifest(archive(tmp_path / "in", meta=meta(core, MEDIA)))
+
+
 @pytest.mark.parametrize("encoding", ["UTF-8", "utf-16-le", "utf-16"])
 def test_a_byte_order_mark_is_no_part_of_the_first_id(tmp_path, encoding):
     core = CORE.replace("UTF-8", encoding).replace('Lines="1"', 'Lines="0"')

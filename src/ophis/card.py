@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ophis.card_about import about_imagenet17
 from ophis.card_caution import caution
+from ophis.markdown import as_it_stands
 from ophis.measured import FEWEST_PHOTOS, Measured
 from ophis.taxa import Danger, danger
 
@@ -273,7 +274,7 @@ def _failures(measured: Measured) -> str:
 
 def _cell(value: float | str) -> str:
     if isinstance(value, str):
-        return value.replace("|", "\\|")
+        return as_it_stands(value)
     return f"{value:.0%}" if isinstance(value, float) else f"{value:,}"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ophis.markdown import as_it_stands
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -60,7 +62,7 @@ def about_quantised(bundle: Bundle, worth: Sequence[Worth], *, sizes: tuple[int,
 
 def about_imagenet17(species: SpeciesList) -> About:
     """Of the ready bundle, which says plainly what it cannot know."""
-    kinds = "\n".join(f"- {name}" for name in species)
+    kinds = "\n".join(f"- {as_it_stands(name)}" for name in species)
     return {
         "title": "imagenet17: ImageNet's 17 kinds of snake, untrained by us",
         "license": "apache-2.0",
@@ -80,7 +82,7 @@ def about_imagenet17(species: SpeciesList) -> About:
 def _worth(worth: Sequence[Worth]) -> str:
     """What each way of asking is worth on the same validation photos."""
     rows = "".join(
-        f"| {w.name} | {w.evaluation.top1:.1%} | {w.evaluation.top5:.1%} |"
+        f"| {as_it_stands(w.name)} | {w.evaluation.top1:.1%} | {w.evaluation.top5:.1%} |"
         f" {w.evaluation.macro_f1:.4f} | {w.milliseconds:.0f} |\n"
         for w in worth
     )

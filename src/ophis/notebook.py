@@ -6,11 +6,11 @@ background of its own. No green: no answer is to look like an all-clear.
 
 from __future__ import annotations
 
-import re
 from html import escape
 from typing import TYPE_CHECKING
 
 from ophis.decision import Verdict
+from ophis.markdown import as_it_stands
 from ophis.words import read_words
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ _CAUTION = "border-left:.3em solid #b35900;padding-left:.6em;font-weight:bold"
 _TRACK = "display:inline-block;width:10em;height:.8em;border:1px solid currentColor;opacity:.85"
 _FILLED = "display:block;height:100%;background:#3b82c4;width:"
 _CELL = "text-align:left;padding:.1em 1em .1em 0"
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")
 
 
 def answer_html(answer: Answer) -> str:
@@ -52,19 +51,23 @@ def answer_markdown(answer: Answer) -> str:
     """The same where no HTML is shown."""
     caution, verdict, state, more, emergency = _lines(answer)
     words = read_words(answer.language)
-    parts = [f"**{_mark(line)}**" for line in (caution, verdict) if line]
-    parts.append(_mark(state))
+    parts = [f"**{as_it_stands(line)}**" for line in (caution, verdict) if line]
+    parts.append(as_it_stands(state))
     for heading, guesses in _lists(answer, words):
         cells = (
-            (f"*{_mark(g.species)}*", f"{g.probability:.1%}", _mark(words.say("danger", g.danger)))
+            (
+                f"*{as_it_stands(g.species)}*",
+                f"{g.probability:.1%}",
+                as_it_stands(words.say("danger", g.danger)),
+            )
             for g in guesses
         )
         rows = [f"| {' | '.join(row)} |" for row in cells]
-        parts.append(_mark(heading))
+        parts.append(as_it_stands(heading))
         if rows:
             parts.append("\n".join(["| | | |", "|---|---:|---|", *rows]))
-    parts += [_mark(line) for line in more]
-    return "\n\n".join([*parts, f"**{_mark(emergency)}**"])
+    parts += [as_it_stands(line) for line in more]
+    return "\n\n".join([*parts, f"**{as_it_stands(emergency)}**"])
 
 
 def table_html(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -118,8 +121,3 @@ def _row_html(guess: Guess, words: Words, *, bar: bool) -> str:
         escape(words.say("danger", guess.danger)),
     ]
     return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
-
-
-def _mark(text: str) -> str:
-    """Text that Markdown takes as it stands."""
-    return _MARKDOWN.sub(r"\\\1", text)
