@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import suppress
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+from ophis.errors import InputError
 from ophis.files import whole_file
 
 if TYPE_CHECKING:
@@ -57,16 +60,17 @@ class CheckedPhotos:
     def note(self, rows: NDArray[np.int64], reasons: Mapping[int, str]) -> None:
         """Write down what came of some rows; those without a reason are good.
 
-        Raises:
-            InputError: naming the file when it cannot be written.
+        Where the notes cannot be written, the photos are looked at again the next time.
         """
         found = self._table["reason"].scatter(rows, [reasons.get(row, "") for row in rows.tolist()])
         self._table = self._table.with_columns(reason=found)
         known = self._table.filter(pl.col("reason").is_not_null()).unique("photo")
         others = self._noted.join(known, on="photo", how="anti")
         table = pl.concat([others, known.select(others.columns)])
-        with whole_file(self._file, synced=False) as temporary:
-            table.with_columns(by=pl.lit(self._by)).select(_SCHEMA.keys()).write_parquet(temporary)
+        written = io.BytesIO()  # what polars raises of a full disk is no OSError
+        table.with_columns(by=pl.lit(self._by)).select(_SCHEMA.keys()).write_parquet(written)
+        with suppress(InputError), whole_file(self._file, synced=False) as temporary:
+            temporary.write_bytes(written.getvalue())
 
     def bad(self) -> dict[int, str]:
         """Why each row that cannot be used cannot."""
