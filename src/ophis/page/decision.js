@@ -89,7 +89,7 @@ export class Decider {
     const kept = raw.filter((_, number) => !seen[number]?.left_out);
     const one = meanOf(kept.length ? kept : raw);
     const [[adjusted = new Float64Array()], effect] = this.#adjusted([one], place);
-    const decision = this.#decide(raw, one, place, seen);
+    const decision = this.#decide(raw, [one, adjusted], place, seen);
     const guesses = decision.species.length ? this.#guesses(adjusted, top) : [];
     return this.#said(words, decision, place, effect, { photos: seen, failures, guesses });
   }
@@ -168,7 +168,7 @@ export class Decider {
    * What is said of all in one row, where the danger is also that of each photo by itself.
    *
    * @param {Float64Array[]} raw of each photo.
-   * @param {Float64Array} one of all together.
+   * @param {[raw: Float64Array, adjusted: Float64Array]} one of all together.
    * @param {Place} place
    * @param {{left_out: string | null}[]} seen
    * @returns {Decision}
@@ -178,30 +178,32 @@ export class Decider {
       const unlike = seen.some((photo) => photo.left_out === "unlike");
       return noName(unlike ? "no snake" : "unusable");
     }
-    const [together, ...each] = this.#decided([one, ...raw], place);
-    const warned = each.some((decision) => decision.verdict === MAY_BE_VENOMOUS);
-    const decision = together ?? noName("unidentified");
-    return warned ? { ...decision, verdict: MAY_BE_VENOMOUS } : decision;
+    const together = this.#decided(...one, place);
+    if (together.verdict === MAY_BE_VENOMOUS) return together;
+    const warned = this.#adjusted(raw, place)[0].some((row, number) => {
+      const { verdict } = this.#decided(raw[number] ?? row, row, place);
+      return verdict === MAY_BE_VENOMOUS;
+    });
+    return warned ? { ...together, verdict: MAY_BE_VENOMOUS } : together;
   }
 
   /**
-   * What is said of each row by itself.
+   * What is said of a row by itself.
    *
-   * @param {Float64Array[]} raw
+   * @param {Float64Array} raw
+   * @param {Float64Array} row the same, adjusted.
    * @param {Place} place
-   * @returns {Decision[]}
+   * @returns {Decision}
    */
-  #decided(raw, place) {
+  #decided(raw, row, place) {
     const { rule, calibration } = this.facts;
+    if (!rule) return this.#decision(row, () => true, true);
     const heard = place.shares.length > 0 && this.prior !== null;
-    return this.#adjusted(raw, place)[0].map((row, number) => {
-      if (!rule) return this.#decision(row, () => true, true);
-      const promises = (heard && rule.country) || rule.image;
-      const names = setOf(row, promises.names, this.order);
-      const image = mended(raw[number] ?? row, calibration);
-      const risky = this.#mayBe(row, promises, names) || (heard && this.#seenDanger(image));
-      return this.#decision(row, (column) => names[column] === true, risky);
-    });
+    const promises = (heard && rule.country) || rule.image;
+    const names = setOf(row, promises.names, this.order);
+    const image = mended(raw, calibration);
+    const risky = this.#mayBe(row, promises, names) || (heard && this.#seenDanger(image));
+    return this.#decision(row, (column) => names[column] === true, risky);
   }
 
   /** @param {Float64Array} image logits of the image alone, calibrated */
