@@ -23,11 +23,16 @@ NODE = ROOT / "node_modules"  # the page's engine and the checks of its code
 NODE_LOCK = ROOT / "package-lock.json"
 
 
-def run(*command: str | Path) -> None:
-    """Run a command from the checkout's root; end with its status if it fails."""
+def run(*command: str | Path, tries: int = 1) -> None:
+    """Run a command from the checkout's root; end with its status if it fails.
+
+    One that crashes, and may well be repeated, gets as many `tries` as are given.
+    """
     words = [str(word) for word in command]
     status = subprocess.run(words, cwd=ROOT, check=False).returncode
-    if status:
+    if status < 0 and tries > 1:
+        run(*command, tries=tries - 1)
+    elif status:
         sys.exit(status if status > 0 else 128 - status)
 
 
@@ -66,7 +71,9 @@ def setup() -> None:
     print("setting up .venv from requirements/all.txt", flush=True)
     create_venv()
     uv = (BIN / "uv", "pip")
-    run(*uv, "sync", "--quiet", "--python", BIN / "python", "--require-hashes", LOCK, UV_LOCK)
+    # uv 0.13.9 was seen to crash here, once in many runs; what it has installed it leaves alone.
+    sync = (*uv, "sync", "--quiet", "--python", BIN / "python")
+    run(*sync, "--require-hashes", LOCK, UV_LOCK, tries=2)
     # No isolation: the build backend is in the lock, so nothing unpinned is fetched here.
     run(
         *uv,

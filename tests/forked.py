@@ -1,18 +1,22 @@
-"""`ophis` in a child of a process that has imported torch: the same program and words, sooner.
+"""`ophis`, or a test, in a child of a process that has imported torch: the same, sooner.
 
 Importing torch and timm takes four seconds of a processor, and docs/ shows many commands. The
 children are multiprocessing's, of a fork server that has done nothing but import.
 """
 
+import functools
+import importlib
 import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from types import FunctionType
 
-_METHOD = "forkserver"
 _IMPORTED = ("torch", "timm", "captum.attr")
 
 
@@ -31,17 +35,51 @@ def _ophis(words: Sequence[str], folder: Path, environment: Mapping[str, str], s
     sys.exit(main())
 
 
+def _server() -> ForkServerContext | None:
+    """Where children come from; None on Windows, which forks nothing."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return None
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    return context
+
+
+def _test(module: str, name: str, values: Mapping[str, object], said: Path) -> None:
+    try:
+        getattr(importlib.import_module(module), name).__wrapped__(**values)
+    except BaseException:
+        said.write_text(traceback.format_exc(), encoding="utf-8")
+        sys.exit(1)
+
+
+def in_a_child(test: FunctionType) -> Callable[..., None]:
+    """A test that sends signals to its own process, kept from the process that runs all tests."""
+
+    @functools.wraps(test)
+    def wrapped(**values: object) -> None:
+        context = _server() or multiprocessing.get_context("spawn")
+        with tempfile.TemporaryDirectory() as folder:
+            said = Path(folder) / "error"
+            words = (test.__module__, test.__name__, values, said)
+            child = context.Process(target=_test, args=words)
+            child.start()
+            child.join()
+            error = said.read_text(encoding="utf-8") if said.exists() else ""
+        assert child.exitcode == 0, f"the child ended with {child.exitcode}\n{error}"
+
+    return wrapped
+
+
 def ophis(
     words: Sequence[str], *, cwd: Path, env: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """Run `ophis` with these words, as `subprocess.run` would."""
-    if _METHOD not in multiprocessing.get_all_start_methods():  # Windows
+    context = _server()
+    if context is None:
         command = [sys.executable, "-m", "ophis", *words]
         return subprocess.run(
             command, cwd=cwd, env=dict(env), capture_output=True, text=True, check=False
         )
-    context = multiprocessing.get_context(_METHOD)
-    context.set_forkserver_preload(list(_IMPORTED))
     with tempfile.TemporaryDirectory() as folder:
         said = Path(folder)
         child = context.Process(target=_ophis, args=(words, cwd, dict(env), said))

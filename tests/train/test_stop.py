@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from forked import in_a_child
 
 from ophis.train.stop import Stopped, StopRequest
 
@@ -13,6 +14,7 @@ def ctrl_c():
     os.kill(os.getpid(), signal.SIGINT)
 
 
+@in_a_child
 def test_outside_of_what_is_held_a_stop_ends_the_block_past_every_except():
     def begin():
         with StopRequest(Path("run"), 9):
@@ -26,6 +28,7 @@ def test_outside_of_what_is_held_a_stop_ends_the_block_past_every_except():
     assert stopped.value.signal == signal.SIGINT
 
 
+@in_a_child
 def test_held_it_waits_and_at_once_it_does_not():
     reached = []
 
@@ -43,6 +46,7 @@ def test_held_it_waits_and_at_once_it_does_not():
 
 
 @pytest.mark.parametrize(("second", "ends"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+@in_a_child
 def test_a_second_ctrl_c_ends_all_and_a_second_sigterm_is_the_first(second, ends):
     """A scheduler sends it to all, and torchrun passes on to its processes what it was sent."""
     reached = []
