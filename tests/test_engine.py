@@ -1,10 +1,14 @@
 """The engines against each other, on a real small bundle."""
 
+import os
+import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import in_a_child
 
 import ophis
 from ophis import InputError
@@ -45,6 +49,19 @@ def test_bfloat16_rounds_and_no_more(imagenet17, pixels):
     )
     difference = np.abs(found - expected).max()
     assert 0 < difference < 0.1 * np.ptp(expected)
+
+
+@in_a_child
+def _ctrl_c_after_two(model: Path) -> None:
+    first, second = OpenVino(model, 1), OpenVino(model, 1)
+    del first
+    del second
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_is_heard_after_two_networks(imagenet17):
+    _ctrl_c_after_two(model=imagenet17.bundle.folder / MODEL)
 
 
 def test_a_processor_without_bfloat16_is_told_so(imagenet17, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from ophis.onnx_file import require_single_file
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
+    from types import ModuleType
 
     from numpy.typing import NDArray
 
@@ -96,7 +98,7 @@ class OpenVino:
             import openvino  # noqa: PLC0415 - an extra
         except ModuleNotFoundError:
             raise InputError("openvino is not installed; pip install 'ophis[openvino]'") from None
-        core = openvino.Core()
+        core = _core(openvino)
         if bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise InputError("this processor has no bfloat16; use the engine openvino, without it")
         settings: dict[str, object] = {
@@ -122,6 +124,17 @@ class OpenVino:
             for port in self._model.outputs
             if wanted is None or port.any_name in wanted
         }
+
+
+@cache
+def _core(openvino: ModuleType) -> Any:  # noqa: ANN401 - OpenVINO is an extra
+    """The one core of this process, which is never let go.
+
+    Each core makes a stack for signals. Of two that go in the order in which they came, the second
+    puts the stack of the first back, whose memory is gone (seen with 2026.4), and the next Ctrl-C
+    ends the process with a segmentation fault.
+    """
+    return openvino.Core()
 
 
 def _shape(port: Any) -> list[int | None]:  # noqa: ANN401 - OpenVINO's ports have no public type
