@@ -1,6 +1,7 @@
 """Made photos and manifests for the tests; nothing here stands for a real snake."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,19 +102,39 @@ def drawn_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def imagenet17(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
-    """The ready bundle, which was never judged on photos; made once for all workers."""
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
+) -> Path:
+    """A folder that one worker makes and all see; nobody may change it."""
     from filelock import FileLock
 
-    from ophis.train import export_imagenet17
-
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "imagenet17"
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
     with FileLock(folder.with_suffix(".lock")):
         if not folder.is_dir():
-            export_imagenet17(folder)
-    return load(folder)
+            make(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def imagenet17(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    """The ready bundle, which was never judged on photos."""
+    from ophis.train import export_imagenet17
+
+    return load(made_once(tmp_path_factory, "imagenet17", export_imagenet17))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as it is after `make demo`, for one to work in."""
+    from reader import make_place
+
+    return Path(
+        shutil.copytree(
+            made_once(tmp_path_factory, "reader", make_place),
+            tmp_path_factory.mktemp("mine") / "reader",
+        )
+    )
 
 
 @pytest.fixture(scope="module")

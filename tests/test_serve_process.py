@@ -17,8 +17,8 @@ from pathlib import Path
 import httpx2
 import pytest
 import uvicorn
+from reader import ROOT, blocks
 from service import FORM, form, judged_bundle, photo
-from test_docs import ROOT, blocks
 from test_serve import KATHMANDU
 
 from ophis import load
