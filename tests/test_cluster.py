@@ -25,7 +25,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds w
 SCORE = """
 import sys
 from pathlib import Path
-from ophis import InputError, read_manifest
+from ophis import read_manifest
 from ophis.bundle import read_bundle
 from ophis.cluster import score_on_cluster
 bundle = read_bundle(sys.argv[1])
@@ -225,8 +225,25 @@ def test_a_refusal_of_a_worker_is_one_line(imagenet17, many, ray_folder, tmp_pat
     code = SCORE.replace("manifest =", vanished)
     process = start(ray_folder, "-c", code, bundle, many, tmp_path / "scores.npz")
     errors = process.communicate(timeout=120)[1]
-    (line,) = [line for line in errors.splitlines() if "ophis.errors.InputError: " in line]
-    assert "(on machine " in line  # Ray's own log may come before it and after it
+    lines = [line for line in errors.splitlines() if "ophis.errors.InputError: " in line]
+    assert len(lines) == 1, errors
+    assert "(on machine " in lines[0]  # Ray's own log may come before it and after it
+
+
+def test_a_cluster_that_is_late_is_one_line(imagenet17, many, ray_folder, tmp_path):
+    """In a process of its own, as Ray warns of itself when it is imported."""
+    pytest.importorskip("ray", reason="ray is not installed here")
+    late = """
+import ray
+def init(*_, **__):
+    raise Exception("The current node timed out during startup.")  # as Ray does
+ray.init = init
+"""
+    words = ("-c", late + SCORE, imagenet17.bundle.folder, many, tmp_path / "scores.npz")
+    process = start(ray_folder, *words)
+    errors = process.communicate(timeout=120)[1]
+    said = "InputError: --ray local: Ray did not start: The current node timed out during startup.;"
+    assert said in errors.splitlines()[-1]
 
 
 def test_without_ray_the_verb_says_what_to_install(imagenet17, many, tmp_path):
