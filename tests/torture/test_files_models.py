@@ -8,10 +8,12 @@ import pickle
 import shutil
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
+import polars as pl
 import pytest
 import timm
 import torch
@@ -27,6 +29,7 @@ from ophis.npz import read_npz
 from ophis.train import fit
 from ophis.train.familiarity import FILE as FAMILIARITY
 from ophis.train.familiarity import Familiarity
+from ophis.train.quantisation import quantise
 from ophis.train.weights import load_weights
 
 SPECIES = SpeciesList(("Boa boa", "Naja naja"))
@@ -152,20 +155,35 @@ def externalised(model: onnx.ModelProto, location: str) -> bytes:
     return model.SerializeToString()
 
 
+@pytest.fixture(params=["beside.bin", "../outside.bin", "/etc/hostname"])
+def in_two(request, bundle, tmp_path) -> Path:
+    """A bundle whose network keeps its weights in another file."""
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    model = onnx.load(folder / MODEL)
+    weights = model.graph.initializer[0].raw_data
+    for path in (folder / "beside.bin", tmp_path / "outside.bin"):
+        path.write_bytes(weights)
+    (folder / MODEL).write_bytes(externalised(model, request.param))
+    relisted(folder)
+    return folder
+
+
 @pytest.mark.parametrize("engine", EngineKind)
-@pytest.mark.parametrize("location", ["beside.bin", "../outside.bin", "/etc/hostname"])
-def test_a_network_is_one_file(bundle, tmp_path, location, engine):
+def test_a_network_is_one_file(in_two, engine):
     if engine is not EngineKind.ONNXRUNTIME:
         pytest.importorskip("openvino", reason="openvino is not installed")
-    shutil.copytree(bundle, tmp_path / "bundle")
-    model = onnx.load(tmp_path / "bundle" / MODEL)
-    weights = model.graph.initializer[0].raw_data
-    for path in (tmp_path / "bundle" / "beside.bin", tmp_path / "outside.bin"):
-        path.write_bytes(weights)
-    (tmp_path / "bundle" / MODEL).write_bytes(externalised(model, location))
-    relisted(tmp_path / "bundle")
     with pytest.raises(InputError, match=r"model\.onnx: keeps numbers in other files"):
-        load(tmp_path / "bundle", engine=engine)
+        load(in_two, engine=engine)
+
+
+def test_a_network_to_quantise_is_one_file(in_two, coloured, tmp_path):
+    labelled = replace(
+        coloured, table=coloured.table.with_columns(species=pl.lit(SPECIES.names[0]))
+    )
+    with pytest.raises(InputError, match=r"model\.onnx: keeps numbers in other files"):
+        quantise(in_two, tmp_path / "eight", train=labelled, validation=labelled)
+    assert not (tmp_path / "eight").exists()
 
 
 def npz_that_says(path: Path, shape: tuple[int, ...]) -> Path:

@@ -34,6 +34,7 @@ from ophis.combination import asked, refitted, worth_of
 from ophis.errors import InputError
 from ophis.measured import measure
 from ophis.network import Network
+from ophis.onnx_file import require_single_file
 from ophis.selftest import write_selftest
 from ophis.views import WHOLE
 
@@ -77,8 +78,8 @@ def quantise(
         The worth of the old bundle and of the new.
 
     Raises:
-        InputError: when it is a combination, was quantised already, no photo can be read, or more
-            is lost than allowed; then nothing is written.
+        InputError: when it is a combination, was quantised already, keeps numbers in other files,
+            no photo can be read, or more is lost than allowed; then nothing is written.
     """
     bundle = read_bundle(folder)
     member = _only_member(bundle)
@@ -119,6 +120,7 @@ def _only_member(bundle: Bundle) -> Member:
             f"{bundle.folder} is a combination; quantise what it was made of, then combine those"
         )
     (member,) = bundle.members
+    require_single_file(member.model)  # onnx, unlike our engines, would read the others
     if any(node.op_type == "QuantizeLinear" for node in onnx.load(member.model).graph.node):
         raise InputError(f"{bundle.folder} counts in 8 bits already; quantise what it was made of")
     return member
