@@ -7,33 +7,31 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ophis.answer import Answer, Guess, LeftOut, SeenPhoto, sentences
-from ophis.averages import ensemble, fused
+from ophis.answer import Answer, sentences
+from ophis.averages import ensemble
 from ophis.bundle import read_bundle
-from ophis.decision import Decision, State, Verdict, decide_without_rule, no_name
+from ophis.deciding import decide, seen_photos
+from ophis.decision import State, no_name
 from ophis.engine import EngineKind
 from ophis.errors import InputError, NoPhotoError
 from ophis.evidence import evidence_for
 from ophis.journal import score_to
-from ophis.mixture import MixedPrior
 from ophis.network import Network
 from ophis.photo import Wanted, read, read_photos
 from ophis.places import UNKNOWN
 from ophis.position import Place, place_at, place_of
-from ophis.prior import PriorEffect, PriorUse
-from ophis.scores import ranked
-from ophis.taxa import danger
 from ophis.words import read_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from ophis.answer import Guess, SeenPhoto
     from ophis.bundle import Bundle
+    from ophis.decision import Decision
     from ophis.evidence import Evidence
     from ophis.manifest import Manifest
     from ophis.photo import Photo, Reader
+    from ophis.prior import PriorEffect
     from ophis.scores import PhotoFailure, Scores
     from ophis.views import View
     from ophis.words import Words
@@ -158,22 +156,17 @@ class Classifier:
             raise NoPhotoError(failures)
         place = _place(photos, country, gps=gps)
         raw, maps = self._look(photos, place, evidence=evidence)
-        seen = self._seen(photos, raw)
-        kept = np.array([not photo.left_out for photo in seen])
-        # Of photos that all had no say, the country's is still told to programs.
-        one = _one(raw.take(kept) if kept.any() else raw)
-        scores, effect = self._adjusted(one, place)
-        decision = self._decide(raw, (one, scores), place, seen)
-        guesses = self._guesses(scores, top) if decision.species else ()
-        best = guesses[0].species if guesses else None
+        seen = seen_photos(self.bundle, photos, raw)
+        decided = decide(self.bundle, raw, seen, place, top=top)
+        best = decided.guesses[0].species if decided.guesses else None
         return self._answer(
             words,
-            decision,
+            decided.decision,
             place,
-            effect=effect,
+            effect=decided.effect,
             photos=seen,
             failures=failures,
-            guesses=guesses,
+            guesses=decided.guesses,
             evidence=tuple(evidence_for(best, own) for own in maps) if evidence else (),
         )
 
@@ -254,75 +247,6 @@ class Classifier:
         maps = next((maps for _, maps in looks if any(maps)), looks[0][1])
         return replace(scores, countries=(place.country,) * len(photos)), maps
 
-    def _seen(self, photos: Sequence[Photo], raw: Scores) -> tuple[SeenPhoto, ...]:
-        """Which photos have a say, and why others have none."""
-        rule = self.bundle.rule
-        novel = rule.novel(raw) if rule else np.zeros(len(raw), dtype=np.bool_)
-        return tuple(
-            SeenPhoto(
-                photo.name,
-                photo.sha256,
-                photo.pixels.why or (LeftOut.UNLIKE if unlike else None),
-            )
-            for photo, unlike in zip(photos, novel, strict=True)
-        )
-
-    def _adjusted(self, raw: Scores, place: Place) -> tuple[Scores, PriorEffect]:
-        """Scores with the country's say, else with the calibration of the image's own."""
-        prior = self.bundle.prior
-        if place.shares and prior:
-            here = prior if len(place.shares) == 1 else MixedPrior(prior, place.shares)
-            scores, (effect, *_) = here.adjust_with_effect(raw)
-            return scores, effect
-        use = PriorUse.NO_PRIOR if place.shares else PriorUse.NO_COUNTRY
-        return self._calibrated(raw), PriorEffect(use)
-
-    def _calibrated(self, raw: Scores) -> Scores:
-        """What the image alone says."""
-        return self.bundle.calibration.apply(raw) if self.bundle.calibration else raw
-
-    def _decide(
-        self, raw: Scores, one: tuple[Scores, Scores], place: Place, seen: Sequence[SeenPhoto]
-    ) -> Decision:
-        """What is said of all in one row, where the danger is also that of each photo by itself.
-
-        That row is given raw and adjusted.
-
-        The promise that nearly no venomous snake goes without the warning was made for single
-        photos, whatever they show. A warning from any of them, also one that had no say in the
-        name, keeps it, however many there are.
-        """
-        if all(photo.left_out for photo in seen):
-            unlike = any(photo.left_out is LeftOut.UNLIKE for photo in seen)
-            return no_name(State.NO_SNAKE if unlike else State.UNUSABLE)
-        (together,) = self._decided(*one, place)
-        if together.verdict is Verdict.MAY_BE_VENOMOUS:
-            return together
-        each = self._decided(raw, self._adjusted(raw, place)[0], place)
-        if any(decision.verdict is Verdict.MAY_BE_VENOMOUS for decision in each):
-            return replace(together, verdict=Verdict.MAY_BE_VENOMOUS)
-        return together
-
-    def _decided(self, raw: Scores, scores: Scores, place: Place) -> list[Decision]:
-        """What is said of each row by itself, given raw and adjusted."""
-        if self.bundle.rule is None:
-            return decide_without_rule(scores)
-        heard = bool(place.shares and self.bundle.prior)
-        return self.bundle.rule.decide(
-            scores,
-            novel=np.zeros(len(raw), np.bool_),
-            image=self._calibrated(raw) if heard else None,
-        )
-
-    def _guesses(self, scores: Scores, top: int) -> tuple[Guess, ...]:
-        (probabilities,) = scores.probabilities()
-        best = ranked(probabilities, self.bundle.species)[:top]
-        names = [self.bundle.species[column] for column in best]
-        return tuple(
-            Guess(name, float(probabilities[column]), danger(name))
-            for name, column in zip(names, best, strict=True)
-        )
-
 
 def _place(
     photos: Sequence[Photo], country: str | Mapping[str, float] | None, *, gps: bool
@@ -332,11 +256,6 @@ def _place(
         return place_of(country)
     places = [place_at(photo.pixels.position) for photo in photos]
     return next((place for place in places if place.shares), places[0])
-
-
-def _one(scores: Scores) -> Scores:
-    """The rows of one snake as one."""
-    return fused(replace(scores, observations=("",) * len(scores)))
 
 
 def load(
