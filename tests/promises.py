@@ -35,6 +35,7 @@ PAGE = ROOT / "docs" / "reliability.md"
 START, END = "<!-- figures: made by `make torture` -->", "<!-- end of figures -->"
 SHORT = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist")
 AT_ONCE = 2
+MOST_SECONDS = 400  # a test that waits for ever fails nobody
 FAILED = 1  # pytest's status when tests ran and failed; others mean that they never ran
 
 
@@ -125,14 +126,19 @@ def fails_without(promise: Promise, without: Without) -> bool:
         if (modules := ROOT / "node_modules").is_dir():
             (copy / "node_modules").symlink_to(modules)
         without.apply(copy)
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *SHORT, *promise.tests],
-            cwd=copy,
-            env=os.environ | {"PYTHONPATH": str(copy / "src"), "OPHIS_WITHOUT": without.what},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", *SHORT, *promise.tests],
+                cwd=copy,
+                env=os.environ | {"PYTHONPATH": str(copy / "src"), "OPHIS_WITHOUT": without.what},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=MOST_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            print(f"no test ends without: {without.what}", file=sys.stderr)
+            return False
     if done.returncode not in (0, FAILED):
         print(done.stdout[-3000:], done.stderr[-1000:], file=sys.stderr)
     return done.returncode == FAILED

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -83,8 +84,13 @@ def test_one_that_takes_too_long_is_replaced():
     decoders.start()
     process = process_of(decoders)
     os.kill(process.pid, signal.SIGSTOP)
-    with pytest.raises(PhotoError, match=f"^photo: {UNREADABLE}$"):
-        decoders.read(photo(), "photo", WANTED)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(decoders.read, photo(), "photo", WANTED)
+        try:
+            with pytest.raises(PhotoError, match=f"^photo: {UNREADABLE}$"):
+                answer.result(timeout=20)
+        finally:
+            process.kill()  # where nothing else ends it, nobody waits for it for ever
     assert process.returncode == -signal.SIGKILL
     assert decoders.replaced == 1
     decoders.close()

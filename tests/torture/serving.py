@@ -5,7 +5,7 @@ import io
 import re
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import httpx2
@@ -88,8 +88,15 @@ def watched(service: Service) -> Generator[list[float]]:
         thread.join()
 
 
+def wait_until(done: Callable[[], bool], seconds: float = 60) -> None:
+    """Look again and again; who waits in vain fails."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"not so within {seconds} seconds"
+        time.sleep(0.01)
+
+
 def at_rest(service: Service) -> float:
     """Memory in MiB once nobody is answered or received any more."""
-    while gauge(service, "ophis_places_taken"):
-        time.sleep(0.05)
+    wait_until(lambda: not gauge(service, "ophis_places_taken"))
     return memory_mib(service)

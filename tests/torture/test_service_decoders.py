@@ -10,7 +10,7 @@ import httpx2
 from service import photo
 from service_load import service_of
 from service_people import Load, answers_of, asked, asking, request_of
-from serving import decoders, gauge, phone_photos, write_requests
+from serving import decoders, gauge, phone_photos, wait_until, write_requests
 
 SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
 
@@ -57,8 +57,8 @@ def test_the_photo_that_ended_a_decoder_is_refused_in_a_sentence_and_others_are_
         requests = [request_of([photo(n)]) for n in range(3)]
         folder = write_requests(requests, tmp_path / "requests")
         with asking(Load(service.port, str(folder), 3, at_once=3, most=3)) as people:
-            while gauge(service, "ophis_in_progress") + gauge(service, "ophis_queue_length") < 3:
-                time.sleep(0.01)
+            gauges = ("ophis_in_progress", "ophis_queue_length")
+            wait_until(lambda: sum(gauge(service, name) for name in gauges) == 3)
             os.kill(decoder, signal.SIGSEGV)
             os.kill(decoder, signal.SIGCONT)
             found = answers_of(people)
@@ -68,8 +68,7 @@ def test_the_photo_that_ended_a_decoder_is_refused_in_a_sentence_and_others_are_
         with httpx2.Client() as client:
             files = [("photo", photo()), ("photo", photo(1))]
             with asking(Load(service.port, str(folder), 3, at_once=1, most=1)) as people:
-                while not gauge(service, "ophis_in_progress"):
-                    time.sleep(0.01)
+                wait_until(lambda: gauge(service, "ophis_in_progress") == 1)
                 os.kill(decoders(service)[0], signal.SIGKILL)
                 answers_of(people)
             answer = client.post(url.format(service.port), files=files, timeout=60)

@@ -2,12 +2,11 @@
 
 import contextlib
 import socket
-import time
 
 import httpx2
 from service import BOUNDARY, FORM, form, photo
 from service_load import Service, service_of
-from serving import decoders, descriptors, gauge, threads
+from serving import decoders, descriptors, gauge, threads, wait_until
 
 PART = b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="top"\r\n\r\n5\r\n'
 END = b"--" + BOUNDARY + b"--\r\n"
@@ -86,20 +85,15 @@ def test_garbage_slow_clients_and_cut_uploads_cost_nothing(served, tmp_path, in_
                 socket.create_connection(("127.0.0.1", service.port), timeout=60)
             )
             client.sendall(request)
-        while gauge(service, "ophis_places_taken") < many // 3:
-            time.sleep(0.01)
+        wait_until(lambda: gauge(service, "ophis_places_taken") >= many // 3)
         found = {name: said(service, sent) for name, sent in GARBAGE.items() for _ in range(turns)}
         slow.close()
         cut_off(service, many)
-        while gauge(service, "ophis_places_taken"):
-            time.sleep(0.01)
+        wait_until(lambda: not gauge(service, "ophis_places_taken"))
         after = httpx2.post(url, **question)
         assert (after.status_code, after.content) == (200, before.content)
-        wait_until = time.monotonic() + 30
-        while descriptors(service) > kept[2] and time.monotonic() < wait_until:
-            time.sleep(0.05)
+        wait_until(lambda: descriptors(service) <= kept[2])
         assert (decoders(service), threads(service)) == kept[:2]
-        assert descriptors(service) <= kept[2]
         assert gauge(service, "ophis_decoders_replaced_total") == 0
     wrong = {
         name: answer[:60]
