@@ -70,15 +70,14 @@ def make_place(folder: Path) -> None:
     (folder / "mine" / "shared.toml").write_text(shared)
     other = quick.replace('weights = "lite0"', 'weights = "none"')
     (folder / "mine" / "other.toml").write_text(other)
-    name = read_manifest(folder / "demo" / "train.csv").species_list()[0]
-    (folder / "mine" / "presence.csv").write_text(f"species,Australia,Kenya\n{name},1,0\n")
     names = read_manifest(folder / "demo" / "train.csv").species_list()
+    (folder / "mine" / "presence.csv").write_text(f"species,Australia,Kenya\n{names[0]},1,0\n")
     classes = "".join(f"{number},{name}\n" for number, name in enumerate(names))
     (folder / "mine" / "classes.csv").write_text(f"class_id,species\n{classes}")
     (folder / "mine" / "metadata.csv").write_text(
         "hashed_id,country,continent\ndrawn-00009,Mexico,North America\n"
     )
-    (folder / "mine" / "rules.csv").write_text(f"country,species,probability\nKenya,{name},0\n")
+    (folder / "mine" / "rules.csv").write_text(f"country,species,probability\nKenya,{names[0]},0\n")
 
 
 def run_page(page: Path, folder: Path) -> None:

@@ -252,9 +252,8 @@ def _cluster(address: str) -> Generator[None]:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"--ray {address}: no such cluster: {_first_line(error)}") from None
-    except (
-        Exception
-    ) as error:  # Ray has no class for a process of it that is late on a busy machine
+    except Exception as error:
+        # Ray has no class of its own for a process that is late on a busy machine.
         raise InputError(
             f"--ray {address}: Ray did not start: {_first_line(error)}; try the same command again"
         ) from None

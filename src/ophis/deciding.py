@@ -85,7 +85,7 @@ def decide(
     else:
         unlike = any(photo.left_out is LeftOut.UNLIKE for photo in seen)
         decision = no_name(State.NO_SNAKE if unlike else State.UNUSABLE)
-    guesses = _guesses(scores, bundle, top) if decision.species else ()
+    guesses = _guesses(bundle, scores, top) if decision.species else ()
     return Decided(decision, effect, guesses)
 
 
@@ -123,7 +123,7 @@ def _each(bundle: Bundle, raw: Scores, scores: Scores, place: Place) -> list[Dec
     )
 
 
-def _guesses(scores: Scores, bundle: Bundle, top: int) -> tuple[Guess, ...]:
+def _guesses(bundle: Bundle, scores: Scores, top: int) -> tuple[Guess, ...]:
     (probabilities,) = scores.probabilities()
     best = ranked(probabilities, bundle.species)[:top]
     names = [bundle.species[column] for column in best]

@@ -92,7 +92,7 @@ def test_garbage_slow_clients_and_cut_uploads_cost_nothing(served, tmp_path, in_
         wait_until(lambda: not gauge(service, "ophis_places_taken"))
         after = httpx2.post(url, **question)
         assert (after.status_code, after.content) == (200, before.content)
-        wait_until(lambda: descriptors(service) <= kept[2])
+        wait_until(lambda: descriptors(service) <= kept[2], seconds=30)
         assert (decoders(service), threads(service)) == kept[:2]
         assert gauge(service, "ophis_decoders_replaced_total") == 0
     wrong = {
