@@ -176,13 +176,6 @@ def bench() -> None:
     run(python, "-W", "ignore", ROOT / "benchmarks" / "table.py", *sys.argv[2:])
 
 
-def torture() -> None:
-    """Keep the promises of docs/reliability.md in full, and see each fail unprotected."""
-    setup()
-    page()
-    run(BIN / "python", "tests/promises.py", *sys.argv[2:])
-
-
 def audit() -> None:
     """Ask the public database of advisories about every locked package; needs a network."""
     setup()
@@ -253,7 +246,6 @@ TARGETS = {
         check,
         docs,
         bench,
-        torture,
         audit,
         sbom,
         format,

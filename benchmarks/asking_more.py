@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ophis import compare, evaluate, load, read_manifest
-from ophis.averages import ensemble, fused
-from ophis.official import official
-from ophis.taxa import Danger, danger
-from ophis.train.export import write_bundle
-from ophis.train.run import model_of, read_run
-from ophis.views import views
+from ophis.evaluation.snakeclef_metrics import official
+from ophis.inference.test_time_augmentation import views
+from ophis.scores.ensemble import ensemble, fused
+from ophis.taxonomy.species_list import Danger, danger
+from ophis.train.export.bundle import write_bundle
+from ophis.train.run_folder import model_of, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis import Manifest, Scores
-    from ophis.views import View
+    from ophis.inference.test_time_augmentation import View
 
 SETS = {
     "mirrored too": views(flip=True),

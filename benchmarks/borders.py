@@ -1,4 +1,4 @@
-"""Makes src/ophis/borders.json of Natural Earth's borders, thinned.
+"""Makes src/ophis/geography/borders.json of Natural Earth's borders, thinned.
 
     npm pack world-atlas@2.0.2 && tar xf world-atlas-2.0.2.tgz
     python benchmarks/borders.py package/countries-10m.json
@@ -23,7 +23,7 @@ import pycountry
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-OUT = Path(__file__).parents[1] / "src" / "ophis" / "borders.json"
+OUT = Path(__file__).parents[1] / "src" / "ophis" / "geography" / "borders.json"
 FINE_DEGREES, COARSE_DEGREES, NEAR_DEGREES = 0.005, 0.03, 0.25
 
 # Natural Earth's names without a code of ISO 3166; the others (Siachen Glacier, reefs) belong to

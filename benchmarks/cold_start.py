@@ -29,8 +29,8 @@ from safetensors.torch import save_file
 from side_by_side import Row, alone, arguments, row, tell
 
 from ophis import read_manifest
-from ophis.sample.folder import draw_sample
-from ophis.train.model import create_model
+from ophis.datasets.synthetic.folder import draw_sample
+from ophis.train.networks.model import create_model
 
 HERE = Path(__file__).resolve().parent
 MOST_MEMORY = 450  # MB, in float32

@@ -21,24 +21,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ophis import evaluate, load, read_manifest, read_recipe, read_scores
-from ophis.averages import fused
-from ophis.calibration import reliability
-from ophis.country_prior import read_counts
-from ophis.decision import State, Verdict, fit_rule
-from ophis.metrics import risk_coverage
-from ophis.novelty import separation
-from ophis.official import dangerous, least_cost, official, trade_off
-from ophis.presence import read_presence
-from ophis.prior_choice import default_prior
-from ophis.scores import log_probabilities
-from ophis.taxa import Danger, danger
+from ophis.decision.calibration import reliability
+from ophis.decision.out_of_distribution import separation
+from ophis.decision.rule import State, Verdict, fit_rule
+from ophis.decision.vector_scaling import default_calibration
+from ophis.evaluation.metrics import risk_coverage
+from ophis.evaluation.snakeclef_metrics import dangerous, least_cost, official, trade_off
+from ophis.priors.country_counts import read_counts
+from ophis.priors.range_maps import read_presence
+from ophis.priors.selection import default_prior
+from ophis.scores.ensemble import fused
+from ophis.scores.scores import log_probabilities
+from ophis.taxonomy.species_list import Danger, danger
 from ophis.train import export, fit
-from ophis.vector_scaling import default_calibration
 
 if TYPE_CHECKING:
     from ophis import Manifest, Scores
-    from ophis.decision import Decision
-    from ophis.presence import PresenceMap
+    from ophis.decision.rule import Decision
+    from ophis.priors.range_maps import PresenceMap
 
 Figures = dict[str, float]
 METRICS = ("snakeclef2020", "snakeclef2022", "snakeclef2023-track1", "snakeclef2023-track2")

@@ -20,8 +20,8 @@ from PIL import Image, ImageOps
 from side_by_side import Row, arguments, row, tell, timed
 from sized_photos import sized_photos
 
-from ophis.resampling import resampler
-from ophis.squares import square
+from ophis.datasets.resized import square
+from ophis.images.resampling import resampler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,7 @@ from gpu_figures import wait
 from side_by_side import Row, row, timed
 from torch.nn import functional
 
-from ophis.train.fused_norm import group_norm_relu, require_fused_norms
+from ophis.train.networks.fused_norm import group_norm_relu, require_fused_norms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

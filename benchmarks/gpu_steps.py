@@ -11,11 +11,11 @@ import torch
 from torch.nn import functional
 
 from ophis.train.batches import mix, mixup_partners, mixup_share
-from ophis.train.fused_norm import fused_norms, require_fused_norms
 from ophis.train.gradient import accumulate
 from ophis.train.learner import create_optimiser
+from ophis.train.networks.fused_norm import fused_norms, require_fused_norms
+from ophis.train.networks.standardisation import StandardisedLayer, convolve_with, standardised
 from ophis.train.processes import Processes
-from ophis.train.standardisation import StandardisedLayer, convolve_with, standardised
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

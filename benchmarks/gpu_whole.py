@@ -21,7 +21,7 @@ from ophis.train import fit
 if TYPE_CHECKING:
     from gpu_work import Work
 
-    from ophis.manifest import Manifest
+    from ophis.datasets.manifest import Manifest
 
 HELD = 8  # photos that are judged and not learned from
 

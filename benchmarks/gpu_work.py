@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ophis import read_recipe
 from ophis.train.batches import MicroBatch, mixup_share
-from ophis.train.model import create_model
+from ophis.train.networks.model import create_model
 
 if TYPE_CHECKING:
     from torch import nn

@@ -32,8 +32,8 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from ophis import read_recipe
-from ophis.resampling import resampler
-from ophis.squares import read_square
+from ophis.datasets.resized import read_square
+from ophis.images.resampling import resampler
 from ophis.train.batches import Batches
 
 if TYPE_CHECKING:

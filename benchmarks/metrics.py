@@ -24,7 +24,7 @@ import numpy as np
 from side_by_side import arguments, row, tell, timed
 
 from ophis import Scores, SpeciesList, evaluate, read_scores
-from ophis.blocks import mapped, row_blocks
+from ophis.files.blocks import mapped, row_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

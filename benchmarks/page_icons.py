@@ -6,11 +6,13 @@ after the drawing has changed. Needs Chromium and playwright.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from page_browser import chromium
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests.support
+from tests.support.page_browser import chromium
 
-PAGE = Path(__file__).resolve().parents[1] / "src" / "ophis" / "page"
+PAGE = Path(__file__).resolve().parents[1] / "src" / "ophis" / "web" / "static"
 # Name, pixels, and how much of them the drawing fills: a maskable icon is cut to a circle or so.
 ICONS = (("icon-192.png", 192, 1.0), ("icon-512.png", 512, 1.0), ("icon-maskable.png", 512, 0.8))
 

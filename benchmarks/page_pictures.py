@@ -14,8 +14,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from page_browser import chromium
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests.support
+from tests.support.page_browser import chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -20,8 +20,8 @@ from pathlib import Path
 from ophis import read_manifest, read_recipe
 from ophis.train import fit
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "train"))
-from made_weights import write_bit_npz  # ty: ignore[import-not-found] # beside the tests
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.support.made_weights import write_bit_npz
 
 
 def main() -> None:

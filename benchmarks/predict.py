@@ -3,7 +3,7 @@
     python benchmarks/predict.py [--photos MANIFEST] [--rounds 9]
 
 One network with random numbers (speed does not depend on them) is exported as `ophis export` does,
-and asked through `ophis.network.Network`, as `ophis identify` and `ophis score` do. The peers are
+and asked through `ophis.inference.network.Network`, as `ophis identify` does. The peers are
 Big Transfer as its authors run it (`bit_original.py`) and timm's model, both in torch on the same
 number of threads, and OpenVINO on the same file. The pixels are the same, read from photos.
 """
@@ -23,15 +23,15 @@ from bit_original import with_weights_of
 from side_by_side import Row, arguments, row, tell, timed
 
 from ophis import SpeciesList, read_manifest
-from ophis.batch import pixel_batches
-from ophis.bundle import read_bundle
-from ophis.engine import EngineKind
-from ophis.images import Preprocessing
-from ophis.network import Network
-from ophis.sample.folder import draw_sample
-from ophis.train.export import write_bundle
-from ophis.train.model import create_model
-from ophis.train.quantisation import quantise_network
+from ophis.datasets.synthetic.folder import draw_sample
+from ophis.images.preprocessing import Preprocessing
+from ophis.inference.bundles.bundle import read_bundle
+from ophis.inference.engine import EngineKind
+from ophis.inference.network import Network
+from ophis.inference.scoring.batch import pixel_batches
+from ophis.train.export.bundle import write_bundle
+from ophis.train.export.quantisation import quantise_network
+from ophis.train.networks.model import create_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis import Manifest
-    from ophis.bundle import Member
+    from ophis.inference.bundles.bundle import Member
 
     Ask = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 

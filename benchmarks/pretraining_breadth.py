@@ -29,17 +29,17 @@ import numpy as np
 import polars as pl
 
 from ophis import evaluate, read_manifest, read_recipe
-from ophis.near_duplicates import near_duplicate_groups
-from ophis.sides import read_side
-from ophis.study import study, write_comparison
+from ophis.datasets.near_duplicates import near_duplicate_groups
+from ophis.evaluation.run import read_side
 from ophis.train import fit
+from ophis.train.study import study, write_comparison
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis import Manifest
-    from ophis.scores import Scores
-    from ophis.sides import Side
+    from ophis.evaluation.run import Side
+    from ophis.scores.scores import Scores
 
 RECIPES = Path(__file__).with_name("pretraining")
 PRETRAININGS = ("few", "spread", "all")

@@ -22,14 +22,14 @@ import numpy as np
 import polars as pl
 
 from ophis import CountryPrior, Scores, SpeciesList, evaluate
-from ophis.presence import read_presence
-from ophis.prior_choice import choose_prior
+from ophis.priors.range_maps import read_presence
+from ophis.priors.selection import choose_prior
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ophis.presence import PresenceMap
-    from ophis.prior import Prior
+    from ophis.priors.prior import Prior
+    from ophis.priors.range_maps import PresenceMap
 
 DIMENSIONS = 24
 NOISES = (1.1, 1.25, 1.5)  # of the points: a strong, a fair, a weak classifier

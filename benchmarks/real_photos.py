@@ -26,12 +26,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ophis import evaluate, read_manifest, read_recipe, read_scores
-from ophis.images import preprocess, read_photo
-from ophis.near_duplicates import near_duplicate_groups
-from ophis.scores import Scores
+from ophis.datasets.near_duplicates import near_duplicate_groups
+from ophis.images.preprocessing import preprocess, read_photo
+from ophis.scores.scores import Scores
 from ophis.train import fit
-from ophis.train.imagenet17 import PREPROCESSING
-from ophis.train.weights import pretrained_lite0
+from ophis.train.export.imagenet17 import PREPROCESSING
+from ophis.train.networks.weights import pretrained_lite0
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -25,14 +25,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from ophis import SpeciesList, load, read_manifest, read_recipe
 from ophis.train.batches import Batches
 from ophis.train.checkpoint import Checkpoint, save_checkpoint
-from ophis.train.export import write_bundle
+from ophis.train.export.bundle import write_bundle
 from ophis.train.learner import create_optimiser
-from ophis.train.model import create_model
+from ophis.train.networks.model import create_model
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ophis.manifest import Manifest
+    from ophis.datasets.manifest import Manifest
 
 SPECIES = SpeciesList(tuple(f"Made {number}" for number in range(783)))
 RECIPE = read_recipe("paper_in1k")

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from ophis import read_manifest
-from ophis.images import decode, read_photo
-from ophis.sample.camera import photograph
-from ophis.sample.population import sightings
+from ophis.datasets.synthetic.camera import photograph
+from ophis.datasets.synthetic.population import sightings
+from ophis.images.preprocessing import decode, read_photo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

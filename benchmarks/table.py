@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from side_by_side import markdown, read_rows, write_rows
 
-from ophis.doctor import processor, usable_cores
+from ophis.inference.doctor import processor, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

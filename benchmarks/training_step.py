@@ -26,10 +26,10 @@ from side_by_side import Row, alone, arguments, row, tell, timed
 from torch.nn import functional
 
 from ophis import read_recipe
-from ophis.memory import keep_freed_memory
+from ophis.inference.memory import keep_freed_memory
 from ophis.train.batches import MicroBatch
 from ophis.train.gradient import accumulate
-from ophis.train.model import create_model
+from ophis.train.networks.model import create_model
 from ophis.train.processes import Processes
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ophis import Scores, SpeciesList, evaluate, read_scores
-from ophis.calibration import fit_temperature, reliability
-from ophis.scores import softmax
-from ophis.vector_scaling import choose_calibration, fit_vector
+from ophis.decision.calibration import fit_temperature, reliability
+from ophis.decision.vector_scaling import choose_calibration, fit_vector
+from ophis.scores.scores import softmax
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

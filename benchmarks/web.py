@@ -17,27 +17,30 @@ import argparse
 import base64
 import json
 import re
+import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from page_browser import ASK, chromium, served, tried, write_page
 
 from ophis import load, read_manifest
-from ophis.page.runtime import MODULE, runtime_files
-from ophis.page.single_file import single_page
-from ophis.places import UNKNOWN, country_code
-from ophis.ready import folder_of
-from ophis.web import alone, export_web, offline_page, web_files
+from ophis.geography.countries import UNKNOWN, country_code
+from ophis.inference.bundles.registry import folder_of
+from ophis.web.export import alone, export_web, offline_page, web_files
+from ophis.web.runtime import MODULE, runtime_files
+from ophis.web.single_file import single_page
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests.support
+from tests.support.page_browser import ASK, chromium, served, tried, write_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from playwright.sync_api import Browser, Page
 
-    from ophis.classifier import Classifier
+    from ophis.inference.classifier import Classifier
 
 SINCE_OPENED = "performance.now() / 1000"
 

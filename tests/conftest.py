@@ -13,7 +13,8 @@ from hypothesis import settings
 from PIL import Image
 
 from ophis import Manifest, Recipe, load, read_manifest, read_recipe
-from ophis.classifier import Classifier
+from ophis.inference.classifier import Classifier
+from tests.support.paths import SHARED
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -94,8 +95,8 @@ def small() -> Callable[..., Recipe]:
 @pytest.fixture(scope="session")
 def drawn_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One photo of the sample: drawn, not photographed."""
-    from ophis.sample.camera import photograph
-    from ophis.sample.population import sightings
+    from ophis.datasets.synthetic.camera import photograph
+    from ophis.datasets.synthetic.population import sightings
 
     path = tmp_path_factory.mktemp("drawn") / "drawn.jpg"
     path.write_bytes(photograph(sightings(36, seed=0)[0], seed=0).data)
@@ -127,7 +128,7 @@ def imagenet17(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as it is after `make demo`, for one to work in."""
-    from reader import make_place
+    from tests.support.reader import make_place
 
     return Path(
         shutil.copytree(
@@ -144,7 +145,7 @@ def served(
     """A bundle to be served: the ready one in full, else one whose network is a few numbers."""
     if in_full:
         return request.getfixturevalue("imagenet17").bundle.folder
-    from service import judged_bundle
+    from tests.support.service import judged_bundle
 
     return judged_bundle(tmp_path_factory.mktemp("served") / "bundle")
 
@@ -153,9 +154,6 @@ def served(
 def halves(coloured: Manifest) -> tuple[Manifest, Manifest]:
     """Two thirds to learn from, one third to judge by."""
     return coloured.take(np.arange(24)), coloured.take(np.arange(24, 36))
-
-
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
@@ -182,7 +180,7 @@ def shared_2021() -> Path:
 def browser() -> "Iterator[Browser]":
     """A real headless Chromium. Of a module: while it runs, no other event loop can be started."""
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    from page_browser import CHROMIUM, chromium
+    from tests.support.page_browser import CHROMIUM, chromium
 
     if CHROMIUM is None:
         pytest.skip("no Chromium here (on Debian: apt install chromium)")

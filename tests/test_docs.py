@@ -6,9 +6,9 @@ import subprocess
 from dataclasses import fields
 
 import pytest
-from reader import PAGES, ROOT, WORKSHOP, run_page, shows_something
 
 from ophis import Recipe, evaluate, read_scores
+from tests.support.reader import PAGES, ROOT, WORKSHOP, run_page, shows_something
 
 HERE = [page for page in PAGES if shows_something(page) and page.name not in WORKSHOP]
 

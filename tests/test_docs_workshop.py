@@ -1,7 +1,8 @@
 """What the longer pages of docs/ show is run, apart from the others: see `reader.WORKSHOP`."""
 
 import pytest
-from reader import ROOT, WORKSHOP, run_page
+
+from tests.support.reader import ROOT, WORKSHOP, run_page
 
 
 @pytest.mark.slow

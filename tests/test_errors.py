@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from test_images import png_header
 
 from ophis import InputError, PhotoError, read_scores
 from ophis.errors import NoPhotoError, Reason
-from ophis.images import MOST_BYTES, decode, read_bytes
-from ophis.photo import Wanted, read_photos
-from ophis.places import read_country
-from ophis.scores import PhotoFailure, Scores
-from ophis.taxa import SpeciesList
+from ophis.geography.countries import read_country
+from ophis.images.preprocessing import MOST_BYTES, decode, read_bytes
+from ophis.inference.photo import Wanted, read_photos
+from ophis.scores.scores import PhotoFailure, Scores
+from ophis.taxonomy.species_list import SpeciesList
+from tests.images.test_preprocessing import png_header
 
 
 def saved(kind: str, width: int = 70, height: int = 70) -> bytes:

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_bundle import write_made_bundle
 
 import ophis
 from ophis import CountryPrior, Scores, SpeciesList
-from ophis.bayes import BayesPrior
-from ophis.bundle import IMAGES, MODEL, BundleWriter
-from ophis.calibration import fit_temperature
-from ophis.decision import fit_rule
-from ophis.presence import PresenceMap
-from ophis.rules import Rule
-from ophis.taxa import species_key
+from ophis.decision.calibration import fit_temperature
+from ophis.decision.rule import fit_rule
+from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter
+from ophis.priors.bayes import BayesPrior
+from ophis.priors.overrides import Rule
+from ophis.priors.range_maps import PresenceMap
+from ophis.taxonomy.species_list import species_key
+from tests.support.made_bundle import write_made_bundle
+from tests.support.paths import SOURCE
 
-SOURCE = Path(ophis.__file__).parent
 HEAVY = (
     "torch",
     "torchvision",
@@ -65,7 +65,7 @@ def test_nothing_outside_train_imports_it_or_torch(path):
     allowed = {"numba"} if path == COMPILED else set()
     for name in module_level_imports(path):
         assert name.split(".")[0] not in {*HEAVY} - allowed
-        assert name != "ophis.pixel_kernels"
+        assert name != "ophis.images.pixel_kernels"
         assert not name.startswith("ophis.train")
 
 
@@ -102,7 +102,12 @@ def test_each_public_name_comes_when_it_is_asked_for():
 
 
 def test_importing_the_classifier_does_not_load_torch():
-    loaded = packages(loaded_after("import ophis.cli, ophis.ready, ophis.serve, ophis.batch"))
+    loaded = packages(
+        loaded_after(
+            "import ophis.cli, ophis.inference.bundles.registry, ophis.serve"
+            ", ophis.inference.scoring.batch"
+        )
+    )
     assert not loaded & {*HEAVY, *UNNEEDED}
     assert "onnxruntime" in loaded
 
@@ -143,10 +148,21 @@ def test_naming_a_snake_loads_only_what_it_needs(bundle, drawn_photo, country):
         "from ophis.cli import main\n"
         f"try: main({command})\nexcept SystemExit as end: assert not end.code, end.code"
     )
-    assert {"onnxruntime", "ophis.presence", "ophis.rules", "ophis.promises"} <= loaded
+    assert {
+        "onnxruntime",
+        "ophis.priors.range_maps",
+        "ophis.priors.overrides",
+        "ophis.decision.guarantees",
+    } <= loaded
     # Tables on the terminal, masked arrays, the readers of other people's tables.
     assert not packages(loaded) & {*HEAVY, *UNNEEDED, "babel", "fastapi", "pandas"}
-    unneeded = {"numpy.ma", "rich.table", "rich.progress", "ophis.tables", "ophis.sources"}
+    unneeded = {
+        "numpy.ma",
+        "rich.table",
+        "rich.progress",
+        "ophis.cli.terminal.tables",
+        "ophis.datasets.sources",
+    }
     assert not loaded & unneeded
 
 

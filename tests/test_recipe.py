@@ -1,12 +1,12 @@
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 
 from ophis import InputError, Recipe, read_recipe
 from ophis.recipe import find_recipe, learning_rate, recipe_from
+from tests.support.paths import ROOT
 
-RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+RECIPES = ROOT / "recipes"
 PAPER = {
     "base": 0.03,
     "warmup_steps": 500,

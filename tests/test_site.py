@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from page_browser import served
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.page_browser import served
+from tests.support.paths import ROOT
+
 ZENSICAL = Path(sys.executable).with_name("zensical")
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 

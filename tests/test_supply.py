@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.paths import ROOT
+
 REQUIREMENTS = ROOT / "requirements"
 # The first versions without a known advisory, as of November 2026.
 FLOORS = {

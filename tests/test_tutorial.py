@@ -1,12 +1,13 @@
 """The tutorial notebook is run from top to bottom, by a real kernel."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "docs" / "tutorial.ipynb"
+from tests.support.paths import ROOT
+
+NOTEBOOK = ROOT / "docs" / "tutorial.ipynb"
 
 
 def read() -> Any:

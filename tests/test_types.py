@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import ophis
+from tests.support.paths import SOURCE
 
-SOURCE = Path(ophis.__file__).parent
 TY = Path(sys.executable).with_name("ty")
 
 

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ophis.classifier import Classifier
-    from ophis.comparison import Comparison, compare
-    from ophis.country_prior import CountryPrior
-    from ophis.engine import EngineKind
+    from ophis.datasets.manifest import Manifest
+    from ophis.datasets.sources import read_manifest
     from ophis.errors import InputError, PhotoError
-    from ophis.manifest import Manifest
-    from ophis.metrics import Evaluation, evaluate
-    from ophis.prior import read_prior
+    from ophis.evaluation.comparison import Comparison, compare
+    from ophis.evaluation.metrics import Evaluation, evaluate
+    from ophis.inference.classifier import Classifier
+    from ophis.inference.engine import EngineKind
+    from ophis.priors.country_counts import CountryPrior
+    from ophis.priors.prior import read_prior
     from ophis.recipe import Recipe, read_recipe
-    from ophis.scores import Scores, read_scores
-    from ophis.sources import read_manifest
-    from ophis.taxa import SpeciesList
+    from ophis.scores.scores import Scores, read_scores
+    from ophis.taxonomy.species_list import SpeciesList
 
 __all__ = [
     "Comparison",
@@ -48,21 +48,21 @@ __all__ = [
 
 # Where each name is defined; type checkers read the imports above.
 _MODULES = {
-    "Comparison": "comparison",
-    "CountryPrior": "country_prior",
-    "Evaluation": "metrics",
+    "Comparison": "evaluation.comparison",
+    "CountryPrior": "priors.country_counts",
+    "Evaluation": "evaluation.metrics",
     "InputError": "errors",
-    "Manifest": "manifest",
+    "Manifest": "datasets.manifest",
     "PhotoError": "errors",
     "Recipe": "recipe",
-    "Scores": "scores",
-    "SpeciesList": "taxa",
-    "compare": "comparison",
-    "evaluate": "metrics",
-    "read_manifest": "sources",
-    "read_prior": "prior",
+    "Scores": "scores.scores",
+    "SpeciesList": "taxonomy.species_list",
+    "compare": "evaluation.comparison",
+    "evaluate": "evaluation.metrics",
+    "read_manifest": "datasets.sources",
+    "read_prior": "priors.prior",
     "read_recipe": "recipe",
-    "read_scores": "scores",
+    "read_scores": "scores.scores",
 }
 
 
@@ -95,6 +95,6 @@ def load(
             not to be had, or the engine.
     """
     # Here and not above: whoever reads scores or tables does not pay for ONNX Runtime.
-    from ophis.ready import load_by_name  # noqa: PLC0415
+    from ophis.inference.bundles.registry import load_by_name  # noqa: PLC0415
 
     return load_by_name(bundle, threads=threads, engine=engine)

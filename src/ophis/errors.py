@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ophis.scores import PhotoFailure
+    from ophis.scores.scores import PhotoFailure
 
 
 class Reason(StrEnum):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from ophis.errors import InputError
-from ophis.images import Preprocessing
+from ophis.images.preprocessing import Preprocessing
 
 HEADS = ("zero", "random")
 OPTIMISERS = ("sgd", "adamw")

@@ -6,8 +6,8 @@ import torch
 from PIL import Image, ImageEnhance
 
 from ophis import InputError
-from ophis.images import normalise, read_photo, resize
-from ophis.resampling import resampler
+from ophis.images.preprocessing import normalise, read_photo, resize
+from ophis.images.resampling import resampler
 from ophis.train.batches import (
     Batches,
     MicroBatch,
@@ -73,7 +73,7 @@ def test_without_augmentation_training_pixels_are_the_test_pixels_bit_by_bit(col
     recipe = small(**PLAIN, resize_pixels=32)
     photo = read_photo(coloured.paths()[0])
     trained = normalise(augment(photo, recipe, generator(0, 1, 2)), recipe.preprocessing)
-    from ophis.images import preprocess
+    from ophis.images.preprocessing import preprocess
 
     np.testing.assert_array_equal(trained, preprocess(photo, recipe.preprocessing))
 

@@ -15,9 +15,9 @@ from ophis.train.batches import Batches, mix, mixup_partners, mixup_share, photo
 from ophis.train.checkpoint import load_checkpoint
 from ophis.train.gradient import accumulate
 from ophis.train.learner import create_optimiser
-from ophis.train.model import create_model
+from ophis.train.networks.model import create_model
+from ophis.train.networks.weights import pretrained_lite0
 from ophis.train.processes import Processes, autocast_dtype, choose_device, on_device
-from ophis.train.weights import pretrained_lite0
 
 ALONE = Processes(torch.device("cpu"))
 

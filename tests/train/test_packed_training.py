@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from ophis import InputError, read_manifest, read_scores
-from ophis.images import read_photo
-from ophis.pack import pack
-from ophis.sides import FACTS
+from ophis.datasets.shards.pack import pack
+from ophis.evaluation.run import FACTS
+from ophis.images.preprocessing import read_photo
 from ophis.train import fit
 from ophis.train.batches import Batches
 

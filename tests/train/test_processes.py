@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training_process import start_training, wait_for_steps
 
 from ophis import InputError, read_scores
 from ophis.errors import PhotoError
@@ -19,6 +18,7 @@ from ophis.train import processes
 from ophis.train.checkpoint import load_checkpoint
 from ophis.train.processes import Processes
 from ophis.train.stop import StepInterrupted, StopRequest
+from tests.support.training_process import start_training, wait_for_steps
 
 STEPS = 12
 RATE = 0.002  # low: float32 tells sums in another order apart, and a high rate would amplify that

@@ -4,7 +4,7 @@ import json
 
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-from ophis.sides import _read_log
+from ophis.evaluation.run import _read_log
 from ophis.train.runlog import RunLog, is_judged
 
 

@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from forked import in_a_child
 
 from ophis.train.stop import Stopped, StopRequest
+from tests.support.forked import in_a_child
 
 
 def ctrl_c():

@@ -42,10 +42,10 @@ def identify(
         language: What the answer is written in: en, es, fr, hi, pt or sw.
         json: One JSON object a photo (with --one-snake one in all), each on a line of its own.
     """
-    from ophis.photo_names import find_photos
-    from ophis.progress import waiting
-    from ophis.ready import load_by_name
-    from ophis.words import read_words
+    from ophis.cli.photo_names import find_photos
+    from ophis.cli.terminal.progress import waiting
+    from ophis.inference.bundles.registry import load_by_name
+    from ophis.locales import read_words
 
     read_words(language)  # a wrong one is refused before the bundle is loaded
     found, passed_over = find_photos(
@@ -69,7 +69,7 @@ def identify(
         if json:
             print(answer.to_json())
             continue
-        from ophis.answer_text import print_answer  # needs rich; JSON does not
+        from ophis.cli.terminal.answer_text import print_answer  # needs rich; JSON does not
 
         if number:
             print()
@@ -111,18 +111,18 @@ def score(
         json: One JSON object: the scores file, how many photos, and those that could not be read.
     """
     from ophis import read_manifest
-    from ophis.journal import journal_of
-    from ophis.memory import keep_freed_memory
-    from ophis.progress import bar
-    from ophis.ready import load_by_name
-    from ophis.views import views
+    from ophis.cli.terminal.progress import bar
+    from ophis.inference.bundles.registry import load_by_name
+    from ophis.inference.memory import keep_freed_memory
+    from ophis.inference.scoring.journal import journal_of
+    from ophis.inference.test_time_augmentation import views
 
     keep_freed_memory()
     rows = read_manifest(manifest, photos=photos)
     classifier = load_by_name(bundle, engine=engine)
     seen = views(flip=flip, crops=crops) if flip or crops else None
     if ray:
-        from ophis.cluster import score_on_cluster
+        from ophis.inference.scoring.cluster import score_on_cluster
 
         with bar(len(rows)) as advance:
             scores = score_on_cluster(
@@ -173,7 +173,7 @@ def serve(
         from ophis.serve.server import serve as serve_classifier
     except ImportError as error:
         raise InputError(f"{error}; pip install 'ophis[serve]'") from None
-    from ophis.ready import load_by_name
+    from ophis.inference.bundles.registry import load_by_name
 
     limits = Limits(workers=workers, waiting=waiting)
     classifier = load_by_name(bundle, threads=limits.engine_threads)

@@ -16,10 +16,10 @@ def doctor(bundle: Named | None = None, /, *, json: Json = False) -> None:
         bundle: A bundle folder, or `imagenet17`: its files are checked, and each engine asked.
         json: One JSON object with all facts.
     """
-    from ophis.doctor import examine
-    from ophis.progress import waiting
-    from ophis.ready import load_by_name
-    from ophis.tables import print_facts
+    from ophis.cli.terminal.progress import waiting
+    from ophis.cli.terminal.tables import print_facts
+    from ophis.inference.bundles.registry import load_by_name
+    from ophis.inference.doctor import examine
 
     with waiting("looking at this machine"):
         facts = examine(load_by_name(bundle).bundle if bundle else None)

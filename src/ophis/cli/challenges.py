@@ -14,7 +14,7 @@ from ophis.cli.priors import given_prior, say_merged
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from ophis.taxa import SpeciesList
+    from ophis.taxonomy.species_list import SpeciesList
 
 
 def submit(
@@ -49,14 +49,14 @@ def submit(
         json: One JSON object: the file, how many photos, and those that could not be read.
     """
     from ophis import read_scores
-    from ophis.official import dangerous
-    from ophis.submission import (
+    from ophis.challenges.submission import (
         read_class_ids,
         read_species,
         with_unread,
         write_answers,
         write_probabilities,
     )
+    from ophis.evaluation.snakeclef_metrics import dangerous
 
     columns = read_species(species) if species else None
     if aicrowd is not None:
@@ -85,9 +85,9 @@ def submit(
 
 
 def _answer_hidden_test(bundle: str, species: SpeciesList | None, *, json: bool) -> int:
-    from ophis.aicrowd import predict, read_place
-    from ophis.progress import bar
-    from ophis.ready import load_by_name
+    from ophis.challenges.aicrowd import predict, read_place
+    from ophis.cli.terminal.progress import bar
+    from ophis.inference.bundles.registry import load_by_name
 
     test, classifier = read_place(), load_by_name(bundle)
     if classifier.bundle.prior:
@@ -126,10 +126,10 @@ def check_submission(
         tolerance: How far from 1 the probabilities of a row may sum.
         json: One JSON object.
     """
-    from ophis.progress import waiting
-    from ophis.submission import read_class_ids, read_species
-    from ophis.submission_check import check_submission as check
-    from ophis.tables import print_checked
+    from ophis.challenges.submission import read_class_ids, read_species
+    from ophis.challenges.submission_check import check_submission as check
+    from ophis.cli.terminal.progress import waiting
+    from ophis.cli.terminal.tables import print_checked
 
     with waiting(f"checking {file}"):
         done = check(

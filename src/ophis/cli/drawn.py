@@ -19,8 +19,8 @@ def sample(out: Path, /, *, photos: int = 600, seed: int = 0, json: Json = False
         seed: The same seed draws the same photos.
         json: One JSON object: the manifest and how many photos.
     """
-    from ophis.progress import bar
-    from ophis.sample import draw_sample
+    from ophis.cli.terminal.progress import bar
+    from ophis.datasets.synthetic import draw_sample
 
     with bar(photos) as advance:
         manifest = draw_sample(out, photos=photos, seed=seed, progress=advance)
@@ -36,8 +36,8 @@ def demo(*, out: Path = Path("demo"), photos: int = 600, seed: int = 0, json: Js
         seed: Of the drawing and of the split.
         json: One JSON object with what was made and measured; what people read goes to stderr.
     """
-    from ophis.demo import run_demo
-    from ophis.tables import print_json
+    from ophis.cli.demo import run_demo
+    from ophis.cli.terminal.tables import print_json
 
     with redirect_stdout(sys.stderr) if json else nullcontext():
         made = run_demo(out, photos=photos, seed=seed)

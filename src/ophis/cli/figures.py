@@ -16,7 +16,7 @@ from ophis.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ophis.scores import Scores
+    from ophis.scores.scores import Scores
 
 
 def evaluate(
@@ -59,13 +59,13 @@ def evaluate(
     """
     from ophis import evaluate as judge
     from ophis import read_scores
-    from ophis.averages import fused
-    from ophis.calibration import reliability as how_reliable
-    from ophis.novelty import separation
-    from ophis.official import dangerous, official
-    from ophis.progress import waiting
-    from ophis.sides import distinct_names
-    from ophis.tables import evaluations_of, print_evaluations, print_json
+    from ophis.cli.terminal.progress import waiting
+    from ophis.cli.terminal.tables import evaluations_of, print_evaluations, print_json
+    from ophis.decision.calibration import reliability as how_reliable
+    from ophis.decision.out_of_distribution import separation
+    from ophis.evaluation.run import distinct_names
+    from ophis.evaluation.snakeclef_metrics import dangerous, official
+    from ophis.scores.ensemble import fused
 
     rows, more, drawn = {}, {}, {}
     scores = list(dict.fromkeys(scores))
@@ -107,7 +107,7 @@ def evaluate(
 def _sides(paths: list[Path], *, together: bool) -> Iterator[tuple[str, Scores]]:
     """The scores of each file, one file after the other; together, last, all as one."""
     from ophis import read_scores
-    from ophis.averages import ensemble
+    from ophis.scores.ensemble import ensemble
 
     if together and Path("together") in paths:
         raise InputError("the scores file 'together' has the name of the ensemble; rename it")
@@ -122,8 +122,8 @@ def _sides(paths: list[Path], *, together: bool) -> Iterator[tuple[str, Scores]]
 
 
 def _drawn(judged: Mapping[tuple[str, bool], Scores], folder: Path) -> list[Path]:
-    from ophis.report.curves import reliability_plot, risk_coverage_plot
-    from ophis.report.figures import write
+    from ophis.evaluation.report.curves import reliability_plot, risk_coverage_plot
+    from ophis.evaluation.report.figures import write
 
     return write([reliability_plot(judged), risk_coverage_plot(judged)], folder)
 
@@ -149,10 +149,10 @@ def compare(
         json: One JSON object with all figures.
     """
     from ophis import read_manifest
-    from ophis.progress import waiting
-    from ophis.sides import distinct_names, read_side
-    from ophis.study import write_comparison
-    from ophis.tables import print_comparison
+    from ophis.cli.terminal.progress import waiting
+    from ophis.cli.terminal.tables import print_comparison
+    from ophis.evaluation.run import distinct_names, read_side
+    from ophis.train.study import write_comparison
 
     names = distinct_names(a, b)
     sides = [read_side(path, name=name) for path, name in zip((a, b), names, strict=True)]
@@ -197,7 +197,7 @@ def study(
         json: One JSON object: the report, and the comparison in figures.
     """
     from ophis import read_manifest
-    from ophis.study import study as run_study
+    from ophis.train.study import study as run_study
 
     return until_stopped(
         lambda: run_study(

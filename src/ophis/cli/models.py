@@ -16,7 +16,7 @@ from ophis.errors import BadPhotosError, InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ophis.combination import Worth
+    from ophis.inference.bundles.ensemble import Worth
 
 
 MOST_NAMED = 20  # photos that cannot be used, before a run that does not begin
@@ -84,7 +84,7 @@ def train(
 def _judged(folder: Path) -> dict[str, float]:
     """The figures of a run that is done."""
     from ophis import evaluate, read_scores
-    from ophis.sides import SCORES
+    from ophis.evaluation.run import SCORES
 
     return evaluate(read_scores(folder / SCORES)).as_dict()
 
@@ -100,7 +100,7 @@ def until_stopped(
     work: Callable[[], Path], *, facts: Callable[[Path], dict[str, Any]], json: bool
 ) -> int:
     """Train, and print what was made; the exit status, also when it was asked to stop."""
-    from ophis.memory import keep_freed_memory
+    from ophis.inference.memory import keep_freed_memory
     from ophis.train import Stopped
 
     keep_freed_memory()
@@ -167,9 +167,9 @@ def export(
     if web is None:
         finish(out, facts, json=json)
         return
-    from ophis.ready import folder_of
-    from ophis.tables import print_web
-    from ophis.web import export_web
+    from ophis.cli.terminal.tables import print_web
+    from ophis.inference.bundles.registry import folder_of
+    from ophis.web.export import export_web
 
     files = export_web(folder_of(out or run), web, single_file=single_file, runtime=runtime)
     if not json:
@@ -188,9 +188,9 @@ def _export_run(
 ) -> None:
     """A bundle of a run, or of `imagenet17`."""
     from ophis import read_manifest
-    from ophis.progress import waiting
-    from ophis.sides import PRIOR, SPECIES
-    from ophis.taxa import SpeciesList
+    from ophis.cli.terminal.progress import waiting
+    from ophis.evaluation.run import PRIOR, SPECIES
+    from ophis.taxonomy.species_list import SpeciesList
     from ophis.train import Retest, export_imagenet17
     from ophis.train import export as export_run
 
@@ -215,7 +215,7 @@ def _export_run(
 
 def _facts_of(folder: Path) -> dict[str, object]:
     """What a program wants to know of a bundle that was made."""
-    from ophis.bundle import read_bundle
+    from ophis.inference.bundles.bundle import read_bundle
 
     bundle = read_bundle(folder)
     return {
@@ -252,8 +252,8 @@ def combine(
         json: One JSON object with all figures.
     """
     from ophis import read_manifest
-    from ophis.combination import combine as combine_bundles
-    from ophis.progress import bar
+    from ophis.cli.terminal.progress import bar
+    from ophis.inference.bundles.ensemble import combine as combine_bundles
 
     rows = read_manifest(validation, photos=photos)
     with bar(len(rows) * len(bundles) * (2 if flip or crops else 1)) as advance:
@@ -290,8 +290,8 @@ def quantise(
         json: One JSON object with all figures.
     """
     from ophis import read_manifest
-    from ophis.progress import bar
-    from ophis.train.quantisation import quantise as quantise_bundle
+    from ophis.cli.terminal.progress import bar
+    from ophis.train.export.quantisation import quantise as quantise_bundle
 
     learned, judged = (read_manifest(path, photos=photos) for path in (train, validation))
     with bar(2 * len(judged)) as advance:
@@ -308,7 +308,7 @@ def quantise(
 
 def _finish_judged(worth: Sequence[Worth], out: Path, *, json: bool) -> int:
     """The table of what each bundle is worth, then the bundle that was made."""
-    from ophis.tables import print_worth, worth_of
+    from ophis.cli.terminal.tables import print_worth, worth_of
 
     if not json:
         print_worth(worth)
@@ -337,12 +337,12 @@ def card(
     """
     from dataclasses import asdict
 
-    from ophis.card_file import card_of, rewrite
-    from ophis.hub import SCHEME
-    from ophis.progress import waiting
-    from ophis.ready import folder_of
-    from ophis.sides import read_side
-    from ophis.tables import print_json
+    from ophis.cli.terminal.progress import waiting
+    from ophis.cli.terminal.tables import print_json
+    from ophis.evaluation.run import read_side
+    from ophis.inference.bundles.card_file import card_of, rewrite
+    from ophis.inference.bundles.hub import SCHEME
+    from ophis.inference.bundles.registry import folder_of
 
     if write and as_typed(bundle).startswith(SCHEME):
         raise InputError(f"{bundle}: --write is for a bundle folder of your own; leave it out")

@@ -6,12 +6,12 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ophis.words import read_words
+from ophis.locales import read_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ophis.scores import PhotoFailure
+    from ophis.scores.scores import PhotoFailure
 
 
 def finish(
@@ -29,7 +29,7 @@ def finish(
     failures = tuple(failures)
     say_failures(failures)
     if json:
-        from ophis.tables import print_json
+        from ophis.cli.terminal.tables import print_json
 
         print_json({**facts, "failures": [asdict(failure) for failure in failures]})
     else:

@@ -11,11 +11,11 @@ from cyclopts import Parameter
 from ophis.cli.options import Json
 from ophis.cli.outcome import finish
 from ophis.errors import InputError
-from ophis.scores import PhotoFailure
+from ophis.scores.scores import PhotoFailure
 
 if TYPE_CHECKING:
-    from ophis.manifest import Manifest
-    from ophis.names import Naming
+    from ophis.datasets.manifest import Manifest
+    from ophis.datasets.names import Naming
 
 
 def collect(
@@ -48,14 +48,14 @@ def collect(
             there.
     """
     from ophis import read_manifest
-    from ophis.names import read_synonyms
-    from ophis.progress import waiting
-    from ophis.tables import counts_of, print_counts, print_json
+    from ophis.cli.terminal.progress import waiting
+    from ophis.cli.terminal.tables import counts_of, print_counts, print_json
+    from ophis.datasets.names import read_synonyms
 
     accepted = read_synonyms(synonyms) if synonyms else None
     unpacked = None
     if unpack:
-        from ophis.archive import unpack_photos
+        from ophis.datasets.archive import unpack_photos
 
         if photos:
             raise InputError("--unpack says where the photos lie; leave --photos out")
@@ -94,8 +94,8 @@ def _named(
     json: bool,
 ) -> tuple[Manifest, dict[str, Any]]:
     """The manifest with the names that were asked for, and what was done to them, also said."""
-    from ophis.names import normalised, with_synonyms
-    from ophis.tables import print_naming
+    from ophis.cli.terminal.tables import print_naming
+    from ophis.datasets.names import normalised, with_synonyms
 
     changes: list[tuple[Naming, bool]] = []
     if synonyms is not None:
@@ -145,8 +145,8 @@ def split(
         json: One JSON object: both files and how many photos they name.
     """
     from ophis import read_manifest
-    from ophis.near_duplicates import near_duplicate_groups
-    from ophis.progress import bar
+    from ophis.cli.terminal.progress import bar
+    from ophis.datasets.near_duplicates import near_duplicate_groups
 
     whole = read_manifest(manifest, photos=photos)
     groups = None
@@ -193,8 +193,8 @@ def pack(
         json: One JSON object: what was packed and how large it is.
     """
     from ophis import read_manifest
-    from ophis.pack import pack as packed
-    from ophis.progress import bar
+    from ophis.cli.terminal.progress import bar
+    from ophis.datasets.shards.pack import pack as packed
 
     if raw and quality is not None:
         raise InputError("--raw keeps the pixels as they are; leave --quality out")

@@ -11,18 +11,18 @@ from ophis.cli.options import Json
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from ophis.country_prior import CountryPrior
-    from ophis.presence import PresenceMap
-    from ophis.prior import Prior
-    from ophis.prior_choice import Choice
-    from ophis.rules import Rule
-    from ophis.scores import Scores
-    from ophis.taxa import SpeciesList
+    from ophis.priors.country_counts import CountryPrior
+    from ophis.priors.overrides import Rule
+    from ophis.priors.prior import Prior
+    from ophis.priors.range_maps import PresenceMap
+    from ophis.priors.selection import Choice
+    from ophis.scores.scores import Scores
+    from ophis.taxonomy.species_list import SpeciesList
 
 
 def given_presence(path: Path) -> PresenceMap:
     """A map of who lives where; names of one country or one species in it are said."""
-    from ophis.presence import read_presence
+    from ophis.priors.range_maps import read_presence
 
     presence = read_presence(path)
     for names in presence.joined():
@@ -32,7 +32,7 @@ def given_presence(path: Path) -> PresenceMap:
 
 def say_merged(prior: Prior, place: str | Path) -> None:
     """Say on stderr which names of one country a prior counts together."""
-    from ophis.tables import one_country
+    from ophis.cli.terminal.tables import one_country
 
     for names in prior.merged():
         print(f"ophis: {place}: {one_country(names)}", file=sys.stderr)
@@ -40,7 +40,7 @@ def say_merged(prior: Prior, place: str | Path) -> None:
 
 def given_prior(path: Path, species: SpeciesList, *, say: bool = True) -> Prior:
     """A prior; names of one country in it are counted together, and that is said."""
-    from ophis.prior import read_prior
+    from ophis.priors.prior import read_prior
 
     prior = read_prior(path, species)
     if say:
@@ -75,9 +75,9 @@ def fit_prior(
         json: One JSON object: the prior that was written, or null, and what each choice costs.
     """
     from ophis import read_scores
-    from ophis.bayes import BayesPrior
-    from ophis.rules import read_rules
-    from ophis.tables import one_country, print_choice, print_json
+    from ophis.cli.terminal.tables import one_country, print_choice, print_json
+    from ophis.priors.bayes import BayesPrior
+    from ophis.priors.overrides import read_rules
 
     if out.suffix != ".toml" and (validation or presence or rules):
         raise InputError(f"{out}: --validation, --presence and --rules need a prior in .toml")
@@ -111,7 +111,7 @@ def fit_prior(
 
 def _fitting(scores: Scores | None, path: Path | None) -> Scores | None:
     """The half to choose with; on the others the export of the run makes its promises."""
-    from ophis.decision import halves
+    from ophis.decision.rule import halves
 
     if scores is None:
         return None
@@ -123,7 +123,7 @@ def _fitting(scores: Scores | None, path: Path | None) -> Scores | None:
 
 def _counted(manifest: Path, photos: Path | None, scores: Scores | None) -> CountryPrior:
     from ophis import CountryPrior, read_manifest
-    from ophis.progress import waiting
+    from ophis.cli.terminal.progress import waiting
 
     with waiting(f"reading {manifest}"):
         rows = read_manifest(manifest, photos=photos)
@@ -140,8 +140,8 @@ def _chosen(
     presence: PresenceMap | None,
     rules: tuple[Rule, ...],
 ) -> Choice:
-    from ophis.prior_choice import choose_prior
-    from ophis.progress import waiting
+    from ophis.cli.terminal.progress import waiting
+    from ophis.priors.selection import choose_prior
 
     with waiting("trying one prior after the other"):
         return choose_prior(counts, fitting, presence=presence, rules=rules)

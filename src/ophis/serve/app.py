@@ -23,12 +23,12 @@ from ophis.serve.question import declared_bytes, read_question
 from ophis.serve.readiness import Readiness, require_answers
 from ophis.serve.refusal import RefusalError, later, refused
 from ophis.serve.site import site_of
-from ophis.taxa import danger
+from ophis.taxonomy.species_list import danger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from ophis.classifier import Classifier
+    from ophis.inference.classifier import Classifier
 
 ROUTES = {  # and by which methods they are asked
     "/identify": "POST",

@@ -12,12 +12,12 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ophis.decoder import MistakeError, pixels_of, question_of, receive, send
 from ophis.errors import PhotoError
+from ophis.serve.decoder_process import MistakeError, pixels_of, question_of, receive, send
 from ophis.serve.door import log
 
 if TYPE_CHECKING:
-    from ophis.photo import Pixels, Wanted
+    from ophis.inference.photo import Pixels, Wanted
     from ophis.serve.limits import Limits
 
 UNREADABLE = "could not be read; send the photo again, or another one"
@@ -26,7 +26,7 @@ UNREADABLE = "could not be read; send the photo again, or another one"
 class Decoders:
     """As many as there are questions answered at once, each of which has one for itself.
 
-    A decoder is started when there is need of one. See `ophis.decoder` for what it is, and why.
+    A decoder is started when there is need of one. See `decoder_process` for what it is, and why.
 
     Attributes:
         replaced: that died or took too long.
@@ -96,7 +96,14 @@ class _Decoder:
         found = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(  # noqa: S603 - this Python, and numbers
-            [sys.executable, "-P", "-m", "ophis.decoder", str(memory_bytes), str(seconds)],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "ophis.serve.decoder_process",
+                str(memory_bytes),
+                str(seconds),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | found | threads,

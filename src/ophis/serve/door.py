@@ -11,8 +11,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 
 from ophis.errors import Reason, place_of_mistake
-from ophis.page import content_security_policy
 from ophis.serve.refusal import later, refused
+from ophis.web.page import content_security_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

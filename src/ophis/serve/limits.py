@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, fields
 
 from ophis.errors import InputError
-from ophis.images import MOST_BYTES
+from ophis.images.preprocessing import MOST_BYTES
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
-from ophis.answer import Answer, Guess, SeenPhoto
-from ophis.decision import State, Verdict
+from ophis.decision.rule import State, Verdict
 from ophis.errors import Reason
-from ophis.evidence import Evidence  # noqa: TC001 - as above
-from ophis.position import Source
-from ophis.prior import PriorUse
-from ophis.scores import PhotoFailure  # noqa: TC001 - as above
-from ophis.taxa import Danger
-from ophis.words import languages, read_words
+from ophis.geography.location import Source
+from ophis.inference.answer import Answer, Guess, SeenPhoto
+from ophis.inference.evidence import Evidence  # noqa: TC001 - as above
+from ophis.locales import languages, read_words
+from ophis.priors.prior import PriorUse
+from ophis.scores.scores import PhotoFailure  # noqa: TC001 - as above
+from ophis.taxonomy.species_list import Danger
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -11,8 +11,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ophis.errors import InputError, Reason
-from ophis.images import MOST_BYTES
-from ophis.photo import read
+from ophis.images.preprocessing import MOST_BYTES
+from ophis.inference.photo import read
 from ophis.serve.refusal import RefusalError
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from starlette.datastructures import FormData
     from starlette.requests import Request
 
-    from ophis.classifier import Classifier
-    from ophis.photo import Reader
+    from ophis.inference.classifier import Classifier
+    from ophis.inference.photo import Reader
     from ophis.serve.limits import Limits
 
 FIELDS = ("photo", "country", "gps", "top", "language", "evidence")

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ophis.bundle import SELFTEST
 from ophis.errors import Reason
-from ophis.images import USABLE_SIDE
-from ophis.photo import read
-from ophis.selftest import png, require_finite, require_same
+from ophis.images.preprocessing import USABLE_SIDE
+from ophis.inference.bundles.bundle import SELFTEST
+from ophis.inference.bundles.self_test import png, require_finite, require_same
+from ophis.inference.photo import read
 from ophis.serve.door import log
 
 if TYPE_CHECKING:
-    from ophis.classifier import Classifier
-    from ophis.photo import Reader
+    from ophis.inference.classifier import Classifier
+    from ophis.inference.photo import Reader
 
 
 class Readiness(StrEnum):

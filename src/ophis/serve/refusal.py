@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 
 from ophis.errors import Reason
-from ophis.words import languages, read_words
+from ophis.locales import languages, read_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from ophis.classifier import Classifier
+    from ophis.inference.classifier import Classifier
     from ophis.serve.limits import Limits
 
 MOST_CONNECTIONS = 512

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from ophis.page import KINDS, Mode, Settings, page_files
+from ophis.web.page import KINDS, Mode, Settings, page_files
 
 if TYPE_CHECKING:
-    from ophis.bundle import Bundle
+    from ophis.inference.bundles.bundle import Bundle
 
 INDEX = "index.html"
 

@@ -1,7 +1,7 @@
 """How a model is made: the one door to torch."""
 
-from ophis.train.export import Retest, export
-from ophis.train.imagenet17 import export_imagenet17
+from ophis.train.export.bundle import Retest, export
+from ophis.train.export.imagenet17 import export_imagenet17
 from ophis.train.loop import fit
 from ophis.train.stop import Stopped
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageEnhance
 
-from ophis.images import resize
-from ophis.squares import look_up, read_square
+from ophis.datasets.resized import look_up, read_square
+from ophis.images.preprocessing import resize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ophis.packed import PackedPhoto
+    from ophis.datasets.shards.packed import PackedPhoto
     from ophis.recipe import Recipe
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from ophis.errors import InputError
-from ophis.files import whole_file
+from ophis.files.atomic import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ophis.manifest import Manifest
+    from ophis.datasets.manifest import Manifest
 
 _SCHEMA = {
     "photo": pl.String,

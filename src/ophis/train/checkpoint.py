@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 import torch
 
 from ophis.errors import InputError
-from ophis.files import sync, sync_folder, whole_file
+from ophis.files.atomic import sync, sync_folder, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ophis.batch import score_photos
-from ophis.scores import concatenate
-from ophis.train.familiarity import WithNovelty
+from ophis.inference.scoring.batch import score_photos
+from ophis.scores.scores import concatenate
+from ophis.train.out_of_distribution import WithNovelty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from ophis.batch import Outputs
-    from ophis.images import Preprocessing
-    from ophis.manifest import Manifest
-    from ophis.scores import Scores
-    from ophis.taxa import SpeciesList
-    from ophis.train.familiarity import Familiarity
+    from ophis.datasets.manifest import Manifest
+    from ophis.images.preprocessing import Preprocessing
+    from ophis.inference.scoring.batch import Outputs
+    from ophis.scores.scores import Scores
+    from ophis.taxonomy.species_list import SpeciesList
+    from ophis.train.out_of_distribution import Familiarity
     from ophis.train.processes import Processes
 
 

@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from ophis.train.batches import dropout_seed, mix, mixup_partners, mixup_share
 from ophis.train.checkpoint import diverged
-from ophis.train.group_norm import fast_group_norm
+from ophis.train.networks.group_norm import fast_group_norm
+from ophis.train.networks.standardisation import standardised_once
 from ophis.train.processes import on_device
-from ophis.train.standardisation import standardised_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ophis.errors import InputError
-from ophis.train.model import create_model, freeze
+from ophis.train.networks.model import create_model, freeze
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ophis.recipe import Recipe
-    from ophis.taxa import SpeciesList
+    from ophis.taxonomy.species_list import SpeciesList
     from ophis.train.checkpoint import Checkpoint
     from ophis.train.processes import Processes
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
-from ophis.metrics import evaluate
-from ophis.sides import SCORES
-from ophis.train import run
+from ophis.evaluation.metrics import evaluate
+from ophis.evaluation.run import SCORES
+from ophis.train import run_folder as run
 from ophis.train.batches import Batches
 from ophis.train.checkpoint import (
     SECONDS_BETWEEN_SAVES,
@@ -23,11 +23,11 @@ from ophis.train.checkpoint import (
     take_up_checkpoint,
 )
 from ophis.train.evaluation import score_model
-from ophis.train.familiarity import FILE as FAMILIARITY
-from ophis.train.familiarity import fit_familiarity
-from ophis.train.fused_norm import fused_norms, require_fused_norms
 from ophis.train.gradient import accumulate
 from ophis.train.learner import Learner
+from ophis.train.networks.fused_norm import fused_norms, require_fused_norms
+from ophis.train.out_of_distribution import FILE as FAMILIARITY
+from ophis.train.out_of_distribution import fit_familiarity
 from ophis.train.processes import Processes, autocast_dtype
 from ophis.train.runlog import RunLog, is_judged
 from ophis.train.stop import StepInterrupted, StopRequest
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from ophis.manifest import Manifest
+    from ophis.datasets.manifest import Manifest
     from ophis.recipe import Recipe
-    from ophis.taxa import SpeciesList
+    from ophis.taxonomy.species_list import SpeciesList
     from ophis.train.batches import MicroBatch
-    from ophis.train.familiarity import Familiarity
+    from ophis.train.out_of_distribution import Familiarity
 
 
 def fit(

@@ -17,14 +17,14 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # ty: ignore[missing-m
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from ophis.errors import InputError
-from ophis.sides import LOG
+from ophis.evaluation.run import LOG
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
     from typing import Self
 
-    from ophis.metrics import Evaluation
+    from ophis.evaluation.metrics import Evaluation
 
 SECONDS_BETWEEN_LINES = 10.0
 

@@ -12,20 +12,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ophis.csv_lines import numbered_rows, write_csv
+from ophis.cli.terminal.progress import bar
+from ophis.datasets.resized import read_square
 from ophis.errors import BadPhotosError, PhotoError
-from ophis.images import LEAST_SIDE
-from ophis.progress import bar
-from ophis.scores import PhotoFailure
-from ophis.squares import read_square
+from ophis.files.csv import numbered_rows, write_csv
+from ophis.images.preprocessing import LEAST_SIDE
+from ophis.scores.scores import PhotoFailure
 from ophis.train.checked_photos import CheckedPhotos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from ophis.manifest import Manifest
-    from ophis.packed import PackedPhoto
+    from ophis.datasets.manifest import Manifest
+    from ophis.datasets.shards.packed import PackedPhoto
     from ophis.train.processes import Processes
 
 SKIPPED = "skipped.csv"  # in a run folder

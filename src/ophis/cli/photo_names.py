@@ -1,0 +1,103 @@
+"""The photos that a person names: by path, folder, pattern, or through standard input."""
+
+from __future__ import annotations
+
+import glob
+import sys
+from pathlib import Path
+from typing import IO
+
+from ophis.errors import InputError
+from ophis.images.formats import SUFFIXES
+from ophis.images.preprocessing import MOST_BYTES
+
+STANDARD_INPUT = "-"
+_PATTERN = frozenset("*?[")
+
+
+def find_photos(
+    names: list[str], *, listed: str | None = None, stdin: IO[bytes] | None = None
+) -> tuple[list[Path | bytes], list[str]]:
+    """The photos that are meant, in the order named.
+
+    Args:
+        names: each a photo, a folder (its photos, sorted; not those of folders in it), a pattern
+            such as `photos/**/*.jpg`, or "-": the bytes of one photo from standard input.
+        listed: a file with a path a line, or "-" for standard input.
+        stdin: what to read as standard input.
+
+    Returns:
+        Paths, or the bytes of one photo; and lines about folders that were not looked into.
+
+    Raises:
+        InputError: when a folder or a pattern holds no photo, nothing is named, or standard input
+            is asked for twice or holds nothing.
+    """
+    if STANDARD_INPUT in names and (listed == STANDARD_INPUT or names.count(STANDARD_INPUT) > 1):
+        raise InputError("standard input can be read once; name '-' once, or --files-from -")
+    stdin = stdin or sys.stdin.buffer
+    names = names + (_listed(listed, stdin) if listed is not None else [])
+    if not names:
+        raise InputError("no photo was named; give a path, a folder, a pattern, or '-'")
+    photos: list[Path | bytes] = []
+    passed_over: list[str] = []
+    for name in names:
+        if name == STANDARD_INPUT:
+            photos.append(_one_photo(stdin))
+        elif Path(name).is_dir():
+            photos += _in_folder(Path(name), passed_over)
+        elif _PATTERN & set(name) and not Path(name).exists():
+            photos += _matching(name)
+        else:
+            photos.append(Path(name))
+    return photos, passed_over
+
+
+def _listed(name: str, stdin: IO[bytes]) -> list[str]:
+    """Paths, one a line; empty lines count for nothing."""
+    try:
+        data = stdin.read() if name == STANDARD_INPUT else Path(name).read_bytes()
+        text = data.decode()
+    except OSError as error:
+        raise InputError(f"--files-from {name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(
+            f"--files-from {name}: should hold a path a line; for one photo name '-' alone"
+        ) from None
+    paths = [line.strip() for line in text.splitlines() if line.strip()]
+    if not paths:
+        raise InputError(f"--files-from {name}: holds no path; write one a line")
+    return paths
+
+
+def _one_photo(stdin: IO[bytes]) -> bytes:
+    if data := stdin.read(MOST_BYTES + 1):
+        return data
+    raise InputError("standard input is empty; send a photo: ophis identify BUNDLE - < photo.jpg")
+
+
+def _in_folder(folder: Path, passed_over: list[str]) -> list[Path]:
+    try:
+        inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {error.strerror}") from None
+    photos = [path for path in inside if path.suffix.lower() in SUFFIXES and path.is_file()]
+    deeper = sum(path.is_dir() for path in inside)
+    mend = f"name '{folder}/**/*.jpg' to have those in it too"
+    if not photos:
+        raise InputError(f"{folder}: holds no photo; {mend if deeper else 'name another folder'}")
+    if deeper:
+        several = "folders in it are" if deeper > 1 else "folder in it is"
+        passed_over.append(f"{folder}: {deeper:,} {several} not looked into; {mend}")
+    return photos
+
+
+def _matching(pattern: str) -> list[Path]:
+    """What a shell would put in the pattern's place, `**` for any folders included."""
+    names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path's knows no absolute ones
+    found = list(map(Path, names))
+    photos = [path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if photos:
+        return photos
+    what = f"fits {len(found):,} files, none of them a photo" if found else "fits no file"
+    raise InputError(f"{pattern}: {what}; check the pattern, and quote it: '{pattern}'")

@@ -1,0 +1,4 @@
+"""Text on a terminal: tables, progress and answers.
+
+Knows results; computes none.
+"""

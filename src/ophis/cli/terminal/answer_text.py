@@ -1,0 +1,127 @@
+"""An answer as a person reads it on the terminal; its words are those of its language."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+from ophis.cli.terminal.tables import console
+from ophis.decision.rule import Verdict
+from ophis.locales import read_words
+from ophis.taxonomy.species_list import Danger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from ophis.inference.answer import Answer, Guess
+    from ophis.locales import Words
+
+WIDEST_BAR, NARROWEST_BAR = 20, 5  # cells; where there is less room there is no bar
+PERCENT_WIDTH = len("100.0%")
+GAP = 2  # cells between columns
+# No green: no answer is to look like an all-clear.
+_DANGER_STYLES = {
+    Danger.VENOMOUS: "bold red",
+    Danger.UNKNOWN: "yellow",
+    Danger.NOT_KNOWN_DANGEROUS: "default",
+}
+_VERDICT_STYLES = {
+    Verdict.MAY_BE_VENOMOUS: "bold red",
+    Verdict.NOT_KNOWN_DANGEROUS: "bold",
+}
+
+
+def print_answer(answer: Answer) -> None:
+    """What the bundle is worth, the danger, what the snake is, the names, and what always holds."""
+    out = console()
+    for name in [p.name for p in answer.photos] or [f.photo_id for f in answer.failures]:
+        # The terminal breaks it, not we: copied, it is one path.
+        out.print(Text(name, style="bold"), soft_wrap=True)
+    lines = list(answer.lines)
+    if not answer.judged:
+        _print_line(out, lines.pop(0), "bold yellow")
+    verdict, state, *more, emergency = lines
+    _print_line(out, verdict, _VERDICT_STYLES[answer.verdict])
+    _print_line(out, state)
+    words = read_words(answer.language)
+    _print_guesses(out, answer, words)
+    for line in (*more, words.say("bundle", "version", version=answer.bundle)):
+        _print_line(out, line, "dim")
+    _print_line(out, emergency, "bold")
+
+
+def _print_line(out: Console, line: str, style: str = "") -> None:
+    """A line; in a file or a pipe it is never broken, so that a search finds it."""
+    out.print(Text(line, style=style), soft_wrap=not sys.stdout.isatty())
+
+
+def _print_guesses(out: Console, answer: Answer, words: Words) -> None:
+    """The names that are left, with bars, then the others; guesses of no worth have no bars."""
+    columns = _columns(out, answer.guesses, words)
+    if not answer.judged:
+        if answer.guesses:
+            _print_line(out, words.say("list", "guesses"))
+            out.print(_rows(answer.guesses, words, (columns[0], 0)))
+        return
+    left = [guess for guess in answer if guess.species in answer.possible]
+    others = [guess for guess in answer if guess.species not in answer.possible]
+    if left:
+        _print_line(out, words.say("list", "possible"))
+        out.print(_rows(left, words, columns))
+    if further := len(answer.possible) - len(left):
+        _print_line(out, words.say("list", "further", number=f"{further:,}"), "dim")
+    if others:
+        _print_line(out, words.say("list", "others"), "dim")
+        out.print(_rows(others, words, columns), style="dim")
+
+
+def _columns(out: Console, guesses: Sequence[Guess], words: Words) -> tuple[int, int]:
+    """Cells for names and for bars; no cells for names where they and the danger want two lines."""
+    names = max((cell_len(guess.species) for guess in guesses), default=0)
+    dangers = max((cell_len(words.say("danger", g.danger)) for g in guesses), default=0)
+    room = out.width - PERCENT_WIDTH - dangers - 2 * GAP
+    bar = min(room - names - GAP, WIDEST_BAR)
+    return names if names <= room else 0, bar if bar >= NARROWEST_BAR else 0
+
+
+def _rows(guesses: Sequence[Guess], words: Words, columns: tuple[int, int]) -> Table:
+    """A row a guess: name, probability, bar where there is one, what is known of the danger."""
+    name_width, bar_width = columns
+    if not name_width:
+        return _pairs(guesses, words)
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_header=False)
+    table.add_column(width=name_width)
+    table.add_column(width=PERCENT_WIDTH)
+    for _ in range(2 if bar_width else 1):
+        table.add_column()
+    for guess in guesses:
+        filled = round(guess.probability * bar_width)
+        bar = Text("█" * filled, style="cyan") + Text("░" * (bar_width - filled), style="dim")
+        table.add_row(
+            Text(guess.species, style="italic"),
+            f"{guess.probability:6.1%}",
+            *((bar,) if bar_width else ()),
+            _danger(guess, words),
+        )
+    return table
+
+
+def _pairs(guesses: Sequence[Guess], words: Words) -> Table:
+    """On a narrow terminal: the name, and below it the probability and the danger."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(overflow="fold")
+    for guess in guesses:
+        table.add_row(Text(guess.species, style="italic"))
+        share = Text(f"{guess.probability:{PERCENT_WIDTH + GAP}.1%}{' ' * GAP}")
+        table.add_row(share + _danger(guess, words))
+    return table
+
+
+def _danger(guess: Guess, words: Words) -> Text:
+    return Text(words.say("danger", guess.danger), style=_DANGER_STYLES[guess.danger])

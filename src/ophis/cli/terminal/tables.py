@@ -1,0 +1,254 @@
+"""What a person sees on the terminal: tables and a progress bar; of an answer see `answer_text`."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ophis.geography.countries import same_country
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ophis.challenges.submission_check import Checked
+    from ophis.datasets.manifest import Manifest
+    from ophis.datasets.names import Naming
+    from ophis.evaluation.comparison import Comparison
+    from ophis.evaluation.metrics import Evaluation
+    from ophis.inference.bundles.ensemble import Worth
+    from ophis.priors.selection import Choice
+    from ophis.web.export import WebFile
+
+MOST_PROBLEMS = 20
+UNBROKEN = 10_000  # columns: more than any line or table has
+
+
+def console() -> Console:
+    """Stdout; without a terminal (a file, a pipe) no line is broken and no cell cut short."""
+    return Console(width=None if sys.stdout.isatty() else UNBROKEN, highlight=False)
+
+
+def _print_table(table: Table) -> None:
+    """A table; on a terminal too narrow for it, the cells of each row one below the other."""
+    out = console()
+    wanted = out.measure(table, options=out.options.update(max_width=UNBROKEN)).maximum
+    if wanted <= out.width:
+        out.print(table)
+        return
+    for number, cells in enumerate(zip(*(column.cells for column in table.columns), strict=True)):
+        row = Table(box=None, pad_edge=False, show_header=False)
+        row.add_column()
+        row.add_column(overflow="fold")
+        for column, cell in zip(table.columns, cells, strict=True):
+            row.add_row(column.header, cell)
+        if number:
+            out.print()
+        out.print(row)
+
+
+def print_json(value: object) -> None:
+    """One JSON value for programs; paths are texts in it."""
+    print(json_format.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_counts(manifest: Manifest) -> None:
+    """Photos, species, countries, and the extremes of the long tail."""
+    counted, out = counts_of(manifest), console()
+    species = counted["species"]
+    out.print(
+        f"{len(manifest):,} photos, {len(species):,} species, {counted['countries']:,} countries"
+    )
+    for names in counted["one_country"]:
+        out.print(one_country(names), markup=False)
+    if nameless := counted["without_species"]:
+        out.print(f"photos without a species: {nameless:,}")
+    if species:
+        (fewest, few), *_, (most, many) = [*species.items()] * 2
+        out.print(f"fewest: {few:,} of {fewest}; most: {many:,} of {most}", markup=False)
+
+
+def counts_of(manifest: Manifest) -> dict[str, Any]:
+    """What `print_counts` prints; photos by species, the fewest first."""
+    import polars as pl
+
+    counts = manifest.counts()
+    species = counts.group_by("species").agg(photos=pl.col("photos").sum())
+    return {
+        "photos": len(manifest),
+        "species": dict(species.sort("photos").rows()),
+        "countries": counts["country"].n_unique(),
+        "without_species": manifest.table["species"].null_count(),
+        "one_country": same_country(manifest.table["country"].unique().sort()),
+    }
+
+
+def one_country(names: tuple[str, ...]) -> str:
+    """A line for names of one country."""
+    return f"one country, counted together: {', '.join(names)}"
+
+
+def print_naming(naming: Naming, *, merge: bool) -> None:
+    """A line for each name that changes, and for each set of names that are, or would be, one."""
+    for name, new in naming.changes.items():
+        print(f"renamed: {name!r} is now {new!r} ({_photos(naming.photos[name])})")
+    for new, names in naming.meetings.items():
+        found = " and ".join(f"{name!r} ({_photos(naming.photos[name])})" for name in names)
+        if merge:
+            print(f"merged: {found} are now {new!r}")
+        else:
+            print(f"kept apart: {found} would be {new!r}; --merge-names makes them one")
+
+
+def _photos(number: int) -> str:
+    return f"{number:,} photo{'s' * (number != 1)}"
+
+
+def print_evaluations(
+    evaluations: Mapping[tuple[str, bool], Evaluation],
+    more: Mapping[tuple[str, bool], Mapping[str, float]] | None = None,
+) -> None:
+    """The paper's table: a row a scores file, once more with the country where it was judged.
+
+    Args:
+        evaluations: by name and whether the country was used.
+        more: further figures of the same, each a column.
+    """
+    more = more or {}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("model")
+    table.add_column("country")
+    for heading in ("photos", "top-1", "top-5", "macro F1"):
+        table.add_column(heading, justify="right")
+    for heading in next(iter(more.values()), {}):
+        table.add_column(heading, justify="right")
+    for (name, country), e in evaluations.items():
+        figures = [f"{e.photos:,}", f"{e.top1:.2%}", f"{e.top5:.2%}", f"{e.macro_f1:.4f}"]
+        for metric, value in more.get((name, country), {}).items():
+            digits = {"track1": 2, "track2": 0}.get(metric.rpartition("-")[2], 4)
+            figures.append(f"{value:,.{digits}f}")
+        table.add_row(Text(name), "with" if country else "without", *figures)
+    _print_table(table)
+
+
+def evaluations_of(
+    evaluations: Mapping[tuple[str, bool], Evaluation],
+    more: Mapping[tuple[str, bool], Mapping[str, float]],
+) -> list[dict[str, Any]]:
+    """The rows of `print_evaluations` for programs."""
+    return [
+        {"scores": key[0], "country": key[1], **evaluation.as_dict(), **more.get(key, {})}
+        for key, evaluation in evaluations.items()
+    ]
+
+
+def print_choice(choice: Choice) -> None:
+    """What each prior costs on validation photos."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(f"log loss of {choice.photos:,} validation photos")
+    table.add_column("", justify="right")
+    for name, loss in sorted(choice.losses.items(), key=lambda item: item[1]):
+        text = f"{loss:.4f}" if loss < float("inf") else "excludes the truth of some"
+        table.add_row(name, text)
+    _print_table(table)
+
+
+def worth_of(worth: Sequence[Worth]) -> list[dict[str, Any]]:
+    """The rows of `print_worth` for programs."""
+    return [
+        {"bundle": w.name, "milliseconds": w.milliseconds, **w.evaluation.as_dict()} for w in worth
+    ]
+
+
+def print_worth(worth: Sequence[Worth]) -> None:
+    """What each way of asking gains and costs, one a row, on the same validation photos."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("bundle")
+    for heading in ("photos", "top-1", "top-5", "macro F1", "ms a photo"):
+        table.add_column(heading, justify="right")
+    for w in worth:
+        e = w.evaluation
+        table.add_row(
+            Text(w.name),
+            f"{e.photos:,}",
+            *(f"{share:.2%}" for share in (e.top1, e.top5)),
+            f"{e.macro_f1:.4f}",
+            f"{w.milliseconds:.0f}",
+        )
+    _print_table(table)
+
+
+def print_facts(facts: Mapping[str, Mapping[str, object]], *, json: bool = False) -> None:
+    """Facts by heading and name, one a line; None: it is not there."""
+    if json:
+        print_json(facts)
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for heading, named in facts.items():
+        table.add_row(Text(heading, "bold"), "")
+        for name, fact in named.items():
+            said = Text("not there", "dim") if fact is None else Text(str(fact))
+            table.add_row(Text(f"  {name}"), said)
+    _print_table(table)
+
+
+def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
+    """The paper's table of both models with intervals, and who is right where."""
+    if json:
+        print(json_format.dumps(comparison.as_dict()))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("model")
+    for figure in comparison.figures:
+        table.add_column(figure.name, justify="right")
+        table.add_column("95 % interval", style="dim")
+    rows = ((comparison.names[0], "a"), (comparison.names[1], "b"), ("difference", "difference"))
+    for name, kind in rows:
+        sign = "+" if kind == "difference" else ""
+        cells = []
+        for figure in comparison.figures:
+            value = getattr(figure, kind)
+            cells.append(f"{100 * value.value:{sign}.2f}")
+            cells.append(f"{100 * value.low:{sign}.2f} to {100 * value.high:{sign}.2f}")
+        table.add_row(Text(name), *cells)
+    _print_table(table)
+    counts, (a, b) = comparison.disagreement, comparison.names
+    console().print(
+        f"of {counts.photos:,} photos both are right on {counts.both:,}, only {b} on"
+        f" {counts.only_b:,}, only {a} on {counts.only_a:,}, neither on {counts.neither:,};"
+        f" McNemar's exact p = {counts.p_value:.2g}",
+        markup=False,
+    )
+
+
+def print_checked(checked: Checked, *, json: bool = False) -> None:
+    """How many rows and problems there are; the first problems on stderr, or all for programs."""
+    if json:
+        print(json_format.dumps(asdict(checked) | {"path": str(checked.path)}))
+        return
+    for problem in checked.problems[:MOST_PROBLEMS]:
+        print(f"ophis: {problem}", file=sys.stderr)
+    if more := len(checked.problems[MOST_PROBLEMS:]):
+        print(f"ophis: {more:,} problems more; --json lists all", file=sys.stderr)
+    print(f"{checked.path}: {checked.rows:,} rows, {len(checked.problems):,} problems")
+
+
+def print_web(files: Sequence[WebFile]) -> None:
+    """The bytes of a page that a browser loads, as they are and packed by a server."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("file")
+    for heading in ("bytes", "gzip"):
+        table.add_column(heading, justify="right")
+    for file in files:
+        table.add_row(file.path, f"{file.size:,}", f"{file.packed:,}")
+    if len(files) > 1:
+        sums = (sum(file.size for file in files), sum(file.packed for file in files))
+        table.add_row("together", *(f"{number:,}" for number in sums))
+    _print_table(table)

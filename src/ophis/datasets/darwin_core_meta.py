@@ -1,0 +1,150 @@
+"""`meta.xml` of a Darwin Core archive: which member holds what, and which column is which term."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from xml.parsers import expat
+
+from ophis.datasets.archive import open_member
+from ophis.errors import InputError
+
+if TYPE_CHECKING:
+    import zipfile
+    from collections.abc import Collection
+    from pathlib import Path
+
+META = "meta.xml"
+KEY = ""  # in place of a term: the id of the occurrence
+_MOST_BYTES = 1 << 20
+_ESCAPES = {r"\t": "\t", r"\n": "\n", r"\r\n": "\r\n", r"\r": "\r"}
+
+
+@dataclass
+class Part:
+    """The core or an extension, as `meta.xml` describes it.
+
+    Attributes:
+        core: or an extension.
+        row_type: last word of the address of what a row is: `Occurrence`, `Multimedia`.
+        delimiter: between cells.
+        quote: around cells; empty for none.
+        encoding: of the members.
+        header_lines: at the start of each member, to be passed over.
+        files: members with the rows.
+        columns: column by term, the term without its address; the occurrence's id under "".
+        defaults: what a term is in every row that has no cell for it.
+    """
+
+    core: bool
+    row_type: str
+    delimiter: str
+    quote: str
+    encoding: str
+    header_lines: int
+    files: list[str] = field(default_factory=list)
+    columns: dict[str, int] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
+
+
+def read_meta(path: Path, archive: zipfile.ZipFile, *, terms: Collection[str]) -> list[Part]:
+    """The core and then the extensions.
+
+    A document type is refused before anything in it is read: entities are declared there.
+
+    Args:
+        path: of the archive, for messages.
+        archive: that `open_archive` let through.
+        terms: last words of the terms to look for; others are passed over.
+
+    Raises:
+        InputError: naming the archive and what is wrong in its description.
+    """
+    with open_member(path, archive, META) as member:
+        text = member.read(_MOST_BYTES + 1)
+    if len(text) > _MOST_BYTES:
+        raise InputError(f"{path}: {META} is over 1 MiB; that is no description of tables")
+    parser = expat.ParserCreate(namespace_separator=" ")
+    meta = _Meta(f"{path}, {META}", terms)
+    parser.StartDoctypeDeclHandler = meta.doctype
+    parser.StartElementHandler = meta.start
+    parser.CharacterDataHandler = meta.letters
+    parser.EndElementHandler = meta.end
+    try:
+        parser.Parse(text, True)
+    except expat.ExpatError as error:
+        raise InputError(f"{path}: {META} is no XML: {error}; get the archive again") from None
+    except InputError:
+        raise
+    except (LookupError, ValueError) as error:  # what Python makes of the encoding it names
+        raise InputError(f"{path}: {META} cannot be read: {error}; write it in UTF-8") from None
+    return sorted(meta.parts, key=lambda part: not part.core)
+
+
+class _Meta:
+    """What expat calls while it reads `meta.xml`."""
+
+    def __init__(self, place: str, terms: Collection[str]) -> None:
+        self.parts: list[Part] = []
+        self._place = place
+        self._terms = terms
+        self._text = ""
+
+    def doctype(self, *_: object) -> None:
+        raise InputError(f"{self._place}: has a DOCTYPE, which may hide entities; it is refused")
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._text = ""
+        name = name.rpartition(" ")[2]
+        if name in ("core", "extension"):
+            self.parts.append(self._part(attributes, core=name == "core"))
+        elif self.parts and name in ("id", "coreid"):
+            self.parts[-1].columns[KEY] = self._number(attributes.get("index", ""))
+        elif self.parts and name == "field":
+            self._field(self.parts[-1], attributes)
+
+    def letters(self, text: str) -> None:
+        self._text += text
+
+    def end(self, name: str) -> None:
+        if self.parts and name.rpartition(" ")[2] == "location":
+            self.parts[-1].files.append(self._text.strip())
+
+    def _part(self, attributes: dict[str, str], *, core: bool) -> Part:
+        """Defaults are the text guide's."""
+        delimiter = attributes.get("fieldsTerminatedBy", ",")
+        part = Part(
+            core=core,
+            row_type=_last_word(attributes.get("rowType", "")),
+            delimiter=_ESCAPES.get(delimiter, delimiter),
+            quote=attributes.get("fieldsEnclosedBy", '"'),
+            encoding=attributes.get("encoding", "UTF-8").strip(),
+            header_lines=self._number(attributes.get("ignoreHeaderLines", "0")),
+        )
+        ends = attributes.get("linesTerminatedBy", "\n")
+        if len(part.delimiter) != 1 or len(part.quote) > 1 or part.delimiter in "\r\n":
+            raise InputError(f"{self._place}: cells should be parted and enclosed by one character")
+        if _ESCAPES.get(ends, ends) not in ("\n", "\r\n", "\r"):
+            raise InputError(f"{self._place}: rows should end with a line break, not {ends!r}")
+        return part
+
+    def _field(self, part: Part, attributes: dict[str, str]) -> None:
+        term = _last_word(attributes.get("term", ""))
+        if term == KEY or term not in self._terms:
+            return
+        if "index" in attributes:
+            part.columns.setdefault(term, self._number(attributes["index"]))
+        if "default" in attributes:
+            part.defaults.setdefault(term, attributes["default"].strip())
+
+    def _number(self, text: str) -> int:
+        if not re.fullmatch("[0-9]{1,6}", text):
+            raise InputError(
+                f"{self._place}: {text!r} should be the number of a column or of lines"
+            )
+        return int(text)
+
+
+def _last_word(address: str) -> str:
+    return re.split("[/#:]", address)[-1]

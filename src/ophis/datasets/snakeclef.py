@@ -1,0 +1,83 @@
+"""Tables of the SnakeCLEF challenges, 2020 to 2024, in our columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from ophis.errors import InputError
+
+if TYPE_CHECKING:
+    from ophis.files.tables import Rows
+
+# In front of every path of the tables of 2021; what follows is the folder as it is unpacked.
+_FOLDER_2021 = "/Datasets/SnakeCLEF-2021/"
+
+
+def from_snakeclef(rows: Rows) -> Rows:
+    """The table in our columns where its own show a year of SnakeCLEF; else as it is.
+
+    Raises:
+        InputError: naming the column that is missing, or the row.
+    """
+    names = set(rows.table.columns)
+    if "hashed_id" in names:
+        return _from_2020(rows)
+    if {"UUID", "image_path"} <= names:
+        return _from_2021(rows)
+    if {"observation_id", "image_path"} <= names:
+        return _from_2022(rows)
+    return rows
+
+
+def _from_2020(rows: Rows) -> Rows:
+    """A second id column of validation tables stays as it is."""
+    _require(rows, 2020, ("scientific_name", "country"), "hashed_id, scientific_name, country")
+    for column in ("hashed_id", "scientific_name"):
+        rows.refuse_first(pl.col(column) == "", f"{column} is empty; fill it in")
+    table = _renamed(rows, {"scientific_name": "species"})
+    photo = pl.col("hashed_id") + ".jpg"
+    return rows.with_table(table.with_columns(photo=photo, photo_id=pl.col("hashed_id")))
+
+
+def _from_2021(rows: Rows) -> Rows:
+    """The UUID is the photo's id; nothing tells which photos show one snake."""
+    _require(rows, 2021, ("binomial", "country"), "binomial, country, UUID, image_path")
+    for column in ("binomial", "UUID", "image_path"):
+        rows.refuse_first(pl.col(column) == "", f"{column} is empty; fill it in")
+    table = _renamed(rows, {"binomial": "species", "UUID": "photo_id", "image_path": "photo"})
+    return rows.with_table(table.with_columns(pl.col("photo").str.strip_prefix(_FOLDER_2021)))
+
+
+def _from_2022(rows: Rows) -> Rows:
+    """2022 to 2024; tables of test photos have no names, some no countries."""
+    for column in ("observation_id", "image_path"):
+        rows.refuse_first(pl.col(column) == "", f"{column} is empty; fill it in")
+    ours = {
+        "observation_id": "observation",
+        "image_path": "photo",
+        "binomial_name": "species",
+        "code": "country",
+    }
+    table = _renamed(rows, {old: new for old, new in ours.items() if old in rows.table.columns})
+    if "species" not in table.columns:
+        table = table.with_columns(species=pl.lit(""))
+    # Written TRUE in some tables and True in others.
+    flags = [name for name in ("endemic", "captive") if name in table.columns]
+    return rows.with_table(table.with_columns(pl.col(flags).str.to_lowercase()))
+
+
+def _require(rows: Rows, year: int, columns: tuple[str, ...], whole: str) -> None:
+    for column in columns:
+        if column not in rows.table.columns:
+            raise InputError(
+                f"{rows.path}: column {column!r} is missing; a SnakeCLEF {year} table has {whole}"
+            )
+
+
+def _renamed(rows: Rows, names: dict[str, str]) -> pl.DataFrame:
+    for old, new in names.items():
+        if new in rows.table.columns:
+            raise InputError(f"{rows.path}: has columns {new!r} and {old!r}; take one out")
+    return rows.table.rename(names)

@@ -1,0 +1,257 @@
+"""Are probabilities what they say: how to measure it, and how to mend it.
+
+Mended are logits, by one temperature for all species or by a factor and an offset for each (see
+`vector_scaling`, which chooses). What is fitted on some scores is judged on others.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ophis.errors import InputError
+from ophis.files.atomic import whole_file
+from ophis.scores.scores import log_probabilities
+from ophis.taxonomy.species_list import require_same_species
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from ophis.priors.prior import Prior
+    from ophis.scores.scores import Scores
+    from ophis.taxonomy.species_list import SpeciesList
+
+BINS = 15
+ENOUGH = 50  # validation photos to fit a bundle's calibration and prior on
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far probabilities are from what happens.
+
+    Attributes:
+        photos: judged.
+        log_loss: mean of -log p(true species).
+        brier: mean over photos of the squared distance to the truth, from 0 to 2.
+        ece: expected calibration error of the most probable species: mean distance between how
+            sure the answers are and how often they are right, in 15 bins of equal width.
+        classwise_ece: the same for every species' probability, averaged over species.
+        bins: `confidence, right, photos` of each bin that holds any, for the reliability plot.
+    """
+
+    photos: int
+    log_loss: float
+    brier: float
+    ece: float
+    classwise_ece: float
+    bins: pl.DataFrame
+
+    def as_dict(self) -> dict[str, float]:
+        """The figures by name, without the bins."""
+        return {
+            "log loss": self.log_loss,
+            "Brier": self.brier,
+            "ECE": self.ece,
+            "classwise ECE": self.classwise_ece,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What logits are mended with: logits * scale + offset.
+
+    Attributes:
+        scale: one number, or [species]; 1 / temperature.
+        offset: [species], or 0.
+        species: whose numbers these are; None where there is one for all.
+
+    Raises:
+        InputError: when there are not as many numbers as species.
+    """
+
+    scale: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    species: SpeciesList | None = None
+
+    def __post_init__(self) -> None:
+        numbers = max(self.scale.size, self.offset.size)
+        known = () if self.species is None else (len(self.species),)
+        if not {self.scale.shape, self.offset.shape} <= {(), known}:
+            whose = f"{known[0]} species" if known else "species that nobody named"
+            raise InputError(f"a calibration has {numbers} numbers for {whose}; fit it anew")
+
+    @property
+    def temperature(self) -> float:
+        """Mean temperature: above 1, the network was too sure of itself."""
+        return float(np.mean(1 / self.scale))
+
+    @property
+    def by_species(self) -> bool:
+        """Whether it treats species apart; then it may change which of them comes first."""
+        return max(self.scale.ndim, self.offset.ndim) > 0
+
+    def write(self, path: str | Path) -> Path:
+        """Write as JSON, whole or not at all; the species are those of the bundle."""
+        values = {"scale": self.scale.tolist(), "offset": self.offset.tolist()}
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
+        return Path(path)
+
+    def apply(self, scores: Scores) -> Scores:
+        """Scores with mended logits, float64.
+
+        Raises:
+            InputError: when it treats species apart and was fitted on others, or in another order.
+        """
+        if self.species:
+            require_same_species(
+                scores.species,
+                self.species,
+                names=("the scores", "what the calibration was fitted on"),
+                mend="fit it on scores of this model",
+            )
+        return replace(scores, logits=scores.logits * self.scale + self.offset)
+
+
+def read_calibration(path: str | Path, species: SpeciesList) -> Calibration:
+    """Read what `Calibration.write` wrote.
+
+    Args:
+        path: the file.
+        species: whose numbers stand in it, where it treats species apart.
+
+    Raises:
+        InputError: naming the file and what is wrong in it.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        scale, offset = (np.array(values[name], dtype=np.float64) for name in ("scale", "offset"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such calibration") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: not a calibration of ophis: {error}") from None
+    if max(scale.ndim, offset.ndim) > 1 or not (np.isfinite(scale) & (scale > 0)).all():
+        raise InputError(f"{path}: `scale` should be a number above 0, or one a species")
+    if not np.isfinite(offset).all():
+        raise InputError(f"{path}: `offset` should be a number, or one a species")
+    apart = max(scale.ndim, offset.ndim) > 0
+    try:
+        return Calibration(scale, offset, species if apart else None)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def reliability(scores: Scores, *, bins: int = BINS, prior: Prior | None = None) -> Reliability:
+    """Judge probabilities; photos of unknown species are left out.
+
+    Args:
+        scores: of photos.
+        bins: of equal width, of the calibration errors.
+        prior: adjusts the scores first, some rows at a time.
+
+    Raises:
+        InputError: when no photo has a known species.
+    """
+    known = scores.truth >= 0
+    if not known.any():
+        raise InputError("no photo has a known species, so nothing can be judged; add `species`")
+    loss, brier, sure = np.zeros((3, len(scores)))
+    right = np.zeros(len(scores))
+    gaps = np.zeros((bins, len(scores.species)))
+    for rows, logits in scores.blocks(prior):
+        logs = log_probabilities(logits)
+        p, own = np.exp(logs), scores.truth[rows]
+        photos = np.arange(len(own))
+        truth = np.zeros_like(p)
+        truth[photos, own] = 1
+        answer = p.argmax(axis=1)
+        sure[rows], right[rows] = p[photos, answer], answer == own
+        loss[rows], brier[rows] = -logs[photos, own], ((p - truth) ** 2).sum(axis=1)
+        _add_gaps(gaps, p[own >= 0], truth[own >= 0])
+    sure, right = sure[known], right[known]
+    return Reliability(
+        photos=len(sure),
+        log_loss=float(loss[known].mean()),
+        brier=float(brier[known].mean()),
+        ece=_calibration_error(sure, right, bins),
+        classwise_ece=float(np.mean(np.abs(gaps).sum(axis=0) / len(sure))),
+        bins=_bins(sure, right, bins),
+    )
+
+
+def _add_gaps(
+    gaps: NDArray[np.float64], p: NDArray[np.float64], truth: NDArray[np.float64]
+) -> None:
+    """Add p - truth of each photo and species to its bin: gaps [bins, species], in place."""
+    species = gaps.shape[1]
+    place = _bin(p, len(gaps)) * species + np.arange(species)
+    # What is there already is the first to be added: the blocks make no difference to any digit.
+    weights = np.concatenate([gaps.ravel(), (p - truth).ravel()])
+    cells = np.concatenate([np.arange(gaps.size), place.ravel()])
+    gaps[:] = np.bincount(cells, weights=weights, minlength=gaps.size).reshape(gaps.shape)
+
+
+def _bins(sure: NDArray[np.float64], right: NDArray[np.float64], bins: int) -> pl.DataFrame:
+    """`confidence, right, photos` of each bin that holds any."""
+    import polars as pl  # noqa: PLC0415 - an answer does without
+
+    table = pl.DataFrame({"bin": _bin(sure, bins), "confidence": sure, "right": right})
+    grouped = table.group_by("bin").agg(
+        pl.col("confidence").mean(), pl.col("right").mean(), photos=pl.len()
+    )
+    return grouped.sort("bin").drop("bin")
+
+
+def _bin(p: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    return np.minimum((p * bins).astype(np.int64), bins - 1)
+
+
+def _calibration_error(p: NDArray[np.float64], happened: NDArray[np.float64], bins: int) -> float:
+    """Mean over photos of |mean p - share that happened| of their bin."""
+    place = _bin(p, bins)
+    gaps = np.bincount(place, weights=p - happened, minlength=bins)
+    return float(np.abs(gaps).sum() / len(p))
+
+
+def fit_temperature(scores: Scores) -> Calibration:
+    """One temperature for all species, by log loss (Guo et al. 2017).
+
+    The loss is convex in 1 / temperature: its slope has one zero, found by halving. Logits are what
+    is divided. Probabilities in their place would be squeezed together whatever the temperature,
+    and that is how temperature scaling has been published for snakes.
+
+    Raises:
+        InputError: when no photo has a known species.
+    """
+    known = _known(scores)
+    logits = log_probabilities(known.logits)  # a constant a row changes nothing
+    finite = np.where(np.isfinite(logits), logits, 0)
+    own = logits[np.arange(len(known)), known.truth]
+    if np.isneginf(own).any():
+        row = int(np.isneginf(own).argmax())
+        raise InputError(
+            f"photo {known.photo_ids[row]!r}: the scores call its true species impossible;"
+            " calibrate the scores of the image, before any prior"
+        )
+
+    def slope(scale: float) -> float:
+        p = np.exp(log_probabilities(scale * logits))
+        return float(((p * finite).sum(axis=1) - own).mean())
+
+    low, high = np.log(1e-3), np.log(1e3)
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(np.exp(middle)) < 0 else (low, middle)
+    return Calibration(np.array(np.exp((low + high) / 2)), np.array(0.0))
+
+
+def _known(scores: Scores) -> Scores:
+    known = scores.take(scores.truth >= 0)
+    if not len(known):
+        raise InputError("no photo has a known species, so nothing can be judged; add `species`")
+    return known

@@ -1,0 +1,4 @@
+"""Metrics, comparison of models, and reports.
+
+Knows scores and run folders; knows no network.
+"""

@@ -1,0 +1,1 @@
+"""Bundles: format, checks, model card, ensembles, registry, Hugging Face Hub."""

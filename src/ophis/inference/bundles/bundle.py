@@ -1,0 +1,305 @@
+"""A bundle: one folder with all that names a snake, checked file by file.
+
+A bundle of one network holds the network itself. A combination holds whole bundles as members, and
+its own calibration, prior and rule, which were fitted on what the members say together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ophis.decision.calibration import Calibration, read_calibration
+from ophis.decision.rule import DecisionRule, read_rule
+from ophis.errors import InputError
+from ophis.images.preprocessing import Preprocessing
+from ophis.inference.test_time_augmentation import WHOLE, read_views, write_views
+from ophis.priors.country_counts import CountryPrior
+from ophis.priors.prior import Prior, read_prior
+from ophis.taxonomy.species_list import SpeciesList, require_same_species
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from ophis.evaluation.results import Measured
+    from ophis.inference.test_time_augmentation import View
+
+FORMAT = 1
+CONFIG, WEIGHTS, MEASURED = "config.json", "model.safetensors", "measured.json"
+MODEL, SELFTEST, SPECIES, IMAGES, VIEWS, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX = (
+    "model.onnx",
+    "selftest.json",
+    "species.csv",
+    "images.json",
+    "views.json",
+    "calibration.json",
+    "prior.toml",
+    "prior.csv",
+    "decision.json",
+    "README.md",
+    "bundle.json",
+)
+# No answer needs them: a bundle without them is whole.
+NOT_FOR_ANSWERS = frozenset({CARD, CONFIG, WEIGHTS, MEASURED})
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network and what belongs to it.
+
+    Attributes:
+        model: the ONNX file: input [photos, 3, pixels, pixels] float32, output logits.
+        species: the columns of its logits.
+        preprocessing: what is done to a photo.
+        calibration: what its logits are mended with before they are averaged with those of other
+            members; None where it is the only one of a plain bundle, whose calibration waits for
+            the country.
+    """
+
+    model: Path
+    species: SpeciesList
+    preprocessing: Preprocessing
+    calibration: Calibration | None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle read and verified.
+
+    Attributes:
+        folder: where it lies.
+        version: first 12 digits of the digest over all its files; stands in every answer.
+        species: the classes.
+        members: its networks, one or more; answers are the mean of theirs.
+        views: how each photo is shown to each of them; answers are the mean over them.
+        calibration: of the logits, or None where there was nothing to fit it on.
+        prior: what a country says of the species, or None where nothing is known of countries. It
+            takes the logits as they are: its own temperature was fitted with it.
+        rule: how far an answer goes, or None where no photo was there to learn it from.
+    """
+
+    folder: Path
+    version: str
+    species: SpeciesList
+    members: tuple[Member, ...]
+    views: tuple[View, ...]
+    calibration: Calibration | None
+    prior: Prior | None
+    rule: DecisionRule | None
+
+
+def read_bundle(folder: str | Path) -> Bundle:
+    """Read a bundle and verify the checksum of each of its files.
+
+    Raises:
+        InputError: naming the file that is missing, changed or cut short.
+    """
+    return _read(Path(folder), _read_index(Path(folder)))
+
+
+def _read(folder: Path, index: dict[str, dict[str, str]]) -> Bundle:
+    digests = index["files"]
+    for name, digest in digests.items():
+        path = folder / name
+        # Twice the bytes for nothing that an answer needs: `verify_weights` reads them.
+        if name == WEIGHTS or (name in NOT_FOR_ANSWERS and not path.exists()):
+            continue
+        if not path.is_file():
+            raise InputError(f"{path}: this file of the bundle is missing; export or copy it anew")
+        if sha256(path) != digest:
+            raise InputError(
+                f"{path}: its checksum differs from {INDEX}: the file was changed or cut short;"
+                " export or copy the bundle anew"
+            )
+    for name in (SPECIES, *(() if index["members"] else (MODEL, IMAGES))):
+        if name not in digests:
+            raise InputError(f"{folder / INDEX}: {name} is not listed; export the bundle anew")
+    species = SpeciesList.read(folder / SPECIES)
+    # The counts alone are the paper's prior; with settings beside them they are part of another.
+    prior = next((name for name in (PRIOR, COUNTS) if name in digests), None)
+    return Bundle(
+        folder=folder,
+        version=_version(digests | index["members"]),
+        species=species,
+        members=_members(folder, species, index["members"]),
+        views=read_views(folder / VIEWS) if VIEWS in digests else WHOLE,
+        calibration=read_calibration(folder / CALIBRATION, species)
+        if CALIBRATION in digests
+        else None,
+        prior=read_prior(folder / prior, species) if prior else None,
+        rule=read_rule(folder / DECISION, species) if DECISION in digests else None,
+    )
+
+
+def files_for_answers(folder: str | Path) -> tuple[list[str], list[str]]:
+    """What the index of a bundle lists: the files that answers need, and the folders of members.
+
+    Raises:
+        InputError: as `read_bundle` of the index.
+    """
+    index = _read_index(Path(folder))
+    return [name for name in index["files"] if name not in NOT_FOR_ANSWERS], list(index["members"])
+
+
+def verify_weights(folder: str | Path) -> bool | None:
+    """Whether the torch weights are those that were written; None where there are none."""
+    path = Path(folder) / WEIGHTS
+    digest = _read_index(Path(folder))["files"].get(WEIGHTS)
+    return None if digest is None or not path.is_file() else sha256(path) == digest
+
+
+def _members(folder: Path, species: SpeciesList, versions: dict[str, str]) -> tuple[Member, ...]:
+    """The network of a plain bundle, or those of the bundles that a combination holds."""
+    if not versions:
+        images = Preprocessing.read(folder / IMAGES)
+        return (Member(folder / MODEL, species, images, None),)
+    members: list[Member] = []
+    for name, version in versions.items():
+        index = _read_index(folder / name)
+        if index["members"]:  # before they are read: a bundle may name itself
+            raise InputError(f"{folder / name}: does not belong in {folder}; combine anew")
+        inner = _read(folder / name, index)
+        if inner.version != version:
+            raise InputError(
+                f"{inner.folder}: is bundle {inner.version}, but {INDEX} names {version}; copy the"
+                " whole combination anew"
+            )
+        if inner.views != WHOLE or set(inner.species) != set(species):
+            raise InputError(f"{inner.folder}: does not belong in {folder}; combine anew")
+        members.append(replace(inner.members[0], calibration=inner.calibration))
+    return tuple(members)
+
+
+def _read_index(folder: Path) -> dict[str, dict[str, str]]:
+    """`files` and `members` of the index, each a mapping of names in the folder."""
+    path = folder / INDEX
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(
+            f"{folder} is not a bundle: {INDEX} is missing; make one with `ophis export`"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise InputError(f"{path}: format {FORMAT} is needed; export the bundle with this ophis")
+    parts = {"files": index.get("files"), "members": index.get("members", {})}
+    for what, names in parts.items():
+        if not isinstance(names, dict) or not all(
+            isinstance(digest, str) and Path(name).name == name and name not in ("", "..")
+            for name, digest in names.items()
+        ):
+            raise InputError(f"{path}: `{what}` should map names in this folder to their digests")
+    return parts
+
+
+class BundleWriter:
+    """Makes a bundle folder whole or not at all: files go to a sibling folder, then a rename.
+
+    Use as a context manager; inside, write files into `folder`.
+    """
+
+    def __init__(self, out: str | Path) -> None:
+        self.out = Path(out)
+        self.folder = self.out.with_name(f".{self.out.name}.{os.getpid()}")
+        self._members: dict[str, str] = {}  # name in the folder to version
+
+    def __enter__(self) -> Self:
+        if self.out.exists() and not (self.out / INDEX).is_file() and _holds_anything(self.out):
+            raise InputError(f"{self.out} holds something that is no bundle; choose another --out")
+        self.folder.mkdir(parents=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._seal()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write(
+        self,
+        *,
+        species: SpeciesList,
+        calibration: Calibration | None,
+        prior: Prior | None,
+        rule: DecisionRule | None,
+        card: str,
+        measured: Measured | None = None,
+    ) -> None:
+        """Write everything but what sees the photos: a network with its images.json, or members.
+
+        Raises:
+            InputError: when a part was fitted on other species, or in another order; read back, it
+                would be taken for theirs.
+        """
+        parts = {"the prior": prior, "the rule": rule, "the calibration": calibration}
+        for name, part in parts.items():
+            if part and part.species:
+                require_same_species(
+                    species,
+                    part.species,
+                    names=("the bundle", name),
+                    mend="fit it on scores of this model",
+                )
+        if rule:
+            rule.write(self.folder / DECISION)
+        if calibration:
+            calibration.write(self.folder / CALIBRATION)
+        species.write(self.folder / SPECIES)
+        if prior:
+            prior.write(self.folder / (COUNTS if isinstance(prior, CountryPrior) else PRIOR))
+        (self.folder / CARD).write_text(card, encoding="utf-8")
+        if measured:
+            measured.write(self.folder / MEASURED)
+
+    def write_members(self, members: Sequence[Bundle], views: tuple[View, ...]) -> None:
+        """Copy whole bundles in, to be asked together, each of them by these views of a photo."""
+        for number, member in enumerate(members, start=1):
+            name = f"member-{number}"
+            (self.folder / name).mkdir()
+            # No more than belongs to it: this folder may lie in the member's.
+            for file in (*_read_index(member.folder)["files"], INDEX):
+                if file != WEIGHTS and (member.folder / file).is_file():
+                    shutil.copy(member.folder / file, self.folder / name / file)
+            self._members[name] = member.version
+        write_views(views, self.folder / VIEWS)
+
+    def copy(self, bundle: Bundle) -> None:
+        """All that a bundle holds, to write some of it anew."""
+        index = _read_index(bundle.folder)
+        for file in index["files"]:
+            if (bundle.folder / file).is_file():
+                shutil.copy(bundle.folder / file, self.folder / file)
+        for name in index["members"]:
+            shutil.copytree(bundle.folder / name, self.folder / name)
+        self._members = index["members"]
+
+    def _seal(self) -> None:
+        files = (path for path in sorted(self.folder.iterdir()) if path.is_file())
+        digests = {path.name: sha256(path) for path in files}
+        members = {"members": self._members} if self._members else {}
+        version = _version(digests | self._members)
+        index = {"format": FORMAT, "version": version, "files": digests, **members}
+        (self.folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+        if self.out.exists():
+            shutil.rmtree(self.out)
+        self.folder.rename(self.out)
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _version(digests: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _holds_anything(path: Path) -> bool:
+    return not path.is_dir() or any(path.iterdir())

@@ -1,0 +1,200 @@
+"""Bundles made of bundles: several networks, or several views of a photo, asked together.
+
+What they say together is more often right and has probabilities of its own, so calibration, prior
+and the promises of the answer are fitted anew, on validation photos.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ophis.decision.rule import default_rule, halves
+from ophis.decision.vector_scaling import default_calibration
+from ophis.errors import InputError
+from ophis.evaluation.metrics import evaluate
+from ophis.evaluation.results import measure
+from ophis.inference.bundles.bundle import BundleWriter, read_bundle
+from ophis.inference.bundles.card_about import about_combination
+from ophis.inference.bundles.model_card import card
+from ophis.inference.network import Network
+from ophis.inference.test_time_augmentation import WHOLE, views
+from ophis.priors.bayes import BayesPrior
+from ophis.priors.country_counts import CountryPrior
+from ophis.priors.selection import default_prior
+from ophis.scores.ensemble import ensemble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ophis.datasets.manifest import Manifest
+    from ophis.decision.calibration import Calibration
+    from ophis.decision.rule import DecisionRule
+    from ophis.evaluation.metrics import Evaluation
+    from ophis.inference.bundles.bundle import Bundle
+    from ophis.inference.test_time_augmentation import View
+    from ophis.priors.prior import Prior
+    from ophis.scores.scores import PhotoFailure, Scores
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What one way of asking is worth, and what it costs.
+
+    Attributes:
+        name: of the bundle, or of the combination.
+        evaluation: on the validation photos, by the image alone.
+        milliseconds: a photo, reading included, on this machine.
+        failures: the photos that could not be read.
+    """
+
+    name: str
+    evaluation: Evaluation
+    milliseconds: float
+    failures: tuple[PhotoFailure, ...] = ()
+
+
+def combine(
+    bundles: Sequence[str | Path],
+    out: str | Path,
+    *,
+    validation: Manifest,
+    flip: bool = False,
+    crops: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Worth, ...]:
+    """Make a bundle that asks several, or shows each photo several times, and judge it.
+
+    Args:
+        bundles: plain ones of the same species; one is enough with ``flip`` or ``crops``.
+        out: the bundle folder; an older bundle there is replaced.
+        validation: labelled photos that none of them has learned from.
+        flip: whether each photo is shown mirrored too.
+        crops: whether its four corners are shown, closer up, too.
+        progress: called with the number of photos scored since the last call.
+
+    Returns:
+        The worth of each bundle by itself, in their order, and last that of the combination.
+
+    Raises:
+        InputError: when the bundles do not fit together, nothing would be combined, no photo has a
+            species, or ``out`` is one of the bundles or holds something else.
+    """
+    members = [read_bundle(bundle) for bundle in bundles]
+    seen = views(flip=flip, crops=crops)
+    _require_fit(members, plain=seen == WHOLE)
+    if Path(out).resolve() in {member.folder.resolve() for member in members}:
+        raise InputError(f"{out} is one of the bundles to combine; choose another --out")
+    if (validation.truth(members[0].species) < 0).all():
+        raise InputError("no validation photo has a species, so none can be judged; label some")
+    with BundleWriter(out) as writer:  # before hours of scoring it refuses what it cannot replace
+        worth, together = _judged(members, seen, validation, progress)
+        _write(writer, members, seen, together=together, worth=worth)
+    return worth
+
+
+def _judged(
+    members: Sequence[Bundle],
+    seen: tuple[View, ...],
+    validation: Manifest,
+    progress: Callable[[int], None] | None,
+) -> tuple[tuple[Worth, ...], Scores]:
+    """The worth of each and of all together, and what they say together."""
+    names = [str(member.folder) for member in members]
+    worth: list[Worth] = []
+    parts: list[Scores] = []
+    seconds = 0.0
+    for member in members:
+        network = Network(member.members[0], member.species)
+        alone, took = asked(network, validation, WHOLE, progress)
+        worth.append(worth_of(str(member.folder), alone, took))
+        if seen != WHOLE:
+            alone, took = asked(network, validation, seen, progress)
+        mended = member.calibration.apply(alone) if member.calibration else alone
+        parts.append(mended.with_species(members[0].species))
+        seconds += took
+    together = ensemble(parts, names)
+    worth.append(worth_of("together", together, seconds))
+    return tuple(worth), together
+
+
+def asked(
+    network: Network,
+    validation: Manifest,
+    seen: tuple[View, ...],
+    progress: Callable[[int], None] | None,
+) -> tuple[Scores, float]:
+    """Scores of one network by these views, and the seconds they took."""
+    started = time.monotonic()
+    scores = network.score(validation, views=seen, progress=progress)
+    return scores, time.monotonic() - started
+
+
+def worth_of(name: str, scores: Scores, seconds: float) -> Worth:
+    """What such scores are worth, and what they cost."""
+    photos = len(scores) + len(scores.failures)
+    return Worth(name, evaluate(scores), 1000 * seconds / photos, scores.failures)
+
+
+def refitted(
+    prior: Prior | None, scores: Scores
+) -> tuple[Calibration | None, Prior | None, DecisionRule | None]:
+    """Calibration, prior and rule for a model with such validation scores.
+
+    Args:
+        prior: what the country says by an older model; its counts, map and rules are kept.
+        scores: of photos not learned from; one half fits, the other is what promises are made on.
+    """
+    fitting, promising = halves(scores)
+    calibration, prior = default_calibration(fitting), _prior(prior, fitting)
+    return calibration, prior, default_rule(promising, calibration=calibration, prior=prior)
+
+
+def _write(
+    writer: BundleWriter,
+    members: Sequence[Bundle],
+    seen: tuple[View, ...],
+    *,
+    together: Scores,
+    worth: Sequence[Worth],
+) -> None:
+    """The bundle, with all that is learned from what the members say together."""
+    calibration, prior, rule = refitted(members[0].prior, together)
+    species, about = members[0].species, about_combination(members, seen, worth)
+    measured = measure(together, calibration=calibration, prior=prior, rule=rule, about=about)
+    writer.write(
+        species=species,
+        calibration=calibration,
+        prior=prior,
+        rule=rule,
+        card=card(species, measured, calibration=calibration, prior=prior, rule=rule),
+        measured=measured,
+    )
+    writer.write_members(members, seen)
+
+
+def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:
+    if plain and len(members) < 2:
+        raise InputError("nothing to combine: give two bundles or more, or --flip, or --crops")
+    first = members[0]
+    for number, member in enumerate(members):
+        if len(member.members) > 1 or member.views != WHOLE:
+            raise InputError(f"{member.folder} is a combination already; name what it was made of")
+        if member.version in {other.version for other in members[:number]}:
+            raise InputError(f"{member.folder} is the same bundle as another; name each once")
+        if odd := set(member.species) ^ set(first.species):
+            raise InputError(
+                f"species {min(odd)!r} is known to only one of {first.folder} and {member.folder};"
+                " combine bundles of the same species"
+            )
+
+
+def _prior(prior: Prior | None, fitting: Scores) -> Prior | None:
+    """A prior of the same counts for the new scores; one that counts nothing stays as it is."""
+    if isinstance(prior, BayesPrior):
+        return default_prior(prior.counts, fitting, presence=prior.presence, rules=prior.rules)
+    if isinstance(prior, CountryPrior):
+        return default_prior(prior, fitting)
+    return prior

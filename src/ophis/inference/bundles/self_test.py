@@ -1,0 +1,168 @@
+"""What a network said of three drawn photos where its bundle was made, to be seen elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ophis.errors import InputError
+from ophis.files.atomic import whole_file
+from ophis.images.preprocessing import decode, normalise
+from ophis.inference.bundles.bundle import SELFTEST
+from ophis.inference.engine import EngineKind
+from ophis.inference.network import Network
+from ophis.inference.photo import Wanted, read
+from ophis.taxonomy.species_list import Danger, danger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from ophis.inference.bundles.bundle import Member
+    from ophis.inference.photo import Reader
+
+PHOTOS = 3
+SIDES = (96, 72)  # pixels of a photo: as few as show anything, for it lies in every bundle
+# Shares of the largest logit. In float32 ONNX Runtime's kernels and OpenVINO's differ by 1e-6 of
+# it; in 8 bits, where a last digit may move a whole step, by 0.04 (docs/log.md).
+TOLERANCE = 1e-4
+ROUNDED_TOLERANCE = 0.1
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """Photos, and what is to be said of them.
+
+    Attributes:
+        photos: PNG files, so that no decoder of another version gives other pixels.
+        logits: [photos, species] as the network gives them, float32.
+        tolerance: how far others may be off, as a share of the largest.
+        dangers: what was said of each species' danger.
+    """
+
+    photos: tuple[bytes, ...]
+    logits: NDArray[np.float32]
+    tolerance: float
+    dangers: Mapping[str, str]
+
+    def write(self, path: Path) -> Path:
+        """Write selftest.json."""
+        values = {
+            "photos": [base64.b64encode(photo).decode() for photo in self.photos],
+            "logits": self.logits.tolist(),
+            "tolerance": self.tolerance,
+            "dangers": dict(self.dangers),
+        }
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> SelfTest:
+        """Read what `write` wrote.
+
+        Raises:
+            InputError: naming the file and what is wrong in it.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                photos=tuple(map(base64.b64decode, values["photos"])),
+                logits=np.array(values["logits"], np.float32),
+                tolerance=float(values["tolerance"]),
+                dangers=dict(values["dangers"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(f"{path}: no self-test: {error!r}; export the bundle anew") from None
+
+
+def write_selftest(member: Member, *, rounded: bool = False) -> Path:
+    """Ask a network about three drawn photos, and keep what it says beside it.
+
+    Args:
+        member: the network of a bundle that is being written.
+        rounded: whether it counts in so few bits that other processors may say something else.
+
+    Raises:
+        InputError: when it says nothing usable.
+    """
+    from ophis.datasets.synthetic.camera import photograph  # noqa: PLC0415 - no answer needs it
+    from ophis.datasets.synthetic.population import sightings  # noqa: PLC0415
+
+    drawn = (decode(photograph(one, seed=0).data) for one in sightings(36, seed=0)[:PHOTOS])
+    photos = tuple(png(picture.resize(SIDES)) for picture in drawn)
+    network = Network(member, member.species)
+    return SelfTest(
+        photos=photos,
+        logits=np.concatenate([_logits(network, photo, read) for photo in photos]),
+        tolerance=ROUNDED_TOLERANCE if rounded else TOLERANCE,
+        dangers={name: str(danger(name)) for name in member.species},
+    ).write(member.model.with_name(SELFTEST))
+
+
+def require_same(network: Network, engine: EngineKind | str, reader: Reader = read) -> None:
+    """See that a network says here what it said where its bundle was made.
+
+    Args:
+        network: with the file of its self-test beside it.
+        engine: what runs it.
+        reader: what reads the photos.
+
+    Raises:
+        InputError: when a logit differs by more than the tolerance, or a species that was called
+            venomous is not.
+    """
+    path = network.member.model.with_name(SELFTEST)
+    test = SelfTest.read(path)
+    rounded = engine == EngineKind.OPENVINO_BFLOAT16
+    tolerance = max(test.tolerance, ROUNDED_TOLERANCE) if rounded else test.tolerance
+    for number, (photo, expected) in enumerate(zip(test.photos, test.logits, strict=True), start=1):
+        (found,) = _logits(network, photo, reader)
+        if found.shape != expected.shape:
+            raise InputError(f"{path}: is of another network; export the bundle anew")
+        off = float(np.abs(found - expected).max() / max(1.0, float(np.abs(expected).max())))
+        if not off <= tolerance:  # not a number is not
+            raise InputError(
+                f"{network.member.model}: of the self-test's photo {number} it says something else"
+                f" than where it was made, by {off:.1e} of the largest logit, more than"
+                f" {tolerance:.0e}; run it with another version of ONNX Runtime, or export it anew"
+            )
+    for name, said in test.dangers.items():
+        if said == Danger.VENOMOUS and danger(name) != said:
+            raise InputError(
+                f"{name!r} was called venomous where the bundle was made and is not here: the"
+                " tables of danger are not whole; install ophis anew"
+            )
+
+
+def require_finite(network: Network, photo: bytes, reader: Reader = read) -> None:
+    """See that a network without a self-test says anything.
+
+    Raises:
+        InputError: when a logit is not finite.
+    """
+    _logits(network, photo, reader)
+
+
+def _logits(network: Network, photo: bytes, reader: Reader) -> NDArray[np.float32]:
+    images = network.member.preprocessing
+    pixels = reader(photo, "the self-test's photo", Wanted(frozenset({images.pixels})))
+    logits, _ = network.outputs(normalise(pixels.squares[images.pixels], images))
+    if not np.isfinite(logits).all():
+        raise InputError(f"{network.member.model}: gives numbers that are not finite")
+    return logits
+
+
+def png(picture: Image.Image) -> bytes:
+    """A picture as a file that keeps all its pixels."""
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,275 @@
+"""Photos to names through the networks of a bundle: no torch, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ophis.decision.rule import State, no_name
+from ophis.errors import InputError, NoPhotoError
+from ophis.geography.countries import UNKNOWN
+from ophis.geography.location import Place, place_at, place_of
+from ophis.inference.answer import Answer, sentences
+from ophis.inference.bundles.bundle import read_bundle
+from ophis.inference.deciding import decide, seen_photos
+from ophis.inference.engine import EngineKind
+from ophis.inference.evidence import evidence_for
+from ophis.inference.network import Network
+from ophis.inference.photo import Wanted, read, read_photos
+from ophis.inference.scoring.journal import score_to
+from ophis.locales import read_words
+from ophis.scores.ensemble import ensemble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ophis.datasets.manifest import Manifest
+    from ophis.decision.rule import Decision
+    from ophis.inference.answer import Guess, SeenPhoto
+    from ophis.inference.bundles.bundle import Bundle
+    from ophis.inference.evidence import Evidence
+    from ophis.inference.photo import Photo, Reader
+    from ophis.inference.test_time_augmentation import View
+    from ophis.locales import Words
+    from ophis.priors.prior import PriorEffect
+    from ophis.scores.scores import PhotoFailure, Scores
+
+
+class Classifier:
+    """A bundle ready to answer.
+
+    Args:
+        bundle: what `read_bundle` verified.
+        threads: of the engine; 0 lets it choose.
+        engine: what runs the networks: see `EngineKind`.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int = 0,
+        engine: EngineKind | str = EngineKind.ONNXRUNTIME,
+    ) -> None:
+        self.bundle, self.engine = bundle, engine
+        self.networks = tuple(
+            Network(member, bundle.species, threads=threads, engine=engine)
+            for member in bundle.members
+        )
+
+    def score(
+        self,
+        manifest: Manifest,
+        *,
+        views: tuple[View, ...] | None = None,
+        workers: int | None = None,
+        progress: Callable[[int], None] | None = None,
+        out: str | Path | None = None,
+    ) -> Scores:
+        """Score every photo of a manifest without its country: see `batch.score_photos`.
+
+        Args:
+            manifest: the photos; each is read once for each network of the bundle.
+            views: how each is shown; by default as the bundle says.
+            workers: threads that read photos; by default one a processor core.
+            progress: called with the number of photos done since the last call, by each network.
+            out: write the scores to this file as they come, so that they need not be in memory;
+                what was stopped goes on where it was. See `journal.score_to`.
+        """
+        views, networks = views or self.bundle.views, self.networks
+        if out is not None:
+            return score_to(
+                out,
+                lambda start: self._batches(manifest, views, workers, start),
+                manifest=manifest,
+                species=self.bundle.species,
+                facts={
+                    "bundle": self.bundle.version,
+                    "views": json.dumps(list(map(asdict, views))),
+                    "engine": str(self.engine),
+                },
+                progress=lambda photos: progress(photos * len(networks)) if progress else None,
+            )
+        return ensemble(
+            [
+                network.score(manifest, views=views, workers=workers, progress=progress)
+                for network in networks
+            ]
+        )
+
+    def _batches(
+        self, manifest: Manifest, views: tuple[View, ...], workers: int | None, start: int
+    ) -> Iterator[Scores]:
+        """Scores of some photos at a time, from a row on, by all networks."""
+        networks = [
+            network.batches(manifest, views=views, workers=workers, start=start)
+            for network in self.networks
+        ]
+        return map(ensemble, zip(*networks, strict=True))
+
+    def identify(
+        self,
+        photo: str | Path | bytes | Sequence[str | Path | bytes],
+        *,
+        country: str | Mapping[str, float] | None = None,
+        gps: bool = False,
+        top: int = 5,
+        language: str = "en",
+        evidence: bool = False,
+        reader: Reader = read,
+    ) -> Answer:
+        """Name the snake in a photo, or in several photos of the same snake.
+
+        Several are weighed together: those that show nothing, or nothing like a known snake, have
+        no say, and the danger is that of each by itself and of all together.
+
+        Args:
+            photo: path, or the bytes of the file; or a list of them.
+            country: where it was taken, as name or ISO code; or several with their weights, as
+                {"Nepal": 0.6, "India": 0.4}. None: nobody said, the image alone decides.
+                "UNKNOWN" is the country of that name in the training table, as the paper treats
+                it.
+            gps: whether a photo's own position tells the country when none is given.
+            top: how many guesses, at least one.
+            language: of `Answer.lines`.
+            evidence: whether to say where in each photo the best guess was found; of several
+                networks by the first that can tell.
+            reader: what reads the bytes of a photo; the service has it done in other processes.
+
+        Raises:
+            NoPhotoError: when none of the photos can be read; see `without_photo`.
+            InputError: when no country has that name, a weight is not above 0, ``top`` is below
+                one, no photo is given, or there are no words in the language.
+        """
+        if top < 1:
+            raise InputError(f"top = {top} should be 1 or more")
+        if country is not None:
+            place_of(country)  # a wrong one is refused before the photo is read
+        words = read_words(language)
+        given = [photo] if isinstance(photo, str | Path | bytes) else photo
+        sides = frozenset(member.preprocessing.pixels for member in self.bundle.members)
+        wanted = Wanted(sides, self.bundle.views, gps=gps and country is None)
+        photos, failures = read_photos(given, wanted, reader)
+        if not photos:
+            raise NoPhotoError(failures)
+        place = _place(photos, country, gps=gps)
+        raw, maps = self._look(photos, place, evidence=evidence)
+        seen = seen_photos(self.bundle, photos, raw)
+        decided = decide(self.bundle, raw, seen, place, top=top)
+        best = decided.guesses[0].species if decided.guesses else None
+        return self._answer(
+            words,
+            decided.decision,
+            place,
+            effect=decided.effect,
+            photos=seen,
+            failures=failures,
+            guesses=decided.guesses,
+            evidence=tuple(evidence_for(best, own) for own in maps) if evidence else (),
+        )
+
+    def without_photo(
+        self,
+        failures: Sequence[PhotoFailure],
+        *,
+        country: str | Mapping[str, float] | None = None,
+        language: str = "en",
+    ) -> Answer:
+        """What is said where `identify` raised NoPhotoError: no name, and what always holds.
+
+        Args:
+            failures: the photos that cannot be used, and why.
+            country: as `identify` takes it.
+            language: of `Answer.lines`.
+
+        Raises:
+            InputError: as `identify` does of country and language.
+        """
+        return self._answer(
+            read_words(language),
+            no_name(State.UNUSABLE),
+            place_of(country),
+            failures=tuple(failures),
+        )
+
+    def _answer(
+        self,
+        words: Words,
+        decision: Decision,
+        place: Place,
+        *,
+        effect: PriorEffect | None = None,
+        photos: tuple[SeenPhoto, ...] = (),
+        failures: tuple[PhotoFailure, ...] = (),
+        guesses: tuple[Guess, ...] = (),
+        evidence: tuple[Evidence | None, ...] = (),
+    ) -> Answer:
+        judged = self.bundle.rule is not None
+        spelling = self.bundle.prior.spelling if self.bundle.prior else str
+        countries = {spelling(key): share for key, share in place.shares.items()}
+        return Answer(
+            photos=photos,
+            failures=failures,
+            state=decision.state,
+            name=decision.name,
+            verdict=decision.verdict,
+            judged=judged,
+            possible=tuple(self.bundle.species[column] for column in decision.species),
+            guesses=guesses,
+            country=next(iter(countries), UNKNOWN),
+            countries=countries,
+            source=place.source,
+            prior=effect.use if effect else None,
+            contradicts=bool(effect and effect.contradicts),
+            ruled=bool(effect and effect.ruled),
+            bundle=self.bundle.version,
+            language=words.language,
+            lines=sentences(words, decision, place, effect=effect, photos=photos, judged=judged),
+            evidence=evidence,
+        )
+
+    def _look(
+        self, photos: Sequence[Photo], place: Place, *, evidence: bool
+    ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
+        """Raw scores and the evidence of each photo; rows are numbered where two have one name."""
+        names = [photo.name for photo in photos]
+        if len(set(names)) < len(names):
+            names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+        looks = [
+            network.look(
+                [photo.pixels for photo in photos], names, self.bundle.views, evidence=evidence
+            )
+            for network in self.networks
+        ]
+        scores = ensemble([scores for scores, _ in looks])
+        maps = next((maps for _, maps in looks if any(maps)), looks[0][1])
+        return replace(scores, countries=(place.country,) * len(photos)), maps
+
+
+def _place(
+    photos: Sequence[Photo], country: str | Mapping[str, float] | None, *, gps: bool
+) -> Place:
+    """Where the snake was seen: as given, else by the first photo that holds a position."""
+    if country is not None or not gps:
+        return place_of(country)
+    places = [place_at(photo.pixels.position) for photo in photos]
+    return next((place for place in places if place.shares), places[0])
+
+
+def load(
+    folder: str | Path, *, threads: int = 0, engine: EngineKind | str = EngineKind.ONNXRUNTIME
+) -> Classifier:
+    """Load a bundle folder.
+
+    Args:
+        folder: of the bundle.
+        threads: of the engine; 0 lets it choose.
+        engine: what runs the networks: see `EngineKind`.
+
+    Raises:
+        InputError: naming the file that is missing, changed or no model, or the engine that is not
+            to be had.
+    """
+    return Classifier(read_bundle(folder), threads=threads, engine=engine)

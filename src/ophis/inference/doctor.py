@@ -1,0 +1,160 @@
+"""What this machine has for ophis, and what ophis makes of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ophis.errors import InputError
+from ophis.inference.bundles.bundle import verify_weights
+from ophis.inference.engine import EngineKind
+from ophis.inference.memory import takes_settings
+from ophis.inference.network import BATCH_PHOTOS, Network
+
+if TYPE_CHECKING:
+    from ophis.inference.bundles.bundle import Bundle
+
+PACKAGES = {
+    "numpy": "core",
+    "pillow": "core",
+    "onnxruntime": "core",
+    "polars": "core",
+    "openvino": "openvino",
+    "torch": "train",
+    "timm": "train",
+    "numba": "train",
+    "simplejpeg": "core",
+    "ray": "ray",
+    "huggingface-hub": "hub",
+    "fastapi": "serve",
+    "pillow-heif": "heic",
+    "matplotlib": "report",
+}
+# What makes 8 bits and bfloat16 fast, as Linux names it.
+INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+TURNS = 3
+_WEIGHTS = {True: "as bundle.json has them", False: "changed or cut short", None: None}
+
+
+def examine(bundle: Bundle | None = None) -> dict[str, dict[str, Any]]:
+    """Look at machine, packages and settings, and ask a bundle on each engine that is there.
+
+    Returns:
+        Facts by heading and name, as they are printed. A package that is missing is None.
+    """
+    facts = {
+        "machine": _machine(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "settings": _settings(),
+        "devices": _devices(),
+    }
+    if bundle:
+        facts["bundle"] = _asked(bundle)
+    return facts
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "cores": usable_cores(),
+        "instructions": ", ".join(_instructions()) or "not known",
+        "python": sys.version.split()[0],
+        "ophis": _version("ophis"),
+    }
+
+
+def processor() -> str:
+    """The processor's name."""
+    return _cpuinfo("model name") or platform.processor() or "not known"
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1
+
+
+def _instructions() -> list[str]:
+    there = set(_cpuinfo("flags").split())
+    return [name for name in INSTRUCTIONS if name in there]
+
+
+def _cpuinfo(key: str) -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    values = [
+        value for name, _, value in (line.partition(":") for line in lines) if name.strip() == key
+    ]
+    return values[0].strip() if values else ""
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _settings() -> dict[str, Any]:
+    allocator = os.environ.get("LD_PRELOAD") or platform.libc_ver()[0] or "not known"
+    return {
+        "allocator": allocator,
+        "freed memory": "kept by train and score" if takes_settings() else "given back",
+        "threads that answer": "one a core, as ONNX Runtime chooses",
+        "threads that read photos": usable_cores(),
+        "photos a batch": BATCH_PHOTOS,
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
+    }
+
+
+def _devices() -> dict[str, Any]:
+    """What training can run on; torch takes seconds to tell."""
+    if find_spec("torch") is None:
+        return {"cpu": "yes", "cuda": None}
+    import torch  # noqa: PLC0415 - only here, where seconds do not matter
+
+    names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    return {"cpu": "yes", "cuda": ", ".join(names) or "no"}
+
+
+def _asked(bundle: Bundle) -> dict[str, Any]:
+    """Its version, and milliseconds a photo of grey on each engine."""
+    found: dict[str, Any] = {
+        "folder": str(bundle.folder),
+        "version": bundle.version,
+        "files": "as bundle.json has them",  # else `read_bundle` had refused it
+        "torch weights": _WEIGHTS[verify_weights(bundle.folder)],
+        "species": len(bundle.species),
+        "networks": len(bundle.members),
+        "judged on photos": "yes" if bundle.rule else "no: its names are for trying out only",
+        "country": bundle.prior.what_it_is() if bundle.prior else None,
+    }
+    for kind in EngineKind:
+        try:
+            networks = [Network(m, bundle.species, engine=kind) for m in bundle.members]
+        except InputError as error:
+            found[kind] = str(error)
+            continue
+        found[kind] = f"{sum(map(_milliseconds, networks)):.1f} ms a photo"
+    return found
+
+
+def _milliseconds(network: Network) -> float:
+    side = network.member.preprocessing.pixels
+    grey = np.zeros((1, 3, side, side), np.float32)
+    network.outputs(grey)
+    seconds = []
+    for _ in range(TURNS):
+        started = time.perf_counter()
+        network.outputs(grey)
+        seconds.append(time.perf_counter() - started)
+    return 1000 * min(seconds)

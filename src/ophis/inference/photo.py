@@ -1,0 +1,122 @@
+"""The photos that somebody asks about: what the networks see of each, or why it cannot be read."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ophis.errors import InputError, PhotoError, Reason
+from ophis.geography.location import gps_of
+from ophis.images.preprocessing import decode, read_bytes, unusable
+from ophis.inference.answer import LeftOut
+from ophis.inference.test_time_augmentation import WHOLE, squares
+from ophis.scores.scores import PhotoFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ophis.geography.location import Position
+    from ophis.inference.test_time_augmentation import View
+
+    Reader = Callable[[bytes, str, "Wanted"], "Pixels"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be known of a photo.
+
+    Attributes:
+        sides: pixels of the squares that the networks see.
+        views: how each of them is shown the photo.
+        gps: whether its own position is asked for.
+    """
+
+    sides: frozenset[int]
+    views: tuple[View, ...] = WHOLE
+    gps: bool = False
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What was wanted of a photo.
+
+    Attributes:
+        why: why nobody should be told a name from it; None where it is usable.
+        position: where it was taken, where that was asked for and the photo knows.
+        squares: by the pixels of a side, its views: [views, side, side, 3], uint8.
+    """
+
+    why: LeftOut | None
+    position: Position | None
+    squares: Mapping[int, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo that could be read.
+
+    Attributes:
+        name: its path, or which of those given it is.
+        sha256: digest of the bytes of the file.
+        pixels: what the networks see of it.
+    """
+
+    name: str
+    sha256: str
+    pixels: Pixels
+
+
+def read(data: bytes, name: str, wanted: Wanted) -> Pixels:
+    """What is wanted of a photo, read in this process.
+
+    Args:
+        data: a whole file.
+        name: what to call the photo when it is refused.
+        wanted: of it.
+
+    Raises:
+        PhotoError: as `images.decode`.
+    """
+    picture = decode(data, name)
+    reason = unusable(picture)
+    return Pixels(
+        why=LeftOut(reason) if reason else None,
+        position=gps_of(data) if wanted.gps else None,
+        squares={side: squares(picture, side, wanted.views) for side in wanted.sides},
+    )
+
+
+def read_photos(
+    given: Sequence[str | Path | bytes], wanted: Wanted, reader: Reader = read
+) -> tuple[tuple[Photo, ...], tuple[PhotoFailure, ...]]:
+    """Those that can be read, and the others.
+
+    Args:
+        given: paths, or the bytes of files.
+        wanted: of each.
+        reader: what reads the bytes, as `read` does.
+
+    Raises:
+        InputError: when none is given.
+    """
+    photos: list[Photo] = []
+    failures: list[PhotoFailure] = []
+    for number, photo in enumerate(given, start=1):
+        unnamed = "photo" if len(given) == 1 else f"photo {number}"
+        name = unnamed if isinstance(photo, bytes) else str(photo)
+        try:
+            data = photo if isinstance(photo, bytes) else read_bytes(photo)
+            pixels = reader(data, name, wanted)
+            photos.append(Photo(name, hashlib.sha256(data).hexdigest(), pixels))
+        except PhotoError as error:
+            failures.append(PhotoFailure(name, str(error), error.reason))
+    if not photos and not failures:
+        raise InputError(
+            "no photo was given; give one, or several of the same snake", reason=Reason.NO_PHOTO
+        )
+    return tuple(photos), tuple(failures)

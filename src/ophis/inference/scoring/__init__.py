@@ -1,0 +1,1 @@
+"""Scores of many photos, in one process or many, with resume."""

@@ -1,0 +1,220 @@
+"""The prior of Bayes' rule: p(s | x, c) is proportional to p(s | x) p(s | c) / p(s).
+
+The network's p(s | x) already holds how often it saw each species, p(s). Multiplying by p(s | c)
+alone, as the paper's Eq. 2 does, counts that twice; and a species without a training photo from a
+country becomes impossible there. Here p(s | c) is smoothed: country by continent, continent by
+world, and by maps of who lives where.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ophis.errors import InputError
+from ophis.geography.countries import UNKNOWN, code_or_key, continent, country_code, country_key
+from ophis.priors.country_counts import CountryPrior, read_counts
+from ophis.priors.overrides import read_rules, rules_by_country, write_rules
+from ophis.priors.prior import Prior, PriorUse, part_of, write_settings
+from ophis.priors.range_maps import PresenceMap, read_presence
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ophis.priors.overrides import CountryRules, Rule
+    from ophis.taxonomy.species_list import SpeciesList
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How much is believed of what; chosen on validation scores by `prior_choice.fit_bayes`.
+
+    Attributes:
+        country_photos: a country counts as if it had so many photos more, as on its continent.
+        continent_photos: a continent, as if it had so many more, as in the world.
+        presence_photos: a species that lives in a country counts as if it had so many photos
+            more there; a species of whose presence nothing is known, too.
+        wrong_countries: share of the photos whose country is taken to be wrong: they show what
+            is photographed anywhere. However sure the counts are, no factor is smaller than that.
+        divide: the power of p(s) that is divided out: 1 is Bayes' rule, 0 the paper's product.
+        temperature: what the logits of the image are divided with first: a network that is too
+            sure of itself would not listen to the country, one that doubts too much would follow
+            it blindly.
+    """
+
+    country_photos: float = 30.0
+    continent_photos: float = 30.0
+    presence_photos: float = 0.0
+    wrong_countries: float = 0.03
+    divide: float = 1.0
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value < np.inf:
+                raise InputError(f"{name} = {value} should be a number, not below 0")
+        if self.wrong_countries > 1:
+            raise InputError(f"wrong_countries = {self.wrong_countries} should be at most 1")
+        for name in ("country_photos", "continent_photos", "temperature"):
+            if getattr(self, name) == 0:
+                raise InputError(f"{name} should be above 0")
+
+
+@dataclass(frozen=True, eq=False)
+class BayesPrior(Prior):
+    """Smoothed p(s | c) over p(s).
+
+    Attributes:
+        species: the columns, those of the counts.
+        counts: training photos by country and species.
+        settings: how much is believed of what.
+        presence: who lives where, or None.
+        rules: of the user.
+
+    Raises:
+        InputError: naming the rule that cannot hold, or a map that says nothing of the species.
+    """
+
+    species: SpeciesList = field(init=False)
+    counts: CountryPrior
+    settings: Settings = Settings()
+    presence: PresenceMap | None = None
+    rules: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "species", self.counts.species)
+        _ = self._rules  # refuses those that cannot hold
+        if self.presence:
+            self.presence.require_one_of(self.species)
+
+    @property
+    def temperature(self) -> float:
+        """That of the settings."""
+        return self.settings.temperature
+
+    def what_it_is(self) -> str:
+        """The prior in a few words."""
+        settings = ", ".join(f"{name} {value:g}" for name, value in vars(self.settings).items())
+        return f"Bayes' rule with smoothed p(species | country) ({settings})"
+
+    def merged(self) -> list[tuple[str, ...]]:
+        """Names of the training table that mean one country and are counted together."""
+        return self.counts.merged()
+
+    def spelling(self, country: str) -> str:
+        """The name that stands in the training table: "australia" of "au"."""
+        return self.counts.spelling(country)
+
+    def probability(self, country: str) -> NDArray[np.float64]:
+        """Smoothed p(s | c), [species], above 0 but where rules leave nothing; it sums to 1."""
+        return self._smoothed(country, wrong_countries=self.settings.wrong_countries)
+
+    def _smoothed(self, country: str, *, wrong_countries: float) -> NDArray[np.float64]:
+        settings = self.settings
+        here = self._here(country)
+        if code := country_code(country):
+            here = here + settings.presence_photos * self._lives(code)
+        above = self._of_continent(continent(country))
+        p = (here + settings.country_photos * above) / (here.sum() + settings.country_photos)
+        p = (1 - wrong_countries) * p + wrong_countries * self.world
+        rules = self._rules.get(code_or_key(country))
+        return rules.applied(p, above) if rules else p
+
+    @cached_property
+    def world(self) -> NDArray[np.float64]:
+        """p(s) of the training photos, each species with one photo more, [species]."""
+        photos = self.counts.counts.sum(axis=0) + 1.0
+        return photos / photos.sum()
+
+    def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
+        """Logarithm of p(s | c), less ``divide`` times that of p(s)."""
+        use = PriorUse.UNKNOWN if country_key(country) == UNKNOWN else PriorUse.WEIGHED
+        if not self._here(country).any():
+            seen = continent(country) in self._continents
+            use = PriorUse.CONTINENT if seen else PriorUse.WORLD
+        with np.errstate(divide="ignore"):  # a rule may exclude a species
+            p = np.log(self.probability(country))
+        return p - self.settings.divide * np.log(self.world), use
+
+    def ratios(self, country: str) -> NDArray[np.float64]:
+        """p(s | c) / p(s), the country taken to be right."""
+        if country_key(country) == UNKNOWN:
+            return np.ones(len(self.species))
+        return self._smoothed(country, wrong_countries=0.0) / self.world
+
+    def ruled(self, country: str) -> bool:
+        """Whether there are rules for a country, under any of its names."""
+        return code_or_key(country) in self._rules
+
+    def write(self, path: str | Path) -> Path:
+        """Write `NAME.toml`; beside it `NAME.csv` (counts), `NAME_presence.csv`, `NAME_rules.csv`.
+
+        Raises:
+            InputError: when the name does not end in .toml, or the place cannot be written.
+        """
+        path = Path(path)
+        parts = {"presence": self.presence is not None, "rules": bool(self.rules)}
+        write_settings(path, {"kind": "bayes", **vars(self.settings), **parts})
+        self.counts.write(path.with_suffix(".csv"))
+        if self.presence:
+            self.presence.write(part_of(path, "presence"))
+        if self.rules:
+            write_rules(self.rules, part_of(path, "rules"))
+        return path
+
+    def _here(self, country: str) -> NDArray[np.float64]:
+        """Training photos of each species in a country, under all its names."""
+        return self._photos.get(code_or_key(country), self._none)
+
+    @cached_property
+    def _rules(self) -> dict[str, CountryRules]:
+        return rules_by_country(self.rules, self.species)
+
+    @cached_property
+    def _none(self) -> NDArray[np.float64]:
+        return np.zeros(len(self.species))
+
+    @cached_property
+    def _photos(self) -> dict[str, NDArray[np.float64]]:
+        """Photos by ISO code, by key where a name has none: two names of one country are merged."""
+        photos: dict[str, NDArray[np.float64]] = {}
+        for name, row in zip(self.counts.countries, self.counts.counts, strict=True):
+            place = code_or_key(name)
+            photos[place] = photos.get(place, 0) + row
+        return photos
+
+    def _of_continent(self, name: str | None) -> NDArray[np.float64]:
+        """p(s) on a continent, smoothed by the world; of no continent, the world's."""
+        if name not in self._continents:
+            return self.world
+        photos, more = self._continents[name], self.settings.continent_photos
+        return (photos + more * self.world) / (photos.sum() + more)
+
+    @cached_property
+    def _continents(self) -> dict[str | None, NDArray[np.float64]]:
+        photos: dict[str | None, NDArray[np.float64]] = {}
+        for place, row in self._photos.items():
+            if place != UNKNOWN and (name := continent(place)):
+                photos[name] = photos.get(name, 0) + row
+        return photos
+
+    def _lives(self, code: str) -> NDArray[np.float64]:
+        """1 where a species lives in a country or nobody says that it does not, [species]."""
+        if self.presence is None or code not in self.presence.countries:
+            return self._none
+        return (~self.presence.absent(self.species, code)).astype(np.float64)
+
+
+def bayes_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
+    """What `BayesPrior.write` wrote; see `prior.read_prior`."""
+    presence, rules = settings.pop("presence"), settings.pop("rules")
+    return BayesPrior(
+        read_counts(path.with_suffix(".csv"), species),
+        Settings(**settings),
+        read_presence(part_of(path, "presence")) if presence else None,
+        read_rules(part_of(path, "rules")) if rules else (),
+    )

@@ -1,0 +1,93 @@
+"""A place that may lie in several countries: p(s | place) = sum over c of w_c p(s | c)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ophis.errors import InputError
+from ophis.priors.prior import Prior, PriorUse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ophis.taxonomy.species_list import SpeciesList
+
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class MixedPrior(Prior):
+    """A prior at one place: every photo is taken to be from there, whatever its own country.
+
+    Attributes:
+        species: the columns, those of the prior.
+        prior: what is said of each country.
+        shares: of the countries, by key; above 0, summing to 1.
+
+    Raises:
+        InputError: when they are not.
+    """
+
+    species: SpeciesList = field(init=False)
+    prior: Prior
+    shares: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "species", self.prior.species)
+        shares = list(self.shares.values())
+        if not all(share > 0 for share in shares) or abs(sum(shares) - 1) > _ROUNDING:
+            raise InputError(f"shares {dict(self.shares)} should be above 0 and sum to 1")
+
+    @property
+    def temperature(self) -> float:
+        """That of the prior."""
+        return self.prior.temperature
+
+    def spelling(self, country: str) -> str:
+        """That of the prior."""
+        return self.prior.spelling(country)
+
+    def merged(self) -> list[tuple[str, ...]]:
+        """Those of the prior."""
+        return self.prior.merged()
+
+    def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:  # noqa: ARG002
+        """Logarithm of the shares' mean of the factors, and the use of the largest share.
+
+        A country of which the paper's prior has seen no photo has no p(s | c) and is left out.
+        """
+        unseen = (PriorUse.UNSEEN, PriorUse.NO_COUNTRY)
+        found = {key: self.prior.log_factors(key) for key in self.shares}
+        seen = [key for key, (_, use) in found.items() if use not in unseen]
+        if not seen:
+            return np.zeros(len(self.species)), PriorUse.UNSEEN
+        weights = np.array([self.shares[key] for key in seen])
+        factors = np.array([found[key][0] for key in seen])
+        mean = np.logaddexp.reduce(np.log(weights / weights.sum())[:, None] + factors)
+        return mean, found[max(seen, key=self.shares.__getitem__)][1]
+
+    def ratios(self, country: str) -> NDArray[np.float64]:  # noqa: ARG002
+        """The shares' mean of those of each country."""
+        return np.sum([w * self.prior.ratios(key) for key, w in self.shares.items()], axis=0)
+
+    def ruled(self, country: str) -> bool:  # noqa: ARG002
+        """Whether there are rules for one of the countries."""
+        return any(map(self.prior.ruled, self.shares))
+
+    def what_it_is(self) -> str:
+        """The prior in a few words."""
+        return f"{self.prior.what_it_is()}, at a place in {len(self.shares)} countries"
+
+    def write(self, path: str | Path) -> Path:
+        """A mixture belongs to a place, not to a file.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"{path}: the prior of one place is not written; write that of countries")

@@ -1,0 +1,246 @@
+"""Which species lives where, as others have mapped it: a floor under what training photos show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ophis.errors import InputError
+from ophis.files.csv import numbered_rows, write_csv
+from ophis.geography.countries import UNKNOWN, country_code, country_key, read_country, same_country
+from ophis.priors.prior import Prior, PriorUse, part_of, write_settings
+from ophis.taxonomy.species_list import SpeciesList, species_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+_PRESENT, _ABSENT = (
+    frozenset({"1", "1.0", "true", "yes"}),
+    frozenset({"", "0", "0.0", "false", "no"}),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PresenceMap:
+    """Species by country.
+
+    Attributes:
+        places: species, as `taxa.species_key` writes it, to the ISO 3166 codes of the countries
+            where it lives.
+        countries: codes that the map speaks of; of others it says nothing.
+        columns: country as the map calls it to the species that it puts there: what the official
+            score of 2021 averages over. Two of them may be one country: Cyprus and its north. By
+            default one a code.
+        spellings: the species as the map writes them.
+        source: what messages call the map: its file.
+    """
+
+    places: Mapping[str, frozenset[str]]
+    countries: frozenset[str]
+    columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    spellings: tuple[str, ...] = ()
+    source: str = "the presence map"
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            columns = {
+                code: frozenset(name for name, where in self.places.items() if code in where)
+                for code in sorted(self.countries)
+            }
+            object.__setattr__(self, "columns", columns)
+
+    def joined(self) -> list[tuple[str, ...]]:
+        """Columns that mean one country, and spellings that mean one species."""
+        species: dict[str, list[str]] = {}
+        for name in self.spellings:
+            species.setdefault(species_key(name), []).append(name)
+        twice = [tuple(names) for names in species.values() if len(names) > 1]
+        return [*same_country(self.columns), *twice]
+
+    def require_one_of(self, species: SpeciesList) -> None:
+        """Refuse a map that says nothing of any species.
+
+        Raises:
+            InputError: naming the map.
+        """
+        if not any(species_key(name) in self.places for name in species):
+            raise InputError(
+                f"{self.source}: names none of the {len(species)} species, such as {species[0]!r};"
+                " give a map of these species"
+            )
+
+    def lives(self, species: str, country: str) -> bool | None:
+        """Whether a species lives in a country; None where the map does not say."""
+        code, where = country_code(country), self.places.get(species_key(species))
+        return None if where is None or code not in self.countries else code in where
+
+    def absent(self, species: SpeciesList, country: str) -> NDArray[np.bool_]:
+        """Which species the map says do not live in a country, [species]."""
+        return _absent(self, species, country)
+
+    def write(self, path: str | Path) -> Path:
+        """Write as CSV, a row a species, a column a country, whole or not at all."""
+        rows = [
+            (name, *(int(name in there) for there in self.columns.values())) for name in self.places
+        ]
+        return write_csv(path, [("species", *self.columns), *rows])
+
+
+@lru_cache(maxsize=1024)  # fitting asks the same a hundred times
+def _absent(presence: PresenceMap, species: SpeciesList, country: str) -> NDArray[np.bool_]:
+    return np.array([presence.lives(name, country) is False for name in species])
+
+
+@dataclass(frozen=True, eq=False)
+class PresencePrior(Prior):
+    """A list of who lives where, and no counts: absent species count less, none is impossible.
+
+    Attributes:
+        species: the columns.
+        presence: the lists.
+        absent: what the probability of a species is multiplied with where it is listed as absent.
+    """
+
+    presence: PresenceMap
+    absent: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0 < self.absent <= 1:
+            raise InputError(f"absent = {self.absent} should be above 0 and at most 1")
+        self.presence.require_one_of(self.species)
+
+    def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
+        """0 for a species that lives there or of which nothing is said, else log of ``absent``."""
+        if country_code(country) not in self.presence.countries:
+            return np.zeros(len(self.species)), PriorUse.UNLISTED
+        absent = self.presence.absent(self.species, country)
+        return np.where(absent, np.log(self.absent), 0.0), PriorUse.LISTED
+
+    def ratios(self, country: str) -> NDArray[np.float64]:
+        """0 for a species that is listed as absent, else 1.
+
+        So of a photo comes the share of its probability that is on the others.
+        """
+        return np.where(self.presence.absent(self.species, country), 0.0, 1.0)
+
+    def what_it_is(self) -> str:
+        """The prior in a few words."""
+        return f"lists of who lives where; the absent count {self.absent:g} times"
+
+    def write(self, path: str | Path) -> Path:
+        """Write `NAME.toml`, and beside it `NAME_presence.csv` and `NAME_species.csv`."""
+        path = Path(path)
+        self.presence.write(part_of(path, "presence"))
+        self.species.write(part_of(path, "species"))
+        return write_settings(path, {"kind": "presence", "absent": self.absent})
+
+
+def presence_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
+    """What `PresencePrior.write` wrote; see `prior.read_prior`."""
+    return PresencePrior(
+        species or SpeciesList.read(part_of(path, "species")),
+        read_presence(part_of(path, "presence")),
+        **settings,
+    )
+
+
+def read_presence(path: str | Path) -> PresenceMap:
+    """Read a table with a row a species and a column a country, cells 1 and 0.
+
+    The first column holds the species. Comma and semicolon are told apart by the first line.
+    SnakeCLEF's `species_relevance.csv` has this form. Two names of one country are joined, and two
+    spellings of one species: it lives there when one of them says so; `PresenceMap.joined` tells.
+
+    Raises:
+        InputError: naming the file, and the row and column of what is no species, no country,
+            stands twice, or is neither 1 nor 0.
+    """
+    path = Path(path)
+    (_, header), *rows = _read_table(path)
+    codes = _codes(header[1:], path)
+    names: dict[str, None] = {}
+    for line, (name, *_) in rows:
+        wrong = "is empty; give its name" if not name.strip() else "stands twice; keep it once"
+        if not name.strip() or name in names:
+            raise InputError(f"{path}, row {line}: species {name!r} {wrong}")
+        names[name] = None
+    columns = {
+        name: frozenset(_living(rows, column, name, path))
+        for column, name in enumerate(header[1:], start=1)
+    }
+    places: dict[str, set[str]] = {species_key(name): set() for name in names}
+    for name, there in columns.items():
+        for key in there:
+            places[key].add(codes[name])
+    return PresenceMap(
+        places={name: frozenset(where) for name, where in places.items()},
+        countries=frozenset(codes.values()),
+        columns={country_key(name): there for name, there in columns.items()},
+        spellings=tuple(names),
+        source=str(path),
+    )
+
+
+def _read_table(path: Path) -> list[tuple[int, list[str]]]:
+    """Line and cells of each row, the header first; cells that a row lacks at its end are ""."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            first = file.readline()
+        separator = ";" if first.count(";") > first.count(",") else ","
+        rows = [*numbered_rows(path, separator=separator)]
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such presence map") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
+    if not rows:
+        raise InputError(f"{path}: cannot be read as CSV: it is empty")
+    width = len(rows[0][1])
+    if width < 2 or len(rows) < 2:
+        raise InputError(
+            f"{path}: needs a column of species and one a country, and a row a species"
+        )
+    for line, cells in rows:
+        if len(cells) > width:
+            raise InputError(
+                f"{path}, row {line}: has {len(cells)} cells under {width} names; put a cell with"
+                f" a {separator!r} in double quotes"
+            )
+    return [(line, cells + [""] * (width - len(cells))) for line, cells in rows]
+
+
+def _codes(names: list[str], path: Path) -> dict[str, str]:
+    """ISO code by name of the column."""
+    codes: dict[str, str] = {}
+    before: set[str] = set()
+    for name in names:
+        try:
+            key = read_country(name)
+        except InputError as error:
+            raise InputError(f"{path}, row 1: {error}, or take the column out") from None
+        if key == UNKNOWN:
+            raise InputError(f"{path}, row 1, column {name!r}: is no country; take the column out")
+        if key in before:
+            raise InputError(f"{path}, row 1: country {name!r} stands twice; keep one column")
+        before.add(key)
+        codes[name] = country_code(key) or key
+    return codes
+
+
+def _living(
+    rows: list[tuple[int, list[str]]], column: int, country: str, path: Path
+) -> Iterator[str]:
+    """The species, by key, for which a column says 1."""
+    for line, cells in rows:
+        cell = cells[column].strip().lower()
+        if cell in _PRESENT:
+            yield species_key(cells[0])
+        elif cell not in _ABSENT:
+            raise InputError(
+                f"{path}, row {line}, column {country!r}: {cells[column]!r} should be 1 or 0"
+            )

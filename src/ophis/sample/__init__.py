@@ -1,6 +1,0 @@
-"""Drawn sample photos: something to train and try on where nobody has a photo yet."""
-
-from ophis.sample.folder import draw_sample
-from ophis.sample.species import SAMPLE_SPECIES
-
-__all__ = ["SAMPLE_SPECIES", "draw_sample"]

@@ -1,0 +1,297 @@
+"""Scores: what a model says of each photo. The hinge between pixels and decisions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ophis.errors import InputError, Reason
+from ophis.files.blocks import for_each_block, row_blocks
+from ophis.files.npz import read_npz, write_npz
+from ophis.taxonomy.species_list import SpeciesList, require_same_species
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ophis.priors.prior import Prior
+
+FORMAT = 1
+SHA256_BYTES = 32
+_NO_NUMBERS = "leave the photo out, or export the model anew"
+
+
+@dataclass(frozen=True)
+class PhotoFailure:
+    """A photo that could not be scored, and why; it has no row in `Scores`.
+
+    Attributes:
+        photo_id: which photo.
+        reason: why, and the mend, in one line.
+        code: which of `errors.Reason` that is, for programs.
+    """
+
+    photo_id: str
+    reason: str
+    code: str = Reason.UNREADABLE
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Logits row by row beside the photo, its true species, country and observation.
+
+    Attributes:
+        logits: [photos, species], float; -inf says "impossible", NaN is refused. Of a large file
+            they stay there (`read_scores`) and cannot be written to.
+        species: the columns.
+        photo_ids: the rows; unique.
+        truth: [photos], int64, column of the true species; -1 where it is not known.
+        countries: of each photo, as `places.country_key` writes it.
+        observations: of each photo; photos of one snake share it.
+        failures: photos that could not be read; they have no row.
+        novelty: [photos], how unlike the photos learned from, about 1 for one like them, finite;
+            None where the model does not say.
+        sha256: [photos, 32], uint8: the digest of each photo's file as it was read, of a packed
+            photo of the file that it was made from; None where nobody noted it.
+    """
+
+    logits: NDArray[np.floating[Any]]
+    species: SpeciesList
+    photo_ids: tuple[str, ...]
+    truth: NDArray[np.int64]
+    countries: tuple[str, ...]
+    observations: tuple[str, ...]
+    failures: tuple[PhotoFailure, ...] = ()
+    novelty: NDArray[np.floating[Any]] | None = None
+    sha256: NDArray[np.uint8] | None = None
+
+    def __post_init__(self) -> None:
+        rows = len(self.photo_ids)
+        if self.logits.shape != (rows, len(self.species)):
+            raise InputError(
+                f"scores: logits have shape {self.logits.shape}, but there are {rows} photos"
+                f" and {len(self.species)} species"
+            )
+        for name in ("truth", "countries", "observations"):
+            if len(getattr(self, name)) != rows:
+                raise InputError(f"scores: {name} has {len(getattr(self, name))} rows, not {rows}")
+        if self.novelty is not None and self.novelty.shape != (rows,):
+            raise InputError(f"scores: novelty has shape {self.novelty.shape}, not ({rows},)")
+        digests = self.sha256
+        if digests is not None and (digests.shape, digests.dtype) != ((rows, SHA256_BYTES), "u1"):
+            raise InputError(
+                f"scores: sha256 is {digests.dtype} of shape {digests.shape}, not {rows} x 32 bytes"
+            )
+        if len(set(self.photo_ids)) != rows:
+            raise InputError("scores: a photo_id stands twice; each photo has one row")
+        if rows and not (self.truth.min() >= -1 and self.truth.max() < len(self.species)):
+            raise InputError("scores: truth names a species beyond the species list")
+        self._require_numbers()
+
+    def _require_numbers(self) -> None:
+        """Refuse NaN, which passes every limit: nothing is larger."""
+        for rows in row_blocks(self.logits):
+            # The highest logit is NaN where any is: one look finds NaN, +inf, and a row of -inf.
+            bad = ~np.isfinite(self.logits[rows].max(axis=1, initial=-np.inf))
+            if bad.any():
+                raise InputError(
+                    f"scores: photo {self.photo_ids[rows.start + int(bad.argmax())]!r} has a NaN or"
+                    f" +inf, or no species is possible; {_NO_NUMBERS}"
+                )
+        if self.novelty is not None and not (finite := np.isfinite(self.novelty)).all():
+            row = int(finite.argmin())
+            raise InputError(
+                f"scores: photo {self.photo_ids[row]!r} has a novelty of {self.novelty[row]};"
+                f" {_NO_NUMBERS}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.photo_ids)
+
+    def __repr__(self) -> str:
+        """How many of what; the logits would fill the screen."""
+        known, failed = int((self.truth >= 0).sum()), len(self.failures)
+        return (
+            f"Scores({len(self):,} photos, {known:,} of a known species, {len(self.species):,}"
+            f" species, {len(set(self.countries)):,} countries, {failed:,} failures)"
+        )
+
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax of the logits, [photos, species], rows sum to 1."""
+        return softmax(self.logits)
+
+    def take(self, rows: NDArray[Any] | slice) -> Scores:
+        """The scores of these rows (numbers, a mask or a slice), in that order.
+
+        Rows that follow one another are not copied: the logits are a view.
+        """
+        numbers = np.arange(len(self))[rows]
+        place: NDArray[np.intp] | slice = numbers
+        if len(numbers) and (np.diff(numbers) == 1).all():
+            place = slice(int(numbers[0]), int(numbers[-1]) + 1)
+            if len(numbers) == len(self):
+                return self
+        texts = {name: getattr(self, name) for name in _TEXTS}
+        return replace(
+            self,
+            logits=self.logits[place],
+            truth=self.truth[place],
+            novelty=None if self.novelty is None else self.novelty[place],
+            sha256=None if self.sha256 is None else self.sha256[place],
+            **{
+                name: own[place] if isinstance(place, slice) else tuple(own[n] for n in place)
+                for name, own in texts.items()
+            },
+        )
+
+    def blocks(self, prior: Prior | None = None) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Rows and their logits, adjusted by a prior where one is given, some at a time.
+
+        However many photos there are, the logits of some 2 MiB of them are in memory.
+        """
+        for rows in row_blocks(self.logits):
+            yield rows, self._adjusted(rows, prior)
+
+    def for_each_block(
+        self, work: Callable[[slice, NDArray[Any]], None], prior: Prior | None = None
+    ) -> None:
+        """The same blocks, several at once: ``work`` gets rows and logits, in any order."""
+        for_each_block(self.logits, lambda rows: work(rows, self._adjusted(rows, prior)))
+
+    def _adjusted(self, rows: slice, prior: Prior | None) -> NDArray[Any]:
+        return prior.adjust(self.take(rows)).logits if prior else self.logits[rows]
+
+    def with_species(self, species: SpeciesList) -> Scores:
+        """The same scores with the columns in the order of ``species``.
+
+        Raises:
+            InputError: naming a species that is in one list only.
+        """
+        if only := set(species.names) ^ set(self.species.names):
+            raise InputError(
+                f"species {min(only)!r} is in one list of species only; both must name the same"
+            )
+        columns = np.array([self.species.index(name) for name in species], dtype=np.int64)
+        place = np.append(np.argsort(columns), -1)  # of each own column; -1 stays -1
+        return replace(
+            self, logits=self.logits[:, columns], truth=place[self.truth], species=species
+        )
+
+    def write(self, path: str | Path) -> Path:
+        """Write an .npz (no pickle), whole or not at all; logits are not compressed."""
+        arrays = {
+            "format": np.array(FORMAT),
+            "logits": self.logits,
+            "truth": self.truth,
+            **({} if self.novelty is None else {"novelty": self.novelty}),
+            **({} if self.sha256 is None else {"sha256": self.sha256}),
+            **{name: _text(getattr(self, name)) for name in _TEXTS},
+            "species": _text(self.species.names),
+            "failures": _text([json.dumps(astuple(f)) for f in self.failures]),
+        }
+        return write_npz(path, arrays, stored=("logits", "sha256"))
+
+
+_TEXTS = ("photo_ids", "countries", "observations")
+
+
+def concatenate(parts: Sequence[Scores]) -> Scores:
+    """The rows of all parts, one after the other; their species must be the same.
+
+    Raises:
+        InputError: when two parts name different species, or hold the same photo.
+    """
+    first = parts[0]
+    for number, part in enumerate(parts[1:], start=2):
+        require_same_species(
+            first.species,
+            part.species,
+            names=("the first scores", f"scores {number}"),
+            mend="score all photos with one model",
+        )
+    return Scores(
+        logits=np.concatenate([part.logits for part in parts]),
+        truth=np.concatenate([part.truth for part in parts]),
+        species=first.species,
+        failures=tuple(failure for part in parts for failure in part.failures),
+        novelty=joined([part.novelty for part in parts if len(part)]),
+        sha256=joined([part.sha256 for part in parts if len(part)]),
+        **{name: tuple(text for part in parts for text in getattr(part, name)) for name in _TEXTS},
+    )
+
+
+def joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+    """Novelty or digests of all parts, one after the other; None where any part has none."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known and len(known) == len(parts) else None
+
+
+def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Softmax over the last axis in float64; a row must have one finite logit."""
+    found = log_probabilities(logits)
+    return np.exp(found, out=found)
+
+
+def log_probabilities(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Logarithm of the softmax over the last axis in float64; a row must have one finite logit."""
+    if logits.ndim == 1:
+        return log_probabilities(logits[None])[0]
+    found = np.empty(logits.shape)
+    for rows in row_blocks(logits):  # what lies between is small, and stays in the cache
+        part, shifted = logits[rows], found[rows]
+        np.subtract(part, part.max(axis=-1, keepdims=True), out=shifted, dtype=np.float64)
+        shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return found
+
+
+def ranked(values: NDArray[np.floating[Any]], species: SpeciesList) -> list[int]:
+    """Columns, the largest value first; of equal ones by name, not as they happen to stand.
+
+    Args:
+        values: of one photo, [species].
+        species: the columns.
+    """
+    found: list[int] = np.lexsort((np.array(species.alphabetical), -values)).tolist()
+    return found
+
+
+def read_scores(path: str | Path) -> Scores:
+    """Read what `Scores.write` wrote; logits of 64 MiB and more stay in the file.
+
+    Raises:
+        InputError: naming the file when it is missing, damaged, cut short or something else.
+    """
+    arrays = read_npz(path, what="scores file")
+    needed = {"format", "logits", "truth", "species", "failures", *_TEXTS}
+    if missing := needed - arrays.keys():
+        raise InputError(f"{path}: not a scores file of ophis: no {min(missing)!r} in it")
+    seen: dict[str, str] = {}  # a text that stands a million times is kept once
+    try:
+        return Scores(
+            logits=arrays["logits"],
+            truth=arrays["truth"],
+            species=SpeciesList(_lines(arrays["species"])),
+            failures=tuple(PhotoFailure(*json.loads(x)) for x in _lines(arrays["failures"])),
+            novelty=arrays.get("novelty"),
+            sha256=arrays.get("sha256"),
+            **{
+                name: tuple(seen.setdefault(text, text) for text in _lines(arrays[name]))
+                for name in _TEXTS
+            },
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _text(texts: Sequence[str]) -> NDArray[np.uint8]:
+    """Strings as bytes of JSON: NumPy's own would pad each to the longest and cut final NULs."""
+    return np.frombuffer(json.dumps(list(texts)).encode(), dtype=np.uint8)
+
+
+def _lines(array: NDArray[np.uint8]) -> tuple[str, ...]:
+    return tuple(json.loads(array.tobytes()))

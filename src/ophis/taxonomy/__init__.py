@@ -1,0 +1,4 @@
+"""Species list, scientific names, families and danger.
+
+Knows names; knows no photo.
+"""

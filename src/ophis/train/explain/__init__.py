@@ -1,0 +1,1 @@
+"""Saliency maps: where a network looks."""

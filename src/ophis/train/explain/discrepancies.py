@@ -1,0 +1,88 @@
+"""Where the two models of a comparison look in the photos on which they differ most."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ophis.errors import InputError, PhotoError
+from ophis.evaluation.report.page import DISCREPANCIES, Maps
+from ophis.images.preprocessing import preprocess, read_photo
+from ophis.train.explain.saliency import Method, concentration, mass_inside, saliency
+from ophis.train.run_folder import model_of, read_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ophis.datasets.manifest import Manifest
+    from ophis.evaluation.comparison import Comparison
+
+NOTES = {
+    Method.GRADIENT: "Maps: one gradient of the true species' logit with respect to the pixels,"
+    " the largest magnitude of the three channels (Simonyan et al. 2014).",
+    Method.SMOOTHGRAD: "Maps: the gradient of the true species' logit, the mean of 25 noisy"
+    " copies of the photo (SmoothGrad, Smilkov et al. 2017).",
+    Method.GRAD_CAM: "Maps: the last feature map, weighted by its gradients for the true"
+    " species' logit (Grad-CAM, Selvaraju et al. 2017).",
+}
+
+
+def explain(
+    runs: tuple[Path, Path],
+    comparison: Comparison,
+    photos: Manifest,
+    *,
+    method: Method = Method.GRADIENT,
+    shown: int = DISCREPANCIES,
+) -> dict[str, Maps]:
+    """Maps of the largest discrepancies, for the logit of the true species.
+
+    Args:
+        runs: the run folders of A and B.
+        comparison: of their scores.
+        photos: the photos that were compared; with boxes where the manifest has them.
+        method: how the maps are made.
+        shown: how many discrepancies of each model.
+
+    Returns:
+        Photo id to maps; photos that cannot be read any more have none.
+
+    Raises:
+        InputError: when a folder is no run, or the manifest does not hold the photos.
+    """
+    wanted = list(chain(comparison.gains_of_b[:shown], comparison.gains_of_a[:shown]))
+    place = {photo: row for row, photo in enumerate(photos.table["photo_id"])}
+    if strange := [x.photo_id for x in wanted if x.photo_id not in place]:
+        raise InputError(f"photo {strange[0]!r} was compared, but the manifest does not hold it")
+    paths, boxes = photos.photos(), photos.boxes()
+    found: list[dict[str, NDArray[np.float32]]] = []
+    for folder in runs:
+        trained = read_run(folder)
+        model, own = model_of(trained), {}
+        for x in wanted:
+            try:
+                photo = read_photo(paths[place[x.photo_id]])
+            except PhotoError:
+                continue
+            pixels = torch.from_numpy(preprocess(photo, trained.recipe.preprocessing))[None]
+            target = torch.tensor([trained.species.index(x.species)])
+            own[x.photo_id] = saliency(model, pixels, target, method=method)
+        found.append(own)
+    return {
+        photo: _maps(found[0][photo], found[1][photo], boxes[place[photo]][None])
+        for photo in found[0]
+    }
+
+
+def _maps(a: NDArray[np.float32], b: NDArray[np.float32], box: NDArray[np.float64]) -> Maps:
+    inside = [float(mass_inside(each, box)[0]) for each in (a, b)]
+    return Maps(
+        maps=(a[0], b[0]),
+        concentration=(float(concentration(a)[0]), float(concentration(b)[0])),
+        inside=None if np.isnan(inside).any() else (inside[0], inside[1]),
+    )

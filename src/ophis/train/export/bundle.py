@@ -1,0 +1,299 @@
+"""From a run folder to a bundle: torch to ONNX, with a numeric check before anything is kept."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ophis.decision.rule import default_rule, halves
+from ophis.decision.vector_scaling import default_calibration
+from ophis.errors import InputError
+from ophis.evaluation.results import Measured, measure
+from ophis.evaluation.run import PRIOR, SCORES, read_facts
+from ophis.images.preprocessing import MOST_SIDE
+from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, Member
+from ophis.inference.bundles.card_about import about_run
+from ophis.inference.bundles.model_card import card
+from ophis.inference.bundles.self_test import write_selftest
+from ophis.inference.evidence import OUTPUTS as EVIDENCE
+from ophis.priors.country_counts import CountryPrior, read_counts
+from ophis.priors.selection import default_prior
+from ophis.scores.scores import read_scores, softmax
+from ophis.train import run_folder as run
+from ophis.train.evaluation import score_model
+from ophis.train.export.evidence_outputs import WithEvidence, averages_maps
+from ophis.train.export.exportable import exportable
+from ophis.train.export.timm_form import write_for_timm
+from ophis.train.networks.weights_file import one_line
+from ophis.train.out_of_distribution import FILE as FAMILIARITY
+from ophis.train.out_of_distribution import Familiarity, WithNovelty, fit_familiarity
+from ophis.train.processes import Processes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from ophis.datasets.manifest import Manifest
+    from ophis.decision.calibration import Calibration
+    from ophis.decision.rule import DecisionRule
+    from ophis.images.preprocessing import Preprocessing
+    from ophis.priors.prior import Prior
+    from ophis.scores.scores import Scores
+    from ophis.taxonomy.species_list import SpeciesList
+
+TOLERANCE = 1e-4  # of a probability, between torch and ONNX Runtime
+
+
+@dataclass(frozen=True)
+class Retest:
+    """Photos of another size than the recipe's: more pixels than in training often help.
+
+    Attributes:
+        pixels: side of the square that photos are squeezed to.
+        train: what the run learned from; its photos are looked at once more, for the novelty.
+        validation: what it was judged by; it is scored anew.
+    """
+
+    pixels: int
+    train: Manifest
+    validation: Manifest
+
+
+def export(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    prior: Prior | None = None,
+    test: Retest | None = None,
+    weights: bool = True,
+) -> Path:
+    """Make a bundle of a run: the model as its checkpoint has it, species, prior and card.
+
+    Args:
+        folder: what `fit` returned.
+        out: the bundle folder; an older bundle there is replaced.
+        prior: what a country says; by default what wins on the run's validation scores, see
+            `prior_choice.default_prior`.
+        test: photos of another size, with all that is learned from them.
+        weights: whether to write the torch weights too, for timm and for training on; no answer
+            needs them.
+
+    Raises:
+        InputError: when the folder is no run, the manifests are not the run's, or ONNX Runtime's
+            probabilities differ from torch's by more than 1e-4.
+    """
+    trained = run.read_run(folder)
+    if test:
+        trained, familiarity, scores = _retested(trained, test)
+    else:
+        path, saved = trained.folder / FAMILIARITY, trained.folder / SCORES
+        familiarity = Familiarity.read(path) if path.is_file() else None
+        scores = read_scores(saved) if saved.is_file() else None
+    recipe = trained.recipe
+    # Promises are made on photos that calibration and prior were not fitted on.
+    fitting, judging = halves(scores) if scores else (None, None)
+    counts = read_counts(trained.folder / PRIOR, trained.species)
+    if prior is None:
+        prior = default_prior(counts, fitting)
+    calibration = default_calibration(fitting)
+    rule = default_rule(judging, calibration=calibration, prior=prior)
+    facts = read_facts(trained.folder)
+    return write_bundle(
+        run.model_of(trained),
+        out,
+        familiarity=familiarity,
+        species=trained.species,
+        preprocessing=recipe.preprocessing,
+        calibration=calibration,
+        prior=prior,
+        rule=rule,
+        measured=measure(
+            scores,
+            calibration=calibration,
+            prior=prior,
+            rule=rule,
+            counts=counts,
+            facts=facts,
+            about=about_run(recipe, trained.species, step=trained.checkpoint.step, facts=facts),
+        ),
+        weights=weights,
+    )
+
+
+def _require_the_runs_photos(trained: run.Run, test: Retest) -> None:
+    """Refuse manifests of other photos; their digest tells where they lie, so it cannot say."""
+    run.require_fit(trained.recipe, test.train, test.validation, trained.species)
+    counts = read_counts(trained.folder / PRIOR, trained.species)
+    given = CountryPrior.fit(test.train, species=trained.species)
+    judged = read_scores(trained.folder / SCORES)
+    own = {*judged.photo_ids, *(failure.photo_id for failure in judged.failures)}
+    for name, same in (
+        ("train", counts.countries == given.countries and (counts.counts == given.counts).all()),
+        ("validation", own == set(test.validation.table["photo_id"])),
+    ):
+        if not same:
+            raise InputError(
+                f"--{name}: not the photos that {trained.folder} was made with; give those"
+            )
+
+
+def _retested(trained: run.Run, test: Retest) -> tuple[run.Run, Familiarity, Scores]:
+    """The run as if its recipe had tested with so many pixels."""
+    _require_the_runs_photos(trained, test)
+    retested = replace(trained, recipe=replace(trained.recipe, test_pixels=test.pixels))
+    species, preprocessing = trained.species, retested.recipe.preprocessing
+    model = run.model_of(retested)
+    _require_pixels(model, retested.recipe.backbone, test.pixels)
+    with Processes.from_environment("auto") as processes:
+        model.to(processes.device)
+        familiarity = fit_familiarity(
+            model, test.train, species=species, preprocessing=preprocessing, processes=processes
+        )
+        scores = score_model(
+            model,
+            test.validation,
+            species=species,
+            preprocessing=preprocessing,
+            processes=processes,
+            familiarity=familiarity,
+        )
+    return retested, familiarity, scores
+
+
+def _require_pixels(model: nn.Module, backbone: str, pixels: int) -> None:
+    """Refuse a size that no bundle may have, or that this backbone, as some, cannot look at."""
+    if pixels > MOST_SIDE:
+        raise InputError(f"--pixels {pixels} should be at most {MOST_SIDE}")
+    try:
+        with torch.inference_mode():
+            model(torch.zeros(1, 3, pixels, pixels))
+    except (AssertionError, RuntimeError) as error:  # timm's way, and torch's
+        raise InputError(
+            f"--pixels {pixels}: {backbone} cannot look at so many: {one_line(error)}"
+        ) from None
+
+
+def write_bundle(
+    model: nn.Module,
+    out: str | Path,
+    *,
+    species: SpeciesList,
+    preprocessing: Preprocessing,
+    calibration: Calibration | None,
+    prior: Prior | None,
+    rule: DecisionRule | None,
+    measured: Measured | None = None,
+    familiarity: Familiarity | None = None,
+    weights: bool = True,
+) -> Path:
+    """Write a bundle of any torch model that takes [photos, 3, side, side] and gives logits.
+
+    With ``familiarity`` the network, one of timm's, gives each photo's novelty too; if its head
+    averages maps, it gives what in them speaks for the most probable species.
+    """
+    plain, model = model, exportable(model)
+    outputs = ("logits", *(("novelty",) if familiarity else ()))
+    if averages_maps(model, side=preprocessing.pixels):
+        model, outputs = WithEvidence(model, familiarity).eval(), (*outputs, *EVIDENCE)
+    elif familiarity:
+        model = WithNovelty(model, familiarity).eval()
+    measured = measured or Measured()
+    text = card(species, measured, calibration=calibration, prior=prior, rule=rule)
+    with BundleWriter(out) as writer:
+        writer.write(
+            species=species,
+            calibration=calibration,
+            prior=prior,
+            rule=rule,
+            card=text,
+            measured=measured,
+        )
+        preprocessing.write(writer.folder / IMAGES)
+        write_for_timm(
+            plain, writer.folder, species=species, preprocessing=preprocessing, weights=weights
+        )
+        write_onnx(model, writer.folder / MODEL, side=preprocessing.pixels, outputs=outputs)
+        check_parity(model, writer.folder / MODEL, side=preprocessing.pixels)
+        write_selftest(Member(writer.folder / MODEL, species, preprocessing, None))
+    return Path(out)
+
+
+def write_onnx(
+    model: nn.Module, path: Path, *, side: int, outputs: tuple[str, ...] = ("logits",)
+) -> None:
+    """Write the network as one ONNX file: input `pixels`, any number of photos.
+
+    Args:
+        model: [photos, 3, side, side] to one output or several.
+        path: of the file.
+        side: pixels.
+        outputs: their names: `logits`, then `novelty` if there is one, then those of `EVIDENCE`.
+    """
+    example = torch.zeros(2, 3, side, side)
+    photos = torch.export.Dim("photos", min=1)
+    quiet = logging.getLogger("torch.onnx")
+    before = quiet.level
+    quiet.setLevel(logging.ERROR)
+    try:
+        # The exporter tells its progress on stdout and warns of its own internals.
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                model,
+                (example,),
+                str(path),
+                input_names=["pixels"],
+                output_names=list(outputs),
+                dynamic_shapes=({0: photos},),
+                external_data=False,
+                verbose=False,
+            )
+    finally:
+        quiet.setLevel(before)
+
+
+def check_parity(model: nn.Module, path: Path, *, side: int, photos: int = 4) -> float:
+    """Largest difference of a probability between torch and ONNX Runtime on made pixels.
+
+    Raises:
+        InputError: when it exceeds 1e-4, or novelty or evidence differ by more than 0.1 %.
+    """
+    import onnxruntime  # noqa: PLC0415 - only here does the training side need it
+
+    chance = np.random.default_rng(0)
+    pixels = chance.uniform(-1, 1, size=(photos, 3, side, side)).astype(np.float32)
+    with torch.inference_mode():
+        outputs = model(torch.from_numpy(pixels))
+    expected = [o.numpy() for o in (outputs if isinstance(outputs, tuple) else (outputs,))]
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    found = [np.asarray(output) for output in session.run(None, {"pixels": pixels})]
+    difference = float(np.abs(softmax(found[0]) - softmax(expected[0])).max())
+    if difference > TOLERANCE:
+        raise InputError(
+            f"the exported model differs from torch by {difference:.1e} in a probability,"
+            f" more than {TOLERANCE:.0e}; no bundle was written"
+        )
+    for here, there in zip(_comparable(found), _comparable(expected), strict=True):
+        if not np.allclose(here, there, rtol=1e-3, atol=1e-3):
+            raise InputError(
+                "the novelty or the evidence of the exported model differs from torch's by more"
+                " than 0.1 %; no bundle was written"
+            )
+    return difference
+
+
+def _comparable(outputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Novelty, and the maps of evidence in an order of their own: ties have no order of species."""
+    _, *others = outputs
+    if len(others) < len(EVIDENCE):
+        return others
+    *novelty, maps, _ = others
+    return [*novelty, np.sort(maps.mean(axis=(2, 3)), axis=1)]

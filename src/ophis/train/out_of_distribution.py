@@ -1,0 +1,200 @@
+"""How unlike the photos learned from a photo is: a distance in the network's own features.
+
+Features before the head, scaled to length one, lie around the mean of their species with one
+covariance for all. Novelty is the least squared Mahalanobis distance to any species (Lee et al.
+2018; the scaling: Müller and Hein 2025), 1 for an average photo that was learned from. It goes into
+the exported network as a second output, so that whoever runs it needs nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ophis.errors import InputError
+from ophis.files.atomic import whole_file
+from ophis.files.npz import read_npz
+from ophis.inference.scoring.batch import pixel_batches
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ophis.datasets.manifest import Manifest
+    from ophis.images.preprocessing import Preprocessing
+    from ophis.taxonomy.species_list import SpeciesList
+    from ophis.train.processes import Processes
+
+FILE = "familiarity.npz"  # in a run folder
+MOST_PHOTOS = 20_000  # of training that are looked at once more
+RANK = 128  # directions whose own variance is kept; the rest share one
+SHRINKAGE = 0.1  # towards a covariance that is the same in all directions
+
+
+class Familiarity(nn.Module):
+    """Features to novelty.
+
+    Args:
+        means: [species, features], of features of length one.
+        directions: [rank, features], scaled: how much less a difference counts along each.
+        weight: what a squared difference counts elsewhere.
+    """
+
+    means: torch.Tensor
+    directions: torch.Tensor
+    weight: torch.Tensor
+
+    def __init__(
+        self,
+        means: NDArray[np.float32],
+        directions: NDArray[np.float32],
+        weight: NDArray[np.float32],
+    ) -> None:
+        super().__init__()
+        for name, values in (("means", means), ("directions", directions), ("weight", weight)):
+            self.register_buffer(name, torch.from_numpy(np.asarray(values, np.float32)))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Features [photos, features] to novelty [photos]."""
+        unit = functional.normalize(features.float(), dim=1)
+        everywhere = _squared_differences(unit, self.means) * self.weight
+        along = _squared_differences(unit @ self.directions.T, self.means @ self.directions.T)
+        return (everywhere - along).amin(dim=1)
+
+    def write(self, path: Path) -> None:
+        """Write an .npz without pickles, whole or not at all."""
+        arrays = {name: value.cpu().numpy() for name, value in self.named_buffers()}
+        with whole_file(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    @classmethod
+    def read(cls, path: Path) -> Familiarity:
+        """Read what `write` wrote.
+
+        Raises:
+            InputError: naming the file when it is damaged or something else.
+        """
+        arrays = read_npz(path, what="familiarity file")
+        if arrays.keys() != {"means", "directions", "weight"}:
+            raise InputError(f"{path}: not a familiarity file of ophis; train again")
+        return cls(**arrays)
+
+
+class WithNovelty(nn.Module):
+    """A timm model that gives logits [photos, species] and novelty [photos]."""
+
+    def __init__(self, model: nn.Module, familiarity: Familiarity) -> None:
+        super().__init__()
+        self.model, self.familiarity = model, familiarity
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """[photos, 3, side, side] float32 to logits and novelty."""
+        whole = self.model.forward_features(pixels)  # ty: ignore[not-callable]
+        logits = self.model.forward_head(whole)  # ty: ignore[not-callable]
+        pooled = self.model.forward_head(whole, pre_logits=True)  # ty: ignore[not-callable]
+        return logits, self.familiarity(pooled)
+
+
+def _squared_differences(rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """[rows, width] and [others, width] to [rows, others]; one product instead of a cube."""
+    lengths = rows.square().sum(1, keepdim=True) + others.square().sum(1)
+    return lengths - 2 * rows @ others.T
+
+
+def fit_familiarity(
+    model: nn.Module,
+    train: Manifest,
+    *,
+    species: SpeciesList,
+    preprocessing: Preprocessing,
+    processes: Processes,
+    workers: int | None = None,
+) -> Familiarity:
+    """Look once more at training photos, at most 20,000, the same share of each species.
+
+    Each process reads its part; the result does not depend on how many there are.
+    """
+    model.eval()
+    chosen = _choose(train.truth(species), len(species))[processes.rank :: processes.count]
+    rows: list[int] = []
+    features: list[NDArray[np.float32]] = []
+    for batch in pixel_batches(train.take(chosen), preprocessing=preprocessing, workers=workers):
+        if batch.rows:
+            rows += chosen[batch.rows].tolist()
+            features.append(_features(model, batch.pixels, processes.device))
+    everything = processes.gather((rows, features))
+    order = np.array([row for part, _ in everything for row in part])
+    whole = np.concatenate([array for _, part in everything for array in part])
+    whole = whole[np.argsort(order)].astype(np.float64)
+    truth = train.truth(species)[np.sort(order)]
+    return familiarity_of(whole, truth, species=len(species))
+
+
+@torch.inference_mode()
+def _features(
+    model: nn.Module, pixels: NDArray[np.float32], device: torch.device
+) -> NDArray[np.float32]:
+    batch = torch.from_numpy(pixels).to(device, memory_format=torch.channels_last)
+    whole = model.forward_features(batch)  # ty: ignore[not-callable]
+    pooled = model.forward_head(whole, pre_logits=True)  # ty: ignore[not-callable]
+    return pooled.float().cpu().numpy()
+
+
+def _choose(truth: NDArray[np.int64], species: int) -> NDArray[np.int64]:
+    """Rows of at most as many photos of each species, drawn by a fixed seed, in order."""
+    most = -(-MOST_PHOTOS // species)
+    order = np.random.default_rng(0).permutation(len(truth))
+    kept = [order[truth[order] == column][:most] for column in range(species)]
+    return np.sort(np.concatenate(kept))
+
+
+def familiarity_of(
+    features: NDArray[np.float64], truth: NDArray[np.int64], *, species: int
+) -> Familiarity:
+    """Means of the species and what is common to all of them around these means.
+
+    Args:
+        features: [photos, features].
+        truth: [photos], column of the species.
+        species: how many; one without a photo is nowhere near anything.
+    """
+    width = features.shape[1]
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    # Far from everything, so that an absent species is never the nearest.
+    means = np.full((species, width), 10.0)
+    for column in np.unique(truth):
+        means[column] = unit[truth == column].mean(axis=0)
+    residuals = unit - means[truth]
+    variances, directions = _principal(residuals)
+    total = variances.sum() or 1.0  # one photo a species: nothing is known, all directions alike
+    rank = min(RANK, len(variances) - 1)
+    kept, rest = variances[:rank], (total - variances[:rank].sum()) / (width - rank)
+    kept, rest = ((1 - SHRINKAGE) * v + SHRINKAGE * total / width for v in (kept, rest))
+    own = _own_distances(residuals, directions[:rank], 1 / rest - 1 / kept, 1 / rest)
+    typical = own.mean() or 1.0
+    scaled = directions[:rank] * np.sqrt(np.maximum(1 / rest - 1 / kept, 0) / typical)[:, None]
+    return Familiarity(*(np.asarray(a, np.float32) for a in (means, scaled, 1 / rest / typical)))
+
+
+def _own_distances(
+    residuals: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    less: NDArray[np.float64],
+    weight: float,
+) -> NDArray[np.float64]:
+    return weight * (residuals**2).sum(axis=1) - (residuals @ directions.T) ** 2 @ less
+
+
+def _principal(residuals: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Variances, falling, and their directions [variances, width]."""
+    photos, width = residuals.shape
+    if photos < width:
+        _, lengths, directions = np.linalg.svd(residuals, full_matrices=False)
+        return lengths**2 / photos, directions
+    variances, columns = np.linalg.eigh(residuals.T @ residuals / photos)
+    return np.maximum(variances[::-1], 0), columns.T[::-1]

@@ -1,0 +1,181 @@
+"""The page as files that need no server of ours: the model runs in the browser, nothing is sent.
+
+A folder for any web server, which answers without a network once it was open; or one HTML file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ophis.errors import InputError
+from ophis.files.atomic import whole_file
+from ophis.inference.bundles.bundle import read_bundle
+from ophis.web.facts import as_json, facts_of
+from ophis.web.page import SETTINGS, Mode, Settings, page_files
+from ophis.web.runtime import MODULE, WASM, licences, runtime_files
+from ophis.web.single_file import single_page
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ophis.inference.bundles.bundle import Bundle
+
+FACTS, MODEL, PRIOR = "model/facts.json", "model/model.onnx", "model/prior.bin"
+OFFLINE = "offline.js"
+_PAGE_LINE = re.compile(r"(?m)^const PAGE = .*;$")
+
+
+@dataclass(frozen=True)
+class WebFile:
+    """A file that was written.
+
+    Attributes:
+        path: in the folder, or of the one file.
+        size: bytes.
+        packed: bytes when a server packs it by gzip.
+    """
+
+    path: str
+    size: int
+    packed: int
+
+
+def export_web(
+    bundle: str | Path,
+    out: str | Path,
+    *,
+    single_file: bool = False,
+    runtime: str | Path | None = None,
+) -> tuple[WebFile, ...]:
+    """Write the page with this bundle in it, whole or not at all; an earlier one is replaced.
+
+    Args:
+        bundle: a bundle folder; of a combination the browser asks every network, as Python does.
+        out: the folder to write, or with ``single_file`` the HTML file.
+        single_file: whether to write one file that answers when it is opened from disk.
+        runtime: onnxruntime-web as `npm pack` wrote it; by default found or fetched, see
+            `page.runtime`.
+
+    Returns:
+        What was written, the largest first.
+
+    Raises:
+        InputError: when ``bundle`` is no bundle, ``out`` holds something else or cannot be
+            written, or onnxruntime-web is not to be had.
+    """
+    out = Path(out)
+    (_require_file if single_file else _require_folder)(out)
+    read = read_bundle(bundle)
+    engine = runtime_files(runtime)
+    page = web_files(read, engine)
+    if single_file:
+        return (_write_file(out, single_page(alone(page), engine[MODULE])),)
+    written = offline_page(page) | {f"runtime/{name}": text for name, text in licences().items()}
+    _write_folder(out, written)
+    sizes = [_sized(path, data) for path, data in written.items()]
+    return tuple(sorted(sizes, key=lambda file: -file.size))
+
+
+def web_files(bundle: Bundle, engine: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Every file of the page with this bundle in it, by path.
+
+    Args:
+        bundle: to answer.
+        engine: what `page.runtime.runtime_files` found.
+    """
+    facts, prior = facts_of(bundle)
+    settings = Settings(
+        Mode.LOCAL, bundle.version, judged=bundle.rule is not None, species=len(bundle.species)
+    )
+    models = {
+        model_path(number): member.model.read_bytes()
+        for number, member in enumerate(bundle.members, start=1)
+    }
+    page = page_files(settings) | models | ({PRIOR: prior} if prior else {})
+    page |= {f"runtime/{name}": engine[name] for name in (WASM, MODULE)}
+    facts["parts"] = {
+        "models": [_part(path, data) for path, data in models.items()],
+        "wasm": _part(f"runtime/{WASM}", engine[WASM]),
+        **({"prior": _part(PRIOR, prior)} if prior else {}),
+    }
+    page[FACTS] = as_json(facts | {"runtime": f"./runtime/{MODULE}"})
+    return page
+
+
+def model_path(number: int) -> str:
+    """Where the page keeps a network of its bundle, counted from 1."""
+    return MODEL if number == 1 else MODEL.replace(".", f"-{number}.")
+
+
+def _part(path: str, data: bytes) -> dict[str, Any]:
+    return {"path": path, "bytes": len(data), "sha256": _sha256(data)}
+
+
+def alone(page: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a page whose worker holds the engine's module already."""
+    facts = json.loads(page[FACTS])
+    return {**page, FACTS: as_json(facts | {"runtime": None})}
+
+
+def offline_page(page: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a page in a folder, whose service worker knows what to keep."""
+    digests = {path: _sha256(data) for path, data in sorted(page.items()) if path != OFFLINE}
+    listed = {"version": _sha256(as_json(digests))[:12], "files": digests}
+    line = f"const PAGE = {as_json(listed).decode()};"
+    script, found = _PAGE_LINE.subn(lambda _: line, page[OFFLINE].decode())
+    if found != 1:
+        raise ValueError(f"{OFFLINE} has {found} lines that begin with `const PAGE = `, not one")
+    return {**page, OFFLINE: script.encode()}
+
+
+def _write_file(out: Path, page: bytes) -> WebFile:
+    with whole_file(out) as temporary:
+        temporary.write_bytes(page)
+    return _sized(str(out), page)
+
+
+def _write_folder(out: Path, page: Mapping[str, bytes]) -> None:
+    """Beside its place first, then a rename."""
+    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        for path, data in page.items():
+            (beside / path).parent.mkdir(parents=True, exist_ok=True)
+            (beside / path).write_bytes(data)
+        if out.exists():
+            shutil.rmtree(out)
+        beside.rename(out)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{out}: cannot be written: {reason}; write elsewhere") from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _require_folder(out: Path) -> None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / SETTINGS).is_file() or not (out / FACTS).is_file():
+        raise InputError(f"{out} holds something that is no page of ophis; choose another --web")
+
+
+def _require_file(out: Path) -> None:
+    if out.suffix != ".html":
+        raise InputError(f"{out}: one file is written; give it a name that ends in .html")
+    if out.is_dir() or (out.exists() and b'id="file:model/facts.json"' not in out.read_bytes()):
+        raise InputError(f"{out} is something else than a page of ophis; choose another --web")
+
+
+def _sized(path: str, data: bytes) -> WebFile:
+    return WebFile(path, len(data), len(gzip.compress(data, 6)))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,125 @@
+"""All of a bundle but its networks, as the page needs it: worked out here, only looked up there.
+
+The browser knows no table of venomous genera, no names of countries and no smoothing of counts:
+what follows from them for each species and each country is written down once, in float64.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ophis.evaluation.snakeclef_metrics import dangerous
+from ophis.geography.countries import UNKNOWN, country_code, country_key, iso_codes
+from ophis.priors.bayes import BayesPrior
+from ophis.priors.country_counts import CountryPrior
+from ophis.taxonomy.families import family
+from ophis.taxonomy.species_list import danger, genus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ophis.decision.calibration import Calibration
+    from ophis.decision.guarantees import Promises
+    from ophis.decision.rule import DecisionRule
+    from ophis.inference.bundles.bundle import Bundle
+    from ophis.priors.prior import Prior
+    from ophis.taxonomy.species_list import SpeciesList
+
+
+def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
+    """What decides, and the rows of the prior: float64, little-endian, [rows, species]."""
+    members, species = bundle.members, bundle.species
+    countries, table = _countries(bundle.prior, species)
+    prior = {"temperature": bundle.prior.temperature, "rows": len(table)} if bundle.prior else None
+    facts = {
+        "bundle": bundle.version,
+        "species": _species(species),
+        "members": [
+            {
+                "columns": [member.species.index(name) for name in species],
+                "calibration": _calibration(member.calibration),
+            }
+            for member in members
+        ],
+        "calibration": _calibration(bundle.calibration),
+        "rule": _rule(bundle.rule),
+        "prior": prior,
+        "countries": countries,
+        "images": [asdict(member.preprocessing) for member in members],
+        "views": [asdict(view) for view in bundle.views],
+    }
+    return facts, table.astype("<f8").tobytes()
+
+
+def _species(species: SpeciesList) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "danger": danger(name),
+            "dangerous": bool(harmful),
+            "genus": genus(name),
+            "family": family(name),
+        }
+        for name, harmful in zip(species, dangerous(species), strict=True)
+    ]
+
+
+def _calibration(calibration: Calibration | None) -> dict[str, Any] | None:
+    if calibration is None:
+        return None
+    return {"scale": calibration.scale.tolist(), "offset": calibration.offset.tolist()}
+
+
+def _rule(rule: DecisionRule | None) -> dict[str, Any] | None:
+    if rule is None:
+        return None
+    return {
+        "by": rule.by,
+        "limit": float(rule.limit) if np.isfinite(rule.limit) else None,
+        "image": _promises(rule.image),
+        "country": _promises(rule.country) if rule.country else None,
+    }
+
+
+def _promises(promises: Promises) -> dict[str, Any]:
+    return {name: sets["thresholds"] for name, sets in promises.as_dict().items()}
+
+
+def _countries(
+    prior: Prior | None, species: SpeciesList
+) -> tuple[dict[str, dict[str, Any]], NDArray[np.float64]]:
+    """What is said of each key that a person or a position can give; equal rows are kept once."""
+    keys = dict.fromkeys([*map(country_key, iso_codes()), UNKNOWN, *_spelled(prior)])
+    codes: dict[str, dict[str, Any]] = {key: {"code": country_code(key)} for key in keys}
+    rows: dict[bytes, int] = {}
+    if prior is None:
+        return codes, np.empty((0, len(species)))
+    for key, known in codes.items():
+        factors, use = prior.log_factors(key)
+        known |= {
+            "spelling": prior.spelling(key),
+            "factors": rows.setdefault(factors.astype("<f8").tobytes(), len(rows)),
+            "ratios": rows.setdefault(prior.ratios(key).astype("<f8").tobytes(), len(rows)),
+            "use": use,
+            "ruled": prior.ruled(key),
+        }
+    return codes, np.frombuffer(b"".join(rows), "<f8").reshape(len(rows), -1)
+
+
+def _spelled(prior: Prior | None) -> list[str]:
+    """Countries as the training table spells them; not those that nobody can name."""
+    counts = prior.counts if isinstance(prior, BayesPrior) else prior
+    names = counts.countries if isinstance(counts, CountryPrior) else ()
+    return [name for name in names if country_code(name)]
+
+
+def as_json(value: Mapping[str, Any]) -> bytes:
+    """One line of JSON; a number that is none is a mistake of ours and raises ValueError."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode()

@@ -1,0 +1,108 @@
+"""The page: the files that a browser needs, the same from a server and from a folder.
+
+The page asks a server (`ophis serve`), or runs the network itself in the browser (`ophis export
+--web`); `settings.json` tells it which.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from ophis.geography.countries import iso_codes, name_in, other_names
+from ophis.locales import languages, read_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
+
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".wasm": "application/wasm",
+    ".onnx": "application/octet-stream",
+    ".bin": "application/octet-stream",
+}
+SETTINGS, BORDERS = "settings.json", "borders.json"
+COUNTRIES = "countries.json"  # what else each country is called, for those who search it by name
+
+
+_POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
+
+
+class Mode(StrEnum):
+    """Who answers: a server, or the page itself."""
+
+    SERVICE = "service"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a page knows before it asks anything.
+
+    Attributes:
+        mode: who answers.
+        bundle: version of the bundle that answers.
+        judged: whether it was ever judged on photos.
+        species: how many it knows.
+    """
+
+    mode: Mode
+    bundle: str
+    judged: bool
+    species: int
+
+
+def page_files(settings: Settings) -> dict[str, bytes]:
+    """Every file of the page by its path: those here, words, names of countries, settings.
+
+    The borders are among them: a photo's own position is read in the browser, in either mode.
+    """
+    found = dict(_static(files("ophis.web").joinpath("static")))
+    found[BORDERS] = files("ophis.geography").joinpath(BORDERS).read_bytes()
+    for language in languages():
+        found[f"words/{language}.json"] = _json(words_of(language))
+    found[COUNTRIES] = _json(other_names())
+    found[SETTINGS] = _json({**asdict(settings), "languages": languages()})
+    return found
+
+
+def content_security_policy() -> str:
+    """What the page may load, as its own head says it: nothing from any other host."""
+    found = _POLICY.search(
+        files("ophis.web").joinpath("static").joinpath("index.html").read_text(encoding="utf-8")
+    )
+    if not found:
+        raise ValueError("index.html says nothing of what the page may load")
+    return found[1]
+
+
+def words_of(language: str) -> dict[str, Any]:
+    """The sentences of a language, and what it calls each country, by ISO 3166 alpha-2 code."""
+    words = read_words(language)
+    countries = {code: name_in(code, language) for code in iso_codes()}
+    return {"language": language, **words.sections, "countries": countries}
+
+
+def _static(folder: Traversable, before: str = "") -> Iterator[tuple[str, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        name = before + entry.name
+        if entry.is_dir():
+            yield from _static(entry, f"{name}/")
+        elif f".{entry.name.rpartition('.')[2]}" in KINDS:
+            yield name, entry.read_bytes()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

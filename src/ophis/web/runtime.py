@@ -1,0 +1,120 @@
+"""Where the page's engine comes from: the two files of onnxruntime-web that a browser needs."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+
+from ophis.errors import InputError
+from ophis.files.atomic import whole_file
+from ophis.inference.bundles.registry import kept_folder
+
+PACKAGE, VERSION = "onnxruntime-web", "1.30.0"  # as package.json pins it
+MODULE, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
+DIGESTS = {
+    MODULE: "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
+    WASM: "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+}
+# Of the same project, under the same licence, and a dependency of ours: its texts go along.
+_LICENCES = {"LICENSE.txt": "LICENSE", "ThirdPartyNotices.txt": "ThirdPartyNotices.txt"}
+
+
+def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
+    """The engine's files by name, checked: a kept copy, a checkout's, else fetched through npm.
+
+    Args:
+        given: onnxruntime-web as `npm pack` wrote it, or a folder that holds its files.
+
+    Raises:
+        InputError: when they cannot be had, or are not those that are pinned here.
+    """
+    if given is not None:
+        return _require(_read(Path(given)), given)
+    kept = kept_folder() / f"{PACKAGE}-{VERSION}"
+    checkout = Path(__file__).parents[3] / "node_modules" / PACKAGE / "dist"
+    for folder in (kept, checkout):
+        found = _read(folder)
+        if found.keys() == DIGESTS.keys():
+            return _require(found, folder)
+    found = _fetched()
+    with suppress(InputError):  # a cache that cannot be written is no reason to stop
+        for name, data in found.items():
+            with whole_file(kept / name) as temporary:
+                temporary.write_bytes(data)
+    return found
+
+
+def licences() -> dict[str, bytes]:
+    """The licence of the engine, and those of what it is built from, by name."""
+    folder = files("onnxruntime")
+    return {name: folder.joinpath(own).read_bytes() for name, own in _LICENCES.items()}
+
+
+def _require(found: dict[str, bytes], place: str | Path) -> dict[str, bytes]:
+    for name, digest in DIGESTS.items():
+        if name not in found:
+            raise InputError(
+                f"{place}: holds no {name}; give {PACKAGE} {VERSION}, as"
+                f" `npm pack {PACKAGE}@{VERSION}` writes it"
+            )
+        if hashlib.sha256(found[name]).hexdigest() != digest:
+            raise InputError(
+                f"{place}: {name} is not that of {PACKAGE} {VERSION}, or damaged; fetch it anew"
+            )
+    return found
+
+
+def _read(place: Path) -> dict[str, bytes]:
+    """Our files of a folder or an archive, as many as are there."""
+    if place.is_file():
+        return _unpacked(place)
+    folders = (place, place / "dist", place / "package" / "dist")
+    return {
+        name: (folder / name).read_bytes()
+        for name in DIGESTS
+        for folder in folders
+        if (folder / name).is_file()
+    }
+
+
+def _unpacked(archive: Path) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(archive) as members:
+            for name in DIGESTS:
+                with suppress(KeyError):
+                    if file := members.extractfile(f"package/dist/{name}"):
+                        found[name] = file.read()
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise InputError(f"{archive}: cannot be read: {error}; fetch it anew") from None
+    return found
+
+
+def _fetched() -> dict[str, bytes]:
+    """The files out of what npm fetches, from wherever it is set to ask."""
+    npm, wanted = shutil.which("npm"), f"{PACKAGE}@{VERSION}"
+    mend = f"run `npm pack {wanted}` where there is npm, and give its file with --runtime"
+    if npm is None:
+        raise InputError(f"{wanted} is not here, and neither is npm to fetch it; {mend}")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            npm,
+            "pack",
+            wanted,
+            "--ignore-scripts",
+            "--silent",
+            "--pack-destination",
+            folder,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        archives = sorted(Path(folder).glob("*.tgz"))
+        if done.returncode or not archives:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+            raise InputError(f"npm cannot fetch {wanted}: {reason}; {mend}")
+        return _require(_unpacked(archives[0]), archives[0].name)

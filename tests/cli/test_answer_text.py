@@ -1,0 +1,134 @@
+"""Made answers, as they look on the terminal."""
+
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from ophis.cli.terminal import answer_text
+from ophis.cli.terminal.answer_text import print_answer
+from ophis.decision.rule import State, Verdict
+from ophis.inference.answer import Answer, Guess, SeenPhoto
+from ophis.locales import Words, languages, read_words
+from ophis.priors.prior import PriorUse
+from ophis.scores.scores import PhotoFailure
+from ophis.taxonomy.species_list import Danger
+
+GUESSES = (
+    Guess("Bothrops atrox", 0.62, Danger.VENOMOUS),
+    Guess("Leptodeira polysticta", 0.2, Danger.UNKNOWN),
+    Guess("Coronella austriaca", 0.01, Danger.NOT_KNOWN_DANGEROUS),
+)
+
+
+@pytest.fixture
+def answer() -> Answer:
+    return Answer(
+        photos=(SeenPhoto("a.jpg", "0" * 64), SeenPhoto("b.jpg", "1" * 64)),
+        failures=(),
+        state=State.UNIDENTIFIED,
+        name=None,
+        verdict=Verdict.MAY_BE_VENOMOUS,
+        judged=True,
+        possible=("Bothrops atrox", "Leptodeira polysticta", "Naja naja", "Naja nivea"),
+        guesses=GUESSES,
+        country="kenya",
+        countries={"kenya": 1.0},
+        source=None,
+        prior=PriorUse.NO_COUNTRY,
+        contradicts=False,
+        ruled=False,
+        bundle="0123456789ab",
+        language="en",
+        lines=("Verdict.", "State.", "Country.", "Emergency."),
+    )
+
+
+def printed(monkeypatch, answer: Answer, *, width: int = 120) -> list[str]:
+    """The lines on a terminal so wide, without what only pads them."""
+    out = io.StringIO()
+    monkeypatch.setattr(answer_text, "console", lambda: Console(file=out, width=width))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    print_answer(answer)
+    lines = out.getvalue().splitlines()
+    assert all(cell_len(line) <= width for line in lines)
+    return [line.rstrip() for line in lines]
+
+
+def test_names_left_come_before_the_others_and_what_holds_comes_last(monkeypatch, answer):
+    lines = printed(monkeypatch, answer)
+    starts = [re.split(r"  +", line)[0] for line in lines]
+    assert starts == [
+        "a.jpg", "b.jpg", "Verdict.", "State.",
+        "Cannot be excluded:", "Bothrops atrox", "Leptodeira polysticta",
+        "2 more cannot be excluded.",
+        "Less likely:", "Coronella austriaca",
+        "Country.", "Bundle 0123456789ab.", "Emergency.",
+    ]  # fmt: skip
+    (bothrops,) = [line for line in lines if line.startswith("Bothrops")]
+    assert bothrops.count("█") == 12  # 62 % of 20
+    assert bothrops.endswith("venomous")
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_names_and_danger_stay_on_one_line_and_bars_give_way(monkeypatch, answer, language, width):
+    words = read_words(language)
+    lines = printed(monkeypatch, replace(answer, language=language), width=width)
+    for guess in GUESSES:
+        (row,) = [line for line in lines if line.startswith(guess.species)]
+        assert row.endswith(words.say("danger", guess.danger))
+        assert f"{guess.probability:.1%}" in row
+        assert "░" in row or width == 60
+        if language in ("en", "es"):  # long words on danger: no room for bars
+            assert ("░" in row) == (width > 60)
+
+
+def test_a_very_narrow_terminal_breaks_lines_and_loses_no_word(monkeypatch, answer):
+    text = " ".join(printed(monkeypatch, answer, width=40))
+    for word in ("Leptodeira", "polysticta", "20.0%", "dangerous", "Emergency."):
+        assert word in text
+
+
+def test_guesses_of_a_bundle_never_judged_have_no_bars_and_say_what_they_are(monkeypatch, answer):
+    unjudged = replace(answer, judged=False, lines=("Caution.", *answer.lines))
+    lines = printed(monkeypatch, unjudged)
+    assert lines[2:6] == ["Caution.", "Verdict.", "State.", "Guesses, for trying out only:"]
+    assert not any(cell in line for line in lines for cell in "█░")
+    assert not any("excluded" in line for line in lines)
+    assert lines[-1] == "Emergency."
+
+
+def test_a_photo_that_cannot_be_used_is_named(monkeypatch, answer):
+    nothing = replace(
+        answer, photos=(), failures=(PhotoFailure("bad.jpg", "bad.jpg: is bad"),),
+        state=State.UNUSABLE, possible=(), guesses=(), prior=None, lines=(*answer.lines[:2], "E."),
+    )  # fmt: skip
+    lines = printed(monkeypatch, nothing)
+    assert lines == ["bad.jpg", "Verdict.", "State.", "Bundle 0123456789ab.", "E."]
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_no_word_of_an_answer_stands_in_the_code(monkeypatch, answer, judged):
+    """With words that are all crosses nothing but crosses, names and numbers is printed."""
+    crosses = {
+        section: {key: re.sub(r"[^{}\s](?![^{]*})", "×", text) for key, text in keys.items()}
+        for section, keys in read_words().sections.items()
+    }
+    monkeypatch.setattr(answer_text, "read_words", lambda language: Words(language, crosses))
+    lines = ("×",) * (4 if judged else 5)
+    text = "\n".join(printed(monkeypatch, replace(answer, judged=judged, lines=lines)))
+    for known in ("a.jpg", "b.jpg", answer.bundle, *(guess.species for guess in GUESSES)):
+        text = text.replace(known, "")
+    assert "×" in text
+    assert not re.search(r"[^\W\d]", text), text
+
+
+def test_a_file_gets_whole_lines(answer, capsys):
+    path = "photos/" * 30 + "a.jpg"
+    long = replace(answer, photos=(SeenPhoto(path, "0" * 64),), lines=("x " * 200, "S.", "E."))
+    print_answer(long)
+    assert capsys.readouterr().out.splitlines()[:2] == [path, "x " * 200]

@@ -1,0 +1,151 @@
+"""Every verb with --json: one JSON object on stdout, nothing else there."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from ophis.cli import app, main
+
+# `serve` answers over HTTP, `completion` prints a program for the shell.
+WITHOUT = {"serve", "completion"}
+
+
+@dataclass(frozen=True)
+class Said:
+    status: int
+    out: str
+
+
+def said(*arguments: object) -> Said:
+    out = io.StringIO()
+    with pytest.raises(SystemExit) as end, redirect_stdout(out):
+        main([str(argument) for argument in arguments] + ["--json"])
+    assert isinstance(end.value.code, int)
+    return Said(end.value.code, out.getvalue())
+
+
+# In a process of its own: the verbs load three engines and two compilers, and where they all ran in
+# the process of the tests, a test of training that came later ended in a segmentation fault.
+WALK = """
+import io, json, sys
+from contextlib import redirect_stdout
+from ophis.cli import demo
+from ophis.cli import main
+given = json.load(sys.stdin)
+demo.RECIPES = dict.fromkeys("ab", given["recipe"])
+found = {}
+for call in given["calls"]:
+    out = io.StringIO()
+    try:
+        with redirect_stdout(out):
+            main([*call, "--json"])
+    except SystemExit as end:
+        found[call[0]] = (end.code, out.getvalue())
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
+    """All verbs one after the other, each on what those before it made; by verb, what was said."""
+    folder = tmp_path_factory.mktemp("walk")
+    train, held = (half.write(folder / f"{n}.csv") for n, half in zip("th", halves, strict=True))
+    for name, rate in (("a", 0.01), ("b", 0.02)):
+        (folder / f"{name}.toml").write_text(small(learning_rate=rate).to_toml())
+    names = halves[0].species_list()
+    rows = "".join(f"{number},{name}\n" for number, name in enumerate(names))
+    (folder / "classes.csv").write_text(f"class_id,species\n{rows}")
+    photos = ("--train", train, "--validation", held)
+    run, bundle, answers = folder / "run", folder / "bundle", folder / "answers.csv"
+    observations = ("--style", "observations", "--classes", folder / "classes.csv")
+    calls: list[tuple[object, ...]] = [
+        ("sample", folder / "sample", "--photos", 36),
+        ("collect", coloured.folder / "manifest.csv", "--out", folder / "all.csv"),
+        (
+            "split",
+            folder / "all.csv",
+            "--train",
+            folder / "t2.csv",
+            "--held-out",
+            folder / "h2.csv",
+        ),
+        ("pack", held, "--out", folder / "pack", "--pixels", 36),
+        ("train", folder / "a.toml", *photos, "--out", run),
+        ("fit-prior", train, "--out", folder / "p.toml", "--validation", run / "scores.npz"),
+        ("export", run, "--out", bundle),
+        ("score", bundle, held, "--out", folder / "scores.npz"),
+        ("evaluate", folder / "scores.npz", "--reliability", "--figures", folder / "figures"),
+        ("compare", run / "scores.npz", folder / "scores.npz", "--out", folder / "r.html"),
+        ("study", folder / "a.toml", folder / "b.toml", *photos, "--out", folder / "study"),
+        ("combine", bundle, "--flip", "--validation", held, "--out", folder / "both"),
+        ("quantise", bundle, *photos, "--most-loss", 100, "--out", folder / "eight"),
+        ("identify", bundle, coloured.paths()[0], "--country", "Kenya"),
+        ("submit", folder / "scores.npz", *observations, "--out", answers),
+        ("check-submission", answers, "--classes", folder / "classes.csv"),
+        ("card", bundle),
+        ("doctor", bundle),
+        ("demo", "--out", folder / "demo", "--photos", 72),
+    ]
+    recipe = replace(small(), evaluate_every_steps=4)
+    (folder / "c.toml").write_text(recipe.to_toml())
+    given = {
+        "calls": [[str(word) for word in call] for call in calls],
+        "recipe": str(folder / "c.toml"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", WALK],
+        input=json.dumps(given), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return {verb: Said(*told) for verb, told in json.loads(done.stdout).items()}
+
+
+@pytest.mark.slow
+def test_the_walk_leaves_no_verb_out(walk):
+    assert walk.keys() == {verb for verb in app if not verb.startswith("-")} - WITHOUT
+
+
+LOOKS: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "collect": lambda o: o["photos"] == 36 and o["names"]["merged"] == {} and o["missing"] == [],
+    "split": lambda o: o["photos"] + o["held_out_photos"] == 36,
+    "pack": lambda o: o["photos"] == 12 and o["bytes"] > 0 and o["failures"] == [],
+    "train": lambda o: o["validation"]["photos"] == 12,
+    "fit-prior": lambda o: "image alone" in o["losses"],
+    "export": lambda o: len(o["version"]) == 12,
+    "score": lambda o: o["photos"] == 12,
+    "evaluate": lambda o: "log loss" in o["evaluations"][0] and len(o["figures"]) == 2,
+    "compare": lambda o: o["disagreement"]["only_a"] == 0,
+    "study": lambda o: o["report"].endswith("report.html") and "disagreement" in o["comparison"],
+    "combine": lambda o: [row["photos"] for row in o["worth"]] == [12, 12],
+    "quantise": lambda o: [row["bundle"] for row in o["worth"]] == ["float32", "int8"],
+    "identify": lambda o: o["source"] == "given" and o["lines"][-1].startswith("Treat every bite"),
+    "submit": lambda o: o["photos"] == 12,
+    "check-submission": lambda o: o["rows"] == 12 and o["problems"] == [],
+    "card": lambda o: o["figures"][0]["photos"] == 12,
+    "doctor": lambda o: {"machine", "packages", "settings", "devices", "bundle"} <= o.keys(),
+    "sample": lambda o: o["photos"] == 36,
+    "demo": lambda o: len(o["evaluations"]) == 4 and o["answer"]["lines"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", LOOKS)
+def test_a_verb_says_one_object_and_nothing_else(walk, verb):
+    assert walk[verb].status == 0
+    said = json.loads(walk[verb].out)  # fails on a second value and on any line of text
+    assert isinstance(said, dict)
+    assert "NaN" not in walk[verb].out
+    assert "Infinity" not in walk[verb].out
+    assert LOOKS[verb](said)
+
+
+@pytest.mark.slow
+def test_every_look_is_at_a_verb_that_was_walked(walk):
+    assert LOOKS.keys() == walk.keys()

@@ -1,0 +1,106 @@
+"""Photos named by path, folder, pattern and standard input: what is meant, and what is refused."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from ophis import InputError
+from ophis.cli.photo_names import find_photos
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Photos, something else, a hidden file and a folder below; nothing is decoded here."""
+    for name in (
+        "b.JPG",
+        "a.png",
+        "notes.txt",
+        ".hidden.jpg",
+        "deeper/c.jpg",
+        "deeper/more/d.webp",
+    ):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "photos" / "deeper" / "folder.jpg").mkdir()  # looks like a photo
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def found(*names: str, **options) -> list[str]:
+    photos, _ = find_photos(list(names), **options)
+    return list(map(str, photos))
+
+
+def test_a_path_stands_for_itself_whether_it_is_there_or_not(folder):
+    """The one who decodes it says what is wrong with it, and goes on with the others."""
+    assert found("photos/notes.txt", "gone.jpg") == ["photos/notes.txt", "gone.jpg"]
+
+
+def test_a_folder_stands_for_its_photos_sorted_and_says_which_folders_it_left(folder):
+    photos, passed_over = find_photos(["photos"])
+    assert list(map(str, photos)) == ["photos/a.png", "photos/b.JPG"]
+    (line,) = passed_over
+    assert line.startswith("photos: 1 folder in it is not looked into; name 'photos/**/*.jpg'")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("photos/*", ["photos/a.png", "photos/b.JPG"]),
+        ("photos/*.[Jj][Pp][Gg]", ["photos/b.JPG"]),
+        ("photos/?.png", ["photos/a.png"]),
+        ("photos/**/*.jpg", ["photos/deeper/c.jpg"]),
+        ("photos/**/*", ["photos/a.png", "photos/b.JPG", "photos/deeper/c.jpg",
+                         "photos/deeper/more/d.webp"]),
+    ],
+)  # fmt: skip
+def test_a_pattern_stands_for_the_photos_that_fit(folder, pattern, expected):
+    assert found(pattern) == expected
+    assert found(str(folder / pattern)) == [str(folder / path) for path in expected]
+
+
+def test_a_photo_whose_name_looks_like_a_pattern_is_that_photo(folder):
+    (folder / "photos" / "[ab].png").touch()
+    assert found("photos/[ab].png") == ["photos/[ab].png"]
+
+
+def test_standard_input_is_a_photo_or_a_list_of_names(folder):
+    photos, _ = find_photos(["-", "x.jpg"], stdin=io.BytesIO(b"bytes"))
+    assert photos == [b"bytes", Path("x.jpg")]
+    listed = io.BytesIO("photos/a.png\r\n\n  photos/größe.jpg\nphotos/deeper\n".encode())
+    assert found(listed="-", stdin=listed) == [
+        "photos/a.png", "photos/größe.jpg", "photos/deeper/c.jpg",
+    ]  # fmt: skip
+    (folder / "list.txt").write_text("photos/b.JPG\n")
+    assert found("x.jpg", listed="list.txt") == ["x.jpg", "photos/b.JPG"]
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "words"),
+    [
+        ((), {}, "no photo was named"),
+        (("empty",), {}, "empty: holds no photo; name another folder"),
+        (("photos/deeper/more/*.jpg",), {}, "fits no file; check the pattern, and quote it"),
+        (("photos/*.txt",), {}, "fits 1 files, none of them a photo"),
+        (("-", "-"), {}, "standard input can be read once"),
+        (("-",), {"listed": "-"}, "standard input can be read once"),
+        (("-",), {"stdin": io.BytesIO()}, "standard input is empty; send a photo"),
+        ((), {"listed": "-", "stdin": io.BytesIO(b"\n")}, "--files-from -: holds no path"),
+        ((), {"listed": "-", "stdin": io.BytesIO(b"\xff\xd8")}, "for one photo name '-' alone"),
+        ((), {"listed": "gone.txt"}, "--files-from gone.txt: cannot be read"),
+    ],
+)
+def test_what_names_no_photo_is_refused_in_one_line(folder, names, options, words):
+    with pytest.raises(InputError) as refused:
+        find_photos(list(names), **options)
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_with_folders_only_says_how_to_reach_their_photos(folder):
+    (folder / "outer" / "inner").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"holds no photo; name 'outer/\*\*/\*.jpg'"):
+        find_photos(["outer"])

@@ -1,0 +1,400 @@
+import gc
+import io
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+import tarfile
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ophis import InputError, read_manifest
+from ophis.datasets.manifest import Manifest
+from ophis.datasets.near_duplicates import near_duplicate_groups
+from ophis.datasets.resized import read_square
+from ophis.datasets.shards.pack import pack
+from ophis.datasets.shards.pack_folder import held
+from ophis.datasets.shards.packed import ABOUT, Pack
+from ophis.images.preprocessing import read_photo, resize
+
+WHOLE = {"pixels": 36, "shard_photos": 10, "workers": 2}
+
+
+@pytest.fixture(scope="session")
+def raw(coloured, tmp_path_factory):
+    out = tmp_path_factory.mktemp("packs") / "raw"
+    pack(coloured, out, quality=None, **WHOLE)
+    return read_manifest(out)
+
+
+@pytest.fixture(scope="session")
+def jpeg(coloured, tmp_path_factory):
+    out = tmp_path_factory.mktemp("packs") / "jpeg"
+    pack(coloured, out, **WHOLE)
+    return read_manifest(out)
+
+
+@pytest.fixture
+def unreadable(coloured, tmp_path):
+    """The photos with one damaged and one that is not there, rows 4 and 13."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for path in coloured.paths():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "4.png").write_bytes((folder / "4.png").read_bytes()[:300])
+    (folder / "13.png").unlink()
+    return Manifest(coloured.table, folder)
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("[!.]*"))}
+
+
+def content(shard, name):
+    member = shard.extractfile(name)
+    assert member
+    return member.read()
+
+
+def ophis(*arguments, **kind):
+    command = [sys.executable, "-m", "ophis", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **kind)
+
+
+def test_raw_squares_are_those_of_the_photos_bit_by_bit(coloured, raw):
+    for path, photo in zip(coloured.paths(), raw.photos(), strict=True):
+        expected = resize(read_photo(path), 36)
+        assert np.array_equal(read_square(photo, 36), expected)
+        assert np.array_equal(np.asarray(read_photo(photo)), expected)
+
+
+def test_a_raw_square_is_a_view_of_the_shard(raw):
+    square = read_square(raw.photos()[0], 36)
+    assert not square.flags.owndata
+    assert not square.flags.writeable
+
+
+def test_jpeg_squares_differ_by_what_jpeg_loses(coloured, jpeg):
+    """Against Pillow's own way there and back."""
+    for path, photo in zip(coloured.paths(), jpeg.photos(), strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(resize(read_photo(path), 36)).save(buffer, "JPEG", quality=95)
+        assert np.array_equal(read_square(photo, 36), np.asarray(Image.open(buffer)))
+
+
+@pytest.mark.parametrize("kind", ["raw", "jpeg"])
+def test_other_pixels_than_the_packed_are_resized_as_of_any_photo(kind, request):
+    photo = request.getfixturevalue(kind).photos()[5]
+    assert np.array_equal(read_square(photo, 24), resize(read_photo(photo), 24))
+
+
+@pytest.mark.parametrize("kind", ["raw", "jpeg"])
+def test_the_manifest_survives(kind, coloured, request):
+    packed = request.getfixturevalue(kind)
+    assert packed.table.equals(coloured.table)
+    assert packed.sha256() != coloured.sha256()  # other photos, as far as a run can tell
+
+
+def test_a_shard_is_what_tar_and_numpy_read(coloured, raw):
+    """Members by the standard library's tarfile and NumPy's load: nothing of ours."""
+    species = coloured.species_list()
+    for row, photo in enumerate(raw.photos()):
+        with tarfile.open(raw.folder / f"shard-{row // 10:05}.tar") as shard:
+            key = f"{row:08}"
+            array = np.load(io.BytesIO(content(shard, f"{key}.npy")))
+            label = json.loads(content(shard, f"{key}.json"))
+            assert int(content(shard, f"{key}.cls")) == coloured.truth(species)[row]
+        assert np.array_equal(array, read_square(photo, 36))
+        expected = coloured.table.row(row, named=True)
+        assert label == {name: expected[name] for name in label}
+        assert set(label) == {"photo_id", "photo", "species", "country", "observation"}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it closes no file
+@pytest.mark.parametrize("kind", ["raw", "jpeg"])
+def test_webdataset_reads_the_shards(kind, request):
+    webdataset = pytest.importorskip("webdataset", reason="webdataset is not installed")
+    packed = request.getfixturevalue(kind)
+    shards = [str(path) for path in sorted(packed.folder.glob("*.tar"))]
+    suffix = Pack(packed.folder).form.suffix.removeprefix(".")
+    found = webdataset.WebDataset(shards, shardshuffle=False).decode("rgb8")
+    samples = list(found.to_tuple("__key__", suffix, "json"))
+    assert len(samples) == len(packed)
+    for row, (key, pixels, label) in enumerate(samples):
+        assert int(key) == row
+        assert np.array_equal(pixels, read_square(packed.photos()[row], 36))
+        assert label["photo_id"] == packed.table["photo_id"][row]
+    del found
+    gc.collect()
+
+
+@settings(max_examples=15)
+@given(
+    sizes=st.lists(st.tuples(st.integers(32, 90), st.integers(32, 90)), min_size=1, max_size=9),
+    shard_photos=st.integers(1, 5),
+    pixels=st.integers(32, 40),
+    quality=st.sampled_from([None, 1, 80, 100]),
+    workers=st.integers(1, 3),
+    data=st.data(),
+)
+def test_every_offset_leads_to_its_photo(
+    tmp_path_factory, sizes, shard_photos, pixels, quality, workers, data
+):
+    folder = tmp_path_factory.mktemp("sizes")
+    for number, size in enumerate(sizes):
+        noise = np.random.default_rng(number).integers(0, 255, (*size, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"{number}.png")
+    rows = "".join(f"{number}.png,Made {number % 2},\n" for number in range(len(sizes)))
+    (folder / "m.csv").write_text(f"photo,species,country\n{rows}")
+    manifest = read_manifest(folder / "m.csv")
+    options = {"pixels": pixels, "quality": quality, "shard_photos": shard_photos}
+    packed = pack(manifest, folder / "pack", workers=workers, **options)
+    found = read_manifest(folder / "pack")
+    for row in data.draw(st.permutations(range(len(sizes)))):
+        photo, index = found.photos()[row], packed.index.row(row, named=True)
+        shard = (folder / "pack" / f"shard-{index['shard']:05}.tar").read_bytes()
+        assert shard[index["offset"] :][: index["length"]] == photo.read_bytes()
+        if quality is None:
+            assert np.array_equal(
+                read_square(photo, pixels), resize(read_photo(manifest.paths()[row]), pixels)
+            )
+
+
+def test_the_number_of_threads_changes_no_byte(coloured, raw, jpeg, tmp_path):
+    for workers in (1, 3):
+        for quality, packed in ((None, raw), (95, jpeg)):
+            out = tmp_path / f"{workers}-{quality}"
+            pack(coloured, out, quality=quality, **WHOLE | {"workers": workers})
+            assert files(out) == files(packed.folder)
+
+
+STOPPED = """
+import os, signal, sys
+from ophis import read_manifest
+from ophis.datasets.shards.pack import pack
+done = 0
+def progress(number):
+    global done
+    done += number
+    if done == 15:
+        os.kill(os.getpid(), signal.SIGKILL)
+pack(read_manifest(sys.argv[1]), sys.argv[2], pixels=36, shard_photos=10, progress=progress)
+"""
+
+
+def test_a_killed_pack_goes_on_at_the_same_command(coloured, jpeg, tmp_path):
+    """kill -9 in the second shard: the first is kept as it is, the rest is made."""
+    table = coloured.write(tmp_path / "m.csv")
+    same = read_manifest(table)
+    reference = tmp_path / "reference"
+    pack(same, reference, **WHOLE)
+    out = tmp_path / "pack"
+    command = [sys.executable, "-c", STOPPED, str(table), str(out)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -9
+    assert list(out.glob(".shard-00001*"))  # half a shard, not in the way
+    first = out / "shard-00000.tar"
+    before = first.stat()
+    seen = read_manifest(out)
+    assert len(seen) == 10
+    assert np.array_equal(read_square(seen.photos()[9], 36), read_square(jpeg.photos()[9], 36))
+
+    done = ophis("pack", table, "--out", out, "--pixels", 36, "--shard-photos", 10)
+    assert done.returncode == 0, done.stderr
+    assert files(out) == files(reference)
+    assert not list(out.glob(".shard-*"))
+    assert (first.stat().st_mtime_ns, first.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_a_pack_is_readable_while_it_is_written(coloured, tmp_path):
+    seen = []
+
+    def look(_):
+        found = read_manifest(tmp_path / "pack")
+        if len(found):
+            read_square(found.photos()[-1], 36)
+        seen.append((len(found), Pack(found.folder).complete))
+
+    pack(coloured, tmp_path / "pack", progress=look, **WHOLE)
+    assert seen == [(10 * (n // 10), False) for n in range(36)]
+    assert Pack(tmp_path / "pack").complete
+
+
+def test_a_changed_photo_is_refused_when_a_pack_goes_on(unreadable, tmp_path):
+    out = tmp_path / "pack"
+    pack(unreadable, out, **WHOLE)
+    pack(unreadable, out, **WHOLE)  # the same once more: nothing to say
+    Image.new("RGB", (64, 64)).save(unreadable.folder / "20.png")
+    with pytest.raises(InputError, match=r"photo 20.png is no longer .*shard-00002.tar; delete"):
+        pack(unreadable, out, **WHOLE)
+    (out / "shard-00002.parquet").unlink()
+    pack(unreadable, out, **WHOLE)
+    assert not read_square(read_manifest(out).photos()[20], 36).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"pixels": 40}, "pixels = 36, not 40"),
+        ({"quality": None}, "quality = 95, not raw"),
+        ({"shard_photos": 11}, "shard_photos = 10, not 11"),
+    ],
+)
+def test_other_options_are_refused(coloured, jpeg, change, words):
+    with pytest.raises(InputError, match=words):
+        pack(coloured, jpeg.folder, **WHOLE | change)
+
+
+def test_another_pillow_is_refused(coloured, jpeg, tmp_path):
+    """Shards of one pack come from one decoder."""
+    out = shutil.copytree(jpeg.folder, tmp_path / "pack")
+    about = json.loads((out / ABOUT).read_text())
+    (out / ABOUT).write_text(json.dumps(about | {"pillow": "1.1.7"}))
+    with pytest.raises(InputError, match=r"begun with pillow = 1\.1\.7, not"):
+        pack(coloured, out, **WHOLE)
+
+
+def test_another_manifest_is_refused(coloured, jpeg):
+    """Also where only a further column differs: it would be lost."""
+    table = coloured.table.with_columns(note=pl.lit("x"))
+    with pytest.raises(InputError, match="another manifest"):
+        pack(Manifest(table, coloured.folder), jpeg.folder, **WHOLE)
+
+
+def test_a_folder_of_other_things_is_left_alone(coloured, tmp_path):
+    (tmp_path / "thesis.txt").write_text("x")
+    with pytest.raises(InputError, match=r"holds other files, such as thesis\.txt"):
+        pack(coloured, tmp_path, **WHOLE)
+    assert files(tmp_path) == {"thesis.txt": b"x"}
+
+
+def test_only_one_process_writes_a_pack(coloured, tmp_path):
+    with held(tmp_path, may_hold=ABOUT), pytest.raises(InputError, match="another process"):
+        pack(coloured, tmp_path, **WHOLE)
+    pack(coloured, tmp_path, **WHOLE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"pixels": 31}, {"pixels": 9000}, {"quality": 0}, {"quality": 101}, {"shard_photos": 0}],
+)
+def test_an_option_without_meaning_is_refused(coloured, tmp_path, change):
+    with pytest.raises(InputError, match=f"{next(iter(change))} = .* should lie between"):
+        pack(coloured, tmp_path, **WHOLE | change)
+
+
+def test_a_pack_is_not_packed_again(jpeg, tmp_path):
+    with pytest.raises(InputError, match="is a pack; pack the photos"):
+        pack(jpeg, tmp_path, **WHOLE)
+
+
+def test_bad_photos_are_listed_and_no_row_shifts(unreadable, tmp_path):
+    table = unreadable.write(tmp_path / "m.csv")
+    out = tmp_path / "pack"
+    command = ("pack", table, "--out", out, "--pixels", 36, "--shard-photos", 10, "--raw")
+    for _ in range(2):
+        done = ophis(*command)
+        assert done.returncode == 1
+        lines = done.stderr.splitlines()
+        assert lines[0].startswith("ophis: photos/4.png: damaged or cut short")
+        assert lines[1] == "ophis: photos/13.png: there is no such photo"
+        assert len(lines) == 2
+        assert done.stdout.startswith("34 photos packed, 2 could not be read; ")
+    packed = read_manifest(out)
+    assert len(packed) == 36
+    assert [str(photo).split(": ")[1] for photo in packed.missing_photos()] == [
+        "photo '4.png'",
+        "photo '13.png'",
+    ]
+    for row, photo in enumerate(packed.photos()):
+        if row in (4, 13):
+            with pytest.raises(InputError, match="could not be packed"):
+                read_square(photo, 36)
+        else:
+            path = unreadable.paths()[row]
+            assert np.array_equal(read_square(photo, 36), resize(read_photo(path), 36))
+
+
+FULL = """
+import resource, sys
+from ophis.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+main(sys.argv[1:])
+"""
+
+
+def test_a_full_disk_leaves_whole_shards_and_one_line(coloured, raw, tmp_path):
+    """A limit on the size of files stands for the disk: ten raw photos are more, four are not."""
+    table = coloured.write(tmp_path / "m.csv")
+    out = tmp_path / "pack"
+    words = ["pack", str(table), "--out", str(out), "--pixels", "36", "--shard-photos", "34"]
+    command = [sys.executable, "-c", FULL, *words, "--raw"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(
+        f"ophis: {out}/shard-00000.tar: cannot be written: File too large"
+    )
+    assert done.stderr.count("\n") == 1
+    assert not list(out.glob("*shard*"))
+    assert ophis(*words, "--raw").returncode == 0
+    assert len(read_manifest(out)) == 36
+
+
+def test_256_open_files_are_enough_for_more_shards(coloured, tmp_path):
+    names = (pl.concat_str(pl.lit(f"{n}/"), "photo") for n in range(9))
+    table = pl.concat([coloured.table.with_columns(photo_id=name) for name in names])
+    manifest = Manifest(table, coloured.folder)
+    out = tmp_path / "pack"
+    pack(manifest, out, pixels=32, quality=None, shard_photos=1)
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
+        "from ophis import read_manifest; from ophis.datasets.resized import read_square\n"
+        f"photos = read_manifest({str(out)!r}).photos()\n"
+        "for _ in range(2):\n"
+        "    for photo in photos: read_square(photo, 32).sum()\n"
+        "print(len(photos))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stdout == "324\n", done.stderr
+
+
+def test_the_table_of_a_part_reads_the_pack(jpeg, tmp_path):
+    """`ophis split PACK`: written elsewhere and inside the pack, by its column `folder`."""
+    train, held_out = jpeg.split(0.3, seed=1, groups=near_duplicate_groups(jpeg))
+    for place in (tmp_path, jpeg.folder.parent):
+        for part, name in ((train, "train.csv"), (held_out, "held.parquet")):
+            back = read_manifest(part.write(place / name))
+            assert back.pack is not None
+            assert back.photos() == part.photos()
+            assert back.table.equals(part.table)
+
+
+def test_near_duplicates_are_found_in_raw_shards(raw, coloured):
+    squares = near_duplicate_groups(raw)
+    assert len(squares) == len(coloured)
+    assert len(np.unique(squares)) > 30
+
+
+def test_a_table_of_other_photos_is_refused(raw, tmp_path):
+    (tmp_path / "m.csv").write_text("photo,species,country\nx/99.png,Made red,\n")
+    with pytest.raises(InputError, match=r"row 2: no finished shard of .* holds photo 'x/99.png'"):
+        read_manifest(tmp_path / "m.csv", photos=raw.folder)
+    (tmp_path / "m.csv").write_text("photo_id,photo,species,country\n1.png,x/2.png,Made red,\n")
+    with pytest.raises(InputError, match=r"holds '1.png' as photo '1.png', not '2.png'"):
+        read_manifest(tmp_path / "m.csv", photos=raw.folder)
+
+
+def test_a_pack_has_no_files_of_photos(raw):
+    with pytest.raises(InputError, match="are no files"):
+        raw.paths()
+
+
+def test_a_pack_opens_anew_in_another_process(raw):
+    photo = pickle.loads(pickle.dumps(raw.photos()[20]))  # noqa: S301 - our own bytes
+    assert np.array_equal(read_square(photo, 36), read_square(raw.photos()[20], 36))
+    assert photo == raw.photos()[20]

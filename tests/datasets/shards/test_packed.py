@@ -1,0 +1,252 @@
+"""Packs that are damaged or lie: refused with one line, never read outside the shard."""
+
+import json
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ophis import InputError, read_manifest
+from ophis.datasets.resized import read_square
+from ophis.datasets.shards.maps import Maps
+from ophis.datasets.shards.pack import pack
+from ophis.datasets.shards.packed import ABOUT, TABLE, Pack
+from ophis.errors import PhotoError
+from ophis.images.preprocessing import Preprocessing, read_photo
+from ophis.inference.scoring.batch import score_photos
+
+FORMS = {"raw": None, "jpeg": 95}
+
+
+@pytest.fixture(scope="session", params=FORMS)
+def made(request, coloured, tmp_path_factory):
+    out = tmp_path_factory.mktemp("made") / request.param
+    pack(coloured, out, pixels=32, quality=FORMS[request.param], shard_photos=10)
+    return out
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "pack")
+
+
+def one_line(error):
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+CHANGES = {
+    "beyond": ({"offset": 512 * 10**6}, "begin where no photo"),
+    "far": ({"offset": 2**62}, "begin where no photo"),
+    "below": ({"offset": -512}, "begin where no photo"),
+    "least": ({"offset": -(2**63)}, "begin where no photo"),
+    "first": ({"offset": 0}, "begin where no photo"),
+    "between": ({"offset": 513}, "begin where no photo"),
+    "empty": ({"length": 0}, "a length that no photo"),
+    "negative": ({"length": -5}, "a length that no photo"),
+    "long": ({"length": 200 * 2**20}, "length that no photo|beyond the end"),
+    "huge": ({"length": 2**63 - 1}, "a length that no photo"),
+    "elsewhere": ({"shard": 2}, "index of another shard"),
+    "shifted": ({"row": 7}, "is not at its row"),
+    "unsigned": ({"sha256": "x" * 64}, "has no sha256"),
+    "of nothing": ({"source_sha256": "ab"}, "has no sha256 of its file"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_an_index_is_believed_only_inside_its_shard(copy, name):
+    change, words = CHANGES[name]
+    path = copy / "shard-00001.parquet"
+    table = pl.read_parquet(path)
+    for column, value in change.items():
+        cells = table[column].to_list()
+        cells[3] = value
+        table = table.with_columns(pl.Series(column, cells, table.schema[column]))
+    table.write_parquet(path)
+    with pytest.raises(InputError, match=words) as error:
+        read_manifest(copy)
+    assert one_line(error).startswith(f"{path}: photo '13.png': ")
+
+
+def test_a_photo_that_reaches_out_of_its_shard_is_refused(coloured, tmp_path):
+    """A length that the shard has, but not behind that offset."""
+    pack(coloured, tmp_path, pixels=32, shard_photos=10)
+    path, size = tmp_path / "shard-00001.parquet", (tmp_path / "shard-00001.tar").stat().st_size
+    table = pl.read_parquet(path)
+    lengths = table["length"].to_list()
+    lengths[3] = size - table["offset"][3] + 1
+    assert lengths[3] < size
+    table.with_columns(length=pl.Series(lengths)).write_parquet(path)
+    with pytest.raises(InputError, match="reach beyond the end of the shard"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("an index of more rows", lambda t: pl.concat([t, t])),
+        ("an index of fewer rows", lambda t: t.head(9)),
+        ("an index of other columns", lambda t: t.drop("length")),
+        ("an index whose offsets are words", lambda t: t.with_columns(offset=pl.lit("../../x"))),
+    ],
+)
+def test_an_index_of_another_shape_is_refused(copy, name, change):
+    path = copy / "shard-00001.parquet"
+    change(pl.read_parquet(path)).write_parquet(path)
+    with pytest.raises(InputError) as error:
+        read_manifest(copy)
+    assert one_line(error).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and no more", b"PAR1" + bytes(900) + b"PAR1"])
+def test_a_damaged_index_is_refused(copy, damage, capfd):
+    path = copy / "shard-00002.parquet"
+    path.write_bytes(damage)
+    with pytest.raises(InputError) as error:
+        read_manifest(copy)
+    assert one_line(error).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("pixels", 10**9), ("pixels", 31), ("pixels", "36"), ("pixels", True), ("quality", 0),
+        ("quality", 9.5), ("shard_photos", 0), ("shard_photos", 10**9), ("photos", -1),
+        ("photos", 10**12), ("pillow", None), ("format", 2), ("format", None),
+    ],
+)  # fmt: skip
+def test_an_about_without_meaning_is_refused(copy, key, value):
+    path = copy / ABOUT
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(InputError) as error:
+        read_manifest(copy)
+    assert one_line(error).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, '{"format": 1}', "\0"])
+def test_an_about_that_is_none_is_refused(copy, text):
+    (copy / ABOUT).write_text(text)
+    with pytest.raises(InputError) as error:
+        read_manifest(copy)
+    assert one_line(error).startswith(f"{copy / ABOUT}: ")
+
+
+def test_a_table_of_another_pack_is_refused(copy):
+    table = pl.read_parquet(copy / TABLE)
+    table[::-1].write_parquet(copy / TABLE)
+    with pytest.raises(InputError, match="is not the table of the shards"):
+        read_manifest(copy)
+
+
+def test_a_missing_shard_is_refused(copy):
+    (copy / "shard-00001.tar").unlink()
+    with pytest.raises(InputError, match=r"shard-00001\.tar: is missing; delete"):
+        read_manifest(copy)
+
+
+def test_a_shard_cut_short_is_refused(copy):
+    path = copy / "shard-00001.tar"
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(InputError, match=r"reach beyond the end|begin where no photo"):
+        read_manifest(copy)
+
+
+def test_a_shard_cut_short_while_it_is_open_ends_no_process(copy):
+    """To touch a page behind the end of a mapped file would: SIGBUS."""
+    photos = read_manifest(copy).photos()
+    read_square(photos[0], 32)
+    path = copy / "shard-00000.tar"
+    with path.open("r+b") as file:
+        file.truncate(100)
+    with pytest.raises(PhotoError, match=r"shard-00000\.tar: was changed"):
+        read_square(photos[9], 32)
+    assert read_square(photos[10], 32).shape == (32, 32, 3)
+
+
+def test_a_member_of_another_name_is_refused(copy):
+    """A tar file may name anything; nothing of ours follows it, and a wrong name is said."""
+    path = copy / "shard-00001.tar"
+    data = bytearray(path.read_bytes())
+    start = Pack(copy).index["offset"][11] - 512
+    data[start : start + 100] = b"../../etc/passwd".ljust(100, b"\0")
+    path.write_bytes(data)
+    with pytest.raises(PhotoError, match=r"shard-00001\.tar: photo '11\.png': is not as it was"):
+        read_photo(read_manifest(copy).photos()[11])
+
+
+@settings(max_examples=25)
+@given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), row=st.integers(0, 35))
+def test_a_flipped_bit_is_found_and_named(made, tmp_path_factory, where, bit, row):
+    folder = tmp_path_factory.mktemp("flipped")
+    copy = shutil.copytree(made, folder / "pack")
+    cells = Pack(copy).index.row(row, named=True)
+    path = copy / f"shard-{cells['shard']:05}.tar"
+    data = bytearray(path.read_bytes())
+    data[cells["offset"] + int(where * cells["length"])] ^= 1 << bit
+    path.write_bytes(data)
+    photos = read_manifest(copy).photos()
+    with pytest.raises(PhotoError) as error:
+        read_square(photos[row], 32)
+    assert one_line(error) == (
+        f"{path}: photo '{row}.png': is not as it was packed; delete {path.stem}.parquet beside it"
+        " and pack again, which makes this shard anew"
+    )
+    read_square(photos[(row + 1) % 36], 32)  # the others are as they were
+    shutil.rmtree(folder)
+
+
+def test_a_damaged_photo_has_no_scores_and_moves_no_other(copy):
+    packed = read_manifest(copy)
+    path = copy / "shard-00000.tar"
+    data = bytearray(path.read_bytes())
+    data[Pack(copy).index["offset"][5] + 200] ^= 1
+    path.write_bytes(data)
+
+    def forward(pixels):
+        return pixels.mean(axis=(2, 3)), None
+
+    scores = score_photos(
+        forward,
+        read_manifest(copy),
+        species=packed.species_list(),
+        preprocessing=Preprocessing(32, (0.5,) * 3, (0.5,) * 3),
+    )
+    assert len(scores) == 35
+    assert [failure.photo_id for failure in scores.failures] == ["5.png"]
+    assert scores.photo_ids == tuple(f"{n}.png" for n in range(36) if n != 5)
+
+
+def test_the_mend_mends(copy, coloured):
+    before = (copy / "shard-00001.tar").read_bytes()
+    (copy / "shard-00001.tar").write_bytes(before[:-600] + b"x" + before[-599:])
+    (copy / "shard-00001.parquet").unlink()
+    quality = Pack(copy).form.quality
+    pack(coloured, copy, pixels=32, quality=quality, shard_photos=10)
+    assert (copy / "shard-00001.tar").read_bytes() == before
+
+
+def test_a_view_outlives_its_map(tmp_path):
+    """More shards are read than may be open, and what was cut from the first stays readable."""
+    paths = [tmp_path / str(number) for number in range(5)]
+    for number, path in enumerate(paths):
+        path.write_bytes(bytes([number]) * 5000)
+    maps = Maps(dict.fromkeys(paths, 5000), most_open=2)
+    views = [np.frombuffer(maps.read(path), np.uint8) for path in paths]
+    assert [int(view.sum()) for view in views] == [0, 5000, 10000, 15000, 20000]
+    assert len(maps._open) == 2
+
+
+def test_threads_share_a_pack(made, coloured):
+    from concurrent.futures import ThreadPoolExecutor
+
+    packed = Pack(made)
+    packed._maps._most_open = 1
+    photos = packed.photos(packed.index["photo_id"])
+    expected = [read_square(photo, 32).copy() for photo in photos]
+    order = np.random.default_rng(0).integers(0, 36, 2000)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda row: read_square(photos[row], 32).copy(), order))
+    assert all(np.array_equal(a, expected[row]) for a, row in zip(found, order, strict=True))

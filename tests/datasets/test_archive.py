@@ -1,0 +1,190 @@
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ophis import InputError
+from ophis.datasets.archive import MOST_BYTES, open_archive, unpack_photos
+
+
+def pack(path: Path, members: dict[str, bytes], **changes: int) -> Path:
+    """A zip of these members; ``changes`` are set on the first member's entry."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, (name, data) in enumerate(members.items()):
+            entry = zipfile.ZipInfo(name)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            for key, value in changes.items() if number == 0 else ():
+                setattr(entry, key, value)
+            archive.writestr(entry, data)
+    return path
+
+
+def test_photos_are_unpacked_and_other_members_are_not(tmp_path):
+    path = pack(
+        tmp_path / "a.zip", {"a.JPG": b"1", "b/c.png": b"2", "b/": b"", "meta.xml": b"<a/>"}
+    )
+    assert unpack_photos(path, tmp_path / "out") == 2
+    assert (tmp_path / "out" / "a.JPG").read_bytes() == b"1"
+    assert (tmp_path / "out" / "b" / "c.png").read_bytes() == b"2"
+    assert not (tmp_path / "out" / "meta.xml").exists()
+    assert unpack_photos(path, tmp_path / "out") == 2  # again, over the same photos
+
+
+def test_a_file_of_another_content_is_not_replaced(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"mine")
+    with pytest.raises(
+        InputError, match=r"a\.jpg: is there already and differs; unpack to another"
+    ):
+        unpack_photos(pack(tmp_path / "a.zip", {"a.jpg": b"other"}), tmp_path)
+    assert (tmp_path / "a.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("../a.jpg", "leads out of the folder"),
+        ("b/../../a.jpg", "leads out of the folder"),
+        ("b/..", "leads out of the folder"),
+        ("/etc/a.jpg", "is an absolute path"),
+        ("~/a.jpg", "is an absolute path"),
+        ("C:/a.jpg", "is an absolute path"),
+        ("b\\..\\a.jpg", "has a backslash"),
+        ("a\n.jpg", "has a control character"),
+    ],
+)
+def test_a_member_that_would_land_elsewhere_is_named_and_nothing_is_written(tmp_path, name, words):
+    path = pack(tmp_path / "a.zip", {"good.jpg": b"1", name: b"2"})
+    with pytest.raises(InputError, match=words) as refusal:
+        unpack_photos(path, tmp_path / "out")
+    assert f"a.zip: member {name!r}" in str(refusal.value)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.zip"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"external_attr": (stat.S_IFLNK | 0o777) << 16}, "is a link or no plain file"),
+        ({"external_attr": stat.S_IFIFO << 16}, "is a link or no plain file"),
+    ],
+)
+def test_a_member_that_is_no_file_is_refused(tmp_path, changes, words):
+    path = pack(tmp_path / "a.zip", {"a.jpg": b"/etc/passwd"}, **changes)
+    with pytest.raises(InputError, match=rf"member 'a\.jpg' {words}"):
+        unpack_photos(path, tmp_path / "out")
+
+
+def test_a_bomb_is_refused_by_its_member_before_it_is_unpacked(tmp_path):
+    path = pack(tmp_path / "a.zip", {"small.jpg": b"x", "bomb.jpg": bytes(1 << 20)})
+    with pytest.raises(InputError, match=r"'bomb\.jpg' unpacks to more than 100 times its size"):
+        unpack_photos(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def declare(path: Path, old: int, new: int) -> None:
+    """Write another unpacked size into the headers of an archive."""
+    data = path.read_bytes()
+    assert data.count(old.to_bytes(4, "little")) >= 2
+    path.write_bytes(data.replace(old.to_bytes(4, "little"), new.to_bytes(4, "little")))
+
+
+def test_more_than_two_gibibytes_in_all_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("ophis.datasets.archive.MOST_BYTES", 10)
+    path = pack(tmp_path / "a.zip", {"a.jpg": b"12345", "b.jpg": b"12345", "c.jpg": b"1"})
+    with pytest.raises(InputError, match=r"member 'c\.jpg' goes beyond 2 GiB unpacked"):
+        unpack_photos(path, tmp_path / "out")
+    assert MOST_BYTES == 2 * 1024**3
+
+
+def test_a_member_that_is_longer_than_it_says_is_refused_when_it_is_read(tmp_path):
+    """The size that is checked is the size that is read: no member yields more than it declares."""
+    import random
+
+    data = random.Random(0).randbytes(70_001)
+    path = pack(tmp_path / "a.zip", {"a.jpg": data})
+    declare(path, len(data), 300)
+    with pytest.raises(InputError, match=r"a\.zip: cannot be read as zip"):
+        unpack_photos(path, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.jpg"))
+
+
+def test_a_member_that_stands_twice_or_has_a_password_is_refused(tmp_path):
+    path = pack(tmp_path / "a.zip", {"a.jpg": b"1", "b.jpg": b"2"})
+    data = path.read_bytes()
+    (tmp_path / "twice.zip").write_bytes(data.replace(b"b.jpg", b"a.jpg"))
+    with pytest.raises(InputError, match=r"'a\.jpg' stands twice"):
+        unpack_photos(tmp_path / "twice.zip", tmp_path / "out")
+    entry = data.index(b"PK\x01\x02")
+    (tmp_path / "locked.zip").write_bytes(data[: entry + 8] + b"\x01" + data[entry + 9 :])
+    with pytest.raises(InputError, match=r"'a\.jpg' has a password"):
+        unpack_photos(tmp_path / "locked.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize("link", ["b", "b/c.jpg"])
+def test_a_link_that_waits_in_the_folder_is_not_followed(tmp_path, link):
+    outside, out = tmp_path / "outside", tmp_path / "out"
+    outside.mkdir()
+    (out / link).parent.mkdir(parents=True)
+    (out / link).symlink_to(outside if link == "b" else outside / "c.jpg")
+    with pytest.raises(InputError, match=r"member 'b/c\.jpg' would follow a link out of"):
+        unpack_photos(pack(tmp_path / "a.zip", {"b/c.jpg": b"1"}), out)
+    assert not list(outside.iterdir())
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    (tmp_path / "a.zip").write_text("text")
+    with pytest.raises(InputError, match=r"a\.zip: cannot be read as zip"):
+        unpack_photos(tmp_path / "a.zip", tmp_path / "out")
+    with pytest.raises(InputError, match=r"none\.zip: there is no such file"):
+        unpack_photos(tmp_path / "none.zip", tmp_path / "out")
+
+
+def unpacked(path: Path, folder: Path) -> tuple[int, str | None]:
+    """How many photos, or the one line that refuses them."""
+    try:
+        return unpack_photos(path, folder), None
+    except InputError as error:
+        said = str(error)
+    assert "\n" not in said
+    return 0, said
+
+
+PARTS = st.sampled_from(
+    ["..", ".", "a", "b.jpg", "", "C:", "~", "\\", "c d", "\u202e", "…", "a\\b"]
+)
+MEMBERS = st.lists(PARTS, min_size=1, max_size=4).map("/".join).map("{}x.jpg".format)
+
+
+@settings(max_examples=60)
+@given(names=st.lists(MEMBERS, min_size=1, max_size=3, unique=True))
+def test_no_member_ever_lands_outside(tmp_path_factory, names):
+    folder = tmp_path_factory.mktemp("archive")
+    path = pack(folder / "a.zip", dict.fromkeys(names, b"1"))
+    number, said = unpacked(path, folder / "deep" / "out")
+    if said:
+        assert [each.name for each in folder.iterdir()] == ["a.zip"]
+        return
+    written = [each for each in folder.rglob("*") if each.is_file()]
+    assert {each.relative_to(folder).parts[:2] for each in written} == {("a.zip",), ("deep", "out")}
+    assert number == len(names) == len(written) - 1
+
+
+@settings(max_examples=60)
+@given(place=st.integers(0, 10**6), bits=st.integers(1, 255), cut=st.booleans())
+def test_damage_is_said_and_never_a_traceback(tmp_path_factory, place, bits, cut):
+    folder = tmp_path_factory.mktemp("damage")
+    path = pack(folder / "a.zip", {"a.jpg": b"some bytes" * 9, "b/c.jpg": b"others"})
+    data = bytearray(path.read_bytes())
+    place %= len(data)
+    data[place] ^= bits
+    path.write_bytes(data[:place] if cut else data)
+    _, said = unpacked(path, folder / "out")
+    assert said is None or str(path) in said
+
+
+def test_reading_stops_at_the_guard(tmp_path):
+    path = pack(tmp_path / "a.zip", {"../a": b"1"})
+    with pytest.raises(InputError, match="leads out"), open_archive(path):
+        pytest.fail("the archive should not have been opened")

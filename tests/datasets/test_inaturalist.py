@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+
+from ophis import InputError, read_manifest
+from ophis.geography.countries import UNKNOWN
+
+HEADER = (
+    "id,observed_on,quality_grade,image_url,place_country_name,latitude,scientific_name,taxon_id"
+)
+URL = "https://photos.example/photos/900/medium.jpg"
+
+
+def write(folder: Path, *lines: str) -> Path:
+    (folder / "observations.csv").write_text("\n".join(lines) + "\n")
+    return folder / "observations.csv"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    names = (
+        "11.jpg", "11_2.PNG", "11-3.jpeg", "12/b.jpg", "12/a.webp", "12/notes.txt", ".13.jpg",
+        "115.jpg", "13.txt", "x11.jpg",
+    )  # fmt: skip
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_photos_are_found_by_the_observations_id(tmp_path, photos):
+    table = write(
+        tmp_path,
+        HEADER,
+        f"11,2024-05-01,research,{URL},Namibia,-20.1,Naja nigricincta,1",
+        f"12,2024-05-02,needs_id,{URL},,,Serpentes,2",
+        f"13,2024-05-03,casual,{URL},South Korea,,Gloydius ussuriensis,3",
+        "14,2024-05-04,casual,,Kenya,,Boa boa,4",
+    )
+    manifest = read_manifest(table, photos=photos)
+    ours = manifest.table.select("photo", "observation", "species", "country", "scientific_name")
+    assert ours.rows() == [
+        ("11-3.jpeg", "11", "Naja nigricincta", "namibia", "Naja nigricincta"),
+        ("11.jpg", "11", "Naja nigricincta", "namibia", "Naja nigricincta"),
+        ("11_2.PNG", "11", "Naja nigricincta", "namibia", "Naja nigricincta"),
+        ("12/a.webp", "12", None, UNKNOWN, "Serpentes"),
+        ("12/b.jpg", "12", None, UNKNOWN, "Serpentes"),
+        ("13.jpg", "13", "Gloydius ussuriensis", "south-korea", "Gloydius ussuriensis"),
+    ]
+    assert manifest.missing_photos() == [photos / "13.jpg"]
+    assert list(manifest.table["quality_grade"])[:4] == ["research"] * 3 + ["needs_id"]
+
+
+def test_what_was_collected_reads_back(tmp_path, photos):
+    table = write(tmp_path, HEADER, f"11,2024-05-01,research,{URL},Namibia,,Naja nigricincta,1")
+    manifest = read_manifest(table, photos=photos)
+    back = read_manifest(manifest.write(tmp_path / "back.csv"))
+    assert list(back.paths()) == list(manifest.paths())
+    for column in ("photo_id", "observation", "species", "country", "scientific_name"):
+        assert list(back.table[column]) == list(manifest.table[column])
+
+
+def test_without_the_addresses_each_observation_keeps_its_row(tmp_path):
+    table = write(tmp_path, "id,scientific_name,observed_on", "7,Boa boa,2024-05-01")
+    manifest = read_manifest(table)
+    assert list(manifest.paths()) == [tmp_path / "7.jpg"]
+    assert list(manifest.table["country"]) == [UNKNOWN]
+
+
+def test_an_added_column_tells_the_photo(tmp_path):
+    table = write(
+        tmp_path, f"{HEADER},photo", "7,,,,Kenya,,Boa boa,1,a/b.jpg", "7,,,,,,Boa boa,1,c.jpg"
+    )
+    manifest = read_manifest(table)
+    assert list(manifest.table["photo"]) == ["a/b.jpg", "c.jpg"]
+    assert list(manifest.table["observation"]) == ["7", "7"]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("x7,,,u,,,Boa boa,1", "observations.csv, row 3: id 'x7' should be a number"),
+        ("../7,,,u,,,Boa boa,1", "observations.csv, row 3: id '../7' should be a number"),
+        ("8,,,u,Atlantis,,Boa boa,1", "observations.csv, row 3: no country is called 'Atlantis'"),
+        ("11,,,u,,,Boa boa,1", "row 3: photo '11-3.jpeg' stands twice, before in row 2"),
+    ],
+)
+def test_a_wrong_row_is_named_as_it_stands_in_the_export(tmp_path, photos, row, words):
+    table = write(tmp_path, HEADER, f"11,,,{URL},,,Boa boa,1", row)
+    with pytest.raises(InputError) as refusal:
+        read_manifest(table, photos=photos)
+    assert words in str(refusal.value)
+
+
+def test_an_export_without_any_photo_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no observation has a photo"):
+        read_manifest(write(tmp_path, HEADER, "7,,,,,,Boa boa,1"))

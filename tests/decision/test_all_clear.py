@@ -1,0 +1,132 @@
+"""Nothing that people are shown calls a snake harmless, safe or the like."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ophis
+from ophis import Scores, SpeciesList, compare
+from ophis.cli import app
+from ophis.inference.bundles.model_card import imagenet17_card
+from ophis.locales import languages, read_words
+from tests.support.made_bundle import write_made_bundle
+from tests.support.paths import SOURCE
+
+PYTHON = sorted(SOURCE.rglob("*.py"))
+# Not the CSV tables: they quote titles of sources, and no person is shown them.
+OTHERS = [
+    path
+    for ending in ("toml", "jinja", "css", "js", "html", "webmanifest")
+    for path in sorted(SOURCE.rglob(f"*.{ending}"))
+]
+ALL_CLEAR = re.compile(
+    r"harmless|\bsafe(ly)?\b|no danger|not dangerous|non-?venomous|not venomous|innocuous"
+    r"|inofensiv|\bsegur[oa]s?\b|sin peligro|no (es|son) peligros|no venenos|inocu"
+    r"|inoffensi|\bsûre?s?\b|sans (danger|risque)|pas (dangereu|venimeu)|non venimeu|anodin"
+    r"|sem (perigo|risco)|não (é|são) (perigos|venenos)|não (venenos|peçonhent)"
+    r"|हानिरहित|सुरक्षित|विषहीन|(विषैला|ख़?तरनाक|ज़?हरीला) नहीं"
+    r"|\bsalama\b|ha(na|ina) (sumu|hatari|madhara)|\bsi hatari|bila hatari",
+    re.IGNORECASE,
+)
+
+
+def said(path: Path) -> list[str]:
+    """Every string of a module but its docstrings, which no person is shown."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and ast.get_docstring(node)
+        and isinstance(node.body[0], ast.Expr)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in docstrings
+    ]
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_no_string_of_the_package_is_an_all_clear(path):
+    for text in said(path):
+        assert not ALL_CLEAR.search(text), text
+    assert "harmless" not in path.read_text(encoding="utf-8").lower()
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_no_words_and_no_page_is_an_all_clear(path):
+    text = path.read_text(encoding="utf-8").replace("|safe }}", "}}")  # a filter of the template
+    assert not ALL_CLEAR.search(text)
+
+
+@pytest.mark.parametrize("language", languages())
+def test_no_sentence_is_an_all_clear(language):
+    for keys in read_words(language).sections.values():
+        for sentence in keys.values():
+            assert not ALL_CLEAR.search(sentence), sentence
+
+
+def test_no_help_is_an_all_clear(capsys):
+    verbs = [verb for verb in app if not verb.startswith("-")]
+    assert "identify" in verbs
+    for verb in verbs:
+        app([verb, "--help"], result_action="return_value")
+    text = capsys.readouterr().out
+    assert "Name the snake in each photo" in text
+    assert not ALL_CLEAR.search(text)
+
+
+def test_no_report_is_an_all_clear(tmp_path):
+    from ophis.evaluation.report.page import write_report
+
+    logits = np.random.default_rng(0).normal(size=(2, 12, 3)).astype(np.float32)
+    ids = tuple(map(str, range(12)))
+    a, b = (
+        Scores(
+            logits=part, species=SpeciesList(("Naja naja", "Coronella austriaca", "boa")),
+            photo_ids=ids, truth=np.arange(12) % 3, countries=("kenya",) * 12, observations=ids,
+        )
+        for part in logits
+    )  # fmt: skip
+    text = write_report(compare(a, b, resamples=10), tmp_path / "r.html").read_text("utf-8")
+    assert "treat every unknown snake as venomous" in text
+    assert read_words().say("advice", "emergency") in text
+    assert not ALL_CLEAR.search(text)
+
+
+def test_no_card_and_no_page_of_the_service_is_an_all_clear(tmp_path):
+    from ophis.serve import create_app
+
+    species = SpeciesList(("sea snake",))
+    assert not ALL_CLEAR.search(imagenet17_card(species))
+    app = create_app(ophis.load(write_made_bundle(tmp_path / "bundle", species)))
+    assert not ALL_CLEAR.search(json.dumps(app.openapi()))
+    for name, file in app.state.service.site.items():
+        if not name.endswith(".png"):
+            assert not ALL_CLEAR.search(file.body.decode()), name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a harmless snake", "this one is safe", "non-venomous"),
+        *("Es inofensiva.", "no venenosa", "Ce serpent est inoffensif.", "pas dangereux"),
+        *(
+            "Não é venenosa.",
+            "sem perigo",
+            "यह साँप विषैला नहीं है।",
+            "Nyoka huyu hana sumu.",
+            "Uko salama.",
+        ),
+    ],
+)
+def test_an_all_clear_would_be_found(text):
+    assert ALL_CLEAR.search(text)
+    assert not ALL_CLEAR.search("not known to be dangerous; treat it as venomous; safetensors")

@@ -1,0 +1,392 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ophis import InputError, Scores, SpeciesList
+from ophis.decision.calibration import fit_temperature
+from ophis.decision.guarantees import SURE
+from ophis.decision.out_of_distribution import strangeness
+from ophis.decision.rule import (
+    DANGER,
+    NAMES,
+    State,
+    Verdict,
+    decide_without_rule,
+    fit_rule,
+    halves,
+    read_rule,
+    roll_up,
+)
+from ophis.evaluation.metrics import risk_coverage
+from ophis.evaluation.snakeclef_metrics import dangerous
+from ophis.priors.country_counts import CountryPrior
+from ophis.taxonomy.families import family
+from ophis.taxonomy.species_list import genus
+
+# Two venomous, two of nobody knows what, four of which references say no more than a bite.
+SPECIES = SpeciesList(
+    (
+        "Naja naja",
+        "Crotalus atrox",
+        "Natrix sp.",
+        "Drawn red",
+        "Pantherophis guttatus",
+        "Pantherophis obsoletus",
+        "Lampropeltis getula",
+        "Python regius",
+    )
+)
+CALM = np.arange(4, 8)
+
+
+def drawn(photos, chance, *, strength=3.0) -> Scores:
+    """A fake network's scores of real snakes: mostly right, novelty about one."""
+    truth = chance.integers(len(SPECIES), size=photos)
+    names = tuple(map(str, range(photos)))
+    return Scores(
+        logits=strength * np.eye(len(SPECIES))[truth] + chance.normal(size=(photos, len(SPECIES))),
+        species=SPECIES,
+        photo_ids=names,
+        truth=truth,
+        countries=("india",) * photos,
+        observations=names,
+        novelty=chance.gamma(20, 1 / 20, size=photos),
+    )
+
+
+def deceived(photos, chance) -> Scores:
+    """A network that is sure, and takes one in 25 of the venomous for a corn snake.
+
+    A good one hides what the promises do: nothing venomous is ever near the threshold.
+    """
+    scores = drawn(photos, chance, strength=6.0)
+    taken = dangerous(SPECIES)[scores.truth] & (chance.random(photos) < 0.04)
+    logits = scores.logits.copy()
+    logits[taken] = -9.0
+    logits[taken, 4] = 0.0
+    logits[taken, scores.truth[taken]] = -chance.uniform(2, 4, taken.sum())
+    return replace(scores, logits=logits)
+
+
+def one(logits, novelty=1.0) -> Scores:
+    return replace(
+        drawn(1, np.random.default_rng(0)),
+        logits=np.array([logits], float),
+        novelty=np.array([novelty]),
+    )
+
+
+@pytest.fixture(scope="module")
+def rule():
+    return fit_rule(drawn(4000, np.random.default_rng(1)))
+
+
+def decide(rule, scores):
+    return rule.decide(scores, novel=rule.novel(scores))
+
+
+def test_the_promises_are_kept_on_new_photos(rule):
+    scores = drawn(8000, np.random.default_rng(2))
+    seen = ~rule.novel(scores)
+    assert seen.mean() == pytest.approx(0.9, abs=0.015)
+    decisions = rule.decide(scores, novel=np.zeros(len(scores), bool))
+    held = np.array([t in d.species for d, t in zip(decisions, scores.truth, strict=True)])
+    venomous = dangerous(SPECIES)[scores.truth]
+    assert held[venomous].mean() > NAMES - 0.01
+    assert held[~venomous].mean() > NAMES - 0.01
+    warned = np.array([d.verdict is Verdict.MAY_BE_VENOMOUS for d in decisions])
+    assert warned[venomous].mean() > DANGER - 0.005
+    assert not warned[~venomous].all()  # else it would say nothing
+
+
+def test_the_names_hold_the_true_species_among_the_venomous_by_themselves():
+    """Of a network that knows them worse than the others, and has seen fewer."""
+
+    def lopsided(photos, seed):
+        scores = drawn(photos, np.random.default_rng(seed), strength=1.0)
+        easy = ~dangerous(SPECIES)[scores.truth]
+        scores.logits[easy, scores.truth[easy]] += 5
+        return scores.take(easy | (np.arange(photos) % 5 == 0))
+
+    scores = lopsided(20_000, 2)
+    sets = fit_rule(lopsided(10_000, 1)).image.names.sets(scores)
+    held = sets[np.arange(len(scores)), scores.truth]
+    assert held[dangerous(SPECIES)[scores.truth]].mean() > NAMES - 0.01
+
+
+def test_of_venomous_snakes_that_look_like_another_99_in_100_are_warned_of_too():
+    """The promise about the danger is more than the sets of names and more than one for all."""
+    mimics = fit_rule(deceived(8000, np.random.default_rng(1)))
+    scores = deceived(16000, np.random.default_rng(2))
+    decisions = mimics.decide(scores, novel=np.zeros(len(scores), bool))
+    warned = np.array([d.verdict is Verdict.MAY_BE_VENOMOUS for d in decisions])
+    venomous = dangerous(SPECIES)[scores.truth]
+    assert warned[venomous].mean() > DANGER - 0.004
+    assert not warned[~venomous].all()
+    named = [(dangerous(SPECIES)[list(d.species)]).any() for d in decisions]
+    assert np.mean(np.array(named)[venomous]) < 0.97  # by the names alone 1 in 25 goes unwarned
+
+
+@pytest.mark.parametrize("strength", [3.0, 30.0])
+def test_without_enough_venomous_photos_the_danger_is_never_excluded(strength):
+    """98 photos are one too few for 99 in 100."""
+    scores = drawn(4000, np.random.default_rng(12), strength=strength)
+    venomous = np.flatnonzero(dangerous(SPECIES)[scores.truth])
+    calm = np.flatnonzero(~dangerous(SPECIES)[scores.truth])
+    sure = one([-30.0, -30, -30, -30, 30, -30, -30, -30])
+    for photos, verdict in ((98, Verdict.MAY_BE_VENOMOUS), (99, Verdict.NOT_KNOWN_DANGEROUS)):
+        kept = np.concatenate([calm, venomous[:photos]])
+        (decision,) = decide(fit_rule(scores.take(kept)), sure)
+        assert decision.name == "Pantherophis guttatus"
+        assert decision.verdict is verdict
+
+
+def only_calm(scores) -> Scores:
+    """The same photos of a model that knows no venomous species, three of one family instead."""
+    columns = CALM[:3]
+    kept = scores.take(np.isin(scores.truth, columns))
+    return replace(
+        kept,
+        logits=kept.logits[:, columns],
+        truth=kept.truth - columns[0],
+        species=SpeciesList(tuple(SPECIES[column] for column in columns)),
+    )
+
+
+def test_a_model_that_knows_no_venomous_species_excludes_no_danger():
+    scores = only_calm(drawn(4000, np.random.default_rng(13), strength=9.0))
+    judged, unjudged = decide(fit_rule(scores), scores), decide_without_rule(scores)
+    assert State.SPECIES in {decision.state for decision in judged}
+    assert {decision.state for decision in unjudged} == {State.FAMILY}
+    decisions = judged + unjudged
+    assert {decision.verdict for decision in decisions} == {Verdict.MAY_BE_VENOMOUS}
+
+
+def test_a_sure_answer_goes_to_the_species_and_a_doubtful_one_only_as_far_as_it_can(rule):
+    def answer(**logits):
+        columns = [logits.get(name.split()[1].rstrip("."), -9) for name in SPECIES]
+        return decide(rule, one(columns))[0]
+
+    sure = answer(guttatus=9)
+    assert (sure.state, sure.name) == (State.SPECIES, "Pantherophis guttatus")
+    assert sure.verdict is Verdict.NOT_KNOWN_DANGEROUS
+    rats = answer(guttatus=9, obsoletus=9)
+    assert (rats.state, rats.name) == (State.GENUS, "Pantherophis")
+    assert [SPECIES[c] for c in rats.species] == ["Pantherophis guttatus", "Pantherophis obsoletus"]
+    colubrids = answer(guttatus=9, getula=9)
+    assert (colubrids.state, colubrids.name) == (State.FAMILY, "Colubridae")
+    assert colubrids.verdict is Verdict.NOT_KNOWN_DANGEROUS
+    mixed = answer(guttatus=9, naja=9)
+    assert (mixed.state, mixed.name) == (State.UNIDENTIFIED, None)
+    assert mixed.verdict is Verdict.MAY_BE_VENOMOUS
+    # Neither of the two is known to be dangerous, but what fits both is no snake of a known kind.
+    apart = answer(guttatus=9, regius=9)
+    assert (apart.state, apart.name) == (State.UNIDENTIFIED, None)
+    assert apart.verdict is Verdict.MAY_BE_VENOMOUS
+    assert answer(naja=9).verdict is Verdict.MAY_BE_VENOMOUS
+    assert answer(sp=9).verdict is Verdict.MAY_BE_VENOMOUS  # of Natrix sp. nobody knows which
+
+
+def test_no_species_is_named_alone_that_is_less_than_sure():
+    """Also of a network that is nearly always right."""
+    good = fit_rule(drawn(2000, np.random.default_rng(1), strength=30))
+    for share, state in ((0.5, State.GENUS), (0.79, State.GENUS), (0.81, State.SPECIES)):
+        logits = np.full(8, -30.0)
+        logits[[4, 5]] = np.log([share, 1 - share])
+        assert decide(good, one(logits))[0].state is state
+    assert SURE == 0.8
+
+
+def test_what_is_unlike_all_that_was_learned_is_no_snake_whatever_the_probability(rule):
+    (decision,) = decide(rule, one([-9, -9, -9, -9, 30, -9, -9, -9], novelty=3))
+    assert decision.state is State.NO_SNAKE
+    assert decision.species == ()
+    assert decision.verdict is Verdict.MAY_BE_VENOMOUS
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    logits=st.lists(st.floats(-30, 30), min_size=8, max_size=8),
+    novelty=st.floats(0, 5),
+)
+def test_no_venomous_species_in_the_answer_ever_goes_without_the_warning(rule, logits, novelty):
+    scores = one(logits, novelty)
+    (decision,) = decide(rule, scores)
+    top = int(np.argmax(scores.logits[0]))
+    venomous = dangerous(SPECIES)
+    if decision.state is not State.NO_SNAKE:
+        assert scores.logits[0][decision.species[0]] == scores.logits[0][top]
+        assert list(decision.species) == sorted(
+            decision.species, key=lambda c: (-scores.logits[0][c], SPECIES[c])
+        )
+    if decision.verdict is Verdict.NOT_KNOWN_DANGEROUS:
+        assert decision.species
+        assert not venomous[list(decision.species)].any()
+        assert decision.name is not None
+    if decision.state in (State.UNIDENTIFIED, State.NO_SNAKE):
+        assert decision.verdict is Verdict.MAY_BE_VENOMOUS
+    (without,) = decide_without_rule(scores)
+    assert without.state is State.UNIDENTIFIED
+    assert without.verdict is Verdict.MAY_BE_VENOMOUS
+
+
+def test_rows_do_not_touch_each_other(rule):
+    scores = drawn(40, np.random.default_rng(3))
+    order = np.random.default_rng(4).permutation(40)
+    shuffled = decide(rule, scores.take(order))
+    assert shuffled == [decide(rule, scores)[row] for row in order]
+
+
+def test_with_few_photos_nothing_is_excluded_and_nothing_refused():
+    few = fit_rule(drawn(6, np.random.default_rng(5)))
+    (decision,) = decide(few, one([0, 0, 0, 0, 30, 0, 0, 0], novelty=50))
+    assert decision.state is State.UNIDENTIFIED
+    assert len(decision.species) == len(SPECIES)
+
+
+def test_with_the_country_its_own_thresholds_hold():
+    chance = np.random.default_rng(6)
+    scores = drawn(600, chance)
+    table = pl.DataFrame(
+        {"country": ["india"] * 8, "species": SPECIES.names, "photos": [9, 9, 1, 1, 1, 1, 1, 1]}
+    )
+    prior = CountryPrior.from_counts(table, species=SPECIES)
+    calibration = fit_temperature(scores)
+    rule = fit_rule(scores, calibration=calibration, prior=prior)
+    assert rule.country is not None
+    assert (rule.country.names.thresholds != rule.image.names.thresholds).any()
+    adjusted = prior.adjust(scores)
+    sets = rule.country.names.sets(adjusted)
+    decisions = rule.decide(adjusted, novel=np.zeros(600, bool), image=calibration.apply(scores))
+    assert [set(d.species) for d in decisions] == [set(np.flatnonzero(row)) for row in sets]
+
+
+def test_without_novelty_the_energy_decides(rule):
+    scores = replace(drawn(300, np.random.default_rng(7)), novelty=None)
+    expected = -np.log(np.exp(scores.logits).sum(axis=1))
+    np.testing.assert_allclose(strangeness(scores), expected, rtol=1e-12)
+    by_energy = fit_rule(scores)
+    assert by_energy.by == "energy"
+    assert by_energy.novel(replace(scores, logits=scores.logits - 20)).all()
+    with pytest.raises(InputError, match="goes by feature distance, but the scores hold no"):
+        rule.novel(scores)
+
+
+def test_written_and_read_it_decides_the_same(rule, tmp_path):
+    scores = drawn(50, np.random.default_rng(8))
+    rule.write(tmp_path / "decision.json")
+    assert decide(read_rule(tmp_path / "decision.json", SPECIES), scores) == decide(rule, scores)
+    few = fit_rule(drawn(6, np.random.default_rng(5)))
+    few.write(tmp_path / "few.json")
+    assert decide(read_rule(tmp_path / "few.json", SPECIES), scores) == decide(few, scores)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v.pop("image"), "not a decision rule of ophis"),
+        (lambda v: v["image"]["names"]["thresholds"].pop(), "7 thresholds for 8 species"),
+        (lambda v: v["refused"].update(by="vibes"), "refuses by 'vibes'"),
+        (lambda v: v["refused"].update(limit="far"), "not a decision rule of ophis"),
+    ],
+)
+def test_a_damaged_rule_is_refused_by_name(rule, tmp_path, change, message):
+    path = rule.write(tmp_path / "decision.json")
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+    with pytest.raises(InputError, match=message) as caught:
+        read_rule(path, SPECIES)
+    assert "decision.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_it_decides_about_no_other_species_and_no_other_order(rule, tmp_path):
+    """As many of others give an answer, too, and nobody would see that it is wrong."""
+    scores = drawn(20, np.random.default_rng(14))
+    names = SPECIES.names
+    turned = scores.with_species(SpeciesList(names[::-1]))
+    renamed = replace(
+        scores, species=SpeciesList((*names[:4], "Pantherophis alleghaniensis", *names[5:]))
+    )
+    fewer = only_calm(scores)
+    back = read_rule(rule.write(tmp_path / "decision.json"), turned.species)
+    for which, other, message in (
+        (rule, turned, "species 1 is 'Python regius' in the scores and 'Naja naja' in what"),
+        (rule, renamed, "species 5 is 'Pantherophis alleghaniensis' in the scores"),
+        (rule, fewer, "species 1 is 'Pantherophis guttatus' in the scores and 'Naja naja'"),
+        (back, scores, "species 1 is 'Naja naja' in the scores and 'Python regius'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            which.novel(other)
+        with pytest.raises(InputError, match=message):
+            which.decide(other, novel=np.zeros(len(other), bool))
+    with pytest.raises(InputError, match="novel says something of 3 photos and the scores have 20"):
+        rule.decide(scores, novel=np.zeros(3, bool))
+
+
+def test_what_cannot_be_promised_is_refused():
+    scores = drawn(20, np.random.default_rng(9))
+    with pytest.raises(InputError, match=r"passing = 1\.0 should lie between 0 and 1"):
+        fit_rule(scores, passing=1.0)
+    with pytest.raises(InputError, match="there is no such file"):
+        read_rule(Path("none.json"), SPECIES)
+
+
+def test_halves_keep_observations_together_and_do_not_depend_on_the_order():
+    scores = drawn(400, np.random.default_rng(10))
+    scores = replace(scores, observations=tuple(str(n // 4) for n in range(400)))
+    a, b = halves(scores)
+    assert not set(a.observations) & set(b.observations)
+    assert set(a.photo_ids) | set(b.photo_ids) == set(scores.photo_ids)
+    assert 150 < len(a) < 250
+    turned, _ = halves(scores.take(np.arange(400)[::-1]))
+    assert set(turned.photo_ids) == set(a.photo_ids)
+
+
+def test_roll_up_by_hand():
+    assert roll_up(["Naja naja"]) == (State.SPECIES, "Naja naja")
+    assert roll_up(["Naja naja", "Naja_nivea"]) == (State.GENUS, "Naja")
+    assert roll_up(["Naja naja", "Bungarus fasciatus"]) == (State.FAMILY, "Elapidae")
+    assert roll_up(["Naja naja", "Crotalus atrox"]) == (State.UNIDENTIFIED, None)
+    assert roll_up(["water snake", "Water moccasin"]) == (State.UNIDENTIFIED, None)
+    assert roll_up(["Drawn red", "Painted blue"]) == (State.UNIDENTIFIED, None)
+    assert roll_up([]) == (State.UNIDENTIFIED, None)
+
+
+def test_families_agree_with_the_organisers_table(shared_2021):
+    """Their Lamprophiidae are several families in the Reptile Database of today."""
+    rows = pl.read_csv(shared_2021 / "snakeclef2021_microtrain_5000.csv", infer_schema=False)
+    split = {
+        "Lamprophiidae",
+        "Psammophiidae",
+        "Pseudoxyrhophiidae",
+        "Pseudaspididae",
+        "Atractaspididae",
+    }
+    pairs = set(rows.select("genus", "family").rows())
+    assert len(pairs) > 150
+    for name, expected in pairs:
+        assert family(name) in (split if expected == "Lamprophiidae" else {expected}), name
+
+
+def test_risk_and_coverage_by_hand():
+    scores = drawn(4, np.random.default_rng(11))
+    logits = np.log(np.eye(8)[[0, 1, 2, 3]] * np.array([[0.9], [0.5], [0.7], [0.6]]) + 0.01)
+    scores = replace(scores, logits=logits, truth=np.array([0, 1, 3, 3]))
+    curve = risk_coverage(scores)
+    assert curve["coverage"].to_list() == [0.25, 0.5, 0.75, 1.0]
+    assert curve["risk"].to_list() == [0, 1 / 2, 1 / 3, 1 / 4]  # the second surest is wrong
+    assert curve["probability"].is_sorted(descending=True)
+
+
+def test_the_calm_really_are(rule):
+    """The species of this file are what it says they are."""
+    assert dangerous(SPECIES).tolist() == [column not in CALM for column in range(8)]
+    assert {genus(SPECIES[c]) for c in CALM} == {"Pantherophis", "Lampropeltis", "Python"}

@@ -1,0 +1,231 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from ophis import InputError, Scores, SpeciesList
+from ophis.decision.calibration import Calibration, fit_temperature, read_calibration, reliability
+from ophis.decision.vector_scaling import (
+    FACTOR_SPREAD,
+    OFFSET_SPREAD,
+    choose_calibration,
+    default_calibration,
+    fit_vector,
+)
+
+FACTORS = np.array([0.6, 0.8, 1.0, 1.3, 1.7])
+OFFSETS = np.array([1.0, -1.0, 0.5, -0.5, 0.0])
+SPECIES = SpeciesList(tuple(f"species {n}" for n in range(5)))
+VECTOR = Calibration(FACTORS, OFFSETS, SPECIES)
+ONE = Calibration(np.array(1 / 3), np.array(0.0))
+
+
+def drawn(photos, mended_by, *, seed=0) -> Scores:
+    """Photos whose species follow what the mended logits say; the logits are those before."""
+    chance = np.random.default_rng(seed)
+    logits = 2 * chance.normal(size=(photos, len(SPECIES)))
+    p = np.exp(log_softmax(logits, axis=1))
+    truth = (p.cumsum(axis=1) < chance.random((photos, 1))).sum(axis=1)
+    names = tuple(map(str, range(photos)))
+    return Scores(
+        logits=(logits - mended_by.offset) / mended_by.scale,
+        species=SPECIES,
+        photo_ids=names,
+        truth=np.minimum(truth, len(SPECIES) - 1),
+        countries=("UNKNOWN",) * photos,
+        observations=names,
+    )
+
+
+def loss_on(held_out, calibration):
+    return reliability(calibration.apply(held_out)).log_loss
+
+
+def by_scipy(scores):
+    """The minimum that the docstring describes, written down anew and found by L-BFGS-B."""
+    known = scores.take(scores.truth >= 0)
+    t = fit_temperature(scores).temperature
+    seen = np.unique(known.truth)
+    logits, rows = known.logits[:, seen], np.arange(len(known))
+    truth = np.searchsorted(seen, known.truth)
+
+    def loss(x):
+        ratio, offset = x.reshape(2, -1)
+        logs = log_softmax(logits * ratio / t + offset, axis=1)
+        held = (ratio - 1 - np.log(ratio)) / FACTOR_SPREAD**2 + offset**2 / (2 * OFFSET_SPREAD**2)
+        return held.sum() - logs[rows, truth].sum()
+
+    start = np.concatenate([np.ones(len(seen)), np.zeros(len(seen))])
+    bounds = [(1e-6, None)] * len(seen) + [(None, None)] * len(seen)
+    options = {"ftol": 1e-15, "gtol": 1e-7, "maxfun": 100_000}
+    found = minimize(loss, start, method="L-BFGS-B", bounds=bounds, options=options)
+    ratio, offset = found.x.reshape(2, -1)
+    return seen, ratio / t, offset
+
+
+@pytest.mark.parametrize("photos", [12, 200, 3000])
+@pytest.mark.parametrize("mended_by", [VECTOR, ONE], ids=["vector", "temperature"])
+def test_it_is_the_minimum_that_scipy_finds(photos, mended_by):
+    scores = drawn(photos, mended_by)
+    got = fit_vector(scores)
+    seen, scale, offset = by_scipy(scores)
+    # SciPy takes its slopes from differences here, ours are derived: neither can hide the other.
+    np.testing.assert_allclose(got.scale[seen], scale, rtol=2e-4)
+    np.testing.assert_allclose(got.offset[seen], offset, atol=2e-4)
+
+
+def test_a_known_distortion_is_found_and_beats_the_temperature_on_held_out_photos():
+    scores, held_out = drawn(20_000, VECTOR, seed=1), drawn(20_000, VECTOR, seed=2)
+    got = fit_vector(scores)
+    np.testing.assert_allclose(got.scale, FACTORS, rtol=0.1)
+    np.testing.assert_allclose(got.offset, OFFSETS - OFFSETS.mean(), atol=0.1)
+    assert loss_on(held_out, got) < loss_on(held_out, fit_temperature(scores)) - 0.05
+    assert loss_on(held_out, got) < loss_on(held_out, VECTOR) + 0.001
+    assert reliability(got.apply(held_out)).classwise_ece < 0.01
+
+
+def test_it_is_chosen_where_it_wins_and_may_change_who_comes_first():
+    scores, held_out = drawn(1000, VECTOR, seed=3), drawn(4000, VECTOR, seed=4)
+    choice = choose_calibration(scores)
+    assert choice.photos == 1000
+    assert choice.gain > 2 * choice.error > 0
+    assert choice.calibration.by_species
+    np.testing.assert_array_equal(choice.calibration.scale, fit_vector(scores).scale)
+    mended = choice.calibration.apply(held_out)
+    assert (mended.logits.argmax(axis=1) != held_out.logits.argmax(axis=1)).any()
+    # What the folds promise is what other photos give.
+    gained = loss_on(held_out, fit_temperature(scores)) - loss_on(held_out, choice.calibration)
+    assert choice.gain == pytest.approx(gained, abs=4 * choice.error)
+
+
+@pytest.mark.parametrize("photos", [100, 400, 2000])
+def test_where_one_temperature_is_the_truth_it_is_chosen(photos):
+    for seed in range(10):
+        scores = drawn(photos, ONE, seed=seed)
+        choice = choose_calibration(scores)
+        assert choice.gain < 2 * choice.error
+        assert not choice.calibration.by_species
+        assert choice.calibration.temperature == fit_temperature(scores).temperature
+
+
+def test_with_few_photos_or_observations_the_temperature_stays():
+    few = drawn(99, VECTOR)
+    stayed, won = default_calibration(few), default_calibration(drawn(1000, VECTOR))
+    assert stayed
+    assert stayed.temperature == fit_temperature(few).temperature
+    assert won
+    assert won.by_species
+    assert choose_calibration(few).gain == -np.inf
+    assert default_calibration(few.take(np.arange(49))) is None
+    assert default_calibration(None) is None
+    four = replace(drawn(1000, VECTOR), observations=tuple(str(n % 4) for n in range(1000)))
+    assert not choose_calibration(four).calibration.by_species
+
+
+def test_photos_of_one_observation_are_no_independent_witnesses():
+    """Each photo twenty times: as many rows, a twentieth of the evidence."""
+    once = drawn(150, Calibration(np.ones(5), OFFSETS / 2, SPECIES), seed=2)
+    rows = np.repeat(np.arange(150), 20)
+    names = tuple(f"{row}-{n}" for n, row in enumerate(rows))
+    many = replace(
+        once,
+        logits=once.logits[rows],
+        photo_ids=names,
+        truth=once.truth[rows],
+        countries=("UNKNOWN",) * len(rows),
+        observations=tuple(once.observations[row] for row in rows),
+    )
+    apart = choose_calibration(replace(many, observations=names))
+    together = choose_calibration(many)
+    assert apart.gain > together.gain  # apart, copies of a photo are in both parts
+    assert together.error > 3 * apart.error
+    assert together.error == pytest.approx(choose_calibration(once).error, rel=0.5)
+
+
+def test_a_species_without_a_photo_keeps_the_temperature_and_is_not_pushed_down():
+    whole = drawn(3000, VECTOR, seed=5)
+    scores = whole.take(whole.truth != 2)
+    got, temperature = fit_vector(scores), fit_temperature(scores)
+    assert got.scale[2] == temperature.scale
+    assert got.offset[2] == 0
+    others = [0, 1, 3, 4]
+    assert got.offset[others].mean() == pytest.approx(0, abs=1e-9)
+    alone = fit_vector(
+        replace(
+            scores,
+            logits=scores.logits[:, others],
+            truth=np.searchsorted(others, scores.truth),
+            species=SpeciesList(tuple(scores.species[n] for n in others)),
+        )
+    )
+    np.testing.assert_allclose(got.offset[others], alone.offset, atol=0.1)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e4])
+def test_photos_that_are_all_right_or_all_wrong_give_finite_numbers(size):
+    scores = drawn(60, ONE)
+    right = replace(scores, logits=size * np.eye(5)[scores.truth])
+    for one in (right, replace(right, truth=(scores.truth + 1) % 5)):
+        got = fit_vector(one)
+        assert np.isfinite(got.offset).all()
+        assert (got.scale > 0).all()
+        assert np.isfinite(got.scale).all()
+
+
+def test_a_species_that_the_logits_call_impossible_stays_so():
+    scores = drawn(500, VECTOR)
+    logits = scores.logits.copy()
+    rows = np.flatnonzero((scores.truth != 4) & (np.arange(500) % 2 == 0))
+    logits[rows, 4] = -np.inf
+    got = fit_vector(replace(scores, logits=logits))
+    assert (got.apply(replace(scores, logits=logits)).logits[rows, 4] == -np.inf).all()
+    low = np.where(np.isneginf(logits), -1e4, logits)
+    same = fit_vector(replace(scores, logits=low))
+    np.testing.assert_allclose(got.scale, same.scale, rtol=1e-5)
+    np.testing.assert_allclose(got.offset, same.offset, atol=1e-5)
+
+
+def test_what_cannot_be_fitted_is_refused():
+    scores = drawn(200, VECTOR)
+    logits = scores.logits.copy()
+    logits[7, scores.truth[7]] = -np.inf
+    for fit in (fit_vector, choose_calibration):
+        with pytest.raises(InputError, match="no photo has a known species"):
+            fit(replace(scores, truth=np.full(200, -1)))
+        with pytest.raises(InputError, match="photo '7': the scores call its true species imposs"):
+            fit(replace(scores, logits=logits))
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.integers(10, 300), st.sampled_from([VECTOR, ONE]))
+def test_neither_the_order_of_photos_nor_that_of_species_matters(seed, photos, mended_by):
+    scores = drawn(photos, mended_by, seed=seed)
+    scores = replace(scores, observations=tuple(str(n // 2) for n in range(photos)))
+    chance = np.random.default_rng(seed)
+    columns = chance.permutation(5)
+    turned = scores.take(chance.permutation(photos)).with_species(
+        SpeciesList(tuple(scores.species[n] for n in columns))
+    )
+    here, there = fit_vector(scores), fit_vector(turned)
+    np.testing.assert_allclose(there.scale, here.scale[columns], rtol=1e-6)
+    np.testing.assert_allclose(there.offset, here.offset[columns], atol=1e-6)
+    if (columns != np.arange(5)).any():
+        with pytest.raises(InputError, match="in what the calibration was fitted on"):
+            here.apply(turned)
+    here, there = choose_calibration(scores), choose_calibration(turned)
+    assert there.gain == pytest.approx(here.gain, abs=1e-9)
+    assert there.error == pytest.approx(here.error, abs=1e-9)
+
+
+def test_unlabelled_photos_say_nothing(tmp_path):
+    scores = drawn(400, VECTOR)
+    truth = np.where(np.arange(400) % 2 == 0, scores.truth, -1)
+    half, rest = replace(scores, truth=truth), scores.take(np.arange(400) % 2 == 0)
+    np.testing.assert_array_equal(fit_vector(half).scale, fit_vector(rest).scale)
+    assert choose_calibration(half).gain == choose_calibration(rest).gain
+    back = read_calibration(fit_vector(half).write(tmp_path / "c.json"), rest.species)
+    np.testing.assert_array_equal(back.apply(rest).logits, fit_vector(half).apply(rest).logits)

@@ -1,0 +1,205 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+from sklearn.metrics import f1_score
+
+from ophis import InputError, Scores, SpeciesList, compare
+from ophis.evaluation.comparison import sign_test, trend
+from ophis.evaluation.metrics import evaluate, macro_f1, predictions
+from ophis.scores.scores import PhotoFailure
+
+NAMES = ("Naja naja", "Naja kaouthia", "Pantherophis guttatus", "Pantherophis obsoletus")
+
+
+def made(logits, truth, *, names=NAMES, observations=None) -> Scores:
+    photos = tuple(f"photo {n}" for n in range(len(truth)))
+    return Scores(
+        logits=np.asarray(logits, dtype=np.float32),
+        species=SpeciesList(tuple(names)),
+        photo_ids=photos,
+        truth=np.asarray(truth, dtype=np.int64),
+        countries=("india",) * len(truth),
+        observations=observations or photos,
+    )
+
+
+def drawn(photos, species, *, strength, seed, observations=None):
+    """Scores that lean to the truth by ``strength``."""
+    truth = np.random.default_rng(0).integers(0, species, photos)
+    logits = np.random.default_rng(seed).normal(size=(photos, species))
+    logits[np.arange(photos), truth] += strength
+    names = [f"Genus{n // 3} species{n}" for n in range(species)]
+    return made(logits, truth, names=names, observations=observations)
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000))
+def test_mcnemars_exact_test_equals_scipys_binomial(one, other):
+    expected = binomtest(one, one + other).pvalue if one + other else 1.0
+    assert sign_test(one, other) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_papers_disagreement_gives_its_difference():
+    """1,989 against 433 of 14,029: 11.09 points, the difference of its table 1."""
+    truth = np.zeros(14_029, dtype=np.int64)
+    right, wrong = [1.0, 0.0], [0.0, 1.0]
+    both = round(0.6848 * 14_029) - 433  # the paper's A is right on 68.48 %
+    neither = 14_029 - both - 433 - 1989
+    rows = [(right, right)] * both + [(right, wrong)] * 433
+    rows += [(wrong, right)] * 1989 + [(wrong, wrong)] * neither
+    a, b = (made([row[m] for row in rows], truth, names=NAMES[:2]) for m in (0, 1))
+    result = compare(a, b, resamples=200)
+    counts = result.disagreement
+    assert (counts.only_b, counts.only_a, counts.photos) == (1989, 433, 14_029)
+    top1 = result.figures[0]
+    assert top1.name == "top-1"
+    assert top1.difference.value == pytest.approx(0.1109, abs=5e-5)
+    assert (round(top1.a.value, 4), round(top1.b.value, 4)) == (0.6848, 0.7957)
+    half = 1.96 * np.sqrt(((1989 + 433) / 14_029 - 0.1109**2) / 14_029)  # of paired shares
+    assert top1.difference.low == pytest.approx(0.1109 - half, abs=0.001)
+    assert top1.difference.high == pytest.approx(0.1109 + half, abs=0.001)
+    assert counts.p_value < 1e-200
+
+
+def test_figures_are_those_of_evaluate():
+    a, b = (drawn(300, 9, strength=s, seed=n) for n, s in ((1, 1.0), (2, 1.6)))
+    result = compare(a, b, resamples=50)
+    for own, scores in (("a", a), ("b", b)):
+        judged = evaluate(scores)
+        found = [getattr(figure, own).value for figure in result.figures]
+        assert found == pytest.approx([judged.top1, judged.top5, judged.macro_f1], abs=1e-12)
+    for figure in result.figures:
+        assert figure.difference.value == pytest.approx(figure.b.value - figure.a.value)
+        for each in (figure.a, figure.b, figure.difference):
+            assert each.low <= each.value <= each.high
+
+
+@given(st.integers(2, 40), st.integers(2, 9), st.integers(0, 10_000))
+def test_weighted_macro_f1_is_that_of_repeated_photos(photos, species, seed):
+    chance = np.random.default_rng(seed)
+    truth, answer = chance.integers(0, species, (2, photos))
+    times = chance.integers(0, 3, photos)
+    times[0] = 1
+    repeated = [np.repeat(each, times) for each in (truth, answer)]
+    expected = f1_score(*repeated, average="macro", zero_division=0)
+    assert macro_f1(truth, answer, weights=times.astype(float)) == pytest.approx(expected)
+
+
+def test_intervals_cover_the_difference_as_often_as_they_say():
+    """200 draws from one pair of models whose true difference is known."""
+    chance = np.random.default_rng(0)
+    inside = 0
+    for draw in range(200):
+        right_a = chance.random(150) < 0.6
+        right_b = np.where(right_a, chance.random(150) < 0.9, chance.random(150) < 0.5)
+        scores = [
+            made(np.stack([r, ~r], axis=1), [0] * 150, names=NAMES[:2]) for r in (right_a, right_b)
+        ]
+        difference = compare(*scores, resamples=300, seed=draw).figures[0].difference
+        inside += difference.low <= (0.6 * 0.9 + 0.4 * 0.5) - 0.6 <= difference.high
+    assert 180 <= inside <= 198  # 190 expected; 4 standard deviations are 12
+
+
+def test_photos_of_one_observation_stay_together_in_the_bootstrap():
+    """Ten equal photos of each snake say no more than one."""
+    one = [drawn(60, 5, strength=1.0, seed=n) for n in (1, 2)]
+    rows = np.repeat(np.arange(60), 10)
+    ten = [
+        made(s.logits[rows], s.truth[rows], names=s.species.names,
+             observations=tuple(f"snake {n}" for n in rows))
+        for s in one
+    ]  # fmt: skip
+    alone, together = (compare(*pair, resamples=400) for pair in (one, ten))
+    assert together.observations == 60
+    for first, second in zip(alone.figures, together.figures, strict=True):
+        assert first == second
+
+
+def test_the_largest_discrepancy_stands_first_even_where_probabilities_vanish():
+    truth = [0, 0, 0, 1]
+    b = made([[9, 0, 0, 0], [9, 0, 0, 0], [9, 0, 0, 0], [9, 0, 0, 0]], truth)
+    a = made([[-5, 0, 0, 0], [-2000, 0, 0, 0], [-1000, 0, 0, 0], [0, 5, 0, 0]], truth)
+    result = compare(a, b, resamples=20)
+    assert [d.photo_id for d in result.gains_of_b] == ["photo 1", "photo 2", "photo 0"]
+    assert result.gains_of_b[2].probability_a == pytest.approx(np.exp(-5) / (3 + np.exp(-5)))
+    first = result.gains_of_b[0]
+    assert (first.species, first.answer_a, first.answer_b) == (NAMES[0], NAMES[1], NAMES[0])
+    assert [d.photo_id for d in result.gains_of_a] == ["photo 3"]
+
+
+def test_errors_inside_and_between_genera_and_venomous_taken_for_other():
+    truth = [0, 0, 0, 2, 2, 3]
+    a = made(np.eye(4)[[1, 2, 0, 0, 3, 3]], truth)
+    b = made(np.eye(4)[truth], truth)
+    result = compare(a, b, resamples=20)
+    wrong, none = result.errors
+    assert (wrong.within_genus, wrong.between_genera) == (2, 2)
+    assert (wrong.venomous_missed, wrong.venomous_alarms) == (1, 1)
+    assert (none.within_genus, none.between_genera, none.venomous_missed) == (0, 0, 0)
+    pairs = {(c.species, c.taken_for): (c.a, c.b, c.same_genus) for c in result.confusions}
+    assert pairs == {
+        (NAMES[0], NAMES[1]): (1, 0, True),
+        (NAMES[0], NAMES[2]): (1, 0, False),
+        (NAMES[2], NAMES[0]): (1, 0, False),
+        (NAMES[2], NAMES[3]): (1, 0, True),
+    }
+
+
+def test_gains_stand_beside_the_training_photos_and_the_trend_is_least_squares():
+    a, b = (drawn(400, 12, strength=s, seed=n) for n, s in ((1, 0.5), (2, 2.0)))
+    training = {name: 10 * 2**n for n, name in enumerate(a.species)}
+    result = compare(a, b, training_photos=training, resamples=300)
+    for row in result.per_species:
+        mine = a.truth == a.species.index(row.species)
+        assert row.photos == mine.sum()
+        assert row.training_photos == training[row.species]
+        assert row.recall_b == pytest.approx((predictions(b) == b.truth)[mine].mean())
+    x = np.log10([row.training_photos for row in result.per_species])
+    slope, offset = np.polyfit(x, [row.gain for row in result.per_species], 1)
+    assert result.trend
+    assert result.trend.slope.value == pytest.approx(slope)
+    np.testing.assert_allclose(result.trend.line, offset + slope * np.log10(result.trend.photos))
+    assert (result.trend.low <= result.trend.line).all()
+    assert (result.trend.line <= result.trend.high).all()
+    assert compare(a, b, resamples=20).trend is None
+    assert trend(result.per_species[:2], resamples=20, seed=0) is None
+
+
+def test_order_of_photos_and_species_does_not_matter():
+    a, b = (drawn(80, 6, strength=s, seed=n) for n, s in ((1, 0.5), (2, 2.0)))
+    shuffled = b.take(np.random.default_rng(0).permutation(80))
+    turned = shuffled.with_species(SpeciesList(tuple(reversed(b.species.names))))
+    assert turned.species.names != b.species.names
+    one, other = (compare(a, each, resamples=20) for each in (turned, b))
+    assert one.figures == other.figures
+    assert one.gains_of_b == other.gains_of_b
+    assert one.confusions == other.confusions
+
+
+def test_a_photo_that_one_could_not_read_is_left_out_and_counted():
+    a, b = (drawn(10, 3, strength=1.0, seed=n) for n in (1, 2))
+    fewer = replace(b.take(np.arange(9)), failures=(PhotoFailure("photo 9", "cut short"),))
+    assert compare(a, fewer, resamples=20).left_out == 1
+    unknown = replace(a, truth=np.where(np.arange(10) < 4, -1, a.truth))
+    both = compare(unknown, replace(unknown, logits=b.logits), resamples=20)
+    assert (both.left_out, both.disagreement.photos) == (4, 6)
+
+
+def test_what_cannot_be_compared_is_refused_in_one_line():
+    a, b = (drawn(10, 3, strength=1.0, seed=n) for n in (1, 2))
+    with pytest.raises(InputError, match=r"photo 'photo 9' is in the scores of A but not of B"):
+        compare(a, b.take(np.arange(9)))
+    strange = replace(b, species=SpeciesList((*b.species.names[:2], "Genus9 x")))
+    with pytest.raises(InputError, match=r"species 'Genus0 species2' is in one list"):
+        compare(a, strange)
+    turned = replace(b, truth=np.where(np.arange(10) == 3, (b.truth + 1) % 3, b.truth))
+    with pytest.raises(
+        InputError, match=r"photo 'photo 3' is 'Genus0 species\d' in the scores of A"
+    ):
+        compare(a, turned)
+    nothing = [replace(s, truth=np.full(10, -1)) for s in (a, b)]
+    with pytest.raises(InputError, match="has a known species"):
+        compare(*nothing)

@@ -1,0 +1,239 @@
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from ophis import CountryPrior, Manifest, Scores, SpeciesList, compare, read_manifest, read_recipe
+from ophis.evaluation.report.page import Maps, figures, heat, small_percent, verdict, write_report
+from ophis.evaluation.run import Side
+
+EVIL = '<img src=x onerror="alert(1)">'
+
+
+def made(photos, species, *, strength, seed, names=None, ids=None) -> Scores:
+    truth = np.random.default_rng(0).integers(0, species, photos)
+    logits = np.random.default_rng(seed).normal(size=(photos, species)).astype(np.float32)
+    logits[np.arange(photos), truth] += strength
+    ids = ids or tuple(f"photos/{n}.jpg" for n in range(photos))
+    names = names or tuple(f"Genus{n // 3} species{n}" for n in range(species))
+    return Scores(
+        logits=logits, species=SpeciesList(tuple(names)), photo_ids=tuple(ids), truth=truth,
+        countries=("kenya",) * photos, observations=tuple(ids),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def pair():
+    return tuple(made(60, 6, strength=s, seed=n) for n, s in ((1, 0.5), (2, 2.0)))
+
+
+@pytest.fixture
+def prior(pair):
+    species = pair[0].species
+    counts = np.array([[10 * 3**n for n in range(6)], [1] * 6])
+    return CountryPrior(species, ("kenya", "UNKNOWN"), counts)
+
+
+def compared(pair, prior, **options):
+    training = prior.species_photos()
+    return compare(*pair, training_photos=training, resamples=100, **options)
+
+
+class Page(HTMLParser):
+    """Collects what a browser would make of the page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+def test_the_report_is_one_file_that_asks_no_other_host(pair, prior, tmp_path):
+    comparison = compared(pair, prior)
+    sides = tuple(
+        Side(name, scores, prior=prior, recipe=read_recipe("paper_in1k"), facts={"a": {"b": 1}})
+        for name, scores in zip("AB", pair, strict=True)
+    )
+    path = write_report(comparison, tmp_path / "r.html", sides=sides)
+    text = path.read_text()
+    page = Page(text)
+    sources = [value for name, value in page.attributes if name in ("src", "href", "xlink:href")]
+    assert all(value.startswith(("data:", "#")) for value in sources)
+    assert not {"link", "iframe", "object"} & set(page.tags)
+    assert not re.search(r"url\((?!#)", text)
+    assert "@import" not in text
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    for pointer in re.findall(r'url\(#([^)]*)\)|href="#([^"]*)"', text):
+        assert "".join(pointer) in ids
+
+
+def test_every_figure_lies_beside_it_as_svg_with_its_numbers(pair, prior, tmp_path):
+    sides = tuple(
+        Side(name, scores, prior=prior, recipe=read_recipe("demo"))
+        for name, scores in zip("AB", pair, strict=True)
+    )
+    write_report(compared(pair, prior), tmp_path / "r.html", sides=sides)
+    folder = tmp_path / "r-figures"
+    names = {path.stem for path in folder.iterdir()}
+    assert names == {
+        "gains", "class-distribution", "country-distribution", "learning-rate", "mixup-shares",
+    }  # fmt: skip
+    for name in names:
+        root = ET.parse(folder / f"{name}.svg").getroot()  # noqa: S314 - our own
+        assert root.tag.endswith("svg")
+        assert len(pl.read_csv(folder / f"{name}.csv")) > 1
+
+
+def test_names_of_files_species_and_models_are_never_markup(tmp_path):
+    ids = tuple(f"{EVIL}{n}.jpg" for n in range(12))
+    names = (f"{EVIL} a", "Naja & naja", 'Bitis "x"')
+    pair = [made(12, 3, strength=s, seed=n, names=names, ids=ids) for n, s in ((1, 0.0), (2, 3.0))]
+    model = ("</script><b>A", EVIL)
+    training = {names[0]: 9, names[1]: 90, names[2]: 900}
+    comparison = compare(*pair, names=model, resamples=20, training_photos=training)
+    prior = CountryPrior(pair[0].species, (EVIL.lower(), "$x$"), np.array([[1, 2, 3], [4, 5, 6]]))
+    sides = tuple(
+        Side(name, scores, prior=prior, recipe=read_recipe("demo"), facts={EVIL: EVIL})
+        for name, scores in zip(model, pair, strict=True)
+    )
+    path = write_report(comparison, tmp_path / "r.html", sides=sides, maps_note=EVIL)
+    page = Page(path.read_text())
+    assert "img" not in page.tags
+    assert not any(name.startswith("on") for name, _ in page.attributes)
+    assert page.tags.count("script") == 1
+
+
+def test_the_figures_hold_the_numbers_of_the_real_table(published_counts):
+    """17 to 12,201 photos a species, 245,185 in all, 61.42 % from the USA."""
+    prior = CountryPrior.from_counts(
+        published_counts, SpeciesList(tuple(sorted(published_counts["species"].unique())))
+    )
+    classes, countries = figures.class_distribution(prior), figures.country_distribution(prior)
+    photos = classes.numbers["photos"]
+    assert (len(photos), photos[0], photos[-1], photos.sum()) == (783, 12_201, 17, 245_185)
+    assert "783 species with 17 to 12,201 training photos each" in classes.caption
+    assert len(countries.numbers) == 188
+    assert round(countries.numbers["share"][0], 4) == 0.6142
+    assert "61.42% of the photos come from United States of America" in countries.caption
+
+
+@pytest.mark.parametrize(
+    ("fewest", "most", "labels"),
+    [(53, 238, ["50", "100", "200"]), (8, 150, ["10", "20", "50", "100"]), (17, 12_201, ["1,000"])],
+)
+def test_ticks_of_a_logarithmic_axis_are_plain_numbers(pair, fewest, most, labels):
+    counts = np.geomspace(fewest, most, 6).round().astype(int)[None]
+    prior = CountryPrior(pair[0].species, ("UNKNOWN",), counts)
+    figure = figures.gains(compared(pair, prior))
+    assert figure
+    shown = re.findall(r"<text[^>]*>(.*?)</text>", figure.svg)
+    assert set(labels) <= set(shown)
+    assert not [text for text in shown if "math" in text or "10^" in text]
+
+
+def test_the_country_that_nobody_knows_is_no_place_to_come_from(pair):
+    prior = CountryPrior(pair[0].species, ("UNKNOWN",), np.ones((1, 6), int))
+    assert (
+        "100.00% of the photos show no known country" in figures.country_distribution(prior).caption
+    )
+
+
+def test_the_same_numbers_give_the_same_file(pair, prior, tmp_path):
+    texts = []
+    for name in ("one", "two"):
+        sides = tuple(Side(n, s, prior=prior) for n, s in zip("AB", pair, strict=True))
+        texts.append(
+            write_report(compared(pair, prior), tmp_path / name / "r.html", sides=sides).read_text()
+        )
+    assert texts[0] == texts[1]
+
+
+def photographed(folder, scores) -> Manifest:
+    (folder / "photos").mkdir(parents=True)
+    chance = np.random.default_rng(0)
+    lines = ["photo,species,country"]
+    for row, photo in enumerate(scores.photo_ids):
+        pixels = chance.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((400, 300)).save(folder / photo)
+        lines.append(f"{photo},{scores.species[scores.truth[row]]},kenya")
+    (folder / "manifest.csv").write_text("\n".join(lines))
+    return read_manifest(folder / "manifest.csv")
+
+
+def test_photos_and_maps_are_shown_and_a_lost_photo_is_left_out(pair, prior, tmp_path):
+    comparison = compared(pair, prior)
+    manifest = photographed(tmp_path, pair[0])
+    first, second = (x.photo_id for x in comparison.gains_of_b[:2])
+    (tmp_path / second).unlink()
+    look = np.random.default_rng(0).random((64, 64)).astype(np.float32)
+    maps = {first: Maps((look, look), (0.1, 0.25), (0.5, 0.75))}
+    path = write_report(comparison, tmp_path / "r.html", photos=manifest, maps=maps)
+    page = Page(path.read_text())
+    shown = min(12, len(comparison.gains_of_b)) + min(12, len(comparison.gains_of_a))
+    assert page.tags.count("img") == shown - 1 + 2
+    assert (
+        "concentration of the maps: A 0.100, B 0.250; mass inside the box 50.00 % and 75.00 %"
+        in path.read_text().replace("\N{NO-BREAK SPACE}", " ")
+    )
+
+
+def test_heat_shows_the_photo_where_nothing_matters_and_colour_where_much_does():
+    photo = np.full((40, 40, 3), 200, np.uint8)
+    look = np.zeros((80, 80), np.float32)
+    look[:40] = 1
+    shown = heat(photo, look)
+    assert shown.shape == (40, 40, 3)
+    assert np.ptp(shown[-1].astype(int), axis=1).max() == 0  # grey
+    assert np.ptp(shown[0].astype(int), axis=1).min() > 50
+    assert (heat(photo, np.zeros((80, 80), np.float32)) == shown[-1, -1]).all()
+
+
+@pytest.mark.parametrize(
+    ("strengths", "words"),
+    [
+        ((0.0, 6.0), "B names more photos rightly: top-1 is"),
+        ((6.0, 0.0), "B names fewer photos rightly: top-1 is"),
+        ((1.0, 1.0), "do not tell which of the two is better"),
+    ],
+)
+def test_the_verdict_says_no_more_than_the_interval(strengths, words):
+    pair = [made(80, 5, strength=s, seed=n) for n, s in enumerate(strengths)]
+    assert words in verdict(compare(*pair, resamples=200))
+
+
+def test_a_very_small_share_is_not_called_zero():
+    assert small_percent(0.25) == "25.0\N{NO-BREAK SPACE}%"
+    assert small_percent(3e-9) == "3e-07\N{NO-BREAK SPACE}%"
+
+
+@pytest.mark.slow
+def test_a_report_of_the_papers_size_stays_under_5_megabytes(tmp_path):
+    pair = [made(14_029, 783, strength=s, seed=n) for n, s in ((1, 3.0), (2, 4.0))]
+    species = pair[0].species
+    counts = np.random.default_rng(0).integers(1, 3000, (188, 783))
+    prior = CountryPrior(species, tuple(f"country {n}" for n in range(188)), counts)
+    comparison = compare(*pair, training_photos=prior.species_photos(), resamples=200)
+    wanted = [x.photo_id for x in (*comparison.gains_of_b[:12], *comparison.gains_of_a[:12])]
+    place = {photo: row for row, photo in enumerate(pair[0].photo_ids)}
+    manifest = photographed(tmp_path, pair[0].take(np.array([place[x] for x in wanted])))
+    chance = np.random.default_rng(0)
+    maps = {
+        photo: Maps(tuple(chance.random((2, 456, 456)).astype(np.float32)), (0.1, 0.1))
+        for photo in wanted
+    }
+    sides = tuple(
+        Side(name, scores, prior=prior, recipe=read_recipe("paper_in1k"))
+        for name, scores in zip("AB", pair, strict=True)
+    )
+    path = write_report(comparison, tmp_path / "r.html", sides=sides, photos=manifest, maps=maps)
+    assert Page(path.read_text()).tags.count("img") == 3 * len(wanted) + 3  # and the mixup
+    assert path.stat().st_size < 5_000_000

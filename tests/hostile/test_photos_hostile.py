@@ -1,0 +1,152 @@
+"""Hostile, damaged and odd photos: what comes of each, in how much memory and time."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.memory import peaks_of
+from tests.support.paths import SHARED
+
+MOST_MIB, MOST_SECONDS = 64, 5
+TESTS = Path(__file__).resolve().parents[1]
+BEFORE = f"""
+import hashlib, sys, warnings
+sys.path.insert(0, {str(TESTS)!r})
+warnings.simplefilter("ignore")
+from ophis import PhotoError
+from ophis.images.preprocessing import decode, read_bytes, resize, unusable
+def look(data, name="photo"):
+    try:
+        photo = decode(read_bytes(data) if isinstance(data, str) else data, name)
+    except PhotoError as refusal:
+        assert "\\n" not in str(refusal)
+        return "refuse"
+    resize(photo, 224)
+    digest = hashlib.sha256()
+    for top in range(0, photo.height, 64):
+        rows = (0, top, photo.width, min(top + 64, photo.height))
+        digest.update(photo.crop(rows).tobytes())
+    return unusable(photo) or "answer " + digest.hexdigest()
+from tests.support import hostile_photos
+look(hostile_photos.saved(hostile_photos.picture(), "JPEG"))  # what is loaded once is loaded
+"""
+
+
+def require_small_and_quick(seen: dict[str, tuple[float, float, Any]], *, timed: bool) -> str:
+    """The most that any of them took, in words."""
+    memory, seconds = (max(one[n] for one in seen.values()) for n in (0, 1))
+    assert {name: one for name, one in seen.items() if one[0] > MOST_MIB} == {}
+    assert not timed or seconds < MOST_SECONDS
+    return f"at most {memory:.0f} MiB and {seconds:.2f} s each"
+
+
+def test_every_made_photo_comes_out_as_it_should(in_full, figure):
+    over = "((name, rest) for name, *rest in hostile_photos.hostile_photos())"
+    seen = peaks_of(BEFORE, over, "[look(item[0], _name), item[1]]")
+    wrong = [
+        name for name, (*_, (found, ok)) in seen.items() if (found == "refuse") != (ok == "refuse")
+    ]
+    assert wrong == []
+    assert len(seen) == 118
+    refused = sum(ok == "refuse" for *_, (_, ok) in seen.values())
+    took = require_small_and_quick(seen, timed=in_full)
+    figure(f"{refused} refused and {len(seen) - refused} read as expected, {took}")
+
+
+# 1 x 2, 1 x 1 and 100 x 30 pixels: expected is something of EXIF and transparency, but such a
+# picture shows nothing.
+TINY = dict.fromkeys(
+    (
+        f"files/{n}"
+        for n in ("exif_damaged__267.jpg", "exif_damaged__269.jpg", "webp_odd__204.webp")
+    ),
+    "refuse",
+)
+# A picture of a page has contrast: that there is no snake only a network can tell.
+PAGE = {"files/gen__content_text_screenshot.png": "answer"}
+AS_EXPECTED = {
+    "refuse": {"refuse"},
+    "refuse_or_abstain": {"refuse", "small", "flat"},
+    "refuse_or_answer_flagged": {"refuse"},
+    "refuse_or_first_frame_flagged": {"refuse"},
+    "abstain": {"small", "flat"},
+    "no_crash": {"refuse", "small", "flat", "answer"},
+    "answer_or_abstain": {"small", "flat", "answer"},
+    "answer_or_415": {"refuse", "small", "flat", "answer"},
+    "answer": {"answer", "small", "flat"},
+}
+
+
+def test_every_in_house_photo_comes_out_as_expected(in_full, figure):
+    folder = SHARED / "badimages"
+    if not folder.is_dir():
+        pytest.skip("the hostile files are not here (shared/data/badimages)")
+    with (folder / "manifest.csv").open(newline="") as file:
+        expected = {row["file"]: row["expect"] for row in csv.DictReader(file)}
+    over = f"[(name, {str(folder)!r} + '/' + name) for name in {sorted(expected)!r}]"
+    seen = peaks_of(BEFORE, over, "look(item, _name)")
+    outcomes = {name: outcome.partition(" ")[0] for name, (_, _, outcome) in seen.items()}
+    wrong = {
+        name: (words, outcomes[name])
+        for name, words in expected.items()
+        if outcomes[name] not in AS_EXPECTED.get(words, {"answer"}) and name not in TINY | PAGE
+    }
+    assert wrong == {}
+    assert {name: outcomes[name] for name in TINY | PAGE} == TINY | PAGE
+    require_same_pixels(expected, seen)
+    took = require_small_and_quick(seen, timed=in_full)
+    figure(f"{len(expected)} in-house photos, {took}; {len(TINY | PAGE)} argued in the test")
+
+
+def require_same_pixels(
+    expected: dict[str, str], seen: dict[str, tuple[float, float, Any]]
+) -> None:
+    """Where the expectation is that of another photo, the pixels are its too."""
+    for name, words in expected.items():
+        if words.startswith("answer_same_as_"):
+            other = words.removeprefix("answer_same_as_")
+            [one] = [each for each in expected if Path(each).stem == f"gen__{other}"]
+            # The two with a turn that does not exist were saved once more: as JPEGs they differ.
+            assert seen[name][2] == seen[one][2] or name.endswith(".jpg")
+
+
+# Bytes a pixel: 4 that stay, 1 while its contrast is looked at, and what a decoder needs besides.
+KINDS = {
+    "JPEG": (5, "saved(photo, 'JPEG')"),
+    "JPEG, turned": (8, "saved(photo, 'JPEG', exif=turned)"),
+    "JPEG, progressive": (7, "saved(photo, 'JPEG', progressive=True)"),
+    "JPEG, four inks": (8, "saved(photo.convert('CMYK'), 'JPEG')"),
+    "PNG": (5, "saved(photo, 'PNG', compress_level=1)"),
+    "PNG, see-through": (8, "saved(photo.convert('RGBA'), 'PNG', compress_level=1)"),
+    "PNG, 16 bits": (7, "saved(deep, 'PNG', compress_level=1)"),
+    "WebP": (19, "saved(photo, 'WEBP', method=0)"),
+}
+
+
+def test_a_large_photo_takes_little_more_than_its_pixels(in_full, figure):
+    width, height = (10_000, 8_000) if in_full else (2_000, 2_000)
+    before = f"""{BEFORE}
+from tests.support.hostile_photos import saved
+from PIL import Image
+import numpy as np
+small = hostile_photos.picture(200, 160)
+photo = small.resize(({width}, {height}))
+deep = Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 257)
+turned = Image.Exif()
+turned[0x0112] = 6
+kinds = {{name: make for name, (_, make) in {KINDS!r}.items()}}
+"""
+    over = "((name, eval(make)) for name, make in kinds.items())"
+    seen = peaks_of(before, over, "look(item, _name)")
+    pixels = width * height / 2**20
+    took = {name: (peak - 16) / pixels for name, (peak, _, _) in seen.items()}
+    assert {name: n for name, n in took.items() if n > KINDS[name][0]} == {}
+    assert {outcome.partition(" ")[0] for *_, outcome in seen.values()} == {"answer"}
+    seconds = max(seconds for _, seconds, _ in seen.values())
+    assert not in_full or seconds < MOST_SECONDS
+    figure(
+        f"{width * height / 1e6:.0f} million pixels in at most {seconds:.1f} s; bytes a pixel: "
+        + ", ".join(f"{name} {peak / pixels:.1f}" for name, (peak, *_) in seen.items())
+    )

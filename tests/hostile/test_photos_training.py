@@ -1,0 +1,178 @@
+"""Bad photos in a training run: known before the first step, refused, or skipped by name."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from ophis import InputError, Manifest, Recipe, read_manifest, read_scores
+from ophis.cli import main
+from ophis.datasets.shards.pack import pack
+from ophis.errors import BadPhotosError
+from ophis.train import fit, usable_photos
+from ophis.train.checkpoint import load_checkpoint
+from tests.support.hostile_photos import picture, saved
+from tests.support.training_process import TORCHRUN
+
+
+@pytest.fixture
+def sides(coloured, in_full, tmp_path) -> tuple[Manifest, Manifest, set[str]]:
+    """Copies of the made photos, a twentieth of them bad; those to judge by have bad ones too."""
+    photos = 1000 if in_full else 60
+    bad = set(np.random.default_rng(0).permutation(photos)[: photos // 20].tolist()) | {photos - 1}
+    whole = [path.read_bytes() for path in coloured.paths()]
+    species = coloured.table["species"].to_list()
+    ruins = [b"", b"no photo", whole[0][:200], saved(picture(), "GIF"), None]
+    for number in range(photos):
+        data = ruins[number % len(ruins)] if number in bad else whole[number % 36]
+        if data is not None:
+            (tmp_path / f"{number}.png").write_bytes(data)
+    lines = [f"{n}.png,{species[n % 36]},kenya" for n in range(photos)]
+    (tmp_path / "all.csv").write_text("\n".join(["photo,species,country", *lines]))
+    rows = read_manifest(tmp_path / "all.csv")
+    held = np.arange(photos) >= photos * 2 // 3
+    return rows.take(~held), rows.take(held), {f"{number}.png" for number in bad}
+
+
+def without(manifest: Manifest, bad: set[str]) -> Manifest:
+    return manifest.take(np.array([photo not in bad for photo in manifest.table["photo_id"]]))
+
+
+def test_bad_photos_are_listed_before_the_first_step(sides, small, tmp_path, figure):
+    train, validation, bad = sides
+    out = tmp_path / "run"
+    with pytest.raises(BadPhotosError, match=f"{len(bad)} of .* photos cannot be used") as refusal:
+        fit(small(), train=train, validation=validation, out=out, quiet=True)
+    assert {failure.photo_id for failure in refusal.value.failures} == bad
+    assert [path.name for path in out.iterdir()] == [usable_photos.CHECKED]
+    figure(f"{len(bad)} bad of {len(train) + len(validation)} listed, no step done")
+
+
+def test_a_run_that_skips_bad_photos_is_that_of_the_others(sides, small, tmp_path, figure):
+    train, validation, bad = sides
+    out = fit(
+        small(), train=train, validation=validation, out=tmp_path / "run", skip_bad=True, quiet=True
+    )
+    with (out / usable_photos.SKIPPED).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["photo_id"] for row in rows} == bad
+    sizes = {part: sum(row["part"] == part for row in rows) for part in ("train", "validation")}
+    assert sizes["train"] == len(bad & set(train.table["photo_id"])) > 0
+    assert sizes["validation"] > 0
+    good = {"train": without(train, bad), "validation": without(validation, bad)}
+    other = fit(small(), **good, out=tmp_path / "other", quiet=True)
+    ours, theirs = (load_checkpoint(folder) for folder in (out, other))
+    assert ours
+    assert theirs
+    assert ours.train_sha256 == theirs.train_sha256
+    assert all(torch.equal(t, theirs.model[name]) for name, t in ours.model.items())
+    assert read_scores(out / "scores.npz").photo_ids == tuple(good["validation"].table["photo_id"])
+    figure(f"{len(bad)} of {len(train) + len(validation)} skipped, all weights the same to the bit")
+
+
+def test_what_was_skipped_stays_out_when_the_run_goes_on(sides, small, tmp_path):
+    train, validation, bad = sides
+    call = {"train": train, "validation": validation, "out": tmp_path / "run", "quiet": True}
+    fit(small(), **call, skip_bad=True)
+    before = (tmp_path / "run" / usable_photos.SKIPPED).read_bytes()
+    for path in [*train.paths(), *validation.paths()]:
+        if path.name in bad:
+            path.write_bytes(saved(picture(), "PNG"))  # mended meanwhile
+    fit(small(), **call, skip_bad=True)
+    assert (tmp_path / "run" / usable_photos.SKIPPED).read_bytes() == before
+    with pytest.raises(InputError, match="another training manifest"):
+        fit(small(), **call)
+
+
+def test_a_photo_is_decoded_once_for_all_runs_that_share_the_notes(
+    halves, small, tmp_path, monkeypatch
+):
+    train, validation = halves
+    read = []
+    decode = usable_photos.read_square
+    monkeypatch.setattr(
+        usable_photos, "read_square", lambda photo, side: (read.append(photo), decode(photo, side))
+    )
+    monkeypatch.setattr(usable_photos, "AT_ONCE", 5)
+    photos = {"train": train, "validation": validation, "checked": tmp_path / "checked.parquet"}
+    for name in ("a", "b"):
+        fit(small(steps=1), **photos, out=tmp_path / name, quiet=True)
+    assert sorted(read) == sorted([*train.paths(), *validation.paths()])
+    pl.read_parquet(photos["checked"]).with_columns(time=pl.col("time") + 1).write_parquet(
+        photos["checked"]
+    )
+    fit(small(steps=1), **photos, out=tmp_path / "a", quiet=True)
+    assert len(read) == 2 * 36  # all files were changed since
+    photos["checked"].write_bytes(b"damaged")
+    fit(small(steps=1), **photos, out=tmp_path / "a", quiet=True)
+    assert len(read) == 3 * 36
+
+
+def test_of_a_pack_the_index_says_which_photos_are_bad(sides, small, tmp_path):
+    train, validation, bad = sides
+    packed = []
+    for name, manifest in (("train", train), ("validation", validation)):
+        pack(manifest, tmp_path / name, pixels=36)
+        packed.append(read_manifest(tmp_path / name))
+    call = {"train": packed[0], "validation": packed[1], "quiet": True}
+    with pytest.raises(BadPhotosError) as refusal:
+        fit(small(steps=1), **call, out=tmp_path / "run")
+    assert {failure.photo_id for failure in refusal.value.failures} == bad
+    assert all("could not be packed: " in failure.reason for failure in refusal.value.failures)
+    fit(small(steps=1), **call, out=tmp_path / "run", skip_bad=True)
+
+
+def test_a_species_of_which_only_bad_photos_are_there_is_no_species(sides, small, tmp_path):
+    train, validation, _ = sides
+    for path, species in zip(train.paths(), train.table["species"], strict=True):
+        if species == "Made red":
+            path.write_bytes(b"")
+    with pytest.raises(InputError, match="species 'Made red' has no training photo"):
+        fit(small(), train=train, validation=validation, out=tmp_path / "run", skip_bad=True)
+
+
+def test_unchecked_photos_have_at_least_to_be_there(sides, small, tmp_path):
+    train, validation, bad = sides
+    gone = {path.name for m in (train, validation) for path in m.paths() if not path.exists()}
+    assert gone < bad
+    call = {"train": train, "validation": validation, "check_photos": False, "quiet": True}
+    with pytest.raises(BadPhotosError) as refusal:
+        fit(small(), **call, out=tmp_path / "run")
+    assert {failure.photo_id for failure in refusal.value.failures} == gone
+
+
+def words_of(sides: tuple[Manifest, Manifest, set[str]], recipe: Recipe, folder: Path) -> list[str]:
+    train, validation, _ = sides
+    (folder / "recipe.toml").write_text(recipe.to_toml())
+    train.write(folder / "train.csv")
+    validation.write(folder / "held.csv")
+    words = ["train", folder / "recipe.toml", "--train", folder / "train.csv"]
+    words += ["--validation", folder / "held.csv", "--out", folder / "run"]
+    return list(map(str, words))
+
+
+def test_the_verb_names_the_first_twenty_and_says_how_many(sides, small, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words_of(sides, small(), tmp_path))
+    assert stop.value.code == 2
+    *lines, last = capsys.readouterr().err.splitlines()
+    assert len(lines) == min(20, len(sides[2]))
+    assert all(line.startswith(f"ophis: {tmp_path}") for line in lines)
+    assert last.startswith(f"ophis: {len(sides[2])} of ")
+    assert last.endswith("mend them, or leave them out with --skip-bad")
+
+
+def test_two_processes_share_the_look_and_agree(sides, small, tmp_path, in_full):
+    if not in_full:
+        pytest.skip("in full only: two processes take half a minute to begin")
+    words = [*words_of(sides, small(), tmp_path), "--skip-bad"]
+    start = [sys.executable, "-m", *TORCHRUN, "--nproc-per-node=2", "-m", "ophis"]
+    subprocess.run([*start, *words], check=True, capture_output=True)
+    alone = fit(small(), train=sides[0], validation=sides[1], out=tmp_path / "alone", skip_bad=True)
+    names = [(tmp_path / run / usable_photos.SKIPPED).read_bytes() for run in ("run", alone.name)]
+    assert names[0] == names[1]

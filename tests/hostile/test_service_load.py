@@ -1,0 +1,115 @@
+"""More people than the service can answer: who is refused, who is answered, and what it takes."""
+
+import hashlib
+import json
+import signal
+import time
+from dataclasses import replace
+
+from ophis import load
+from ophis.locales import languages
+from ophis.serve import Limits
+from tests.support.service import photo
+from tests.support.service_load import service_of
+from tests.support.service_people import Load, answers_of, asked, asking, percentile, request_of
+from tests.support.serving import memory_mib, phone_photos, watched, write_requests
+
+LIMITS = Limits()
+SPARE_MIB = 64
+COUNTRIES = ("India", "KE", "mex", "UNKNOWN", "")
+
+
+def test_ten_times_more_than_it_can_answer(served, tmp_path, in_full, figure):
+    seconds = 120 if in_full else 3
+    requests = [request_of([each], country="India") for each in phone_photos(4)]
+    folder = write_requests(requests, tmp_path / "requests")
+    with service_of(served, tmp_path) as service:
+        ready_mib = memory_mib(service)
+        some = Load(service.port, str(folder), len(requests), seconds=seconds / 6)
+        alone, full = (asked(replace(some, at_once=n)) for n in (1, LIMITS.workers))
+        capacity = len(full) / some.seconds
+        with watched(service) as seen_mib:
+            load = replace(some, per_second=10 * capacity, seconds=seconds)
+            crowd = asked(load)
+        assert {one.status for one in (*alone, *full)} == {200}
+    admitted = [one for one in crowd if one.status == 200]
+    refused = [one for one in crowd if one.status == 503]
+    assert len(admitted) + len(refused) == len(crowd)
+    assert {one.retry_after for one in refused} == {"5"}
+    right = {one.number % len(requests): one.digest for one in alone}
+    assert len(right) == len(requests)
+    assert [one for one in admitted if one.digest != right[one.number % len(requests)]] == []
+    took_mib, most_mib = max(seen_mib) - ready_mib, LIMITS.memory_bytes / 2**20 + SPARE_MIB
+    assert took_mib < most_mib
+    assert len(crowd) > 0.9 * load.per_second * seconds  # those who ask kept their pace
+    now, before = ([one.seconds for one in each] for each in (admitted, alone))
+    times = percentile(now, 0.95) / percentile(before, 0.95)
+    ms = [1000 * one.seconds for one in refused]
+    figure(
+        f"{seconds} s of {load.per_second:.0f} questions a second, photos of 3 million pixels, who"
+        f" asks on the same two cores: {len(refused):,} refused, 95 % within"
+        f" {percentile(ms, 0.95):.0f} ms, 99.9 % within {percentile(ms, 0.999):.0f} ms, the last"
+        f" after {max(ms):.0f} ms; {len(admitted):,} answered, each as when it is asked alone, 95 %"
+        f" within {1000 * percentile(now, 0.95):.0f} ms: {times:.1f} times the unloaded"
+        f" {1000 * percentile(before, 0.95):.0f} ms; {took_mib:.0f} MB on top of the"
+        f" {ready_mib:.0f} MB at rest, bound {most_mib:.0f} MB"
+    )
+    if in_full:
+        assert percentile(ms, 0.999) < 100
+        assert times <= 2
+
+
+def test_a_thousand_marked_questions_are_not_mixed_up(served, tmp_path, in_full, figure):
+    many = 1000 if in_full else 48
+    classifier = load(served, threads=LIMITS.engine_threads)
+    requests, right = [], []
+    for number in range(many):
+        data = photo(number, kind="JPEG" if number % 3 else "PNG")
+        said = {
+            "country": COUNTRIES[number % len(COUNTRIES)],
+            "language": languages()[number % len(languages())],
+            "top": str(1 + number % 7),
+        }
+        requests.append(request_of([data], **said))
+        answer = classifier.identify(
+            data, country=said["country"] or None, language=said["language"], top=int(said["top"])
+        )
+        body = json.dumps(answer.as_dict(), ensure_ascii=False, separators=(",", ":"))
+        right.append(hashlib.sha256(body.encode()).hexdigest())
+    assert len(set(right)) == many
+    folder = write_requests(requests, tmp_path / "requests")
+    at_once = LIMITS.workers + LIMITS.waiting
+    with service_of(served, tmp_path) as service:
+        load_of_all = Load(service.port, str(folder), many, at_once=at_once, most=many, seconds=600)
+        found = asked(load_of_all)
+    assert [one.status for one in found] == [200] * many
+    mixed_up = [one.number for one in found if one.digest != right[one.number]]
+    assert mixed_up == []
+    figure(f"{many:,} questions, {at_once} at once: {len(mixed_up)} mixed up")
+
+
+def test_a_full_service_that_is_stopped_answers_all_that_it_took(served, tmp_path, in_full, figure):
+    seconds = 10 if in_full else 2
+    requests = [request_of([each]) for each in phone_photos(2)]
+    folder = write_requests(requests, tmp_path / "requests")
+    with service_of(served, tmp_path) as service:
+        load_of_all = Load(service.port, str(folder), 2, per_second=100, seconds=seconds)
+        with asking(load_of_all) as people:
+            time.sleep(seconds / 2)
+            asked_to_stop = time.monotonic()
+            service.process.send_signal(signal.SIGTERM)
+            status = service.process.wait(60)
+            took = time.monotonic() - asked_to_stop
+            found = answers_of(people)
+    assert status == 0
+    before = [one for one in found if one.started < asked_to_stop]
+    assert {one.status for one in before} == {200, 503}
+    in_flight = [one for one in before if one.started + one.seconds > asked_to_stop]
+    assert any(one.status == 200 for one in in_flight)
+    assert {one.status for one in found} <= {200, 503, 0}  # 0: nobody listens any more
+    figure(
+        f"{len(in_flight)} in flight when it was stopped under load, all answered; exit status"
+        f" {status} after {took:.1f} s"
+    )
+    if in_full:
+        assert took < 30

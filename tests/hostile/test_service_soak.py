@@ -1,0 +1,88 @@
+"""All sorts of questions for a long time: nothing grows, and the last answer is as the first."""
+
+import os
+import signal
+import statistics
+from collections import Counter
+
+from tests.support.service import photo
+from tests.support.service_load import Service, service_of
+from tests.support.service_people import Asked, Load, asked, request_of
+from tests.support.serving import (
+    at_rest,
+    decoders,
+    descriptors,
+    phone_photos,
+    threads,
+    write_requests,
+)
+
+GROWTH_MIB = 20
+CHANGING = "200 metrics"
+
+
+def requests_of(in_full: bool) -> dict[str, bytes]:
+    """By what should come of it and a number: good and bad photos, cut uploads, files, nonsense."""
+    large = phone_photos(3, 4000 if in_full else 2000)
+    good = [*large, *phone_photos(3, 640), photo(1), photo(2, 300, "WEBP"), photo(3, 40)]
+    bad = [large[0][:-5000], photo(4)[:900], b"no photo", b"", b"%PDF-1.7", photo(5, 20)]
+    said = [
+        {"country": "India", "language": "es"}, {"gps": "true", "evidence": "true"}, {"top": "3"}
+    ]  # fmt: skip
+    files = ("/", "/app.js", "/health", "/ready", "/species", "/openapi.json")
+    wrong = ({"country": "Atlantis"}, {"language": "tlh"}, {"top": "0"}, {"field": "x"})
+    found = [
+        *(("200", request_of([data], **fields)) for data in good for fields in said),
+        ("200", request_of([*good[3:6], *bad[1:3]], country="Kenya")),
+        *(("422", request_of([data])) for data in bad),
+        *(("422", request_of([photo(6)], **fields)) for fields in wrong),
+        ("413", request_of([photo(7)] * 9)),
+        *(("0", request_of([data])[: len(data) // 2]) for data in large),
+        *(("200", _get(path)) for path in files),
+        *(("404", _get(f"/{name}")) for name in ("nothing", "../etc/passwd", "words")),
+    ]
+    named = {f"{status} {number}": request for number, (status, request) in enumerate(found)}
+    return {**named, CHANGING: _get("/metrics")}
+
+
+def _get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
+
+
+def asked_for(service: Service, folder: str, names: list[str], seconds: float) -> list[Asked]:
+    """Three people ask all of it, in turn, after a decoder was killed."""
+    os.kill(decoders(service)[0], signal.SIGKILL)
+    return asked(Load(service.port, folder, len(names), at_once=3, seconds=seconds))
+
+
+def test_a_long_time_of_all_sorts_of_questions(served, tmp_path, in_full, figure):
+    rounds, seconds = (11, 55) if in_full else (3, 1.5)
+    requests = requests_of(in_full)
+    names = list(requests)
+    folder = str(write_requests(list(requests.values()), tmp_path / "requests"))
+    statuses: Counter[str] = Counter()
+    memory: list[float] = []
+    held: list[tuple[int, int]] = []
+    wrong: list[tuple[str, int]] = []
+    right: dict[str, str] = {}
+    with service_of(served, tmp_path) as service:
+        for _ in range(rounds):
+            for one in asked_for(service, folder, names, seconds):
+                name = names[one.number % len(names)]
+                expected = int(name.split()[0])
+                same = right.setdefault(name, one.digest) == one.digest or name == CHANGING
+                if one.status != expected or not same:
+                    wrong.append((name, one.status))
+                statuses[str(one.status)] += 1
+            memory.append(at_rest(service))
+            held.append((descriptors(service), threads(service)))
+    assert wrong == []
+    grown = statistics.median(memory[-3:]) - memory[0]
+    figure(
+        f"{rounds} rounds of {seconds} s, {statuses.total():,} requests of {len(names)} sorts:"
+        f" {grown:+.1f} MB after the first, of {memory[0]:.0f}; descriptors and threads"
+        f" {held[0]} before, {held[-1]} after"
+    )
+    assert grown < GROWTH_MIB
+    assert max(each for each, _ in held) <= held[0][0]
+    assert max(each for _, each in held) <= held[0][1]

@@ -1,0 +1,295 @@
+"""Bundles of bundles, on small real networks that were hardly trained."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+import ophis
+from ophis import CountryPrior, InputError, PhotoError, Scores, SpeciesList
+from ophis.cli import main
+from ophis.decision.guarantees import Promises
+from ophis.decision.rule import State, Verdict
+from ophis.images.preprocessing import read_photo
+from ophis.inference.answer import LeftOut
+from ophis.inference.bundles.bundle import read_bundle
+from ophis.inference.bundles.ensemble import _prior, combine
+from ophis.inference.test_time_augmentation import WHOLE, shown, views
+from ophis.priors.bayes import BayesPrior
+from ophis.priors.overrides import Rule
+from ophis.scores.ensemble import ensemble, fused
+from ophis.train import export, export_imagenet17, fit
+
+
+@pytest.fixture(scope="module")
+def parts(coloured):
+    return coloured.take(np.arange(24)), coloured.take(np.arange(24, 36))
+
+
+@pytest.fixture(scope="module")
+def bundles(parts, small, tmp_path_factory):
+    """Two seeds; the second has its species in another order, and other pixels."""
+    folder = tmp_path_factory.mktemp("bundles")
+    order = SpeciesList(tuple(reversed(parts[0].species_list().names)))
+    made = []
+    for name, species, pixels in (("a", None, 32), ("b", order, 40)):
+        recipe = small(steps=6, head="random", seed=len(made), test_pixels=pixels)
+        run = fit(
+            recipe,
+            train=parts[0],
+            validation=parts[1],
+            out=folder / f"run-{name}",
+            species=species,
+            quiet=True,
+        )
+        made.append(export(run, folder / name))
+    return made
+
+
+@pytest.fixture(scope="module")
+def both(bundles, parts, tmp_path_factory):
+    out = tmp_path_factory.mktemp("both") / "both"
+    worth = combine(bundles, out, validation=parts[1], flip=True)
+    return out, worth
+
+
+def test_it_says_what_its_members_say_together(both, bundles, parts):
+    classifier = ophis.load(both[0])
+    found = classifier.score(parts[1])
+    flipped = [ophis.load(bundle).score(parts[1], views=views(flip=True)) for bundle in bundles]
+    expected = ensemble(flipped)
+    assert found.photo_ids == expected.photo_ids
+    assert found.species == ophis.load(bundles[0]).bundle.species
+    np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
+    assert found.novelty is not None
+    assert expected.novelty is not None
+    np.testing.assert_allclose(found.novelty, expected.novelty, rtol=1e-5)
+
+
+def test_views_are_averaged_photo_by_photo(bundles, parts):
+    classifier = ophis.load(bundles[0])
+    seen = views(flip=True, crops=True)
+    found = classifier.score(parts[1], views=seen)
+    network = classifier.networks[0]
+    for row, path in enumerate(parts[1].paths()[:4]):
+        logits, _ = network.outputs(shown(read_photo(path), network.member.preprocessing, seen))
+        np.testing.assert_allclose(found.logits[row], logits.mean(axis=0), atol=1e-5)
+    assert np.abs(found.logits - classifier.score(parts[1]).logits).max() > 1e-3
+
+
+def test_identify_equals_score(both, parts):
+    classifier = ophis.load(both[0])
+    scores = classifier.score(parts[1])
+    prior = classifier.bundle.prior
+    assert prior
+    for row in range(4):
+        answer = classifier.identify(parts[1].paths()[row], country="Kenya", top=1)
+        there = replace(scores.take(np.array([row])), countries=("kenya",))
+        expected = prior.adjust(there).probabilities().max()
+        assert answer[0].probability == pytest.approx(expected, abs=1e-5)
+        assert answer.bundle == classifier.bundle.version
+
+
+def test_worth_and_card_are_of_the_validation_photos(both, bundles, parts):
+    out, worth = both
+    assert [w.name for w in worth] == [*map(str, bundles), "together"]
+    assert worth[-1].evaluation == ophis.evaluate(ophis.load(out).score(parts[1]))
+    assert worth[0].evaluation == ophis.evaluate(ophis.load(bundles[0]).score(parts[1]))
+    assert all(w.milliseconds > 0 for w in worth)
+    card = (out / "README.md").read_text()
+    assert "2 networks for 3 species, asked together" in card
+    assert "shown 2 times" in card
+    assert f"| together | {worth[-1].evaluation.top1:.1%} |" in card
+
+
+def test_prior_and_rule_are_fitted_anew_from_the_members_counts(both, bundles):
+    mine, first = read_bundle(both[0]), read_bundle(bundles[0])
+    assert isinstance(mine.prior, BayesPrior)
+    assert isinstance(first.prior, BayesPrior)
+    np.testing.assert_array_equal(mine.prior.counts.counts, first.prior.counts.counts)
+    assert mine.rule
+    assert (len(mine.members), mine.views) == (2, views(flip=True))
+    assert (len(first.members), first.views) == (1, WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda f: (f / "member-1" / "model.onnx").write_bytes(b"x"), "its checksum differs"),
+        (lambda f: (f / "views.json").write_text("[]"), "its checksum differs"),
+        (lambda f: shutil.rmtree(f / "member-2"), "is not a bundle: bundle.json is missing"),
+        (
+            lambda f: (
+                shutil.rmtree(f / "member-2"),
+                shutil.copytree(f / "member-1", f / "member-2"),
+            ),
+            "copy the whole combination anew",
+        ),
+    ],
+)
+def test_a_changed_member_is_refused_by_name(both, tmp_path, harm, words):
+    copy = shutil.copytree(both[0], tmp_path / "copy")
+    assert ophis.load(copy).bundle.version == ophis.load(both[0]).bundle.version
+    harm(copy)
+    with pytest.raises(InputError, match=words):
+        ophis.load(copy)
+
+
+def test_what_cannot_be_combined_is_refused_in_one_line(both, bundles, parts, tmp_path, capsys):
+    def refusal(*given, **options) -> str:
+        with pytest.raises(InputError) as refused:
+            combine(given, tmp_path / "out", validation=parts[1], **options)
+        assert not (tmp_path / "out").exists()
+        return str(refused.value)
+
+    assert "nothing to combine" in refusal(bundles[0])
+    assert "is the same bundle as another" in refusal(bundles[0], bundles[0])
+    assert "is a combination already" in refusal(both[0], bundles[0])
+    other = export_imagenet17(tmp_path / "imagenet17")
+    assert "is known to only one of" in refusal(bundles[0], other)
+
+
+def test_what_cannot_be_written_or_judged_is_refused_before_any_photo_is_scored(
+    bundles, parts, tmp_path
+):
+    def refusal(out, validation) -> str:
+        counted: list[int] = []
+        with pytest.raises(InputError) as refused:
+            combine(bundles, out, validation=validation, progress=counted.append)
+        assert not counted
+        return str(refused.value)
+
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("mine")
+    assert "holds something that is no bundle" in refusal(tmp_path / "full", parts[1])
+    assert "is one of the bundles to combine" in refusal(bundles[1], parts[1])
+    nameless = parts[1].table.with_columns(species=pl.lit(None, pl.String))
+    unlabelled = replace(parts[1], table=nameless)
+    assert "no validation photo has a species" in refusal(tmp_path / "out", unlabelled)
+
+
+def test_a_combination_inside_a_member_holds_the_members_files_alone(bundles, parts, tmp_path):
+    home = shutil.copytree(bundles[0], tmp_path / "home")
+    combine([home], home / "both", validation=parts[1], flip=True)
+    listed = json.loads((home / "bundle.json").read_text())["files"]
+    found = {path.name for path in (home / "both" / "member-1").iterdir()}
+    assert found == {*listed, "bundle.json"} - {"model.safetensors"}  # no answer needs them
+    assert ophis.load(home / "both").bundle.views == views(flip=True)
+
+
+def test_combine_and_score_on_the_command_line(bundles, parts, tmp_path, capsys):
+    table = parts[1].write(tmp_path / "validation.csv")
+    with pytest.raises(SystemExit) as done:
+        main(
+            ["combine", *map(str, bundles), "--validation", str(table), "--crops", "--json",
+             "--out", str(tmp_path / "out")]
+        )  # fmt: skip
+    assert done.value.code == 0
+    rows = json.loads(capsys.readouterr().out)["worth"]
+    last = parts[1].table[-1:].with_columns(photo_id=pl.lit("gone"), photo=pl.lit("gone.png"))
+    gone = replace(parts[1], table=pl.concat([parts[1].table, last])).write(tmp_path / "gone.csv")
+    with pytest.raises(SystemExit) as done:
+        main(
+            ["combine", str(bundles[0]), "--validation", str(gone), "--flip",
+             "--out", str(tmp_path / "out")]
+        )  # fmt: skip
+    assert done.value.code == 1
+    assert "gone.png: " in capsys.readouterr().err
+    assert [row["bundle"] for row in rows] == [*map(str, bundles), "together"]
+    assert {"milliseconds", "top1", "macro_f1"} <= rows[0].keys()
+    with pytest.raises(SystemExit) as done:
+        main(["score", str(bundles[0]), str(table), "--flip", "--out", str(tmp_path / "s.npz")])
+    assert done.value.code == 0
+    expected = ophis.load(bundles[0]).score(parts[1], views=views(flip=True))
+    np.testing.assert_allclose(
+        ophis.read_scores(tmp_path / "s.npz").logits, expected.logits, atol=1e-5
+    )
+
+
+def test_several_photos_of_one_snake_are_one_answer(bundles, parts):
+    classifier = ophis.load(bundles[0])
+    paths = parts[1].paths()[:3]
+    answer = classifier.identify(paths, top=3)
+    scores = classifier.score(parts[1].take(np.arange(3)))
+    unlabelled = replace(scores, observations=("",) * 3, truth=np.full(3, -1))
+    expected = fused(unlabelled).probabilities()[0]
+    assert [g.probability for g in answer] == pytest.approx(sorted(expected)[::-1], abs=1e-6)
+    assert [photo.name for photo in answer.photos] == [str(path) for path in paths]
+    turned = classifier.identify([paths[2], paths[0].read_bytes(), paths[1]], top=3)
+    assert [g.probability for g in turned] == pytest.approx(
+        [g.probability for g in answer], abs=1e-6
+    )
+    assert turned.photos[1].name == "photo 2"
+    assert turned.photos[1].sha256 == answer.photos[0].sha256
+
+
+def test_photos_that_show_nothing_have_no_say_and_are_named(bundles, parts, tmp_path):
+    classifier = ophis.load(bundles[0])
+    good = parts[1].paths()[0]
+    Image.new("RGB", (300, 200), "black").save(tmp_path / "dark.png")
+    (tmp_path / "text.jpg").write_bytes(b"this is text")
+    answer = classifier.identify([tmp_path / "dark.png", tmp_path / "text.jpg", good], top=3)
+    alone = classifier.identify(good, top=3)
+    assert answer.guesses == alone.guesses
+    assert [photo.left_out for photo in answer.photos] == [LeftOut.FLAT, None]
+    assert [failure.photo_id for failure in answer.failures] == [str(tmp_path / "text.jpg")]
+    assert any("dark.png had no say: it shows next to nothing" in line for line in answer.lines)
+    assert answer.lines[-1].startswith("Treat every bite as an emergency")
+    nothing = classifier.identify([tmp_path / "dark.png"] * 2)
+    assert nothing.state is State.UNUSABLE
+    with pytest.raises(PhotoError, match="this is no photo"):
+        classifier.identify([tmp_path / "text.jpg"])
+    with pytest.raises(InputError, match="no photo was given"):
+        classifier.identify([])
+
+
+def test_a_warning_from_one_photo_is_a_warning_of_all(bundles, parts, monkeypatch, tmp_path):
+    """Each photo keeps the promise by itself, so together they do."""
+    from ophis.decision import guarantees as promises
+
+    classifier = ophis.load(bundles[0])
+    rule = classifier.bundle.rule
+    assert rule
+    # All but the first species count as not dangerous here, and nothing but the best is possible.
+    monkeypatch.setattr(promises, "dangerous", lambda species: np.array([True, False, False]))
+    narrow = replace(rule.image.names, thresholds=np.zeros(3))
+    sharp = Promises(names=narrow, danger=replace(narrow, coverage=0.99))
+    classifier.bundle = replace(
+        classifier.bundle, rule=replace(rule, image=sharp, country=sharp, limit=np.inf)
+    )
+    logits = [[3.0, 2.9, 0.0], [0.0, 5.0, 0.0]]
+    look = classifier.networks[0].look
+
+    def made(photos, names, seen, **more):
+        scores, maps = look(photos, names, seen, **more)
+        return replace(scores, logits=np.array(logits)), maps
+
+    monkeypatch.setattr(classifier.networks[0], "look", made)
+    paths = parts[1].paths()[:2]
+    answer = classifier.identify(paths)
+    assert answer.possible == (classifier.bundle.species[1],)
+    assert answer.verdict is Verdict.MAY_BE_VENOMOUS  # for the sake of the first photo
+    logits[0] = [0.0, 2.9, 0.0]
+    assert classifier.identify(paths).verdict is Verdict.NOT_KNOWN_DANGEROUS
+
+
+def test_rules_of_a_person_are_kept_where_the_image_alone_wins():
+    species, truth = SpeciesList(("Made red", "Made green")), np.arange(200) % 2
+    names = tuple(map(str, truth.cumsum() + np.arange(200)))
+    scores = Scores(
+        logits=np.where(np.eye(2)[truth] > 0, 6.0, 0.0),
+        species=species,
+        photo_ids=names,
+        truth=truth,
+        countries=("india",) * 200,
+        observations=names,
+    )
+    counts = CountryPrior(species, ("india", "kenya"), np.array([[5, 5], [5, 5]]))
+    rules = (Rule("india", "Made red", 0.0),)  # though half of the photos show it
+    found = _prior(BayesPrior(counts, rules=rules), scores)
+    assert isinstance(found, BayesPrior)
+    assert found.rules == rules

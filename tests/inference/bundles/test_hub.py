@@ -1,0 +1,143 @@
+"""Bundles of the Hugging Face Hub, against a local server that says it is a stub of it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ophis import InputError, SpeciesList
+from ophis.inference.bundles.bundle import read_bundle
+from ophis.inference.bundles.hub import fetch
+from tests.support.hub_stub import COMMIT, stub_of_the_hub
+from tests.support.made_bundle import write_made_bundle
+
+pytest.importorskip("huggingface_hub", reason="the Hub's client is not here (extra hub)")
+SPECIES = SpeciesList(("Naja naja", "Boa constrictor", "Vipera berus"))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Bundles as repositories, with the files that no answer needs; one of them was changed."""
+    folder = tmp_path_factory.mktemp("hub")
+    write_made_bundle(folder / "good", SPECIES)
+    (folder / "good" / "model.safetensors").write_bytes(b"large")
+    shutil.copytree(folder / "good", folder / "changed")
+    (folder / "changed" / "species.csv").write_text("species\nBoa boa\n")
+    shutil.copytree(folder / "good", folder / "half")
+    (folder / "half" / "model.onnx").unlink()
+    (folder / "none").mkdir()
+    (folder / "none" / "README.md").write_text("no bundle")
+    index = json.loads((folder / "good" / "bundle.json").read_text())
+    (folder / "both").mkdir()
+    shutil.copytree(folder / "good", folder / "both" / "member-1")
+    shutil.copy(folder / "good" / "species.csv", folder / "both")
+    files = {"species.csv": index["files"]["species.csv"]}
+    version = read_bundle(folder / "good").version
+    both = {"format": 1, "files": files, "members": {"member-1": version}}
+    (folder / "both" / "bundle.json").write_text(json.dumps(both))
+    return folder
+
+
+def ophis(*arguments: object, hub: str, cache: Path, **environment: str):
+    """`ophis` in a process of its own: the Hub's client reads its address when it is loaded."""
+    told = {"HF_ENDPOINT": hub, "HF_HOME": str(cache), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "ophis", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | told | environment,
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_a_bundle_is_fetched_once_verified_and_kept(place, coloured, tmp_path):
+    photo = coloured.paths()[0]
+    with stub_of_the_hub({"owner/name": place / "good"}) as (hub, asked):
+        for name in ("hf://owner/name", "hf://owner/name@v1", f"hf://owner/name@{COMMIT}"):
+            done = ophis("identify", name, photo, "--json", hub=hub, cache=tmp_path)
+            assert done.returncode == 0, done.stderr
+            version = read_bundle(place / "good").version
+            assert json.loads(done.stdout)["bundle"] == version
+        # What no answer needs is not fetched, and nothing twice.
+        assert sorted(asked) == ["bundle.json", "images.json", "model.onnx", "species.csv"]
+    for offline in ({"HF_HUB_OFFLINE": "1"}, {}):  # told so, and with nobody at the address
+        done = ophis("identify", "hf://owner/name", photo, hub=hub, cache=tmp_path, **offline)
+        assert done.returncode == 0, done.stderr
+
+
+def test_members_of_a_combination_are_fetched_too(place, coloured, tmp_path):
+    revisions: set[str] = set()
+    with stub_of_the_hub({"owner/both": place / "both"}, revisions) as (hub, asked):
+        done = ophis("identify", "hf://owner/both", coloured.paths()[0], hub=hub, cache=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "member-1/model.onnx" in asked
+    assert "member-1/README.md" not in asked
+    # After the index all is of its commit, whatever is pushed meanwhile.
+    assert revisions == {"main", COMMIT}
+    assert asked[0] == "bundle.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("hf://owner/gone", "hf://owner/gone: there is no such repository"),
+        ("hf://owner/good@v9", "there is no such revision; leave out what follows the @"),
+        ("hf://owner/none", "it is no bundle of ophis: bundle.json is not there"),
+        ("hf://owner/half", "model.onnx is not there"),
+        ("hf://owner/changed", "species.csv: its checksum differs from bundle.json"),
+        ("hf://owner", "should be hf://owner/name or hf://owner/name@revision"),
+        ("hf://a/b/../c", "should be hf://owner/name or hf://owner/name@revision"),
+    ],
+)
+def test_what_cannot_be_had_is_said_in_one_line(place, tmp_path, name, words):
+    repositories = {f"owner/{p.name}": p for p in place.iterdir()}
+    with stub_of_the_hub(repositories) as (hub, _):
+        assert words in refused(ophis("identify", name, "a.jpg", hub=hub, cache=tmp_path))
+
+
+NOBODY = "http://127.0.0.1:9"  # nobody listens there
+UNREACHED = "the Hub cannot be reached, and bundle.json is not kept here"
+
+
+def test_told_to_stay_offline_and_without_a_copy_it_says_so(tmp_path):
+    done = ophis("identify", "hf://owner/name", "a.jpg", hub=NOBODY, cache=tmp_path,
+                 HF_HUB_OFFLINE="1")  # fmt: skip
+    assert UNREACHED in refused(done)
+
+
+def test_without_a_network_and_without_a_copy_it_says_so(tmp_path, monkeypatch, capsys):
+    from huggingface_hub import constants
+
+    address = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, NOBODY)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client tries five times more
+    with pytest.raises(InputError, match=UNREACHED):
+        fetch("hf://owner/name")
+    assert capsys.readouterr().err == ""
+
+
+def test_without_its_client_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(InputError, match=r"pip install 'ophis\[hub\]' to fetch bundles"):
+        fetch("hf://owner/name")
+
+
+def test_the_stub_says_that_it_is_one(place):
+    import urllib.request
+
+    with stub_of_the_hub({"owner/name": place / "good"}) as (hub, _):
+        address = f"{hub}/owner/name/resolve/main/species.csv"
+        with urllib.request.urlopen(address) as answer:  # noqa: S310 - our own address
+            assert "ophis-stub-of-the-hub" in answer.headers["Server"]

@@ -1,0 +1,165 @@
+"""Cards from measured numbers, and a head that the Hub's own client reads."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+from huggingface_hub import ModelCard, ModelCardData
+
+from ophis import CountryPrior, Scores, SpeciesList, evaluate
+from ophis.decision.calibration import fit_temperature
+from ophis.decision.rule import fit_rule
+from ophis.evaluation.results import Measured, measure, read_measured
+from ophis.evaluation.run import Side
+from ophis.inference.bundles.bundle import BundleWriter, read_bundle
+from ophis.inference.bundles.card_file import card_of, rewrite
+from ophis.inference.bundles.model_card import card, imagenet17_card
+from tests.support.made_bundle import write_made_bundle
+
+# Antaresia childreni is not known to be dangerous, the others are venomous.
+SPECIES = SpeciesList(("Vipera berus", "Naja naja", "Antaresia childreni"))
+
+
+@pytest.fixture(scope="module")
+def scores() -> Scores:
+    chance = np.random.default_rng(0)
+    truth = np.arange(240) % 3
+    logits = 2.5 * np.eye(3)[truth] + chance.normal(size=(240, 3))
+    logits[0] = (0, 0, 9)  # a viper that is taken for it
+    names = tuple(map(str, range(240)))
+    countries = tuple(("france", "india", "UNKNOWN")[n % 3] for n in range(240))
+    return Scores(logits, SPECIES, names, truth, countries, names)
+
+
+@pytest.fixture(scope="module")
+def parts(scores):
+    calibration = fit_temperature(scores)
+    prior = CountryPrior(SPECIES, ("france", "india"), np.array([[9, 1, 9], [1, 20, 0]]))
+    rule = fit_rule(scores, calibration=calibration, prior=prior)
+    return {"calibration": calibration, "prior": prior, "rule": rule}
+
+
+@pytest.fixture(scope="module")
+def measured(scores, parts) -> Measured:
+    return measure(
+        scores, **parts, counts=parts["prior"], about={"title": "Made", "license": "mit"}
+    )
+
+
+def test_figures_are_those_of_the_scores(scores, measured, tmp_path):
+    figures = measured.figures[0]
+    judged = evaluate(scores)
+    for name in ("top1", "top5", "macro_f1"):
+        found = figures[name]
+        assert found["value"] == pytest.approx(getattr(judged, name))
+        assert found["low"] <= found["value"] <= found["high"]
+    # The interval of a share is about that of a binomial one.
+    share = figures["top1"]["value"]
+    width = 3.92 * np.sqrt(share * (1 - share) / 240)
+    assert figures["top1"]["high"] - figures["top1"]["low"] == pytest.approx(width, rel=0.15)
+    assert measured.training["photos"] == 40
+    assert measured.judged["without_country"] == 80
+    assert read_measured(measured.write(tmp_path / "m.json")) == measured
+
+
+def test_a_dangerous_snake_taken_for_a_name_not_known_dangerous_is_named(scores, measured, parts):
+    rows = measured.dangerous_confusions
+    assert all(row["taken_for"] == "Antaresia childreni" for row in rows)
+    wrong = (scores.truth != 2) & (scores.logits.argmax(1) == 2)
+    assert sum(row["photos"] for row in rows) == wrong.sum()
+    text = card(SPECIES, measured, **parts)
+    assert "**May be dangerous, taken for one not known to be dangerous**" in text
+    assert "| Vipera berus | Antaresia childreni |" in text
+
+
+def test_what_was_not_measured_says_so():
+    text = card(SPECIES, Measured(), calibration=None, prior=None, rule=None)
+    assert text.count("ot measured") >= 6
+    assert "Not judged on any photo." in text
+    assert "%" not in text.split("## What it cannot do")[0]
+    head = yaml.safe_load(text.split("---")[1])
+    assert "license" not in head
+    assert "model-index" not in head
+
+
+def test_the_hubs_client_reads_head_and_figures(measured, parts):
+    read = ModelCard(card(SPECIES, measured, **parts), ignore_metadata_errors=False)
+    assert isinstance(read.data, ModelCardData)
+    assert read.data.library_name == "ophis"
+    assert read.data.license == "mit"
+    assert read.data.pipeline_tag == "image-classification"
+    assert read.data.eval_results is not None
+    named = {result.metric_name: result.metric_value for result in read.data.eval_results}
+    assert named["top-1"] == round(measured.figures[0]["top1"]["value"], 4)
+    assert named.keys() == {"top-1", "top-5", "macro F1"}
+    ready = ModelCard(imagenet17_card(SPECIES), ignore_metadata_errors=False)
+    assert isinstance(ready.data, ModelCardData)
+    assert ready.data.license == "apache-2.0"
+
+
+EVIL = '<script>alert("1")</script> | *x* ](javascript:1) <img src=x> `a'
+
+
+def test_names_in_a_card_are_never_markup():
+    species = SpeciesList((EVIL, "Naja naja", "Boa boa"))
+    chance = np.random.default_rng(0)
+    names = tuple(map(str, range(240)))
+    scores = Scores(
+        chance.normal(size=(240, 3)), species, names, np.arange(240) % 3, (EVIL,) * 240, names
+    )
+    parts = dict.fromkeys(("calibration", "prior", "rule"))
+    text = card(species, measure(scores, **parts, counts=None, about={}), **parts)
+    text += imagenet17_card(species)
+    assert text.count("script") > 4
+    assert re.search(r"(?<!\\)<(script|img)|(?<!\\)\]\(javascript", text) is None
+    rows = [line for line in text.splitlines() if "alert" in line and line.startswith("| ")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} <= {4, 5}
+
+
+def test_a_card_is_measured_anew_and_written_into_its_bundle(scores, tmp_path):
+    bundle = read_bundle(write_made_bundle(tmp_path / "bundle", SPECIES))
+    _, before, text = card_of(bundle.folder)
+    assert before == Measured()
+    assert "Not judged on any photo." in text
+    facts = {"validation": {"sha256": "0" * 64}}
+    _, after, text = card_of(
+        bundle.folder, side=Side("x", scores, facts=facts), license="cc-by-4.0"
+    )
+    version = rewrite(bundle, after, text)
+    assert version != bundle.version
+    written = read_bundle(bundle.folder)
+    assert written.version == version
+    assert (bundle.folder / "README.md").read_text() == text
+    assert "license: cc-by-4.0" in text
+    assert read_measured(bundle.folder / "measured.json").facts == facts
+    assert card_of(bundle.folder)[2] == text
+
+
+def test_what_no_answer_needs_may_be_missing_and_is_not_trusted_where_it_is(tmp_path, measured):
+    folder = write_made_bundle(tmp_path / "bundle", SPECIES)
+    with BundleWriter(folder) as writer:
+        writer.copy(read_bundle(folder))
+        measured.write(writer.folder / "measured.json")
+    version = read_bundle(folder).version
+    (folder / "README.md").unlink()
+    (folder / "measured.json").unlink()
+    assert read_bundle(folder).version == version
+    index = json.loads((folder / "bundle.json").read_text())
+    index["files"].pop("measured.json")
+    (folder / "bundle.json").write_text(json.dumps(index))
+    (folder / "measured.json").write_text('{"figures": [{"photos": "many"}]}')
+    from ophis import InputError
+
+    with pytest.raises(InputError, match=r"measured.json: not what ophis measured"):
+        card_of(folder)
+
+
+def test_figures_of_other_species_are_refused(scores, tmp_path):
+    from ophis import InputError
+
+    folder = write_made_bundle(tmp_path / "bundle", SpeciesList(("a", "b", "c")))
+    with pytest.raises(InputError, match="is in one list of species only"):
+        card_of(folder, side=Side("x", replace(scores)))

@@ -1,0 +1,100 @@
+"""What a network said where its bundle was made, seen again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ophis import InputError, load
+from ophis.inference.bundles.bundle import SELFTEST
+from ophis.inference.bundles.self_test import (
+    PHOTOS,
+    ROUNDED_TOLERANCE,
+    TOLERANCE,
+    SelfTest,
+    require_same,
+)
+from ophis.inference.engine import EngineKind
+from ophis.inference.network import Network
+from ophis.taxonomy.species_list import Danger
+from tests.inference.test_classifier import SPECIES
+from tests.support.made_bundle import write_made_bundle
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Network:
+    folder = write_made_bundle(tmp_path / "bundle", SPECIES, selftest=True)
+    return load(folder).networks[0]
+
+
+def changed(network: Network, **values: object) -> None:
+    path = network.member.model.with_name(SELFTEST)
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_the_same_network_says_the_same(network):
+    require_same(network, EngineKind.ONNXRUNTIME)
+    test = SelfTest.read(network.member.model.with_name(SELFTEST))
+    assert len(test.photos) == len(test.logits) == PHOTOS
+    assert np.unique(test.logits, axis=0).shape == (PHOTOS, len(SPECIES))
+    assert test.tolerance == TOLERANCE
+    assert test.dangers["Naja naja"] == "venomous"
+
+
+@pytest.mark.parametrize("share", [0.9, 1.1, 2.0, float("nan")])
+def test_a_difference_above_the_tolerance_is_refused(network, share):
+    logits = SelfTest.read(network.member.model.with_name(SELFTEST)).logits.astype(np.float64)
+    place = np.unravel_index(np.abs(logits).argmax(), logits.shape)
+    logits[place] *= 1 + share * TOLERANCE
+    changed(network, logits=logits.tolist())
+    if share == 0.9:
+        require_same(network, EngineKind.ONNXRUNTIME)
+    else:
+        with pytest.raises(InputError, match=r"model\.onnx: of the self-test's photo \d it says"):
+            require_same(network, EngineKind.ONNXRUNTIME)
+
+
+def test_another_network_is_refused_and_rounded_ones_are_given_more_room(network, tmp_path):
+    write_made_bundle(tmp_path / "other", SPECIES, seed=1)
+    path = network.member.model.with_name(SELFTEST)
+    shutil.copy(path, tmp_path / "other")
+    with pytest.raises(InputError, match="says something else than where it was made"):
+        require_same(load(tmp_path / "other").networks[0], EngineKind.ONNXRUNTIME)
+    near = SelfTest.read(path).logits * (1 + ROUNDED_TOLERANCE / 2)
+    changed(network, logits=near.tolist())
+    require_same(network, EngineKind.OPENVINO_BFLOAT16)
+    with pytest.raises(InputError):
+        require_same(network, EngineKind.ONNXRUNTIME)
+    changed(network, logits=near[:, :2].tolist())
+    with pytest.raises(InputError, match="is of another network"):
+        require_same(network, EngineKind.ONNXRUNTIME)
+
+
+def test_a_network_whose_numbers_are_none_is_refused(network, monkeypatch):
+    run = network._engine.run
+    monkeypatch.setattr(
+        network._engine, "run", lambda *given: {"logits": run(*given)["logits"] * np.nan}
+    )
+    with pytest.raises(InputError, match="gives numbers that are not finite"):
+        require_same(network, EngineKind.ONNXRUNTIME)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"photos": 3}', "nonsense"])
+def test_a_damaged_file_is_refused_by_name(tmp_path, text):
+    (tmp_path / SELFTEST).write_text(text)
+    with pytest.raises(InputError, match=r"selftest\.json: no self-test: .*; export the bundle"):
+        SelfTest.read(tmp_path / SELFTEST)
+    with pytest.raises(InputError, match=r"selftest\.json: no self-test"):
+        SelfTest.read(tmp_path / "gone" / SELFTEST)
+
+
+@pytest.mark.parametrize("lost", [Danger.UNKNOWN, Danger.NOT_KNOWN_DANGEROUS])
+def test_a_species_that_is_no_longer_called_venomous_is_refused(network, monkeypatch, lost):
+    """As where the tables of danger were cut short, or are those of an older version."""
+    monkeypatch.setattr("ophis.inference.bundles.self_test.danger", lambda _: lost)
+    with pytest.raises(InputError, match=r"'Naja naja' was called venomous .* tables of danger"):
+        require_same(network, EngineKind.ONNXRUNTIME)
+    monkeypatch.setattr("ophis.inference.bundles.self_test.danger", lambda _: Danger.VENOMOUS)
+    require_same(network, EngineKind.ONNXRUNTIME)

@@ -1,0 +1,256 @@
+"""Ray Data on this machine, in processes of its own: a killed worker, a stop, a missing file."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ophis import read_manifest, read_scores
+from ophis.datasets.manifest import COLUMNS
+from ophis.inference.scoring.cluster import PartScorer
+from ophis.inference.test_time_augmentation import WHOLE
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers in /proc")
+
+SCORE = """
+import sys
+from pathlib import Path
+from ophis import read_manifest
+from ophis.inference.bundles.bundle import read_bundle
+from ophis.inference.scoring.cluster import score_on_cluster
+bundle = read_bundle(sys.argv[1])
+manifest = read_manifest(sys.argv[2])
+score_on_cluster(bundle, manifest, out=Path(sys.argv[3]), part_photos=8)
+"""
+
+
+@pytest.fixture
+def many(coloured, tmp_path):
+    """240 photos without a species, one of which is none; two workers need some seconds."""
+    rows = []
+    for number in range(240):
+        path = coloured.paths()[number % 36]
+        rows.append({"photo": str(path.relative_to(coloured.folder)), "photo_id": f"p{number}"})
+    table = pl.DataFrame(rows).with_columns(
+        species=pl.lit(None, pl.String), country=pl.lit("Kenya"), observation=pl.col("photo_id")
+    )
+    table[100, "photo"] = "no.png"
+    folder = tmp_path / "many"
+    shutil.copytree(coloured.folder, folder)
+    (folder / "no.png").write_text("this is text")
+    manifest = replace(coloured, table=table, folder=folder)
+    manifest.write(folder / "many.csv")
+    return folder / "many.csv"
+
+
+@pytest.fixture
+def ray_folder():
+    """Short, because the paths of sockets may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+def start(ray_folder, *words):
+    environment = os.environ | {"RAY_TMPDIR": ray_folder}
+    return subprocess.Popen(
+        [sys.executable, *(str(word) for word in words)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+
+
+def processes(ray_folder, part=b""):
+    """Folders in /proc of what Ray started, with this in their command."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            mine = f"RAY_TMPDIR={ray_folder}".encode() in (folder / "environ").read_bytes()
+            if mine and part in (folder / "cmdline").read_bytes():
+                found.append(folder)
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
+def workers(ray_folder):
+    """Process ids of the workers that score."""
+    return [int(folder.name) for folder in processes(ray_folder, b"PartScorer")]
+
+
+def addresses(ray_folder):
+    """Hexadecimal addresses at which Ray's processes listen for others."""
+    sockets = set()
+    for folder in processes(ray_folder):
+        for handle in (folder / "fd").iterdir():
+            with suppress(OSError):
+                sockets.add(str(handle.readlink()).removeprefix("socket:[").removesuffix("]"))
+    lines = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    listens = "0A"
+    return {line[1].split(":")[0] for line in lines if line[3] == listens and line[9] in sockets}
+
+
+def wait_for(folder, pattern, number, process):
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob(pattern))) < number:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@linux
+@pytest.mark.slow
+def test_with_a_worker_killed_and_a_stop_every_photo_is_scored_once_as_by_one_process(
+    imagenet17, many, ray_folder, tmp_path
+):
+    out = tmp_path / "scores.npz"
+    parts = tmp_path / "scores.npz.parts"
+    words = ("-c", SCORE, imagenet17.bundle.folder, many, out)
+    process = start(ray_folder, *words)
+    wait_for(parts, "part-*.npz", 2, process)
+    killed = workers(ray_folder)[0]
+    os.kill(killed, signal.SIGKILL)
+    wait_for(parts, "part-*.npz", 12, process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode
+    assert not out.exists()
+    before = {path: path.stat().st_mtime_ns for path in parts.glob("part-*.npz")}
+    assert 12 <= len(before) < 30
+
+    process = start(ray_folder, *words)
+    wait_for(parts, "part-*.npz", len(before) + 1, process)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    os.kill(workers(ray_folder)[0], signal.SIGKILL)
+    errors = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, errors
+    alone = imagenet17.score(read_manifest(many))
+    scores = read_scores(out)
+    assert scores.photo_ids == alone.photo_ids
+    assert len(scores) == 239
+    assert scores.failures == alone.failures
+    np.testing.assert_array_equal(scores.logits, alone.logits)
+    assert not parts.exists()
+
+
+@linux
+@pytest.mark.slow
+def test_the_verb_lists_what_it_could_not_read_and_only_this_machine_knows(
+    imagenet17, many, ray_folder, tmp_path
+):
+    out = tmp_path / "scores.npz"
+    process = start(
+        ray_folder, "-m", "ophis", "score", imagenet17.bundle.folder, many, "--out", out,
+        "--ray", "local",
+    )  # fmt: skip
+    wait_for(tmp_path / "scores.npz.parts", "*.attempts", 1, process)
+    heard = addresses(ray_folder)
+    assert heard
+    assert all(address.endswith("0100007F") for address in heard)  # 127.0.0.1
+    assert (
+        b"RAY_USAGE_STATS_ENABLED=0"
+        in (processes(ray_folder, b"raylet")[0] / "environ").read_bytes()
+    )
+    said, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "239 photos scored, 1 could not be read" in said
+    (line,) = [line for line in errors.splitlines() if not line.startswith("[")]  # Ray's log
+    assert line.startswith("ophis: ")
+    assert "no.png: this is no photo" in line
+
+
+def scorer(imagenet17, coloured, parts, **changes):
+    parts.mkdir(exist_ok=True)
+    given = {
+        "bundle": imagenet17.bundle.folder, "version": imagenet17.bundle.version,
+        "photos": coloured.folder, "folder": parts, "views": WHOLE, "threads": 1,
+        "engine": "onnxruntime",
+    }  # fmt: skip
+    return PartScorer(**(given | changes))
+
+
+def block(manifest, number=0):
+    table = manifest.table.select(COLUMNS).with_columns(species=pl.lit(None, pl.String))
+    return table.with_columns(part=pl.lit(number)).to_arrow()
+
+
+def test_a_worker_scores_parts_and_writes_each(imagenet17, coloured, tmp_path):
+    import pyarrow as pa
+
+    work = scorer(imagenet17, coloured, tmp_path / "parts")
+    both = pa.concat_tables([block(coloured.take(np.arange(n, n + 3)), n) for n in (0, 3)])
+    assert work(both) == {"photos": [3, 3], "refusal": ["", ""]}
+    assert {path.name for path in (tmp_path / "parts").iterdir()} == {
+        "part-000000.npz", "part-000003.npz",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["bundle", "version", "photos", "folder", "attempts"])
+def test_a_worker_that_cannot_see_its_files_says_so(imagenet17, coloured, tmp_path, what):
+    changes = {
+        "bundle": ({"bundle": tmp_path / "nowhere"}, "nowhere"),
+        "version": ({"version": "other"}, "another version"),
+        "photos": ({"photos": tmp_path / "nowhere"}, "the folder of the photos is not there"),
+        "folder": ({"folder": tmp_path / "nowhere"}, "nowhere"),
+        "attempts": ({}, "or one of the 36 from there on ends every worker"),
+    }
+    change, words = changes[what]
+    if what == "attempts":
+        (tmp_path / "parts").mkdir()
+        (tmp_path / "parts" / "part-000000.attempts").write_bytes(b".....")
+    answer = scorer(imagenet17, coloured, tmp_path / "parts", **change)(block(coloured))
+    (refusal,) = answer["refusal"]
+    assert words in refusal
+    assert "(on machine " in refusal
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+@pytest.mark.slow
+def test_a_refusal_of_a_worker_is_one_line(imagenet17, many, ray_folder, tmp_path):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(imagenet17.bundle.folder, bundle)
+    vanished = "import shutil\nshutil.rmtree(sys.argv[1])\nmanifest ="
+    code = SCORE.replace("manifest =", vanished)
+    process = start(ray_folder, "-c", code, bundle, many, tmp_path / "scores.npz")
+    errors = process.communicate(timeout=120)[1]
+    lines = [line for line in errors.splitlines() if "ophis.errors.InputError: " in line]
+    assert len(lines) == 1, errors
+    assert "(on machine " in lines[0]  # Ray's own log may come before it and after it
+
+
+def test_a_cluster_that_is_late_is_one_line(imagenet17, many, ray_folder, tmp_path):
+    """In a process of its own, as Ray warns of itself when it is imported."""
+    pytest.importorskip("ray", reason="ray is not installed here")
+    late = """
+import ray
+def init(*_, **__):
+    raise Exception("The current node timed out during startup.")  # as Ray does
+ray.init = init
+"""
+    words = ("-c", late + SCORE, imagenet17.bundle.folder, many, tmp_path / "scores.npz")
+    process = start(ray_folder, *words)
+    errors = process.communicate(timeout=120)[1]
+    said = "InputError: --ray local: Ray did not start: The current node timed out during startup.;"
+    assert said in errors.splitlines()[-1]
+
+
+def test_without_ray_the_verb_says_what_to_install(imagenet17, many, tmp_path):
+    code = "import sys; sys.modules['ray'] = None; from ophis.cli import main; main(sys.argv[1:])"
+    words = ["score", imagenet17.bundle.folder, many, "--out", tmp_path / "s.npz", "--ray", "local"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "ophis: ray is not installed; pip install 'ophis[ray]'\n"

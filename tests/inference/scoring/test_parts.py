@@ -1,0 +1,105 @@
+"""Scores in parts: every photo exactly once, or a line that says where not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ophis import InputError, SpeciesList
+from ophis.inference.bundles.bundle import Bundle
+from ophis.inference.scoring.parts import ScoreParts
+from ophis.inference.test_time_augmentation import WHOLE
+from ophis.scores.scores import PhotoFailure, Scores
+
+SPECIES = SpeciesList(("Made blue", "Made green", "Made red"))
+
+ENGINE = "onnxruntime"
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return Bundle(tmp_path, "0123456789ab", SPECIES, (), WHOLE, None, None, None)
+
+
+@pytest.fixture
+def parts(bundle, coloured, tmp_path):
+    """36 photos in 4 parts: 10, 10, 10 and 6."""
+    return ScoreParts.beside(
+        tmp_path / "s.npz", coloured, bundle=bundle, views=WHOLE, engine=ENGINE, photos=10
+    )
+
+
+def scored(manifest, failed=()):
+    """Made scores of a manifest, in which some photos could not be read."""
+    rows = [photo for photo in manifest.table["photo_id"] if photo not in failed]
+    return Scores(
+        logits=np.array([[float(Path(photo).stem), 0, 1] for photo in rows]),
+        species=SPECIES,
+        photo_ids=tuple(rows),
+        truth=np.zeros(len(rows), np.int64),
+        countries=("",) * len(rows),
+        observations=tuple(rows),
+        failures=tuple(PhotoFailure(photo, "made") for photo in failed),
+    )
+
+
+def test_parts_in_any_order_are_the_scores_of_the_manifest(parts, coloured):
+    ids = coloured.table["photo_id"].to_list()
+    failed = [ids[12], ids[30], ids[35]]
+    assert len(parts) == 4
+    for number in (2, 0, 3, 1):
+        assert number in parts.missing()
+        here = [photo for photo in parts.rows(number).table["photo_id"] if photo in failed]
+        scored(parts.rows(number), here).write(parts.path(number))
+    assert parts.missing() == []
+    joined = parts.joined()
+    assert list(joined.photo_ids) == [photo for photo in ids if photo not in failed]
+    assert [failure.photo_id for failure in joined.failures] == failed
+    np.testing.assert_array_equal(joined.logits, scored(coloured, failed).logits)
+
+
+@pytest.mark.parametrize("fault", ["lost", "twice", "swapped", "other part", "damaged", "gone"])
+def test_a_photo_that_is_not_there_exactly_once_is_refused(parts, fault):
+    for number in range(4):
+        scored(parts.rows(number)).write(parts.path(number))
+    whole = scored(parts.rows(1))
+    first = whole.photo_ids[0]
+    wrong = {
+        "lost": whole.take(np.arange(9)),
+        "twice": replace(whole, failures=(PhotoFailure(first, "made"),)),
+        "swapped": whole.take(np.arange(10)[::-1]),
+        "other part": scored(parts.rows(2)),
+    }
+    if fault in wrong:
+        wrong[fault].write(parts.path(1))
+    elif fault == "damaged":
+        parts.path(1).write_bytes(parts.path(1).read_bytes()[:100])
+    else:
+        parts.path(1).unlink()
+    with pytest.raises(InputError, match=r"part-000001\.npz"):
+        parts.joined()
+
+
+def test_what_is_there_is_found_again_and_not_mixed_with_another_bundles(
+    parts, bundle, coloured, tmp_path
+):
+    scored(parts.rows(1)).write(parts.path(1))
+    out = tmp_path / "s.npz"
+    again = ScoreParts.beside(out, coloured, bundle=bundle, views=WHOLE, engine=ENGINE, photos=10)
+    assert again.missing() == [0, 2, 3]
+    given = {"bundle": bundle, "views": WHOLE, "engine": ENGINE, "photos": 10}
+    changes = {
+        "bundle": {"bundle": replace(bundle, version="other")},
+        "views": {"views": (replace(WHOLE[0], mirrored=True),)},
+        "engine": {"engine": "openvino"},
+        "photos": {"photos": 11},
+    }
+    for name, change in changes.items():
+        with pytest.raises(InputError, match=f"parts made with other {name}; remove it"):
+            ScoreParts.beside(out, coloured, **(given | change))
+    with pytest.raises(InputError, match="parts made with other manifest; remove it"):
+        ScoreParts.beside(out, coloured.take(np.arange(30)), **given)
+    (parts.folder / "parts.json").write_text("{")
+    with pytest.raises(InputError, match="damaged; remove the folder"):
+        ScoreParts.beside(out, coloured, **given)

@@ -1,0 +1,39 @@
+import pytest
+
+from ophis.decision.rule import Decision, State, Verdict
+from ophis.geography.location import Place, Source
+from ophis.inference.answer import SeenPhoto, sentences
+from ophis.locales import read_words
+from ophis.priors.prior import PriorEffect, PriorUse
+
+FOUND = Decision(State.SPECIES, "Naja naja", (0,), Verdict.MAY_BE_VENOMOUS)
+SEEN = (SeenPhoto("a.jpg", "0" * 64),)
+THERE = Place({"nepal": 1.0}, Source.GIVEN)
+
+
+def said(effect: PriorEffect, place: Place = THERE, decision: Decision = FOUND) -> tuple[str, ...]:
+    return sentences(read_words(), decision, place, effect=effect, photos=SEEN, judged=True)[2:-1]
+
+
+@pytest.mark.parametrize("use", list(PriorUse))
+@pytest.mark.parametrize("ruled", [False, True])
+def test_a_contradiction_hides_nothing_of_what_the_country_did(use, ruled):
+    plain = said(PriorEffect(use))
+    assert plain == ("The country, as given: Nepal.", read_words().say("prior", use))
+    (*before, last) = said(PriorEffect(use, contradicts=True, ruled=ruled))
+    assert tuple(before[:2]) == plain
+    assert len(before) == 2 + ruled
+    assert all("rules that a person wrote" in line for line in before[2:])
+    assert "Is the country right?" in last
+
+
+def test_of_a_country_that_is_not_known_the_answer_says_so():
+    lines = said(PriorEffect(PriorUse.UNKNOWN), Place({"UNKNOWN": 1.0}, Source.GIVEN))
+    assert lines[0] == "The country, as given: not known."
+    assert lines[1].startswith("The country: not known")
+    assert not any("weighed by the training photos from there" in line for line in lines)
+
+
+def test_where_no_snake_is_seen_nothing_is_said_of_the_country():
+    nothing = Decision(State.NO_SNAKE, None, (), Verdict.MAY_BE_VENOMOUS)
+    assert said(PriorEffect(PriorUse.WEIGHED, contradicts=True, ruled=True), THERE, nothing) == ()

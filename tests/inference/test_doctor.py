@@ -1,0 +1,69 @@
+"""What `ophis doctor` says, in this process and as a command."""
+
+import json
+import platform
+import re
+import subprocess
+import sys
+
+import pytest
+
+from ophis.cli import main
+from ophis.inference import doctor
+from ophis.inference.memory import keep_freed_memory, takes_settings
+
+
+def test_it_knows_machine_packages_settings_and_devices():
+    facts = doctor.examine()
+    assert list(facts) == ["machine", "packages", "settings", "devices"]
+    assert facts["machine"]["cores"] >= 1
+    assert facts["packages"]["numpy"].count(".") == 2
+    assert facts["packages"].keys() == doctor.PACKAGES.keys()
+
+
+def test_a_package_that_is_missing_is_said_to_be(monkeypatch, capsys):
+    monkeypatch.setitem(doctor.PACKAGES, "no-such-package", "core")
+    monkeypatch.setattr(doctor, "_devices", lambda: {"cpu": "yes", "cuda": None})
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor"])
+    assert not ended.value.code
+    assert re.search(r"no-such-package +not there", capsys.readouterr().out)
+
+
+def test_a_bundle_is_asked_on_each_engine(imagenet17):
+    found = doctor.examine(imagenet17.bundle)["bundle"]
+    assert found["version"] == imagenet17.bundle.version
+    assert re.fullmatch(r"[\d.]+ ms a photo", found["onnxruntime"])
+    assert {"openvino", "openvino-bfloat16"} < found.keys()
+
+
+def test_programs_get_json(imagenet17, capsys):
+    with pytest.raises(SystemExit):
+        main(["doctor", str(imagenet17.bundle.folder), "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["bundle"]["version"] == imagenet17.bundle.version
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
+def test_freed_memory_is_kept_and_used_again():
+    """Ten arrays of 64 MiB, one after the other, touch the pages of one."""
+    code = """if True:
+        import resource, sys
+        from ophis.inference.memory import keep_freed_memory
+        if sys.argv[1] == "keep":
+            assert keep_freed_memory()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(10):
+            b"x" * 2**26
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    """
+    faults = [
+        int(subprocess.check_output([sys.executable, "-c", code, way])) for way in ("keep", "not")
+    ]
+    assert faults[0] * 4 < faults[1]
+
+
+def test_elsewhere_nothing_is_changed(monkeypatch):
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not takes_settings()
+    assert not keep_freed_memory()

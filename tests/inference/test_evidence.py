@@ -1,0 +1,39 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from ophis import SpeciesList, load
+from ophis.inference.evidence import Evidence, evidence_for, evidence_of
+from tests.support.made_bundle import write_made_bundle
+
+SPECIES = SpeciesList(("a", "b", "c"))
+NUMBERS = st.floats(-1e6, 1e6, width=32)
+
+
+def test_the_most_is_one_and_what_speaks_against_is_nothing():
+    maps = np.array([[[-3.0, 2.0], [0.0, 4.0]], [[-1.0, -1.0], [-2.0, 0.0]]], np.float32)
+    found = evidence_of(maps, np.array([2, 0]), SPECIES)
+    assert found == (
+        Evidence("c", 2, 2, (0.0, 0.5, 0.0, 1.0)),
+        Evidence("a", 2, 2, (0.0, 0.0, 0.0, 0.0)),
+    )
+    assert evidence_for("a", found) == found[1]
+    assert evidence_for("b", found) is None
+    assert evidence_for(None, found) is None
+
+
+@given(arrays(np.float32, (1, 3, 4), elements=NUMBERS))
+def test_values_lie_from_nothing_to_one_and_keep_their_order(maps):
+    (found,) = evidence_of(maps, np.array([0]), SPECIES)
+    values = np.array(found.values)
+    assert (values >= 0).all()
+    assert (values <= 1).all()
+    order = np.argsort(maps.ravel(), kind="stable")
+    assert (np.diff(values[order]) >= 0).all()
+
+
+def test_a_network_without_evidence_has_none(coloured, tmp_path):
+    classifier = load(write_made_bundle(tmp_path / "made", SPECIES))
+    answer = classifier.identify(coloured.paths()[0], evidence=True)
+    assert answer.evidence == (None,)

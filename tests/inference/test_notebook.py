@@ -1,0 +1,145 @@
+"""What a notebook shows of an answer: all of it, escaped, no script, for light and dark pages."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from ophis.decision.rule import State, Verdict
+from ophis.inference.answer import Answer, Guess, SeenPhoto
+from ophis.inference.notebook import answer_html, answer_markdown, table_html
+from ophis.locales import languages, read_words
+from ophis.priors.prior import PriorUse
+from ophis.taxonomy.species_list import Danger
+
+EVIL = '<script>alert("1")</script> | *x* ](javascript:1)'
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a piece of HTML."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.fixture
+def answer() -> Answer:
+    return Answer(
+        photos=(SeenPhoto("a.jpg", "0" * 64),),
+        failures=(),
+        state=State.UNIDENTIFIED,
+        name=None,
+        verdict=Verdict.MAY_BE_VENOMOUS,
+        judged=True,
+        possible=("Bothrops atrox", "Naja naja"),
+        guesses=(
+            Guess("Bothrops atrox", 0.625, Danger.VENOMOUS),
+            Guess("Antaresia childreni", 0.01, Danger.NOT_KNOWN_DANGEROUS),
+        ),
+        country="kenya",
+        countries={"kenya": 1.0},
+        source=None,
+        prior=PriorUse.NO_COUNTRY,
+        contradicts=False,
+        ruled=False,
+        bundle="0123456789ab",
+        language="en",
+        lines=("Verdict.", "State.", "Country.", "Emergency."),
+    )
+
+
+@pytest.mark.parametrize("language", languages())
+def test_it_says_what_the_terminal_says_in_its_order(answer, language):
+    words = read_words(language)
+    page = Page(answer_html(replace(answer, language=language)))
+    assert page.text == [
+        "a.jpg", "Verdict.", "State.",
+        words.say("list", "possible"), "Bothrops atrox", "62.5%", words.say("danger", "venomous"),
+        words.say("list", "further", number="1"),
+        words.say("list", "others"), "Antaresia childreni", "1.0%",
+        words.say("danger", "not known to be dangerous"),
+        "Country.", words.say("bundle", "version", version=answer.bundle), "Emergency.",
+    ]  # fmt: skip
+    assert ("lang", language) in page.attributes
+    assert any("width:62.5%" in str(value) for _, value in page.attributes)
+
+
+def test_guesses_of_a_bundle_never_judged_have_no_bars(answer):
+    unjudged = replace(answer, judged=False, lines=("Caution.", *answer.lines))
+    html = answer_html(unjudged)
+    assert "width:62.5%" not in html
+    assert Page(html).text[1:3] == ["Caution.", "Verdict."]
+    assert answer_markdown(unjudged).startswith("**Caution.**\n\n**Verdict.**")
+
+
+def test_nothing_that_came_from_elsewhere_becomes_code(answer):
+    evil = replace(
+        answer,
+        photos=(SeenPhoto(EVIL, "0" * 64),),
+        guesses=(Guess(EVIL, 0.5, Danger.UNKNOWN),),
+        possible=(EVIL,),
+        lines=(EVIL,) * 4,
+        language="en",
+    )
+    page = Page(answer_html(evil))
+    assert set(page.tags) <= {"div", "p", "table", "tbody", "tr", "td", "em", "span", "strong"}
+    assert {name for name, _ in page.attributes} <= {"lang", "style", "aria-hidden"}
+    assert page.text.count(EVIL) == 6
+    assert "script" not in Page(table_html([EVIL], [[EVIL]])).tags
+    rows = [line for line in answer_markdown(evil).splitlines() if line.startswith("|")]
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows)
+    assert "<script>" not in answer_markdown(evil)
+
+
+def test_no_colour_is_green(answer):
+    for verdict in Verdict:
+        html = answer_html(replace(answer, verdict=verdict))
+        for red, green, blue in re.findall(r"#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})\b", html):
+            assert int(green, 16) <= max(int(red, 16), int(blue, 16))
+        assert "green" not in html
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["#ffffff", "#111111"])
+def test_the_danger_and_the_bars_are_seen_on_light_and_dark_pages(answer, browser, page):
+    """Contrast as WCAG counts it, of what a real browser computes."""
+    ink = "#111" if page == "#ffffff" else "#eee"
+    shown = browser.new_page()
+    shown.set_content(f'<body style="background:{page};color:{ink}">{answer_html(answer)}')
+    box = shown.get_by_text("Verdict.")
+    style = box.evaluate("e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]")
+    bar = shown.locator("span > span").first
+    filled = bar.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert bar.bounding_box()["width"] == pytest.approx(100, rel=0.05)  # 62.5 % of 10em
+    shown.close()
+    assert contrast(*map(numbers, style)) > 4.5
+    assert contrast(numbers(filled), numbers(page)) > 3
+
+
+def numbers(colour: str) -> list[int]:
+    if colour.startswith("#"):
+        return [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+    return [int(number) for number in re.findall(r"\d+", colour)[:3]]
+
+
+def contrast(one: list[int], other: list[int]) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: list[int]) -> float:
+    """Relative luminance, WCAG 2.2."""
+    parts = [c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]

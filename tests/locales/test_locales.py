@@ -1,0 +1,91 @@
+import string
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import ophis
+from ophis import InputError, SpeciesList
+from ophis.decision.rule import State, Verdict
+from ophis.errors import Reason
+from ophis.geography.countries import iso_codes
+from ophis.geography.location import Source
+from ophis.inference.answer import LeftOut
+from ophis.inference.bundles.model_card import imagenet17_card
+from ophis.locales import languages, read_words
+from ophis.priors.prior import PriorEffect, PriorUse
+from ophis.taxonomy.species_list import Danger
+from ophis.web.page import words_of
+from tests.support.paths import SOURCE
+
+FILES = sorted((SOURCE / "locales").glob("*.toml"))
+SECTIONS = {
+    "danger": Danger,
+    "verdict": Verdict,
+    "state": State,
+    "why": LeftOut,
+    "place": Source,
+    "prior": PriorUse,
+    "refusal": Reason,
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_language_has_words_for_all_that_can_be_said(path):
+    words = read_words(path.stem)
+    for section, kinds in SECTIONS.items():
+        for kind in kinds:
+            filled = {"name": "Naja", "why": "it is dark", "countries": "Nepal"}
+            assert words.say(section, kind, **filled).strip()
+    for effect in (field.name for field in fields(PriorEffect) if field.type == "bool"):
+        assert words.say("country", effect).strip()
+    english = read_words("en").sections
+    assert {s: set(keys) for s, keys in words.sections.items()} == {
+        s: set(keys) for s, keys in english.items()
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_places_to_fill_in_are_those_of_english(path):
+    for section, keys in tomllib.loads(path.read_text(encoding="utf-8")).items():
+        for key, sentence in keys.items():
+            places = {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+            expected = string.Formatter().parse(read_words("en").sections[section][key])
+            assert places == {name for _, name, _, _ in expected if name}, (section, key)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_language_is_itself_throughout(path):
+    """No sentence was left in English, and Hindi is written in Devanagari."""
+    if path.stem == "en":
+        return
+    for section, keys in read_words(path.stem).sections.items():
+        for key, sentence in keys.items():
+            if len(sentence) > 15:
+                assert sentence != read_words("en").sections[section][key], (section, key)
+            assert (path.stem == "hi") == any("\u0900" <= letter <= "\u097f" for letter in sentence)
+
+
+@pytest.mark.parametrize("language", languages())
+def test_countries_have_a_name_in_every_language(language):
+    names = words_of(language)["countries"]
+    assert set(names) == set(iso_codes())
+    assert all(name.strip() for name in names.values())
+    assert len(set(names.values())) == len(names)
+    known = {"fr": "Inde", "hi": "भारत", "pt": "Índia", "sw": "India", "es": "India", "en": "India"}
+    assert names["IN"] == known[language]
+
+
+def test_a_language_without_words_is_refused_with_those_there_are():
+    assert {"en", "es"} <= set(languages())
+    with pytest.raises(InputError, match="no words in language 'tlh'; there are en, es"):
+        read_words("tlh")
+
+
+def test_what_holds_whatever_the_snake_is_stands_in_the_words_only():
+    sentence = read_words().say("advice", "emergency")
+    for path in Path(ophis.__file__).parent.rglob("*"):
+        if path.suffix in (".py", ".jinja", ".js"):
+            assert sentence[:20] not in path.read_text(encoding="utf-8"), path
+    assert sentence in imagenet17_card(SpeciesList(("boa",)))

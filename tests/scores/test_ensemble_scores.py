@@ -1,0 +1,132 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ophis import InputError, Scores, SpeciesList, evaluate
+from ophis.scores.ensemble import ensemble, fused
+from ophis.scores.scores import PhotoFailure
+
+NAMES = ("Naja naja", "Boa imperator", "Vipera berus")
+
+
+def said(
+    logits, *, observations=None, photos=None, truth=None, novelty=None, failures=()
+) -> Scores:
+    logits = np.array(logits, dtype=np.float64)
+    photos = tuple(photos or (f"photo {n}" for n in range(len(logits))))
+    return Scores(
+        logits=logits,
+        species=SpeciesList(NAMES),
+        photo_ids=photos,
+        truth=np.array(truth if truth is not None else [-1] * len(logits)),
+        countries=("UNKNOWN",) * len(logits),
+        observations=tuple(observations or photos),
+        novelty=None if novelty is None else np.array(novelty),
+    )
+
+
+def drawn(seed, rows=6):
+    chance = np.random.default_rng(seed)
+    return said(chance.normal(size=(rows, 3)), novelty=chance.random(rows))
+
+
+def test_an_ensemble_is_the_geometric_mean_by_hand():
+    p, q = np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.3, 0.5]])
+    one = ensemble([said(np.log(p), novelty=[1.0]), said(np.log(q), novelty=[3.0])])
+    expected = np.sqrt(p * q) / np.sqrt(p * q).sum()
+    np.testing.assert_allclose(one.probabilities(), expected, atol=1e-12)
+    assert one.novelty == pytest.approx(2.0)
+    without = ensemble([said(np.log(p), novelty=[1.0]), said(np.log(q))])
+    assert without.novelty is None
+
+
+@given(st.integers(0, 2**32 - 1), st.permutations(range(6)), st.permutations(range(3)))
+def test_rows_and_columns_are_matched_by_name(seed, rows, columns):
+    a, b = drawn(seed), drawn(seed + 1)
+    other = b.take(np.array(rows)).with_species(SpeciesList(tuple(NAMES[c] for c in columns)))
+    one = ensemble([a, other])
+    assert a.novelty is not None
+    assert b.novelty is not None
+    assert one.novelty is not None
+    assert one.photo_ids == a.photo_ids
+    assert one.species == a.species
+    np.testing.assert_allclose(one.logits, (a.logits + b.logits) / 2)
+    np.testing.assert_allclose(one.novelty, (a.novelty + b.novelty) / 2)
+
+
+def test_a_photo_that_one_model_could_not_read_is_a_failure_of_all():
+    a, b = drawn(0), drawn(1)
+    lacking = replace(b.take(np.arange(5)), failures=(PhotoFailure("photo 5", "cut short"),))
+    one = ensemble([a, lacking])
+    assert one.photo_ids == a.photo_ids[:5]
+    assert one.failures == (PhotoFailure("photo 5", "cut short"),)
+
+
+def test_models_that_saw_other_photos_or_other_truths_are_refused_by_name():
+    a, b = drawn(0), drawn(1)
+    with pytest.raises(InputError, match=r"'photo 5' is in the scores of big but not of small"):
+        ensemble([a, b.take(np.arange(5))], ["big", "small"])
+    with pytest.raises(InputError, match=r"'photo 2' is 'Boa imperator' in the scores of model 1"):
+        ensemble([replace(a, truth=np.full(6, 1)), replace(b, truth=np.array([1, 1, 0, 1, 1, 1]))])
+    species = SpeciesList(("Naja naja", "Boa imperator", "Python regius"))
+    with pytest.raises(InputError, match=r"'Python regius' is in one list of species only"):
+        ensemble([a, replace(b, species=species)])
+
+
+def test_models_that_saw_another_file_under_the_same_id_are_refused():
+    digests = np.arange(6 * 32, dtype=np.uint8).reshape(6, 32)
+    a, b = replace(drawn(0), sha256=digests), replace(drawn(1), sha256=digests)
+    order = np.array([3, 1, 0, 2, 5, 4])
+    np.testing.assert_array_equal(ensemble([a, b.take(order)]).sha256, digests)
+    changed = digests.copy()
+    changed[4, 31] ^= 1
+    with pytest.raises(InputError, match="'photo 4' was another file in the scores of model 1"):
+        ensemble([a, replace(b, sha256=changed)])
+    np.testing.assert_array_equal(ensemble([a, drawn(1)]).sha256, digests)
+
+
+def test_three_noisy_models_are_more_often_right_than_each():
+    chance = np.random.default_rng(0)
+    truth = chance.integers(0, 3, 600)
+    parts = [
+        said(1.5 * np.eye(3)[truth] + chance.normal(size=(600, 3)), truth=truth) for _ in range(3)
+    ]
+    alone = [evaluate(part).top1 for part in parts]
+    assert evaluate(ensemble(parts)).top1 > max(alone) + 0.05
+
+
+def test_photos_of_one_observation_are_one_answer_by_hand():
+    p = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.4, 0.3]])
+    # Rows come by their first photo, not by the names of the observations.
+    scores = said(np.log(p), observations=["z", "a", "z"], novelty=[1.0, 5.0, 3.0])
+    one = fused(scores)
+    assert one.photo_ids == ("photo 0", "photo 1")
+    assert one.observations == ("z", "a")
+    mean = np.sqrt(p[0] * p[2])
+    np.testing.assert_allclose(one.probabilities(), [mean / mean.sum(), p[1]], atol=1e-12)
+    assert one.novelty is not None
+    np.testing.assert_allclose(one.novelty, [2.0, 5.0])
+    with pytest.raises(InputError, match=r"'photo 2' has another species than photo 'photo 0'"):
+        fused(replace(scores, truth=np.array([0, 1, 2])))
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.2, 5), st.permutations(range(6)))
+def test_fusing_commutes_with_temperature_and_offset_and_the_order_of_rows(seed, scale, rows):
+    """What calibration and prior do to a row is to multiply it and to add the same to each."""
+    scores = replace(drawn(seed), observations=("a", "b", "a", "c", "b", "a"))
+    offset = np.array([0.3, -1.0, 2.0])
+    before = fused(replace(scores, logits=scale * scores.logits + offset)).logits
+    np.testing.assert_allclose(before, scale * fused(scores).logits + offset, atol=1e-9)
+    turned = fused(scores.take(np.array(rows)))
+    place = {name: row for row, name in enumerate(turned.observations)}
+    order = [place[name] for name in fused(scores).observations]
+    np.testing.assert_allclose(turned.logits[order], fused(scores).logits, atol=1e-12)
+
+
+def test_photos_that_exclude_everything_together_are_averaged_by_probability():
+    """One photo has a country where only the first can be, the other one where only the second."""
+    scores = said([[0.0, -np.inf, -np.inf], [-np.inf, 0.0, -np.inf]], observations=["a", "a"])
+    np.testing.assert_allclose(fused(scores).probabilities(), [[0.5, 0.5, 0.0]])

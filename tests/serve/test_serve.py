@@ -1,0 +1,316 @@
+"""What the service answers and refuses, field by field."""
+
+import io
+import re
+import time
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from PIL import ExifTags, Image
+from starlette.testclient import TestClient
+
+from ophis import InputError, load
+from ophis.locales import languages, read_words
+from ophis.serve import Limits, create_app
+from ophis.serve.door import HEADERS
+from ophis.serve.question import FIELDS, Question
+from ophis.taxonomy.species_list import danger
+from ophis.web.page import SETTINGS, Mode, Settings, page_files
+from tests.geography.test_location import GPS
+from tests.images.test_preprocessing import png_header
+from tests.inference.test_classifier import SPECIES
+from tests.support.service import judged_bundle, photo
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    return load(judged_bundle(tmp_path_factory.mktemp("serve") / "bundle"))
+
+
+@pytest.fixture(scope="module")
+def app(classifier):
+    return create_app(classifier)
+
+
+@pytest.fixture(scope="module")
+def client(app):
+    with TestClient(app, raise_server_exceptions=False) as client:
+        while client.get("/ready").status_code != 200:
+            time.sleep(0.01)
+        yield client
+
+
+def located(latitude: tuple[float, ...], longitude: tuple[float, ...]) -> bytes:
+    """A photo that holds a position, north and east."""
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update(
+        {
+            GPS.GPSLatitude: latitude, GPS.GPSLatitudeRef: "N",
+            GPS.GPSLongitude: longitude, GPS.GPSLongitudeRef: "E",
+        }
+    )  # fmt: skip
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(photo())) as whole:
+        whole.save(file, "JPEG", exif=exif.tobytes())
+    return file.getvalue()
+
+
+KATHMANDU = located((27.0, 43.0, 1.92), (85.0, 19.0, 26.4))
+
+
+def asked(client, *photos, **fields):
+    return client.post("/identify", files=[("photo", data) for data in photos], data=fields)
+
+
+@pytest.mark.parametrize("fields", [
+    {}, {"country": "India"}, {"country": "IN", "top": "1"}, {"country": "ken", "language": "es"},
+    {"gps": "true"}, {"gps": "true", "country": "KE"}, {"gps": "false", "country": ""},
+    {"country": "UNKNOWN"}, {"evidence": "true"},
+])  # fmt: skip
+@pytest.mark.parametrize("photos", [[photo(1)], [photo(2), KATHMANDU], [photo(3), b"no photo"]])
+def test_the_service_answers_as_the_library_field_by_field(client, classifier, fields, photos):
+    answer = asked(client, *photos, **fields)
+    assert answer.status_code == 200, answer.text
+    expected = classifier.identify(
+        photos,
+        country=fields.get("country") or None,
+        gps=fields.get("gps") == "true",
+        top=int(fields.get("top", 5)),
+        language=fields.get("language", "en"),
+        evidence="evidence" in fields,
+    )
+    assert answer.json() == expected.as_dict()
+
+
+def test_a_photos_own_position_tells_the_country_and_the_answer_says_so(client):
+    found = asked(client, KATHMANDU, gps="true").json()
+    assert (found["country"], found["source"]) == ("np", "position")
+    assert asked(client, KATHMANDU).json()["source"] is None
+    assert asked(client, KATHMANDU, gps="1", country="NE").json()["source"] == "given"
+
+
+def test_a_heic_is_answered_as_its_pixels(client, classifier):
+    from tests.images.test_heic import WHOLE  # skips this test where there is no decoder
+
+    assert asked(client, WHOLE).json() == classifier.identify(WHOLE).as_dict()
+
+
+def test_what_the_files_were_called_is_in_no_answer(client):
+    files = [("photo", ("Anna Muster.jpg", photo(1))), ("photo", ("Anna 2.jpg", b"text"))]
+    answer = client.post("/identify", files=files)
+    assert answer.status_code == 200
+    assert [seen["name"] for seen in answer.json()["photos"]] == ["photo 1"]
+    assert answer.json()["failures"][0]["photo_id"] == "photo 2"
+    assert "Anna" not in answer.text
+    refusal = client.post("/identify", files={"photo": ("Anna.jpg", b"text")})
+    assert refusal.status_code == 422
+    assert "Anna" not in refusal.text
+
+
+@pytest.mark.parametrize(("photos", "fields", "status", "words", "reason"), [
+    ([], {"country": "India"}, 422, "no photo was sent", "no_photo"),
+    ([b""], {}, 422, "photo: the file is empty", "empty"),
+    ([b"%PDF-1.7 ..."], {}, 422, "photo: this is a PDF", "not_a_photo"),
+    ([b"this is text"], {}, 422, "photo: this is no photo; send a JPEG, PNG or WebP photo",
+     "not_a_photo"),
+    ([b"text", b"%PDF-"], {}, 422, "photo 1: this is no photo; send a JPEG, PNG or WebP photo; "
+                                   "photo 2: this is a PDF", "not_a_photo"),
+    ([b"text", b"GIF89a"], {}, 422, "photo 1: this is no photo", "unreadable"),
+    ([b"GIF89a"], {}, 422, "photo: GIF, TIFF and BMP pictures are not read", "other_format"),
+    ([photo()[:900]], {}, 422, "photo: damaged or cut short", "damaged"),
+    ([photo(side=31)], {}, 422, "photo: 31 x 31 pixels show nothing", "too_small"),
+    ([png_header(13370, 13370)], {}, 422, "photo: more than 80 million pixels", "too_large"),
+    ([photo()], {"country": "Atlantis"}, 422, "no country is called 'Atlantis'",
+     "unknown_country"),
+    ([photo()], {"country": "刚果"}, 422, "'刚果' means Congo", "unknown_country"),
+    ([photo()], {"language": "tlh"}, 422, "no words in language 'tlh'; there are en",
+     "wrong_input"),
+    ([photo()], {"top": "0"}, 422, "top = 0 should be 1 or more", "wrong_input"),
+    ([photo()], {"top": "-3"}, 422, "top = -3 should be 1 or more", "wrong_input"),
+    ([photo()], {"top": "many"}, 422, "top = 'many' should be a whole number", "wrong_input"),
+    ([photo()], {"top": "1.5"}, 422, "top = '1.5' should be a whole number", "wrong_input"),
+    ([photo()], {"gps": "maybe"}, 422, "gps = 'maybe' should be true or false", "wrong_input"),
+    ([photo()], {"contry": "India"}, 422, "there is no field 'contry'; the fields are photo,",
+     "wrong_input"),
+    ([photo()], {"country": ["India", "Nepal"]}, 422, "country is given 2 times", "wrong_input"),
+    ([photo()], {"photo": "text"}, 422, "photo: a file is needed", "wrong_input"),
+    ([photo()], {"country": "x" * 2000}, 400, "the form cannot be read", "wrong_input"),
+    ([photo()] * 9, {}, 413, "more than 8 photos", "too_many_photos"),
+])  # fmt: skip
+def test_what_cannot_be_answered_is_a_sentence_a_status_and_a_reason(
+    client, photos, fields, status, words, reason
+):
+    files = [("photo", ("a", data)) for data in photos] or [("photo", ("", b""))]
+    refusal = client.post("/identify", files=files, data=fields)
+    assert (refusal.status_code, refusal.json()["error"][: len(words)]) == (status, words)
+    assert refusal.json().keys() == {"error", "reason", "emergency"}
+    assert refusal.json()["reason"] == reason
+    assert refusal.json()["emergency"] == read_words().say("advice", "emergency")
+    assert "\n" not in refusal.json()["error"]
+
+
+def test_a_country_that_is_a_file_is_refused(client):
+    files = [("photo", photo()), ("country", ("a", b"India"))]
+    refusal = client.post("/identify", files=files)
+    assert (refusal.status_code, refusal.json()["error"]) == (422, "country: text is needed")
+
+
+@pytest.mark.parametrize("language", languages())
+def test_the_advice_of_a_refusal_is_in_the_language_that_was_asked(client, language):
+    refusal = asked(client, b"text", language=language)
+    assert refusal.json()["emergency"] == read_words(language).say("advice", "emergency")
+
+
+def test_evidence_is_asked_for_only_when_somebody_wants_it():
+    class Asked:
+        def identify(self, photos, **options):
+            self.options = options
+            return self
+
+        def as_dict(self):
+            return self.options
+
+    assert Question((b"",)).answered_by(Asked())["evidence"] is False
+    assert Question((b"",), evidence=True).answered_by(Asked())["evidence"] is True
+
+
+def test_a_mistake_of_ours_is_a_sentence_too_and_tells_nothing(
+    client, classifier, monkeypatch, caplog
+):
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("Anna in Kathmandu")
+
+    monkeypatch.setattr(classifier, "identify", broken)
+    refusal = asked(client, photo())
+    assert refusal.status_code == 500
+    assert refusal.json().keys() == {"error", "reason", "emergency"}
+    assert refusal.json()["reason"] == "broken"
+    assert "Anna" not in refusal.text + caplog.text
+    assert "mistake: ZeroDivisionError in test_serve.py, line " in caplog.text
+
+
+def test_species_with_their_danger_and_health(client, classifier):
+    assert client.get("/species").json() == [
+        {"species": name, "danger": danger(name)} for name in SPECIES
+    ]
+    assert client.get("/health").json() == {"status": "ok", "bundle": classifier.bundle.version}
+    assert client.get("/ready").json()["bundle"] == classifier.bundle.version
+    for path in ("/health", "/ready"):
+        assert (client.head(path).status_code, client.head(path).content) == (200, b"")
+    wrong = client.get("/identify")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+    assert client.post("/species").status_code == client.head("/metrics").status_code == 405
+
+
+def test_the_page_is_that_of_the_package_and_nothing_else_is_given_out(client, classifier):
+    bundle = classifier.bundle
+    settings = Settings(Mode.SERVICE, bundle=bundle.version, judged=True, species=len(SPECIES))
+    files = page_files(settings)
+    for name, body in files.items():
+        found = client.get(f"/{name}")
+        assert (found.status_code, found.content) == (200, body), name
+    assert client.get("/").content == files["index.html"]
+    assert client.get(f"/{SETTINGS}").json()["mode"] == "service"
+    for path in (
+        "/docs", "/redoc", "/bundle.json", "/__init__.py", "/words", "/words/", "/words/en.toml",
+        "/../pyproject.toml", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "/words/..%2findex.html",
+        "/words/%2e%2e/index.html", "/index.html%00", "/C:/windows/win.ini",
+    ):  # fmt: skip
+        missing = client.get(path)
+        assert missing.status_code == 404, path
+        assert missing.json().keys() == {"error", "reason", "emergency"}
+        assert missing.json()["reason"] == "not_found"
+    assert client.post("/").status_code == 405
+
+
+def test_the_page_comes_with_kinds_tags_and_headers_that_keep_it_to_itself(client):
+    kinds = {"": "text/html; charset=utf-8", "words/en.json": "application/json"}
+    for path, kind in kinds.items():
+        found = client.get(f"/{path}")
+        assert found.headers["content-type"] == kind
+        assert found.headers["cache-control"] == "no-cache"
+        for name, value in HEADERS.items():
+            assert found.headers[name] == value
+        known = client.get(f"/{path}", headers={"if-none-match": f'"x", {found.headers["etag"]}'})
+        assert (known.status_code, known.content) == (304, b"")
+        assert client.get(f"/{path}", headers={"if-none-match": '"x"'}).status_code == 200
+        head = client.head(f"/{path}")
+        assert (head.status_code, head.headers["content-length"]) == (200, str(len(found.content)))
+    assert "default-src 'none'" in HEADERS["Content-Security-Policy"]
+
+
+def test_openapi_describes_real_answers_and_refusals_with_examples(client):
+    description = client.get("/openapi.json").json()
+    assert "application/json" in client.get("/openapi.json").headers["content-type"]
+
+    def validator(schema: dict[str, Any]) -> Any:
+        whole = {**schema, "components": description["components"]}
+        Draft202012Validator.check_schema(whole)
+        return Draft202012Validator(whole)
+
+    answers = description["paths"]["/identify"]["post"]["responses"]
+    body = answers["200"]["content"]["application/json"]
+    schema = validator(body["schema"])
+    real = asked(client, photo(1), photo(2), b"text", country="KE").json()
+    schema.validate(real)
+    schema.validate(body["example"])
+    assert real.keys() == body["example"].keys()
+    assert real.keys() == set(description["components"]["schemas"]["Answer"]["required"])
+    assert not schema.is_valid({**real, "verdict": "harmless"})
+    assert not schema.is_valid({**real, "guesses": [{"species": 3}]})
+    assert set(answers) == {"200", "400", "408", "411", "413", "415", "422", "500", "503"}
+    for status in set(answers) - {"200"}:
+        refusal = answers[status]["content"]["application/json"]
+        validator(refusal["schema"]).validate(refusal["example"])
+        validator(refusal["schema"]).validate(asked(client, b"text").json())
+    question = description["paths"]["/identify"]["post"]["requestBody"]["content"]
+    told = question["multipart/form-data"]
+    assert tuple(told["schema"]["properties"]) == FIELDS
+    assert told["example"].keys() <= set(FIELDS)
+    assert set(description["paths"]) == {"/identify", "/species", "/health", "/ready", "/metrics"}
+    for path in ("/species", "/health", "/ready"):
+        told = description["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+        validator(told["schema"]).validate(client.get(path).json())
+        validator(told["schema"]).validate(told["example"])
+
+
+LABELS = re.compile(r'^(ophis_\w+)(?:\{((?:\w+="[^"\\]*",?)*)\})? (\S+)$')
+
+
+def test_metrics_count_by_route_and_status_and_know_nobody(classifier):
+    with TestClient(create_app(classifier)) as client:
+        for _ in range(3):
+            asked(client, photo(), country="India")
+        asked(client, b"text", language="es")
+        client.get("/Anna/Muster?country=Nepal")
+        client.request("ANNA", "/identify")
+        found = client.get("/metrics")
+    assert found.headers["content-type"].startswith("text/plain; version=0.0.4")
+    rows = {}
+    for line in found.text.splitlines():
+        if not line.startswith("#"):
+            match = LABELS.match(line)
+            assert match, line
+            rows[match[1], match[2]] = float(match[3])
+    asks = 'method="{}",route="{}",status="{}"'
+    total = "ophis_requests_total"
+    assert rows[total, asks.format("POST", "/identify", 200)] == 3
+    assert rows[total, asks.format("POST", "/identify", 422)] == 1
+    assert rows[total, asks.format("GET", "other", 404)] == 1
+    assert rows[total, asks.format("other", "/identify", 405)] == 1
+    seconds = [value for (name, labels), value in rows.items() if "_bucket" in name
+               and 'route="/identify"' in labels]  # fmt: skip
+    assert seconds == sorted(seconds)
+    assert seconds[-1] == 5 == rows["ophis_request_seconds_count", 'route="/identify"']
+    for gauge in ("ophis_queue_length", "ophis_in_progress", "ophis_places_taken"):
+        assert rows[gauge, None] == 0
+    assert not re.search("(?i)anna|muster|nepal|india", found.text)
+
+
+def test_limits_that_make_no_sense_are_refused():
+    with pytest.raises(InputError, match="workers = 0 should be 1 or more"):
+        Limits(workers=0)
+    with pytest.raises(InputError, match="waiting = -1 should be 0 or more"):
+        Limits(waiting=-1)
+    assert Limits(waiting=0).waiting == 0

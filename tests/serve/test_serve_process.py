@@ -1,0 +1,314 @@
+"""The service as it is run: a real process, real sockets, signals."""
+
+import contextlib
+import json
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+import uvicorn
+
+from ophis import load
+from ophis.serve import Limits, create_app, openapi, server
+from ophis.serve.readiness import Readiness
+from tests.serve.test_serve import KATHMANDU
+from tests.support.reader import ROOT, blocks
+from tests.support.service import FORM, form, judged_bundle, photo
+
+LINE = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
+    r"(listening at http://127\.0\.0\.1:\d+"
+    r"|(GET|HEAD|POST|other) (/identify|/species|/health|/ready|/metrics|/openapi\.json|page|other)"
+    r" [1-5]\d\d \d+\.\d{3} s)"
+)
+
+
+@dataclass
+class Running:
+    """A service that listens."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def lines(self) -> list[str]:
+        return self.log.read_text(encoding="utf-8").splitlines()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@contextlib.contextmanager
+def running(bundle: Path, folder: Path, *options: str) -> Generator[Running]:
+    log = folder / "log"
+    command = [sys.executable, "-m", "ophis", "serve", str(bundle), "--port", "0", *options]
+    with log.open("wb") as file, subprocess.Popen(command, stderr=file, cwd=folder) as process:
+        try:
+            yield Running(process, _port(process, log), log)
+        finally:
+            process.kill()
+
+
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    for _ in range(600):
+        if found := re.search(r"http://127\.0\.0\.1:(\d+)$", log.read_text(), re.MULTILINE):
+            return int(found[1])
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.1)
+    raise AssertionError("it does not listen")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader's folder with a bundle and photos, as `ophis demo` leaves it."""
+    folder = tmp_path_factory.mktemp("reader")
+    judged_bundle(folder / "demo" / "bundle")
+    photos = folder / "demo" / "sample" / "photos"
+    photos.mkdir(parents=True)
+    for number in (1, 2):
+        (photos / f"drawn-0000{number}.jpg").write_bytes(photo(number, kind="JPEG"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path) -> Generator[Running]:
+    with running(folder / "demo" / "bundle", folder) as found:
+        yield found
+
+
+@pytest.mark.parametrize(("photos", "said"), [
+    ([photo(1)], {}),
+    ([photo(2, kind="JPEG")], {"country": "Kenya", "top": "2"}),
+    ([photo(3, kind="WEBP"), photo(4), b"no photo"], {"country": "IN", "language": "es"}),
+    ([photo(5, side=40), KATHMANDU], {"gps": "true", "language": "es"}),
+])  # fmt: skip
+def test_the_service_and_the_command_line_say_the_same(service, tmp_path, photos, said):
+    # Called as the service calls them; "photo 2" of several.
+    names = [f"photo {n}" for n in range(1, len(photos) + 1)] if len(photos) > 1 else ["photo"]
+    for name, data in zip(names, photos, strict=True):
+        (tmp_path / name).write_bytes(data)
+    options = [word for key, value in said.items() if key != "gps" for word in (f"--{key}", value)]
+    options += ["--one-snake", "--json", *(["--gps"] if "gps" in said else [])]
+    bundle = service.log.parent / "demo" / "bundle"
+    done = subprocess.run(
+        [sys.executable, "-m", "ophis", "identify", bundle, *names, *options],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == (1 if b"no photo" in photos else 0), done.stderr
+    files = [("photo", ("Anna.jpg", data)) for data in photos]
+    answer = httpx2.post(f"{service.url}/identify", files=files, data=said, timeout=60)
+    assert answer.status_code == 200
+    assert answer.json() == json.loads(done.stdout)
+
+
+def test_a_log_line_knows_the_route_and_nobody(service):
+    httpx2.post(
+        f"{service.url}/identify?name=Anna",
+        files={"photo": ("Anna.jpg", photo())},
+        data={"country": "Nepal"},
+        timeout=60,
+    )
+    httpx2.post(f"{service.url}/identify", files={"photo": ("Anna", b"")}, timeout=60)
+    httpx2.get(f"{service.url}/Anna/Nepal?Anna")
+    httpx2.get(f"{service.url}/?country=Nepal")
+    httpx2.request("ANNA", f"{service.url}/identify")
+    time.sleep(0.2)
+    lines = service.lines()
+    wrong = [line for line in lines if not LINE.fullmatch(line)]
+    assert wrong == []
+    assert [line.split(" ")[2:5] for line in lines[-5:]] == [
+        ["POST", "/identify", "200"], ["POST", "/identify", "422"], ["GET", "other", "404"],
+        ["GET", "page", "200"], ["other", "/identify", "405"],
+    ]  # fmt: skip
+
+
+def test_no_upload_and_no_garbage_ends_it_or_is_logged(service):
+    before = len(service.lines())
+    for sent in (b"\x16\x03\x01 Anna", b"GET / HTTP/9.9\r\n\r\n", b"A" * 70_000, b"\r\n" * 9):
+        with (
+            socket.create_connection(("127.0.0.1", service.port), timeout=30) as client,
+            contextlib.suppress(OSError),
+        ):
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+            client.recv(10_000)
+    assert httpx2.get(f"{service.url}/health").status_code == 200
+    assert not any("Anna" in line or "127.0.0.1" in line for line in service.lines()[before:])
+
+
+def _post_head(length: int) -> bytes:
+    head = f"POST /identify HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n"
+    return f"{head}Content-Type: {FORM['content-type']}\r\n\r\n".encode()
+
+
+def test_when_it_is_stopped_those_in_flight_are_answered_and_no_others(folder, tmp_path):
+    data = form(photo())
+    with running(folder / "demo" / "bundle", tmp_path) as found:
+        while httpx2.get(f"{found.url}/ready").status_code != 200:
+            time.sleep(0.05)
+        with socket.create_connection(("127.0.0.1", found.port), timeout=60) as client:
+            client.sendall(_post_head(len(data)) + data[:100])
+            while "ophis_places_taken 1" not in httpx2.get(f"{found.url}/metrics").text:
+                time.sleep(0.05)
+            found.process.send_signal(signal.SIGTERM)
+            time.sleep(1)  # it still listens as long as somebody is not answered
+            assert httpx2.get(f"{found.url}/ready").status_code == 503
+            late = httpx2.post(f"{found.url}/identify", files={"photo": photo()})
+            assert (late.status_code, late.headers["retry-after"]) == (503, "5")
+            client.sendall(data[100:])
+            answer = b""
+            while piece := client.recv(2**16):
+                answer += piece
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b'"lines"' in answer
+        assert found.process.wait(60) == 0
+        assert all(LINE.fullmatch(line) for line in found.lines())
+
+
+def test_a_signal_ends_an_idle_service_with_status_0(folder, tmp_path):
+    with running(folder / "demo" / "bundle", tmp_path) as found:
+        assert httpx2.get(f"{found.url}/health").status_code == 200
+        assert found.stop() == 0
+
+
+@contextlib.contextmanager
+def here(bundle: Path) -> Generator[int]:
+    """The server in a thread of this process: its port."""
+    app = create_app(load(bundle))
+    listener = server._listener("127.0.0.1", 0)
+    config = uvicorn.Config(app, http=server._Connection, ws="none", log_config=None)
+    running = server._Server(config, app)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield int(listener.getsockname()[1])
+    finally:
+        app.state.service.readiness = Readiness.STOPPING
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHo"])
+def test_who_never_ends_the_head_of_a_request_is_cut_off(folder, monkeypatch, sent):
+    monkeypatch.setattr(server, "SLOW_SECONDS", 0.2)
+    with (
+        here(folder / "demo" / "bundle") as port,
+        socket.create_connection(("127.0.0.1", port), timeout=20) as client,
+    ):
+        client.sendall(sent)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+
+
+def test_who_goes_on_sending_after_a_refusal_is_cut_off(folder, monkeypatch):
+    monkeypatch.setattr(server, "SLOW_SECONDS", 0.2)
+    with (
+        here(folder / "demo" / "bundle") as port,
+        socket.create_connection(("127.0.0.1", port), timeout=20) as client,
+    ):
+        client.sendall(_post_head(2**30))
+        assert client.recv(2**16).startswith(b"HTTP/1.1 413 ")
+        sent = 0
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            while sent < 400:
+                client.sendall(b"x")
+                sent += 1
+                time.sleep(0.05)
+        assert sent < 400
+
+
+def test_more_connections_than_allowed_are_closed(folder, monkeypatch):
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
+    with here(folder / "demo" / "bundle") as port, contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            for _ in range(3)
+        ]
+        with contextlib.suppress(ConnectionResetError):
+            assert clients[2].recv(1) == b""
+        clients[0].sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert clients[0].recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def refused(*arguments: object) -> str:
+    command = [sys.executable, "-m", "ophis", "serve", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert re.fullmatch(r"ophis: [^\n]*\n", done.stderr), done.stderr
+    return done.stderr
+
+
+def test_a_model_file_cut_short_is_refused_at_the_start(tmp_path):
+    bundle = judged_bundle(tmp_path / "bundle")
+    model = bundle / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-10])
+    assert "model.onnx: its checksum differs" in refused(bundle, "--port", 0)
+
+
+def test_what_cannot_be_listened_at_is_refused(folder):
+    bundle = folder / "demo" / "bundle"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"nothing can listen at 127.0.0.1, port {port}: " in refused(bundle, "--port", port)
+    assert "--port 99999 should be a number from 0" in refused(bundle, "--port", 99999)
+    assert "nothing can listen at 192.0.2.1" in refused(bundle, "--host", "192.0.2.1")
+    assert "workers = 0 should be 1 or more" in refused(bundle, "--workers", 0)
+
+
+PAGE = ROOT / "docs" / "http.md"
+COMMANDS = re.findall(r"^\$ (curl .*)$", "".join(blocks(PAGE, "console")), re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_page_about_http_is_answered(service, command):
+    words = shlex.split(command.replace("127.0.0.1:8000", f"127.0.0.1:{service.port}"))
+    refused = ["--fail"] if "Atlantis" not in command else []
+    done = subprocess.run(
+        [*words, "--silent", "--show-error", *refused], cwd=service.log.parent,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = PAGE.read_text(encoding="utf-8")
+    shown = text.split(f"$ {command}\n")[1].splitlines()[0]
+    if shown.startswith("{"):
+        assert json.loads(done.stdout) == json.loads(shown)
+    elif "/identify" in command:
+        assert json.loads(done.stdout)["lines"]
+
+
+def test_the_page_about_http_shows_commands_statuses_and_limits_as_they_are():
+    assert len(COMMANDS) >= 8
+    text = PAGE.read_text(encoding="utf-8")
+    for status in openapi._SENTENCES:
+        assert re.search(rf"^\| .*\b{status}\b", text, re.MULTILINE)
+    limits = Limits()
+    text = " ".join(text.split())
+    for said in (
+        f"at most {limits.photos}, {limits.request_bytes // 2**20} MiB together",
+        f"more than {limits.photos} photos",
+        f"no byte came for {limits.stall_seconds} seconds",
+        f"more than {limits.upload_seconds // 60} minutes",
+        f"answered at once ({limits.workers})",
+        f"more may wait ({limits.waiting})",
+        f"hold at most {limits.held_bytes // 2**20} MiB",
+        f"at most {limits.decoder_bytes // 2**20} MiB)",
+        f"at most {limits.memory_bytes // 2**20} MiB on top of the model",
+        f"more than {limits.decoder_seconds} seconds",
+        f"they have {limits.grace_seconds} seconds",
+    ):
+        assert said in text, said

@@ -1,0 +1,1 @@
+"""What several tests need: made inputs, processes, a browser. Nothing here is tested."""

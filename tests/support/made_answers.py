@@ -1,0 +1,100 @@
+"""Made answers, one of each kind, in the words that Python has for them; no network has its say."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from ophis.decision.rule import Decision, State, Verdict
+from ophis.errors import Reason
+from ophis.geography.location import Place, Source
+from ophis.inference.answer import Answer, Guess, LeftOut, SeenPhoto, sentences
+from ophis.locales import read_words
+from ophis.priors.prior import PriorEffect, PriorUse
+from ophis.scores.scores import PhotoFailure
+from ophis.taxonomy.species_list import Danger
+
+SPECIES = (
+    ("Bothrops atrox", Danger.VENOMOUS),
+    ("Bothrops asper", Danger.VENOMOUS),
+    ("Leptodeira polysticta", Danger.UNKNOWN),
+    ("Coronella austriaca", Danger.NOT_KNOWN_DANGEROUS),
+    ("Eirenis decemlineatus", Danger.UNKNOWN),
+)
+SURE, UNSURE = (0.931, 0.041, 0.0278, 0.0001, 0.0001), (0.524, 0.331, 0.083, 0.0412, 0.0204)
+LISTED = (Guess("Coronella austriaca", 0.9992, Danger.NOT_KNOWN_DANGEROUS),)
+NAMES = {State.SPECIES: "Bothrops atrox", State.GENUS: "Bothrops", State.FAMILY: "Viperidae"}
+LEFT = {State.SPECIES: 1, State.GENUS: 2, State.FAMILY: 2, State.UNIDENTIFIED: 3}
+
+# What the page can be asked to show, by name.
+KINDS = (
+    *State, "listed", "never judged", "contradicts", "position", "border", "left out", "one unread",
+)  # fmt: skip
+
+
+def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> dict[str, Any]:
+    """An answer as JSON has it, with evidence for each photo that had a say."""
+    state = State(kind) if kind in [*State] else State.SPECIES
+    unseen = state in (State.NO_SNAKE, State.UNUSABLE)
+    judged = kind != "never judged"
+    if not judged:
+        state = State.UNIDENTIFIED
+    shares = SURE if state is State.SPECIES else UNSURE
+    made = tuple(Guess(n, p, d) for (n, d), p in zip(SPECIES, shares, strict=True))
+    guesses = LISTED if kind == "listed" else () if unseen else made
+    left = len(guesses) if not judged else LEFT.get(state, 0)
+    name = guesses[0].species if kind == "listed" else NAMES.get(state)
+    verdict = Verdict.NOT_KNOWN_DANGEROUS if kind == "listed" else Verdict.MAY_BE_VENOMOUS
+    place = _place(kind)
+    effect = PriorEffect(
+        PriorUse.WEIGHED if place.source else PriorUse.NO_COUNTRY, contradicts=kind == "contradicts"
+    )
+    seen = _seen(kind, photos, state)
+    failures = (PhotoFailure("photo 2", "photo 2: damaged or cut short", Reason.DAMAGED),)
+    words = read_words(language)
+    decision = Decision(state, name, (), verdict)
+    answer = Answer(
+        photos=seen, failures=failures if kind == "one unread" else (), state=state, name=name,
+        verdict=verdict, judged=judged, possible=tuple(g.species for g in guesses[:left]),
+        guesses=guesses, country=place.country, countries=place.shares, source=place.source,
+        prior=effect.use, contradicts=effect.contradicts, ruled=False, bundle="0123456789ab",
+        language=language, lines=sentences(
+            words, decision, place, effect=effect, photos=seen, judged=judged
+        ),
+    )  # fmt: skip
+    evidence = [None if unseen or photo.left_out else _evidence() for photo in seen]
+    return answer.as_dict() | {"evidence": evidence}
+
+
+def _seen(kind: str, photos: tuple[bytes, ...], state: State) -> tuple[SeenPhoto, ...]:
+    whys: list[LeftOut | None] = [None] * len(photos)
+    if state is State.NO_SNAKE:
+        whys = [LeftOut.UNLIKE] * len(photos)
+    elif state is State.UNUSABLE:
+        whys = [LeftOut.FLAT] * len(photos)
+    elif kind == "left out":
+        whys[-1] = LeftOut.SMALL
+    seen = tuple(
+        SeenPhoto(f"{number}.jpg", hashlib.sha256(data).hexdigest(), why)
+        for number, (data, why) in enumerate(zip(photos, whys, strict=True), start=1)
+    )
+    return seen[:1] + seen[2:] if kind == "one unread" else seen
+
+
+def _place(kind: str) -> Place:
+    if kind == "position":
+        return Place({"br": 1.0}, Source.POSITION)
+    if kind == "border":
+        return Place({"br": 0.7, "co": 0.3}, Source.BORDER)
+    if kind == "never judged":
+        return Place({}, None)
+    return Place({"br": 1.0}, Source.GIVEN)
+
+
+def _evidence() -> dict[str, Any]:
+    """A hill at the lower left of the middle."""
+    y, x = np.mgrid[0:14, 0:14] / 13
+    hill = np.exp(-((y - 0.62) ** 2 + (x - 0.42) ** 2) / 0.045)
+    hill = np.maximum(hill - 0.08, 0)
+    values = (hill / hill.max()).ravel().round(3).tolist()
+    return {"species": "Bothrops atrox", "rows": 14, "columns": 14, "values": values}

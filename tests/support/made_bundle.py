@@ -1,0 +1,75 @@
+"""A bundle of a network that is a few numbers: photos to logits in no time, and no torch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from ophis import SpeciesList
+from ophis.decision.calibration import Calibration
+from ophis.decision.rule import DecisionRule
+from ophis.images.preprocessing import Preprocessing
+from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, Member
+from ophis.inference.bundles.self_test import write_selftest
+from ophis.priors.prior import Prior
+
+PIXELS = 32
+
+
+def write_made_bundle(
+    folder: Path,
+    species: SpeciesList,
+    *,
+    seed: int = 0,
+    calibration: Calibration | None = None,
+    prior: Prior | None = None,
+    rule: DecisionRule | None = None,
+    selftest: bool = False,
+) -> Path:
+    """Logits are a linear function of all pixels; the weights are random."""
+    chance = np.random.default_rng(seed)
+    weights = chance.normal(size=(3 * PIXELS**2, len(species))).astype(np.float32) / PIXELS
+    nodes = [
+        helper.make_node("Flatten", ["pixels"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+    ]
+    more: Any = {
+        "calibration": calibration, "prior": prior, "rule": rule, "selftest": selftest,
+    }  # fmt: skip
+    return write_network_bundle(folder, species, nodes, {"weights": weights}, **more)
+
+
+def write_network_bundle(
+    folder: Path,
+    species: SpeciesList,
+    nodes: Sequence[onnx.NodeProto],
+    numbers: Mapping[str, NDArray[Any]],
+    *,
+    outputs: Sequence[onnx.ValueInfoProto] = (),
+    calibration: Calibration | None = None,
+    prior: Prior | None = None,
+    rule: DecisionRule | None = None,
+    selftest: bool = False,
+) -> Path:
+    """Any network from `pixels` to `logits`, and what else it gives."""
+    number = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "made",
+        [number("pixels", TensorProto.FLOAT, ["n", 3, PIXELS, PIXELS])],
+        [number("logits", TensorProto.FLOAT, ["n", len(species)]), *outputs],
+        [numpy_helper.from_array(values, name) for name, values in numbers.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with BundleWriter(folder) as writer:
+        onnx.save(model, writer.folder / MODEL)
+        images = Preprocessing(PIXELS, (0.5,) * 3, (0.5,) * 3)
+        images.write(writer.folder / IMAGES)
+        if selftest:
+            write_selftest(Member(writer.folder / MODEL, species, images, None))
+        writer.write(species=species, calibration=calibration, prior=prior, rule=rule, card="made")
+    return folder

@@ -1,0 +1,94 @@
+"""What a reader of README and docs/ does: a page's commands, in a folder like `make demo`'s."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ophis import read_manifest, read_recipe
+from tests.support.forked import ophis
+from tests.support.paths import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Run apart, in test_docs_workshop.py: they take as long as all the others.
+WORKSHOP = frozenset({"compare.md", "country.md", "performance.md", "scale.md", "together.md"})
+BIN = Path(sys.executable).parent
+# Of the page; without npm there is no way to it, and its commands are passed over.
+ENGINE = (ROOT / "node_modules" / "onnxruntime-web").is_dir() or shutil.which("npm")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    pattern = rf"^```{language}\n(.*?)^```$"
+    return re.findall(pattern, page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def commands(page: Path) -> list[str]:
+    lines = "\n".join(blocks(page, "sh")).splitlines()
+    lines = [line for line in lines if line.strip() and not line.startswith("#")]
+    return [line for line in lines if ENGINE or " --web " not in line]
+
+
+def run(command: str, folder: Path, *, forked: bool = False) -> str:
+    """What a command prints.
+
+    Args:
+        command: as a page shows it.
+        folder: where it runs.
+        forked: `ophis` without importing torch anew.
+    """
+    words = shlex.split(command)
+    environment = os.environ | {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "OPHIS_CACHE": str(folder / "cache"),
+        # The longest chain of the suite may use all cores, waiting without spinning.
+        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+    if forked and words[0] == "ophis":
+        done = ophis(words[1:], cwd=folder, env=environment)
+    else:
+        done = subprocess.run(
+            words, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def make_place(folder: Path) -> None:
+    """Fill a folder as it is after `make demo`, with a quick recipe of one's own."""
+    folder.mkdir()
+    run("ophis demo --out demo", folder)
+    quick = read_recipe("demo").to_toml()
+    quick = re.sub(r"(?m)^steps = .*$", "steps = 2", quick)
+    (folder / "mine").mkdir()
+    (folder / "mine" / "quick.toml").write_text(quick)
+    shared = re.sub(r"(?m)^micro_batch_photos = .*$", "micro_batch_photos = 16", quick)
+    (folder / "mine" / "shared.toml").write_text(shared)
+    other = quick.replace('weights = "lite0"', 'weights = "none"')
+    (folder / "mine" / "other.toml").write_text(other)
+    names = read_manifest(folder / "demo" / "train.csv").species_list()
+    (folder / "mine" / "presence.csv").write_text(f"species,Australia,Kenya\n{names[0]},1,0\n")
+    classes = "".join(f"{number},{name}\n" for number, name in enumerate(names))
+    (folder / "mine" / "classes.csv").write_text(f"class_id,species\n{classes}")
+    (folder / "mine" / "metadata.csv").write_text(
+        "hashed_id,country,continent\ndrawn-00009,Mexico,North America\n"
+    )
+    (folder / "mine" / "rules.csv").write_text(f"country,species,probability\nKenya,{names[0]},0\n")
+
+
+def run_page(page: Path, folder: Path) -> None:
+    """Run all that a page shows, commands first; each has to end well."""
+    for command in commands(page):
+        run(command, folder, forked=page.name != "README.md")
+    for number, code in enumerate(blocks(page, "python")):
+        script = folder / f"{page.stem}-{number}.py"
+        script.write_text(code)
+        run(f"python {script}", folder)
+
+
+def shows_something(page: Path) -> bool:
+    """Whether there is anything to run."""
+    return bool(commands(page) or blocks(page, "python"))

@@ -1,0 +1,149 @@
+"""A service of a made bundle, and a way to ask it without a socket."""
+
+import asyncio
+import io
+import json
+import threading
+from collections.abc import AsyncIterable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI
+from PIL import Image
+
+from ophis.serve import Limits, create_app
+from ophis.serve.readiness import Readiness
+from tests.inference.test_classifier import PRIOR, RULE, SPECIES
+from tests.support.made_bundle import write_made_bundle
+
+BOUNDARY = b"a-boundary"
+FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY.decode()}"}
+
+
+def judged_bundle(folder: Path) -> Path:
+    """A network of random numbers, with a prior and a rule as a judged one has them."""
+    return write_made_bundle(folder, SPECIES, prior=PRIOR, rule=RULE, selftest=True)
+
+
+def photo(seed: int = 0, side: int = 80, kind: str = "PNG") -> bytes:
+    """Noise: a usable photo of nothing."""
+    colours = np.random.default_rng(seed).integers(0, 255, (side, side, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(colours).save(file, kind)
+    return file.getvalue()
+
+
+def form(*photos: bytes, **fields: str) -> bytes:
+    """A form as a browser sends it."""
+    parts = [
+        b'Content-Disposition: form-data; name="photo"; filename="a"\r\n\r\n' + data
+        for data in photos
+    ]
+    parts += [
+        f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode()
+        for name, value in fields.items()
+    ]
+    lines = b"".join(b"--" + BOUNDARY + b"\r\n" + part + b"\r\n" for part in parts)
+    return lines + b"--" + BOUNDARY + b"--\r\n"
+
+
+def ready_app(classifier: Any, *, limits: Limits | None = None) -> FastAPI:
+    """The application, as if it had tested itself."""
+    app = create_app(classifier, limits=limits)
+    app.state.service.readiness = Readiness.READY
+    return app
+
+
+@dataclass
+class Reply:
+    """What came back, and how much of the body was taken."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    taken: int
+
+
+async def post(
+    app: FastAPI,
+    chunks: Iterable[bytes] | AsyncIterable[bytes],
+    *,
+    headers: dict[str, str] | None = None,
+    length: int = 0,
+    method: str = "POST",
+    path: str = "/identify",
+) -> Reply:
+    """A request whose body comes in pieces, which may be late or not of the length given."""
+    reply = Reply(0, {}, b"", 0)
+    given = {"content-length": str(length), **FORM, **(headers or {})}
+    scope = {
+        "type": "http", "method": method, "path": path, "query_string": b"",
+        "raw_path": path.encode(), "root_path": "", "http_version": "1.1", "scheme": "http",
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
+    }  # fmt: skip
+    body = chunks if isinstance(chunks, AsyncIterable) else _one_by_one(chunks)
+    pieces = aiter(body)
+
+    async def receive() -> dict[str, Any]:
+        try:
+            piece = await anext(pieces)
+        except StopAsyncIteration:
+            return {"type": "http.request", "body": b"", "more_body": False}
+        reply.taken += len(piece)
+        return {"type": "http.request", "body": piece, "more_body": True}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            reply.status = message["status"]
+            reply.headers = {k.decode(): v.decode() for k, v in message["headers"]}
+        else:
+            reply.body += message.get("body", b"")
+
+    await app(scope, receive, send)
+    return reply
+
+
+async def _one_by_one(chunks: Iterable[bytes]) -> AsyncIterable[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def get(app: Any, path: str) -> Any:
+    return await post(app, [], method="GET", path=path)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came to be")
+
+
+def body_of(reply: Any) -> dict[str, Any]:
+    return json.loads(reply.body)
+
+
+class Slow:
+    """A classifier that answers when it is told to."""
+
+    def __init__(self, classifier: Any) -> None:
+        self.bundle, self.networks = classifier.bundle, classifier.networks
+        self.engine = classifier.engine
+        self.go, self.at_once, self.most, self.asked = threading.Event(), 0, 0, 0
+        self.lock = threading.Lock()
+
+    def identify(self, photos, **_: object):
+        with self.lock:
+            self.asked += 1
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        assert self.go.wait(30)
+        with self.lock:
+            self.at_once -= 1
+        return self
+
+    def as_dict(self) -> dict[str, int]:
+        return {"photos": self.asked}

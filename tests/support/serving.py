@@ -1,0 +1,102 @@
+"""A running service, looked at from outside: what it is asked, what it takes, what it says."""
+
+import contextlib
+import io
+import re
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+import httpx2
+from PIL import Image
+
+from ophis.datasets.synthetic.camera import photograph
+from ophis.datasets.synthetic.population import sightings
+from tests.support.service_load import Service, family
+
+
+def phone_photos(count: int, width: int = 2000) -> list[bytes]:
+    """Drawn photos, enlarged, as a phone sends them on."""
+    found = []
+    for sighting in sightings(36, seed=0)[:count]:
+        with Image.open(io.BytesIO(photograph(sighting, seed=0).data)) as drawn:
+            large = drawn.convert("RGB").resize((width, width * 3 // 4), Image.Resampling.BICUBIC)
+        file = io.BytesIO()
+        large.save(file, "JPEG", quality=80)
+        found.append(file.getvalue())
+    return found
+
+
+def write_requests(requests: Sequence[bytes], folder: Path) -> Path:
+    """The folder of a `Load`."""
+    folder.mkdir()
+    for number, request in enumerate(requests):
+        (folder / str(number)).write_bytes(request)
+    return folder
+
+
+def memory_mib(service: Service) -> float:
+    """Resident memory of a service and its decoders, without the files that are mapped.
+
+    Of those the shares change with whatever else runs on the machine.
+    """
+    found = 0
+    for pid in family(service.process.pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # just replaced
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+            found += int(re.findall(r"^Anonymous: +(\d+)", text, re.MULTILINE)[0])
+    return found / 1024
+
+
+def descriptors(service: Service) -> int:
+    """Files, sockets and pipes that the service holds."""
+    return len(list(Path(f"/proc/{service.process.pid}/fd").iterdir()))
+
+
+def threads(service: Service) -> int:
+    """Threads of the service."""
+    return len(list(Path(f"/proc/{service.process.pid}/task").iterdir()))
+
+
+def decoders(service: Service) -> list[int]:
+    """Process ids of its decoders."""
+    return family(service.process.pid)[1:]
+
+
+def gauge(service: Service, name: str) -> int:
+    """One figure of /metrics."""
+    text = httpx2.get(f"http://127.0.0.1:{service.port}/metrics", timeout=60).text
+    return int(re.findall(rf"^{name} (\d+)$", text, re.MULTILINE)[0])
+
+
+@contextlib.contextmanager
+def watched(service: Service) -> Generator[list[float]]:
+    """Memory in MiB, looked at five times a second as long as this is open."""
+    seen, over = [memory_mib(service)], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.2):
+            seen.append(memory_mib(service))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 60) -> None:
+    """Look again and again; who waits in vain fails."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"not so within {seconds} seconds"
+        time.sleep(0.01)
+
+
+def at_rest(service: Service) -> float:
+    """Memory in MiB once nobody is answered or received any more."""
+    wait_until(lambda: not gauge(service, "ophis_places_taken"))
+    return memory_mib(service)

@@ -1,0 +1,158 @@
+"""What a person does on the page in a real browser, and what is looked at then."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import ExifTags, Image
+
+from ophis.locales import read_words
+from ophis.web.page import Mode, Settings
+from tests.support.made_answers import made_answer
+from tests.support.page_server import Question
+from tests.support.paths import ROOT
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+SETTINGS = Settings(Mode.SERVICE, "0123456789ab", judged=True, species=783)
+LOCAL = Settings(Mode.LOCAL, "0123456789ab", judged=True, species=783)
+WIDTHS, SCHEMES = (390, 1280), ("light", "dark")
+HEIGHT = 844
+UNSEEN = ("no snake", "unusable")
+OLD = "data-before"  # marks what stood there before
+
+
+class FakeService:
+    """Answers what it is told to, in no time or when it is let go; keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.kind = "species"
+        self.refusal: tuple[int, str, str] | None = None
+        self.asked: list[Question] = []
+        self.go = threading.Event()
+
+    def reset(self) -> None:
+        self.__dict__.update(kind="species", refusal=None, asked=[])
+        self.go.set()
+
+    def __call__(self, question: Question) -> tuple[int, dict[str, Any]]:
+        self.asked.append(question)
+        self.go.wait(20)
+        if self.refusal:
+            status, reason, error = self.refusal
+            emergency = read_words().say("advice", "emergency")
+            said = {"error": error, "reason": reason, "emergency": emergency}
+            return status, said if reason else {}
+        return 200, made_answer(self.kind, question.photos, question.fields["language"])
+
+
+def wait_for(page, happened):
+    """Until something has happened that the browser tells of, ten seconds at most."""
+    for _ in range(500):
+        if happened():
+            return
+        page.wait_for_timeout(20)
+    pytest.fail("it never happened")
+
+
+def started(page):
+    """Until the page listens: what is chosen before that is lost, for a test as for nobody else."""
+    page.wait_for_selector("#starting", state="detached")
+
+
+def reload(page):
+    page.reload()
+    started(page)
+
+
+def choose(page, *photos):
+    page.set_input_files("#files", [str(photo) for photo in photos])
+
+
+def give_country(page, text="brazil"):
+    page.fill("#country", text)
+    page.press("#country", "Enter")
+
+
+def answered(page, act):
+    """Do what asks, and wait for what is said then: not for what was said before."""
+    page.evaluate(f"document.querySelector('#verdict')?.setAttribute('{OLD}', '')")
+    act()
+    page.wait_for_selector(f"#verdict:not([{OLD}])")
+
+
+def ask(page):
+    answered(page, lambda: page.click("#submit"))
+
+
+def ask_again(page, *photos):
+    """The same question once more, or one of other photos; whatever is on the screen."""
+    if photos:
+        page.evaluate("document.querySelectorAll('.remove').forEach((button) => button.click())")
+        choose(page, *photos)
+    answered(page, lambda: page.evaluate("document.querySelector('#form').requestSubmit()"))
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.id")
+
+
+def violations(page):
+    """What axe-core finds, in short."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not here (npm ci)")
+    if not page.evaluate("'axe' in globalThis"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (rule["id"], node["html"][:120], node["failureSummary"][:200])
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+def overflows(page):
+    """What sticks out of the page, or out of its own button."""
+    return page.evaluate(
+        """() => [
+          ...(document.documentElement.scrollWidth > innerWidth ? ["the page"] : []),
+          ...[...document.querySelectorAll("button, .emergency a, .verdict, [role=option]")]
+            .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
+            .map((e) => e.outerHTML.slice(0, 120)),
+        ]"""
+    )
+
+
+def require_fit(page, what=""):
+    """As it stands there it fits, and axe finds nothing: on a phone and wide, light and dark."""
+    before = page.viewport_size["width"]
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            assert (violations(page), overflows(page)) == ([], []), (what, width, scheme)
+            ground = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
+            assert (sum(page.evaluate(ground)) > 600) == (scheme == "light")
+    page.set_viewport_size({"width": before, "height": HEIGHT})
+    page.emulate_media(color_scheme=None)
+
+
+NAIROBI, NAMANGA = (-1.286, 36.817), (-2.545, 36.787)  # Namanga: Kenya and Tanzania
+
+
+def photo_at(folder: Path, position: tuple[float, float]) -> Path:
+    """A photo that holds a position, latitude and longitude in degrees."""
+    exif = Image.Exif()
+    latitude, longitude = position
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update(
+        {
+            ExifTags.GPS.GPSLatitude: (abs(latitude), 0.0, 0.0),
+            ExifTags.GPS.GPSLatitudeRef: "S" if latitude < 0 else "N",
+            ExifTags.GPS.GPSLongitude: (abs(longitude), 0.0, 0.0),
+            ExifTags.GPS.GPSLongitudeRef: "W" if longitude < 0 else "E",
+        }
+    )
+    path = folder / "placed.jpg"
+    Image.new("RGB", (80, 80)).save(path, exif=exif.tobytes())
+    return path

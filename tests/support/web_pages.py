@@ -1,0 +1,54 @@
+"""Pages in a real headless Chromium, and how they are asked."""
+
+import base64
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ophis.web.page import Mode, Settings, page_files
+from tests.support.page_browser import ASK, INDEX, served, write_page
+
+CONTROLLED = "navigator.serviceWorker.controller !== null"
+TOLERANCE = 1e-3  # of a probability, between ONNX Runtime on this machine and in the browser
+
+
+@contextmanager
+def opened_modules(browser, folder: Path):
+    """A page of a browser in which the page's modules can be asked one by one."""
+    files = page_files(Settings(Mode.LOCAL, bundle="none", judged=False, species=1))
+    files["index.html"] = INDEX.replace(b"probe.js", b"none.js")
+    with served(write_page(folder, files)) as address:
+        page = browser.new_page()
+        page.goto(address)
+        yield page
+        page.close()
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def until(page, expression: str, seconds: float = 20) -> None:
+    """Wait; playwright's own waiting evaluates text in the page, which its policy forbids."""
+    for _ in range(int(seconds * 50)):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(20)
+    pytest.fail(f"not within {seconds} s: {expression}")
+
+
+def ask(page, photos: list[bytes], **more):
+    """What a page of `INDEX` answers; a refusal comes back as {"refusal": ...}."""
+    return page.evaluate(ASK, {"photos": [encoded(photo) for photo in photos], **more})
+
+
+def require_same(
+    found: dict[str, Any], expected: dict[str, Any], tolerance: float = TOLERANCE
+) -> None:
+    """Field by field; the probabilities within the tolerance."""
+    for answer in (found, expected):
+        answer["p"] = [guess.pop("probability") for guess in answer["guesses"]]
+    assert found.pop("p") == pytest.approx(expected.pop("p"), abs=tolerance)
+    assert found == expected

@@ -1,0 +1,105 @@
+"""Runs of a tiny real network, compared, explained and reported."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ophis import InputError, read_manifest, read_scores
+from ophis.evaluation.run import read_side
+from ophis.train.explain.discrepancies import explain
+from ophis.train.explain.saliency import Method
+from ophis.train.study import study, write_comparison
+
+
+@pytest.fixture(scope="module")
+def recipes(tmp_path_factory, small):
+    """Two recipes that differ in one key: one learns, the other has no time to."""
+    folder = tmp_path_factory.mktemp("recipes")
+    shared = {
+        "backbone": "tf_efficientnet_lite0", "weights": "lite0", "batch_photos": 16,
+        "micro_batch_photos": 16, "learning_rate": 0.03, "resize_pixels": 72, "crop_pixels": 64,
+        "test_pixels": 64, "evaluate_every_steps": 20,
+    }  # fmt: skip
+    paths = []
+    for name, steps in (("short", 1), ("long", 20)):
+        path = folder / f"{name}.toml"
+        path.write_text(small(**shared, steps=steps, decay_steps=()).to_toml())
+        paths.append(path)
+    return tuple(paths)
+
+
+@pytest.fixture(scope="module")
+def parts(coloured):
+    boxes = {"box_left": "0.25", "box_top": "0", "box_right": "0.75", "box_bottom": "1"}
+    table = coloured.table.with_columns(**{name: pl.lit(text) for name, text in boxes.items()})
+    boxed = replace(coloured, table=table)
+    return boxed.take(np.arange(18)), boxed.take(np.arange(18, 36))
+
+
+@pytest.fixture(scope="module")
+def studied(recipes, parts, tmp_path_factory):
+    out = tmp_path_factory.mktemp("study") / "ours"
+    report = study(recipes, train=parts[0], validation=parts[1], out=out)
+    assert report == out / "report.html"
+    return out
+
+
+def test_a_study_leaves_all_that_is_needed_to_repeat_it(studied, recipes):
+    names = {path.relative_to(studied).as_posix() for path in studied.rglob("*")}
+    assert {
+        "a/recipe.toml", "b/recipe.toml", "a/run.json", "b/scores.npz", "train.csv",
+        "validation.csv", "prior.csv", "report.html", "report.json",
+        "report-figures/training.svg", "report-figures/training.csv",
+    } <= names  # fmt: skip
+    text = (studied / "report.html").read_text()
+    facts = json.loads((studied / "a" / "run.json").read_text())
+    assert facts["train"]["sha256"] in text
+    assert facts["versions"]["torch"] in text
+    assert "short" in text
+    assert "long" in text
+    figures = json.loads((studied / "report.json").read_text())
+    b = read_scores(studied / "b" / "scores.npz")
+    assert figures["names"] == ["short", "long"]
+    assert figures["figures"][0]["b"]["value"] == (b.logits.argmax(axis=1) == b.truth).mean()
+    assert len(read_manifest(studied / "validation.csv")) == 18
+
+
+def test_a_study_goes_on_where_it_stopped_and_repeats_nothing(studied, recipes, parts):
+    before = {path: path.stat().st_mtime_ns for path in studied.glob("*/checkpoint.pt")}
+    assert len(before) == 2
+    (studied / "report.html").unlink()
+    study(recipes, train=parts[0], validation=parts[1], out=studied)
+    assert (studied / "report.html").is_file()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_study_of_another_recipe_is_refused_before_anything_is_trained(studied, recipes, parts):
+    with pytest.raises(InputError, match="holds a run of another recipe; take a new folder"):
+        study(recipes[::-1], train=parts[0], validation=parts[1], out=studied)
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_both_models_are_explained_for_the_same_photos(studied, parts, method):
+    a, b = (read_side(studied / letter) for letter in "ab")
+    comparison = write_comparison(a, b, studied / "again.html", photos=parts[1], method=method)
+    wanted = {x.photo_id for x in (*comparison.gains_of_b[:12], *comparison.gains_of_a[:12])}
+    assert wanted
+    maps = explain((a.folder, b.folder), comparison, parts[1], method=method)
+    assert maps.keys() == wanted
+    for looks in maps.values():
+        assert [look.shape for look in looks.maps] == [(64, 64)] * 2
+        assert all(0 <= share <= 1 for share in looks.concentration)
+        assert looks.inside is None or all(0 <= share <= 1 for share in looks.inside)
+    # An untrained head is zero: no pixel can matter to its logits.
+    assert all(looks.maps[0].max() == 0 for looks in maps.values())
+    assert any(looks.maps[1].max() > 0 for looks in maps.values())
+
+
+def test_a_photo_that_the_manifest_does_not_hold_is_named(studied, parts):
+    a, b = (read_side(studied / letter) for letter in "ab")
+    comparison = write_comparison(a, b, studied / "again.html")
+    with pytest.raises(InputError, match="was compared, but the manifest does not hold it"):
+        explain((a.folder, b.folder), comparison, parts[0])

@@ -1,0 +1,122 @@
+"""A small real network in 8 bits, beside what it was made of."""
+
+import shutil
+
+import numpy as np
+import onnx
+import polars as pl
+import pytest
+
+import ophis
+from ophis import InputError
+from ophis.cli import main
+from ophis.inference.bundles.bundle import MODEL
+from ophis.inference.bundles.ensemble import combine, refitted
+from ophis.train import export, fit
+from ophis.train.export.quantisation import quantise
+
+
+@pytest.fixture(scope="module")
+def bundle(halves, small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plain")
+    recipe = small(steps=12, head="random")
+    run = fit(recipe, train=halves[0], validation=halves[1], out=folder / "run", quiet=True)
+    return export(run, folder / "bundle")
+
+
+@pytest.fixture(scope="module")
+def eight(bundle, halves, tmp_path_factory):
+    out = tmp_path_factory.mktemp("eight") / "bundle"
+    return out, quantise(bundle, out, train=halves[0], validation=halves[1])
+
+
+def test_it_says_nearly_the_same_in_fewer_bytes(bundle, eight, halves):
+    plain, other = ophis.load(bundle), ophis.load(eight[0])
+    expected, found = (c.score(halves[1]) for c in (plain, other))
+    difference = np.abs(found.logits - expected.logits).max()
+    assert 0 < difference < 0.1 * np.ptp(expected.logits)
+    assert found.novelty is not None
+    assert expected.novelty is not None
+    np.testing.assert_allclose(found.novelty, expected.novelty, rtol=0.5)
+    sizes = [(folder / MODEL).stat().st_size for folder in (bundle, eight[0])]
+    assert sizes[1] < sizes[0] / 2
+    assert other.bundle.version != plain.bundle.version
+
+
+def test_its_promises_are_made_on_what_it_says_itself(bundle, eight, halves):
+    plain, other = ophis.load(bundle).bundle, ophis.load(eight[0]).bundle
+    scores = ophis.load(eight[0]).score(halves[1])
+    calibration, prior, rule = refitted(plain.prior, scores)
+    for part, own in ((calibration, other.calibration), (prior, other.prior), (rule, other.rule)):
+        assert (part is None) == (own is None)
+    assert rule is not None
+    assert other.rule is not None
+    np.testing.assert_allclose(rule.limit, other.rule.limit)
+    answer = ophis.load(eight[0]).identify(halves[1].paths()[0], country="IN")
+    assert answer.bundle == other.version
+
+
+def test_worth_is_that_of_both_on_the_validation_photos(bundle, eight, halves):
+    before, after = eight[1]
+    assert (before.name, after.name) == ("float32", "int8")
+    for worth, folder in ((before, bundle), (after, eight[0])):
+        assert worth.evaluation == ophis.evaluate(ophis.load(folder).score(halves[1]))
+        card = (eight[0] / "README.md").read_text()
+        assert f"| {worth.name} | {worth.evaluation.top1:.1%} |" in card
+
+
+def test_every_convolution_counts_in_8_bits_with_7_bit_filters(eight):
+    graph = onnx.load(eight[0] / MODEL).graph
+    made = {output: node for node in graph.node for output in node.output}
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    in_float = [n for n in convolutions if n.input[1] not in made]
+    assert len(convolutions) > 10
+    assert [constants[n.input[1]].shape[0] for n in in_float] == [3]  # the head's, a filter a kind
+    for node in convolutions:
+        if node not in in_float:
+            filters = constants[made[node.input[1]].input[0]]
+            assert filters.dtype == np.int8
+            assert np.abs(filters.astype(int)).max() <= 64
+            assert made[node.input[0]].op_type == "DequantizeLinear"
+
+
+def test_too_much_lost_is_refused_and_nothing_written(bundle, halves, tmp_path):
+    with pytest.raises(InputError, match=r"points of .* are lost on 12 photos, more than -200"):
+        quantise(bundle, tmp_path / "out", train=halves[0], validation=halves[1], most_loss=-2.0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_quantised_is_refused(bundle, eight, halves, tmp_path):
+    both = tmp_path / "both"
+    combine([bundle], both, validation=halves[1], flip=True)
+    unlabelled = halves[1].table.with_columns(species=pl.lit(None, pl.String))
+    bad = halves[0].table.with_columns(photo=pl.lit("gone.png"))
+    for folder, out, changes, line in (
+        (both, "out", {}, "is a combination"),
+        (eight[0], "out", {}, "counts in 8 bits already"),
+        (bundle, bundle, {}, "is the bundle to quantise"),
+        (bundle, "out", {"validation": type(halves[1])(unlabelled, halves[1].folder)}, "label"),
+        (bundle, "out", {"train": type(halves[0])(bad, halves[0].folder)}, "can be read"),
+    ):
+        given = {"train": halves[0], "validation": halves[1]} | changes
+        with pytest.raises(InputError, match=line):
+            quantise(folder, tmp_path / out, **given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_prints_both_and_where_it_is(bundle, halves, tmp_path, capsys):
+    for name, half in zip(("train", "validation"), halves, strict=True):
+        half.write(tmp_path / f"{name}.csv")
+    shutil.copytree(bundle, tmp_path / "plain")
+    command = [
+        "quantise", str(tmp_path / "plain"), "--out", str(tmp_path / "eight"),
+        "--train", str(tmp_path / "train.csv"), "--validation", str(tmp_path / "validation.csv"),
+    ]  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert not ended.value.code
+    printed = capsys.readouterr().out
+    assert "float32" in printed
+    assert "int8" in printed
+    assert printed.rstrip().endswith(str(tmp_path / "eight"))

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+import torch
+
+from ophis.train.out_of_distribution import SHRINKAGE, Familiarity, familiarity_of
+
+
+@pytest.fixture
+def cloud():
+    """Three kinds of features, stretched along some directions, and their truth."""
+    chance = np.random.default_rng(3)
+    truth = np.arange(90) % 3
+    centres = chance.normal(size=(3, 12)) * 3
+    return centres[truth] + chance.normal(size=(90, 12)) * np.linspace(0.1, 1, 12), truth
+
+
+def mahalanobis(features, truth, photos):
+    """The definition in float64, with the covariance written out and inverted."""
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    others = photos / np.linalg.norm(photos, axis=1, keepdims=True)
+    means = np.stack([unit[truth == k].mean(axis=0) for k in range(truth.max() + 1)])
+    residuals = unit - means[truth]
+    covariance = residuals.T @ residuals / len(unit)
+    alike = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    inverse = np.linalg.inv((1 - SHRINKAGE) * covariance + SHRINKAGE * alike)
+    own = np.einsum("ij,jk,ik->i", residuals, inverse, residuals).mean()
+    return [min((p - m) @ inverse @ (p - m) for m in means) / own for p in others]
+
+
+def novelty(familiarity, photos):
+    return familiarity(torch.from_numpy(photos.astype(np.float32))).numpy()
+
+
+def test_novelty_is_the_mahalanobis_distance_written_out(cloud):
+    features, truth = cloud
+    photos = np.random.default_rng(4).normal(size=(20, 12)) * 3
+    found = novelty(familiarity_of(features, truth, species=3), photos)
+    assert found == pytest.approx(mahalanobis(features, truth, photos), rel=1e-3)
+
+
+def test_what_was_learned_from_has_about_one_and_other_things_have_more(cloud):
+    features, truth = cloud
+    familiarity = familiarity_of(features, truth, species=3)
+    assert novelty(familiarity, features).mean() == pytest.approx(1, abs=0.1)
+    assert novelty(familiarity, -features).min() > novelty(familiarity, features).max()
+
+
+def test_length_does_not_count(cloud):
+    features, truth = cloud
+    familiarity = familiarity_of(features, truth, species=3)
+    assert novelty(familiarity, 7 * features) == pytest.approx(
+        novelty(familiarity, features), abs=1e-4
+    )
+
+
+def test_more_directions_than_photos_and_one_photo_a_species():
+    features = np.random.default_rng(5).normal(size=(6, 40))
+    few = familiarity_of(features, np.array([0, 0, 0, 1, 1, 1]), species=2)
+    assert novelty(few, features).mean() == pytest.approx(1, abs=0.05)
+    single = familiarity_of(features, np.arange(6), species=6)
+    assert novelty(single, features) == pytest.approx(np.zeros(6), abs=1e-4)
+    assert (novelty(single, -features) > 1).all()
+
+
+def test_a_species_without_a_photo_is_never_the_nearest(cloud):
+    features, truth = cloud
+    with_empty = familiarity_of(features, truth, species=5)
+    assert novelty(with_empty, features) == pytest.approx(
+        novelty(familiarity_of(features, truth, species=3), features), rel=1e-3
+    )
+
+
+def test_written_and_read_it_says_the_same(cloud, tmp_path):
+    features, truth = cloud
+    familiarity = familiarity_of(features, truth, species=3)
+    familiarity.write(tmp_path / "f.npz")
+    assert np.array_equal(
+        novelty(Familiarity.read(tmp_path / "f.npz"), features), novelty(familiarity, features)
+    )

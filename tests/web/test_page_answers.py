@@ -1,0 +1,166 @@
+"""Answers on the page, made ones: how they look, in every language, and what they are built of."""
+
+import pytest
+
+from ophis.errors import Reason
+from ophis.locales import languages, read_words
+from tests.support.made_answers import KINDS
+from tests.support.visits import (
+    HEIGHT,
+    UNSEEN,
+    ask,
+    ask_again,
+    choose,
+    focused,
+    overflows,
+    require_fit,
+    violations,
+)
+
+
+@pytest.mark.slow
+def test_every_answer_fits_and_axe_finds_nothing(visit, fake, drawn_photo):
+    page = visit()
+    choose(page, drawn_photo, drawn_photo)
+    for kind in KINDS:
+        fake.kind = kind
+        ask_again(page)
+        require_fit(page, kind)
+        verdict = page.inner_text("#verdict")
+        expected = "verdict", "not known to be dangerous" if kind == "listed" else "may be venomous"
+        if kind in UNSEEN:
+            assert verdict == read_words().say("page", kind)
+        else:
+            assert verdict == read_words().say(*expected)
+        assert read_words().say(*expected) in page.inner_text("#answer")
+        # Whatever is scrolled to, what to do now is on the screen.
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        box = page.locator("#emergency-words").bounding_box()
+        assert box["y"] >= 0
+
+
+@pytest.mark.parametrize("language", languages())
+def test_every_language_fits(visit, fake, drawn_photo, language):
+    page, words = visit(width=320, language=language), read_words(language)
+
+    def require_narrow_and_large():
+        for width in (320, 640):  # 640: 1280 pixels at 200 %
+            page.set_viewport_size({"width": width, "height": HEIGHT})
+            assert (violations(page), overflows(page)) == ([], []), width
+
+    assert page.get_attribute("html", "lang") == language
+    assert page.inner_text("#emergency-words") == words.say("advice", "emergency")
+    require_narrow_and_large()
+    choose(page, drawn_photo)
+    fake.kind = "contradicts"
+    ask(page)
+    require_narrow_and_large()
+    assert fake.asked[-1].fields["language"] == language
+    assert words.say("verdict", "may be venomous") in page.inner_text("#verdict")
+    assert words.say("list", "possible") in page.inner_text("#answer")
+    for text in page.inner_text("body").split("\n"):
+        assert "{" not in text
+
+
+def test_the_danger_comes_first_and_the_rest_in_order(visit, fake, drawn_photo):
+    page = visit()
+    choose(page, drawn_photo)
+    ask(page)
+    said = page.inner_text("#answer")
+    order = [
+        "May be venomous.", "Most likely Bothrops atrox.", "Cannot be excluded:", "93.1%",
+        "Less likely:", "4.1%", "< 0.1%", "Show where the model looked",
+        "The country, as given: Brazil.", "Bundle 0123456789ab.", "Print a card",
+    ]  # fmt: skip
+    places = [said.index(text) for text in order]
+    assert places == sorted(places)
+    assert said.strip().startswith("May be venomous.")
+    assert page.locator(".others li").count() == 3
+    assert focused(page) == "verdict"
+    assert page.inner_text("#live") == "May be venomous. Most likely Bothrops atrox."
+    widths = page.evaluate(
+        "[...document.querySelectorAll('.filled')].map("
+        "e => e.getBoundingClientRect().width / e.parentElement.getBoundingClientRect().width)"
+    )
+    assert widths[:2] == pytest.approx([0.931, 0.041], abs=0.01)
+
+
+def test_a_bundle_that_was_never_judged_says_so_before_all_else(visit, fake, drawn_photo):
+    fake.kind = "never judged"
+    page = visit()
+    choose(page, drawn_photo)
+    ask(page)
+    warning = read_words().say("bundle", "never_judged")
+    assert page.inner_text("#answer").strip().startswith(warning)
+    assert page.locator(".bar").count() == 0
+    assert "Guesses, for trying out only:" in page.inner_text("#answer")
+
+
+def test_each_state_without_a_name_has_a_look_of_its_own(visit, fake, drawn_photo):
+    page = visit()
+    choose(page, drawn_photo)
+    looks = set()
+    for kind in ("species", "unidentified", "listed", *UNSEEN):
+        fake.kind = kind
+        ask_again(page)
+        box = page.locator(".verdict")
+        style = box.evaluate("e => [getComputedStyle(e).borderTopStyle, e.className]")
+        drawing = page.locator("#verdict use").get_attribute("href")
+        looks.add((*style, drawing, page.locator(".named > .icon").count()))
+        if kind in UNSEEN:
+            assert "treat it as venomous" in page.inner_text("#answer")
+            assert page.locator(".guesses").count() == 0
+    assert len(looks) == 5
+
+
+def test_photos_without_a_say_are_shown_with_the_reason(visit, fake, drawn_photo, tmp_path):
+    other = tmp_path / "other.jpg"
+    other.write_bytes(drawn_photo.read_bytes() + b"\0")
+    page = visit()
+    choose(page, drawn_photo, other)
+    for kind, reason in (
+        ("left out", "Photo 2 had no say: it has too few pixels."),
+        ("one unread", "Photo 2 had no say: it cannot be read, or is far too small."),
+    ):
+        fake.kind = kind
+        ask_again(page)
+        assert page.locator("figcaption").all_inner_texts() == [reason]
+        assert page.locator(".photo").nth(1).locator("canvas").count() == 0
+        assert page.locator(".photo").nth(0).locator("canvas").count() == 1
+
+
+@pytest.mark.parametrize("language", ["en", "hi"])
+def test_a_photo_that_could_not_be_read_is_told_in_the_persons_language(
+    visit, fake, drawn_photo, language
+):
+    fake.kind = "one unread"
+    page, words = visit(language=language), read_words(language)
+    choose(page, drawn_photo, drawn_photo)
+    ask(page)
+    (line,) = page.locator(".reasons ul:last-of-type li").all()
+    assert line.inner_text().startswith(words.say("page", "photo_number", number="2"))
+    assert words.say("refusal", Reason.DAMAGED) in line.inner_text()
+    detail = line.locator(".detail")
+    assert detail.inner_text() == "photo 2: damaged or cut short"
+    assert detail.get_attribute("lang") == "en"
+
+
+def test_where_the_network_looked_is_drawn_told_and_switched_off(visit, fake, drawn_photo):
+    page = visit()
+    choose(page, drawn_photo)
+    ask(page)
+    canvas = page.locator(".frame canvas")
+    assert canvas.get_attribute("aria-label") == ("Where the model looked: mostly in the middle.")
+    box, photo = canvas.bounding_box(), page.locator(".frame img").bounding_box()
+    assert [round(box[k]) for k in box] == [round(photo[k]) for k in photo]
+    opacity = canvas.evaluate(
+        "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        " const at = (x, y) => [...d.slice(4 * (Math.round(y * c.height) * c.width"
+        " + Math.round(x * c.width))).slice(0, 3)]; return [at(0.42, 0.62), at(0.02, 0.02)]; }"
+    )
+    assert opacity[0][0] > 200  # glows where the hill is
+    assert max(opacity[1]) < 60  # shaded where there is nothing
+    page.uncheck(".looked input")
+    assert not canvas.is_visible()
+    page.check(".looked input")
+    assert canvas.is_visible()

@@ -1,0 +1,167 @@
+"""The country on the page: by any of its names, and by the position that a photo holds."""
+
+from ophis.web.page import words_of
+from tests.support.visits import (
+    NAIROBI,
+    NAMANGA,
+    answered,
+    ask,
+    choose,
+    focused,
+    photo_at,
+    reload,
+    wait_for,
+)
+
+NAMES = {
+    "brazil": "BR", "Brasil": "BR", "भारत": "IN", "cote divoire": "CI", "CIV": "CI", "tz": "TZ",
+    "Tailandia": "TH", "AFRIKA KUSINI": "ZA", "burma": "MM", "usa": "US", "niger": "NE",
+    "Äthiopien": "ET", "congo kinshasa": "CD", "নেপাল": "NP",
+}  # fmt: skip
+
+
+def test_a_country_is_found_by_any_of_its_names(visit, fake, drawn_photo):
+    page = visit(width=1280)  # where the question stays beside the answer
+    choose(page, drawn_photo)
+    page.fill("#country", "Tailandia")
+    page.wait_for_selector("[data-code=TH]")  # the names in other languages have come
+    called = words_of("en")["countries"]
+    for typed, code in NAMES.items():
+        page.fill("#country", typed)
+        first = page.locator("[role=option]").first
+        assert (first.get_attribute("data-code"), typed) == (code, typed)
+        assert page.get_attribute("#country", "aria-expanded") == "true"
+        page.press("#country", "ArrowDown")
+        active = page.get_attribute("#country", "aria-activedescendant")
+        assert page.get_attribute(f"#{active}", "data-code") == code
+        page.press("#country", "Enter")
+        assert page.input_value("#country") == called[code]
+        ask(page)
+        assert fake.asked[-1].fields["country"] == code
+
+
+def test_a_name_of_no_country_is_said_and_not_asked(visit, fake, drawn_photo):
+    page = visit()
+    choose(page, drawn_photo)
+    page.fill("#country", "Atlantis")
+    page.click("#submit")
+    assert "No country has this name" in page.inner_text("#problem")
+    assert page.get_attribute("#country", "aria-invalid") == "true"
+    assert fake.asked == []
+    page.check("#unknown")
+    assert page.input_value("#country") == ""
+    ask(page)
+    assert "country" not in fake.asked[-1].fields
+    assert fake.asked[-1].fields["gps"] == "false"
+
+
+def test_a_name_typed_in_full_needs_no_choice(visit, fake, drawn_photo):
+    page = visit()
+    choose(page, drawn_photo)
+    page.fill("#country", "kenya")
+    page.press("#country", "Tab")
+    ask(page)
+    assert fake.asked[-1].fields["country"] == "KE"
+
+
+def test_who_types_before_the_names_have_come_is_understood_too(visit, fake, drawn_photo):
+    page = visit()
+    held = []
+    page.route("**/countries.json", lambda route: held.append(route))  # noqa: PLW0108
+    choose(page, drawn_photo)
+    page.fill("#country", "Tailandia")
+    page.press("#country", "Enter")  # nothing in the list yet, so this asks
+    wait_for(page, lambda: held)
+    held[0].continue_()
+    page.wait_for_selector("#verdict")
+    assert fake.asked[-1].fields["country"] == "TH"
+
+
+def test_the_country_that_the_photo_tells_is_asked_about_before(visit, fake, tmp_path):
+    page = visit()
+    choose(page, photo_at(tmp_path, NAIROBI))
+    page.wait_for_selector("#offer")
+    assert "position says: Kenya. Is that right?" in page.inner_text("#offer")
+    page.select_option("#language", "es")
+    page.wait_for_selector("#offer :text('¿Es correcto?')")
+    page.click("#offer button:has-text('Sí')")
+    assert page.input_value("#country") == "Kenia"
+    assert focused(page) == "submit"
+    ask(page)
+    assert fake.asked[-1].fields["country"] == "KE"
+
+
+def test_the_country_that_the_photo_tells_can_be_declined(visit, fake, tmp_path):
+    page = visit()
+    choose(page, photo_at(tmp_path, NAMANGA))
+    page.wait_for_selector("#offer")
+    buttons = page.locator("#offer button").all_inner_texts()
+    assert sorted(buttons[:2]) == ["Kenya", "Tanzania"]
+    assert buttons[2:] == ["I don't know"]
+    page.click("#offer button:has-text('know')")
+    ask(page)
+    assert "country" not in fake.asked[-1].fields
+    assert fake.asked[-1].fields["gps"] == "false"
+
+
+def test_nothing_is_offered_for_a_photo_that_is_there_no_more(visit, fake, drawn_photo, tmp_path):
+    page, held = visit(), []
+    page.route("**/borders.json", lambda route: held.append(route))  # noqa: PLW0108
+    choose(page, photo_at(tmp_path, NAIROBI))
+    wait_for(page, lambda: held)
+    page.click(".remove")
+    choose(page, drawn_photo)
+    with page.expect_response("**/borders.json"):
+        held[0].continue_()
+    ask(page)  # which takes longer than to look up a country
+    assert not page.is_visible("#offer")
+    assert page.locator("#offer button").count() == 0
+
+
+def test_borders_that_cannot_be_loaded_are_asked_for_again(visit, fake, tmp_path):
+    page, photo = visit(), photo_at(tmp_path, NAIROBI)
+    page.route("**/borders.json", lambda route: route.fulfill(status=503), times=1)
+    with page.expect_response("**/borders.json"):
+        choose(page, photo)
+    with page.expect_response("**/borders.json"):
+        choose(page, photo)
+    page.wait_for_selector("#offer")
+    assert "Kenya" in page.inner_text("#offer")
+
+
+def test_the_country_of_an_answer_is_confirmed_or_not(visit, fake, drawn_photo):
+    page = visit()
+    for kind, click, asked in (
+        ("position", "Yes: Brazil", None),
+        ("position", "No", {"gps": "false"}),
+        ("border", "Colombia", {"country": "CO"}),
+    ):
+        fake.kind = kind
+        reload(page)
+        choose(page, drawn_photo)
+        ask(page)
+        assert fake.asked[-1].fields["gps"] == "true"
+        before = len(fake.asked)
+        button = page.locator(".offered").get_by_role("button", name=click, exact=True)
+        if asked is None:
+            button.click()
+            page.wait_for_selector(".offered", state="detached")
+            assert len(fake.asked) == before
+            assert page.evaluate("document.querySelector('#country').value") == "Brazil"
+        else:
+            answered(page, button.click)
+            assert focused(page) == "verdict"
+            assert len(fake.asked) == before + 1
+            assert asked.items() <= fake.asked[-1].fields.items()
+
+
+def test_photo_and_country_that_contradict_each_other_lead_back(visit, fake, drawn_photo):
+    fake.kind = "contradicts"
+    page = visit()
+    choose(page, drawn_photo)
+    ask(page)
+    assert "Is the country right?" in page.inner_text(".doubt")
+    page.click(".doubt button")
+    assert page.is_visible("#country")
+    assert focused(page) == "heading"
+    assert page.locator("#thumbnails li").count() == 1  # the photo is kept

@@ -1,0 +1,85 @@
+"""The page's files, without a browser: what Python gives out, what they say, what is pinned."""
+
+import colorsys
+import json
+import re
+
+import pytest
+
+from ophis.errors import Reason
+from ophis.geography.countries import country_code, iso_codes
+from ophis.locales import languages, read_words
+from ophis.web.page import SETTINGS, Mode, Settings, page_files, words_of
+from tests.support.paths import ROOT, SOURCE
+
+PAGE = SOURCE / "web" / "static"
+
+
+@pytest.fixture(scope="module")
+def page():
+    return page_files(Settings(Mode.SERVICE, bundle="abc", judged=True, species=3))
+
+
+def test_the_page_has_its_words_and_settings(page):
+    assert page["index.html"].startswith(b"<!doctype html>")
+    assert {f"words/{language}.json" for language in languages()} <= page.keys()
+    assert json.loads(page[SETTINGS]) == {
+        "mode": "service", "bundle": "abc", "judged": True, "species": 3,
+        "languages": languages(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("language", languages())
+def test_every_country_has_a_name_that_means_it(language):
+    countries = words_of(language)["countries"]
+    assert tuple(countries) == iso_codes()
+    for code, name in countries.items():
+        assert country_code(name) in (code, None), name  # None: two countries bear it
+
+
+def test_the_lock_of_the_page_names_no_host_and_has_digests():
+    text = (ROOT / "package-lock.json").read_text(encoding="utf-8")
+    packages = json.loads(text)["packages"]
+    packages.pop("")
+    assert all("resolved" not in package for package in packages.values())
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+
+
+def test_the_first_words_stand_in_the_page_before_any_script_runs():
+    html = (PAGE / "index.html").read_text(encoding="utf-8")
+    assert read_words().say("advice", "emergency") in html
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", html)
+
+
+def test_no_colour_is_green():
+    for path in [*PAGE.glob("*.css"), PAGE / "icon.svg", PAGE / "app.webmanifest"]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"(?<!-)\b(green|lime|teal|olive)\b(?! any)", text.split("*/")[-1])
+        for colour in re.findall(r"#([0-9a-f]{6})\b", text):
+            parts = [int(colour[n : n + 2], 16) / 255 for n in (0, 2, 4)]
+            hue, _, saturation = colorsys.rgb_to_hls(*parts)
+            assert not (saturation > 0.15 and 75 < 360 * hue < 180), (path.name, colour)
+
+
+def test_every_sentence_of_the_page_is_used_and_every_one_used_is_there():
+    code = "\n".join(
+        path.read_text(encoding="utf-8") for path in [*PAGE.glob("*.js"), PAGE / "index.html"]
+    )
+    there = set(read_words().sections["page"])
+    assert set(re.findall(r"data-say(?:-label)?=\"page\.(\w+)\"", code)) <= there
+    places = ("top_left", "top", "top_right", "left", "middle", "right", "bottom_left")
+    made = {f"where_{place}" for place in (*places, "bottom", "bottom_right")}
+    made |= {f"{kind}_{mode}" for kind in ("private", "offline") for mode in Mode}
+    made |= {f"{whose}_{how}" for whose in ("position", "here") for how in ("offer", "border")}
+    made |= {"no_snake", "unusable"}
+    assert made <= there
+    named = {key for key in there if re.search(rf"[\".]{key}[\"]", code)}
+    assert there - named - made == set()
+
+
+def test_every_refusal_has_its_words_and_no_others_are_kept():
+    """Reasons of Python's, and of the page alone."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in PAGE.glob("*.js"))
+    there, reasons = set(read_words().sections["refusal"]), set(Reason)
+    assert reasons <= there
+    assert {key for key in there - reasons if f'"{key}"' not in code} == set()

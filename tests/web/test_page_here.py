@@ -1,0 +1,254 @@
+"""The country where the device is: asked for by a tap, confirmed; nothing else is sent or kept."""
+
+import pytest
+
+from ophis.locales import languages, read_words
+from tests.support.visits import (
+    NAIROBI,
+    NAMANGA,
+    ask,
+    choose,
+    focused,
+    give_country,
+    photo_at,
+    require_fit,
+    wait_for,
+)
+
+WORDS = read_words()
+AT_SEA = (-20.0, 75.0)
+# A browser that says nothing until it is told to, and keeps count of who asked.
+STUB = """globalThis.asked = [];
+navigator.geolocation.getCurrentPosition = (found, failed, how) => asked.push({found, failed, how});
+globalThis.at = (latitude, longitude, accuracy = 20) =>
+  asked.at(-1).found({coords: {latitude, longitude, accuracy}});
+globalThis.fail = (code) => asked.at(-1).failed({code});
+"""
+SAID = "document.querySelector('#here-problem').textContent"
+
+
+def said(page):
+    page.wait_for_function(f"() => {SAID}")
+    return page.inner_text("#here-problem")
+
+
+def at(place, **more):
+    return {"latitude": place[0], "longitude": place[1], **more}
+
+
+@pytest.fixture
+def here(visit):
+    """A page in a browser that knows where it is, and may tell."""
+    return lambda place, **more: visit(permissions=["geolocation"], geolocation=at(place), **more)
+
+
+def test_where_the_device_is_becomes_a_country_that_the_person_confirms(here, fake, drawn_photo):
+    page = here(NAIROBI)
+    choose(page, drawn_photo)
+    page.requests.clear()
+    page.click("#here-ask")
+    page.wait_for_selector("#offer")
+    assert page.inner_text("#offer-words") == "You are in: Kenya. Was the snake seen there?"
+    assert page.inner_text("#live") == page.inner_text("#offer-words")
+    assert page.evaluate("document.activeElement.textContent") == "Yes: Kenya"
+    assert page.input_value("#country") == ""  # not before it is confirmed
+    assert page.requests == [f"{fake.url}borders.json"]
+    page.keyboard.press("Enter")
+    assert (page.input_value("#country"), focused(page)) == ("Kenya", "submit")
+    assert not page.is_visible("#offer")
+    ask(page)
+    (question,) = fake.asked
+    assert question.fields.keys() == {"country", "gps", "top", "language", "evidence"}
+    assert (question.fields["country"], question.fields["gps"]) == ("KE", "false")
+    assert question.photos == (drawn_photo.read_bytes(),)
+    kept = "[localStorage, sessionStorage].map((s) => Object.keys(s)).flat()"
+    assert page.evaluate(kept) == []
+    assert page.url == fake.url
+
+
+def test_near_a_border_each_country_is_offered(here, fake, drawn_photo):
+    page = here(NAMANGA)
+    choose(page, drawn_photo)
+    page.click("#here-ask")
+    page.wait_for_selector("#offer")
+    assert page.inner_text("#offer-words") == WORDS.say("page", "here_border")
+    buttons = page.locator("#offer button").all_inner_texts()
+    assert (sorted(buttons[:2]), buttons[2:]) == (["Kenya", "Tanzania"], ["I don't know"])
+    page.click("#offer button:has-text('Tanzania')")
+    ask(page)
+    assert fake.asked[-1].fields["country"] == "TZ"
+
+
+def test_who_was_elsewhere_says_no_and_keeps_what_was_said(here, fake, tmp_path):
+    page = here(NAIROBI)
+    choose(page, photo_at(tmp_path, NAIROBI))
+    give_country(page, "uganda")
+    page.click("#here-ask")
+    page.wait_for_selector("#offer-words:has-text('You are in')")
+    page.click("#offer button:has-text('No')")
+    assert (page.input_value("#country"), focused(page)) == ("Uganda", "country")
+    assert not page.is_visible("#offer")
+    page.fill("#country", "")
+    page.press("#country", "Escape")
+    ask(page)  # the photo's own position was not declined
+    assert fake.asked[-1].fields["gps"] == "true"
+
+
+def test_far_out_at_sea_there_is_no_country(here):
+    page = here(AT_SEA)
+    page.click("#here-ask")
+    assert said(page) == WORDS.say("page", "here_nowhere")
+    assert focused(page) == "here-ask"
+    assert not page.is_visible("#offer")
+
+
+def test_a_browser_that_may_not_tell_is_a_sentence(visit):
+    page = visit()  # nobody allows it
+    page.click("#here-ask")
+    assert said(page) == WORDS.say("page", "here_denied")
+    assert focused(page) == "here-ask"
+
+
+def test_it_is_asked_for_by_a_tap_only_and_can_be_cancelled(visit, fake, tmp_path):
+    page = visit(script=STUB)
+    choose(page, photo_at(tmp_path, NAIROBI))
+    page.wait_for_selector("#offer")
+    page.fill("#country", "in")
+    page.press("#country", "Escape")
+    ask(page)
+    page.click("button:has-text('Change photo')")
+    assert page.evaluate("asked.length") == 0
+    page.click("#here-ask")
+    assert page.evaluate("asked.length") == 1
+    assert not page.is_visible("#offer")  # that of the photo
+    assert page.is_visible("#here-wait")
+    assert (focused(page), page.inner_text("#live")) == (
+        "here-cancel", WORDS.say("page", "here_waiting"),
+    )  # fmt: skip
+    page.keyboard.press("Enter")
+    assert (focused(page), page.inner_text("#live")) == (
+        "here-ask", WORDS.say("page", "here_cancelled"),
+    )  # fmt: skip
+    # What comes now comes too late, be it a position or a refusal.
+    page.evaluate(f"at{NAIROBI}")
+    page.evaluate("fail(1)")
+    page.click("#here-ask")
+    page.evaluate(f"at{NAMANGA}")
+    page.wait_for_selector("#offer")
+    assert "border" in page.inner_text("#offer-words")
+    assert page.inner_text("#here-problem") == ""
+
+
+def test_what_was_cancelled_while_borders_came_offers_nothing(here, fake, drawn_photo):
+    page, held = here(NAIROBI), []
+    choose(page, drawn_photo)
+    page.route("**/borders.json", lambda route: held.append(route))  # noqa: PLW0108
+    page.click("#here-ask")
+    wait_for(page, lambda: held)
+    page.click("#here-cancel")
+    with page.expect_response("**/borders.json"):
+        held[0].continue_()
+    ask(page)  # which takes longer than to look up a country
+    assert page.locator("#offer button").count() == 0
+
+
+def test_a_question_ends_the_search(visit, fake, drawn_photo):
+    page = visit(script=STUB, width=1280)
+    choose(page, drawn_photo)
+    page.click("#here-ask")
+    ask(page)
+    assert not page.is_visible("#here-wait")
+    page.evaluate(f"at{NAIROBI}")
+    ask(page)
+    assert not page.is_visible("#offer")
+
+
+@pytest.mark.parametrize("code", [2, 3])
+def test_a_position_that_cannot_be_had_is_a_sentence(visit, code):
+    page = visit(script=STUB)
+    page.click("#here-ask")
+    page.evaluate(f"fail({code})")
+    assert said(page) == WORDS.say("page", "here_unavailable")
+
+
+def test_after_a_while_it_is_given_up(visit):
+    """Also where the browser never says what became of its own question."""
+    page = visit(script=STUB + "const after = setTimeout; let waits = [];"
+                 "globalThis.setTimeout = (act, ms) => ms === 30000 ? waits.push(act)"
+                 " : after(act, ms); globalThis.later = () => waits.forEach((act) => act());"
+                 )  # fmt: skip
+    page.click("#here-ask")
+    assert page.is_visible("#here-wait")
+    page.evaluate("later()")
+    assert said(page) == WORDS.say("page", "here_unavailable")
+    assert not page.is_visible("#here-wait")
+
+
+def test_a_rough_position_offers_all_countries_that_it_may_be_in(visit):
+    page, arusha = visit(script=STUB), [-3.37, 36.68]  # 90 km from Kenya
+    for accuracy, countries in ((20, ["Yes: Tanzania"]), (99_000, ["Kenya", "Tanzania"])):
+        page.click("#here-ask")
+        page.evaluate(f"at(...{arusha}, {accuracy})")
+        page.wait_for_selector("#offer")
+        *offered, _ = page.locator("#offer button").all_inner_texts()
+        assert sorted(offered) == countries
+    page.click("#here-ask")
+    page.evaluate(f"at(...{arusha}, 101000)")  # too rough
+    assert said(page) == WORDS.say("page", "here_unavailable")
+
+
+def test_without_borders_it_is_said_and_tried_again(here):
+    page = here(NAIROBI)
+    page.route("**/borders.json", lambda route: route.fulfill(status=503), times=1)
+    page.click("#here-ask")
+    assert said(page) == WORDS.say("page", "here_unavailable")
+    page.click("#here-ask")
+    page.wait_for_selector("#offer")
+    assert page.inner_text("#here-problem") == ""
+
+
+def test_over_plain_http_or_without_a_receiver_nothing_is_offered(visit):
+    for script in (
+        "Object.defineProperty(globalThis, 'isSecureContext', {value: false})",
+        "Object.defineProperty(Navigator.prototype, 'geolocation', {value: undefined})",
+    ):
+        page = visit(script=script)
+        assert not page.is_visible("#here")
+
+
+@pytest.mark.parametrize("language", languages())
+def test_each_of_its_states_is_said_in_every_language(visit, language):
+    page, words = visit(script=STUB, width=320, language=language), read_words(language)
+
+    def seen(key, **filled):
+        return words.say("page", key, **filled) in page.inner_text("#country-field")
+
+    assert seen("here")
+    assert seen("here_private")
+    page.click("#here-ask")
+    assert seen("here_waiting")
+    for act, key in (("fail(1)", "denied"), ("fail(2)", "unavailable"), (f"at{AT_SEA}", "nowhere")):
+        page.evaluate(act)
+        assert said(page) == words.say("page", f"here_{key}")
+        page.click("#here-ask")
+    page.evaluate(f"at{NAMANGA}")
+    page.wait_for_selector("#offer")
+    assert seen("here_border")
+
+
+@pytest.mark.slow
+def test_each_of_its_states_fits_and_axe_finds_nothing(visit):
+    page = visit(script=STUB)
+    page.click("#here-ask")
+    require_fit(page, "waiting")
+    for act, state in (("fail(1)", "denied"), ("fail(2)", "unavailable"), (f"at{AT_SEA}", "sea")):
+        page.evaluate(act)
+        said(page)
+        require_fit(page, state)
+        page.click("#here-ask")
+    for place in (NAIROBI, NAMANGA):
+        page.evaluate(f"at{place}")
+        page.wait_for_selector("#offer")
+        require_fit(page, str(place))
+        page.click("#here-ask")
+    wait_for(page, lambda: not page.is_visible("#offer"))

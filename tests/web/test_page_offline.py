@@ -1,0 +1,93 @@
+"""The page with a network of its own, as a person uses it on a phone whose network is off."""
+
+import pytest
+
+from ophis import load
+from ophis.inference.bundles.bundle import read_bundle
+from ophis.locales import read_words
+from ophis.web.export import alone, offline_page, web_files
+from ophis.web.runtime import MODULE
+from ophis.web.single_file import single_page
+from tests.support.page_browser import served, write_page
+from tests.support.visits import (
+    NAIROBI,
+    ask,
+    ask_again,
+    choose,
+    give_country,
+    overflows,
+    started,
+    violations,
+)
+from tests.support.web_pages import CONTROLLED, until
+
+HINDI = read_words("hi")
+
+
+@pytest.fixture(scope="module")
+def whole(made, engine):
+    """The page as it is exported, and the bundle in it."""
+    return web_files(read_bundle(made[1]), engine), load(made[1])
+
+
+@pytest.fixture
+def phone(browser):
+    """A phone, whose browser complains of nothing."""
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, locale="hi", has_touch=True, is_mobile=True,
+        permissions=["geolocation"],
+        geolocation={"latitude": NAIROBI[0], "longitude": NAIROBI[1]},
+    )  # fmt: skip
+    page, said = context.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield page
+    assert said == []
+    context.close()
+
+
+def require_answers(page, classifier, photo, tmp_path):
+    """An answer in the person's language to a photo, and why there is none to a letter."""
+    choose(page, photo)
+    give_country(page, "केन्या")
+    ask(page)
+    expected = classifier.identify(photo, country="KE", language="hi", top=8)
+    warning, verdict, state, *_ = expected.lines
+    said = page.inner_text("#answer")
+    for line in (warning, verdict, state, expected.guesses[0].species):
+        assert line in said
+    (tmp_path / "letter.jpg").write_bytes(b"%PDF-1.7 a letter")
+    ask_again(page, tmp_path / "letter.jpg")
+    assert HINDI.say("refusal", "not_a_photo") in page.inner_text(".verdict")
+    assert page.inner_text(".detail").startswith("photo: this is a PDF")
+    assert (overflows(page), violations(page)) == ([], [])
+
+
+def test_a_phone_answers_with_the_network_switched_off(phone, whole, drawn_photo, tmp_path):
+    files, classifier = whole
+    with served(write_page(tmp_path / "page", offline_page(files))) as address:
+        phone.goto(address)
+        started(phone)
+        phone.wait_for_selector("#kept")
+        assert phone.inner_text("#kept") == HINDI.say("page", "kept")
+        until(phone, CONTROLLED)
+    phone.context.set_offline(True)
+    phone.goto(address)  # the server is gone too
+    started(phone)
+    assert phone.inner_text("#network") == HINDI.say("page", "offline_local")
+    require_answers(phone, classifier, drawn_photo, tmp_path)
+    phone.click("#answer .buttons button >> nth=-1")
+    phone.click("#here-ask")  # where the phone is becomes a country without a network too
+    phone.wait_for_selector("#offer")
+    assert "केन्या" in phone.inner_text("#offer")
+
+
+def test_one_file_answers_on_a_phone_from_disk(phone, whole, engine, drawn_photo, tmp_path):
+    files, classifier = whole
+    path = tmp_path / "page.html"
+    path.write_bytes(single_page(alone(files), engine[MODULE]))
+    phone.context.set_offline(True)
+    phone.goto(path.as_uri())
+    started(phone)
+    assert phone.is_visible("#here-ask")
+    require_answers(phone, classifier, drawn_photo, tmp_path)

@@ -1,0 +1,163 @@
+"""The page for all people: by keyboard, by touch, in their language, on paper; and what is kept."""
+
+import re
+
+import pytest
+
+from ophis.locales import read_words
+from tests.support.visits import (
+    HEIGHT,
+    WIDTHS,
+    answered,
+    ask,
+    ask_again,
+    choose,
+    focused,
+    give_country,
+    reload,
+    wait_for,
+)
+
+
+def test_the_keyboard_is_enough(visit, fake, drawn_photo):
+    page = visit()
+    choosers = []  # from the start: waited for later, some are missed
+    page.on("filechooser", lambda chooser: choosers.append(chooser))  # noqa: PLW0108
+
+    def tab_to(selector):
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("s => document.activeElement.matches(s)", selector):
+                outline = "getComputedStyle(document.activeElement).outlineStyle"
+                assert page.evaluate(outline) == "solid", selector
+                return
+        pytest.fail(f"Tab never comes to {selector}")
+
+    tab_to("#language")
+    tab_to(".emergency a")
+    tab_to("#choose")
+    page.keyboard.press("Enter")
+    wait_for(page, lambda: choosers)
+    choosers[0].set_files(str(drawn_photo))
+    tab_to(".remove")
+    tab_to("#country")
+    page.keyboard.type("ken")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    tab_to("#here-ask")
+    tab_to("#unknown")
+    tab_to("#submit")
+    answered(page, lambda: page.keyboard.press("Enter"))
+    assert fake.asked[-1].fields["country"] == "KE"
+    tab_to(".looked input")
+    page.keyboard.press("Space")
+    assert not page.is_visible(".frame canvas")
+    tab_to(".buttons button:last-child")
+    page.keyboard.press("Enter")
+    assert focused(page) == "heading"
+    assert page.locator("#thumbnails li").count() == 0
+    assert page.input_value("#country") == ""
+
+
+def test_what_is_touched_is_large_enough(visit, fake, drawn_photo):
+    page = visit()
+    choose(page, drawn_photo)
+    page.fill("#country", "in")
+    fake.kind = "border"
+    targets = "button, select, input[type=text], .tick, .emergency a, [role=option]"
+    measure = (
+        "s => [...document.querySelectorAll(s)].filter(e => e.checkVisibility())"
+        ".map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()])"
+        ".filter(([, box]) => box.width < 44 || box.height < 44).map(([html]) => html)"
+    )
+
+    def require_large():
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": HEIGHT})
+            assert page.evaluate(measure, targets) == []
+
+    require_large()
+    page.press("#country", "Enter")
+    ask(page)
+    require_large()
+
+
+def test_another_language_is_chosen_asked_in_and_kept(visit, fake, drawn_photo):
+    page = visit(language="de")  # there are no words in it
+    assert page.get_attribute("html", "lang") == "en"
+    names = page.locator("#language option").all_inner_texts()
+    assert names == ["English", "Español", "Français", "हिन्दी", "Português", "Kiswahili"]
+    choose(page, drawn_photo)
+    give_country(page, "india")
+    ask(page)
+    answered(page, lambda: page.select_option("#language", "hi"))
+    assert "विषैला" in page.inner_text("#verdict")
+    assert page.get_attribute("html", "lang") == "hi"
+    assert page.evaluate("document.querySelector('#country').value") == "भारत"
+    assert [question.fields["language"] for question in fake.asked] == ["en", "hi"]
+    reload(page)
+    assert page.get_attribute("html", "lang") == "hi"
+
+
+def test_nothing_is_kept_but_the_language(visit, fake, drawn_photo):
+    page = visit()
+    choose(page, drawn_photo)
+    give_country(page)
+    page.select_option("#language", "es")
+    ask(page)
+    assert page.evaluate("Object.entries(localStorage)") == [["ophis-language", "es"]]
+    assert page.evaluate("sessionStorage.length") == 0
+    assert page.context.cookies() == []
+    assert page.evaluate("indexedDB.databases()") == []
+    assert page.url == fake.url
+
+
+@pytest.mark.parametrize("language", ["en", "hi"])
+def test_the_card_is_one_sheet_of_paper(visit, fake, drawn_photo, tmp_path, language):
+    page = visit(scheme="dark", script="print = () => { globalThis.printed = true }",
+                 language=language)  # fmt: skip
+    choose(page, drawn_photo)
+    words = read_words(language)
+    for kind in ("genus", "never judged", "no snake"):
+        fake.kind = kind
+        page.emulate_media(media="screen")
+        ask_again(page)
+        page.evaluate("printed = false")
+        page.click(f"button:has-text('{words.say('page', 'print')}')")
+        assert page.evaluate("printed")
+        page.emulate_media(media="print")
+        card = page.inner_text("#card")
+        expected = [
+            words.say("page", "card_not_diagnosis"), words.say("verdict", "may be venomous"),
+            words.say("page", "card_person"), words.say("page", "card_bite_time"), "0123456789ab",
+            words.say("advice", "emergency"),
+        ]  # fmt: skip
+        for text in expected:
+            assert text in card
+        assert (words.say("bundle", "never_judged") in card) == (kind == "never judged")
+        assert not page.is_visible("#main")
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == "rgb(255, 255, 255)"
+        path = tmp_path / f"{kind}.pdf"
+        page.pdf(path=path, prefer_css_page_size=True)
+        assert len(re.findall(rb"/Type\s*/Page\b", path.read_bytes())) == 1
+
+
+def test_without_an_answer_the_guide_is_printed(visit):
+    page = visit()
+    page.emulate_media(media="print")
+    assert page.is_visible("#bite")
+    assert not page.is_visible("#ask")
+    assert page.is_visible("#emergency-words")
+
+
+def test_who_wants_no_motion_sees_none(visit, fake, drawn_photo):
+    fake.go.clear()
+    page = visit()
+    choose(page, drawn_photo)
+    page.click("#submit")
+    moving = "getComputedStyle(document.querySelector('#asking .spinner')).animationName"
+    assert page.evaluate(moving) == "turn"
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(moving) == "none"
+    fake.go.set()

@@ -1,0 +1,88 @@
+"""Photos on the page: chosen, dropped, pasted, taken, removed."""
+
+import base64
+
+from ophis.locales import read_words
+from tests.support.visits import ask, choose, focused, wait_for
+
+
+def test_photos_are_chosen_pasted_dropped_and_removed(visit, fake, drawn_photo):
+    page = visit(width=1280)
+    choose(page, drawn_photo)
+    give = """([kind, data]) => {
+      const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+      const files = new DataTransfer();
+      files.items.add(new File([bytes], `${kind}.jpg`, { type: "image/jpeg" }));
+      const event = kind === "paste"
+        ? new ClipboardEvent("paste", { clipboardData: files, bubbles: true, cancelable: true })
+        : new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true });
+      document.querySelector("#main").dispatchEvent(event);
+    }"""
+    data = base64.b64encode(drawn_photo.read_bytes()).decode()
+    page.evaluate(give, ["paste", data])
+    page.evaluate(give, ["drop", data])
+    shown = page.locator("#thumbnails img")
+    assert shown.count() == 3
+    assert page.inner_text("#live") == "Photos chosen: 3."
+    page.click("[aria-label='Remove photo 2']")
+    assert shown.count() == 2
+    assert page.evaluate("document.activeElement.ariaLabel") == "Remove photo 2"
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    ask(page)
+    assert [len(photo) for photo in fake.asked[-1].photos] == [len(drawn_photo.read_bytes())] * 2
+
+
+def test_what_is_no_photo_is_refused_and_one_that_cannot_be_shown_is_kept(visit, fake, tmp_path):
+    (tmp_path / "letter.pdf").write_bytes(b"%PDF-1.7")
+    (tmp_path / "snake.heic").write_bytes(b"no picture that a browser knows")
+    page = visit()
+    choose(page, tmp_path / "letter.pdf")
+    assert "letter.pdf is not a photo" in page.inner_text("#problem")
+    assert page.locator("#thumbnails li").count() == 0
+    choose(page, tmp_path / "snake.heic")
+    page.wait_for_selector(".unseen")
+    assert "cannot show this photo" in page.inner_text("#thumbnails")
+    assert page.inner_text("#problem") == ""
+
+
+def test_without_a_photo_the_page_says_what_is_missing(visit, fake):
+    page = visit()
+    page.click("#submit")
+    assert page.inner_text("#problem") == "Take or choose a photo first."
+    assert focused(page) == "take"
+    assert fake.asked == []
+
+
+def test_the_camera_gives_a_photo_and_is_switched_off_again(visit, fake):
+    page = visit(width=1280)
+    page.click("#take")
+    page.wait_for_function("() => document.querySelector('#view').videoWidth > 0")
+    assert focused(page) == "shutter"
+    stream = page.evaluate_handle("document.querySelector('#view').srcObject")
+    page.click("#shutter")
+    page.wait_for_selector("#thumbnails img")
+    assert not page.is_visible("#camera")
+    assert page.evaluate("s => s.getTracks().map(t => t.readyState)", stream) == ["ended"]
+    ask(page)
+    (photo,) = fake.asked[-1].photos
+    assert photo.startswith(b"\xff\xd8")
+
+
+def test_a_camera_that_is_refused_is_said(visit):
+    page = visit(
+        width=1280,
+        script="navigator.mediaDevices.getUserMedia = async () => { throw new Error('no') }",
+    )
+    page.click("#take")
+    page.wait_for_function("() => document.querySelector('#problem').textContent")
+    assert page.inner_text("#problem") == read_words().say("page", "camera_failed")
+
+
+def test_a_phone_uses_its_own_camera(browser, fake, visit):
+    phone = visit(script="const m = matchMedia; matchMedia = q => q.includes('coarse')"
+                         " ? { matches: true } : m(q)")  # fmt: skip
+    choosers = []
+    phone.on("filechooser", lambda chooser: choosers.append(chooser))  # noqa: PLW0108
+    phone.click("#take")
+    wait_for(phone, lambda: choosers)
+    assert choosers[0].element.get_attribute("capture") == "environment"

@@ -1,0 +1,201 @@
+"""The page while there is no answer: before, meanwhile, and where there is none."""
+
+import pytest
+
+from ophis.errors import Reason
+from ophis.locales import read_words
+from tests.support.page_server import page_server
+from tests.support.visits import (
+    LOCAL,
+    NAIROBI,
+    NAMANGA,
+    answered,
+    ask,
+    ask_again,
+    choose,
+    focused,
+    overflows,
+    photo_at,
+    require_fit,
+)
+
+WORDS = read_words()
+REFUSALS = tuple(WORDS.sections["refusal"])
+PASSING = {
+    "too_slow", "busy", "starting", "stopping", "broken", "wrong_input", "not_found",
+    "unreachable", "model_missing", "model_damaged", "model_failed",
+}  # fmt: skip
+NO_SIMD = "WebAssembly.validate = () => false"
+
+
+@pytest.mark.slow
+def test_every_state_without_an_answer_fits_and_axe_finds_nothing(
+    visit, fake, drawn_photo, tmp_path
+):
+    page = visit(width=1280)
+    require_fit(page, "start")
+    page.click("#submit")
+    require_fit(page, "no photo")
+    page.fill("#country", "in")
+    require_fit(page, "countries")
+    page.fill("#country", "Atlantis")
+    page.press("#country", "Tab")
+    require_fit(page, "no country")
+    page.fill("#country", "")
+    for name, place in (("offer", NAIROBI), ("near a border", NAMANGA)):
+        choose(page, photo_at(tmp_path, place))
+        page.wait_for_selector("#offer")
+        require_fit(page, name)
+        page.click(".remove")
+    page.click("#take")
+    page.wait_for_function("() => document.querySelector('#view').videoWidth > 0")
+    require_fit(page, "camera")
+    page.click("#camera-close")
+    choose(page, drawn_photo)
+    fake.go.clear()
+    page.click("#submit")
+    require_fit(page, "asking")
+    page.click("#cancel")
+    fake.go.set()
+    fake.refusal = 422, "damaged", "photo: damaged or cut short (image file is truncated)"
+    ask(page)
+    require_fit(page, "refusal")
+    page.context.set_offline(True)
+    page.wait_for_selector("#network")
+    ask_again(page)
+    require_fit(page, "offline")
+    page.said.clear()  # the browser itself says that the request failed
+    page.context.set_offline(False)
+
+
+def test_a_question_can_be_cancelled(visit, fake, drawn_photo):
+    fake.go.clear()
+    page = visit()
+    choose(page, drawn_photo)
+    page.click("#submit")
+    page.wait_for_selector("#asking")
+    assert page.inner_text("#asking-words") == WORDS.say("page", "asking")
+    assert focused(page) == "asking-words"
+    page.click("#cancel")
+    assert focused(page) == "submit"
+    assert page.inner_text("#live") == "Cancelled. Nothing was answered."
+    fake.go.set()
+    # What was asked before comes too late, and is not shown: only the next answer is.
+    fake.kind = "genus"
+    ask(page)
+    assert "genus" in page.inner_text(".state")
+
+
+def test_the_model_on_its_way_is_shown(visit, drawn_photo):
+    slow = """export class Refusal extends Error {}
+    export async function openAnswerer() {
+      return { warm: (tell) => { globalThis.tell = tell; return new Promise(
+        (done) => { globalThis.done = done; }); },
+        ask: () => new Promise(() => {}), kept: async () => true };
+    }"""
+    page = visit(routes=[("answerer.js", slow)])
+    page.wait_for_function("() => globalThis.tell")
+    page.evaluate("tell(0.4)")
+    assert page.inner_text("#loading-words") == "Getting the model ready: 40.0%"
+    require_fit(page, "loading")
+    choose(page, drawn_photo)
+    page.click("#submit")
+    assert page.is_visible("#asking-progress")
+    page.evaluate("done()")
+    page.wait_for_selector("#asking-progress", state="hidden")
+    assert page.inner_text("#asking-words") == WORDS.say("page", "asking")
+    page.click("#cancel")
+    assert page.inner_text("#kept") == WORDS.say("page", "kept")
+
+
+@pytest.mark.parametrize("language", ["en", "es", "hi"])
+def test_a_refusal_says_why_and_what_to_do_in_the_persons_language(
+    visit, fake, drawn_photo, language
+):
+    page, words = visit(width=320, language=language), read_words(language)
+    choose(page, drawn_photo)
+    for reason in REFUSALS:
+        fake.refusal = 422, reason, f"photo: in English, {reason}"
+        ask_again(page)
+        said = page.locator(".verdict.refusal")
+        assert words.say("page", "refusal") in said.inner_text()
+        assert words.say("refusal", reason) in said.inner_text()
+        detail = said.locator(".detail")
+        assert detail.inner_text() == f"photo: in English, {reason}"
+        assert detail.get_attribute("lang") == "en"
+        assert focused(page) == "verdict"
+        assert page.is_visible("#emergency-words")
+        assert overflows(page) == []
+        if reason != "no_webassembly":
+            buttons = page.locator("#answer .buttons button").all_inner_texts()
+            again = [words.say("page", "again")] if reason in PASSING else []
+            assert buttons == [*again, words.say("page", "change")]
+    asked = len(fake.asked)
+    page.select_option("#language", "fr")
+    page.wait_for_selector(f".verdict:has-text('{read_words('fr').say('page', 'refusal')}')")
+    assert read_words("fr").say("refusal", REFUSALS[-1]) in page.inner_text(".verdict")
+    assert len(fake.asked) == asked  # nothing is asked anew for it
+
+
+def test_what_was_refused_is_asked_again_or_mended(visit, fake, drawn_photo):
+    page = visit()
+    choose(page, drawn_photo)
+    for status, reason in ((503, Reason.BUSY), (422, Reason.DAMAGED)):
+        fake.refusal = status, reason, ""
+        ask_again(page)
+        assert page.locator(".detail").count() == 0
+        fake.refusal = None
+        first = page.locator("#answer .buttons button").first
+        if reason is Reason.BUSY:
+            answered(page, first.click)
+        else:
+            first.click()
+            assert focused(page) == "heading"
+            ask(page)
+        assert page.is_visible(".named")
+
+
+def test_a_server_in_between_that_refuses_is_understood(visit, fake, drawn_photo):
+    page = visit()
+    choose(page, drawn_photo)
+    for status, reason in (
+        (413, "too_large"), (429, "busy"), (503, "busy"), (408, "too_slow"), (504, "too_slow"),
+        (502, "broken"), (404, "wrong_input"),
+    ):  # fmt: skip
+        fake.refusal = status, "", ""
+        ask_again(page)
+        assert WORDS.say("refusal", reason) in page.inner_text(".verdict"), status
+    # Nor is a reason that only a newer service knows without words.
+    fake.refusal = 422, "asleep", "the snake is asleep"
+    ask_again(page)
+    assert WORDS.say("refusal", "broken") in page.inner_text(".verdict")
+    assert "the snake is asleep" in page.inner_text(".verdict")
+
+
+def test_a_server_that_is_gone_is_said_and_the_guide_stays(visit, fake, drawn_photo):
+    page = visit()
+    choose(page, drawn_photo)
+    page.context.set_offline(True)
+    page.wait_for_selector("#network")
+    assert page.inner_text("#network") == WORDS.say("page", "offline_service")
+    ask(page)
+    page.said.clear()  # the browser itself says that the request failed
+    assert WORDS.say("refusal", "unreachable") in page.inner_text("#answer")
+    assert WORDS.say("page", "not_tie") in page.inner_text("#bite")
+    page.context.set_offline(False)
+    page.wait_for_function("() => navigator.onLine")
+    answered(page, lambda: page.click("button:has-text('Try again')"))
+    assert page.is_visible(".named")
+
+
+@pytest.mark.parametrize("script", ["delete globalThis.WebAssembly", NO_SIMD])
+def test_a_browser_that_cannot_run_the_model_is_told_so(visit, fake, script):
+    with page_server(LOCAL, fake) as url:
+        page = visit(url=url, script=script)
+        page.wait_for_selector("#verdict")
+        assert WORDS.say("refusal", "no_webassembly") in page.inner_text("#answer")
+        assert not page.is_visible("#ask")
+        assert page.is_visible("#bite")
+        assert page.is_visible("#emergency-words")
+        require_fit(page, "no WebAssembly")
+        page.said.clear()  # what the engine may say of it

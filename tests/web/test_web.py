@@ -1,0 +1,272 @@
+"""`ophis export --web`: what is written, what is refused, and where the engine comes from."""
+
+import hashlib
+import io
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ophis import InputError, SpeciesList
+from ophis.cli import main
+from ophis.inference.bundles.bundle import read_bundle
+from ophis.inference.bundles.ensemble import combine
+from ophis.web import runtime
+from ophis.web.export import FACTS, MODEL, PRIOR, export_web
+from ophis.web.facts import facts_of
+from ophis.web.runtime import DIGESTS, MODULE, VERSION, WASM, licences, runtime_files
+from ophis.web.single_file import single_page
+from tests.support.made_bundle import write_made_bundle
+from tests.support.paths import ROOT
+from tests.web.test_web_decisions import BUNDLES
+
+SPECIES = SpeciesList(("Boa constrictor", "Naja naja"))
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return write_made_bundle(tmp_path / "bundle", SPECIES)
+
+
+@pytest.fixture
+def engine(monkeypatch, tmp_path):
+    """Made files in the place of onnxruntime-web, pinned as the real ones are."""
+    files = {MODULE: b"const a = 1;export{a as env};", WASM: b"made"}
+    pins = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    monkeypatch.setattr(runtime, "DIGESTS", pins)
+    return write(tmp_path / "engine", files)
+
+
+def write(folder: Path, files: dict[str, bytes]) -> Path:
+    folder.mkdir(parents=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def test_a_page_is_written_whole_and_an_earlier_one_is_replaced(bundle, engine, tmp_path):
+    out = tmp_path / "page"
+    first = export_web(bundle, out, runtime=engine)
+    (out / "of_the_earlier.js").write_text("")
+    written = export_web(bundle, out, runtime=engine)
+    assert first == written
+    assert {file.path: file.size for file in written} == {
+        str(path.relative_to(out)): path.stat().st_size for path in out.rglob("*") if path.is_file()
+    }
+    assert [file.size for file in written] == sorted((f.size for f in written), reverse=True)
+    assert {"index.html", MODEL, FACTS, "words/es.json", "borders.json"} <= {
+        f.path for f in written
+    }
+    settings = json.loads((out / "settings.json").read_text())
+    assert (settings["mode"], settings["species"], settings["judged"]) == ("local", 2, False)
+    assert (out / MODEL).read_bytes() == (bundle / MODEL.partition("/")[2]).read_bytes()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(bundle, engine, tmp_path):
+    out = write(tmp_path / "out", {"thesis.txt": b"mine"})
+    with pytest.raises(InputError, match="holds something that is no page of ophis"):
+        export_web(bundle, out, runtime=engine)
+    assert [path.name for path in out.iterdir()] == ["thesis.txt"]
+    page = tmp_path / "page.html"
+    page.write_text("<p>mine</p>")
+    with pytest.raises(InputError, match="something else than a page of ophis"):
+        export_web(bundle, page, single_file=True, runtime=engine)
+    assert page.read_text() == "<p>mine</p>"
+    with pytest.raises(InputError, match=r"a name that ends in \.html"):
+        export_web(bundle, tmp_path / "page", single_file=True, runtime=engine)
+
+
+def test_a_page_that_cannot_be_finished_leaves_the_earlier_one(
+    bundle, engine, tmp_path, monkeypatch
+):
+    out = tmp_path / "page"
+    export_web(bundle, out, runtime=engine)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    own, written = Path.write_bytes, []
+
+    def full(path: Path, data: bytes) -> int:
+        written.append(path)
+        if len(written) > 5:
+            raise OSError(28, "No space left on device")
+        return own(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="cannot be written: No space left"):
+        export_web(bundle, out, runtime=engine)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_one_file_holds_all_and_replaces_its_own_like(bundle, engine, tmp_path):
+    out = tmp_path / "page.html"
+    (first,) = export_web(bundle, out, single_file=True, runtime=engine)
+    assert export_web(bundle, out, single_file=True, runtime=engine) == (first,)
+    html = out.read_text()
+    assert first.size == len(out.read_bytes())
+    for name in (FACTS, MODEL, f"runtime/{WASM}", "words/es.json", "borders.json"):
+        assert f'id="file:{name}"' in html
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', html)
+    assert "connect-src" not in policy  # nothing, then: default-src
+    assert "default-src 'none'" in policy
+    loading = r"""<(?:link|img|script|iframe|source)\b[^>]*\s(?:src|href)=["'](?!data:)"""
+    assert re.search(loading, html.partition('<script type="text/plain"')[0]) is None
+
+
+def test_a_module_that_cannot_be_joined_is_said():
+    html = b'<meta charset="utf-8"><body><script type="module" src="a.js"></script></body>'
+    worker = {"worker.js": b"", "index.html": html}
+    engine = b"export{a as env};"
+    for odd in (b"export default 1;", b'import a from "./worker.js";', b'import x from "y";'):
+        with pytest.raises(ValueError, match="cannot be joined"):
+            single_page(worker | {"a.js": odd}, engine)
+    with pytest.raises(ValueError, match="does not say its encoding"):
+        single_page(worker | {"index.html": b"<body></body>"}, engine)
+    with pytest.raises(ValueError, match="ends otherwise"):
+        single_page(worker | {"a.js": b""}, b"export default 1;")
+
+
+def test_of_a_combination_every_network_is_written(engine, coloured, tmp_path):
+    species = coloured.species_list()
+    parts = [write_made_bundle(tmp_path / f"{seed}", species, seed=seed) for seed in (1, 2)]
+    combine(parts, tmp_path / "both", validation=coloured)
+    export_web(tmp_path / "both", tmp_path / "page", runtime=engine)
+    facts = json.loads((tmp_path / "page" / FACTS).read_text())
+    models = facts["parts"]["models"]
+    assert [part["path"] for part in models] == [MODEL, "model/model-2.onnx"]
+    assert len(facts["members"]) == len(facts["images"]) == 2
+    for part, member in zip(models, read_bundle(tmp_path / "both").members, strict=True):
+        data = (tmp_path / "page" / part["path"]).read_bytes()
+        assert data == member.model.read_bytes()
+        assert (part["bytes"], part["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+
+
+def test_equal_rows_of_a_prior_are_kept_once():
+    """Of 250 countries most are like their continent."""
+    facts, table = facts_of(BUNDLES["bayes"])
+    prior = BUNDLES["bayes"].prior
+    assert prior
+    rows, places = facts["prior"]["rows"], facts["countries"]
+    numbers = np.frombuffer(table, "<f8").reshape(rows, -1)
+    assert len(np.unique(numbers, axis=0)) == rows < len(places)
+    assert "atlantis" not in places  # nobody can name it
+    for key in ("UNKNOWN", "ke", "kenya", "np", "the-bahamas"):
+        factors, use = prior.log_factors(key)
+        assert np.array_equal(numbers[places[key]["factors"]], factors)
+        assert np.array_equal(numbers[places[key]["ratios"]], prior.ratios(key))
+        assert places[key]["use"] == use
+    assert places["ke"]["spelling"] == "kenya"
+    assert facts_of(BUNDLES["image"])[1] == b""
+
+
+def test_a_bundle_without_a_prior_has_no_rows(bundle, engine, tmp_path):
+    written = {file.path for file in export_web(bundle, tmp_path / "page", runtime=engine)}
+    assert PRIOR not in written
+
+
+def archive(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as members:
+        for name, data in files.items():
+            member = tarfile.TarInfo(f"package/dist/{name}")
+            member.size = len(data)
+            members.addfile(member, io.BytesIO(data))
+    return path
+
+
+def test_the_engine_comes_from_a_folder_or_an_archive(engine, tmp_path):
+    files = {path.name: path.read_bytes() for path in engine.iterdir()}
+    assert runtime_files(engine) == files
+    assert runtime_files(archive(tmp_path / "npm.tgz", files)) == files
+    for what, wrong, told in (
+        ("one.tgz", {MODULE: files[MODULE]}, f"holds no {WASM}"),
+        ("two.tgz", files | {WASM: b"another"}, f"{WASM} is not that of onnxruntime-web {VERSION}"),
+    ):
+        with pytest.raises(InputError, match=re.escape(told)):
+            runtime_files(archive(tmp_path / what, wrong))
+    (tmp_path / "text.tgz").write_text("no archive")
+    with pytest.raises(InputError, match="cannot be read"):
+        runtime_files(tmp_path / "text.tgz")
+    with pytest.raises(InputError, match=f"holds no {re.escape(MODULE)}"):
+        runtime_files(tmp_path / "nowhere")
+
+
+@pytest.fixture
+def nowhere(monkeypatch, tmp_path):
+    """Neither a kept copy nor a checkout's."""
+    monkeypatch.setenv("OPHIS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(runtime, "__file__", str(tmp_path / "a" / "b" / "c" / "runtime.py"))
+    return tmp_path
+
+
+def test_without_npm_the_mend_is_said(engine, nowhere, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(InputError, match=r"neither is npm to fetch it; run `npm pack .* --runtime"):
+        runtime_files()
+
+
+def test_what_npm_fetched_is_checked_and_kept(engine, nowhere, monkeypatch):
+    files = {path.name: path.read_bytes() for path in engine.iterdir()}
+    packed = archive(nowhere / "fetched.tgz", files)
+    npm = nowhere / "npm"  # what is asked of npm, and what it would do
+    npm.write_text(
+        f'#!/bin/sh\n[ "$1" = pack ] && [ "$2" = onnxruntime-web@{VERSION} ] || exit 1\n'
+        f'while [ "$1" != --pack-destination ]; do shift; done; cp {packed} "$2"\n'
+    )
+    npm.chmod(0o755)
+    monkeypatch.setattr("shutil.which", lambda _: str(npm))
+    assert runtime_files() == files
+    npm.write_text("#!/bin/sh\necho 'npm error code E404' >&2; exit 1\n")
+    assert runtime_files() == files  # kept
+    (nowhere / "cache" / f"onnxruntime-web-{VERSION}" / WASM).unlink()
+    with pytest.raises(
+        InputError, match=r"npm cannot fetch onnxruntime-web@.*: npm error code E404"
+    ):
+        runtime_files()
+
+
+def test_the_pins_are_those_of_the_page(engine):
+    """The engine's licence is in the folder too."""
+    pinned = json.loads((ROOT / "package.json").read_text())["dependencies"]
+    assert pinned == {"onnxruntime-web": VERSION}
+    assert b"MIT License" in licences()["LICENSE.txt"]
+    dist = ROOT / "node_modules" / "onnxruntime-web" / "dist"
+    if not dist.is_dir():
+        pytest.skip("no node_modules here (make check fetches them)")
+    for name, digest in DIGESTS.items():
+        assert hashlib.sha256((dist / name).read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "say what to make"),
+        (["--single-file"], "belong to --web"),
+        (["--web", "page", "--prior", "prior.toml"], "give those with --out"),
+        (
+            ["--web", "page"],
+            "is not a bundle: bundle.json is missing; make one with `ophis export`",
+        ),
+    ],
+)
+def test_the_verb_says_what_is_missing(arguments, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    with pytest.raises(SystemExit) as ended:
+        main(["export", "run", *arguments])
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_the_verb_writes_a_page_and_lists_it(bundle, engine, tmp_path, capsys):
+    out = tmp_path / "page"
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(bundle), "--web", str(out), "--runtime", str(engine)])
+    assert ended.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["file", "bytes", "gzip"]
+    assert lines[-1] == str(out)
+    assert lines[-2].startswith("together")
+    assert len(lines) == sum(path.is_file() for path in out.rglob("*")) + 3

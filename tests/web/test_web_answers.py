@@ -1,0 +1,139 @@
+"""Whole answers of the page in Chromium, as Python's: with and without a network, from disk."""
+
+import re
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from ophis import SpeciesList, load
+from ophis.datasets.synthetic.camera import photograph
+from ophis.datasets.synthetic.population import sightings
+from ophis.inference.bundles.bundle import MODEL
+from ophis.web.export import MODEL as WEB_MODEL
+from ophis.web.export import alone, offline_page, web_files
+from ophis.web.runtime import MODULE
+from ophis.web.single_file import single_page
+from tests.support.made_bundle import write_network_bundle
+from tests.support.page_browser import served, tried, write_page
+from tests.support.web_pages import CONTROLLED, ask, require_same, until
+
+INT8_TOLERANCE = 0.03  # of a probability: a number between two steps falls on one or the other
+
+
+@pytest.fixture(scope="module")
+def files(imagenet17, engine):
+    """A page with a real network."""
+    return tried(web_files(imagenet17.bundle, engine))
+
+
+def test_a_page_answers_as_python_does_and_then_without_a_network(
+    opened, files, imagenet17, drawn_photo, tmp_path
+):
+    folder, photo = write_page(tmp_path / "page", offline_page(files)), drawn_photo.read_bytes()
+    with served(folder) as address:
+        page = opened(address)
+        require_same(
+            ask(page, [photo], country="KE"), imagenet17.identify(photo, country="KE").as_dict()
+        )
+        assert page.evaluate("answerer.kept()") is True
+        until(page, CONTROLLED)
+        assert {url for url in page.asked if not url.startswith(address)} == set()
+        assert f"{address}{WEB_MODEL}" in page.asked
+    page.asked.clear()
+    page.reload()  # the server is gone
+    require_same(ask(page, [photo]), imagenet17.identify(photo).as_dict())
+    assert {url for url in page.asked if not url.startswith(address)} == set()
+    assert page.said == []
+
+
+def test_one_file_answers_when_it_is_opened_from_disk(
+    opened, files, engine, imagenet17, drawn_photo, tmp_path
+):
+    path, photo = tmp_path / "page.html", drawn_photo.read_bytes()
+    path.write_bytes(single_page(alone(files), engine[MODULE]))
+    page = opened(path.as_uri())
+    require_same(
+        ask(page, [photo, photo], country="IN", language="es"),
+        imagenet17.identify([photo, photo], country="IN", language="es").as_dict(),
+    )
+    assert page.evaluate("answerer.kept()") is True
+    assert {re.sub(":.*", "", url) for url in page.asked} == {"file", "blob"}
+    assert [url for url in page.asked if url.startswith("file")] == [path.as_uri()]
+    assert page.said == []
+
+
+@pytest.mark.slow
+def test_a_hundred_drawn_photos_have_the_same_names_and_probabilities(
+    opened, files, imagenet17, tmp_path
+):
+    scenes = sightings(100, seed=7)
+    photos = [photograph(scene, seed=number).data for number, scene in enumerate(scenes)]
+    with served(write_page(tmp_path / "page", files)) as address:
+        page = opened(address)
+        for photo in photos:
+            require_same(ask(page, [photo]), imagenet17.identify(photo).as_dict())
+
+
+def test_a_page_over_plain_http_answers_but_is_not_kept(browser, made, drawn_photo, tmp_path):
+    """There the browser lends no digest and no service worker."""
+    from playwright.sync_api import Error
+
+    files, bundle = made
+    photo = drawn_photo.read_bytes()
+    with served(write_page(tmp_path / "page", files)) as address:
+        context = browser.new_context()
+        context.route("http://plain.test/**", lambda route: forward(route, address))
+        page = context.new_page()
+        try:
+            page.goto("http://plain.test/")
+        except Error as error:
+            pytest.fail(str(error))
+        assert page.evaluate("[isSecureContext, typeof crypto.subtle]") == [False, "undefined"]
+        require_same(ask(page, [photo]), load(bundle).identify(photo).as_dict())
+        assert page.evaluate("answerer.kept()") is False
+        context.close()
+
+
+def forward(route, address: str) -> None:
+    """A page of another name, from our server."""
+    response = route.fetch(url=route.request.url.replace("http://plain.test/", address))
+    route.fulfill(response=response)
+
+
+def write_convolving_bundle(folder, species: SpeciesList):
+    """A network of two convolutions, whose logits are means over places."""
+    chance = np.random.default_rng(3)
+
+    def weights(*shape):
+        return chance.normal(0, 1 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
+
+    numbers = {
+        "first": weights(16, 3, 3, 3), "second": weights(32, 16, 3, 3),
+        "head": weights(32, len(species)) * 8,
+    }  # fmt: skip
+    strides = {"strides": [2, 2], "pads": [1, 1, 1, 1]}
+    nodes = [
+        helper.make_node("Conv", ["pixels", "first"], ["one"], name="one", **strides),
+        helper.make_node("Relu", ["one"], ["some"]),
+        helper.make_node("Conv", ["some", "second"], ["two"], name="two", **strides),
+        helper.make_node("Relu", ["two"], ["more"]),
+        helper.make_node("GlobalAveragePool", ["more"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "head"], ["logits"]),
+    ]
+    return write_network_bundle(folder, species, nodes, numbers)
+
+
+def test_a_network_of_8_bits_answers_as_in_python(asked, questions, halves, tmp_path):
+    """The browser counts with the same whole numbers; a few of them fall on the other side."""
+    from ophis.train.export.quantisation import quantise
+
+    plain = write_convolving_bundle(tmp_path / "plain", halves[0].species_list())
+    quantise(plain, tmp_path / "eight", train=halves[0], validation=halves[1], most_loss=1)
+    classifier = load(tmp_path / "eight")
+    kinds = {node.op_type for node in onnx.load(tmp_path / "eight" / MODEL).graph.node}
+    assert "QuantizeLinear" in kinds
+    for here, there in asked(classifier, *questions, country="KE"):
+        require_same(here, there, INT8_TOLERANCE)

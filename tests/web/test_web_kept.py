@@ -1,0 +1,58 @@
+"""A page that the browser keeps: its service worker, a newer page, and the page itself in use."""
+
+import json
+import re
+
+from ophis.web.export import FACTS, OFFLINE, offline_page
+from tests.support.page_browser import INDEX, served, write_page
+from tests.support.web_pages import CONTROLLED, ask, until
+
+
+def test_a_new_page_takes_over_when_all_of_it_is_there(opened, made, tmp_path, drawn_photo):
+    """Until then the old one answers; a new one that is not whole changes nothing."""
+    files, _ = made
+    folder = write_page(tmp_path / "page", offline_page(files))
+    update = "navigator.serviceWorker.getRegistration().then((r) => r.update()).catch(String)"
+    version = "document.title"
+    with served(folder) as address:
+        page = opened(address)
+        until(page, "Boolean(globalThis.answerer)")
+        assert page.evaluate("answerer.kept()") is True
+        until(page, CONTROLLED)
+        newer = offline_page(files | {"index.html": INDEX.replace(b"tried", b"newer")})
+        write_page(folder, newer | {"index.html": INDEX})  # half of an upload
+        page.evaluate(update)
+        until(
+            page,
+            "navigator.serviceWorker.getRegistration().then((r) => !r.installing && !r.waiting)",
+        )
+        page.reload()
+        assert page.evaluate(version) == "tried"
+        assert "lines" in ask(page, [drawn_photo.read_bytes()])
+        write_page(folder, newer)
+        page.evaluate(update)
+        until(page, "navigator.serviceWorker.getRegistration().then((r) => !!r.waiting)")
+        page.reload()
+        assert page.evaluate(version) == "tried"  # this page is still open
+        assert "lines" in ask(page, [drawn_photo.read_bytes()])
+    again = page.context.new_page()
+    page.close()
+    for _ in range(100):  # the server is gone; once no old page is open the newer one takes over
+        again.goto(address)
+        if again.evaluate(version) == "newer":
+            break
+        again.goto("about:blank")
+        again.wait_for_timeout(50)
+    assert again.evaluate(version) == "newer"
+    assert "lines" in ask(again, [drawn_photo.read_bytes()])
+    names = again.evaluate("caches.keys()")
+    assert len(names) == 1
+
+
+def test_the_list_of_what_to_keep_is_that_of_the_page(made):
+    files = offline_page(made[0])
+    (line,) = re.findall(r"(?m)^const PAGE = (.*);$", files[OFFLINE].decode())
+    listed = json.loads(line)
+    assert listed["files"].keys() == files.keys() - {OFFLINE}
+    other = offline_page(made[0] | {FACTS: made[0][FACTS] + b" "})
+    assert other[OFFLINE] != files[OFFLINE]

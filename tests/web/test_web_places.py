@@ -1,0 +1,156 @@
+"""Where a photo was taken, as the page reads it, against Python."""
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from ophis.geography.borders import countries_at
+from ophis.geography.location import gps_of, place_of
+from tests.support.web_pages import encoded, opened_modules
+
+GPS = ExifTags.GPS
+KATHMANDU: dict[int, Any] = {
+    GPS.GPSLatitude: (27.0, 43.0, 1.92), GPS.GPSLatitudeRef: "N",
+    GPS.GPSLongitude: (85.0, 19.0, 26.4), GPS.GPSLongitudeRef: "E",
+}  # fmt: skip
+PLACES = """async (photos) => {
+  const {countriesOf, placeOf, positionOf} = await import(`${location.origin}/position.js`);
+  const found = [];
+  for (const text of photos) {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const [place, countries] = [await placeOf([bytes]), await countriesOf(new Blob([bytes]))];
+    found.push({place, countries, position: positionOf(bytes)});
+  }
+  return found;
+}"""
+COUNTRIES = """async (points) => {
+  const {Borders} = await import(`${location.origin}/borders.js`);
+  globalThis.borders ??= new Borders(await (await fetch("borders.json")).json());
+  return points.map(([latitude, longitude]) => borders.countriesAt({latitude, longitude}));
+}"""
+
+
+@pytest.fixture(scope="module")
+def page(browser, tmp_path_factory):
+    with opened_modules(browser, tmp_path_factory.mktemp("page")) as page:
+        yield page
+
+
+def photo(tags: dict[int, Any], kind: str = "JPEG") -> bytes:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update(tags)
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(buffer, kind, exif=exif.tobytes())
+    return buffer.getvalue()
+
+
+def changed(**tags: object) -> bytes:
+    whole = KATHMANDU | {GPS[name]: value for name, value in tags.items()}
+    return photo({tag: value for tag, value in whole.items() if value is not None})
+
+
+def photos() -> dict[str, bytes]:
+    whole, seconds = photo(KATHMANDU), struct.pack("<II", 48, 25)
+    assert seconds in whole
+    with Image.open(io.BytesIO(whole)) as opened:
+        exif = opened.info["exif"]
+    big = Image.Exif()
+    big.endian = ">"
+    big.get_ifd(ExifTags.IFD.GPSInfo).update(KATHMANDU)
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(buffer, "JPEG", exif=big.tobytes())
+    return {
+        **{kind: photo(KATHMANDU, kind) for kind in ("JPEG", "PNG", "WEBP")},
+        "big-endian": buffer.getvalue(),
+        "south and west": changed(GPSLatitudeRef="S", GPSLongitudeRef="W"),
+        "near a border": changed(GPSLatitude=(26.0, 30.0, 0.0), GPSLongitude=(86.0, 45.0, 0.0)),
+        "at sea": changed(GPSLatitude=(10.0, 0.0, 0.0), GPSLongitude=(88.0, 0.0, 0.0)),
+        "no latitude": changed(GPSLatitude=None),
+        "no hemisphere": changed(GPSLongitudeRef=None),
+        "a wrong hemisphere": changed(GPSLatitudeRef="Q"),
+        "east for north": changed(GPSLatitudeRef="E"),
+        "off the earth": changed(GPSLatitude=(91.0, 0.0, 0.0)),
+        "70 minutes": changed(GPSLatitude=(27.0, 70.0, 0.0)),
+        "nowhere": changed(GPSLatitude=(0.0,) * 3, GPSLongitude=(0.0,) * 3),
+        "a division by zero": whole.replace(seconds, bytes(8)),
+        "no tags": photo({}),
+        "no EXIF": whole.replace(exif, b"Exof" + exif[4:]),
+        "cut short": whole[:100],
+        "odd offsets": whole.replace(b"\x25\x88\x04\x00\x01", b"\x25\x88\x04\x00\xff"),
+        "nothing": b"",
+    }
+
+
+PHOTOS = photos()
+
+
+def test_the_place_of_a_photo_is_that_of_python(page):
+    found = dict(
+        zip(PHOTOS, page.evaluate(PLACES, list(map(encoded, PHOTOS.values()))), strict=True)
+    )
+    for name, data in PHOTOS.items():
+        position, here = gps_of(data), found[name]["position"]
+        assert (here is None) == (position is None), name
+        if position:
+            expected = (position.latitude, position.longitude)
+            assert (here["latitude"], here["longitude"]) == pytest.approx(expected, abs=1e-12)
+        place = place_of(None, photo=data, gps=True)
+        assert found[name]["place"]["source"] == place.source, name
+        assert dict(found[name]["place"]["shares"]) == pytest.approx(dict(place.shares)), name
+        assert [key for key, _ in found[name]["place"]["shares"]] == list(place.shares), name
+        codes = {key.upper(): share for key, share in place.shares.items()}
+        assert found[name]["countries"] == pytest.approx(codes), name
+    sources = {place["place"]["source"] for place in found.values()}
+    assert sources == {"position", "near a border", "no position"}
+
+
+def test_bytes_of_any_kind_are_no_error(page):
+    """Also what was a photo before somebody changed some of its bytes."""
+    chance = np.random.default_rng(0)
+    broken = []
+    for number in range(300):
+        data = bytearray(PHOTOS[["JPEG", "PNG", "WEBP"][number % 3]][: chance.integers(20, 400)])
+        for place in chance.integers(0, len(data), 4):
+            data[place] = chance.integers(256)
+        broken.append(bytes(data))
+    for data, found in zip(broken, page.evaluate(PLACES, list(map(encoded, broken))), strict=True):
+        assert found["place"]["source"]
+        if found["position"] and (position := gps_of(data)):
+            assert found["position"]["latitude"] == pytest.approx(position.latitude)
+
+
+def test_the_position_in_a_heic_is_found(page):
+    """Where a HEIC keeps its EXIF: somewhere behind the boxes, with the same beginning."""
+    with Image.open(io.BytesIO(PHOTOS["JPEG"])) as opened:
+        exif = opened.info["exif"]
+    made = (
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+        + bytes(90)
+        + b"Ex"
+        + b"\0\0\0\x06"
+        + exif
+        + b"\1" * 50
+    )
+    (found,) = page.evaluate(PLACES, [encoded(made)])
+    assert found["place"] == {"shares": [["np", 1]], "source": "position"}
+
+
+def test_the_countries_of_a_point_are_those_of_python(page):
+    chance = np.random.default_rng(1)
+    far = zip(chance.uniform(-90, 90, 120), chance.uniform(-180, 180, 120), strict=True)
+    near = [(26.4 + x, 87 + y) for x, y in chance.normal(0, 1, (60, 2))]
+    corners = [(90, 0), (-90, 10), (66, 180), (-17, -180), (-17, 179.99), (65.8, 190), (0.1, 360)]
+    points = [*far, *near, *corners, *zip(chance.uniform(40, 50, 50), chance.uniform(0, 20, 50),
+                                          strict=True)]  # fmt: skip
+    points = [(float(latitude), float(longitude)) for latitude, longitude in points]
+    several = 0
+    for point, found in zip(points, page.evaluate(COUNTRIES, points), strict=True):
+        expected = countries_at(*point)
+        several += len(expected) > 1
+        assert [code for code, _ in found] == list(expected), point
+        assert dict(found) == pytest.approx(expected), point
+    assert several > 10
