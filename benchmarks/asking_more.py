@@ -29,7 +29,7 @@ from ophis import compare, evaluate, load, read_manifest
 from ophis.evaluation.snakeclef_metrics import official
 from ophis.inference.test_time_augmentation import views
 from ophis.scores.ensemble import ensemble, fused
-from ophis.taxonomy.species_list import Danger, danger
+from ophis.taxonomy.danger import Danger, danger
 from ophis.train.export.bundle import write_bundle
 from ophis.train.run_folder import model_of, read_run
 

@@ -26,13 +26,13 @@ from ophis.decision.out_of_distribution import separation
 from ophis.decision.rule import State, Verdict, fit_rule
 from ophis.decision.vector_scaling import default_calibration
 from ophis.evaluation.metrics import risk_coverage
-from ophis.evaluation.snakeclef_metrics import dangerous, least_cost, official, trade_off
+from ophis.evaluation.snakeclef_metrics import least_cost, official, trade_off
 from ophis.priors.country_counts import read_counts
 from ophis.priors.range_maps import read_presence
 from ophis.priors.selection import default_prior
 from ophis.scores.ensemble import fused
 from ophis.scores.scores import log_probabilities
-from ophis.taxonomy.species_list import Danger, danger
+from ophis.taxonomy.danger import Danger, danger, dangerous
 from ophis.train import export, fit
 
 if TYPE_CHECKING:

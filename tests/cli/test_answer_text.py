@@ -15,7 +15,7 @@ from ophis.inference.answer import Answer, Guess, SeenPhoto
 from ophis.locales import Words, languages, read_words
 from ophis.priors.prior import PriorUse
 from ophis.scores.scores import PhotoFailure
-from ophis.taxonomy.species_list import Danger
+from ophis.taxonomy.danger import Danger
 
 GUESSES = (
     Guess("Bothrops atrox", 0.62, Danger.VENOMOUS),

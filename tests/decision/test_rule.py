@@ -24,8 +24,8 @@ from ophis.decision.rule import (
     roll_up,
 )
 from ophis.evaluation.metrics import risk_coverage
-from ophis.evaluation.snakeclef_metrics import dangerous
 from ophis.priors.country_counts import CountryPrior
+from ophis.taxonomy.danger import dangerous
 from ophis.taxonomy.families import family
 from ophis.taxonomy.species_list import genus
 

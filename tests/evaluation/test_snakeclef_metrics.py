@@ -15,7 +15,6 @@ from ophis.evaluation.snakeclef_metrics import (
     Confusions,
     confusions,
     country_f1,
-    dangerous,
     expected_cost,
     least_cost,
     official,
@@ -24,6 +23,7 @@ from ophis.evaluation.snakeclef_metrics import (
     trade_off,
 )
 from ophis.priors.range_maps import PresenceMap, read_presence
+from ophis.taxonomy.danger import dangerous
 
 SPECIES = SpeciesList(("Naja naja", "Boa boa", "Vipera berus", "Natrix natrix"))
 VENOMOUS = np.array([True, False, True, False])

@@ -17,7 +17,6 @@ from ophis.decision.calibration import Calibration
 from ophis.decision.conformal import PredictionSets
 from ophis.decision.guarantees import Promises
 from ophis.decision.rule import DecisionRule, State, Verdict, fit_rule
-from ophis.evaluation.snakeclef_metrics import dangerous
 from ophis.geography.countries import country_key, iso_codes
 from ophis.inference.answer import Answer
 from ophis.inference.bundles.bundle import Bundle
@@ -26,6 +25,7 @@ from ophis.locales import languages
 from ophis.priors.bayes import BayesPrior, Settings
 from ophis.priors.overrides import Rule
 from ophis.priors.prior import Prior
+from ophis.taxonomy.danger import dangerous
 from tests.decision.test_all_clear import ALL_CLEAR
 from tests.support.made_bundle import write_made_bundle
 from tests.web.test_web_decisions import BUNDLES, Told

@@ -11,7 +11,7 @@ from ophis.inference.answer import Answer, Guess, SeenPhoto
 from ophis.inference.notebook import answer_html, answer_markdown, table_html
 from ophis.locales import languages, read_words
 from ophis.priors.prior import PriorUse
-from ophis.taxonomy.species_list import Danger
+from ophis.taxonomy.danger import Danger
 
 EVIL = '<script>alert("1")</script> | *x* ](javascript:1)'
 

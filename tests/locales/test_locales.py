@@ -15,7 +15,7 @@ from ophis.inference.answer import LeftOut
 from ophis.inference.bundles.model_card import imagenet17_card
 from ophis.locales import languages, read_words
 from ophis.priors.prior import PriorEffect, PriorUse
-from ophis.taxonomy.species_list import Danger
+from ophis.taxonomy.danger import Danger
 from ophis.web.page import words_of
 from tests.support.paths import SOURCE
 

@@ -15,7 +15,7 @@ from ophis.locales import languages, read_words
 from ophis.serve import Limits, create_app
 from ophis.serve.door import HEADERS
 from ophis.serve.question import FIELDS, Question
-from ophis.taxonomy.species_list import danger
+from ophis.taxonomy.danger import danger
 from ophis.web.page import SETTINGS, Mode, Settings, page_files
 from tests.geography.test_location import GPS
 from tests.images.test_preprocessing import png_header

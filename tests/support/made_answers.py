@@ -12,7 +12,7 @@ from ophis.inference.answer import Answer, Guess, LeftOut, SeenPhoto, sentences
 from ophis.locales import read_words
 from ophis.priors.prior import PriorEffect, PriorUse
 from ophis.scores.scores import PhotoFailure
-from ophis.taxonomy.species_list import Danger
+from ophis.taxonomy.danger import Danger
 
 SPECIES = (
     ("Bothrops atrox", Danger.VENOMOUS),

@@ -56,7 +56,7 @@ def submit(
         write_answers,
         write_probabilities,
     )
-    from ophis.evaluation.snakeclef_metrics import dangerous
+    from ophis.taxonomy.danger import dangerous
 
     columns = read_species(species) if species else None
     if aicrowd is not None:

@@ -64,8 +64,9 @@ def evaluate(
     from ophis.decision.calibration import reliability as how_reliable
     from ophis.decision.out_of_distribution import separation
     from ophis.evaluation.run import distinct_names
-    from ophis.evaluation.snakeclef_metrics import dangerous, official
+    from ophis.evaluation.snakeclef_metrics import official
     from ophis.scores.ensemble import fused
+    from ophis.taxonomy.danger import dangerous
 
     rows, more, drawn = {}, {}, {}
     scores = list(dict.fromkeys(scores))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.decision.conformal import ROUNDING, PredictionSets, fit_sets
-from ophis.evaluation.snakeclef_metrics import dangerous
 from ophis.scores.scores import log_probabilities
+from ophis.taxonomy.danger import dangerous
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,8 @@ from ophis.errors import InputError
 from ophis.evaluation.metrics import macro_f1, predictions, ranks
 from ophis.scores.alignment import aligned
 from ophis.scores.scores import log_probabilities
-from ophis.taxonomy.species_list import Danger, danger, genus
+from ophis.taxonomy.danger import Danger, danger
+from ophis.taxonomy.species_list import genus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

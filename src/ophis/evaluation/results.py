@@ -15,9 +15,8 @@ from ophis.decision.rule import halves
 from ophis.errors import InputError
 from ophis.evaluation.comparison import interval
 from ophis.evaluation.metrics import macro_f1, predictions, ranks
-from ophis.evaluation.snakeclef_metrics import dangerous
 from ophis.files.atomic import whole_file
-from ophis.taxonomy.species_list import Danger, danger
+from ophis.taxonomy.danger import Danger, danger, dangerous
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

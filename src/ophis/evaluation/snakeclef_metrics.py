@@ -16,18 +16,17 @@ from ophis.errors import InputError
 from ophis.evaluation.metrics import macro_f1, predictions
 from ophis.scores.ensemble import fused
 from ophis.scores.scores import log_probabilities
-from ophis.taxonomy.species_list import Danger, danger, read_medical_importance, species_key
+from ophis.taxonomy.danger import dangerous
+from ophis.taxonomy.species_list import species_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import polars as pl
     from numpy.typing import NDArray
 
     from ophis.priors.range_maps import PresenceMap
     from ophis.scores.scores import Scores
-    from ophis.taxonomy.species_list import SpeciesList
 
 # What an error costs, by danger of the true species and of the answer (SnakeCLEF 2023 and 2024).
 COSTS = {"hh": 1.0, "hv": 2.0, "vh": 5.0, "vv": 2.0}
@@ -53,23 +52,6 @@ class Confusions:
         """Errors of a kind in percent of their true group, rounded to 2 decimals as published."""
         of = self.h if kind[0] == "h" else self.v
         return round(100 * getattr(self, kind) / of, 2) if of else 0.0
-
-
-def dangerous(species: SpeciesList, table: Path | None = None) -> NDArray[np.bool_]:
-    """Which species count as medically important, [species]; the unknown do.
-
-    Args:
-        species: the columns.
-        table: the organisers' `species,...,mivs` (1 or 0), taken at its word, because the official
-            scores are. Without it, all that `taxa.danger` does not call NOT_KNOWN_DANGEROUS.
-
-    Raises:
-        InputError: naming the file and what is wrong in it.
-    """
-    if table is None:
-        return np.array([danger(name) is not Danger.NOT_KNOWN_DANGEROUS for name in species])
-    importance = read_medical_importance(table)
-    return np.array([importance.of(name) is not False for name in species])
 
 
 def confusions(

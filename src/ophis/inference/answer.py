@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ophis.locales import Words
     from ophis.priors.prior import PriorEffect, PriorUse
     from ophis.scores.scores import PhotoFailure
-    from ophis.taxonomy.species_list import Danger
+    from ophis.taxonomy.danger import Danger
 
 
 class LeftOut(StrEnum):

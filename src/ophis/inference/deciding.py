@@ -13,7 +13,7 @@ from ophis.priors.mixture import MixedPrior
 from ophis.priors.prior import PriorEffect, PriorUse
 from ophis.scores.ensemble import fused
 from ophis.scores.scores import ranked
-from ophis.taxonomy.species_list import danger
+from ophis.taxonomy.danger import danger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ from ophis.serve.question import declared_bytes, read_question
 from ophis.serve.readiness import Readiness, require_answers
 from ophis.serve.refusal import RefusalError, later, refused
 from ophis.serve.site import site_of
-from ophis.taxonomy.species_list import danger
+from ophis.taxonomy.danger import danger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -17,7 +17,7 @@ from ophis.inference.evidence import Evidence  # noqa: TC001 - as above
 from ophis.locales import languages, read_words
 from ophis.priors.prior import PriorUse
 from ophis.scores.scores import PhotoFailure  # noqa: TC001 - as above
-from ophis.taxonomy.species_list import Danger
+from ophis.taxonomy.danger import Danger
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophis.evaluation.snakeclef_metrics import dangerous
 from ophis.geography.countries import UNKNOWN, country_code, country_key, iso_codes
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
+from ophis.taxonomy.danger import danger, dangerous
 from ophis.taxonomy.families import family
-from ophis.taxonomy.species_list import danger, genus
+from ophis.taxonomy.species_list import genus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from rich.text import Text
 from ophis.cli.terminal.tables import console
 from ophis.decision.rule import Verdict
 from ophis.locales import read_words
-from ophis.taxonomy.species_list import Danger
+from ophis.taxonomy.danger import Danger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

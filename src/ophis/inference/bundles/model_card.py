@@ -14,7 +14,7 @@ from ophis.evaluation.results import FEWEST_PHOTOS, Measured
 from ophis.files.markup import as_it_stands
 from ophis.inference.bundles.card_about import about_imagenet17
 from ophis.inference.bundles.card_caution import caution
-from ophis.taxonomy.species_list import Danger, danger
+from ophis.taxonomy.danger import Danger, danger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -17,7 +17,7 @@ from ophis.inference.bundles.bundle import SELFTEST
 from ophis.inference.engine import EngineKind
 from ophis.inference.network import Network
 from ophis.inference.photo import Wanted, read
-from ophis.taxonomy.species_list import Danger, danger
+from ophis.taxonomy.danger import Danger, danger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
