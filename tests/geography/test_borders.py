@@ -171,7 +171,7 @@ def test_what_is_no_place_is_refused(latitude, longitude, radius, told):
 
 
 def test_the_borders_hold_every_country_of_iso_3166_and_kosovo():
-    topology = json.loads(files("ophis").joinpath("borders.json").read_text())
+    topology = json.loads(files("ophis.geography").joinpath("borders.json").read_text())
     codes = [country["id"] for country in topology["objects"]["countries"]["geometries"]]
     assert len(codes) == len(set(codes))
     iso = {country.alpha_2 for country in pycountry.countries} | {"XK"}

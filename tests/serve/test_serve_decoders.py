@@ -117,7 +117,7 @@ def test_a_mistake_of_ours_is_told_and_no_process_is_lost(decoders, caplog):
     odd = View()
     object.__setattr__(odd, "share", 5.0)
     process = process_of(decoders)
-    with pytest.raises(MistakeError, match=r"^InputError in views\.py, line \d+$"):
+    with pytest.raises(MistakeError, match=r"^InputError in test_time_augmentation\.py, line \d+$"):
         decoders.read(photo(), "Anna", replace(WANTED, views=(odd,)))
     assert "mistake in a decoder: InputError in views.py" in caplog.text
     assert "Anna" not in caplog.text
