@@ -334,11 +334,14 @@ def test_submit_and_check_on_the_command_line(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["s.npz"], "give a scores file, --style and --out; or --aicrowd BUNDLE"),
-        (["--aicrowd", "b", "--style", "observations"], "--aicrowd takes nothing but --species"),
-        (["s.npz", "--style", "observations", "--out", "o.csv"], "needs --classes"),
-        (["s.npz", "--style", "aicrowd2020", "--out", "o.csv", "--least-cost"], "are for --style"),
-        (["--aicrowd", "b"], f"environment variable {IMAGES} is not set"),
+        (["submit", "s.npz"], "requires an argument"),
+        (["submit", "--aicrowd", "b"], "is now `ophis aicrowd BUNDLE`"),
+        (["submit", "s.npz", "--style", "observations", "--out", "o.csv"], "needs --classes"),
+        (
+            ["submit", "s.npz", "--style", "aicrowd2020", "--out", "o.csv", "--least-cost"],
+            "are for --style",
+        ),
+        (["aicrowd", "b"], f"environment variable {IMAGES} is not set"),
     ],
 )
 def test_a_submission_that_cannot_be_is_refused_in_one_line(
@@ -347,7 +350,7 @@ def test_a_submission_that_cannot_be_is_refused_in_one_line(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(IMAGES, raising=False)
     made([[1, 0, 0]]).write("s.npz")
-    code, said, wrong = spoken(capsys, "submit", *arguments)
+    code, said, wrong = spoken(capsys, *arguments)
     assert (code, said, wrong.count("\n")) == (2, "", 1)
     assert words in wrong
     assert [path.name for path in tmp_path.iterdir()] == ["s.npz"]

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from ophis import CountryPrior, Scores, evaluate, read_manifest, read_prior, read_scores
-from ophis.cli import app, main
+from ophis.cli import ALIASES, RENAMED, app, main
 from ophis.decision.calibration import reliability
 from ophis.decision.rule import halves
 from ophis.evaluation.metrics import risk_coverage
@@ -107,9 +107,9 @@ def test_evaluate_judges_files_together_and_observations(judged, capsys):
     other.write(judged / "other.npz")
     files = [str(judged / "scores.npz"), str(judged / "other.npz")]
     with pytest.raises(SystemExit):
-        main(["evaluate", *files, "--together", "--json"])
+        main(["evaluate", *files, "--ensemble", "--json"])
     rows = json.loads(capsys.readouterr().out)["evaluations"]
-    assert [row["scores"] for row in rows] == [*files, "together"]
+    assert [row["scores"] for row in rows] == [*files, "ensemble"]
     mean = replace(scores, logits=(scores.logits + other.logits) / 2)
     assert rows[-1]["macro_f1"] == pytest.approx(evaluate(mean).macro_f1)
     # Two photos of each snake: rows that follow each other three apart are of one species.
@@ -121,12 +121,12 @@ def test_evaluate_judges_files_together_and_observations(judged, capsys):
     assert row["photos"] == 18
     assert row["top1"] == evaluate(fused(replace(scores, observations=names))).top1
     replace(scores, photo_ids=tuple(map(str, range(36)))).write(judged / "strange.npz")
-    line = refused_here(capsys, "evaluate", files[0], judged / "strange.npz", "--together")
+    line = refused_here(capsys, "evaluate", files[0], judged / "strange.npz", "--ensemble")
     assert "score the same photos with both" in line
-    things = ("--others", judged / "other.npz")
-    for switch in ("--together", "--by-observation"):
+    things = ("--ood-scores", judged / "other.npz")
+    for switch in ("--ensemble", "--by-observation"):
         line = refused_here(capsys, "evaluate", *files, switch, *things)
-        assert "--others judges files photo by photo" in line
+        assert "--ood-scores is photo by photo" in line
 
 
 def test_evaluate_draws_reliability_and_risk_of_each_file(judged, capsys):
@@ -135,7 +135,7 @@ def test_evaluate_draws_reliability_and_risk_of_each_file(judged, capsys):
     other.write(judged / "b" / "scores.npz")
     files = [str(judged / "scores.npz"), str(judged / "b" / "scores.npz")]
     place = judged / "new" / "figures"
-    arguments = ["evaluate", *files, "--prior", str(judged / "prior.csv"), "--figures", str(place)]
+    arguments = ["evaluate", *files, "--prior", str(judged / "prior.csv"), "--out", str(place)]
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 0
@@ -156,7 +156,7 @@ def test_evaluate_draws_reliability_and_risk_of_each_file(judged, capsys):
 
 
 def test_figures_that_cannot_be_are_refused_in_one_line(judged, capsys, monkeypatch):
-    arguments = ("evaluate", judged / "scores.npz", "--figures")
+    arguments = ("evaluate", judged / "scores.npz", "--out")
     line = refused_here(capsys, *arguments, judged / "prior.csv")
     assert "prior.csv/reliability.svg: cannot be written" in line
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
@@ -173,7 +173,7 @@ def test_evaluate_prints_how_well_other_things_are_refused(judged, capsys):
     snakes = replace(scores, novelty=np.linspace(0.8, 1.2, 36))
     snakes.write(judged / "snakes.npz")
     replace(snakes, novelty=np.linspace(1.1, 1.9, 36)).write(judged / "others.npz")
-    arguments = ["evaluate", str(judged / "snakes.npz"), "--others"]
+    arguments = ["evaluate", str(judged / "snakes.npz"), "--ood-scores"]
     with pytest.raises(SystemExit):
         main([*arguments, str(judged / "others.npz"), "--json"])
     (row,) = json.loads(capsys.readouterr().out)["evaluations"]
@@ -556,11 +556,11 @@ def test_a_bundle_that_was_never_judged_says_so_first(imagenet17, coloured, caps
 def test_help_names_every_verb_in_the_order_of_the_work():
     text = ophis("--help").stdout
     verbs = [
-        "identify", "serve", "score",
+        "identify", "serve", "web", "score",
         "collect", "split", "pack",
         "train", "export", "quantise", "combine", "fit-prior", "card",
         "evaluate", "compare", "study",
-        "submit", "check-submission",
+        "submit", "check-submission", "aicrowd",
         "demo", "sample", "doctor", "completion",
     ]  # fmt: skip
     assert re.findall(r"^\W+ ([a-z][a-z-]*)  ", text, re.MULTILINE) == verbs
@@ -569,7 +569,7 @@ def test_help_names_every_verb_in_the_order_of_the_work():
 
 def test_every_verb_explains_itself(capsys):
     verbs = [verb for verb in app if not verb.startswith("-")]
-    assert len(verbs) == 21
+    assert len(verbs) == 23
     for verb in verbs:
         with pytest.raises(SystemExit) as end:
             main([verb, "--help"])
@@ -582,3 +582,30 @@ def test_scores_are_untouched_by_evaluate(judged):
     ophis("evaluate", judged / "scores.npz")
     assert (judged / "scores.npz").read_bytes() == before
     assert len(read_scores(judged / "scores.npz")) == 36
+
+
+@pytest.mark.parametrize(("command", "option"), RENAMED)
+def test_renamed_option_is_refused_with_its_new_form(command, option, capsys):
+    new = RENAMED[command, option]
+    line = refused_here(capsys, command, "x", f"{option}=y")
+    assert line == f"ophis: `ophis {command} {option}` is now `ophis {new}`\n"
+    assert line == refused_here(capsys, command, "x", option, "y")
+    successor = new.split()[0]
+    with pytest.raises(SystemExit):
+        main([successor, "--help"])
+    helped = capsys.readouterr().out
+    for word in (word for word in new.split() if word.startswith("--")):
+        assert word in helped
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"{option} " not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_alias_is_the_same_command(alias, capsys):
+    outputs = []
+    for command in (alias, ALIASES[alias]):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]

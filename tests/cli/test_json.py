@@ -2,19 +2,23 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ophis.challenges.aicrowd import IMAGES, METADATA, PREDICTIONS
 from ophis.cli import app, main
 
 # `serve` answers over HTTP, `completion` prints a program for the shell.
-WITHOUT = {"serve", "completion"}
+# `web` needs onnxruntime-web; tests/web/test_web.py reads its JSON.
+WITHOUT = {"serve", "completion", "web"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,13 @@ print(json.dumps(found))
 """
 
 
+def hidden_test(folder: Path, photo: Path) -> dict[str, str]:
+    """The environment of `ophis aicrowd`: a test of one photo."""
+    (folder / "metadata.csv").write_text(f"hashed_id,country,filename\nx,India,{photo.name}\n")
+    paths = (photo.parent, folder / "metadata.csv", folder / "predictions.csv")
+    return dict(zip((IMAGES, METADATA, PREDICTIONS), map(str, paths), strict=True))
+
+
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
     """All verbs one after the other, each on what those before it made; by verb, what was said."""
@@ -81,13 +92,14 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
         ("fit-prior", train, "--out", folder / "p.toml", "--validation", run / "scores.npz"),
         ("export", run, "--out", bundle),
         ("score", bundle, held, "--out", folder / "scores.npz"),
-        ("evaluate", folder / "scores.npz", "--reliability", "--figures", folder / "figures"),
+        ("evaluate", folder / "scores.npz", "--reliability", "--out", folder / "figures"),
         ("compare", run / "scores.npz", folder / "scores.npz", "--out", folder / "r.html"),
         ("study", folder / "a.toml", folder / "b.toml", *photos, "--out", folder / "study"),
         ("combine", bundle, "--flip", "--validation", held, "--out", folder / "both"),
         ("quantise", bundle, *photos, "--most-loss", 100, "--out", folder / "eight"),
         ("identify", bundle, coloured.paths()[0], "--country", "Kenya"),
         ("submit", folder / "scores.npz", *observations, "--out", answers),
+        ("aicrowd", bundle),
         ("check-submission", answers, "--classes", folder / "classes.csv"),
         ("card", bundle),
         ("doctor", bundle),
@@ -102,6 +114,7 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
     done = subprocess.run(
         [sys.executable, "-c", WALK],
         input=json.dumps(given), capture_output=True, text=True, check=False,
+        env=os.environ | hidden_test(folder, coloured.paths()[0]),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return {verb: Said(*told) for verb, told in json.loads(done.stdout).items()}
@@ -127,6 +140,7 @@ LOOKS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "quantise": lambda o: [row["bundle"] for row in o["worth"]] == ["float32", "int8"],
     "identify": lambda o: o["source"] == "given" and o["lines"][-1].startswith("Treat every bite"),
     "submit": lambda o: o["photos"] == 12,
+    "aicrowd": lambda o: o["photos"] == 1 and o["failures"] == [],
     "check-submission": lambda o: o["rows"] == 12 and o["problems"] == [],
     "card": lambda o: o["figures"][0]["photos"] == 12,
     "doctor": lambda o: {"machine", "packages", "settings", "devices", "bundle"} <= o.keys(),

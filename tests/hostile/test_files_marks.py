@@ -141,11 +141,11 @@ def verbs(photos: Path, out: Path) -> Iterator[list[object]]:
     yield ["train", out / "r.toml", *table, "--out", out / "a"]
     yield ["train", out / "r.toml", *table, "--out", out / "b"]
     runs = [out / "a", out / "b"]
-    yield ["compare", *runs, "--photos", out / "held.csv", "--out", out / "r.html"]
+    yield ["compare", *runs, "--manifest", out / "held.csv", "--out", out / "r.html"]
     if not bundle.exists():
         yield ["export", out / "a", "--out", bundle]
     yield ["score", bundle, out / "held.csv", "--out", out / "s.npz"]
-    yield ["evaluate", out / "s.npz", "--figures", out / "figures"]
+    yield ["evaluate", out / "s.npz", "--out", out / "figures"]
     yield ["identify", bundle, one]
     yield ["identify", bundle, one, "--json"]
     yield ["identify", bundle, one, "--gps", "--json"]

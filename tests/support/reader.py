@@ -28,7 +28,7 @@ def blocks(page: Path, language: str) -> list[str]:
 def commands(page: Path) -> list[str]:
     lines = "\n".join(blocks(page, "sh")).splitlines()
     lines = [line for line in lines if line.strip() and not line.startswith("#")]
-    return [line for line in lines if ENGINE or " --web " not in line]
+    return [line for line in lines if ENGINE or "ophis web " not in line]
 
 
 def run(command: str, folder: Path, *, forked: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""`ophis export --web`: what is written, what is refused, and where the engine comes from."""
+"""`ophis web`: what is written, what is refused, and where the engine comes from."""
 
 import hashlib
 import io
@@ -242,31 +242,38 @@ def test_the_pins_are_those_of_the_page(engine):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "say what to make"),
-        (["--single-file"], "belong to --web"),
-        (["--web", "page", "--prior", "prior.toml"], "give those with --out"),
+        (["web", "run"], "requires an argument"),
         (
-            ["--web", "page"],
+            ["web", "run", "page"],
             "is not a bundle: bundle.json is missing; make one with `ophis export`",
         ),
+        (["export", "run", "--web", "page"], "is now `ophis web BUNDLE OUT`"),
+        (["export", "run", "--single-file"], "is now `ophis web BUNDLE OUT --single-file`"),
     ],
 )
-def test_the_verb_says_what_is_missing(arguments, told, tmp_path, monkeypatch, capsys):
+def test_web_refuses_wrong_arguments(arguments, told, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
     with pytest.raises(SystemExit) as ended:
-        main(["export", "run", *arguments])
+        main(arguments)
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
 
 
-def test_the_verb_writes_a_page_and_lists_it(bundle, engine, tmp_path, capsys):
+def test_web_writes_a_page_and_lists_its_files(bundle, engine, tmp_path, capsys):
     out = tmp_path / "page"
     with pytest.raises(SystemExit) as ended:
-        main(["export", str(bundle), "--web", str(out), "--runtime", str(engine)])
+        main(["web", str(bundle), str(out), "--runtime", str(engine)])
     assert ended.value.code == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["file", "bytes", "gzip"]
     assert lines[-1] == str(out)
     assert lines[-2].startswith("together")
     assert len(lines) == sum(path.is_file() for path in out.rglob("*")) + 3
+    with pytest.raises(SystemExit):
+        main(["web", str(bundle), "--out", str(out), "--runtime", str(engine), "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["page"] == str(out)
+    assert {file["path"] for file in facts["files"]} == {
+        str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()
+    }

@@ -1,7 +1,8 @@
-"""The command line: each verb reads its arguments, calls one public function, prints.
+"""Command line of ophis: one function a command, in modules by command group.
 
-Tables for people go to stdout, progress and warnings to stderr. Exit status: 0 all well, 1 some
-photos failed (each is listed), 2 the request itself is wrong, 130 and 143 stopped and saved.
+A command parses its arguments, calls one public function of the library and prints the result.
+Results go to stdout, progress and warnings to stderr. Exit status: 0 for success, 1 if some photos
+failed (each is listed), 2 for a wrong request, 130 and 143 if stopped by a signal.
 """
 
 from __future__ import annotations
@@ -14,35 +15,51 @@ from cyclopts import App, CycloptsError, Group
 
 from ophis.cli.answers import identify, score, serve
 from ophis.cli.care import completion, doctor
-from ophis.cli.challenges import check_submission, submit
+from ophis.cli.challenges import aicrowd, check_submission, submit
 from ophis.cli.drawn import demo, sample
-from ophis.cli.figures import compare, evaluate, study
+from ophis.cli.evaluation import compare, evaluate, study
 from ophis.cli.models import card, combine, export, quantise, train
 from ophis.cli.options import STANDARD_INPUT
 from ophis.cli.photos import collect, pack, split
 from ophis.cli.priors import fit_prior
+from ophis.cli.web import web
 from ophis.errors import InputError
 
 app = App(
     name="ophis",
-    help="Names a snake from a photo and a country; trains and judges the models that do it.",
+    help="Names a snake from a photo and a country; trains and evaluates the models that do it.",
     help_format="plaintext",
-    group_commands=Group("Help", sort_key=99),  # after all verbs
+    group_commands=Group("Help", sort_key=99),  # after all commands
 )
 
-# As `ophis --help` lists them.
-VERBS = {
-    "Answers": (identify, serve, score),
+# In the order of `ophis --help`.
+COMMANDS = {
+    "Answers": (identify, serve, web, score),
     "Photos": (collect, split, pack),
     "Models": (train, export, quantise, combine, fit_prior, card),
-    "Figures": (evaluate, compare, study),
-    "Challenges": (submit, check_submission),
-    "To try it": (demo, sample, doctor, completion),
+    "Evaluation": (evaluate, compare, study),
+    "Challenges": (submit, check_submission, aicrowd),
+    "Demo and installation": (demo, sample, doctor, completion),
 }
-for _place, (_heading, _verbs) in enumerate(VERBS.items()):
-    _group = Group(_heading, sort_key=_place)
-    for _number, _verb in enumerate(_verbs):
-        app.command(_verb, group=_group, sort_key=_number)
+for _position, (_heading, _commands) in enumerate(COMMANDS.items()):
+    _group = Group(_heading, sort_key=_position)
+    for _number, _command in enumerate(_commands):
+        app.command(_command, group=_group, sort_key=_number)
+
+ALIASES = {"quantize": "quantise"}
+
+# Options of earlier versions, by command, and what replaces them. Their use is an error that gives
+# the new form. The table is for one release only.
+RENAMED = {
+    ("compare", "--photos"): "compare --manifest MANIFEST",
+    ("evaluate", "--figures"): "evaluate --out FOLDER",
+    ("evaluate", "--others"): "evaluate --ood-scores SCORES",
+    ("evaluate", "--together"): "evaluate --ensemble",
+    ("export", "--runtime"): "web BUNDLE OUT --runtime FILE",
+    ("export", "--single-file"): "web BUNDLE OUT --single-file",
+    ("export", "--web"): "web BUNDLE OUT",
+    ("submit", "--aicrowd"): "aicrowd BUNDLE",
+}
 
 _EXTRAS = {
     **dict.fromkeys(("matplotlib", "jinja2", "markupsafe"), "report"),
@@ -57,35 +74,45 @@ _EXTRAS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a verb and end the process with its status."""
-    # Pillow warns of odd metadata that does not touch the pixels; a person cannot mend it.
+    """Run a command and end the process with its exit status."""
+    # Pillow warns of odd metadata, which does not change the pixels.
     warnings.filterwarnings("ignore", module=r"PIL\b")
     words = sys.argv[1:] if arguments is None else arguments
     words = [STANDARD_INPUT if word == "-" else word for word in words]
+    words[:1] = [ALIASES.get(word, word) for word in words[:1]]
     try:
+        _refuse_renamed(words)
         status = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        status = _complain(_one_line(error))
+        status = _fail(_one_line(error))
     except InputError as error:
-        status = _complain(str(error))
+        status = _fail(str(error))
     except ModuleNotFoundError as error:
         name = (error.name or "").split(".")[0]
         if name not in _EXTRAS:
             raise
-        status = _complain(f"{name} is not installed; pip install 'ophis[{_EXTRAS[name]}]'")
-    except BrokenPipeError:  # `ophis ... | head` closed its end
+        status = _fail(f"{name} is not installed; pip install 'ophis[{_EXTRAS[name]}]'")
+    except BrokenPipeError:  # the reader of `ophis ... | head` closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except OSError as error:  # a full disk, a folder that cannot be written
         if error.filename is None:
             raise
-        status = _complain(f"{error.filename}: {error.strerror}")
+        status = _fail(f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         status = 130
     sys.exit(status or 0)
 
 
-def _complain(line: str) -> int:
+def _refuse_renamed(words: list[str]) -> None:
+    """Raise an error that gives the new form of a renamed option."""
+    for word in words[1:]:
+        option = word.partition("=")[0]
+        if new := RENAMED.get((words[0], option)):
+            raise InputError(f"`ophis {words[0]} {option}` is now `ophis {new}`")
+
+
+def _fail(line: str) -> int:
     print(f"ophis: {line}", file=sys.stderr)
     return 2
 

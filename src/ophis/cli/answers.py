@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ophis.cli.options import Json, Named, as_typed
-from ophis.cli.outcome import finish, say_failures
+from ophis.cli.outcome import finish, print_failures
 from ophis.errors import InputError, NoPhotoError
 
 
@@ -64,7 +64,7 @@ def identify(
                 )
         except NoPhotoError as error:
             answer = classifier.without_photo(error.failures, country=country, language=language)
-        say_failures(answer.failures, language=language)
+        print_failures(answer.failures, language=language)
         failed += len(answer.failures)
         if json:
             print(answer.to_json())

@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json
+from ophis.cli.options import Json, Named, as_typed, print_merged_countries, read_prior_option
 from ophis.cli.outcome import finish
-from ophis.cli.priors import given_prior, say_merged
 from ophis.errors import InputError
-
-if TYPE_CHECKING:
-    from ophis.taxonomy.species_list import SpeciesList
 
 
 def submit(
-    scores: Path | None = None,
+    scores: Path,
     /,
     *,
-    style: Literal["aicrowd2020", "observations"] | None = None,
-    out: Path | None = None,
+    style: Literal["aicrowd2020", "observations"],
+    out: Path,
     prior: Path | None = None,
     species: Path | None = None,
     classes: Path | None = None,
     least_cost: Annotated[bool, Parameter(negative="")] = False,
     venomous: Path | None = None,
-    aicrowd: str | None = None,
     json: Json = False,
 ) -> int:
-    """Write answers as a challenge takes them, or answer its hidden test end to end.
+    """Write a submission file of a challenge from scores.
 
     Args:
         scores: A scores file of the challenge's photos.
@@ -43,9 +38,6 @@ def submit(
         classes: For observations: a table with `class_id` and the species.
         least_cost: For observations: the answer of the least expected official cost.
         venomous: With --least-cost, the organisers' table `species,...,mivs`.
-        aicrowd: A bundle that answers the hidden test of 2020; takes nothing but --species, and
-            paths from AICROWD_TEST_IMAGES_PATH, AICROWD_TEST_METADATA_PATH and
-            AICROWD_PREDICTIONS_OUTPUT_PATH.
         json: One JSON object: the file, how many photos, and those that could not be read.
     """
     from ophis import read_scores
@@ -59,16 +51,10 @@ def submit(
     from ophis.taxonomy.danger import dangerous
 
     columns = read_species(species) if species else None
-    if aicrowd is not None:
-        if scores or style or out or prior or classes or least_cost or venomous:
-            raise InputError("--aicrowd takes nothing but --species; the machine says the rest")
-        return _answer_hidden_test(aicrowd, columns, json=json)
-    if not (scores and style and out):
-        raise InputError("give a scores file, --style and --out; or --aicrowd BUNDLE")
     whole = read_scores(scores)
     said = with_unread(whole) if style == "aicrowd2020" else whole
     if prior:
-        said = given_prior(prior, said.species).adjust(said)
+        said = read_prior_option(prior, said.species).adjust(said)
     if style == "aicrowd2020":
         if classes or least_cost or venomous:
             raise InputError("--classes, --least-cost, --venomous are for --style observations")
@@ -84,16 +70,28 @@ def submit(
     return finish(out, facts, failures=whole.failures, json=json)
 
 
-def _answer_hidden_test(bundle: str, species: SpeciesList | None, *, json: bool) -> int:
+def aicrowd(bundle: Named, /, *, species: Path | None = None, json: Json = False) -> int:
+    """Predict the hidden test of SnakeCLEF 2020 on AIcrowd, from photos to the submission file.
+
+    The paths come from the environment: AICROWD_TEST_IMAGES_PATH, AICROWD_TEST_METADATA_PATH and
+    AICROWD_PREDICTIONS_OUTPUT_PATH. A photo that cannot be read is predicted from its country.
+
+    Args:
+        bundle: A bundle folder, or hf://owner/name of the Hugging Face Hub.
+        species: The challenge's list of species, for names and order of the columns.
+        json: One JSON object: the file, how many photos, and those that could not be read.
+    """
     from ophis.challenges.aicrowd import predict, read_place
+    from ophis.challenges.submission import read_species
     from ophis.cli.terminal.progress import bar
     from ophis.inference.bundles.registry import load_by_name
 
-    test, classifier = read_place(), load_by_name(bundle)
+    columns = read_species(species) if species else None
+    test, classifier = read_place(), load_by_name(as_typed(bundle))
     if classifier.bundle.prior:
-        say_merged(classifier.bundle.prior, bundle)
+        print_merged_countries(classifier.bundle.prior.merged(), bundle)
     with bar(None) as advance:
-        done = predict(classifier, test, species=species, progress=advance)
+        done = predict(classifier, test, species=columns, progress=advance)
     for name in done.no_countries:
         print(f"ophis: {test.metadata}: no country is called {name!r}: UNKNOWN", file=sys.stderr)
     return finish(

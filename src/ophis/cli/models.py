@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json, Named, as_typed
-from ophis.cli.outcome import finish, say_failures
-from ophis.cli.priors import given_prior
-from ophis.errors import BadPhotosError, InputError
+from ophis.cli.options import Json, Named, as_typed, read_prior_option
+from ophis.cli.outcome import finish, finish_training
+from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ophis.inference.bundles.ensemble import Worth
-
-
-MOST_NAMED = 20  # photos that cannot be used, before a run that does not begin
 
 
 def train(
@@ -59,7 +54,7 @@ def train(
     from ophis import read_manifest, read_recipe
     from ophis.train import fit
 
-    return until_stopped(
+    return finish_training(
         lambda: fit(
             read_recipe(recipe),
             train=read_manifest(train, photos=photos),
@@ -96,48 +91,23 @@ def _skipped(folder: Path) -> dict[str, int]:
     return {part: len(photos) for part, photos in read_skipped(folder).items()}
 
 
-def until_stopped(
-    work: Callable[[], Path], *, facts: Callable[[Path], dict[str, Any]], json: bool
-) -> int:
-    """Train, and print what was made; the exit status, also when it was asked to stop."""
-    from ophis.inference.memory import keep_freed_memory
-    from ophis.train import Stopped
-
-    keep_freed_memory()
-    try:
-        made = work()
-    except BadPhotosError as error:
-        say_failures(error.failures[:MOST_NAMED])
-        raise
-    except Stopped as stopped:
-        print(f"ophis: {stopped}", file=sys.stderr)
-        if json:
-            finish("", {"stopped": str(stopped)}, json=True)
-        return 128 + stopped.signal
-    return finish(made, facts(made) if json else {}, json=json)
-
-
 def export(
     run: str,
     /,
     *,
-    out: Path | None = None,
+    out: Path,
     prior: Path | None = None,
     pixels: int | None = None,
     train: Path | None = None,
     validation: Path | None = None,
     photos: Path | None = None,
-    web: Path | None = None,
-    single_file: Annotated[bool, Parameter(negative="")] = False,
-    runtime: Path | None = None,
     weights: bool = True,
     json: Json = False,
-) -> None:
-    """Make a bundle of a trained run, to identify with, without torch; or a page of a bundle.
+) -> int:
+    """Make a bundle of a trained run, to identify with, without torch.
 
     Args:
-        run: A run folder, or `imagenet17`: the 17 kinds of snake of ImageNet, without training; to
-            make nothing but a page, a bundle folder.
+        run: A run folder, or `imagenet17`: the 17 kinds of snake of ImageNet, without training.
         out: The bundle folder.
         prior: What a country says, of `ophis fit-prior`; by default what wins on the run's
             validation scores.
@@ -146,36 +116,13 @@ def export(
         train: With --pixels, the manifest that the run learned from.
         validation: With --pixels, the manifest that it was judged by.
         photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
-        web: The folder of a page that answers in the browser, with the network switched off.
-        single_file: With --web, one HTML file of that name, which answers when opened from disk.
-        runtime: With --web, onnxruntime-web as `npm pack` writes it; by default found or fetched.
         weights: Write the torch weights too (model.safetensors), for timm, for the Hugging Face Hub
             and for training on: half of the folder; no answer needs them.
         json: One JSON object: the bundle, its version, and whether it was judged on photos.
     """
-    if web is None and (single_file or runtime):
-        raise InputError("--single-file and --runtime belong to --web; say where the page goes")
-    if web is None and out is None:
-        raise InputError("say what to make: --out BUNDLE of a run, or --web PAGE of a bundle")
-    if out is None and (prior or pixels is not None or train or validation):
-        raise InputError("what a page says is what its bundle says; give those with --out")
-    facts: dict[str, object] = {}
-    if out is not None:
-        retest = (pixels, train, validation, photos)
-        _export_run(run, out, prior=prior, retest=retest, weights=weights)
-        facts = _facts_of(out)
-    if web is None:
-        finish(out, facts, json=json)
-        return
-    from ophis.cli.terminal.tables import print_web
-    from ophis.inference.bundles.registry import folder_of
-    from ophis.web.export import export_web
-
-    files = export_web(folder_of(out or run), web, single_file=single_file, runtime=runtime)
-    if not json:
-        print_web(files)
-    sizes = [{"path": f.path, "bytes": f.size, "gzip": f.packed} for f in files]
-    finish(web, facts | {"page": web, "files": sizes}, json=json)
+    retest = (pixels, train, validation, photos)
+    _export_run(run, out, prior=prior, retest=retest, weights=weights)
+    return finish(out, _facts_of(out), json=json)
 
 
 def _export_run(
@@ -203,14 +150,14 @@ def _export_run(
         return
     if not (pixels is not None) == bool(train) == bool(validation):
         raise InputError("--pixels, --train and --validation belong together; give all or none")
-    given = given_prior(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
+    given = read_prior_option(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
     test = None
     if pixels is not None and train and validation:
         test = Retest(pixels, *(read_manifest(path, photos=photos) for path in (train, validation)))
     with waiting("writing the bundle, and comparing it with torch"):
         export_run(run, out, prior=given, test=test, weights=weights)
     if not prior:  # what the run counted is what its bundle's own prior is made of
-        given_prior(Path(run) / PRIOR, SpeciesList.read(Path(run) / SPECIES))
+        read_prior_option(Path(run) / PRIOR, SpeciesList.read(Path(run) / SPECIES))
 
 
 def _facts_of(folder: Path) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""How a verb ends: what failed on stderr, what it made on stdout, and its exit status."""
+"""Ends of commands: failed photos on stderr, the result on stdout, the exit status."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ophis.errors import BadPhotosError
 from ophis.locales import read_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from ophis.scores.scores import PhotoFailure
+
+MAX_LISTED = 20  # unusable photos that are listed when training refuses to begin
 
 
 def finish(
@@ -21,13 +25,13 @@ def finish(
     failures: Iterable[PhotoFailure] = (),
     json: bool = False,
 ) -> int:
-    """Say which photos failed, and print the line for people or the facts for programs.
+    """List the failed photos, and print the line, or with ``json`` the facts.
 
     Returns:
-        The exit status: 1 where a photo failed, else 0.
+        The exit status: 1 if a photo failed, else 0.
     """
     failures = tuple(failures)
-    say_failures(failures)
+    print_failures(failures)
     if json:
         from ophis.cli.terminal.tables import print_json
 
@@ -37,11 +41,36 @@ def finish(
     return 1 if failures else 0
 
 
-def say_failures(failures: Iterable[PhotoFailure], *, language: str = "en") -> None:
-    """A line on stderr for each photo that failed; in other languages the English comes after."""
+def print_failures(failures: Iterable[PhotoFailure], *, language: str = "en") -> None:
+    """Print a line on stderr for each failed photo, with the English reason after a translation."""
     words = read_words(language)
     for failure in failures:
         line = failure.reason
         if language != "en":
             line = f"{failure.photo_id}: {words.say('refusal', failure.code)} ({failure.reason})"
         print(f"ophis: {line}", file=sys.stderr)
+
+
+def finish_training(
+    work: Callable[[], Path], *, facts: Callable[[Path], dict[str, Any]], json: bool
+) -> int:
+    """Train, and print the folder or the facts about it.
+
+    Returns:
+        The exit status: 0, or 128 and the number of the signal that stopped the training.
+    """
+    from ophis.inference.memory import keep_freed_memory
+    from ophis.train import Stopped
+
+    keep_freed_memory()
+    try:
+        made = work()
+    except BadPhotosError as error:
+        print_failures(error.failures[:MAX_LISTED])
+        raise
+    except Stopped as stopped:
+        print(f"ophis: {stopped}", file=sys.stderr)
+        if json:
+            finish("", {"stopped": str(stopped)}, json=True)
+        return 128 + stopped.signal
+    return finish(made, facts(made) if json else {}, json=json)

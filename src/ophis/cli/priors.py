@@ -1,13 +1,12 @@
-"""Verbs about what a country says, and priors that other verbs are given."""
+"""Command that fits a prior."""
 
 from __future__ import annotations
 
-import sys
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ophis.cli.options import Json
+from ophis.cli.options import Json, read_presence_option
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,35 +16,6 @@ if TYPE_CHECKING:
     from ophis.priors.range_maps import PresenceMap
     from ophis.priors.selection import Choice
     from ophis.scores.scores import Scores
-    from ophis.taxonomy.species_list import SpeciesList
-
-
-def given_presence(path: Path) -> PresenceMap:
-    """A map of who lives where; names of one country or one species in it are said."""
-    from ophis.priors.range_maps import read_presence
-
-    presence = read_presence(path)
-    for names in presence.joined():
-        print(f"ophis: {path}: one and the same: {', '.join(map(repr, names))}", file=sys.stderr)
-    return presence
-
-
-def say_merged(prior: Prior, place: str | Path) -> None:
-    """Say on stderr which names of one country a prior counts together."""
-    from ophis.cli.terminal.tables import one_country
-
-    for names in prior.merged():
-        print(f"ophis: {place}: {one_country(names)}", file=sys.stderr)
-
-
-def given_prior(path: Path, species: SpeciesList, *, say: bool = True) -> Prior:
-    """A prior; names of one country in it are counted together, and that is said."""
-    from ophis.priors.prior import read_prior
-
-    prior = read_prior(path, species)
-    if say:
-        say_merged(prior, path)
-    return prior
 
 
 def fit_prior(
@@ -89,7 +59,7 @@ def fit_prior(
     prior: Prior | None = counts
     choice = None
     if out.suffix == ".toml":
-        lists = given_presence(presence) if presence else None
+        lists = read_presence_option(presence) if presence else None
         better = read_rules(rules) if rules else ()
         prior = BayesPrior(counts, presence=lists, rules=better)
         if scores and fitting:

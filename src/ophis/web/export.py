@@ -163,14 +163,14 @@ def _require_folder(out: Path) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / SETTINGS).is_file() or not (out / FACTS).is_file():
-        raise InputError(f"{out} holds something that is no page of ophis; choose another --web")
+        raise InputError(f"{out} holds something that is no page of ophis; choose another path")
 
 
 def _require_file(out: Path) -> None:
     if out.suffix != ".html":
         raise InputError(f"{out}: one file is written; give it a name that ends in .html")
     if out.is_dir() or (out.exists() and b'id="file:model/facts.json"' not in out.read_bytes()):
-        raise InputError(f"{out} is something else than a page of ophis; choose another --web")
+        raise InputError(f"{out} is something else than a page of ophis; choose another path")
 
 
 def _sized(path: str, data: bytes) -> WebFile:

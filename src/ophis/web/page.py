@@ -1,7 +1,7 @@
 """The page: the files that a browser needs, the same from a server and from a folder.
 
-The page asks a server (`ophis serve`), or runs the network itself in the browser (`ophis export
---web`); `settings.json` tells it which.
+The page asks a server (`ophis serve`), or runs the network itself in the browser (`ophis
+web`); `settings.json` tells it which.
 """
 
 from __future__ import annotations

@@ -322,7 +322,7 @@ def test_the_hidden_test_of_2020_is_answered_end_to_end(
     monkeypatch.setenv("AICROWD_TEST_METADATA_PATH", str(tmp_path / "metadata.csv"))
     monkeypatch.setenv("AICROWD_PREDICTIONS_OUTPUT_PATH", str(tmp_path / "predictions.csv"))
     with pytest.raises(SystemExit) as end:
-        main(["submit", "--aicrowd", str(bundle)])
+        main(["aicrowd", str(bundle)])
     said = capsys.readouterr()
     assert end.value.code == 1
     assert "none.png" in said.err
@@ -361,7 +361,7 @@ def test_names_of_one_country_in_a_run_are_said_where_they_are_used(
     monkeypatch.setenv("AICROWD_TEST_METADATA_PATH", str(tmp_path / "metadata.csv"))
     monkeypatch.setenv("AICROWD_PREDICTIONS_OUTPUT_PATH", str(tmp_path / "predictions.csv"))
     with pytest.raises(SystemExit) as end:
-        main(["submit", "--aicrowd", str(tmp_path / "bundle")])
+        main(["aicrowd", str(tmp_path / "bundle")])
     said = capsys.readouterr()
     assert not end.value.code, said.err
     assert f"ophis: {tmp_path / 'bundle'}: {told}\n" in said.err

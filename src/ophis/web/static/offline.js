@@ -3,7 +3,7 @@
 // One version of the page is one cache. A new version is fetched beside the old one, which goes on
 // answering until every file of the new one is there and no old page is open any more.
 
-/** The files of this version and their SHA-256; `ophis export --web` fills them in. */
+/** The files of this version and their SHA-256; `ophis web` fills them in. */
 const PAGE = { version: "", files: /** @type {Record<string, string>} */ ({}) };
 
 const BEFORE = "ophis-";

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ophis.cli.models import until_stopped
-from ophis.cli.options import Json
-from ophis.cli.priors import given_presence, given_prior
+from ophis.cli.options import Json, print_merged_countries, read_presence_option
+from ophis.cli.outcome import finish_training
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ophis.priors.prior import Prior
     from ophis.scores.scores import Scores
+    from ophis.taxonomy.species_list import SpeciesList
 
 
 def evaluate(
@@ -28,17 +29,17 @@ def evaluate(
     presence: Path | None = None,
     venomous: Path | None = None,
     reliability: Annotated[bool, Parameter(negative="")] = False,
-    others: Path | None = None,
-    together: Annotated[bool, Parameter(negative="")] = False,
+    ood_scores: Path | None = None,
+    ensemble: Annotated[bool, Parameter(negative="")] = False,
     by_observation: Annotated[bool, Parameter(negative="")] = False,
-    figures: Path | None = None,
+    out: Path | None = None,
     json: Json = False,
 ) -> None:
     """Print the paper's table: top-1, top-5, macro F1, without and with the country.
 
     Logits of large files are read some rows at a time, whatever their number. In memory come those
-    of --together, --by-observation and the --metric of observations (2022 and later), and with
-    --prior also those of --metric and --figures.
+    of --ensemble, --by-observation and the --metric of observations (2022 and later), and with
+    --prior also those of --metric and --out.
 
     Args:
         scores: Scores files of `ophis score` or of run folders.
@@ -49,11 +50,11 @@ def evaluate(
         venomous: From 2023 on, the organisers' table `species,...,mivs`; by default all count
             that ophis does not call "not known to be dangerous".
         reliability: Log loss, Brier score and calibration errors too.
-        others: Scores, by the same model, of photos without snakes: how many are refused when 90 %
-            of the snakes pass, and the area under the ROC curve with its 95 % interval.
-        together: A row for all scores files as one ensemble too: the mean of their logits.
+        ood_scores: Scores, by the same model, of photos without snakes: how many are refused when
+            90 % of the snakes pass, and the area under the ROC curve with its 95 % interval.
+        ensemble: A row for all scores files as one ensemble too: the mean of their logits.
         by_observation: Judge observations: the photos of each are fused into one answer.
-        figures: Folder for a reliability plot and the curve of risk and coverage, each as SVG, and
+        out: Folder for a reliability plot and the curve of risk and coverage, each as SVG, and
             as CSV with its numbers.
         json: One JSON object with all figures.
     """
@@ -71,17 +72,19 @@ def evaluate(
     rows, more, drawn = {}, {}, {}
     scores = list(dict.fromkeys(scores))
     short = dict(zip(map(str, scores), distinct_names(*scores), strict=True))
-    things = read_scores(others) if others else None
-    lists = given_presence(presence) if presence else None
-    if others and (together or by_observation):
-        raise InputError("--others judges files photo by photo; leave --together out, or it")
+    things = read_scores(ood_scores) if ood_scores else None
+    lists = read_presence_option(presence) if presence else None
+    if ood_scores and (ensemble or by_observation):
+        raise InputError(
+            "--ood-scores is photo by photo; leave it out, or --ensemble and --by-observation"
+        )
     with waiting("judging"):
-        for name, side in _sides(scores, together=together):
+        for name, side in _sides(scores, ensemble=ensemble):
             alone = fused(side) if by_observation else side
-            weights = given_prior(prior, alone.species, say=not rows) if prior else None
+            weights = _prior_of(prior, alone.species, quiet=bool(rows)) if prior else None
             for country in (False, True) if weights else (False,):
                 logits, weight = alone, weights if country else None
-                if weight and (metric or figures):  # they want all logits at once
+                if weight and (metric or out):  # they want all logits at once
                     logits, weight = weight.adjust(alone), None
                 rows[name, country] = judge(logits, prior=weight)
                 more[name, country] = {
@@ -94,9 +97,9 @@ def evaluate(
                     more[name, country] |= how_reliable(logits, prior=weight).as_dict()
                 if things:  # the country does not change how strange a photo is
                     more[name, country] |= separation(alone, things).as_dict()
-                if figures:
+                if out:
                     drawn[short.get(name, name), country] = logits
-    pictures = _drawn(drawn, figures) if figures else []
+    pictures = _drawn(drawn, out) if out else []
     if json:
         print_json({"evaluations": evaluations_of(rows, more), "figures": pictures})
         return
@@ -105,21 +108,30 @@ def evaluate(
         print(picture)
 
 
-def _sides(paths: list[Path], *, together: bool) -> Iterator[tuple[str, Scores]]:
-    """The scores of each file, one file after the other; together, last, all as one."""
+def _sides(paths: list[Path], *, ensemble: bool) -> Iterator[tuple[str, Scores]]:
+    """The scores of each file, one file after the other; the ensemble, last, all as one."""
     from ophis import read_scores
-    from ophis.scores.ensemble import ensemble
+    from ophis.scores.ensemble import ensemble as ensemble_of
 
-    if together and Path("together") in paths:
-        raise InputError("the scores file 'together' has the name of the ensemble; rename it")
+    if ensemble and Path("ensemble") in paths:
+        raise InputError("the scores file 'ensemble' has the name of the ensemble; rename it")
     kept: dict[str, Scores] = {}
     for path in paths:
         side = read_scores(path)
-        if together:
+        if ensemble:
             kept[str(path)] = side
         yield str(path), side
-    if together:
-        yield "together", ensemble(list(kept.values()), list(kept))
+    if ensemble:
+        yield "ensemble", ensemble_of(list(kept.values()), list(kept))
+
+
+def _prior_of(path: Path, species: SpeciesList, *, quiet: bool) -> Prior:
+    from ophis import read_prior
+
+    prior = read_prior(path, species)
+    if not quiet:
+        print_merged_countries(prior.merged(), path)
+    return prior
 
 
 def _drawn(judged: Mapping[tuple[str, bool], Scores], folder: Path) -> list[Path]:
@@ -135,7 +147,7 @@ def compare(
     /,
     *,
     out: Path,
-    photos: Path | None = None,
+    manifest: Path | None = None,
     maps: Literal["gradient", "smoothgrad", "grad-cam"] = "gradient",
     json: Json = False,
 ) -> None:
@@ -145,7 +157,7 @@ def compare(
         a: Model A: a scores file, or a run folder.
         b: Model B.
         out: The report to write, .html; figures go beside it as SVG and CSV.
-        photos: Manifest of the photos: the report shows them and, of two runs, where each looks.
+        manifest: Manifest of the photos: the report shows them and, of two runs, where each looks.
         maps: How that is found: gradient, smoothgrad or grad-cam.
         json: One JSON object with all figures.
     """
@@ -157,9 +169,9 @@ def compare(
 
     names = distinct_names(a, b)
     sides = [read_side(path, name=name) for path, name in zip((a, b), names, strict=True)]
-    manifest = read_manifest(photos) if photos else None
+    photos = read_manifest(manifest) if manifest else None
     with waiting("comparing, and drawing the report"):
-        comparison = write_comparison(sides[0], sides[1], out, photos=manifest, method=maps)
+        comparison = write_comparison(sides[0], sides[1], out, photos=photos, method=maps)
     print_comparison(comparison, json=json)
     if not json:
         print(out)
@@ -200,7 +212,7 @@ def study(
     from ophis import read_manifest
     from ophis.train.study import study as run_study
 
-    return until_stopped(
+    return finish_training(
         lambda: run_study(
             (recipe_a, recipe_b),
             train=read_manifest(train, photos=photos),

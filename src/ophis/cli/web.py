@@ -1,0 +1,41 @@
+"""Command that writes the page for a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ophis.cli.options import Json, Named, as_typed
+from ophis.cli.outcome import finish
+
+
+def web(
+    bundle: Named,
+    /,
+    out: Path,
+    *,
+    single_file: Annotated[bool, Parameter(negative="")] = False,
+    runtime: Path | None = None,
+    json: Json = False,
+) -> int:
+    """Write a page that identifies snakes in the browser, without a server and without a network.
+
+    Args:
+        bundle: A bundle folder, `imagenet17`, or hf://owner/name of the Hugging Face Hub.
+        out: The folder of the page; with --single-file the HTML file.
+        single_file: Write one HTML file, which works when it is opened from disk.
+        runtime: The archive of onnxruntime-web as `npm pack` writes it; by default it is found or
+            fetched.
+        json: One JSON object: the page and its files with their sizes.
+    """
+    from ophis.cli.terminal.tables import print_web
+    from ophis.inference.bundles.registry import folder_of
+    from ophis.web.export import export_web
+
+    files = export_web(folder_of(as_typed(bundle)), out, single_file=single_file, runtime=runtime)
+    if not json:
+        print_web(files)
+    sizes = [{"path": f.path, "bytes": f.size, "gzip": f.packed} for f in files]
+    return finish(out, {"page": out, "files": sizes}, json=json)
