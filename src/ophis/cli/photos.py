@@ -15,7 +15,7 @@ from ophis.scores.scores import PhotoFailure
 
 if TYPE_CHECKING:
     from ophis.datasets.manifest import Manifest
-    from ophis.datasets.names import Naming
+    from ophis.datasets.renaming import Renaming
 
 
 def collect(
@@ -50,7 +50,7 @@ def collect(
     from ophis import read_manifest
     from ophis.cli.terminal.progress import waiting
     from ophis.cli.terminal.tables import counts_of, print_counts, print_json
-    from ophis.datasets.names import read_synonyms
+    from ophis.datasets.renaming import read_synonyms
 
     accepted = read_synonyms(synonyms) if synonyms else None
     unpacked = None
@@ -94,27 +94,27 @@ def _named(
     json: bool,
 ) -> tuple[Manifest, dict[str, Any]]:
     """The manifest with the names that were asked for, and what was done to them, also said."""
-    from ophis.cli.terminal.tables import print_naming
-    from ophis.datasets.names import normalised, with_synonyms
+    from ophis.cli.terminal.tables import print_renaming
+    from ophis.datasets.renaming import accepted_names, normalised_names
 
-    changes: list[tuple[Naming, bool]] = []
+    changes: list[tuple[Renaming, bool]] = []
     if synonyms is not None:
-        changes.append((with_synonyms(manifest, synonyms), True))
+        changes.append((accepted_names(manifest, synonyms), True))
         manifest = changes[-1][0].apply(manifest, merge=True)
     if normalise or merge:
-        changes.append((normalised(manifest), merge))
+        changes.append((normalised_names(manifest), merge))
         manifest = changes[-1][0].apply(manifest, merge=merge)
-    elif several := len(normalised(manifest).meetings):
+    elif several := len(normalised_names(manifest).merges):
         print(
             f"ophis: {several:,} species stand under several names; --normalise-names says which",
             file=sys.stderr,
         )
     renamed: dict[str, Any] = {"renamed": {}, "merged": {}, "kept_apart": {}}
-    for naming, merged in changes:
-        renamed["renamed"] |= naming.changes
-        renamed["merged" if merged else "kept_apart"] |= naming.meetings
+    for renaming, merged in changes:
+        renamed["renamed"] |= renaming.changes
+        renamed["merged" if merged else "kept_apart"] |= renaming.merges
         if not json:
-            print_naming(naming, merge=merged)
+            print_renaming(renaming, merge=merged)
     return manifest, renamed
 
 

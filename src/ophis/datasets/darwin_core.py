@@ -16,9 +16,9 @@ import polars as pl
 
 from ophis.datasets.archive import open_archive, open_member
 from ophis.datasets.darwin_core_meta import KEY, META, read_meta
-from ophis.datasets.names import is_above_species
 from ophis.errors import InputError
 from ophis.files.tables import Rows
+from ophis.taxonomy.scientific_names import is_above_species
 
 if TYPE_CHECKING:
     import zipfile

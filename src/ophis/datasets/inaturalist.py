@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ophis.datasets.names import is_above_species
 from ophis.errors import InputError
 from ophis.images.formats import SUFFIXES
+from ophis.taxonomy.scientific_names import is_above_species
 
 if TYPE_CHECKING:
     from pathlib import Path

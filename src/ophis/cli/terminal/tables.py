@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ophis.challenges.submission_check import Checked
     from ophis.datasets.manifest import Manifest
-    from ophis.datasets.names import Naming
+    from ophis.datasets.renaming import Renaming
     from ophis.evaluation.comparison import Comparison
     from ophis.evaluation.metrics import Evaluation
     from ophis.inference.bundles.ensemble import Worth
@@ -93,12 +93,12 @@ def one_country(names: tuple[str, ...]) -> str:
     return f"one country, counted together: {', '.join(names)}"
 
 
-def print_naming(naming: Naming, *, merge: bool) -> None:
+def print_renaming(renaming: Renaming, *, merge: bool) -> None:
     """A line for each name that changes, and for each set of names that are, or would be, one."""
-    for name, new in naming.changes.items():
-        print(f"renamed: {name!r} is now {new!r} ({_photos(naming.photos[name])})")
-    for new, names in naming.meetings.items():
-        found = " and ".join(f"{name!r} ({_photos(naming.photos[name])})" for name in names)
+    for name, new in renaming.changes.items():
+        print(f"renamed: {name!r} is now {new!r} ({_photos(renaming.photos[name])})")
+    for new, names in renaming.merges.items():
+        found = " and ".join(f"{name!r} ({_photos(renaming.photos[name])})" for name in names)
         if merge:
             print(f"merged: {found} are now {new!r}")
         else:
