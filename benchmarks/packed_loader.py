@@ -29,7 +29,7 @@ from side_by_side import Row, arguments, row, tell, timed
 
 from ophis import Manifest, read_manifest, read_recipe
 from ophis.datasets.resized import read_square
-from ophis.datasets.shards.pack import pack
+from ophis.datasets.shards.writer import pack
 from ophis.datasets.synthetic.folder import draw_sample
 from ophis.images.preprocessing import normalise
 from ophis.train.batches import Batches

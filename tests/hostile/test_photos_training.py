@@ -12,7 +12,7 @@ import torch
 
 from ophis import InputError, Manifest, Recipe, read_manifest, read_scores
 from ophis.cli import main
-from ophis.datasets.shards.pack import pack
+from ophis.datasets.shards.writer import pack
 from ophis.errors import BadPhotosError
 from ophis.train import fit, usable_photos
 from ophis.train.checkpoint import load_checkpoint

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ophis import InputError, read_manifest, read_scores
-from ophis.datasets.shards.pack import pack
+from ophis.datasets.shards.writer import pack
 from ophis.evaluation.run import FACTS
 from ophis.images.preprocessing import read_photo
 from ophis.train import fit

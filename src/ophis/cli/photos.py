@@ -194,7 +194,7 @@ def pack(
     """
     from ophis import read_manifest
     from ophis.cli.terminal.progress import bar
-    from ophis.datasets.shards.pack import pack as packed
+    from ophis.datasets.shards.writer import pack as packed
 
     if raw and quality is not None:
         raise InputError("--raw keeps the pixels as they are; leave --quality out")
@@ -213,8 +213,8 @@ def pack(
     number, size = len(rows) - len(failures), done.shard_bytes()
     return finish(
         f"{number:,} photos packed, {len(failures):,} could not be read; {out}:"
-        f" {done.form.shards:,} shards, {size / 1000 / max(number, 1):,.1f} kB a photo",
-        {"pack": out, "photos": number, "shards": done.form.shards, "bytes": size},
+        f" {done.metadata.shards:,} shards, {size / 1000 / max(number, 1):,.1f} kB a photo",
+        {"pack": out, "photos": number, "shards": done.metadata.shards, "bytes": size},
         failures=failures,
         json=json,
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ophis.datasets.shards.packed import Pack, PackedPhoto
+    from ophis.datasets.shards.reader import Pack, PackedPhoto
 
 COLUMNS = ("photo_id", "photo", "species", "country", "observation")
 _ROWS_AT_A_TIME = 100_000
@@ -140,7 +140,7 @@ class Manifest:
         for rows in self.table.select(COLUMNS).iter_slices(_ROWS_AT_A_TIME):
             digest.update(rows.write_csv(include_header=False).encode())
         if self.pack:
-            digest.update(self.pack.form.to_json().encode())
+            digest.update(self.pack.metadata.to_json().encode())
         return digest.hexdigest()
 
     def split(

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ophis.datasets.manifest import join_groups
-from ophis.datasets.shards.packed import PackedPhoto
+from ophis.datasets.shards.reader import PackedPhoto
 from ophis.errors import PhotoError
 from ophis.images.preprocessing import decode, read_bytes, read_photo
 

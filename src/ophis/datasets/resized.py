@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ophis.datasets.shards.packed import PackedPhoto
 from ophis.datasets.shards.pixels import packed_square
+from ophis.datasets.shards.reader import PackedPhoto
 from ophis.images.jpeg import jpeg_pixels
 from ophis.images.orientation import upright
 from ophis.images.preprocessing import (
@@ -40,9 +40,9 @@ def read_square(path: str | Path | PackedPhoto, pixels: int) -> NDArray[np.uint8
         PhotoError: as `read_photo`, and for a packed photo that is not of the pack's size.
     """
     if isinstance(path, PackedPhoto):
-        if path.pack.form.pixels == pixels:
+        if path.pack.metadata.pixels == pixels:
             return packed_square(path)
-        if path.pack.form.raw:  # its bytes are no JPEG, PNG or WebP
+        if path.pack.metadata.raw:  # its bytes are no JPEG, PNG or WebP
             return resize(read_photo(path), pixels)
     return square(read_bytes(path), pixels, str(path))
 

@@ -13,7 +13,8 @@ from ophis.datasets.darwin_core import read_darwin_core
 from ophis.datasets.image_folder import ABSOLUTE, labelled, read_image_folder, refuse_paths
 from ophis.datasets.inaturalist import from_inaturalist, is_inaturalist
 from ophis.datasets.manifest import COLUMNS, Manifest, is_repeated
-from ophis.datasets.shards.packed import TABLE, Pack, is_pack
+from ophis.datasets.shards.metadata import MANIFEST_FILE, is_pack
+from ophis.datasets.shards.reader import Pack
 from ophis.datasets.snakeclef import from_snakeclef
 from ophis.errors import InputError
 from ophis.files.atomic import NO_PLAIN_FILE
@@ -59,7 +60,7 @@ def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Mani
     """
     path = Path(path)
     if is_pack(path):
-        rows, folder = _read_table(path / TABLE), path
+        rows, folder = _read_table(path / MANIFEST_FILE), path
     elif path.is_dir():
         rows, folder = read_image_folder(path, _read_table), path
     elif is_archive(path):
@@ -84,7 +85,7 @@ def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Mani
 def _finished(rows: Rows, pack: Pack) -> pl.DataFrame:
     """Of the pack's own table the rows whose shards are written."""
     table = rows.table
-    if len(table) == pack.form.photos:
+    if len(table) == pack.metadata.photos:
         table = table[pack.index["row"].to_list()]
         if table["photo_id"].equals(pack.index["photo_id"]):
             return table

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ophis.datasets.shards.packed import PackedPhoto
+from ophis.datasets.shards.reader import PackedPhoto
 from ophis.errors import InputError, PhotoError, Reason
 from ophis.files.atomic import NO_PLAIN_FILE, plain_file
 from ophis.images.formats import formats_of, what
@@ -156,7 +156,7 @@ def read_photo(path: str | Path | PackedPhoto) -> Image.Image:
     Raises:
         PhotoError: as those two.
     """
-    if isinstance(path, PackedPhoto) and path.pack.form.raw:
+    if isinstance(path, PackedPhoto) and path.pack.metadata.raw:
         return Image.fromarray(path.pack.square(path.place))
     return decode(read_bytes(path), str(path))
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ophis.datasets.shards.packed import PackedPhoto
+    from ophis.datasets.shards.reader import PackedPhoto
     from ophis.recipe import Recipe
 
 

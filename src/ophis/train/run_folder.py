@@ -98,7 +98,7 @@ def require_fit(
         if manifest.pack and not manifest.pack.complete:
             raise InputError(
                 f"{manifest.folder}: {len(manifest.pack.index):,} of"
-                f" {manifest.pack.form.photos:,} photos are packed so far; let ophis pack finish"
+                f" {manifest.pack.metadata.photos:,} photos are packed so far; run ophis pack again"
             )
 
 
@@ -143,7 +143,7 @@ def describe(
 def _facts_of(manifest: Manifest) -> dict[str, Any]:
     """Which photos, and what was done to them before, where they come from a pack."""
     facts: dict[str, Any] = {"photos": len(manifest), "sha256": manifest.sha256()}
-    return facts | ({"pack": asdict(manifest.pack.form)} if manifest.pack else {})
+    return facts | ({"pack": asdict(manifest.pack.metadata)} if manifest.pack else {})
 
 
 def _weights_sha256(weights: str, weights_folder: Path, folder: Path) -> str | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ophis.datasets.manifest import Manifest
-    from ophis.datasets.shards.packed import PackedPhoto
+    from ophis.datasets.shards.reader import PackedPhoto
     from ophis.train.processes import Processes
 
 SKIPPED = "skipped.csv"  # in a run folder

@@ -9,9 +9,9 @@ from PIL import Image
 
 from ophis import read_manifest
 from ophis.datasets.resized import read_square
-from ophis.datasets.shards.pack import pack
-from ophis.datasets.shards.packed import Pack
 from ophis.datasets.shards.pixels import _memory
+from ophis.datasets.shards.reader import Pack
+from ophis.datasets.shards.writer import pack
 from ophis.errors import PhotoError
 from ophis.images.preprocessing import decode, read_photo
 
@@ -23,20 +23,20 @@ def packed(coloured, tmp_path_factory):
     return read_manifest(out)
 
 
-def test_the_fast_decoder_gives_the_pixels_of_pillow(packed):
+def test_simplejpeg_gives_the_pixels_of_pillow(packed):
     pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
     for photo in packed.photos():
         assert np.array_equal(read_square(photo, 48), np.asarray(decode(photo.read_bytes())))
 
 
-def test_without_it_pillow_decodes(packed, monkeypatch):
+def test_pillow_decodes_without_simplejpeg(packed, monkeypatch):
     monkeypatch.setattr("ophis.datasets.shards.pixels.simplejpeg", lambda: None)
     for photo in packed.photos():
         assert np.array_equal(read_square(photo, 48), np.asarray(read_photo(photo)))
 
 
-def test_squares_that_are_kept_stay_as_they_are(packed):
-    """Memory is used again only once nobody holds it, not even a view of a view."""
+def test_kept_pixels_are_not_overwritten(packed):
+    """A buffer is used again only when no array and no view refers to it."""
     squares = [read_square(photo, 48) for photo in packed.photos()]
     views = [read_square(photo, 48)[3:40, ::-1][:, 2:] for photo in packed.photos()]
     for photo, square, view in zip(packed.photos(), squares, views, strict=True):
@@ -45,7 +45,7 @@ def test_squares_that_are_kept_stay_as_they_are(packed):
         assert np.array_equal(view, expected[3:40, ::-1][:, 2:])
 
 
-def test_memory_is_used_again():
+def test_unreferenced_buffer_is_used_again():
     place = _memory(5000).ctypes.data
     kept = _memory(5000)
     assert kept.ctypes.data == place
@@ -53,8 +53,8 @@ def test_memory_is_used_again():
     assert _memory(6000).size == 6000
 
 
-def test_a_jpeg_of_another_size_is_refused(packed, tmp_path):
-    """Whoever makes a pack may write any sha256 into its index."""
+def test_jpeg_of_other_size_is_refused(packed, tmp_path):
+    """A forged index may hold a matching sha256."""
     out = shutil.copytree(packed.folder, tmp_path / "pack")
     shard, index = out / "shard-00000.tar", out / "shard-00000.parquet"
     table, data = pl.read_parquet(index), bytearray(shard.read_bytes())
@@ -74,7 +74,7 @@ def test_a_jpeg_of_another_size_is_refused(packed, tmp_path):
         read_square(read_manifest(out).photos()[2], 48)
 
 
-def test_raw_bytes_that_are_no_such_array_are_refused(coloured, tmp_path):
+def test_raw_member_of_other_shape_is_refused(coloured, tmp_path):
     pack(coloured, tmp_path / "pack", pixels=48, quality=None)
     shard, index = tmp_path / "pack" / "shard-00000.tar", tmp_path / "pack" / "shard-00000.parquet"
     table, data = pl.read_parquet(index), bytearray(shard.read_bytes())

@@ -1,4 +1,7 @@
-"""The indices of a pack's shards: believed only as far as they point into their own shard."""
+"""Index of a shard: a Parquet table with the byte range and labels of every photo.
+
+An index may come from an untrusted source: every offset and length is checked against the shard.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ophis.datasets.shards.packed import BLOCK
+from ophis.datasets.shards.metadata import BLOCK
 from ophis.errors import InputError
 from ophis.files.tables import read_rows
 
@@ -14,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-MOST_MEMBER_BYTES = 256 << 20
-MOST_INDEX_BYTES = 256 << 20
+MAX_MEMBER_BYTES = 256 << 20
+MAX_INDEX_BYTES = 256 << 20
 _NUMBERS = ("row", "shard", "offset", "length")
 SCHEMA = {
     "row": pl.Int64,
@@ -36,14 +39,17 @@ SCHEMA = {
 def read_index(
     shards: Sequence[tuple[int, Path, range]], *, length: int | None
 ) -> tuple[pl.DataFrame, dict[int, int]]:
-    """The rows of all finished shards, and the bytes of each shard.
+    """Read the indices of all finished shards.
 
     Args:
-        shards: number, tar file and rows of each; those without an index are passed over.
-        length: of every photo, where all are of one.
+        shards: number, tar file and rows of each shard; a shard without an index is skipped.
+        length: bytes of every photo, where all have the same number; else None.
+
+    Returns:
+        The rows of all indices, and the size in bytes of each shard by its number.
 
     Raises:
-        InputError: naming the index or shard and what does not fit.
+        InputError: naming the index or shard and the wrong value.
     """
     tables, sizes = [pl.DataFrame(schema=SCHEMA)], {}
     for shard, path, rows in shards:
@@ -53,20 +59,20 @@ def read_index(
             raise InputError(f"{path}: is missing; delete {index.name} and pack again")
         sizes[shard] = path.stat().st_size
         table = _read(index, photos=len(rows))
-        for wrong, what in _wrong(shard, rows, sizes[shard], length):
+        for wrong, reason in _wrong(shard, rows, sizes[shard], length):
             if table.select(wrong.any()).item():
                 photo = table.filter(wrong)["photo_id"][0]
                 raise InputError(
-                    f"{index}: photo {photo!r}: {what}; delete it and pack again, or get the pack"
-                    " from somebody you trust"
+                    f"{index}: photo {photo!r}: {reason}; delete it and pack again, or get the pack"
+                    " from a trusted source"
                 )
         tables.append(table)
     return pl.concat(tables), sizes
 
 
 def _read(path: Path, *, photos: int) -> pl.DataFrame:
-    """The table of an index, of the columns and the length it should have."""
-    if not path.is_file() or path.stat().st_size > MOST_INDEX_BYTES:
+    """Read one index; check its columns and number of rows."""
+    if not path.is_file() or path.stat().st_size > MAX_INDEX_BYTES:
         raise InputError(f"{path}: is no index of a shard; delete it and pack again")
     try:
         found = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
@@ -82,20 +88,23 @@ def _read(path: Path, *, photos: int) -> pl.DataFrame:
 
 
 def _wrong(shard: int, rows: range, size: int, length: int | None) -> list[tuple[pl.Expr, str]]:
-    """What may not be, each with its words. No sum is formed that could overflow."""
+    """Return each check as an expression that is true for wrong rows, with its reason.
+
+    No sum is formed that could overflow.
+    """
     offset, own = pl.col("offset"), pl.col("length")
     packed = pl.col("failure") == ""
     digest = r"^[0-9a-f]{64}$"
-    fitting = own.is_between(1, MOST_MEMBER_BYTES) & (own == (own if length is None else length))
+    fitting = own.is_between(1, MAX_MEMBER_BYTES) & (own == (own if length is None else length))
     return [
-        (pl.col("shard") != shard, "stands in the index of another shard"),
+        (pl.col("shard") != shard, "belongs to the index of another shard"),
         (pl.col("row") != pl.int_range(rows.start, rows.stop), "is not at its row"),
         (packed & ~pl.col("sha256").str.contains(digest), "has no sha256"),
         (packed & ~pl.col("source_sha256").str.contains(digest), "has no sha256 of its file"),
         (
             packed & ~(offset.is_between(BLOCK, size) & (offset % BLOCK == 0)),
-            "is said to begin where no photo of the shard can",
+            "begins at an offset where no photo can begin",
         ),
-        (packed & ~fitting, "is said to have a length that no photo of the pack has"),
-        (packed & (own > size - offset), "is said to reach beyond the end of the shard"),
+        (packed & ~fitting, "has a length that no photo of the pack has"),
+        (packed & (own > size - offset), "reaches beyond the end of the shard"),
     ]

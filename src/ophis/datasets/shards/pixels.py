@@ -15,13 +15,13 @@ from ophis.images.preprocessing import decode
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ophis.datasets.shards.packed import PackedPhoto
+    from ophis.datasets.shards.reader import PackedPhoto
 
 
 def packed_square(photo: PackedPhoto) -> NDArray[np.uint8]:
     """The pixels that were packed, [side, side, 3]: a view of raw ones, decoded ones else."""
-    side = photo.pack.form.pixels
-    if photo.pack.form.raw:
+    side = photo.pack.metadata.pixels
+    if photo.pack.metadata.raw:
         return photo.pack.square(photo.place)
     data = photo.pack.member(photo.place)
     square = _decoded(data, side)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis.datasets.manifest import Manifest
-    from ophis.datasets.shards.packed import PackedPhoto
+    from ophis.datasets.shards.reader import PackedPhoto
     from ophis.evaluation.comparison import Comparison, Discrepancy
     from ophis.evaluation.report.figures import Figure
     from ophis.evaluation.run import Side

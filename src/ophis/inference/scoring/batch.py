@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.datasets.resized import read_square, square
-from ophis.datasets.shards.packed import PackedPhoto
+from ophis.datasets.shards.reader import PackedPhoto
 from ophis.errors import PhotoError
 from ophis.images.preprocessing import decode, normalise, read_bytes, read_photo
 from ophis.inference.test_time_augmentation import WHOLE, mean_of_views, shown

@@ -1,4 +1,4 @@
-"""Packs that are damaged or lie: refused with one line, never read outside the shard."""
+"""Damaged and forged packs are refused in one line and never read outside their shards."""
 
 import json
 import shutil
@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 
 from ophis import InputError, read_manifest
 from ophis.datasets.resized import read_square
-from ophis.datasets.shards.maps import Maps
-from ophis.datasets.shards.pack import pack
-from ophis.datasets.shards.packed import ABOUT, TABLE, Pack
+from ophis.datasets.shards.metadata import MANIFEST_FILE, METADATA_FILE
+from ophis.datasets.shards.reader import MappedShards, Pack
+from ophis.datasets.shards.writer import pack
 from ophis.errors import PhotoError
 from ophis.images.preprocessing import Preprocessing, read_photo
 from ophis.inference.scoring.batch import score_photos
 
-FORMS = {"raw": None, "jpeg": 95}
+QUALITIES = {"raw": None, "jpeg": 95}
 
 
-@pytest.fixture(scope="session", params=FORMS)
+@pytest.fixture(scope="session", params=QUALITIES)
 def made(request, coloured, tmp_path_factory):
     out = tmp_path_factory.mktemp("made") / request.param
-    pack(coloured, out, pixels=32, quality=FORMS[request.param], shard_photos=10)
+    pack(coloured, out, pixels=32, quality=QUALITIES[request.param], shard_photos=10)
     return out
 
 
@@ -39,12 +39,12 @@ def one_line(error):
 
 
 CHANGES = {
-    "beyond": ({"offset": 512 * 10**6}, "begin where no photo"),
-    "far": ({"offset": 2**62}, "begin where no photo"),
-    "below": ({"offset": -512}, "begin where no photo"),
-    "least": ({"offset": -(2**63)}, "begin where no photo"),
-    "first": ({"offset": 0}, "begin where no photo"),
-    "between": ({"offset": 513}, "begin where no photo"),
+    "beyond": ({"offset": 512 * 10**6}, "begins at an offset where no photo"),
+    "far": ({"offset": 2**62}, "begins at an offset where no photo"),
+    "below": ({"offset": -512}, "begins at an offset where no photo"),
+    "least": ({"offset": -(2**63)}, "begins at an offset where no photo"),
+    "first": ({"offset": 0}, "begins at an offset where no photo"),
+    "between": ({"offset": 513}, "begins at an offset where no photo"),
     "empty": ({"length": 0}, "a length that no photo"),
     "negative": ({"length": -5}, "a length that no photo"),
     "long": ({"length": 200 * 2**20}, "length that no photo|beyond the end"),
@@ -57,7 +57,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_an_index_is_believed_only_inside_its_shard(copy, name):
+def test_index_out_of_range_is_refused(copy, name):
     change, words = CHANGES[name]
     path = copy / "shard-00001.parquet"
     table = pl.read_parquet(path)
@@ -71,8 +71,8 @@ def test_an_index_is_believed_only_inside_its_shard(copy, name):
     assert one_line(error).startswith(f"{path}: photo '13.png': ")
 
 
-def test_a_photo_that_reaches_out_of_its_shard_is_refused(coloured, tmp_path):
-    """A length that the shard has, but not behind that offset."""
+def test_photo_beyond_end_of_shard_is_refused(coloured, tmp_path):
+    """The length is smaller than the shard, but too large at its offset."""
     pack(coloured, tmp_path, pixels=32, shard_photos=10)
     path, size = tmp_path / "shard-00001.parquet", (tmp_path / "shard-00001.tar").stat().st_size
     table = pl.read_parquet(path)
@@ -80,7 +80,7 @@ def test_a_photo_that_reaches_out_of_its_shard_is_refused(coloured, tmp_path):
     lengths[3] = size - table["offset"][3] + 1
     assert lengths[3] < size
     table.with_columns(length=pl.Series(lengths)).write_parquet(path)
-    with pytest.raises(InputError, match="reach beyond the end of the shard"):
+    with pytest.raises(InputError, match="reaches beyond the end of the shard"):
         read_manifest(tmp_path)
 
 
@@ -93,7 +93,7 @@ def test_a_photo_that_reaches_out_of_its_shard_is_refused(coloured, tmp_path):
         ("an index whose offsets are words", lambda t: t.with_columns(offset=pl.lit("../../x"))),
     ],
 )
-def test_an_index_of_another_shape_is_refused(copy, name, change):
+def test_index_of_other_shape_is_refused(copy, name, change):
     path = copy / "shard-00001.parquet"
     change(pl.read_parquet(path)).write_parquet(path)
     with pytest.raises(InputError) as error:
@@ -102,7 +102,7 @@ def test_an_index_of_another_shape_is_refused(copy, name, change):
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 and no more", b"PAR1" + bytes(900) + b"PAR1"])
-def test_a_damaged_index_is_refused(copy, damage, capfd):
+def test_damaged_index_is_refused(copy, damage, capfd):
     path = copy / "shard-00002.parquet"
     path.write_bytes(damage)
     with pytest.raises(InputError) as error:
@@ -118,8 +118,8 @@ def test_a_damaged_index_is_refused(copy, damage, capfd):
         ("photos", 10**12), ("pillow", None), ("format", 2), ("format", None),
     ],
 )  # fmt: skip
-def test_an_about_without_meaning_is_refused(copy, key, value):
-    path = copy / ABOUT
+def test_metadata_out_of_range_is_refused(copy, key, value):
+    path = copy / METADATA_FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
     with pytest.raises(InputError) as error:
         read_manifest(copy)
@@ -127,35 +127,35 @@ def test_an_about_without_meaning_is_refused(copy, key, value):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, '{"format": 1}', "\0"])
-def test_an_about_that_is_none_is_refused(copy, text):
-    (copy / ABOUT).write_text(text)
+def test_unreadable_metadata_is_refused(copy, text):
+    (copy / METADATA_FILE).write_text(text)
     with pytest.raises(InputError) as error:
         read_manifest(copy)
-    assert one_line(error).startswith(f"{copy / ABOUT}: ")
+    assert one_line(error).startswith(f"{copy / METADATA_FILE}: ")
 
 
-def test_a_table_of_another_pack_is_refused(copy):
-    table = pl.read_parquet(copy / TABLE)
-    table[::-1].write_parquet(copy / TABLE)
+def test_manifest_of_other_pack_is_refused(copy):
+    table = pl.read_parquet(copy / MANIFEST_FILE)
+    table[::-1].write_parquet(copy / MANIFEST_FILE)
     with pytest.raises(InputError, match="is not the table of the shards"):
         read_manifest(copy)
 
 
-def test_a_missing_shard_is_refused(copy):
+def test_missing_shard_is_refused(copy):
     (copy / "shard-00001.tar").unlink()
     with pytest.raises(InputError, match=r"shard-00001\.tar: is missing; delete"):
         read_manifest(copy)
 
 
-def test_a_shard_cut_short_is_refused(copy):
+def test_truncated_shard_is_refused(copy):
     path = copy / "shard-00001.tar"
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(InputError, match=r"reach beyond the end|begin where no photo"):
+    with pytest.raises(InputError, match=r"beyond the end|where no photo can begin"):
         read_manifest(copy)
 
 
-def test_a_shard_cut_short_while_it_is_open_ends_no_process(copy):
-    """To touch a page behind the end of a mapped file would: SIGBUS."""
+def test_shard_truncated_while_open_is_refused(copy):
+    """Access behind the end of a mapped file would kill the process (SIGBUS)."""
     photos = read_manifest(copy).photos()
     read_square(photos[0], 32)
     path = copy / "shard-00000.tar"
@@ -166,20 +166,20 @@ def test_a_shard_cut_short_while_it_is_open_ends_no_process(copy):
     assert read_square(photos[10], 32).shape == (32, 32, 3)
 
 
-def test_a_member_of_another_name_is_refused(copy):
-    """A tar file may name anything; nothing of ours follows it, and a wrong name is said."""
+def test_member_of_other_name_is_refused(copy):
+    """Names of tar members are compared, never used as paths."""
     path = copy / "shard-00001.tar"
     data = bytearray(path.read_bytes())
     start = Pack(copy).index["offset"][11] - 512
     data[start : start + 100] = b"../../etc/passwd".ljust(100, b"\0")
     path.write_bytes(data)
-    with pytest.raises(PhotoError, match=r"shard-00001\.tar: photo '11\.png': is not as it was"):
+    with pytest.raises(PhotoError, match=r"shard-00001\.tar: photo '11\.png': differs"):
         read_photo(read_manifest(copy).photos()[11])
 
 
 @settings(max_examples=25)
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), row=st.integers(0, 35))
-def test_a_flipped_bit_is_found_and_named(made, tmp_path_factory, where, bit, row):
+def test_flipped_bit_is_refused(made, tmp_path_factory, where, bit, row):
     folder = tmp_path_factory.mktemp("flipped")
     copy = shutil.copytree(made, folder / "pack")
     cells = Pack(copy).index.row(row, named=True)
@@ -191,14 +191,14 @@ def test_a_flipped_bit_is_found_and_named(made, tmp_path_factory, where, bit, ro
     with pytest.raises(PhotoError) as error:
         read_square(photos[row], 32)
     assert one_line(error) == (
-        f"{path}: photo '{row}.png': is not as it was packed; delete {path.stem}.parquet beside it"
-        " and pack again, which makes this shard anew"
+        f"{path}: photo '{row}.png': differs from what was packed; delete {path.stem}.parquet"
+        " beside it and pack again, which writes this shard again"
     )
-    read_square(photos[(row + 1) % 36], 32)  # the others are as they were
+    read_square(photos[(row + 1) % 36], 32)  # the others are intact
     shutil.rmtree(folder)
 
 
-def test_a_damaged_photo_has_no_scores_and_moves_no_other(copy):
+def test_damaged_photo_has_no_scores(copy):
     packed = read_manifest(copy)
     path = copy / "shard-00000.tar"
     data = bytearray(path.read_bytes())
@@ -219,31 +219,31 @@ def test_a_damaged_photo_has_no_scores_and_moves_no_other(copy):
     assert scores.photo_ids == tuple(f"{n}.png" for n in range(36) if n != 5)
 
 
-def test_the_mend_mends(copy, coloured):
+def test_shard_is_written_again_after_index_is_deleted(copy, coloured):
     before = (copy / "shard-00001.tar").read_bytes()
     (copy / "shard-00001.tar").write_bytes(before[:-600] + b"x" + before[-599:])
     (copy / "shard-00001.parquet").unlink()
-    quality = Pack(copy).form.quality
+    quality = Pack(copy).metadata.quality
     pack(coloured, copy, pixels=32, quality=quality, shard_photos=10)
     assert (copy / "shard-00001.tar").read_bytes() == before
 
 
-def test_a_view_outlives_its_map(tmp_path):
-    """More shards are read than may be open, and what was cut from the first stays readable."""
+def test_view_outlives_its_cache_entry(tmp_path):
+    """Views of a file stay readable after the cache drops it."""
     paths = [tmp_path / str(number) for number in range(5)]
     for number, path in enumerate(paths):
         path.write_bytes(bytes([number]) * 5000)
-    maps = Maps(dict.fromkeys(paths, 5000), most_open=2)
+    maps = MappedShards(dict.fromkeys(paths, 5000), max_open=2)
     views = [np.frombuffer(maps.read(path), np.uint8) for path in paths]
     assert [int(view.sum()) for view in views] == [0, 5000, 10000, 15000, 20000]
     assert len(maps._open) == 2
 
 
-def test_threads_share_a_pack(made, coloured):
+def test_pack_is_thread_safe(made, coloured):
     from concurrent.futures import ThreadPoolExecutor
 
     packed = Pack(made)
-    packed._maps._most_open = 1
+    packed._shards._max_open = 1
     photos = packed.photos(packed.index["photo_id"])
     expected = [read_square(photo, 32).copy() for photo in photos]
     order = np.random.default_rng(0).integers(0, 36, 2000)

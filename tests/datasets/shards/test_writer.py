@@ -18,9 +18,9 @@ from ophis import InputError, read_manifest
 from ophis.datasets.manifest import Manifest
 from ophis.datasets.near_duplicates import near_duplicate_groups
 from ophis.datasets.resized import read_square
-from ophis.datasets.shards.pack import pack
-from ophis.datasets.shards.pack_folder import held
-from ophis.datasets.shards.packed import ABOUT, Pack
+from ophis.datasets.shards.metadata import METADATA_FILE
+from ophis.datasets.shards.reader import Pack
+from ophis.datasets.shards.writer import _locked, pack
 from ophis.images.preprocessing import read_photo, resize
 
 WHOLE = {"pixels": 36, "shard_photos": 10, "workers": 2}
@@ -67,21 +67,21 @@ def ophis(*arguments, **kind):
     return subprocess.run(command, capture_output=True, text=True, check=False, **kind)
 
 
-def test_raw_squares_are_those_of_the_photos_bit_by_bit(coloured, raw):
+def test_raw_pixels_equal_resized_photos(coloured, raw):
     for path, photo in zip(coloured.paths(), raw.photos(), strict=True):
         expected = resize(read_photo(path), 36)
         assert np.array_equal(read_square(photo, 36), expected)
         assert np.array_equal(np.asarray(read_photo(photo)), expected)
 
 
-def test_a_raw_square_is_a_view_of_the_shard(raw):
-    square = read_square(raw.photos()[0], 36)
-    assert not square.flags.owndata
-    assert not square.flags.writeable
+def test_raw_pixels_are_a_view_of_the_shard(raw):
+    pixels = read_square(raw.photos()[0], 36)
+    assert not pixels.flags.owndata
+    assert not pixels.flags.writeable
 
 
-def test_jpeg_squares_differ_by_what_jpeg_loses(coloured, jpeg):
-    """Against Pillow's own way there and back."""
+def test_packed_jpeg_equals_pillow_round_trip(coloured, jpeg):
+    """Reference: Pillow encodes and decodes the resized photo."""
     for path, photo in zip(coloured.paths(), jpeg.photos(), strict=True):
         buffer = io.BytesIO()
         Image.fromarray(resize(read_photo(path), 36)).save(buffer, "JPEG", quality=95)
@@ -89,20 +89,20 @@ def test_jpeg_squares_differ_by_what_jpeg_loses(coloured, jpeg):
 
 
 @pytest.mark.parametrize("kind", ["raw", "jpeg"])
-def test_other_pixels_than_the_packed_are_resized_as_of_any_photo(kind, request):
+def test_packed_photo_is_resized_to_other_sizes(kind, request):
     photo = request.getfixturevalue(kind).photos()[5]
     assert np.array_equal(read_square(photo, 24), resize(read_photo(photo), 24))
 
 
 @pytest.mark.parametrize("kind", ["raw", "jpeg"])
-def test_the_manifest_survives(kind, coloured, request):
+def test_pack_keeps_the_manifest(kind, coloured, request):
     packed = request.getfixturevalue(kind)
     assert packed.table.equals(coloured.table)
-    assert packed.sha256() != coloured.sha256()  # other photos, as far as a run can tell
+    assert packed.sha256() != coloured.sha256()  # resized photos differ from their sources
 
 
-def test_a_shard_is_what_tar_and_numpy_read(coloured, raw):
-    """Members by the standard library's tarfile and NumPy's load: nothing of ours."""
+def test_tarfile_and_numpy_read_a_shard(coloured, raw):
+    """Reference: tarfile and numpy.load."""
     species = coloured.species_list()
     for row, photo in enumerate(raw.photos()):
         with tarfile.open(raw.folder / f"shard-{row // 10:05}.tar") as shard:
@@ -122,7 +122,7 @@ def test_webdataset_reads_the_shards(kind, request):
     webdataset = pytest.importorskip("webdataset", reason="webdataset is not installed")
     packed = request.getfixturevalue(kind)
     shards = [str(path) for path in sorted(packed.folder.glob("*.tar"))]
-    suffix = Pack(packed.folder).form.suffix.removeprefix(".")
+    suffix = Pack(packed.folder).metadata.suffix.removeprefix(".")
     found = webdataset.WebDataset(shards, shardshuffle=False).decode("rgb8")
     samples = list(found.to_tuple("__key__", suffix, "json"))
     assert len(samples) == len(packed)
@@ -143,7 +143,7 @@ def test_webdataset_reads_the_shards(kind, request):
     workers=st.integers(1, 3),
     data=st.data(),
 )
-def test_every_offset_leads_to_its_photo(
+def test_offsets_point_to_their_photos(
     tmp_path_factory, sizes, shard_photos, pixels, quality, workers, data
 ):
     folder = tmp_path_factory.mktemp("sizes")
@@ -166,7 +166,7 @@ def test_every_offset_leads_to_its_photo(
             )
 
 
-def test_the_number_of_threads_changes_no_byte(coloured, raw, jpeg, tmp_path):
+def test_bytes_do_not_depend_on_threads(coloured, raw, jpeg, tmp_path):
     for workers in (1, 3):
         for quality, packed in ((None, raw), (95, jpeg)):
             out = tmp_path / f"{workers}-{quality}"
@@ -177,7 +177,8 @@ def test_the_number_of_threads_changes_no_byte(coloured, raw, jpeg, tmp_path):
 STOPPED = """
 import os, signal, sys
 from ophis import read_manifest
-from ophis.datasets.shards.pack import pack
+from ophis.datasets.shards.writer import pack
+
 done = 0
 def progress(number):
     global done
@@ -188,8 +189,8 @@ pack(read_manifest(sys.argv[1]), sys.argv[2], pixels=36, shard_photos=10, progre
 """
 
 
-def test_a_killed_pack_goes_on_at_the_same_command(coloured, jpeg, tmp_path):
-    """kill -9 in the second shard: the first is kept as it is, the rest is made."""
+def test_killed_pack_is_resumed(coloured, jpeg, tmp_path):
+    """SIGKILL during the second shard: the first is kept, the rest is written."""
     table = coloured.write(tmp_path / "m.csv")
     same = read_manifest(table)
     reference = tmp_path / "reference"
@@ -197,7 +198,7 @@ def test_a_killed_pack_goes_on_at_the_same_command(coloured, jpeg, tmp_path):
     out = tmp_path / "pack"
     command = [sys.executable, "-c", STOPPED, str(table), str(out)]
     assert subprocess.run(command, check=False, capture_output=True).returncode == -9
-    assert list(out.glob(".shard-00001*"))  # half a shard, not in the way
+    assert list(out.glob(".shard-00001*"))  # an unfinished shard
     first = out / "shard-00000.tar"
     before = first.stat()
     seen = read_manifest(out)
@@ -211,26 +212,26 @@ def test_a_killed_pack_goes_on_at_the_same_command(coloured, jpeg, tmp_path):
     assert (first.stat().st_mtime_ns, first.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
 
 
-def test_a_pack_is_readable_while_it_is_written(coloured, tmp_path):
+def test_unfinished_pack_is_readable(coloured, tmp_path):
     seen = []
 
-    def look(_):
+    def inspect(_):
         found = read_manifest(tmp_path / "pack")
         if len(found):
             read_square(found.photos()[-1], 36)
         seen.append((len(found), Pack(found.folder).complete))
 
-    pack(coloured, tmp_path / "pack", progress=look, **WHOLE)
+    pack(coloured, tmp_path / "pack", progress=inspect, **WHOLE)
     assert seen == [(10 * (n // 10), False) for n in range(36)]
     assert Pack(tmp_path / "pack").complete
 
 
-def test_a_changed_photo_is_refused_when_a_pack_goes_on(unreadable, tmp_path):
+def test_resume_refuses_changed_photo(unreadable, tmp_path):
     out = tmp_path / "pack"
     pack(unreadable, out, **WHOLE)
-    pack(unreadable, out, **WHOLE)  # the same once more: nothing to say
+    pack(unreadable, out, **WHOLE)  # unchanged photos are accepted
     Image.new("RGB", (64, 64)).save(unreadable.folder / "20.png")
-    with pytest.raises(InputError, match=r"photo 20.png is no longer .*shard-00002.tar; delete"):
+    with pytest.raises(InputError, match=r"photo 20.png has changed .*shard-00002.tar; delete"):
         pack(unreadable, out, **WHOLE)
     (out / "shard-00002.parquet").unlink()
     pack(unreadable, out, **WHOLE)
@@ -245,36 +246,36 @@ def test_a_changed_photo_is_refused_when_a_pack_goes_on(unreadable, tmp_path):
         ({"shard_photos": 11}, "shard_photos = 10, not 11"),
     ],
 )
-def test_other_options_are_refused(coloured, jpeg, change, words):
+def test_resume_refuses_other_options(coloured, jpeg, change, words):
     with pytest.raises(InputError, match=words):
         pack(coloured, jpeg.folder, **WHOLE | change)
 
 
-def test_another_pillow_is_refused(coloured, jpeg, tmp_path):
+def test_resume_refuses_other_pillow(coloured, jpeg, tmp_path):
     """Shards of one pack come from one decoder."""
     out = shutil.copytree(jpeg.folder, tmp_path / "pack")
-    about = json.loads((out / ABOUT).read_text())
-    (out / ABOUT).write_text(json.dumps(about | {"pillow": "1.1.7"}))
+    metadata = json.loads((out / METADATA_FILE).read_text())
+    (out / METADATA_FILE).write_text(json.dumps(metadata | {"pillow": "1.1.7"}))
     with pytest.raises(InputError, match=r"begun with pillow = 1\.1\.7, not"):
         pack(coloured, out, **WHOLE)
 
 
-def test_another_manifest_is_refused(coloured, jpeg):
-    """Also where only a further column differs: it would be lost."""
+def test_resume_refuses_other_manifest(coloured, jpeg):
+    """Reason: a further column would be lost."""
     table = coloured.table.with_columns(note=pl.lit("x"))
     with pytest.raises(InputError, match="another manifest"):
         pack(Manifest(table, coloured.folder), jpeg.folder, **WHOLE)
 
 
-def test_a_folder_of_other_things_is_left_alone(coloured, tmp_path):
+def test_pack_refuses_folder_with_other_files(coloured, tmp_path):
     (tmp_path / "thesis.txt").write_text("x")
     with pytest.raises(InputError, match=r"holds other files, such as thesis\.txt"):
         pack(coloured, tmp_path, **WHOLE)
     assert files(tmp_path) == {"thesis.txt": b"x"}
 
 
-def test_only_one_process_writes_a_pack(coloured, tmp_path):
-    with held(tmp_path, may_hold=ABOUT), pytest.raises(InputError, match="another process"):
+def test_pack_refuses_locked_folder(coloured, tmp_path):
+    with _locked(tmp_path), pytest.raises(InputError, match="another process"):
         pack(coloured, tmp_path, **WHOLE)
     pack(coloured, tmp_path, **WHOLE)
 
@@ -283,17 +284,17 @@ def test_only_one_process_writes_a_pack(coloured, tmp_path):
     "change",
     [{"pixels": 31}, {"pixels": 9000}, {"quality": 0}, {"quality": 101}, {"shard_photos": 0}],
 )
-def test_an_option_without_meaning_is_refused(coloured, tmp_path, change):
+def test_pack_refuses_option_out_of_range(coloured, tmp_path, change):
     with pytest.raises(InputError, match=f"{next(iter(change))} = .* should lie between"):
         pack(coloured, tmp_path, **WHOLE | change)
 
 
-def test_a_pack_is_not_packed_again(jpeg, tmp_path):
+def test_pack_refuses_a_pack(jpeg, tmp_path):
     with pytest.raises(InputError, match="is a pack; pack the photos"):
         pack(jpeg, tmp_path, **WHOLE)
 
 
-def test_bad_photos_are_listed_and_no_row_shifts(unreadable, tmp_path):
+def test_unreadable_photos_keep_their_rows(unreadable, tmp_path):
     table = unreadable.write(tmp_path / "m.csv")
     out = tmp_path / "pack"
     command = ("pack", table, "--out", out, "--pixels", 36, "--shard-photos", 10, "--raw")
@@ -328,8 +329,8 @@ main(sys.argv[1:])
 """
 
 
-def test_a_full_disk_leaves_whole_shards_and_one_line(coloured, raw, tmp_path):
-    """A limit on the size of files stands for the disk: ten raw photos are more, four are not."""
+def test_full_disk_leaves_complete_shards(coloured, raw, tmp_path):
+    """A limit on file sizes stands in for a full disk: a shard of 34 raw photos exceeds it."""
     table = coloured.write(tmp_path / "m.csv")
     out = tmp_path / "pack"
     words = ["pack", str(table), "--out", str(out), "--pixels", "36", "--shard-photos", "34"]
@@ -345,7 +346,7 @@ def test_a_full_disk_leaves_whole_shards_and_one_line(coloured, raw, tmp_path):
     assert len(read_manifest(out)) == 36
 
 
-def test_256_open_files_are_enough_for_more_shards(coloured, tmp_path):
+def test_many_shards_need_at_most_256_open_files(coloured, tmp_path):
     names = (pl.concat_str(pl.lit(f"{n}/"), "photo") for n in range(9))
     table = pl.concat([coloured.table.with_columns(photo_id=name) for name in names])
     manifest = Manifest(table, coloured.folder)
@@ -363,24 +364,24 @@ def test_256_open_files_are_enough_for_more_shards(coloured, tmp_path):
     assert done.stdout == "324\n", done.stderr
 
 
-def test_the_table_of_a_part_reads_the_pack(jpeg, tmp_path):
+def test_split_tables_read_the_pack(jpeg, tmp_path):
     """`ophis split PACK`: written elsewhere and inside the pack, by its column `folder`."""
-    train, held_out = jpeg.split(0.3, seed=1, groups=near_duplicate_groups(jpeg))
+    train, validation = jpeg.split(0.3, seed=1, groups=near_duplicate_groups(jpeg))
     for place in (tmp_path, jpeg.folder.parent):
-        for part, name in ((train, "train.csv"), (held_out, "held.parquet")):
+        for part, name in ((train, "train.csv"), (validation, "validation.parquet")):
             back = read_manifest(part.write(place / name))
             assert back.pack is not None
             assert back.photos() == part.photos()
             assert back.table.equals(part.table)
 
 
-def test_near_duplicates_are_found_in_raw_shards(raw, coloured):
-    squares = near_duplicate_groups(raw)
-    assert len(squares) == len(coloured)
-    assert len(np.unique(squares)) > 30
+def test_near_duplicate_groups_of_a_pack(raw, coloured):
+    groups = near_duplicate_groups(raw)
+    assert len(groups) == len(coloured)
+    assert len(np.unique(groups)) > 30
 
 
-def test_a_table_of_other_photos_is_refused(raw, tmp_path):
+def test_read_manifest_refuses_table_of_other_photos(raw, tmp_path):
     (tmp_path / "m.csv").write_text("photo,species,country\nx/99.png,Made red,\n")
     with pytest.raises(InputError, match=r"row 2: no finished shard of .* holds photo 'x/99.png'"):
         read_manifest(tmp_path / "m.csv", photos=raw.folder)
@@ -389,12 +390,12 @@ def test_a_table_of_other_photos_is_refused(raw, tmp_path):
         read_manifest(tmp_path / "m.csv", photos=raw.folder)
 
 
-def test_a_pack_has_no_files_of_photos(raw):
+def test_paths_of_a_pack_are_refused(raw):
     with pytest.raises(InputError, match="are no files"):
         raw.paths()
 
 
-def test_a_pack_opens_anew_in_another_process(raw):
+def test_packed_photo_can_be_pickled(raw):
     photo = pickle.loads(pickle.dumps(raw.photos()[20]))  # noqa: S301 - our own bytes
     assert np.array_equal(read_square(photo, 36), read_square(raw.photos()[20], 36))
     assert photo == raw.photos()[20]
