@@ -16,7 +16,7 @@ from ophis.images.preprocessing import MOST_BYTES, decode, read_bytes
 from ophis.inference.photo import Wanted, read_photos
 from ophis.scores.scores import PhotoFailure, Scores
 from ophis.taxonomy.species_list import SpeciesList
-from tests.images.test_preprocessing import png_header
+from tests.support.photos import png_header
 
 
 def saved(kind: str, width: int = 70, height: int = 70) -> bytes:

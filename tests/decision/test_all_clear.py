@@ -2,7 +2,6 @@
 
 import ast
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from ophis import Scores, SpeciesList, compare
 from ophis.cli import app
 from ophis.inference.bundles.model_card import imagenet17_card
 from ophis.locales import languages, read_words
+from tests.support.all_clear import ALL_CLEAR
 from tests.support.made_bundle import write_made_bundle
 from tests.support.paths import SOURCE
 
@@ -23,15 +23,6 @@ OTHERS = [
     for ending in ("toml", "jinja", "css", "js", "html", "webmanifest")
     for path in sorted(SOURCE.rglob(f"*.{ending}"))
 ]
-ALL_CLEAR = re.compile(
-    r"harmless|\bsafe(ly)?\b|no danger|not dangerous|non-?venomous|not venomous|innocuous"
-    r"|inofensiv|\bsegur[oa]s?\b|sin peligro|no (es|son) peligros|no venenos|inocu"
-    r"|inoffensi|\bsûre?s?\b|sans (danger|risque)|pas (dangereu|venimeu)|non venimeu|anodin"
-    r"|sem (perigo|risco)|não (é|são) (perigos|venenos)|não (venenos|peçonhent)"
-    r"|हानिरहित|सुरक्षित|विषहीन|(विषैला|ख़?तरनाक|ज़?हरीला) नहीं"
-    r"|\bsalama\b|ha(na|ina) (sumu|hatari|madhara)|\bsi hatari|bila hatari",
-    re.IGNORECASE,
-)
 
 
 def said(path: Path) -> list[str]:

@@ -5,25 +5,11 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import polars as pl
 import pytest
-from PIL import Image
 
-from ophis import CountryPrior, Manifest, Scores, SpeciesList, compare, read_manifest, read_recipe
+from ophis import CountryPrior, SpeciesList, compare, read_recipe
 from ophis.evaluation.report.page import Maps, figures, heat, small_percent, verdict, write_report
 from ophis.evaluation.run import Side
-
-EVIL = '<img src=x onerror="alert(1)">'
-
-
-def made(photos, species, *, strength, seed, names=None, ids=None) -> Scores:
-    truth = np.random.default_rng(0).integers(0, species, photos)
-    logits = np.random.default_rng(seed).normal(size=(photos, species)).astype(np.float32)
-    logits[np.arange(photos), truth] += strength
-    ids = ids or tuple(f"photos/{n}.jpg" for n in range(photos))
-    names = names or tuple(f"Genus{n // 3} species{n}" for n in range(species))
-    return Scores(
-        logits=logits, species=SpeciesList(tuple(names)), photo_ids=tuple(ids), truth=truth,
-        countries=("kenya",) * photos, observations=tuple(ids),
-    )  # fmt: skip
+from tests.support.made_scores import EVIL, compared, made, photographed
 
 
 @pytest.fixture
@@ -36,11 +22,6 @@ def prior(pair):
     species = pair[0].species
     counts = np.array([[10 * 3**n for n in range(6)], [1] * 6])
     return CountryPrior(species, ("kenya", "UNKNOWN"), counts)
-
-
-def compared(pair, prior, **options):
-    training = prior.species_photos()
-    return compare(*pair, training_photos=training, resamples=100, **options)
 
 
 class Page(HTMLParser):
@@ -155,18 +136,6 @@ def test_the_same_numbers_give_the_same_file(pair, prior, tmp_path):
             write_report(compared(pair, prior), tmp_path / name / "r.html", sides=sides).read_text()
         )
     assert texts[0] == texts[1]
-
-
-def photographed(folder, scores) -> Manifest:
-    (folder / "photos").mkdir(parents=True)
-    chance = np.random.default_rng(0)
-    lines = ["photo,species,country"]
-    for row, photo in enumerate(scores.photo_ids):
-        pixels = chance.integers(0, 256, (60, 80, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((400, 300)).save(folder / photo)
-        lines.append(f"{photo},{scores.species[scores.truth[row]]},kenya")
-    (folder / "manifest.csv").write_text("\n".join(lines))
-    return read_manifest(folder / "manifest.csv")
 
 
 def test_photos_and_maps_are_shown_and_a_lost_photo_is_left_out(pair, prior, tmp_path):

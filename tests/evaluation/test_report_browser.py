@@ -6,7 +6,7 @@ import pytest
 from ophis import CountryPrior, read_recipe
 from ophis.evaluation.report.page import Maps, write_report
 from ophis.evaluation.run import Side
-from tests.evaluation.test_report import compared, made, photographed
+from tests.support.made_scores import compared, made, photographed
 
 
 @pytest.fixture(scope="module")

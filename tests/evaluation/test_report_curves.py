@@ -11,7 +11,7 @@ from ophis.decision.calibration import reliability
 from ophis.evaluation.metrics import risk_coverage
 from ophis.evaluation.report.curves import COLOURS, reliability_plot, risk_coverage_plot
 from ophis.evaluation.report.figures import write
-from tests.evaluation.test_report import EVIL, made
+from tests.support.made_scores import EVIL, made
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ from ophis.priors.bayes import BayesPrior, Settings
 from ophis.priors.overrides import Rule
 from ophis.priors.prior import Prior
 from ophis.taxonomy.danger import dangerous
-from tests.decision.test_all_clear import ALL_CLEAR
+from tests.support.all_clear import ALL_CLEAR
+from tests.support.decision_bundles import BUNDLES, Told
 from tests.support.made_bundle import write_made_bundle
-from tests.web.test_web_decisions import BUNDLES, Told
 
 TOLERANCE = 1e-6
 # The bundles that other tests put into a browser: each kind of prior, rule and calibration.

@@ -8,7 +8,7 @@ from collections import Counter
 
 import httpx2
 
-from tests.support.service import photo
+from tests.support.photos import photo
 from tests.support.service_load import service_of
 from tests.support.service_people import Load, answers_of, asked, asking, request_of
 from tests.support.serving import decoders, gauge, phone_photos, wait_until, write_requests

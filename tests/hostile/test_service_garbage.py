@@ -5,7 +5,8 @@ import socket
 
 import httpx2
 
-from tests.support.service import BOUNDARY, FORM, form, photo
+from tests.support.photos import photo
+from tests.support.service import BOUNDARY, FORM, form
 from tests.support.service_load import Service, service_of
 from tests.support.serving import decoders, descriptors, gauge, threads, wait_until
 

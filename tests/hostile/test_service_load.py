@@ -9,7 +9,7 @@ from dataclasses import replace
 from ophis import load
 from ophis.locales import languages
 from ophis.serve import Limits
-from tests.support.service import photo
+from tests.support.photos import photo
 from tests.support.service_load import service_of
 from tests.support.service_people import Load, answers_of, asked, asking, percentile, request_of
 from tests.support.serving import memory_mib, phone_photos, watched, write_requests

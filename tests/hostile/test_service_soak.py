@@ -5,7 +5,7 @@ import signal
 import statistics
 from collections import Counter
 
-from tests.support.service import photo
+from tests.support.photos import photo
 from tests.support.service_load import Service, service_of
 from tests.support.service_people import Asked, Load, asked, request_of
 from tests.support.serving import (

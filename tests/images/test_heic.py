@@ -13,17 +13,9 @@ from ophis.datasets.resized import square
 from ophis.geography.location import gps_of
 from ophis.images import formats as photo_formats
 from ophis.images.preprocessing import decode, read_photo
-from tests.images.test_preprocessing import picture
+from tests.support.photos import heic, picture
 
 pillow_heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
-
-
-def heic(photo: Image.Image, **options: object) -> bytes:
-    """As nearly lossless as HEVC in YCbCr goes."""
-    pillow_heif.register_heif_opener()
-    buffer = io.BytesIO()
-    photo.save(buffer, "HEIF", quality=-1, chroma=444, **options)
-    return buffer.getvalue()
 
 
 WHOLE = heic(picture(size=(96, 64)))

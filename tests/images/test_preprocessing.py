@@ -1,7 +1,3 @@
-import io
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -22,38 +18,9 @@ from ophis.images.preprocessing import (
     resize,
     unusable,
 )
+from tests.support.photos import encode, picture, png_header
 
 HALF = Preprocessing(pixels=456, mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5))
-
-
-def picture(mode: str = "RGB", size: tuple[int, int] = (64, 48)) -> Image.Image:
-    """Four different quarters, so that every turn and mirroring shows."""
-    width, height = size
-    pixels = np.zeros((height, width, 3), np.uint8)
-    pixels[: height // 2, : width // 2] = (250, 20, 20)
-    pixels[: height // 2, width // 2 :] = (20, 250, 20)
-    pixels[height // 2 :, : width // 2] = (20, 20, 250)
-    return Image.fromarray(pixels).convert(mode)
-
-
-def encode(photo: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    photo.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that says how large it is and then has little to show."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        checksum = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + checksum
-
-    flat = zlib.compress(b"\x00" * 1000)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", flat) + chunk(b"IEND", b"")
-    )
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,11 @@ Of its photos the simulated classifier knows exactly what it may believe; a conf
 below 1 spoils that. All of it comes from seeds, so the figures are the same at each run.
 """
 
-import runpy
-
 import numpy as np
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.prior_simulation import COLUMNS, made_counts, simulate
 
-BENCHMARK = runpy.run_path(str(ROOT / "benchmarks" / "prior_simulation.py"))
 SEEDS = (0, 1, 2)
 # Of the points around each species: image-only macro F1 of about 0.85, 0.57 and 0.5.
 NOISES = (1.1, 1.5, 1.6)
@@ -22,13 +19,13 @@ HALF = (1.5, 1.6)
 @pytest.fixture(scope="module")
 def worlds() -> dict[tuple[float, float], list[dict[str, float]]]:
     """Macro F1 by column of the benchmark, for each seed, by noise and confidence."""
-    counts = BENCHMARK["made"]()
+    counts = made_counts()
     return {
         (noise, confidence): [
             dict(
                 zip(
-                    BENCHMARK["COLUMNS"],
-                    BENCHMARK["one"](counts, None, noise=noise, confidence=confidence, seed=seed),
+                    COLUMNS,
+                    simulate(counts, None, noise=noise, confidence=confidence, seed=seed),
                     strict=True,
                 )
             )

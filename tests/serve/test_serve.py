@@ -1,13 +1,11 @@
 """What the service answers and refuses, field by field."""
 
-import io
 import re
 import time
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from PIL import ExifTags, Image
 from starlette.testclient import TestClient
 
 from ophis import InputError, load
@@ -17,10 +15,9 @@ from ophis.serve.door import HEADERS
 from ophis.serve.question import FIELDS, Question
 from ophis.taxonomy.danger import danger
 from ophis.web.page import SETTINGS, Mode, Settings, page_files
-from tests.geography.test_location import GPS
-from tests.images.test_preprocessing import png_header
-from tests.inference.test_classifier import SPECIES
-from tests.support.service import judged_bundle, photo
+from tests.support.classifiers import SPECIES
+from tests.support.photos import heic, kathmandu_photo, photo, picture, png_header
+from tests.support.service import judged_bundle
 
 
 @pytest.fixture(scope="module")
@@ -41,24 +38,6 @@ def client(app):
         yield client
 
 
-def located(latitude: tuple[float, ...], longitude: tuple[float, ...]) -> bytes:
-    """A photo that holds a position, north and east."""
-    exif = Image.Exif()
-    exif.get_ifd(ExifTags.IFD.GPSInfo).update(
-        {
-            GPS.GPSLatitude: latitude, GPS.GPSLatitudeRef: "N",
-            GPS.GPSLongitude: longitude, GPS.GPSLongitudeRef: "E",
-        }
-    )  # fmt: skip
-    file = io.BytesIO()
-    with Image.open(io.BytesIO(photo())) as whole:
-        whole.save(file, "JPEG", exif=exif.tobytes())
-    return file.getvalue()
-
-
-KATHMANDU = located((27.0, 43.0, 1.92), (85.0, 19.0, 26.4))
-
-
 def asked(client, *photos, **fields):
     return client.post("/identify", files=[("photo", data) for data in photos], data=fields)
 
@@ -68,7 +47,9 @@ def asked(client, *photos, **fields):
     {"gps": "true"}, {"gps": "true", "country": "KE"}, {"gps": "false", "country": ""},
     {"country": "UNKNOWN"}, {"evidence": "true"},
 ])  # fmt: skip
-@pytest.mark.parametrize("photos", [[photo(1)], [photo(2), KATHMANDU], [photo(3), b"no photo"]])
+@pytest.mark.parametrize(
+    "photos", [[photo(1)], [photo(2), kathmandu_photo()], [photo(3), b"no photo"]]
+)
 def test_the_service_answers_as_the_library_field_by_field(client, classifier, fields, photos):
     answer = asked(client, *photos, **fields)
     assert answer.status_code == 200, answer.text
@@ -84,16 +65,15 @@ def test_the_service_answers_as_the_library_field_by_field(client, classifier, f
 
 
 def test_a_photos_own_position_tells_the_country_and_the_answer_says_so(client):
-    found = asked(client, KATHMANDU, gps="true").json()
+    found = asked(client, kathmandu_photo(), gps="true").json()
     assert (found["country"], found["source"]) == ("np", "position")
-    assert asked(client, KATHMANDU).json()["source"] is None
-    assert asked(client, KATHMANDU, gps="1", country="NE").json()["source"] == "given"
+    assert asked(client, kathmandu_photo()).json()["source"] is None
+    assert asked(client, kathmandu_photo(), gps="1", country="NE").json()["source"] == "given"
 
 
 def test_a_heic_is_answered_as_its_pixels(client, classifier):
-    from tests.images.test_heic import WHOLE  # skips this test where there is no decoder
-
-    assert asked(client, WHOLE).json() == classifier.identify(WHOLE).as_dict()
+    data = heic(picture(size=(96, 64)))  # skips this test where there is no decoder
+    assert asked(client, data).json() == classifier.identify(data).as_dict()
 
 
 def test_what_the_files_were_called_is_in_no_answer(client):

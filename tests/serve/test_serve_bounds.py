@@ -10,14 +10,14 @@ import pytest
 from ophis import load
 from ophis.serve import Limits
 from ophis.serve.crowd import Crowd
-from tests.serve.test_serve_crowd import Clock
+from tests.support.photos import photo
 from tests.support.service import (
     BOUNDARY,
+    Clock,
     Slow,
     body_of,
     form,
     judged_bundle,
-    photo,
     post,
     ready_app,
     until,

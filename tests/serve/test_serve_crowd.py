@@ -3,13 +3,7 @@
 import pytest
 
 from ophis.serve.crowd import Crowd
-
-
-class Clock:
-    seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from tests.support.service import Clock
 
 
 def a_second(crowd: Crowd, clock: Clock, came: int, refused: int) -> list[bool]:

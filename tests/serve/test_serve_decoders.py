@@ -26,9 +26,7 @@ from ophis.serve.decoder_process import (
     send,
 )
 from ophis.serve.decoders import UNREADABLE, Decoders
-from tests.images.test_preprocessing import png_header
-from tests.serve.test_serve import KATHMANDU
-from tests.support.service import photo
+from tests.support.photos import kathmandu_photo, photo, png_header
 
 WANTED = Wanted(frozenset({32, 48}), views(flip=True, crops=True), gps=True)
 
@@ -46,7 +44,7 @@ def process_of(decoders: Decoders):
 
 
 @pytest.mark.parametrize("data", [
-    photo(1), photo(2, 300, "JPEG"), photo(3, 41), photo(4, kind="WEBP"), KATHMANDU,
+    photo(1), photo(2, 300, "JPEG"), photo(3, 41), photo(4, kind="WEBP"), kathmandu_photo(),
 ])  # fmt: skip
 def test_they_give_what_is_read_in_this_process(decoders, data):
     here, there = read(data, "a", WANTED), decoders.read(data, "a", WANTED)

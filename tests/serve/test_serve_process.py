@@ -21,9 +21,9 @@ import uvicorn
 from ophis import load
 from ophis.serve import Limits, create_app, openapi, server
 from ophis.serve.readiness import Readiness
-from tests.serve.test_serve import KATHMANDU
+from tests.support.photos import kathmandu_photo, photo
 from tests.support.reader import ROOT, blocks
-from tests.support.service import FORM, form, judged_bundle, photo
+from tests.support.service import FORM, form, judged_bundle
 
 LINE = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
@@ -95,7 +95,7 @@ def service(folder: Path) -> Generator[Running]:
     ([photo(1)], {}),
     ([photo(2, kind="JPEG")], {"country": "Kenya", "top": "2"}),
     ([photo(3, kind="WEBP"), photo(4), b"no photo"], {"country": "IN", "language": "es"}),
-    ([photo(5, side=40), KATHMANDU], {"gps": "true", "language": "es"}),
+    ([photo(5, side=40), kathmandu_photo()], {"gps": "true", "language": "es"}),
 ])  # fmt: skip
 def test_the_service_and_the_command_line_say_the_same(service, tmp_path, photos, said):
     # Called as the service calls them; "photo 2" of several.

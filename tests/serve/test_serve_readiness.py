@@ -9,7 +9,8 @@ from ophis import InputError, load
 from ophis.serve import Limits, create_app
 from ophis.serve.readiness import Readiness, require_answers
 from ophis.serve.server import LAST_SECONDS
-from tests.support.service import Slow, body_of, form, get, judged_bundle, photo, post, until
+from tests.support.photos import photo
+from tests.support.service import Slow, body_of, form, get, judged_bundle, post, until
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """A service of a made bundle, and a way to ask it without a socket."""
 
 import asyncio
-import io
 import json
 import threading
 from collections.abc import AsyncIterable, Callable, Iterable
@@ -9,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from fastapi import FastAPI
-from PIL import Image
 
 from ophis.serve import Limits, create_app
 from ophis.serve.readiness import Readiness
-from tests.inference.test_classifier import PRIOR, RULE, SPECIES
+from tests.support.classifiers import PRIOR, RULE, SPECIES
 from tests.support.made_bundle import write_made_bundle
 
 BOUNDARY = b"a-boundary"
@@ -25,14 +22,6 @@ FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY.decode()}"}
 def judged_bundle(folder: Path) -> Path:
     """A network of random numbers, with a prior and a rule as a judged one has them."""
     return write_made_bundle(folder, SPECIES, prior=PRIOR, rule=RULE, selftest=True)
-
-
-def photo(seed: int = 0, side: int = 80, kind: str = "PNG") -> bytes:
-    """Noise: a usable photo of nothing."""
-    colours = np.random.default_rng(seed).integers(0, 255, (side, side, 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(colours).save(file, kind)
-    return file.getvalue()
 
 
 def form(*photos: bytes, **fields: str) -> bytes:
@@ -147,3 +136,10 @@ class Slow:
 
     def as_dict(self) -> dict[str, int]:
         return {"photos": self.asked}
+
+
+class Clock:
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds

@@ -19,9 +19,9 @@ from ophis.web.export import FACTS, MODEL, PRIOR, export_web
 from ophis.web.facts import facts_of
 from ophis.web.runtime import DIGESTS, MODULE, VERSION, WASM, licences, runtime_files
 from ophis.web.single_file import single_page
+from tests.support.decision_bundles import BUNDLES
 from tests.support.made_bundle import write_made_bundle
 from tests.support.paths import ROOT
-from tests.web.test_web_decisions import BUNDLES
 
 SPECIES = SpeciesList(("Boa constrictor", "Naja naja"))
 

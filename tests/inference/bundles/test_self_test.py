@@ -19,7 +19,7 @@ from ophis.inference.bundles.self_test import (
 from ophis.inference.engine import EngineKind
 from ophis.inference.network import Network
 from ophis.taxonomy.danger import Danger
-from tests.inference.test_classifier import SPECIES
+from tests.support.classifiers import SPECIES
 from tests.support.made_bundle import write_made_bundle
 
 

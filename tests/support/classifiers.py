@@ -1,0 +1,68 @@
+"""A classifier without a network file, for tests of what follows the network."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ophis import CountryPrior, Scores, SpeciesList
+from ophis.decision.conformal import PredictionSets
+from ophis.decision.guarantees import Promises
+from ophis.decision.rule import BY_ENERGY, DecisionRule
+from ophis.inference.bundles.bundle import Bundle
+from ophis.inference.classifier import Classifier
+from ophis.inference.evidence import Evidence
+from ophis.inference.test_time_augmentation import WHOLE
+
+SPECIES = SpeciesList(("Naja naja", "Pantherophis guttatus", "Lampropeltis getula"))
+
+
+PRIOR = CountryPrior(SPECIES, ("india", "kenya"), np.array([[1, 8, 1], [1, 1, 8]]))
+
+
+MAPS = tuple(Evidence(name, 1, 2, (1.0, 0.0)) for name in SPECIES.names[:2])
+
+
+class Network:
+    """Says the same of every photo, whatever it shows."""
+
+    def __init__(self, logits: list[float], novelty: float | None = None) -> None:
+        self.logits, self.novelty = logits, novelty
+
+    def look(
+        self, photos: list[Image.Image], names: list[str], _: object, *, evidence: bool = True
+    ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
+        rows = len(photos)
+        scores = Scores(
+            logits=np.array([self.logits] * rows),
+            species=SPECIES,
+            photo_ids=tuple(names),
+            truth=np.full(rows, -1),
+            countries=("UNKNOWN",) * rows,
+            observations=tuple(names),
+            novelty=None if self.novelty is None else np.full(rows, self.novelty),
+        )
+        return scores, (MAPS if evidence else (),) * rows
+
+
+def promises(*thresholds: float) -> Promises:
+    sets = PredictionSets(SPECIES, 0.95, np.array(thresholds), 1000)
+    return Promises(names=sets, danger=sets)
+
+
+RULE = DecisionRule(
+    image=promises(0.99, 0.99, 0.99),
+    country=promises(0.5, 0.5, 0.5),
+    by=BY_ENERGY,
+    limit=np.inf,
+    passing=0.9,
+)
+
+
+def classifier(network: Network, **parts: Any) -> Classifier:
+    """A classifier of this network, without a file."""
+    values: dict[str, Any] = {"calibration": None, "prior": None, "rule": RULE} | parts
+    made = Classifier(Bundle(Path(), "made", SPECIES, (), WHOLE, **values))
+    made.networks = (network,)  # ty: ignore[invalid-assignment] - what `look` gives is all it needs
+    return made

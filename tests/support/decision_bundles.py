@@ -1,0 +1,160 @@
+"""Bundles of every kind of prior and rule, with a classifier of given logits."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ophis import CountryPrior, SpeciesList
+from ophis.decision.calibration import Calibration
+from ophis.decision.conformal import PredictionSets
+from ophis.decision.guarantees import Promises
+from ophis.decision.rule import fit_rule
+from ophis.images.preprocessing import Preprocessing
+from ophis.inference.bundles.bundle import Bundle, Member
+from ophis.inference.classifier import Classifier
+from ophis.inference.test_time_augmentation import WHOLE
+from ophis.priors.bayes import BayesPrior
+from ophis.priors.bayes import Settings as Smoothing
+from ophis.priors.overrides import Rule
+from ophis.priors.range_maps import PresenceMap, PresencePrior
+from ophis.scores.scores import Scores
+from ophis.taxonomy.species_list import species_key
+
+SPECIES = SpeciesList(
+    (
+        "Naja naja", "Naja kaouthia", "Naja sp.", "Bungarus caeruleus", "Daboia russelii",
+        "Crotalus atrox", "Crotalus horridus", "Charina bottae", "Python regius",
+        "Pantherophis guttatus", "Pantherophis obsoletus", "Thamnophis sirtalis", "Natrix natrix",
+        "Lampropeltis getula", "water snake", "Drawn red snake",
+    )
+)  # fmt: skip
+
+
+HARMLESS = SpeciesList(("Pantherophis guttatus", "Pantherophis obsoletus", "Thamnophis sirtalis"))
+
+
+def png(photo: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    photo.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def noise(width: int, height: int, seed: int) -> bytes:
+    chance = np.random.default_rng(seed)
+    return png(Image.fromarray(chance.integers(0, 256, (height, width, 3), np.uint8)))
+
+
+# Photos by what is said of them: None where they can be used.
+FILES = {None: noise(70, 70, 1), "small": noise(40, 90, 2), "flat": png(Image.new("L", (70, 70)))}
+
+
+class Told(Classifier):
+    """A classifier whose network says what it was told to."""
+
+    logits: np.ndarray[Any, Any]
+    novelty: np.ndarray[Any, Any]
+
+    def __init__(self, bundle):
+        self.bundle = bundle
+
+    def _look(self, photos, place, *, evidence):
+        names = tuple(photo.name for photo in photos)
+        scores = Scores(
+            logits=self.logits, species=self.bundle.species, photo_ids=names,
+            truth=np.full(len(names), -1), countries=(place.country,) * len(names),
+            observations=names, novelty=self.novelty,
+        )  # fmt: skip
+        return scores, ((),) * len(names)
+
+
+def counts(species: SpeciesList) -> CountryPrior:
+    """Of two names of one country, of nobody's country, and of species that are nowhere."""
+    chance = np.random.default_rng(3)
+    countries = ("UNKNOWN", "atlantis", "bahamas", "india", "kenya", "mexico", "nepal",
+                 "the-bahamas", "united-states-of-america")  # fmt: skip
+    table = chance.poisson(2.0, (len(countries), len(species))) * chance.integers(
+        0, 2, len(species)
+    )
+    table[:, 0] += 1
+    return CountryPrior(species, countries, table)
+
+
+def presence(species: SpeciesList) -> PresenceMap:
+    chance = np.random.default_rng(4)
+    codes = ("BS", "IN", "KE", "MX", "NP", "TH", "US")
+    places = {
+        species_key(name): frozenset(code for code in codes if chance.random() < 0.4)
+        for name in list(species)[:-1]
+    }
+    return PresenceMap(places, frozenset(codes))
+
+
+def validation(species: SpeciesList, *, novelty: bool) -> Scores:
+    chance = np.random.default_rng(5)
+    truth = chance.integers(0, len(species), 900)
+    logits = chance.normal(0, 1.5, (900, len(species)))
+    logits[np.arange(900), truth] += 5
+    names = tuple(map(str, range(900)))
+    return Scores(
+        logits=logits.astype(np.float32), species=species, photo_ids=names, truth=truth,
+        countries=tuple(chance.choice(["india", "kenya", "nepal", "UNKNOWN"], 900).tolist()),
+        observations=names,
+        novelty=chance.gamma(2.0, size=900).astype(np.float32) if novelty else None,
+    )  # fmt: skip
+
+
+def bundle(species, *, prior=None, rule="", calibration=None) -> Bundle:
+    """`rule`: what photos are refused by, or none."""
+    learned = validation(species, novelty=rule == "feature distance")
+    member = Member(Path("none"), species, Preprocessing(32, (0.5,) * 3, (0.5,) * 3), None)
+    return Bundle(
+        Path("none"), "0123456789ab", species, (member,), WHOLE, calibration, prior,
+        fit_rule(learned, calibration=calibration, prior=prior) if rule else None,
+    )  # fmt: skip
+
+
+def sure(species: SpeciesList) -> Bundle:
+    """Of small sets, and a country that excludes most that is venomous."""
+    table = np.ones((2, len(species)), np.int64)
+    table[0, :7] = 0
+    sets = PredictionSets(species, 0.95, np.full(len(species), 0.8), 900)
+    promises = Promises(names=sets, danger=sets)
+    made = bundle(species, prior=CountryPrior(species, ("kenya", "india"), table), rule="energy")
+    assert made.rule
+    return replace(made, rule=replace(made.rule, image=promises, country=promises))
+
+
+def bundles() -> dict[str, Bundle]:
+    paper = counts(SPECIES)
+    rules = (Rule("india", "Naja naja", 0.5), Rule("KE", "Naja naja", 0.0),
+             Rule("TH", "Python regius", None))  # fmt: skip
+    smoothing = Smoothing(presence_photos=0.3, temperature=1.7, divide=0.75, wrong_countries=0.1)
+    bayes = BayesPrior(paper, smoothing, presence(SPECIES), rules)
+    excluding = BayesPrior(
+        paper, Smoothing(wrong_countries=0.0), rules=tuple(Rule("KE", s, 0.0) for s in SPECIES[:9])
+    )
+    listed = PresencePrior(SPECIES, presence(SPECIES))
+    by_species = Calibration(
+        np.linspace(0.5, 1.5, len(SPECIES)), np.linspace(-1, 1, len(SPECIES)), SPECIES
+    )
+    warm = Calibration(np.array(0.8), np.array(0.0))
+    return {
+        "image": bundle(SPECIES),
+        "image, judged": bundle(SPECIES, rule="energy", calibration=warm),
+        "counts": bundle(SPECIES, prior=paper),
+        "counts, judged": bundle(SPECIES, prior=paper, rule="feature distance"),
+        "counts, sure": sure(SPECIES),
+        "bayes": bundle(SPECIES, prior=bayes, calibration=warm),
+        "bayes, judged": bundle(SPECIES, prior=bayes, rule="feature distance"),
+        "bayes, excluding": bundle(SPECIES, prior=excluding, rule="energy", calibration=by_species),
+        "presence": bundle(SPECIES, prior=listed, calibration=by_species),
+        "presence, judged": bundle(SPECIES, prior=listed, rule="energy", calibration=by_species),
+        "harmless": bundle(HARMLESS, prior=counts(HARMLESS), rule="energy"),
+    }
+
+
+BUNDLES = bundles()
