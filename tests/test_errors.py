@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ophis import InputError, PhotoError, read_scores
-from ophis.errors import NoPhotoError, Reason
+from ophis.errors import NoPhotoError, PhotoFailure, Reason
 from ophis.geography.countries import read_country
 from ophis.images.preprocessing import MOST_BYTES, decode, read_bytes
 from ophis.inference.photo import Wanted, read_photos
-from ophis.scores.scores import PhotoFailure, Scores
+from ophis.scores.scores import Scores
 from ophis.taxonomy.species_list import SpeciesList
 from tests.support.photos import png_header
 

@@ -1,8 +1,9 @@
-"""What is said when the input is wrong: one line that names the place and the mend."""
+"""Errors of wrong input: one line that names the place and the fix."""
 
 from __future__ import annotations
 
 import traceback
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ophis.scores.scores import PhotoFailure
-
 
 class Reason(StrEnum):
-    """Why something is refused, for programs; the words for it, in every language, are in `words`.
+    """Cause of an error, for programs; its words in every language are in `ophis.locales`.
 
-    The line that goes with it is in English and says more: which photo, which field, which value.
+    The message of the error is in English and more precise: it names the photo, field or value.
     """
 
     EMPTY = "empty"
@@ -29,22 +28,37 @@ class Reason(StrEnum):
     NO_PHOTO = "no_photo"
     TOO_MANY_PHOTOS = "too_many_photos"
     UNKNOWN_COUNTRY = "unknown_country"
-    WRONG_INPUT = "wrong_input"  # the mistake of a program, or of who writes commands
+    WRONG_INPUT = "wrong_input"  # of a program or of a command line
     TOO_SLOW = "too_slow"
     BUSY = "busy"
     STARTING = "starting"
     STOPPING = "stopping"
     NOT_FOUND = "not_found"
-    BROKEN = "broken"  # our own mistake
+    BROKEN = "broken"  # a defect of ophis
+
+
+@dataclass(frozen=True)
+class PhotoFailure:
+    """A photo that cannot be used, with the reason.
+
+    Attributes:
+        photo_id: id of the photo.
+        reason: cause and fix, in one line.
+        code: the `Reason`, for programs.
+    """
+
+    photo_id: str
+    reason: str
+    code: str = Reason.UNREADABLE
 
 
 class InputError(ValueError):
-    """Input that cannot be used: the message is one line naming file, row, option and mend.
+    """Input that cannot be used; the message is one line naming file, row or field, and the fix.
 
     The command line prints the message after ``ophis:`` and ends with status 2.
 
     Attributes:
-        reason: the same for programs.
+        reason: the cause, for programs.
     """
 
     reason: Reason = Reason.WRONG_INPUT
@@ -56,31 +70,31 @@ class InputError(ValueError):
 
 
 class PhotoError(InputError):
-    """One photo that cannot be used; the work on the others goes on."""
+    """One photo that cannot be used; work on the other photos goes on."""
 
     reason = Reason.UNREADABLE
 
 
 class BadPhotosError(InputError):
-    """Among the photos of a long work some cannot be used; it has not begun.
+    """Photos that cannot be used, found before a long run begins.
 
     Attributes:
-        failures: each of them, and why.
+        failures: each of these photos, with its reason.
     """
 
     def __init__(self, failures: Sequence[PhotoFailure], photos: int) -> None:
         super().__init__(
             f"{len(failures):,} of {photos:,} photos cannot be used, the first is"
-            f" {failures[0].reason}; mend them, or leave them out with --skip-bad"
+            f" {failures[0].reason}; fix them, or train without them"
         )
         self.failures = tuple(failures)
 
 
 class NoPhotoError(PhotoError):
-    """Of the photos of one snake none can be used.
+    """No usable photo among those of one snake.
 
     Attributes:
-        failures: each of them, and why.
+        failures: each of these photos, with its reason.
     """
 
     def __init__(self, failures: tuple[PhotoFailure, ...]) -> None:
@@ -93,7 +107,7 @@ class NoPhotoError(PhotoError):
 
 
 def place_of_mistake(error: Exception) -> str:
-    """The kind of a mistake and where it happened; its message may hold what somebody sent."""
+    """Return type and place of an error, without its message, which may hold data of a request."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "nowhere"
     return f"{type(error).__name__} in {where}"

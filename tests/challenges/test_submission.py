@@ -21,7 +21,8 @@ from ophis.challenges.submission import (
 from ophis.challenges.submission_check import check_submission
 from ophis.cli import main
 from ophis.decision.calibration import Calibration
-from ophis.scores.scores import PhotoFailure, softmax
+from ophis.errors import PhotoFailure
+from ophis.scores.scores import softmax
 
 SPECIES = SpeciesList(("naja-naja", "boa-boa", "vipera-berus"))
 CLASSES = {"naja naja": 7, "boa boa": 0, "vipera berus": 1783}

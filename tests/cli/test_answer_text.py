@@ -11,10 +11,10 @@ from rich.console import Console
 from ophis.cli.terminal import answer_text
 from ophis.cli.terminal.answer_text import print_answer
 from ophis.decision.rule import State, Verdict
+from ophis.errors import PhotoFailure
 from ophis.inference.answer import Answer, Guess, SeenPhoto
 from ophis.locales import Words, languages, read_words
 from ophis.priors.prior import PriorUse
-from ophis.scores.scores import PhotoFailure
 from ophis.taxonomy.danger import Danger
 
 GUESSES = (

@@ -8,9 +8,9 @@ from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
 from ophis import InputError, Scores, SpeciesList, compare
+from ophis.errors import PhotoFailure
 from ophis.evaluation.comparison import sign_test, trend
 from ophis.evaluation.metrics import evaluate, macro_f1, predictions
-from ophis.scores.scores import PhotoFailure
 
 NAMES = ("Naja naja", "Naja kaouthia", "Pantherophis guttatus", "Pantherophis obsoletus")
 

@@ -164,7 +164,7 @@ def test_the_verb_names_the_first_twenty_and_says_how_many(sides, small, tmp_pat
     assert len(lines) == min(20, len(sides[2]))
     assert all(line.startswith(f"ophis: {tmp_path}") for line in lines)
     assert last.startswith(f"ophis: {len(sides[2])} of ")
-    assert last.endswith("mend them, or leave them out with --skip-bad")
+    assert last.endswith("fix them, or train without them (--skip-bad)")
 
 
 def test_two_processes_share_the_look_and_agree(sides, small, tmp_path, in_full):

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ophis import InputError, Scores, SpeciesList, evaluate
+from ophis.errors import PhotoFailure
 from ophis.scores.ensemble import ensemble, fused
-from ophis.scores.scores import PhotoFailure
 
 NAMES = ("Naja naja", "Boa imperator", "Vipera berus")
 

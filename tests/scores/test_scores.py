@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ophis import InputError, Scores, SpeciesList, read_scores
+from ophis.errors import PhotoFailure
 from ophis.files import npz
-from ophis.scores.scores import PhotoFailure, concatenate, log_probabilities, softmax
+from ophis.scores.scores import concatenate, log_probabilities, softmax
 from tests.support.memory import peak_mib
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)

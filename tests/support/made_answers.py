@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 
 from ophis.decision.rule import Decision, State, Verdict
-from ophis.errors import Reason
+from ophis.errors import PhotoFailure, Reason
 from ophis.geography.location import Place, Source
 from ophis.inference.answer import Answer, Guess, LeftOut, SeenPhoto, sentences
 from ophis.locales import read_words
 from ophis.priors.prior import PriorEffect, PriorUse
-from ophis.scores.scores import PhotoFailure
 from ophis.taxonomy.danger import Danger
 
 SPECIES = (

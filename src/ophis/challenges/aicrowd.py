@@ -24,8 +24,9 @@ from ophis.geography.countries import UNKNOWN, country_code, country_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ophis.errors import PhotoFailure
     from ophis.inference.classifier import Classifier
-    from ophis.scores.scores import PhotoFailure, Scores
+    from ophis.scores.scores import Scores
     from ophis.taxonomy.species_list import SpeciesList
 
 IMAGES, METADATA, PREDICTIONS = (

@@ -6,14 +6,14 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ophis.errors import BadPhotosError
+from ophis.errors import BadPhotosError, InputError
 from ophis.locales import read_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from ophis.scores.scores import PhotoFailure
+    from ophis.errors import PhotoFailure
 
 MAX_LISTED = 20  # unusable photos that are listed when training refuses to begin
 
@@ -67,7 +67,7 @@ def finish_training(
         made = work()
     except BadPhotosError as error:
         print_failures(error.failures[:MAX_LISTED])
-        raise
+        raise InputError(f"{error} (--skip-bad)") from None
     except Stopped as stopped:
         print(f"ophis: {stopped}", file=sys.stderr)
         if json:

@@ -10,8 +10,7 @@ from cyclopts import Parameter
 
 from ophis.cli.options import Json
 from ophis.cli.outcome import finish
-from ophis.errors import InputError
-from ophis.scores.scores import PhotoFailure
+from ophis.errors import InputError, PhotoFailure
 
 if TYPE_CHECKING:
     from ophis.datasets.manifest import Manifest

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ophis.decision.rule import Decision, Verdict
+    from ophis.errors import PhotoFailure
     from ophis.geography.location import Place, Source
     from ophis.inference.evidence import Evidence
     from ophis.locales import Words
     from ophis.priors.prior import PriorEffect, PriorUse
-    from ophis.scores.scores import PhotoFailure
     from ophis.taxonomy.danger import Danger
 
 

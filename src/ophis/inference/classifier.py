@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ophis.datasets.manifest import Manifest
     from ophis.decision.rule import Decision
+    from ophis.errors import PhotoFailure
     from ophis.inference.answer import Guess, SeenPhoto
     from ophis.inference.bundles.bundle import Bundle
     from ophis.inference.evidence import Evidence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from ophis.inference.test_time_augmentation import View
     from ophis.locales import Words
     from ophis.priors.prior import PriorEffect
-    from ophis.scores.scores import PhotoFailure, Scores
+    from ophis.scores.scores import Scores
 
 
 class Classifier:

@@ -6,12 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ophis.errors import InputError, PhotoError, Reason
+from ophis.errors import InputError, PhotoError, PhotoFailure, Reason
 from ophis.geography.location import gps_of
 from ophis.images.preprocessing import decode, read_bytes, unusable
 from ophis.inference.answer import LeftOut
 from ophis.inference.test_time_augmentation import WHOLE, squares
-from ophis.scores.scores import PhotoFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

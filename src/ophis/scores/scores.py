@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophis.errors import InputError, Reason
+from ophis.errors import InputError, PhotoFailure
 from ophis.files.blocks import for_each_block, row_blocks
 from ophis.files.npz import read_npz, write_npz
 from ophis.taxonomy.species_list import SpeciesList, require_same_species
@@ -24,21 +24,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 SHA256_BYTES = 32
 _NO_NUMBERS = "leave the photo out, or export the model anew"
-
-
-@dataclass(frozen=True)
-class PhotoFailure:
-    """A photo that could not be scored, and why; it has no row in `Scores`.
-
-    Attributes:
-        photo_id: which photo.
-        reason: why, and the mend, in one line.
-        code: which of `errors.Reason` that is, for programs.
-    """
-
-    photo_id: str
-    reason: str
-    code: str = Reason.UNREADABLE
 
 
 @dataclass(frozen=True, eq=False)

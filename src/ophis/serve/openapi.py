@@ -10,13 +10,15 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from ophis.decision.rule import State, Verdict
-from ophis.errors import Reason
+from ophis.errors import (
+    PhotoFailure,
+    Reason,
+)
 from ophis.geography.location import Source
 from ophis.inference.answer import Answer, Guess, SeenPhoto
 from ophis.inference.evidence import Evidence  # noqa: TC001 - as above
 from ophis.locales import languages, read_words
 from ophis.priors.prior import PriorUse
-from ophis.scores.scores import PhotoFailure  # noqa: TC001 - as above
 from ophis.taxonomy.danger import Danger
 
 if TYPE_CHECKING:

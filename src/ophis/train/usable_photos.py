@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 from ophis.cli.terminal.progress import bar
 from ophis.datasets.resized import read_square
-from ophis.errors import BadPhotosError, PhotoError
+from ophis.errors import BadPhotosError, PhotoError, PhotoFailure
 from ophis.files.csv import numbered_rows, write_csv
 from ophis.images.preprocessing import LEAST_SIDE
-from ophis.scores.scores import PhotoFailure
 from ophis.train.checked_photos import CheckedPhotos
 
 if TYPE_CHECKING:

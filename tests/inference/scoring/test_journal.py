@@ -10,11 +10,11 @@ from PIL import Image
 
 import ophis
 from ophis import InputError, Manifest, Scores, SpeciesList, read_manifest, read_scores
+from ophis.errors import PhotoFailure
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
 from ophis.inference.scoring.batch import texts
 from ophis.inference.scoring.journal import journal_of, score_to
 from ophis.inference.test_time_augmentation import WHOLE, views
-from ophis.scores.scores import PhotoFailure
 from tests.support.made_bundle import write_made_bundle
 from tests.support.memory import peak_mib
 

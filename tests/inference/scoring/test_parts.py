@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from ophis import InputError, SpeciesList
+from ophis.errors import PhotoFailure
 from ophis.inference.bundles.bundle import Bundle
 from ophis.inference.scoring.parts import ScoreParts
 from ophis.inference.test_time_augmentation import WHOLE
-from ophis.scores.scores import PhotoFailure, Scores
+from ophis.scores.scores import Scores
 
 SPECIES = SpeciesList(("Made blue", "Made green", "Made red"))
 

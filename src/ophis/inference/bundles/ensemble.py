@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from ophis.datasets.manifest import Manifest
     from ophis.decision.calibration import Calibration
     from ophis.decision.rule import DecisionRule
+    from ophis.errors import PhotoFailure
     from ophis.evaluation.metrics import Evaluation
     from ophis.inference.bundles.bundle import Bundle
     from ophis.inference.test_time_augmentation import View
     from ophis.priors.prior import Prior
-    from ophis.scores.scores import PhotoFailure, Scores
+    from ophis.scores.scores import Scores
 
 
 @dataclass(frozen=True)

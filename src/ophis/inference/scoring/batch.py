@@ -13,10 +13,10 @@ import numpy as np
 
 from ophis.datasets.resized import read_square, square
 from ophis.datasets.shards.reader import PackedPhoto
-from ophis.errors import PhotoError
+from ophis.errors import PhotoError, PhotoFailure
 from ophis.images.preprocessing import decode, normalise, read_bytes, read_photo
 from ophis.inference.test_time_augmentation import WHOLE, mean_of_views, shown
-from ophis.scores.scores import SHA256_BYTES, PhotoFailure, Scores, concatenate
+from ophis.scores.scores import SHA256_BYTES, Scores, concatenate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -12,11 +12,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophis.errors import InputError
+from ophis.errors import InputError, PhotoFailure
 from ophis.files.atomic import whole_file
 from ophis.files.blocks import mapped
 from ophis.inference.scoring.batch import texts
-from ophis.scores.scores import SHA256_BYTES, PhotoFailure, Scores, read_scores
+from ophis.scores.scores import SHA256_BYTES, Scores, read_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
