@@ -1,4 +1,4 @@
-"""What it gains and costs to ask more than once: views, pixels, networks, photos of one snake.
+"""Gain and cost of several scores a snake: test-time augmentation, pixels, networks, photos.
 
     python benchmarks/asking_more.py RUNS [--seeds 3] [--pixels 288 432 480]
 
@@ -27,7 +27,7 @@ import numpy as np
 
 from ophis import compare, evaluate, load, read_manifest
 from ophis.evaluation.snakeclef_metrics import official
-from ophis.inference.test_time_augmentation import views
+from ophis.images.test_time_augmentation import tta_crops
 from ophis.scores.ensemble import ensemble, fused
 from ophis.taxonomy.danger import Danger, danger
 from ophis.train.export.bundle import write_bundle
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis import Manifest, Scores
-    from ophis.inference.test_time_augmentation import View
+    from ophis.images.test_time_augmentation import Crop
 
 SETS = {
-    "mirrored too": views(flip=True),
-    "four corners too": views(crops=True),
-    "corners, all mirrored too": views(flip=True, crops=True),
+    "mirrored too": tta_crops("flip"),
+    "four corners too": tta_crops("crops"),
+    "corners, all mirrored too": tta_crops("flip", "crops"),
 }
 
 
@@ -87,7 +87,7 @@ def ways(runs: Path, seed: int, test: Manifest, sizes: list[int]) -> dict[str, W
     for pixels in sizes:
         found[f"{pixels} pixels"] = timed(network(run, runs, pixels), test)
     largest = network(run, runs, sizes[-1])
-    found[f"{sizes[-1]} pixels, mirrored too"] = timed(largest, test, views(flip=True))
+    found[f"{sizes[-1]} pixels, mirrored too"] = timed(largest, test, tta_crops("flip"))
     return found
 
 
@@ -108,11 +108,11 @@ def network(run: Path, runs: Path, pixels: int) -> Path:
     return out
 
 
-def timed(bundle: Path, test: Manifest, seen: tuple[View, ...] | None = None) -> Way:
+def timed(bundle: Path, test: Manifest, seen: tuple[Crop, ...] | None = None) -> Way:
     """Scores, and the processor time of one photo."""
     classifier = load(bundle)
     started = time.process_time()
-    scores = classifier.score(test, views=seen)
+    scores = classifier.score(test, tta=seen)
     return Way(scores, (time.process_time() - started) / len(test))
 
 

@@ -95,7 +95,7 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
         ("evaluate", folder / "scores.npz", "--reliability", "--out", folder / "figures"),
         ("compare", run / "scores.npz", folder / "scores.npz", "--out", folder / "r.html"),
         ("study", folder / "a.toml", folder / "b.toml", *photos, "--out", folder / "study"),
-        ("combine", bundle, "--flip", "--validation", held, "--out", folder / "both"),
+        ("combine", bundle, "--tta", "flip", "--validation", held, "--out", folder / "both"),
         ("quantise", bundle, *photos, "--most-loss", 100, "--out", folder / "eight"),
         ("identify", bundle, coloured.paths()[0], "--country", "Kenya"),
         ("submit", folder / "scores.npz", *observations, "--out", answers),

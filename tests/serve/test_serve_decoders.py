@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from ophis.errors import PhotoError, Reason
+from ophis.images.test_time_augmentation import Crop, tta_crops
 from ophis.inference.photo import Wanted, read
-from ophis.inference.test_time_augmentation import View, views
 from ophis.serve import Limits
 from ophis.serve.decoder_process import (
     TOO_MUCH,
@@ -28,7 +28,7 @@ from ophis.serve.decoder_process import (
 from ophis.serve.decoders import UNREADABLE, Decoders
 from tests.support.photos import kathmandu_photo, photo, png_header
 
-WANTED = Wanted(frozenset({32, 48}), views(flip=True, crops=True), gps=True)
+WANTED = Wanted(frozenset({32, 48}), tta_crops("flip", "crops"), gps=True)
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,9 @@ def process_of(decoders: Decoders):
 def test_they_give_what_is_read_in_this_process(decoders, data):
     here, there = read(data, "a", WANTED), decoders.read(data, "a", WANTED)
     assert (there.why, there.position) == (here.why, here.position)
-    assert there.squares.keys() == here.squares.keys()
-    for side, squares in here.squares.items():
-        np.testing.assert_array_equal(there.squares[side], squares)
+    assert there.resized.keys() == here.resized.keys()
+    for side, squares in here.resized.items():
+        np.testing.assert_array_equal(there.resized[side], squares)
 
 
 @pytest.mark.parametrize("data", [
@@ -112,12 +112,12 @@ def test_one_that_died_is_replaced_before_anybody_is_refused(decoders):
 
 
 def test_a_mistake_of_ours_is_told_and_no_process_is_lost(decoders, caplog):
-    odd = View()
-    object.__setattr__(odd, "share", 5.0)
+    odd = Crop()
+    object.__setattr__(odd, "fraction", 5.0)
     process = process_of(decoders)
     with pytest.raises(MistakeError, match=r"^InputError in test_time_augmentation\.py, line \d+$"):
-        decoders.read(photo(), "Anna", replace(WANTED, views=(odd,)))
-    assert "mistake in a decoder: InputError in views.py" in caplog.text
+        decoders.read(photo(), "Anna", replace(WANTED, tta=(odd,)))
+    assert "mistake in a decoder: InputError in test_time_augmentation.py" in caplog.text
     assert "Anna" not in caplog.text
     assert process_of(decoders) is process
     decoders.read(photo(), "photo", WANTED)
@@ -159,7 +159,7 @@ def test_what_is_no_answer_is_none():
     """A decoder that a photo took over may say anything."""
     fine = {"why": None, "position": None}
     wanted = Wanted(frozenset({8}))
-    assert pixels_of(*receive(message(fine, bytes(192)), 192), wanted).squares[8].shape[1:] == (
+    assert pixels_of(*receive(message(fine, bytes(192)), 192), wanted).resized[8].shape[1:] == (
         8, 8, 3,
     )  # fmt: skip
     for header, size in (

@@ -10,10 +10,10 @@ from ophis import CountryPrior, Scores, SpeciesList
 from ophis.decision.conformal import PredictionSets
 from ophis.decision.guarantees import Promises
 from ophis.decision.rule import BY_ENERGY, DecisionRule
+from ophis.images.test_time_augmentation import NO_TTA
 from ophis.inference.bundles.bundle import Bundle
 from ophis.inference.classifier import Classifier
 from ophis.inference.evidence import Evidence
-from ophis.inference.test_time_augmentation import WHOLE
 
 SPECIES = SpeciesList(("Naja naja", "Pantherophis guttatus", "Lampropeltis getula"))
 
@@ -63,6 +63,6 @@ RULE = DecisionRule(
 def classifier(network: Network, **parts: Any) -> Classifier:
     """A classifier of this network, without a file."""
     values: dict[str, Any] = {"calibration": None, "prior": None, "rule": RULE} | parts
-    made = Classifier(Bundle(Path(), "made", SPECIES, (), WHOLE, **values))
+    made = Classifier(Bundle(Path(), "made", SPECIES, (), NO_TTA, **values))
     made.networks = (network,)  # ty: ignore[invalid-assignment] - what `look` gives is all it needs
     return made

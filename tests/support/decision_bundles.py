@@ -14,9 +14,9 @@ from ophis.decision.conformal import PredictionSets
 from ophis.decision.guarantees import Promises
 from ophis.decision.rule import fit_rule
 from ophis.images.preprocessing import Preprocessing
+from ophis.images.test_time_augmentation import NO_TTA
 from ophis.inference.bundles.bundle import Bundle, Member
 from ophis.inference.classifier import Classifier
-from ophis.inference.test_time_augmentation import WHOLE
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.bayes import Settings as Smoothing
 from ophis.priors.overrides import Rule
@@ -112,7 +112,7 @@ def bundle(species, *, prior=None, rule="", calibration=None) -> Bundle:
     learned = validation(species, novelty=rule == "feature distance")
     member = Member(Path("none"), species, Preprocessing(32, (0.5,) * 3, (0.5,) * 3), None)
     return Bundle(
-        Path("none"), "0123456789ab", species, (member,), WHOLE, calibration, prior,
+        Path("none"), "0123456789ab", species, (member,), NO_TTA, calibration, prior,
         fit_rule(learned, calibration=calibration, prior=prior) if rule else None,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Bundles of all kinds in the browser: with views, several networks, maps of where they look."""
+"""Bundles of all kinds in the browser: augmentation, several networks, evidence maps."""
 
 import numpy as np
 import pytest
@@ -14,11 +14,11 @@ from tests.support.web_pages import require_same
 SPECIES = SpeciesList(("Boa constrictor", "Naja naja", "Natrix natrix"))
 
 
-def test_views_are_averaged_as_python_does(asked, questions, coloured, tmp_path):
+def test_crops_are_averaged_as_python_does(asked, questions, coloured, tmp_path):
     bundle = write_made_bundle(tmp_path / "made", coloured.species_list())
-    combine([bundle], tmp_path / "views", validation=coloured, flip=True, crops=True)
-    classifier = load(tmp_path / "views")
-    assert len(classifier.bundle.views) == 10
+    combine([bundle], tmp_path / "tta", validation=coloured, tta=("flip", "crops"))
+    classifier = load(tmp_path / "tta")
+    assert len(classifier.bundle.tta) == 10
     for here, there in asked(classifier, *questions):
         require_same(here, there, 1e-5)
 
@@ -36,7 +36,7 @@ def test_all_networks_of_a_combination_are_asked_as_python_does(
         )
         for seed, order in enumerate(orders)
     ]  # fmt: skip
-    combine(parts, tmp_path / "both", validation=coloured, flip=True)
+    combine(parts, tmp_path / "both", validation=coloured, tta=["flip"])
     classifier = load(tmp_path / "both")
     assert all(member.calibration for member in classifier.bundle.members)
     alone = [load(part).identify(questions[0]).as_dict()["guesses"] for part in parts]

@@ -10,14 +10,14 @@ from PIL import Image
 
 from ophis.errors import PhotoError
 from ophis.images.preprocessing import Preprocessing, decode, resize, unusable
-from ophis.inference.test_time_augmentation import View, shown
+from ophis.images.test_time_augmentation import Crop, network_input
 from tests.support.web_pages import encoded, opened_modules
 
 SIDE = 48
 IMAGES = Preprocessing(SIDE, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-VIEWS = (View(), View(0.125, 0.0, 0.875), View(mirrored=True))
-SQUEEZE = """async ([text, images, views]) => {
-  const {decoded, shown, unusable} = await import(`${location.origin}/pixels.js`);
+TTA = (Crop(), Crop(0.125, 0.0, 0.875), Crop(mirrored=True))
+SQUEEZE = """async ([text, images, tta]) => {
+  const {decoded, networkInput, unusable} = await import(`${location.origin}/pixels.js`);
   const {squeezed, BILINEAR} = await import(`${location.origin}/resampling.js`);
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const packed = (array) => {
@@ -32,7 +32,7 @@ SQUEEZE = """async ([text, images, views]) => {
       size: [photo.height, photo.width],
       whole: packed(photo.part(0, 0, photo.width, photo.height)),
       square: packed(Uint8Array.from(squeezed(photo, images.pixels, BILINEAR))),
-      values: packed(shown(photo, images, views)),
+      values: packed(networkInput(photo, images, tta)),
       why: unusable(photo),
     };
   } catch (error) {
@@ -125,9 +125,9 @@ def page(browser, tmp_path_factory):
         yield page
 
 
-def seen(page, data: bytes, views: tuple[View, ...] = VIEWS) -> dict[str, Any]:
+def seen(page, data: bytes, tta: tuple[Crop, ...] = TTA) -> dict[str, Any]:
     images = {"pixels": SIDE, "mean": IMAGES.mean, "deviation": IMAGES.deviation}
-    return page.evaluate(SQUEEZE, [encoded(data), images, [vars(view) for view in views]])
+    return page.evaluate(SQUEEZE, [encoded(data), images, [vars(crop) for crop in tta]])
 
 
 def array(text: str, kind: type, *shape: int) -> np.ndarray:
@@ -144,8 +144,8 @@ def test_the_browser_has_the_pixels_of_python(page, name):
     assert np.abs(whole.astype(int) - np.asarray(photo)).max() <= most
     square = array(found["square"], np.uint8, SIDE, SIDE, 3)
     assert np.abs(square.astype(int) - resize(photo, SIDE)).max() <= most
-    values = array(found["values"], np.float32, len(VIEWS), 3, SIDE, SIDE)
-    expected = shown(photo, IMAGES, VIEWS)
+    values = array(found["values"], np.float32, len(TTA), 3, SIDE, SIDE)
+    expected = network_input(photo, IMAGES, TTA)
     if most:
         assert np.abs(values - expected).max() < 0.02  # one byte, as the network sees it
     else:

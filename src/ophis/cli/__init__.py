@@ -51,6 +51,8 @@ ALIASES = {"quantize": "quantise"}
 # Options of earlier versions, by command, and what replaces them. Their use is an error that gives
 # the new form. The table is for one release only.
 RENAMED = {
+    ("combine", "--crops"): "combine --tta crops",
+    ("combine", "--flip"): "combine --tta flip",
     ("compare", "--photos"): "compare --manifest MANIFEST",
     ("evaluate", "--figures"): "evaluate --out FOLDER",
     ("evaluate", "--others"): "evaluate --ood-scores SCORES",
@@ -58,6 +60,8 @@ RENAMED = {
     ("export", "--runtime"): "web BUNDLE OUT --runtime FILE",
     ("export", "--single-file"): "web BUNDLE OUT --single-file",
     ("export", "--web"): "web BUNDLE OUT",
+    ("score", "--crops"): "score --tta crops",
+    ("score", "--flip"): "score --tta flip",
     ("submit", "--aicrowd"): "aicrowd BUNDLE",
 }
 

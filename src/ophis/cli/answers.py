@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json, Named, as_typed
+from ophis.cli.options import Json, Named, TtaKinds, as_typed
 from ophis.cli.outcome import finish, print_failures
 from ophis.errors import InputError, NoPhotoError
 
@@ -84,8 +84,7 @@ def score(
     *,
     out: Path,
     photos: Path | None = None,
-    flip: Annotated[bool, Parameter(negative="")] = False,
-    crops: Annotated[bool, Parameter(negative="")] = False,
+    tta: TtaKinds = (),
     engine: str = "onnxruntime",
     ray: str | None = None,
     worker_cores: int = 1,
@@ -100,8 +99,8 @@ def score(
         manifest: The photos.
         out: The scores file to write, .npz.
         photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
-        flip: Show each photo mirrored too, whatever the bundle says of views.
-        crops: Show its four corners, closer up, too.
+        tta: Test-time augmentation, instead of the bundle's own: average the logits of each photo
+            with those of its mirror image (flip) or its four corners (crops); may be repeated.
         engine: onnxruntime, openvino, or openvino-bfloat16: with rounded numbers, and faster on
             processors that have them.
         ray: Share the photos among the workers of a Ray cluster: its address; `auto` where this
@@ -112,15 +111,15 @@ def score(
     """
     from ophis import read_manifest
     from ophis.cli.terminal.progress import bar
+    from ophis.images.test_time_augmentation import tta_crops
     from ophis.inference.bundles.registry import load_by_name
     from ophis.inference.memory import keep_freed_memory
     from ophis.inference.scoring.journal import journal_of
-    from ophis.inference.test_time_augmentation import views
 
     keep_freed_memory()
     rows = read_manifest(manifest, photos=photos)
     classifier = load_by_name(bundle, engine=engine)
-    seen = views(flip=flip, crops=crops) if flip or crops else None
+    crops = tta_crops(*tta) if tta else None
     if ray:
         from ophis.inference.scoring.cluster import score_on_cluster
 
@@ -131,7 +130,7 @@ def score(
                 out=out,
                 address=ray,
                 worker_cores=worker_cores,
-                views=seen,
+                tta=crops,
                 engine=engine,
                 progress=advance,
             )
@@ -139,7 +138,7 @@ def score(
         if (begun := journal_of(out)).exists():
             print(f"ophis: going on with what is in {begun}", file=sys.stderr)
         with bar(len(rows) * len(classifier.networks)) as advance:
-            scores = classifier.score(rows, views=seen, progress=advance, out=out)
+            scores = classifier.score(rows, tta=crops, progress=advance, out=out)
     return finish(
         f"{len(scores):,} photos scored, {len(scores.failures):,} could not be read: {out}",
         {"scores": out, "photos": len(scores)},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json, Named, as_typed, read_prior_option
+from ophis.cli.options import Json, Named, TtaKinds, as_typed, read_prior_option
 from ophis.cli.outcome import finish, finish_training
 from ophis.errors import InputError
 
@@ -179,8 +179,7 @@ def combine(
     *,
     validation: Path,
     out: Path,
-    flip: Annotated[bool, Parameter(negative="")] = False,
-    crops: Annotated[bool, Parameter(negative="")] = False,
+    tta: TtaKinds = (),
     photos: Path | None = None,
     json: Json = False,
 ) -> int:
@@ -189,12 +188,12 @@ def combine(
     Prints what each bundle by itself, and all together, are worth and cost on those photos.
 
     Args:
-        bundles: Bundle folders of the same species; one is enough with --flip or --crops.
+        bundles: Bundle folders of the same species; one is enough with --tta.
         validation: Manifest of labelled photos that no bundle learned from: what the combination is
             calibrated with, and what its promises are made on.
         out: The bundle folder to write.
-        flip: Show each photo mirrored too.
-        crops: Show its four corners, closer up, too.
+        tta: Test-time augmentation: average the logits of each photo with those of its mirror image
+            (flip) or its four corners (crops); may be repeated.
         photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
         json: One JSON object with all figures.
     """
@@ -203,10 +202,8 @@ def combine(
     from ophis.inference.bundles.ensemble import combine as combine_bundles
 
     rows = read_manifest(validation, photos=photos)
-    with bar(len(rows) * len(bundles) * (2 if flip or crops else 1)) as advance:
-        worth = combine_bundles(
-            bundles, out, validation=rows, flip=flip, crops=crops, progress=advance
-        )
+    with bar(len(rows) * len(bundles) * (2 if tta else 1)) as advance:
+        worth = combine_bundles(bundles, out, validation=rows, tta=tta, progress=advance)
     return _finish_judged(worth, out, json=json)
 
 

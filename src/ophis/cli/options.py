@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ophis.taxonomy.species_list import SpeciesList
 
 Json = Annotated[bool, Parameter(negative="")]
+TtaKinds = Annotated[tuple[Literal["flip", "crops"], ...], Parameter(negative="")]
 
 # The parser tries `str` first, so that it does not turn a name into a path. Shells complete both
 # types as files.

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from ophis.datasets.manifest import Manifest
     from ophis.decision.rule import Decision
     from ophis.errors import PhotoFailure
+    from ophis.images.test_time_augmentation import Crop
     from ophis.inference.answer import Guess, SeenPhoto
     from ophis.inference.bundles.bundle import Bundle
     from ophis.inference.evidence import Evidence
     from ophis.inference.photo import Photo, Reader
-    from ophis.inference.test_time_augmentation import View
     from ophis.locales import Words
     from ophis.priors.prior import PriorEffect
     from ophis.scores.scores import Scores
@@ -64,7 +64,7 @@ class Classifier:
         self,
         manifest: Manifest,
         *,
-        views: tuple[View, ...] | None = None,
+        tta: tuple[Crop, ...] | None = None,
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
         out: str | Path | None = None,
@@ -73,39 +73,39 @@ class Classifier:
 
         Args:
             manifest: the photos; each is read once for each network of the bundle.
-            views: how each is shown; by default as the bundle says.
+            tta: crops of each photo; by default those of the bundle.
             workers: threads that read photos; by default one a processor core.
             progress: called with the number of photos done since the last call, by each network.
             out: write the scores to this file as they come, so that they need not be in memory;
                 what was stopped goes on where it was. See `journal.score_to`.
         """
-        views, networks = views or self.bundle.views, self.networks
+        tta, networks = tta or self.bundle.tta, self.networks
         if out is not None:
             return score_to(
                 out,
-                lambda start: self._batches(manifest, views, workers, start),
+                lambda start: self._batches(manifest, tta, workers, start),
                 manifest=manifest,
                 species=self.bundle.species,
                 facts={
                     "bundle": self.bundle.version,
-                    "views": json.dumps(list(map(asdict, views))),
+                    "test-time augmentation": json.dumps(list(map(asdict, tta))),
                     "engine": str(self.engine),
                 },
                 progress=lambda photos: progress(photos * len(networks)) if progress else None,
             )
         return ensemble(
             [
-                network.score(manifest, views=views, workers=workers, progress=progress)
+                network.score(manifest, tta=tta, workers=workers, progress=progress)
                 for network in networks
             ]
         )
 
     def _batches(
-        self, manifest: Manifest, views: tuple[View, ...], workers: int | None, start: int
+        self, manifest: Manifest, tta: tuple[Crop, ...], workers: int | None, start: int
     ) -> Iterator[Scores]:
         """Scores of some photos at a time, from a row on, by all networks."""
         networks = [
-            network.batches(manifest, views=views, workers=workers, start=start)
+            network.batches(manifest, tta=tta, workers=workers, start=start)
             for network in self.networks
         ]
         return map(ensemble, zip(*networks, strict=True))
@@ -151,7 +151,7 @@ class Classifier:
         words = read_words(language)
         given = [photo] if isinstance(photo, str | Path | bytes) else photo
         sides = frozenset(member.preprocessing.pixels for member in self.bundle.members)
-        wanted = Wanted(sides, self.bundle.views, gps=gps and country is None)
+        wanted = Wanted(sides, self.bundle.tta, gps=gps and country is None)
         photos, failures = read_photos(given, wanted, reader)
         if not photos:
             raise NoPhotoError(failures)
@@ -240,7 +240,7 @@ class Classifier:
             names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
         looks = [
             network.look(
-                [photo.pixels for photo in photos], names, self.bundle.views, evidence=evidence
+                [photo.pixels for photo in photos], names, self.bundle.tta, evidence=evidence
             )
             for network in self.networks
         ]

@@ -9,11 +9,11 @@ import numpy as np
 from ophis.errors import InputError
 from ophis.geography.countries import UNKNOWN
 from ophis.images.preprocessing import normalise
+from ophis.images.test_time_augmentation import NO_TTA, mean_over_crops
 from ophis.inference.engine import EngineKind, open_engine
 from ophis.inference.evidence import OUTPUTS as EVIDENCE
 from ophis.inference.evidence import evidence_of
 from ophis.inference.scoring.batch import score_batches, score_photos
-from ophis.inference.test_time_augmentation import WHOLE, mean_of_views
 from ophis.scores.scores import Scores, joined
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis.datasets.manifest import Manifest
+    from ophis.images.test_time_augmentation import Crop
     from ophis.inference.bundles.bundle import Member
     from ophis.inference.evidence import Evidence
     from ophis.inference.photo import Pixels
-    from ophis.inference.test_time_augmentation import View
     from ophis.taxonomy.species_list import SpeciesList
 
 
@@ -84,35 +84,30 @@ class Network:
         self,
         photos: Sequence[Pixels],
         names: Sequence[str],
-        views: tuple[View, ...],
+        tta: tuple[Crop, ...],
         *,
         evidence: bool = False,
     ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
         """Look at photos of which nothing else is known, one after the other.
 
         Args:
-            photos: read for these views and this network's side.
+            photos: their crops, resized for this network.
             names: of the rows.
-            views: of each photo.
-
-        Args:
-            photos: the pictures.
-            names: of each.
-            views: how each is shown.
+            tta: crops of each photo.
             evidence: whether it is wanted; else the network does not work it out.
 
         Returns:
-            Scores, and for each photo the evidence in its first view for some species, the most
+            Scores, and for each photo the evidence in its first crop for some species, the most
             probable of the image alone first; none, where the network does not give any.
         """
         wanted, images = None if evidence else self._plain, self.member.preprocessing
         seen = [
-            self._engine.run(normalise(photo.squares[images.pixels], images), wanted)
+            self._engine.run(normalise(photo.resized[images.pixels], images), wanted)
             for photo in photos
         ]
-        logits = np.concatenate([mean_of_views(found["logits"], len(views)) for found in seen])
+        logits = np.concatenate([mean_over_crops(found["logits"], len(tta)) for found in seen])
         novelty = [
-            mean_of_views(found["novelty"], len(views)) if "novelty" in found else None
+            mean_over_crops(found["novelty"], len(tta)) if "novelty" in found else None
             for found in seen
         ]
         scores = Scores(
@@ -136,7 +131,7 @@ class Network:
         self,
         manifest: Manifest,
         *,
-        views: tuple[View, ...] = WHOLE,
+        tta: tuple[Crop, ...] = NO_TTA,
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Scores:
@@ -146,7 +141,7 @@ class Network:
             manifest,
             species=self.member.species,
             preprocessing=self.member.preprocessing,
-            views=views,
+            tta=tta,
             workers=workers,
             batch_photos=BATCH_PHOTOS,
             progress=progress,
@@ -157,7 +152,7 @@ class Network:
         self,
         manifest: Manifest,
         *,
-        views: tuple[View, ...] = WHOLE,
+        tta: tuple[Crop, ...] = NO_TTA,
         workers: int | None = None,
         start: int = 0,
     ) -> Iterator[Scores]:
@@ -167,7 +162,7 @@ class Network:
             manifest,
             species=self.member.species,
             preprocessing=self.member.preprocessing,
-            views=views,
+            tta=tta,
             workers=workers,
             batch_photos=BATCH_PHOTOS,
             start=start,

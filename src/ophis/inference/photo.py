@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ophis.errors import InputError, PhotoError, PhotoFailure, Reason
 from ophis.geography.location import gps_of
 from ophis.images.preprocessing import decode, read_bytes, unusable
+from ophis.images.test_time_augmentation import NO_TTA, resized_crops
 from ophis.inference.answer import LeftOut
-from ophis.inference.test_time_augmentation import WHOLE, squares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis.geography.location import Position
-    from ophis.inference.test_time_augmentation import View
+    from ophis.images.test_time_augmentation import Crop
 
     Reader = Callable[[bytes, str, "Wanted"], "Pixels"]
 
@@ -30,13 +30,13 @@ class Wanted:
     """What is to be known of a photo.
 
     Attributes:
-        sides: pixels of the squares that the networks see.
-        views: how each of them is shown the photo.
+        sides: pixels of a side of the images that the networks take.
+        tta: crops of the photo.
         gps: whether its own position is asked for.
     """
 
     sides: frozenset[int]
-    views: tuple[View, ...] = WHOLE
+    tta: tuple[Crop, ...] = NO_TTA
     gps: bool = False
 
 
@@ -47,12 +47,12 @@ class Pixels:
     Attributes:
         why: why nobody should be told a name from it; None where it is usable.
         position: where it was taken, where that was asked for and the photo knows.
-        squares: by the pixels of a side, its views: [views, side, side, 3], uint8.
+        resized: by the pixels of a side, its crops: [crops, side, side, 3], uint8.
     """
 
     why: LeftOut | None
     position: Position | None
-    squares: Mapping[int, NDArray[np.uint8]]
+    resized: Mapping[int, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def read(data: bytes, name: str, wanted: Wanted) -> Pixels:
     return Pixels(
         why=LeftOut(reason) if reason else None,
         position=gps_of(data) if wanted.gps else None,
-        squares={side: squares(picture, side, wanted.views) for side in wanted.sides},
+        resized={side: resized_crops(picture, side, wanted.tta) for side in wanted.sides},
     )
 
 

@@ -25,9 +25,9 @@ import numpy as np
 from ophis.errors import PhotoError, Reason, place_of_mistake
 from ophis.geography.location import Position
 from ophis.images.preprocessing import MOST_BYTES
+from ophis.images.test_time_augmentation import Crop
 from ophis.inference.answer import LeftOut
 from ophis.inference.photo import Pixels, Wanted, read
-from ophis.inference.test_time_augmentation import View
 
 try:
     import resource
@@ -85,8 +85,8 @@ def _exactly(file: IO[bytes], size: int) -> bytes:
 
 def question_of(name: str, wanted: Wanted) -> dict[str, Any]:
     """What a decoder is asked about a photo."""
-    views = [asdict(view) for view in wanted.views]
-    return {"name": name, "sides": sorted(wanted.sides), "gps": wanted.gps, "views": views}
+    tta = [asdict(crop) for crop in wanted.tta]
+    return {"name": name, "sides": sorted(wanted.sides), "gps": wanted.gps, "tta": tta}
 
 
 def pixels_of(answer: Mapping[str, Any], data: bytes, wanted: Wanted) -> Pixels:
@@ -104,13 +104,13 @@ def pixels_of(answer: Mapping[str, Any], data: bytes, wanted: Wanted) -> Pixels:
     position, why, start = answer["position"], answer["why"], 0
     found: dict[int, NDArray[np.uint8]] = {}
     for side in sorted(wanted.sides):
-        shape = (len(wanted.views), side, side, 3)
+        shape = (len(wanted.tta), side, side, 3)
         found[side] = np.frombuffer(data, np.uint8, math.prod(shape), start).reshape(shape)
         start += found[side].nbytes
     return Pixels(
         why=LeftOut(why) if why else None,
         position=Position(*map(float, position)) if position else None,
-        squares=found,
+        resized=found,
     )
 
 
@@ -142,8 +142,8 @@ def _channels() -> tuple[IO[bytes], IO[bytes]]:
 def _answer(question: Mapping[str, Any], data: bytes) -> tuple[dict[str, object], list[memoryview]]:
     name = question["name"]
     try:
-        views = tuple(View(**view) for view in question["views"])
-        pixels = read(data, name, Wanted(frozenset(question["sides"]), views, question["gps"]))
+        tta = tuple(Crop(**crop) for crop in question["tta"])
+        pixels = read(data, name, Wanted(frozenset(question["sides"]), tta, question["gps"]))
     except (PhotoError, MemoryError) as error:
         # `images` says of a photo that is too much for the memory that it is damaged.
         whole = MemoryError in map(type, (error, error.__context__))
@@ -154,7 +154,7 @@ def _answer(question: Mapping[str, Any], data: bytes) -> tuple[dict[str, object]
         return {"mistake": place_of_mistake(error)}, []
     where = pixels.position
     facts = {"why": pixels.why, "position": (where.latitude, where.longitude) if where else None}
-    return facts, [pixels.squares[side].data.cast("B") for side in sorted(pixels.squares)]
+    return facts, [pixels.resized[side].data.cast("B") for side in sorted(pixels.resized)]
 
 
 def _keep_to(memory_bytes: int) -> None:

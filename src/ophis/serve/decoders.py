@@ -116,7 +116,7 @@ class _Decoder:
         return self._process.poll() is None
 
     def read(self, data: bytes, name: str, wanted: Wanted, seconds: float) -> Pixels:
-        most = sum(len(wanted.views) * side * side * 3 for side in wanted.sides)
+        most = sum(len(wanted.tta) * side * side * 3 for side in wanted.sides)
         late = threading.Timer(seconds, self._process.kill)
         late.daemon = True
         late.start()

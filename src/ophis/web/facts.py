@@ -52,7 +52,7 @@ def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
         "prior": prior,
         "countries": countries,
         "images": [asdict(member.preprocessing) for member in members],
-        "views": [asdict(view) for view in bundle.views],
+        "tta": [asdict(crop) for crop in bundle.tta],
     }
     return facts, table.astype("<f8").tobytes()
 

@@ -15,10 +15,10 @@ from ophis.cli import main
 from ophis.decision.guarantees import Promises
 from ophis.decision.rule import State, Verdict
 from ophis.images.preprocessing import read_photo
+from ophis.images.test_time_augmentation import NO_TTA, network_input, tta_crops
 from ophis.inference.answer import LeftOut
 from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.bundles.ensemble import _prior, combine
-from ophis.inference.test_time_augmentation import WHOLE, shown, views
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.overrides import Rule
 from ophis.scores.ensemble import ensemble, fused
@@ -53,14 +53,14 @@ def bundles(parts, small, tmp_path_factory):
 @pytest.fixture(scope="module")
 def both(bundles, parts, tmp_path_factory):
     out = tmp_path_factory.mktemp("both") / "both"
-    worth = combine(bundles, out, validation=parts[1], flip=True)
+    worth = combine(bundles, out, validation=parts[1], tta=["flip"])
     return out, worth
 
 
 def test_it_says_what_its_members_say_together(both, bundles, parts):
     classifier = ophis.load(both[0])
     found = classifier.score(parts[1])
-    flipped = [ophis.load(bundle).score(parts[1], views=views(flip=True)) for bundle in bundles]
+    flipped = [ophis.load(bundle).score(parts[1], tta=tta_crops("flip")) for bundle in bundles]
     expected = ensemble(flipped)
     assert found.photo_ids == expected.photo_ids
     assert found.species == ophis.load(bundles[0]).bundle.species
@@ -72,11 +72,13 @@ def test_it_says_what_its_members_say_together(both, bundles, parts):
 
 def test_views_are_averaged_photo_by_photo(bundles, parts):
     classifier = ophis.load(bundles[0])
-    seen = views(flip=True, crops=True)
-    found = classifier.score(parts[1], views=seen)
+    seen = tta_crops("flip", "crops")
+    found = classifier.score(parts[1], tta=seen)
     network = classifier.networks[0]
     for row, path in enumerate(parts[1].paths()[:4]):
-        logits, _ = network.outputs(shown(read_photo(path), network.member.preprocessing, seen))
+        logits, _ = network.outputs(
+            network_input(read_photo(path), network.member.preprocessing, seen)
+        )
         np.testing.assert_allclose(found.logits[row], logits.mean(axis=0), atol=1e-5)
     assert np.abs(found.logits - classifier.score(parts[1]).logits).max() > 1e-3
 
@@ -102,7 +104,7 @@ def test_worth_and_card_are_of_the_validation_photos(both, bundles, parts):
     assert all(w.milliseconds > 0 for w in worth)
     card = (out / "README.md").read_text()
     assert "2 networks for 3 species, asked together" in card
-    assert "shown 2 times" in card
+    assert "in 2 crops" in card
     assert f"| together | {worth[-1].evaluation.top1:.1%} |" in card
 
 
@@ -112,15 +114,15 @@ def test_prior_and_rule_are_fitted_anew_from_the_members_counts(both, bundles):
     assert isinstance(first.prior, BayesPrior)
     np.testing.assert_array_equal(mine.prior.counts.counts, first.prior.counts.counts)
     assert mine.rule
-    assert (len(mine.members), mine.views) == (2, views(flip=True))
-    assert (len(first.members), first.views) == (1, WHOLE)
+    assert (len(mine.members), mine.tta) == (2, tta_crops("flip"))
+    assert (len(first.members), first.tta) == (1, NO_TTA)
 
 
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
         (lambda f: (f / "member-1" / "model.onnx").write_bytes(b"x"), "its checksum differs"),
-        (lambda f: (f / "views.json").write_text("[]"), "its checksum differs"),
+        (lambda f: (f / "tta.json").write_text("[]"), "its checksum differs"),
         (lambda f: shutil.rmtree(f / "member-2"), "is not a bundle: bundle.json is missing"),
         (
             lambda f: (
@@ -174,18 +176,18 @@ def test_what_cannot_be_written_or_judged_is_refused_before_any_photo_is_scored(
 
 def test_a_combination_inside_a_member_holds_the_members_files_alone(bundles, parts, tmp_path):
     home = shutil.copytree(bundles[0], tmp_path / "home")
-    combine([home], home / "both", validation=parts[1], flip=True)
+    combine([home], home / "both", validation=parts[1], tta=["flip"])
     listed = json.loads((home / "bundle.json").read_text())["files"]
     found = {path.name for path in (home / "both" / "member-1").iterdir()}
     assert found == {*listed, "bundle.json"} - {"model.safetensors"}  # no answer needs them
-    assert ophis.load(home / "both").bundle.views == views(flip=True)
+    assert ophis.load(home / "both").bundle.tta == tta_crops("flip")
 
 
 def test_combine_and_score_on_the_command_line(bundles, parts, tmp_path, capsys):
     table = parts[1].write(tmp_path / "validation.csv")
     with pytest.raises(SystemExit) as done:
         main(
-            ["combine", *map(str, bundles), "--validation", str(table), "--crops", "--json",
+            ["combine", *map(str, bundles), "--validation", str(table), "--tta", "crops", "--json",
              "--out", str(tmp_path / "out")]
         )  # fmt: skip
     assert done.value.code == 0
@@ -194,7 +196,7 @@ def test_combine_and_score_on_the_command_line(bundles, parts, tmp_path, capsys)
     gone = replace(parts[1], table=pl.concat([parts[1].table, last])).write(tmp_path / "gone.csv")
     with pytest.raises(SystemExit) as done:
         main(
-            ["combine", str(bundles[0]), "--validation", str(gone), "--flip",
+            ["combine", str(bundles[0]), "--validation", str(gone), "--tta", "flip",
              "--out", str(tmp_path / "out")]
         )  # fmt: skip
     assert done.value.code == 1
@@ -202,9 +204,19 @@ def test_combine_and_score_on_the_command_line(bundles, parts, tmp_path, capsys)
     assert [row["bundle"] for row in rows] == [*map(str, bundles), "together"]
     assert {"milliseconds", "top1", "macro_f1"} <= rows[0].keys()
     with pytest.raises(SystemExit) as done:
-        main(["score", str(bundles[0]), str(table), "--flip", "--out", str(tmp_path / "s.npz")])
+        main(
+            [
+                "score",
+                str(bundles[0]),
+                str(table),
+                "--tta",
+                "flip",
+                "--out",
+                str(tmp_path / "s.npz"),
+            ]
+        )
     assert done.value.code == 0
-    expected = ophis.load(bundles[0]).score(parts[1], views=views(flip=True))
+    expected = ophis.load(bundles[0]).score(parts[1], tta=tta_crops("flip"))
     np.testing.assert_allclose(
         ophis.read_scores(tmp_path / "s.npz").logits, expected.logits, atol=1e-5
     )

@@ -17,8 +17,8 @@ import pytest
 
 from ophis import read_manifest, read_scores
 from ophis.datasets.manifest import COLUMNS
+from ophis.images.test_time_augmentation import NO_TTA
 from ophis.inference.scoring.cluster import PartScorer
-from ophis.inference.test_time_augmentation import WHOLE
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers in /proc")
 
@@ -175,7 +175,7 @@ def scorer(imagenet17, coloured, parts, **changes):
     parts.mkdir(exist_ok=True)
     given = {
         "bundle": imagenet17.bundle.folder, "version": imagenet17.bundle.version,
-        "photos": coloured.folder, "folder": parts, "views": WHOLE, "threads": 1,
+        "photos": coloured.folder, "folder": parts, "tta": NO_TTA, "threads": 1,
         "engine": "onnxruntime",
     }  # fmt: skip
     return PartScorer(**(given | changes))

@@ -11,10 +11,10 @@ from PIL import Image
 import ophis
 from ophis import InputError, Manifest, Scores, SpeciesList, read_manifest, read_scores
 from ophis.errors import PhotoFailure
+from ophis.images.test_time_augmentation import NO_TTA, tta_crops
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
 from ophis.inference.scoring.batch import texts
 from ophis.inference.scoring.journal import journal_of, score_to
-from ophis.inference.test_time_augmentation import WHOLE, views
 from tests.support.made_bundle import write_made_bundle
 from tests.support.memory import peak_mib
 
@@ -250,7 +250,7 @@ def test_several_networks_and_views_are_scored_as_in_memory(tmp_path):
         write_made_bundle(tmp_path / name, SPECIES, seed=seed) for seed, name in enumerate("ab")
     ]
     with BundleWriter(tmp_path / "both") as writer:
-        writer.write_members([read_bundle(bundle) for bundle in bundles], views(flip=True))
+        writer.write_members([read_bundle(bundle) for bundle in bundles], tta_crops("flip"))
         writer.write(species=SPECIES, calibration=None, prior=None, rule=None, card="")
     classifier = ophis.load(tmp_path / "both")
     done, out = [], tmp_path / "s.npz"
@@ -261,8 +261,8 @@ def test_several_networks_and_views_are_scored_as_in_memory(tmp_path):
     assert whole.write(tmp_path / "whole.npz").read_bytes() == out.read_bytes()
     with pytest.raises(RuntimeError, match="in the middle"):
         classifier.score(manifest, out=out, progress=stop_at(20))
-    with pytest.raises(InputError, match="another views"):
-        classifier.score(manifest, out=out, views=WHOLE)
+    with pytest.raises(InputError, match="another test-time augmentation"):
+        classifier.score(manifest, out=out, tta=NO_TTA)
 
 
 def stop_at(photos):

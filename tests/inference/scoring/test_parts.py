@@ -8,9 +8,9 @@ import pytest
 
 from ophis import InputError, SpeciesList
 from ophis.errors import PhotoFailure
+from ophis.images.test_time_augmentation import NO_TTA
 from ophis.inference.bundles.bundle import Bundle
 from ophis.inference.scoring.parts import ScoreParts
-from ophis.inference.test_time_augmentation import WHOLE
 from ophis.scores.scores import Scores
 
 SPECIES = SpeciesList(("Made blue", "Made green", "Made red"))
@@ -20,14 +20,14 @@ ENGINE = "onnxruntime"
 
 @pytest.fixture
 def bundle(tmp_path):
-    return Bundle(tmp_path, "0123456789ab", SPECIES, (), WHOLE, None, None, None)
+    return Bundle(tmp_path, "0123456789ab", SPECIES, (), NO_TTA, None, None, None)
 
 
 @pytest.fixture
 def parts(bundle, coloured, tmp_path):
     """36 photos in 4 parts: 10, 10, 10 and 6."""
     return ScoreParts.beside(
-        tmp_path / "s.npz", coloured, bundle=bundle, views=WHOLE, engine=ENGINE, photos=10
+        tmp_path / "s.npz", coloured, bundle=bundle, tta=NO_TTA, engine=ENGINE, photos=10
     )
 
 
@@ -87,12 +87,12 @@ def test_what_is_there_is_found_again_and_not_mixed_with_another_bundles(
 ):
     scored(parts.rows(1)).write(parts.path(1))
     out = tmp_path / "s.npz"
-    again = ScoreParts.beside(out, coloured, bundle=bundle, views=WHOLE, engine=ENGINE, photos=10)
+    again = ScoreParts.beside(out, coloured, bundle=bundle, tta=NO_TTA, engine=ENGINE, photos=10)
     assert again.missing() == [0, 2, 3]
-    given = {"bundle": bundle, "views": WHOLE, "engine": ENGINE, "photos": 10}
+    given = {"bundle": bundle, "tta": NO_TTA, "engine": ENGINE, "photos": 10}
     changes = {
         "bundle": {"bundle": replace(bundle, version="other")},
-        "views": {"views": (replace(WHOLE[0], mirrored=True),)},
+        "test-time augmentation": {"tta": (replace(NO_TTA[0], mirrored=True),)},
         "engine": {"engine": "openvino"},
         "photos": {"photos": 11},
     }

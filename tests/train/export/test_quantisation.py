@@ -89,7 +89,7 @@ def test_too_much_lost_is_refused_and_nothing_written(bundle, halves, tmp_path):
 
 def test_what_cannot_be_quantised_is_refused(bundle, eight, halves, tmp_path):
     both = tmp_path / "both"
-    combine([bundle], both, validation=halves[1], flip=True)
+    combine([bundle], both, validation=halves[1], tta=["flip"])
     unlabelled = halves[1].table.with_columns(species=pl.lit(None, pl.String))
     bad = halves[0].table.with_columns(photo=pl.lit("gone.png"))
     for folder, out, changes, line in (

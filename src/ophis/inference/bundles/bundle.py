@@ -18,7 +18,7 @@ from ophis.decision.calibration import Calibration, read_calibration
 from ophis.decision.rule import DecisionRule, read_rule
 from ophis.errors import InputError
 from ophis.images.preprocessing import Preprocessing
-from ophis.inference.test_time_augmentation import WHOLE, read_views, write_views
+from ophis.images.test_time_augmentation import NO_TTA, read_tta, write_tta
 from ophis.priors.country_counts import CountryPrior
 from ophis.priors.prior import Prior, read_prior
 from ophis.taxonomy.species_list import SpeciesList, require_same_species
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ophis.evaluation.results import Measured
-    from ophis.inference.test_time_augmentation import View
+    from ophis.images.test_time_augmentation import Crop
 
 FORMAT = 1
 CONFIG, WEIGHTS, MEASURED = "config.json", "model.safetensors", "measured.json"
-MODEL, SELFTEST, SPECIES, IMAGES, VIEWS, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX = (
+MODEL, SELFTEST, SPECIES, IMAGES, TTA, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX = (
     "model.onnx",
     "selftest.json",
     "species.csv",
     "images.json",
-    "views.json",
+    "tta.json",
     "calibration.json",
     "prior.toml",
     "prior.csv",
@@ -77,7 +77,7 @@ class Bundle:
         version: first 12 digits of the digest over all its files; stands in every answer.
         species: the classes.
         members: its networks, one or more; answers are the mean of theirs.
-        views: how each photo is shown to each of them; answers are the mean over them.
+        tta: crops of each photo that each network scores; the logits are averaged.
         calibration: of the logits, or None where there was nothing to fit it on.
         prior: what a country says of the species, or None where nothing is known of countries. It
             takes the logits as they are: its own temperature was fitted with it.
@@ -88,7 +88,7 @@ class Bundle:
     version: str
     species: SpeciesList
     members: tuple[Member, ...]
-    views: tuple[View, ...]
+    tta: tuple[Crop, ...]
     calibration: Calibration | None
     prior: Prior | None
     rule: DecisionRule | None
@@ -128,7 +128,7 @@ def _read(folder: Path, index: dict[str, dict[str, str]]) -> Bundle:
         version=_version(digests | index["members"]),
         species=species,
         members=_members(folder, species, index["members"]),
-        views=read_views(folder / VIEWS) if VIEWS in digests else WHOLE,
+        tta=read_tta(folder / TTA) if TTA in digests else NO_TTA,
         calibration=read_calibration(folder / CALIBRATION, species)
         if CALIBRATION in digests
         else None,
@@ -170,7 +170,7 @@ def _members(folder: Path, species: SpeciesList, versions: dict[str, str]) -> tu
                 f"{inner.folder}: is bundle {inner.version}, but {INDEX} names {version}; copy the"
                 " whole combination anew"
             )
-        if inner.views != WHOLE or set(inner.species) != set(species):
+        if inner.tta != NO_TTA or set(inner.species) != set(species):
             raise InputError(f"{inner.folder}: does not belong in {folder}; combine anew")
         members.append(replace(inner.members[0], calibration=inner.calibration))
     return tuple(members)
@@ -257,8 +257,8 @@ class BundleWriter:
         if measured:
             measured.write(self.folder / MEASURED)
 
-    def write_members(self, members: Sequence[Bundle], views: tuple[View, ...]) -> None:
-        """Copy whole bundles in, to be asked together, each of them by these views of a photo."""
+    def write_members(self, members: Sequence[Bundle], tta: tuple[Crop, ...]) -> None:
+        """Copy whole bundles in as members of an ensemble, with its test-time augmentation."""
         for number, member in enumerate(members, start=1):
             name = f"member-{number}"
             (self.folder / name).mkdir()
@@ -267,7 +267,7 @@ class BundleWriter:
                 if file != WEIGHTS and (member.folder / file).is_file():
                     shutil.copy(member.folder / file, self.folder / name / file)
             self._members[name] = member.version
-        write_views(views, self.folder / VIEWS)
+        write_tta(tta, self.folder / TTA)
 
     def copy(self, bundle: Bundle) -> None:
         """All that a bundle holds, to write some of it anew."""

@@ -9,9 +9,9 @@ from ophis.files.markup import as_it_stands
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ophis.images.test_time_augmentation import Crop
     from ophis.inference.bundles.bundle import Bundle
     from ophis.inference.bundles.ensemble import Worth
-    from ophis.inference.test_time_augmentation import View
     from ophis.recipe import Recipe
     from ophis.taxonomy.species_list import SpeciesList
 
@@ -30,16 +30,16 @@ def about_run(recipe: Recipe, species: SpeciesList, *, step: int, facts: dict[st
 
 
 def about_combination(
-    members: Sequence[Bundle], views: tuple[View, ...], worth: Sequence[Worth]
+    members: Sequence[Bundle], tta: tuple[Crop, ...], worth: Sequence[Worth]
 ) -> About:
     """Of a bundle made of bundles; each member keeps its own card beside it."""
-    shown = "once" if len(views) == 1 else f"{len(views)} times (mirrored or closer up)"
+    crops = "" if len(tta) == 1 else f" in {len(tta)} crops, some mirrored or closer up,"
     return {
         "title": f"{len(members)} network{'s' * (len(members) > 1)} for"
         f" {len(members[0].species)} species, asked together",
-        "text": f"Each photo is shown {shown} to each network of the folders `member-1`, ...; the"
-        " answer is the mean of\nwhat they say (of their calibrated logits). What each was made of"
-        f" stands in its own card.\n\n{_worth(worth)}",
+        "text": f"Each network of the folders `member-1`, ... scores each photo{crops}; the answer"
+        " is the mean of\ntheir calibrated logits. The card of each member describes its training."
+        f"\n\n{_worth(worth)}",
     }
 
 

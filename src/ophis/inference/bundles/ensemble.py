@@ -1,4 +1,4 @@
-"""Bundles made of bundles: several networks, or several views of a photo, asked together.
+"""Bundles made of bundles: several networks, or test-time augmentation, with averaged logits.
 
 What they say together is more often right and has probabilities of its own, so calibration, prior
 and the promises of the answer are fitted anew, on validation photos.
@@ -16,11 +16,11 @@ from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
 from ophis.evaluation.metrics import evaluate
 from ophis.evaluation.results import measure
+from ophis.images.test_time_augmentation import NO_TTA, tta_crops
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
 from ophis.inference.bundles.card_about import about_combination
 from ophis.inference.bundles.model_card import card
 from ophis.inference.network import Network
-from ophis.inference.test_time_augmentation import WHOLE, views
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
 from ophis.priors.selection import default_prior
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from ophis.decision.rule import DecisionRule
     from ophis.errors import PhotoFailure
     from ophis.evaluation.metrics import Evaluation
+    from ophis.images.test_time_augmentation import Crop, Tta
     from ophis.inference.bundles.bundle import Bundle
-    from ophis.inference.test_time_augmentation import View
     from ophis.priors.prior import Prior
     from ophis.scores.scores import Scores
 
@@ -62,18 +62,16 @@ def combine(
     out: str | Path,
     *,
     validation: Manifest,
-    flip: bool = False,
-    crops: bool = False,
+    tta: Sequence[Tta | str] = (),
     progress: Callable[[int], None] | None = None,
 ) -> tuple[Worth, ...]:
     """Make a bundle that asks several, or shows each photo several times, and judge it.
 
     Args:
-        bundles: plain ones of the same species; one is enough with ``flip`` or ``crops``.
+        bundles: plain ones of the same species; one is enough with ``tta``.
         out: the bundle folder; an older bundle there is replaced.
         validation: labelled photos that none of them has learned from.
-        flip: whether each photo is shown mirrored too.
-        crops: whether its four corners are shown, closer up, too.
+        tta: kinds of test-time augmentation, "flip", "crops" or both: see `tta_crops`.
         progress: called with the number of photos scored since the last call.
 
     Returns:
@@ -84,21 +82,21 @@ def combine(
             species, or ``out`` is one of the bundles or holds something else.
     """
     members = [read_bundle(bundle) for bundle in bundles]
-    seen = views(flip=flip, crops=crops)
-    _require_fit(members, plain=seen == WHOLE)
+    crops = tta_crops(*tta)
+    _require_fit(members, plain=crops == NO_TTA)
     if Path(out).resolve() in {member.folder.resolve() for member in members}:
         raise InputError(f"{out} is one of the bundles to combine; choose another --out")
     if (validation.truth(members[0].species) < 0).all():
         raise InputError("no validation photo has a species, so none can be judged; label some")
     with BundleWriter(out) as writer:  # before hours of scoring it refuses what it cannot replace
-        worth, together = _judged(members, seen, validation, progress)
-        _write(writer, members, seen, together=together, worth=worth)
+        worth, together = _judged(members, crops, validation, progress)
+        _write(writer, members, crops, together=together, worth=worth)
     return worth
 
 
 def _judged(
     members: Sequence[Bundle],
-    seen: tuple[View, ...],
+    crops: tuple[Crop, ...],
     validation: Manifest,
     progress: Callable[[int], None] | None,
 ) -> tuple[tuple[Worth, ...], Scores]:
@@ -109,10 +107,10 @@ def _judged(
     seconds = 0.0
     for member in members:
         network = Network(member.members[0], member.species)
-        alone, took = asked(network, validation, WHOLE, progress)
+        alone, took = asked(network, validation, NO_TTA, progress)
         worth.append(worth_of(str(member.folder), alone, took))
-        if seen != WHOLE:
-            alone, took = asked(network, validation, seen, progress)
+        if crops != NO_TTA:
+            alone, took = asked(network, validation, crops, progress)
         mended = member.calibration.apply(alone) if member.calibration else alone
         parts.append(mended.with_species(members[0].species))
         seconds += took
@@ -124,12 +122,12 @@ def _judged(
 def asked(
     network: Network,
     validation: Manifest,
-    seen: tuple[View, ...],
+    crops: tuple[Crop, ...],
     progress: Callable[[int], None] | None,
 ) -> tuple[Scores, float]:
-    """Scores of one network by these views, and the seconds they took."""
+    """Scores of one network with these crops, and the seconds they took."""
     started = time.monotonic()
-    scores = network.score(validation, views=seen, progress=progress)
+    scores = network.score(validation, tta=crops, progress=progress)
     return scores, time.monotonic() - started
 
 
@@ -156,14 +154,14 @@ def refitted(
 def _write(
     writer: BundleWriter,
     members: Sequence[Bundle],
-    seen: tuple[View, ...],
+    crops: tuple[Crop, ...],
     *,
     together: Scores,
     worth: Sequence[Worth],
 ) -> None:
     """The bundle, with all that is learned from what the members say together."""
     calibration, prior, rule = refitted(members[0].prior, together)
-    species, about = members[0].species, about_combination(members, seen, worth)
+    species, about = members[0].species, about_combination(members, crops, worth)
     measured = measure(together, calibration=calibration, prior=prior, rule=rule, about=about)
     writer.write(
         species=species,
@@ -173,15 +171,15 @@ def _write(
         card=card(species, measured, calibration=calibration, prior=prior, rule=rule),
         measured=measured,
     )
-    writer.write_members(members, seen)
+    writer.write_members(members, crops)
 
 
 def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:
     if plain and len(members) < 2:
-        raise InputError("nothing to combine: give two bundles or more, or --flip, or --crops")
+        raise InputError("nothing to combine: give two bundles or more, or test-time augmentation")
     first = members[0]
     for number, member in enumerate(members):
-        if len(member.members) > 1 or member.views != WHOLE:
+        if len(member.members) > 1 or member.tta != NO_TTA:
             raise InputError(f"{member.folder} is a combination already; name what it was made of")
         if member.version in {other.version for other in members[:number]}:
             raise InputError(f"{member.folder} is the same bundle as another; name each once")

@@ -155,7 +155,7 @@ def require_finite(network: Network, photo: bytes, reader: Reader = read) -> Non
 def _logits(network: Network, photo: bytes, reader: Reader) -> NDArray[np.float32]:
     images = network.member.preprocessing
     pixels = reader(photo, "the self-test's photo", Wanted(frozenset({images.pixels})))
-    logits, _ = network.outputs(normalise(pixels.squares[images.pixels], images))
+    logits, _ = network.outputs(normalise(pixels.resized[images.pixels], images))
     if not np.isfinite(logits).all():
         raise InputError(f"{network.member.model}: gives numbers that are not finite")
     return logits

@@ -15,7 +15,7 @@ from ophis.datasets.resized import read_square, square
 from ophis.datasets.shards.reader import PackedPhoto
 from ophis.errors import PhotoError, PhotoFailure
 from ophis.images.preprocessing import decode, normalise, read_bytes, read_photo
-from ophis.inference.test_time_augmentation import WHOLE, mean_of_views, shown
+from ophis.images.test_time_augmentation import NO_TTA, mean_over_crops, network_input
 from ophis.scores.scores import SHA256_BYTES, Scores, concatenate
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ophis.datasets.manifest import Manifest
     from ophis.images.preprocessing import Preprocessing
-    from ophis.inference.test_time_augmentation import View
+    from ophis.images.test_time_augmentation import Crop
     from ophis.taxonomy.species_list import SpeciesList
 
     _Seen = tuple[NDArray[np.float32], bytes]
@@ -44,7 +44,7 @@ class PixelBatch:
 
     Attributes:
         rows: of the manifest, one a readable photo.
-        pixels: [rows * views, 3, side, side] float32, the views of a photo one after the other; of
+        pixels: [rows * crops, 3, side, side] float32, the crops of a photo one after the other; of
             no meaning where there are no rows.
         sha256: [rows, 32], uint8: digests of the files, see `Scores`.
         failures: the unreadable ones.
@@ -62,7 +62,7 @@ def pixel_batches(
     manifest: Manifest,
     *,
     preprocessing: Preprocessing,
-    views: tuple[View, ...] = WHOLE,
+    tta: tuple[Crop, ...] = NO_TTA,
     workers: int | None = None,
     batch_photos: int = 16,
     start: int = 0,
@@ -74,7 +74,7 @@ def pixel_batches(
     """
     workers = workers or os.cpu_count() or 1
     photos, photo_ids = manifest.photos(), manifest.table["photo_id"]
-    batch_photos = max(1, batch_photos // len(views))
+    batch_photos = max(1, batch_photos // len(tta))
     ahead = -(-workers // batch_photos)
     reading: deque[tuple[range, list[Future[_Seen | PhotoError]]]] = deque()
 
@@ -86,7 +86,7 @@ def pixel_batches(
     try:
         for first in range(start, len(manifest), batch_photos):
             rows = range(first, min(first + batch_photos, len(manifest)))
-            submitted = [pool.submit(_pixels, photos[row], preprocessing, views) for row in rows]
+            submitted = [pool.submit(_pixels, photos[row], preprocessing, tta) for row in rows]
             reading.append((rows, submitted))
             if len(reading) > ahead:
                 yield next_read()
@@ -123,7 +123,7 @@ def score_photos(
     *,
     species: SpeciesList,
     preprocessing: Preprocessing,
-    views: tuple[View, ...] = WHOLE,
+    tta: tuple[Crop, ...] = NO_TTA,
     workers: int | None = None,
     batch_photos: int = 16,
     progress: Callable[[int], None] | None = None,
@@ -136,7 +136,7 @@ def score_photos(
         manifest: the photos; those without a species get the truth -1.
         species: the columns of the logits.
         preprocessing: what is done to each photo.
-        views: how each photo is shown; logits and novelty are the means over them.
+        tta: crops of each photo; logits and OOD scores are averaged over them.
         workers: threads that read photos; by default one a processor core.
         batch_photos: photos a call of ``forward``.
         progress: called with the number of photos done since the last call.
@@ -155,7 +155,7 @@ def score_photos(
         manifest,
         species=species,
         preprocessing=preprocessing,
-        views=views,
+        tta=tta,
         workers=workers,
         batch_photos=batch_photos,
     ):
@@ -171,7 +171,7 @@ def score_batches(
     *,
     species: SpeciesList,
     preprocessing: Preprocessing,
-    views: tuple[View, ...] = WHOLE,
+    tta: tuple[Crop, ...] = NO_TTA,
     workers: int | None = None,
     batch_photos: int = 16,
     start: int = 0,
@@ -185,7 +185,7 @@ def score_batches(
     for batch in pixel_batches(
         manifest,
         preprocessing=preprocessing,
-        views=views,
+        tta=tta,
         workers=workers,
         batch_photos=batch_photos,
         start=start,
@@ -194,8 +194,8 @@ def score_batches(
         novelty = None
         if batch.rows:
             found, strange = forward(batch.pixels)
-            logits = mean_of_views(found, len(views))
-            novelty = None if strange is None else mean_of_views(strange, len(views))
+            logits = mean_over_crops(found, len(tta))
+            novelty = None if strange is None else mean_over_crops(strange, len(tta))
         yield Scores(
             logits=logits,
             species=species,
@@ -208,23 +208,23 @@ def score_batches(
 
 
 def _pixels(
-    path: Path | PackedPhoto, preprocessing: Preprocessing, views: tuple[View, ...]
+    path: Path | PackedPhoto, preprocessing: Preprocessing, tta: tuple[Crop, ...]
 ) -> _Seen | PhotoError:
-    """The views of a photo, and the digest of the very bytes that they were made from."""
+    """The crops of a photo, and the digest of the very bytes that they were made from."""
     side = preprocessing.pixels
     try:
         if isinstance(path, PackedPhoto):
-            photo = read_square(path, side) if views == WHOLE else read_photo(path)
+            photo = read_square(path, side) if tta == NO_TTA else read_photo(path)
             digest = path.source_sha256
         else:
             data, name = read_bytes(path), str(path)
-            photo = square(data, side, name) if views == WHOLE else decode(data, name)
+            photo = square(data, side, name) if tta == NO_TTA else decode(data, name)
             digest = hashlib.sha256(data).digest()
     except PhotoError as error:
         return error
     if isinstance(photo, np.ndarray):
         return normalise(photo[None], preprocessing), digest
-    return shown(photo, preprocessing, views), digest
+    return network_input(photo, preprocessing, tta), digest
 
 
 def texts(manifest: Manifest, rows: NDArray[np.int64]) -> dict[str, Any]:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from ophis.images.test_time_augmentation import Crop
     from ophis.inference.bundles.bundle import Bundle
     from ophis.inference.classifier import Classifier
-    from ophis.inference.test_time_augmentation import View
     from ophis.scores.scores import Scores
 
 LOCAL = "local"
@@ -42,7 +42,7 @@ def score_on_cluster(
     out: Path,
     address: str = LOCAL,
     worker_cores: int = 1,
-    views: tuple[View, ...] | None = None,
+    tta: tuple[Crop, ...] | None = None,
     engine: EngineKind | str = EngineKind.ONNXRUNTIME,
     part_photos: int = PHOTOS,
     progress: Callable[[int], None] | None = None,
@@ -61,7 +61,7 @@ def score_on_cluster(
         address: "local": workers on this machine only; otherwise what `ray.init` calls the address
             of a cluster: "auto" where this machine belongs to one.
         worker_cores: processor cores, and so threads, of each worker.
-        views: how each photo is shown; by default as the bundle says.
+        tta: crops of each photo; by default those of the bundle.
         engine: what runs the networks: see `EngineKind`.
         part_photos: photos of a part.
         progress: called with the number of photos done since the last call.
@@ -70,10 +70,10 @@ def score_on_cluster(
         InputError: when there is no such cluster, when a worker does not see bundle or photos, when
             a part ends its worker again and again, or when a photo has not exactly one outcome.
     """
-    views = views or bundle.views
+    tta = tta or bundle.tta
     manifest.truth(bundle.species)  # an unknown species is refused before anything starts
     parts = ScoreParts.beside(
-        out, manifest, bundle=bundle, views=views, engine=engine, photos=part_photos
+        out, manifest, bundle=bundle, tta=tta, engine=engine, photos=part_photos
     )
     missing = parts.missing()
     if progress:
@@ -84,7 +84,7 @@ def score_on_cluster(
                 parts,
                 missing,
                 bundle=bundle,
-                views=views,
+                tta=tta,
                 engine=engine,
                 worker_cores=worker_cores,
                 progress=progress,
@@ -109,12 +109,12 @@ class PartScorer:
         version: str,
         photos: Path,
         folder: Path,
-        views: tuple[View, ...],
+        tta: tuple[Crop, ...],
         engine: EngineKind | str,
         threads: int,
     ) -> None:
         self._photos, self._folder = photos, folder
-        self._views, self._threads = views, threads
+        self._tta, self._threads = tta, threads
         self._classifier: Classifier | str = "no classifier"
         try:
             self._classifier = _loaded(bundle, version, photos, threads, engine)
@@ -149,7 +149,7 @@ class PartScorer:
                 first = self._photos / rows["photo"][0]
                 return f"{first} or one of the {len(rows)} from there on ends every worker"
             manifest = Manifest(rows, self._photos)
-            scores = self._classifier.score(manifest, views=self._views, workers=self._threads)
+            scores = self._classifier.score(manifest, tta=self._tta, workers=self._threads)
             scores.write(path)
             attempts.unlink(missing_ok=True)
         except (InputError, OSError) as error:
@@ -174,7 +174,7 @@ def _score(
     missing: list[int],
     *,
     bundle: Bundle,
-    views: tuple[View, ...],
+    tta: tuple[Crop, ...],
     engine: EngineKind | str,
     worker_cores: int,
     progress: Callable[[int], None] | None,
@@ -198,7 +198,7 @@ def _score(
             "version": bundle.version,
             "photos": parts.manifest.folder.resolve(),
             "folder": parts.folder,
-            "views": views,
+            "tta": tta,
             "engine": engine,
             "threads": worker_cores,
         },

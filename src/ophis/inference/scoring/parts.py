@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ophis.datasets.manifest import Manifest
+    from ophis.images.test_time_augmentation import Crop
     from ophis.inference.bundles.bundle import Bundle
-    from ophis.inference.test_time_augmentation import View
 
 PHOTOS = 256
 INDEX = "parts.json"
@@ -47,20 +47,20 @@ class ScoreParts:
         manifest: Manifest,
         *,
         bundle: Bundle,
-        views: tuple[View, ...],
+        tta: tuple[Crop, ...],
         engine: str,
         photos: int = PHOTOS,
     ) -> Self:
         """Make the folder beside ``out``, or find what an earlier call for it left there.
 
         Raises:
-            InputError: when that was made of another bundle, manifest, views or engine.
+            InputError: when that was made with another bundle, manifest, augmentation or engine.
         """
         parts = cls(out.resolve().with_name(f"{out.name}.parts"), manifest, photos)
         made_of = {
             "bundle": bundle.version,
             "manifest": manifest.sha256(),
-            "views": [asdict(view) for view in views],
+            "test-time augmentation": [asdict(crop) for crop in tta],
             "engine": str(engine),
             "photos": photos,
         }

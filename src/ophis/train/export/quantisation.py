@@ -28,6 +28,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ophis.errors import InputError
 from ophis.evaluation.results import measure
+from ophis.images.test_time_augmentation import NO_TTA
 from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, read_bundle
 from ophis.inference.bundles.card_about import about_quantised
 from ophis.inference.bundles.ensemble import asked, refitted, worth_of
@@ -36,7 +37,6 @@ from ophis.inference.bundles.self_test import write_selftest
 from ophis.inference.network import Network
 from ophis.inference.onnx_file import require_single_file
 from ophis.inference.scoring.batch import pixel_batches
-from ophis.inference.test_time_augmentation import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -115,7 +115,7 @@ def quantise(
 
 
 def _only_member(bundle: Bundle) -> Member:
-    if len(bundle.members) > 1 or bundle.views != WHOLE:
+    if len(bundle.members) > 1 or bundle.tta != NO_TTA:
         raise InputError(
             f"{bundle.folder} is a combination; quantise what it was made of, then combine those"
         )
@@ -199,7 +199,7 @@ def _judged(
 ) -> tuple[tuple[Worth, ...], Scores]:
     """The worth of both, and what the second says."""
     networks = [Network(member, member.species) for member in members]
-    found = [asked(network, validation, WHOLE, progress) for network in networks]
+    found = [asked(network, validation, NO_TTA, progress) for network in networks]
     worth = (worth_of(name, *figures) for name, figures in zip(NAMES, found, strict=True))
     return tuple(worth), found[-1][0]
 

@@ -13,13 +13,13 @@ import { Thread } from "./thread.js";
 /** @import { Facts, Failure } from "./decision.js" */
 /** @import { Words } from "./sentences.js" */
 /** @import { Part } from "./stored.js" */
-/** @import { Preprocessing, View } from "./pixels.js" */
+/** @import { Preprocessing, Crop } from "./pixels.js" */
 /** @import { Looked } from "./worker.js" */
 
 /**
  * What facts.json holds besides what decides.
  *
- * @typedef {Facts & {images: Preprocessing[], views: View[], runtime: string,
+ * @typedef {Facts & {images: Preprocessing[], tta: Crop[], runtime: string,
  *   parts: {models: Part[], wasm: Part, prior?: Part}}} LocalFacts
  */
 
@@ -169,8 +169,8 @@ class Local {
     });
     const of = (/** @type {Part | undefined} */ part) =>
       parts.get(part?.path ?? "")?.buffer ?? new ArrayBuffer(0);
-    const { runtime, images, views } = facts;
-    const opening = { runtime, wasm: of(wasm), models: models.map(of), images, views };
+    const { runtime, images, tta } = facts;
+    const opening = { runtime, wasm: of(wasm), models: models.map(of), images, tta };
     const thread = new Thread();
     await thread.ask({ open: opening }, [...opening.models, opening.wasm]).catch((error) => {
       thread.close();

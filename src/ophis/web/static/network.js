@@ -11,7 +11,7 @@
  */
 
 /**
- * What the network says of one photo, the mean over its views.
+ * What the network says of one photo, the mean over its crops.
  *
  * @typedef {{logits: Float32Array, novelty: number | null, maps: Maps | null}} Look
  */
@@ -42,22 +42,22 @@ export class Network {
   }
 
   /**
-   * @param {Float32Array} pixels [views, 3, side, side].
+   * @param {Float32Array} pixels [crops, 3, side, side].
    * @param {number} side
-   * @param {boolean} evidence whether to tell where the first view was looked at.
+   * @param {boolean} evidence whether to tell where the first crop was looked at.
    * @returns {Promise<Look>}
    */
   async look(pixels, side, evidence) {
     const { session, runtime } = this;
-    const views = pixels.length / (3 * side * side);
+    const crops = pixels.length / (3 * side * side);
     const [input = ""] = session.inputNames;
-    const shown = new runtime.Tensor("float32", pixels, [views, 3, side, side]);
+    const shown = new runtime.Tensor("float32", pixels, [crops, 3, side, side]);
     const wanted = session.outputNames.filter((name) => evidence || !name.startsWith("evidence"));
     const outputs = await session.run({ [input]: shown }, wanted);
     const { logits, novelty } = outputs;
     const found = {
-      logits: meanOfViews(numbersOf(logits), views),
-      novelty: novelty ? (meanOfViews(numbersOf(novelty), views)[0] ?? null) : null,
+      logits: meanOverCrops(numbersOf(logits), crops),
+      novelty: novelty ? (meanOverCrops(numbersOf(novelty), crops)[0] ?? null) : null,
       maps: mapsOf(outputs.evidence, outputs.evidence_species),
     };
     for (const output of [shown, ...Object.values(outputs)]) output.dispose();
@@ -71,27 +71,27 @@ function numbersOf(tensor) {
 }
 
 /**
- * The mean over views, added up in float32 as NumPy does: [views, ...] to [...].
+ * The mean over crops, added up in float32 as NumPy does: [crops, ...] to [...].
  *
  * @param {Float32Array} values
- * @param {number} views
+ * @param {number} crops
  */
-function meanOfViews(values, views) {
-  const size = values.length / views;
+function meanOverCrops(values, crops) {
+  const size = values.length / crops;
   const mean = values.slice(0, size);
-  for (let view = 1; view < views; view++) {
+  for (let crop = 1; crop < crops; crop++) {
     for (let place = 0; place < size; place++) {
-      mean[place] = (mean[place] ?? 0) + (values[view * size + place] ?? 0);
+      mean[place] = (mean[place] ?? 0) + (values[crop * size + place] ?? 0);
     }
   }
-  return mean.map((sum) => sum / views);
+  return mean.map((sum) => sum / crops);
 }
 
 /**
- * The maps of the first view, which is the whole photo.
+ * The maps of the first crop, which is the whole photo.
  *
- * @param {Tensor | undefined} evidence [views, species, rows, columns].
- * @param {Tensor | undefined} species [views, species].
+ * @param {Tensor | undefined} evidence [crops, species, rows, columns].
+ * @param {Tensor | undefined} species [crops, species].
  * @returns {Maps | null}
  */
 function mapsOf(evidence, species) {

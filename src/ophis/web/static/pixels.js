@@ -1,4 +1,4 @@
-// A photo as the network sees it: what ophis/images.py and ophis/views.py do, with the same bytes.
+// A photo as the network sees it: as ophis/images computes it, with the same bytes.
 
 import { orientationOf, withoutTurn } from "./exif.js";
 import { kindOf, MOST_BYTES, PhotoError, requireSize, requireStill, sizeOf } from "./photo_file.js";
@@ -16,9 +16,9 @@ const LEAST_CONTRAST = 12; // of 255, between the darkest and the lightest twent
  */
 
 /**
- * A window of an upright photo, in shares of its sides; see ophis/views.py.
+ * A window of an upright photo, in fractions of its sides; see ophis/images/test_time_augmentation.py.
  *
- * @typedef {{left: number, top: number, share: number, mirrored: boolean}} View
+ * @typedef {{left: number, top: number, fraction: number, mirrored: boolean}} Crop
  */
 
 /**
@@ -163,39 +163,39 @@ function percentile(sorted, percent) {
 }
 
 /**
- * A photo as the network sees it: [views, 3, pixels, pixels].
+ * A photo as the network sees it: [crops, 3, pixels, pixels].
  *
  * @param {Picture} photo
  * @param {Preprocessing} preprocessing
- * @param {View[]} views
+ * @param {Crop[]} tta
  */
-export function shown(photo, preprocessing, views) {
+export function networkInput(photo, preprocessing, tta) {
   const side = preprocessing.pixels;
-  const values = new Float32Array(views.length * 3 * side * side);
+  const values = new Float32Array(tta.length * 3 * side * side);
   const table = byteTable(preprocessing);
-  views.forEach((view, number) => {
-    const square = squeezed(windowOf(photo, view), side, BILINEAR);
+  tta.forEach((crop, number) => {
+    const square = squeezed(windowOf(photo, crop), side, BILINEAR);
     const start = number * 3 * side * side;
-    normalise(square, table, side, view.mirrored, values.subarray(start));
+    normalise(square, table, side, crop.mirrored, values.subarray(start));
   });
   return values;
 }
 
 /**
- * The part of a photo that a view shows, its edges rounded to whole pixels.
+ * The pixels of a crop, its edges rounded to whole pixels.
  *
  * @param {Picture} photo
- * @param {View} view
+ * @param {Crop} crop
  * @returns {Picture}
  */
-function windowOf(photo, view) {
-  if (view.share === 1) return photo;
-  const edge = (/** @type {number} */ share, /** @type {number} */ side) =>
-    Math.floor(share * side + 0.5);
-  const left = edge(view.left, photo.width);
-  const top = edge(view.top, photo.height);
-  const right = Math.max(edge(view.left + view.share, photo.width), left + 1);
-  const bottom = Math.max(edge(view.top + view.share, photo.height), top + 1);
+function windowOf(photo, crop) {
+  if (crop.fraction === 1) return photo;
+  const edge = (/** @type {number} */ fraction, /** @type {number} */ side) =>
+    Math.floor(fraction * side + 0.5);
+  const left = edge(crop.left, photo.width);
+  const top = edge(crop.top, photo.height);
+  const right = Math.max(edge(crop.left + crop.fraction, photo.width), left + 1);
+  const bottom = Math.max(edge(crop.top + crop.fraction, photo.height), top + 1);
   return {
     width: right - left,
     height: bottom - top,

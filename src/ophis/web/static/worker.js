@@ -3,11 +3,11 @@
 import { sha256 } from "./digest.js";
 import { Network } from "./network.js";
 import { PhotoError } from "./photo_file.js";
-import { decoded, shown, unusable } from "./pixels.js";
+import { decoded, networkInput, unusable } from "./pixels.js";
 
 /** @import { Failure } from "./decision.js" */
 /** @import { Look, Runtime } from "./network.js" */
-/** @import { Preprocessing, View } from "./pixels.js" */
+/** @import { Preprocessing, Crop } from "./pixels.js" */
 
 /**
  * What is needed to look at photos. Of `runtime`, null is what stands before this script, in a page
@@ -18,7 +18,7 @@ import { decoded, shown, unusable } from "./pixels.js";
  * @property {ArrayBuffer} wasm
  * @property {ArrayBuffer[]} models
  * @property {Preprocessing[]} images of each.
- * @property {View[]} views
+ * @property {Crop[]} tta
  */
 
 /** @typedef {{photos: {name: string, bytes: Uint8Array<ArrayBuffer>}[], evidence: boolean}} Looking */
@@ -31,7 +31,7 @@ import { decoded, shown, unusable } from "./pixels.js";
 
 /** @typedef {{id: number, open?: Opening, look?: Looking}} Message */
 
-/** @type {Promise<{networks: Network[], images: Preprocessing[], views: View[]}> | null} */
+/** @type {Promise<{networks: Network[], images: Preprocessing[], tta: Crop[]}> | null} */
 let opened = null;
 
 /** @param {MessageEvent<Message>} event */
@@ -46,12 +46,12 @@ async function answer({ data: { id, open, look } }) {
 }
 
 /** @param {Opening} opening */
-async function opening({ runtime, wasm, models, images, views }) {
+async function opening({ runtime, wasm, models, images, tta }) {
   /** @type {Runtime} */
   const ort = runtime ? await import(runtime) : Reflect.get(globalThis, "ophisRuntime");
   const networks = [];
   for (const model of models) networks.push(await Network.open(ort, wasm, model));
-  return { networks, images, views };
+  return { networks, images, tta };
 }
 
 /**
@@ -80,14 +80,14 @@ async function lookAt({ photos, evidence }) {
  */
 async function look(bytes, name, evidence) {
   if (!opened) throw new Error("no network was opened");
-  const { networks, images, views } = await opened;
+  const { networks, images, tta } = await opened;
   const photo = await decoded(bytes, name);
   try {
     const why = unusable(photo);
     const looks = [];
     for (const [number, network] of networks.entries()) {
       const own = /** @type {Preprocessing} */ (images[number]);
-      looks.push(await network.look(shown(photo, own, views), own.pixels, evidence));
+      looks.push(await network.look(networkInput(photo, own, tta), own.pixels, evidence));
     }
     return { why, looks };
   } finally {
