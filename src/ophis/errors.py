@@ -26,15 +26,8 @@ class Reason(StrEnum):
     TOO_SMALL = "too_small"
     UNREADABLE = "unreadable"  # for any other reason, or photos for several
     NO_PHOTO = "no_photo"
-    TOO_MANY_PHOTOS = "too_many_photos"
     UNKNOWN_COUNTRY = "unknown_country"
     WRONG_INPUT = "wrong_input"  # of a program or of a command line
-    TOO_SLOW = "too_slow"
-    BUSY = "busy"
-    STARTING = "starting"
-    STOPPING = "stopping"
-    NOT_FOUND = "not_found"
-    BROKEN = "broken"  # a defect of ophis
 
 
 @dataclass(frozen=True)

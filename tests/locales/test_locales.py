@@ -15,6 +15,7 @@ from ophis.inference.answer import LeftOut
 from ophis.inference.bundles.model_card import imagenet17_card
 from ophis.locales import languages, read_words
 from ophis.priors.prior import PriorEffect, PriorUse
+from ophis.serve.error_response import HTTPReason
 from ophis.taxonomy.danger import Danger
 from ophis.web.page import words_of
 from tests.support.paths import SOURCE
@@ -27,7 +28,7 @@ SECTIONS = {
     "why": LeftOut,
     "place": Source,
     "prior": PriorUse,
-    "refusal": Reason,
+    "refusal": (*Reason, *HTTPReason),
 }
 
 

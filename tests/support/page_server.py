@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ophis.serve.door import HEADERS
+from ophis.serve.middleware import HEADERS
 from ophis.web.page import KINDS, page_files
 
 if TYPE_CHECKING:

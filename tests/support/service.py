@@ -115,6 +115,15 @@ def body_of(reply: Any) -> dict[str, Any]:
     return json.loads(reply.body)
 
 
+class Clock:
+    """Clock that a test sets."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 class Slow:
     """A classifier that answers when it is told to."""
 
@@ -136,10 +145,3 @@ class Slow:
 
     def as_dict(self) -> dict[str, int]:
         return {"photos": self.asked}
-
-
-class Clock:
-    seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds

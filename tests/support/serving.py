@@ -67,7 +67,7 @@ def decoders(service: Service) -> list[int]:
 def gauge(service: Service, name: str) -> int:
     """One figure of /metrics."""
     text = httpx2.get(f"http://127.0.0.1:{service.port}/metrics", timeout=60).text
-    return int(re.findall(rf"^{name} (\d+)$", text, re.MULTILINE)[0])
+    return int(re.findall(rf"^{name} (\d+)\.0$", text, re.MULTILINE)[0])
 
 
 @contextlib.contextmanager

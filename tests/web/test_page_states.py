@@ -4,6 +4,7 @@ import pytest
 
 from ophis.errors import Reason
 from ophis.locales import read_words
+from ophis.serve.error_response import HTTPReason
 from tests.support.page_server import page_server
 from tests.support.visits import (
     LOCAL,
@@ -140,13 +141,13 @@ def test_a_refusal_says_why_and_what_to_do_in_the_persons_language(
 def test_what_was_refused_is_asked_again_or_mended(visit, fake, drawn_photo):
     page = visit()
     choose(page, drawn_photo)
-    for status, reason in ((503, Reason.BUSY), (422, Reason.DAMAGED)):
+    for status, reason in ((503, HTTPReason.BUSY), (422, Reason.DAMAGED)):
         fake.refusal = status, reason, ""
         ask_again(page)
         assert page.locator(".detail").count() == 0
         fake.refusal = None
         first = page.locator("#answer .buttons button").first
-        if reason is Reason.BUSY:
+        if reason is HTTPReason.BUSY:
             answered(page, first.click)
         else:
             first.click()

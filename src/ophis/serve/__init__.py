@@ -1,4 +1,7 @@
-"""The service: one bundle behind HTTP, the same answers as the command line, and the page."""
+"""HTTP service of one bundle: JSON API, metrics and the page.
+
+Translates library errors to HTTP; does not decide anything about an answer.
+"""
 
 from __future__ import annotations
 

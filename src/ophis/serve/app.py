@@ -1,8 +1,9 @@
-"""The application: the routes of the service, each a few lines."""
+"""FastAPI application: routes, error handlers and state of the service."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,16 +13,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from ophis.errors import InputError, Reason, place_of_mistake
+from ophis.errors import InputError, place_of_mistake
 from ophis.serve import openapi
+from ophis.serve.admission import AdmissionControl
 from ophis.serve.decoders import Decoders
-from ophis.serve.desk import Desk
-from ophis.serve.door import Door, log
+from ophis.serve.error_response import HTTPReason, RequestError, error_response, unavailable
 from ophis.serve.limits import Limits
 from ophis.serve.metrics import CONTENT_TYPE, Metrics
-from ophis.serve.question import declared_bytes, read_question
+from ophis.serve.middleware import ServiceMiddleware
 from ophis.serve.readiness import Readiness, require_answers
-from ophis.serve.refusal import RefusalError, later, refused
+from ophis.serve.request import content_length, read_request
 from ophis.serve.site import site_of
 from ophis.taxonomy.danger import danger
 
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 
     from ophis.inference.classifier import Classifier
 
-ROUTES = {  # and by which methods they are asked
+log = logging.getLogger("ophis.serve")
+
+ROUTES = {  # with their methods
     "/identify": "POST",
     "/species": "GET",
     "/health": "GET, HEAD",
@@ -38,178 +41,174 @@ ROUTES = {  # and by which methods they are asked
     "/metrics": "GET",
     "/openapi.json": "GET",
 }
-_ELSEWHERE = {
-    404: "there is nothing here; the page is at /, and photos are sent to /identify",
-    405: "this is not how it is asked; see /openapi.json",
+_PATH_ERRORS = {
+    404: "not found; the page is at /, and photos are sent to /identify",
+    405: "this path does not accept this method; see /openapi.json",
 }
-_ABOUT = (
-    "Names the snake in photos, as far as it can be sure. No answer is an all-clear: treat every"
-    " bite as an emergency."
+_DESCRIPTION = (
+    "Identifies the snake in photos, as far as it can be sure. No answer is an all-clear: treat"
+    " every bite as an emergency."
 )
 
 
 class Service:
-    """A classifier with all that answering over HTTP needs.
+    """State of an application: classifier, readiness, admission control, decoders and metrics.
 
     Attributes:
-        classifier: what answers.
-        readiness: how far it is; set `STOPPING` to take no more questions.
-        desk: where questions are.
-        decoders: what reads their photos.
+        classifier: identifies snakes.
+        limits: limits of the service.
+        readiness: set it to `STOPPING` to reject further requests.
+        admission: counts and bounds concurrent requests.
+        decoders: processes that decode photos.
     """
 
     def __init__(self, classifier: Classifier, limits: Limits) -> None:
         self.classifier, self.limits = classifier, limits
         self.readiness = Readiness.STARTING
-        self.desk, self.metrics = Desk(limits), Metrics()
-        self.decoders, self._tested = Decoders(limits), asyncio.Event()
+        self.admission, self.decoders = AdmissionControl(limits), Decoders(limits)
+        self.metrics = Metrics(self.admission, self.decoders)
         self.site = site_of(classifier.bundle)
+        self._tested = asyncio.Event()
 
     @asynccontextmanager
     async def open(self, _: FastAPI) -> AsyncGenerator[None]:
-        """Test itself while it already listens; at the end, let the threads go."""
+        """Run the self-test while the service already listens; stop threads at the end."""
         test = asyncio.create_task(self._test())
         try:
             yield
         finally:
             test.cancel()
             self.decoders.close()
-            self.desk.close()
+            self.admission.close()
 
     async def _test(self) -> None:
-        found = Readiness.FAILED
+        result = Readiness.FAILED
         try:
-            await self.desk.run(self.decoders.start)
-            await self.desk.run(partial(require_answers, self.classifier, self.decoders.read))
-            found = Readiness.READY
+            await self.admission.run(self.decoders.start)
+            await self.admission.run(partial(require_answers, self.classifier, self.decoders.read))
+            result = Readiness.READY
         except InputError as error:
-            log.error("the model does not answer as it should: %s", error)
+            log.error("the self-test failed: %s", error)
         except Exception as error:
-            log.error("mistake: %s", place_of_mistake(error))
+            log.error("defect: %s", place_of_mistake(error))
         if self.readiness is Readiness.STARTING:
-            self.readiness = found
+            self.readiness = result
         self._tested.set()
 
     async def identify(self, request: Request) -> Response:
-        """Name the snake in one photo, or in several of the same snake."""
+        """Identify the snake in one photo, or in several of the same snake."""
         if self.readiness in (Readiness.FAILED, Readiness.STOPPING):
-            raise later(self.readiness, self.readiness.reason)
-        # A place before the first byte of the body is read: who finds none sends nothing in vain.
-        with self.desk.place(declared_bytes(request, self.limits)):
-            question = await read_question(request, self.limits)
+            raise unavailable(self.readiness, self.readiness.reason)
+        # Admission precedes reading: a client that is rejected uploads nothing in vain.
+        with self.admission.admit(content_length(request, self.limits)):
+            parsed = await read_request(request, self.limits)
             await self._require_ready()
-            async with self.desk.turn():
+            async with self.admission.worker():
                 if await request.is_disconnected():
                     raise ClientDisconnect
-                work = partial(question.answered_by, self.classifier, self.decoders.read)
-                return JSONResponse(await self.desk.run(work))
+                work = partial(parsed.run, self.classifier, self.decoders.read)
+                return JSONResponse(await self.admission.run(work))
 
     async def _require_ready(self) -> None:
-        """Wait for the self-test; who asked before it was over is not answered untested."""
+        """Wait for the self-test, so that no untested answer is sent."""
         if self.readiness is Readiness.STARTING:
             await self._tested.wait()
             if self.readiness is not Readiness.READY:
-                raise later(self.readiness, self.readiness.reason)
+                raise unavailable(self.readiness, self.readiness.reason)
 
     async def species(self) -> list[dict[str, str]]:
-        """Every species that can be named, with what is said of its danger."""
+        """List the species of the model, with their danger."""
         names = self.classifier.bundle.species
         return [{"species": name, "danger": danger(name)} for name in names]
 
     async def health(self) -> dict[str, str]:
-        """The process is alive; which bundle answers."""
+        """Report that the process is alive, and the bundle's version."""
         return {"status": "ok", "bundle": self.classifier.bundle.version}
 
     async def ready(self) -> dict[str, str]:
-        """Questions are answered: the bundle's files were verified, and the self-test passed."""
+        """Report that the bundle was verified and the self-test passed."""
         if self.readiness is not Readiness.READY:
-            raise later(self.readiness, self.readiness.reason)
+            raise unavailable(self.readiness, self.readiness.reason)
         return {"status": "ready", "bundle": self.classifier.bundle.version}
 
-    async def figures(self) -> Response:
-        """Counts and times in Prometheus' text format; none says who asked, or about what."""
-        desk = self.desk
-        others = {
-            "ophis_queue_length": ("Questions that wait for a thread.", desk.waiting),
-            "ophis_in_progress": ("Questions that a thread works on.", desk.in_progress),
-            "ophis_places_taken": ("Questions received, waiting or in work.", desk.places),
-            "ophis_decoders_replaced_total": (
-                "Processes that read photos and died, or took too long.",
-                self.decoders.replaced,
-            ),
-        }
-        return PlainTextResponse(self.metrics.text(others), media_type=CONTENT_TYPE)
+    async def prometheus(self) -> Response:
+        """Return counts and times in Prometheus' text format, without data of clients."""
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE)
 
     async def page(self, request: Request, path: str) -> Response:
-        """A file of the page."""
-        if methods := ROUTES.get(f"/{path}"):  # of which this is none
+        """Return a file of the page."""
+        if methods := ROUTES.get(f"/{path}"):  # only other methods reach this route
             raise HTTPException(405, headers={"Allow": methods})
         if (file := self.site.get(path)) is None:
             raise HTTPException(404)
         return file.response(request.headers.get("if-none-match", ""))
 
     def route_of(self, path: str) -> str:
-        """The route of a path: one of a few, whatever is asked for."""
+        """Return the route template of a path: one of a few, for any path."""
         if path in ROUTES:
             return path
         return "page" if path.removeprefix("/") in self.site else "other"
 
 
 def create_app(classifier: Classifier, *, limits: Limits | None = None) -> FastAPI:
-    """A FastAPI application that answers with this classifier; `app.state.service` is its state.
+    """Create the FastAPI application of a classifier; its state is `app.state.service`.
 
-    POST /identify answers as `Classifier.identify`, GET /species lists what it knows, /health,
-    /ready and /metrics are for those who run it, /openapi.json describes all that; the page and its
-    files are everything else. Whatever is refused is JSON: `error`, one sentence, and `emergency`,
-    what is to be done about a bite.
+    POST /identify answers like `Classifier.identify`. GET /species lists the species; /health,
+    /ready and /metrics are for operators; /openapi.json describes the interface; every other path
+    is a file of the page. Errors are JSON: `error`, one sentence; `reason`, a code; `emergency`,
+    the advice after a bite.
 
     Args:
-        classifier: what answers.
-        limits: of what is taken on at once.
+        classifier: identifies snakes.
+        limits: limits of concurrency, size and time.
     """
     service = Service(classifier, limits or Limits())
     # Without /docs: FastAPI's page would load its scripts from another host.
     app = FastAPI(
-        title="ophis", description=_ABOUT, docs_url=None, redoc_url=None, lifespan=service.open
+        title="ophis",
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=service.open,
     )
     app.state.service = service
-    app.add_middleware(Door, metrics=service.metrics, route_of=service.route_of)
-    _handle_refusals(app)
+    app.add_middleware(ServiceMiddleware, metrics=service.metrics, route_of=service.route_of)
+    _handle_errors(app)
     _add_routes(app, service)
     app.openapi = partial(openapi.describe, app)
     return app
 
 
 def _add_routes(app: FastAPI, service: Service) -> None:
-    refusals = openapi.refusals
+    errors = openapi.error_responses
     app.post(
         "/identify",
         response_model=None,
-        openapi_extra=openapi.question_body(service.limits),
+        openapi_extra=openapi.request_body(service.limits),
         responses={
             200: openapi.answer_response(),
-            **refusals(400, 408, 411, 413, 415, 422, 500, 503),
+            **errors(400, 408, 411, 413, 415, 422, 500, 503),
         },
     )(service.identify)
-    ready = {**openapi.example(openapi.READY), **refusals(503)}
+    ready = {**openapi.example(openapi.READY), **errors(503)}
     app.get("/species", responses=openapi.example(openapi.SPECIES))(service.species)
     app.get("/health", responses=openapi.example(openapi.HEALTH))(service.health)
     app.get("/ready", responses=ready)(service.ready)
-    app.get("/metrics", response_class=PlainTextResponse)(service.figures)
-    for path, answer in (("/health", service.health), ("/ready", service.ready)):
-        app.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
+    app.get("/metrics", response_class=PlainTextResponse)(service.prometheus)
+    for path, endpoint in (("/health", service.health), ("/ready", service.ready)):
+        app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
     app.api_route(
         "/{path:path}", methods=["GET", "HEAD"], include_in_schema=False, response_model=None
     )(service.page)
 
 
-def _handle_refusals(app: FastAPI) -> None:
+def _handle_errors(app: FastAPI) -> None:
     def language(request: Request) -> str:
         return getattr(request.state, "language", "en")
 
-    @app.exception_handler(RefusalError)
-    async def refuse(request: Request, error: RefusalError) -> Response:
-        return refused(
+    @app.exception_handler(RequestError)
+    async def respond_to_request_error(request: Request, error: RequestError) -> Response:
+        return error_response(
             error.status,
             error.error,
             reason=error.reason,
@@ -218,10 +217,12 @@ def _handle_refusals(app: FastAPI) -> None:
         )
 
     @app.exception_handler(InputError)
-    async def refuse_input(request: Request, error: InputError) -> Response:
-        return refused(422, str(error), reason=error.reason, language=language(request))
+    async def respond_to_input_error(request: Request, error: InputError) -> Response:
+        return error_response(422, str(error), reason=error.reason, language=language(request))
 
     @app.exception_handler(HTTPException)
-    async def refuse_path(_: Request, error: HTTPException) -> Response:
-        sentence = _ELSEWHERE.get(error.status_code, str(error.detail))
-        return refused(error.status_code, sentence, reason=Reason.NOT_FOUND, headers=error.headers)
+    async def respond_to_path_error(_: Request, error: HTTPException) -> Response:
+        sentence = _PATH_ERRORS.get(error.status_code, str(error.detail))
+        return error_response(
+            error.status_code, sentence, reason=HTTPReason.NOT_FOUND, headers=error.headers
+        )

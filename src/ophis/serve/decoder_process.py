@@ -1,9 +1,9 @@
-"""A process that reads photos from strangers, so that no photo can end the one that answers.
+"""Decoder process: decodes untrusted photos, so that a crash does not end the service.
 
-`python -m ophis.serve.decoder_process BYTES SECONDS` takes photos on its standard input and gives
-what is wanted of each on its standard output, one after the other, until the input ends.
-What it gives are numbers and texts, never objects of Python: whoever took this
-process over could do no more than lie about a photo. See `serve.decoders` for who starts it.
+`python decoder_process.py BYTES SECONDS` reads photos from standard input and writes
+the pixels to standard output, one after the other, until the input ends. Replies hold numbers and
+text, never pickled objects: an attacker in control of this process can only return wrong pixels.
+`ophis.serve.decoders` starts it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ophis.inference.photo import Pixels, Wanted, read
 
 try:
     import resource
-except ImportError:  # Windows has no such limits
+except ImportError:  # Windows
     resource = None
 
 if TYPE_CHECKING:
@@ -41,25 +41,25 @@ if TYPE_CHECKING:
 
 _SIZES = struct.Struct(">IQ")
 HEADER_BYTES = 2**16
-TOO_MUCH = "takes more memory than a photo may; send a smaller photo"
+TOO_LARGE = "takes more memory than allowed for a photo; send a smaller photo"
 
 
 class DecoderError(Exception):
-    """A decoder that ended, or says what no decoder says."""
+    """Decoder that ended or sent an invalid message."""
 
 
-class MistakeError(Exception):
-    """A decoder went on after a mistake of ours; the message says where it was made."""
+class DefectError(Exception):
+    """Defect of the program in a decoder that goes on; the message names the source line."""
 
 
 def send(
-    file: IO[bytes], header: Mapping[str, object], pieces: Sequence[bytes | memoryview]
+    file: IO[bytes], header: Mapping[str, object], parts: Sequence[bytes | memoryview]
 ) -> None:
-    """Write a message: a few facts, and bytes."""
+    """Write a message: a JSON header and bytes."""
     text = json.dumps(header).encode()
-    file.write(_SIZES.pack(len(text), sum(map(len, pieces))) + text)
-    for piece in pieces:
-        file.write(piece)
+    file.write(_SIZES.pack(len(text), sum(map(len, parts))) + text)
+    for part in parts:
+        file.write(part)
     file.flush()
 
 
@@ -67,11 +67,11 @@ def receive(file: IO[bytes], most_bytes: int) -> tuple[dict[str, Any], bytes]:
     """Read a message.
 
     Raises:
-        DecoderError: when there is none, or none of that size.
+        DecoderError: when the input ended, or the message is larger than `most_bytes`.
     """
     text_bytes, data_bytes = _SIZES.unpack(_exactly(file, _SIZES.size))
     if text_bytes > HEADER_BYTES or data_bytes > most_bytes:
-        raise DecoderError("a message is larger than it may be")
+        raise DecoderError("a message is larger than allowed")
     header = json.loads(_exactly(file, text_bytes))
     return header, _exactly(file, data_bytes)
 
@@ -83,25 +83,25 @@ def _exactly(file: IO[bytes], size: int) -> bytes:
     return data
 
 
-def question_of(name: str, wanted: Wanted) -> dict[str, Any]:
-    """What a decoder is asked about a photo."""
+def encode_request(name: str, wanted: Wanted) -> dict[str, Any]:
+    """Return the header of a request for one photo's pixels."""
     tta = [asdict(crop) for crop in wanted.tta]
     return {"name": name, "sides": sorted(wanted.sides), "gps": wanted.gps, "tta": tta}
 
 
-def pixels_of(answer: Mapping[str, Any], data: bytes, wanted: Wanted) -> Pixels:
-    """What a decoder's answer tells of a photo.
+def parse_reply(reply: Mapping[str, Any], data: bytes, wanted: Wanted) -> Pixels:
+    """Return the pixels in a decoder's reply.
 
     Raises:
-        PhotoError: when it says that the photo cannot be used.
-        MistakeError: when it says that it made a mistake.
-        Exception: of some kind, when it is no answer.
+        PhotoError: when the photo cannot be used.
+        DefectError: when the decoder reports a defect of the program.
+        Exception: of any type, when the reply is malformed.
     """
-    if refusal := answer.get("refused"):
-        raise PhotoError(str(refusal), reason=Reason(answer["reason"]))
-    if mistake := answer.get("mistake"):
-        raise MistakeError(str(mistake))
-    position, why, start = answer["position"], answer["why"], 0
+    if error := reply.get("error"):
+        raise PhotoError(str(error), reason=Reason(reply["reason"]))
+    if defect := reply.get("defect"):
+        raise DefectError(str(defect))
+    position, why, start = reply["position"], reply["why"], 0
     found: dict[int, NDArray[np.uint8]] = {}
     for side in sorted(wanted.sides):
         shape = (len(wanted.tta), side, side, 3)
@@ -115,23 +115,23 @@ def pixels_of(answer: Mapping[str, Any], data: bytes, wanted: Wanted) -> Pixels:
 
 
 def main() -> None:
-    """Read photos until the input ends."""
+    """Decode photos until the input ends."""
     memory_bytes, seconds = map(int, sys.argv[1:])
-    questions, answers = _channels()
-    for number in (signal.SIGINT, signal.SIGTERM):  # who is asked to stop answers first
+    requests, replies = _channels()
+    for number in (signal.SIGINT, signal.SIGTERM):  # the service stops decoders itself
         signal.signal(number, signal.SIG_IGN)
-    _keep_to(memory_bytes)
+    _limit_process(memory_bytes)
     while True:
         try:
-            question, data = receive(questions, MOST_BYTES)
+            request, data = receive(requests, MOST_BYTES)
         except DecoderError:
             return
-        _take_at_most(seconds)
-        send(answers, *_answer(question, data))
+        _limit_seconds(seconds)
+        send(replies, *_reply(request, data))
 
 
 def _channels() -> tuple[IO[bytes], IO[bytes]]:
-    """Input and output; what a library prints goes nowhere: it may be of somebody's photo."""
+    """Return input and output; discard what libraries print, which may hold data of a photo."""
     output = os.dup(1)
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
@@ -139,38 +139,38 @@ def _channels() -> tuple[IO[bytes], IO[bytes]]:
     return sys.stdin.buffer, os.fdopen(output, "wb")
 
 
-def _answer(question: Mapping[str, Any], data: bytes) -> tuple[dict[str, object], list[memoryview]]:
-    name = question["name"]
+def _reply(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, object], list[memoryview]]:
+    name = request["name"]
     try:
-        tta = tuple(Crop(**crop) for crop in question["tta"])
-        pixels = read(data, name, Wanted(frozenset(question["sides"]), tta, question["gps"]))
+        tta = tuple(Crop(**crop) for crop in request["tta"])
+        pixels = read(data, name, Wanted(frozenset(request["sides"]), tta, request["gps"]))
     except (PhotoError, MemoryError) as error:
-        # `images` says of a photo that is too much for the memory that it is damaged.
-        whole = MemoryError in map(type, (error, error.__context__))
-        if whole or not isinstance(error, PhotoError):
-            return {"refused": f"{name}: {TOO_MUCH}", "reason": Reason.TOO_LARGE}, []
-        return {"refused": str(error), "reason": error.reason}, []
-    except Exception as error:  # ours: the one that asks says so, and goes on
-        return {"mistake": place_of_mistake(error)}, []
+        # ophis.images reports a photo that exhausts the memory as damaged.
+        exhausted = MemoryError in map(type, (error, error.__context__))
+        if exhausted or not isinstance(error, PhotoError):
+            return {"error": f"{name}: {TOO_LARGE}", "reason": Reason.TOO_LARGE}, []
+        return {"error": str(error), "reason": error.reason}, []
+    except Exception as error:
+        return {"defect": place_of_mistake(error)}, []
     where = pixels.position
     facts = {"why": pixels.why, "position": (where.latitude, where.longitude) if where else None}
     return facts, [pixels.resized[side].data.cast("B") for side in sorted(pixels.resized)]
 
 
-def _keep_to(memory_bytes: int) -> None:
-    """No more memory than that on top of what this process has now, no file, no core dump."""
+def _limit_process(memory_bytes: int) -> None:
+    """Limit further memory to `memory_bytes`; forbid files and core dumps."""
     if resource is None:
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    with contextlib.suppress(OSError):  # only Linux tells, and keeps, what a process may have
+    with contextlib.suppress(OSError):  # Linux only
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         most = pages * resource.getpagesize() + memory_bytes
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def _take_at_most(seconds: int) -> None:
-    """A bound for the next photo that holds where nobody is left to keep the time."""
+def _limit_seconds(seconds: int) -> None:
+    """Limit the processor time for the next photo, also when the service is gone."""
     if resource is not None:
         most = math.ceil(time.process_time()) + seconds
         resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))

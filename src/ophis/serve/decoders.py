@@ -1,7 +1,8 @@
-"""The processes that read photos; one that dies, or takes too long, is replaced."""
+"""Pool of decoder processes; one that dies or exceeds its time limit is replaced."""
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import queue
@@ -13,23 +14,25 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ophis.errors import PhotoError
-from ophis.serve.decoder_process import MistakeError, pixels_of, question_of, receive, send
-from ophis.serve.door import log
+from ophis.serve import decoder_process
+from ophis.serve.decoder_process import DefectError, encode_request, parse_reply, receive, send
 
 if TYPE_CHECKING:
     from ophis.inference.photo import Pixels, Wanted
     from ophis.serve.limits import Limits
 
+log = logging.getLogger("ophis.serve")
+
 UNREADABLE = "could not be read; send the photo again, or another one"
 
 
 class Decoders:
-    """As many as there are questions answered at once, each of which has one for itself.
+    """Pool with one decoder process per worker, started on demand.
 
-    A decoder is started when there is need of one. See `decoder_process` for what it is, and why.
+    `ophis.serve.decoder_process` is the program of a decoder.
 
     Attributes:
-        replaced: that died or took too long.
+        replaced: number of decoders that died or exceeded their time limit.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -43,91 +46,85 @@ class Decoders:
         self.close = weakref.finalize(self, _end, self._all)
 
     def start(self) -> None:
-        """Start all of them, so that nobody waits for one later."""
+        """Start all decoders, so that no request waits for one."""
         free = [self._free.get() for _ in range(self._limits.workers)]
         for decoder in free:
-            self._free.put(decoder or self._started())
+            self._free.put(decoder or self._start_one())
 
     def read(self, data: bytes, name: str, wanted: Wanted) -> Pixels:
-        """As `photo.read`, by one of them.
+        """Decode a photo like `ophis.inference.photo.read`, in a decoder.
 
         Raises:
-            PhotoError: when the photo cannot be used; also where it ended the decoder.
+            PhotoError: when the photo cannot be used, or its decoder died.
         """
         decoder = self._free.get()
         try:
             if decoder is None or not decoder.alive():
-                decoder = self._replaced(decoder) if decoder else self._started()
+                decoder = self._replace(decoder) if decoder else self._start_one()
             try:
                 return decoder.read(data, name, wanted, self._limits.decoder_seconds)
             except PhotoError:
                 raise
-            except MistakeError as error:
-                log.error("mistake in a decoder: %s", error)
+            except DefectError as error:
+                log.error("defect in a decoder: %s", error)
                 raise
             except Exception as error:
-                log.error("a decoder was replaced: %s", decoder.ended(error))
-                decoder = self._replaced(decoder)
+                log.error("a decoder was replaced: %s", decoder.failure(error))
+                decoder = self._replace(decoder)
                 raise PhotoError(f"{name}: {UNREADABLE}") from None
         finally:
             self._free.put(decoder)
 
-    def _replaced(self, decoder: _Decoder) -> _Decoder:
+    def _replace(self, decoder: _Decoder) -> _Decoder:
         with self._lock:
             self.replaced += 1
             self._all.discard(decoder)
         decoder.end()
-        return self._started()
+        return self._start_one()
 
-    def _started(self) -> _Decoder:
+    def _start_one(self) -> _Decoder:
         decoder = _Decoder(self._limits.decoder_bytes, math.ceil(self._limits.decoder_seconds))
         with self._lock:
             self._all.add(decoder)
-        if not self.close.alive:  # while it was started, all were ended
+        if not self.close.alive:  # the pool was closed while this decoder started
             decoder.end()
         return decoder
 
 
 class _Decoder:
-    """One process, for one photo at a time."""
+    """Decoder process, for one photo at a time."""
 
     def __init__(self, memory_bytes: int, seconds: int) -> None:
-        # As this process finds its modules; and one thread is enough.
-        found = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        # The child must find the modules that this process found; one thread is enough.
+        path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(  # noqa: S603 - this Python, and numbers
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "ophis.serve.decoder_process",
-                str(memory_bytes),
-                str(seconds),
-            ],
+            # By file, because `-m ophis.serve.decoder_process` would load FastAPI too.
+            [sys.executable, "-P", decoder_process.__file__, str(memory_bytes), str(seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | found | threads,
+            env=os.environ | path | threads,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._questions, self._answers = self._process.stdin, self._process.stdout
+        self._requests, self._replies = self._process.stdin, self._process.stdout
 
     def alive(self) -> bool:
         return self._process.poll() is None
 
     def read(self, data: bytes, name: str, wanted: Wanted, seconds: float) -> Pixels:
         most = sum(len(wanted.tta) * side * side * 3 for side in wanted.sides)
-        late = threading.Timer(seconds, self._process.kill)
-        late.daemon = True
-        late.start()
+        timeout = threading.Timer(seconds, self._process.kill)
+        timeout.daemon = True
+        timeout.start()
         try:
-            send(self._questions, question_of(name, wanted), [data])
-            return pixels_of(*receive(self._answers, most), wanted)
+            send(self._requests, encode_request(name, wanted), [data])
+            return parse_reply(*receive(self._replies, most), wanted)
         finally:
-            late.cancel()
+            timeout.cancel()
 
-    def ended(self, error: Exception) -> str:
-        """How, as the log may have it."""
+    def failure(self, error: Exception) -> str:
+        """Describe a failure for the log, without data of clients."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
         code = self._process.returncode
@@ -136,8 +133,8 @@ class _Decoder:
     def end(self) -> None:
         self._process.kill()
         self._process.wait()
-        for file in (self._questions, self._answers):
-            with suppress(OSError):  # what was not sent is of no use
+        for file in (self._requests, self._replies):
+            with suppress(OSError):  # unsent data is discarded
                 file.close()
 
 

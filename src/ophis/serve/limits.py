@@ -1,4 +1,4 @@
-"""What the service takes on at once, and how long it waits for anybody."""
+"""Limits of the service: concurrency, queue, bytes and timeouts."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from ophis.images.preprocessing import MOST_BYTES
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of the service.
+    """Limits of the service.
 
     Attributes:
-        workers: questions answered at once: each is a thread that runs the network, and a process
-            that reads photos.
-        waiting: further questions that wait for a worker; one more is told to come again. Where
-            more come than can be answered, nobody waits: see `Crowd`.
-        uploads: questions that are received at once.
-        photos: of one snake.
-        request_bytes: of a whole request: the photos together, and the form around them.
-        held_bytes: of all requests that are received, wait or are answered.
-        decoder_bytes: of memory for one photo while it is read. One of 80 million pixels needs
-            four bytes a pixel, twice where it lies on its side.
-        decoder_seconds: for reading one photo; then the process that reads it is replaced.
-        stall_seconds: without a byte, after which an upload is given up.
-        upload_seconds: for a whole upload.
-        grace_seconds: that those in flight have after the service was asked to stop.
+        workers: requests answered at once; each has a thread for the network and a process that
+            decodes photos.
+        waiting: further requests that may wait for a worker; above that the answer is 503. Under
+            sustained overload no request waits, see `ophis.serve.admission.LoadShedding`.
+        uploads: requests received at once.
+        photos: photos of one snake in a request.
+        request_bytes: size of a request: all photos and the form around them.
+        held_bytes: size of all requests that are being received, wait, or are being answered.
+        decoder_bytes: memory for decoding one photo. 80 million pixels need four bytes a pixel,
+            twice if the photo has to be rotated.
+        decoder_seconds: time for decoding one photo; then its process is replaced.
+        stall_seconds: time without a byte after which an upload is aborted.
+        upload_seconds: time for a whole upload.
+        grace_seconds: time for requests in flight after the service was asked to stop.
     """
 
     workers: int = 2
@@ -44,18 +44,18 @@ class Limits:
 
     @property
     def engine_threads(self) -> int:
-        """Threads of the engine with which all workers together use each processor core once.
+        """Threads of the inference engine with which all workers together use every core once.
 
-        A worker counts itself, and calls on threads that all workers share: with one more than
-        there are cores, they wait for each other, and those who are refused wait for them.
+        A worker runs in its own thread and in the engine's shared threads. With more threads than
+        cores they wait for each other, and 503 responses wait for them.
         """
         return max(1, _cores() - self.workers + 1)
 
     @property
     def memory_bytes(self) -> int:
-        """What may come on top of the model, and of 64 MB for all else, at the very most.
+        """Upper bound of memory, in addition to the model and 64 MB for everything else.
 
-        A photo a worker, all requests, and once more the one whose form is being read.
+        One photo per worker, all requests, and a second copy of the request being parsed.
         """
         return self.workers * self.decoder_bytes + self.held_bytes + self.request_bytes
 
@@ -67,5 +67,5 @@ class Limits:
 
 
 def _cores() -> int:
-    """Processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,8 +1,8 @@
-"""What OpenAPI says of the service: schemas from the library's own types, and examples."""
+"""OpenAPI description of the service: schemas from the library's types, and examples."""
 
 from __future__ import annotations
 
-# Not only for type checkers: pydantic looks the names in Answer's annotations up here.
+# Imported at run time: pydantic resolves the annotations of Answer in this module.
 from collections.abc import Mapping, Sequence  # noqa: TC003
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from ophis.inference.answer import Answer, Guess, SeenPhoto
 from ophis.inference.evidence import Evidence  # noqa: TC001 - as above
 from ophis.locales import languages, read_words
 from ophis.priors.prior import PriorUse
+from ophis.serve.error_response import HTTPReason
 from ophis.taxonomy.danger import Danger
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ _JSON = "application/json"
 _ANSWER = TypeAdapter(Answer)
 _ANSWER.rebuild()  # with the names that are imported here
 _WRONG = Reason.WRONG_INPUT
-_SENTENCES = {
+_ERRORS = {
     400: ("The form cannot be read.", "the form cannot be read; send it again", _WRONG),
-    408: ("The upload was too slow.", "the photo did not arrive in time", Reason.TOO_SLOW),
-    411: ("No Content-Length.", "say the length of the request (Content-Length)", _WRONG),
+    408: ("The upload was too slow.", "the photo did not arrive in time", HTTPReason.TOO_SLOW),
+    411: ("No Content-Length.", "send the length of the request (Content-Length)", _WRONG),
     413: (
         "Too large, or too many photos.",
         "the photos are larger than 64 MiB together",
@@ -47,14 +48,14 @@ _SENTENCES = {
         Reason.NOT_A_PHOTO,
     ),
     500: (
-        "A mistake of the program.",
-        "the program made a mistake with this question",
-        Reason.BROKEN,
+        "Internal error.",
+        "internal error of the program; the photo is not the cause",
+        HTTPReason.BROKEN,
     ),
     503: (
-        "Full, starting or stopping; Retry-After says when.",
-        "too many people are asking",
-        Reason.BUSY,
+        "Busy, starting or stopping; Retry-After holds the seconds to wait.",
+        "the service is busy at this moment; try again in a few seconds",
+        HTTPReason.BUSY,
     ),
 }
 SPECIES = [{"species": "Naja nigricollis", "danger": str(Danger.VENOMOUS)}]
@@ -68,63 +69,64 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "gps": {
         "type": "boolean",
         "default": False,
-        "description": "Without `country`: take it from the photo's own position. `source` in the"
-        " answer says so; let a person confirm it.",
+        "description": "Take the country from the photo's position when `country` is not given."
+        " `source` in the answer is `position`; let a person confirm it.",
     },
-    "top": {"type": "integer", "minimum": 1, "default": 5, "description": "How many guesses."},
+    "top": {"type": "integer", "minimum": 1, "default": 5, "description": "Number of guesses."},
     "language": {
         "type": "string",
         "enum": languages(),
         "default": "en",
-        "description": "Of the answer's sentences.",
+        "description": "Language of the answer's sentences.",
     },
     "evidence": {
         "type": "boolean",
         "default": False,
-        "description": "Say where in each photo the network saw the species.",
+        "description": "Return evidence maps: the regions of each photo that support the species.",
     },
 }
-REFUSAL = {
-    "title": "Refusal",
+REASONS = [*Reason, *HTTPReason]
+ERROR = {
+    "title": "Error",
     "type": "object",
     "required": ["error", "reason", "emergency"],
     "additionalProperties": False,
     "properties": {
-        "error": {"type": "string", "description": "What is wrong, and what to do about it."},
-        "reason": {"type": "string", "enum": list(Reason), "description": "The same for programs."},
-        "emergency": {"type": "string", "description": "What holds whatever is wrong."},
+        "error": {"type": "string", "description": "The cause and the fix."},
+        "reason": {"type": "string", "enum": REASONS, "description": "Code for programs."},
+        "emergency": {"type": "string", "description": "Advice after a bite."},
     },
 }
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The whole description, with the schemas that `answered` and `refusals` point to."""
+    """Return the description, with the schemas that the responses refer to."""
     description = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     schema = _ANSWER.json_schema(mode="serialization", ref_template=_REFERENCE)
     schemas: dict[str, dict[str, Any]] = {**schema.pop("$defs"), "Answer": schema}
     for one in schemas.values():
-        one.pop("description", None)  # docstrings, which are for readers of the code
-        if "properties" in one:  # an answer always has all of them, and no others
+        one.pop("description", None)  # docstrings, meant for readers of the code
+        if "properties" in one:  # every answer has all of them, and no others
             one |= {"required": list(one["properties"]), "additionalProperties": False}
-    schemas["Refusal"] = REFUSAL
+    schemas["Error"] = ERROR
     schemas["PhotoFailure"]["properties"]["code"]["enum"] = list(Reason)
     description.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
-    # Here and not at its route, because there FastAPI drops what is null.
+    # Not at its route, where FastAPI drops null values.
     answer = description["paths"]["/identify"]["post"]["responses"]["200"]
     answer["content"][_JSON]["example"] = example_answer()
     return description
 
 
-def question_body(limits: Limits) -> dict[str, Any]:
-    """The form of POST /identify."""
+def request_body(limits: Limits) -> dict[str, Any]:
+    """Return the description of the form of POST /identify."""
     photos = {
         "type": "array",
         "items": {"type": "string", "format": "binary"},
         "minItems": 1,
         "maxItems": limits.photos,
-        "description": "Photos of one snake: JPEG, PNG, WebP, or HEIC where it can be read.",
+        "description": "Photos of one snake: JPEG, PNG, WebP; HEIC if its decoder is installed.",
     }
     schema = {
         "type": "object",
@@ -138,34 +140,35 @@ def question_body(limits: Limits) -> dict[str, Any]:
 
 
 def example(value: object) -> dict[int | str, dict[str, Any]]:
-    """An example of a response of status 200, whose schema its route's types give."""
+    """Return an example of a response of status 200, whose schema comes from its route's types."""
     return {200: {"content": {_JSON: {"example": value}}}}
 
 
-def answered(what: str, schema: dict[str, Any], example: object) -> dict[str, Any]:
-    """A response of status 200."""
-    return {"description": what, "content": {_JSON: {"schema": schema, "example": example}}}
+def _response(description: str, schema: dict[str, Any], example: object) -> dict[str, Any]:
+    return {"description": description, "content": {_JSON: {"schema": schema, "example": example}}}
 
 
-def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The responses to what is refused, each with an example."""
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the error responses of these statuses, each with an example."""
     emergency = read_words().say("advice", "emergency")
-    schema = {"$ref": _REFERENCE.format(model="Refusal")}
+    schema = {"$ref": _REFERENCE.format(model="Error")}
     return {
-        status: answered(what, schema, {"error": error, "reason": reason, "emergency": emergency})
-        for status, (what, error, reason) in _SENTENCES.items()
+        status: _response(
+            description, schema, {"error": error, "reason": reason, "emergency": emergency}
+        )
+        for status, (description, error, reason) in _ERRORS.items()
         if status in statuses
     }
 
 
 def answer_response() -> dict[str, Any]:
-    """That of POST /identify."""
+    """Return the description of the answer of POST /identify."""
     schema = {"$ref": _REFERENCE.format(model="Answer")}
-    return {"description": "What is said of the snake.", "content": {_JSON: {"schema": schema}}}
+    return {"description": "The answer.", "content": {_JSON: {"schema": schema}}}
 
 
 def example_answer() -> dict[str, Any]:
-    """An answer about a cobra in Kenya; made up, as no bundle is asked."""
+    """Return an invented answer about a cobra in Kenya."""
     words, name, other = read_words(), "Naja nigricollis", "Naja ashei"
     lines: Sequence[str] = (
         words.say("verdict", Verdict.MAY_BE_VENOMOUS),

@@ -1,52 +1,57 @@
-"""Whether the service can answer: shown by answering for photos of which the answer is known."""
+"""Readiness of the service, and the self-test that proves it."""
 
 from __future__ import annotations
 
+import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from ophis.errors import Reason
 from ophis.images.preprocessing import USABLE_SIDE
 from ophis.inference.bundles.bundle import SELFTEST
 from ophis.inference.bundles.self_test import png, require_finite, require_same
 from ophis.inference.photo import read
-from ophis.serve.door import log
+from ophis.serve.error_response import STOPPING, HTTPReason
 
 if TYPE_CHECKING:
     from ophis.inference.classifier import Classifier
     from ophis.inference.photo import Reader
 
+log = logging.getLogger("ophis.serve")
+
 
 class Readiness(StrEnum):
-    """How far the service is; the value is what is said of it."""
+    """State of the service; the value is the message of the 503 response."""
 
-    STARTING = "the service is starting; ask again in a few seconds"
+    STARTING = "the service is starting; try again in a few seconds"
     READY = "ready"
-    FAILED = "the model gives no usable numbers; whoever runs this service has to export it anew"
-    STOPPING = "the service is being stopped; ask again in a few seconds"
+    FAILED = "the model gives no usable numbers; the operator has to export it again"
+    STOPPING = STOPPING
 
     @property
-    def reason(self) -> Reason:
-        """Why nothing is answered, for programs."""
-        of = {Readiness.STARTING: Reason.STARTING, Readiness.STOPPING: Reason.STOPPING}
-        return of.get(self, Reason.BROKEN)
+    def reason(self) -> HTTPReason:
+        """Reason code of the 503 response."""
+        reasons = {
+            Readiness.STARTING: HTTPReason.STARTING,
+            Readiness.STOPPING: HTTPReason.STOPPING,
+        }
+        return reasons.get(self, HTTPReason.BROKEN)
 
 
 def require_answers(classifier: Classifier, reader: Reader = read) -> None:
-    """Let every network answer, for photos of which it is known what it should say.
+    """Run every network on its self-test photos, and the classifier on one photo.
 
-    The checksums of the bundle's files were verified when it was read.
+    The checksums of the bundle's files were verified when it was loaded.
 
     Args:
-        classifier: what answers.
-        reader: what reads the photos.
+        classifier: the classifier under test.
+        reader: decodes the photos.
 
     Raises:
-        InputError: when a network says something else than where its bundle was made, a number is
-            not finite, there is no answer, or a species that was called venomous is not.
+        InputError: when a network's logits differ from those recorded in its bundle, a logit is
+            not finite, there is no answer, or a species recorded as venomous is not venomous here.
     """
     noise = _noise()
     for network in classifier.networks:
@@ -54,12 +59,12 @@ def require_answers(classifier: Classifier, reader: Reader = read) -> None:
             require_same(network, classifier.engine, reader)
         else:
             require_finite(network, noise, reader)
-            log.info("the bundle holds no self-test: that it answers was seen, not what it says")
-    # With a country, so that the first person who names one does not wait for the tables of names.
+            log.info("the bundle has no self-test: only finite logits were checked")
+    # With a country, so that the first request that names one need not load the country tables.
     classifier.identify(noise, country="Kenya", reader=reader)
 
 
 def _noise() -> bytes:
-    """A usable photo of nothing."""
+    """Return a usable photo of noise."""
     values = np.random.default_rng(0).integers(0, 256, (USABLE_SIDE, USABLE_SIDE, 3), np.uint8)
     return png(Image.fromarray(values))

@@ -1,4 +1,4 @@
-"""The process: it listens, cuts off who is too slow, and ends when those in flight are answered."""
+"""Server process: listening socket, timeouts of connections, graceful shutdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ophis.errors import InputError
 from ophis.serve.app import create_app
-from ophis.serve.door import log
 from ophis.serve.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -25,22 +24,24 @@ if TYPE_CHECKING:
     from ophis.inference.classifier import Classifier
     from ophis.serve.limits import Limits
 
+log = logging.getLogger("ophis.serve")
+
 MOST_CONNECTIONS = 512
-LAST_SECONDS = 5  # for what is left, after those in flight had theirs
-SLOW_SECONDS = 10.0  # in which a request's head has to come, and an answer to be fetched
+SHUTDOWN_SECONDS = 5  # for responses that are left after the grace period
+IDLE_SECONDS = 10.0  # a request head, or the fetching of a response, must make progress in it
 
 
 def serve(classifier: Classifier, *, host: str, port: int, limits: Limits | None = None) -> None:
-    """Answer over HTTP until a signal (SIGTERM, Ctrl-C) ends it; those in flight are answered.
+    """Answer over HTTP until SIGTERM or Ctrl-C; requests in flight are answered first.
 
     Args:
-        classifier: what answers.
+        classifier: identifies snakes.
         host: name or address to listen at.
-        port: 0 takes one that is free. Where it listens is said on stderr.
-        limits: of what is taken on at once.
+        port: 0 selects a free port. The address is logged to stderr.
+        limits: limits of concurrency, size and time.
 
     Raises:
-        InputError: when nothing can listen there.
+        InputError: when the address cannot be listened at.
     """
     app = create_app(classifier, limits=limits)
     listener = _listener(host, port)
@@ -52,49 +53,49 @@ def serve(classifier: Classifier, *, host: str, port: int, limits: Limits | None
         log_config=None,
         access_log=False,  # uvicorn's would hold addresses and queries
         server_header=False,
-        timeout_graceful_shutdown=LAST_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     _Server(config, app).run(sockets=[listener])
 
 
 class _Connection(H11Protocol):
-    """A connection on which something has to happen.
+    """Connection that is closed when the client makes no progress.
 
-    uvicorn waits for ever for a request's head, and for a client to fetch its answer. Between two
-    looks here, one of both has to get on.
+    uvicorn waits without limit for a request's head, and for a client to fetch its response.
+    Between two checks here, one of both must advance.
     """
 
-    _looks: asyncio.TimerHandle | None = None
-    _seen: object = None
+    _timer: asyncio.TimerHandle | None = None
+    _progress: object = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
         else:
-            self._look()
+            self._check()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._looks:
-            self._looks.cancel()
+        if self._timer:
+            self._timer.cancel()
         super().connection_lost(exc)
 
-    def _look(self) -> None:
-        # While an answer is made, the application keeps the time.
-        theirs = self.cycle is None or self.cycle.response_complete
-        seen = (self.cycle, self.transport.get_write_buffer_size()) if theirs else None
-        if theirs and seen == self._seen:
+    def _check(self) -> None:
+        # While a response is computed, the application's own time limits apply.
+        waiting = self.cycle is None or self.cycle.response_complete
+        progress = (self.cycle, self.transport.get_write_buffer_size()) if waiting else None
+        if waiting and progress == self._progress:
             self.transport.abort()
             return
-        self._seen = seen
-        self._looks = self.loop.call_later(SLOW_SECONDS, self._look)
+        self._progress = progress
+        self._timer = self.loop.call_later(IDLE_SECONDS, self._check)
 
 
 class _Server(uvicorn.Server):
-    """Ends with status 0, and not before those in flight are answered.
+    """Server that exits with status 0 after requests in flight are answered.
 
-    From the first signal on, questions are refused, with the time to come again, and /ready says
-    so; who listens in front of several services sends them elsewhere.
+    From the first signal on, requests are rejected with Retry-After and /ready gives 503, so that
+    a load balancer sends them elsewhere.
     """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
@@ -103,13 +104,13 @@ class _Server(uvicorn.Server):
         self._stop_at = float("inf")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say where."""
+        """Listen, and log the address."""
         await super().startup(sockets)
         for listener in sockets or []:
             log.info("listening at http://%s", _address(listener))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """First signal: no more questions. Second: no more answers."""
+        """Stop accepting requests at the first signal, and exit at the second."""
         del sig, frame
         if self._service.readiness is Readiness.STOPPING:
             self.should_exit = self.force_exit = True
@@ -117,23 +118,24 @@ class _Server(uvicorn.Server):
         self._stop_at = time.monotonic() + self._service.limits.grace_seconds
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: whether to end."""
+        """Decide ten times a second if the server exits."""
         stopping = self._service.readiness is Readiness.STOPPING
-        if stopping and (not self._service.desk.places or time.monotonic() > self._stop_at):
+        idle = not self._service.admission.admitted
+        if stopping and (idle or time.monotonic() > self._stop_at):
             self.should_exit = True
         return await super().on_tick(counter)
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    if not 0 <= port <= 65535:  # or it would be taken for another one
-        raise InputError(f"--port {port} should be a number from 0 to 65535")
+    if not 0 <= port <= 65535:  # socket would wrap it to another port
+        raise InputError(f"port {port}: give a number from 0 to 65535")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=128)
     except OSError as error:
         raise InputError(
-            f"nothing can listen at {host}, port {port}: {error.strerror}; choose another --host or"
-            " --port"
+            f"nothing can listen at {host}, port {port}: {error.strerror}; choose another host or"
+            " port"
         ) from None
 
 

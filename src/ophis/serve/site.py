@@ -1,4 +1,4 @@
-"""The page's files over HTTP: those of `page_files`, from memory, and no others."""
+"""Files of the page over HTTP, from memory, with ETags."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ INDEX = "index.html"
 
 @dataclass(frozen=True)
 class SiteFile:
-    """A file that is given out.
+    """File of the page.
 
     Attributes:
-        body: its bytes.
-        kind: its content type.
-        tag: changes with its bytes (ETag).
+        body: content.
+        kind: content type.
+        tag: ETag, a digest of the content.
     """
 
     body: bytes
@@ -31,12 +31,12 @@ class SiteFile:
     tag: str
 
     def response(self, known_tags: str = "") -> Response:
-        """The file, or that it is the one that the browser has.
+        """Return the file, or 304 when the browser has this version.
 
         Args:
-            known_tags: of what the browser has (If-None-Match).
+            known_tags: the If-None-Match header.
         """
-        # A browser asks each time whether its copy is the newest: a bundle may have been changed.
+        # no-cache: the browser revalidates each time, because the bundle may have changed.
         headers = {"ETag": self.tag, "Cache-Control": "no-cache"}
         known = [tag.strip().removeprefix("W/") for tag in known_tags.split(",")]
         if self.tag in known or "*" in known:
@@ -45,7 +45,7 @@ class SiteFile:
 
 
 def site_of(bundle: Bundle) -> dict[str, SiteFile]:
-    """Every file of the page that asks this service, by its path; the page itself also by ""."""
+    """Return every file of the page by path; the index page also under the empty path."""
     settings = Settings(
         Mode.SERVICE,
         bundle=bundle.version,

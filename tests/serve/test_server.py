@@ -1,4 +1,4 @@
-"""The service as it is run: a real process, real sockets, signals."""
+"""Service in a real process: sockets, signals, log."""
 
 import contextlib
 import json
@@ -91,19 +91,21 @@ def service(folder: Path) -> Generator[Running]:
         yield found
 
 
-@pytest.mark.parametrize(("photos", "said"), [
+@pytest.mark.parametrize(("photos", "fields"), [
     ([photo(1)], {}),
     ([photo(2, kind="JPEG")], {"country": "Kenya", "top": "2"}),
     ([photo(3, kind="WEBP"), photo(4), b"no photo"], {"country": "IN", "language": "es"}),
     ([photo(5, side=40), kathmandu_photo()], {"gps": "true", "language": "es"}),
 ])  # fmt: skip
-def test_the_service_and_the_command_line_say_the_same(service, tmp_path, photos, said):
+def test_service_and_command_line_give_the_same_answer(service, tmp_path, photos, fields):
     # Called as the service calls them; "photo 2" of several.
     names = [f"photo {n}" for n in range(1, len(photos) + 1)] if len(photos) > 1 else ["photo"]
     for name, data in zip(names, photos, strict=True):
         (tmp_path / name).write_bytes(data)
-    options = [word for key, value in said.items() if key != "gps" for word in (f"--{key}", value)]
-    options += ["--one-snake", "--json", *(["--gps"] if "gps" in said else [])]
+    options = [
+        word for key, value in fields.items() if key != "gps" for word in (f"--{key}", value)
+    ]
+    options += ["--one-snake", "--json", *(["--gps"] if "gps" in fields else [])]
     bundle = service.log.parent / "demo" / "bundle"
     done = subprocess.run(
         [sys.executable, "-m", "ophis", "identify", bundle, *names, *options],
@@ -111,12 +113,12 @@ def test_the_service_and_the_command_line_say_the_same(service, tmp_path, photos
     )  # fmt: skip
     assert done.returncode == (1 if b"no photo" in photos else 0), done.stderr
     files = [("photo", ("Anna.jpg", data)) for data in photos]
-    answer = httpx2.post(f"{service.url}/identify", files=files, data=said, timeout=60)
+    answer = httpx2.post(f"{service.url}/identify", files=files, data=fields, timeout=60)
     assert answer.status_code == 200
     assert answer.json() == json.loads(done.stdout)
 
 
-def test_a_log_line_knows_the_route_and_nobody(service):
+def test_log_line_holds_the_route_and_no_client_data(service):
     httpx2.post(
         f"{service.url}/identify?name=Anna",
         files={"photo": ("Anna.jpg", photo())},
@@ -137,7 +139,7 @@ def test_a_log_line_knows_the_route_and_nobody(service):
     ]  # fmt: skip
 
 
-def test_no_upload_and_no_garbage_ends_it_or_is_logged(service):
+def test_garbage_neither_ends_the_service_nor_is_logged(service):
     before = len(service.lines())
     for sent in (b"\x16\x03\x01 Anna", b"GET / HTTP/9.9\r\n\r\n", b"A" * 70_000, b"\r\n" * 9):
         with (
@@ -156,7 +158,7 @@ def _post_head(length: int) -> bytes:
     return f"{head}Content-Type: {FORM['content-type']}\r\n\r\n".encode()
 
 
-def test_when_it_is_stopped_those_in_flight_are_answered_and_no_others(folder, tmp_path):
+def test_shutdown_answers_requests_in_flight_only(folder, tmp_path):
     data = form(photo())
     with running(folder / "demo" / "bundle", tmp_path) as found:
         while httpx2.get(f"{found.url}/ready").status_code != 200:
@@ -166,21 +168,21 @@ def test_when_it_is_stopped_those_in_flight_are_answered_and_no_others(folder, t
             while "ophis_places_taken 1" not in httpx2.get(f"{found.url}/metrics").text:
                 time.sleep(0.05)
             found.process.send_signal(signal.SIGTERM)
-            time.sleep(1)  # it still listens as long as somebody is not answered
+            time.sleep(1)  # it still listens while a request is not answered
             assert httpx2.get(f"{found.url}/ready").status_code == 503
             late = httpx2.post(f"{found.url}/identify", files={"photo": photo()})
             assert (late.status_code, late.headers["retry-after"]) == (503, "5")
             client.sendall(data[100:])
             answer = b""
-            while piece := client.recv(2**16):
-                answer += piece
+            while chunk := client.recv(2**16):
+                answer += chunk
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert b'"lines"' in answer
         assert found.process.wait(60) == 0
         assert all(LINE.fullmatch(line) for line in found.lines())
 
 
-def test_a_signal_ends_an_idle_service_with_status_0(folder, tmp_path):
+def test_signal_ends_idle_service_with_status_0(folder, tmp_path):
     with running(folder / "demo" / "bundle", tmp_path) as found:
         assert httpx2.get(f"{found.url}/health").status_code == 200
         assert found.stop() == 0
@@ -204,8 +206,8 @@ def here(bundle: Path) -> Generator[int]:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHo"])
-def test_who_never_ends_the_head_of_a_request_is_cut_off(folder, monkeypatch, sent):
-    monkeypatch.setattr(server, "SLOW_SECONDS", 0.2)
+def test_incomplete_request_head_is_cut_off(folder, monkeypatch, sent):
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.2)
     with (
         here(folder / "demo" / "bundle") as port,
         socket.create_connection(("127.0.0.1", port), timeout=20) as client,
@@ -215,8 +217,8 @@ def test_who_never_ends_the_head_of_a_request_is_cut_off(folder, monkeypatch, se
             assert client.recv(1) == b""
 
 
-def test_who_goes_on_sending_after_a_refusal_is_cut_off(folder, monkeypatch):
-    monkeypatch.setattr(server, "SLOW_SECONDS", 0.2)
+def test_client_that_goes_on_sending_after_an_error_is_cut_off(folder, monkeypatch):
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.2)
     with (
         here(folder / "demo" / "bundle") as port,
         socket.create_connection(("127.0.0.1", port), timeout=20) as client,
@@ -232,7 +234,7 @@ def test_who_goes_on_sending_after_a_refusal_is_cut_off(folder, monkeypatch):
         assert sent < 400
 
 
-def test_more_connections_than_allowed_are_closed(folder, monkeypatch):
+def test_excess_connections_are_closed(folder, monkeypatch):
     monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
     with here(folder / "demo" / "bundle") as port, contextlib.ExitStack() as stack:
         clients = [
@@ -253,19 +255,19 @@ def refused(*arguments: object) -> str:
     return done.stderr
 
 
-def test_a_model_file_cut_short_is_refused_at_the_start(tmp_path):
+def test_truncated_model_is_refused_at_start(tmp_path):
     bundle = judged_bundle(tmp_path / "bundle")
     model = bundle / "model.onnx"
     model.write_bytes(model.read_bytes()[:-10])
     assert "model.onnx: its checksum differs" in refused(bundle, "--port", 0)
 
 
-def test_what_cannot_be_listened_at_is_refused(folder):
+def test_invalid_address_is_refused(folder):
     bundle = folder / "demo" / "bundle"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"nothing can listen at 127.0.0.1, port {port}: " in refused(bundle, "--port", port)
-    assert "--port 99999 should be a number from 0" in refused(bundle, "--port", 99999)
+    assert "port 99999: give a number from 0 to 65535" in refused(bundle, "--port", 99999)
     assert "nothing can listen at 192.0.2.1" in refused(bundle, "--host", "192.0.2.1")
     assert "workers = 0 should be 1 or more" in refused(bundle, "--workers", 0)
 
@@ -275,7 +277,7 @@ COMMANDS = re.findall(r"^\$ (curl .*)$", "".join(blocks(PAGE, "console")), re.MU
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_page_about_http_is_answered(service, command):
+def test_every_command_of_http_md_is_answered(service, command):
     words = shlex.split(command.replace("127.0.0.1:8000", f"127.0.0.1:{service.port}"))
     refused = ["--fail"] if "Atlantis" not in command else []
     done = subprocess.run(
@@ -291,10 +293,10 @@ def test_every_command_of_the_page_about_http_is_answered(service, command):
         assert json.loads(done.stdout)["lines"]
 
 
-def test_the_page_about_http_shows_commands_statuses_and_limits_as_they_are():
+def test_http_md_shows_the_actual_statuses_and_limits():
     assert len(COMMANDS) >= 8
     text = PAGE.read_text(encoding="utf-8")
-    for status in openapi._SENTENCES:
+    for status in openapi._ERRORS:
         assert re.search(rf"^\| .*\b{status}\b", text, re.MULTILINE)
     limits = Limits()
     text = " ".join(text.split())

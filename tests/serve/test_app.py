@@ -1,4 +1,4 @@
-"""What the service answers and refuses, field by field."""
+"""Answers and errors of the service, field by field."""
 
 import re
 import time
@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from ophis import InputError, load
 from ophis.locales import languages, read_words
 from ophis.serve import Limits, create_app
-from ophis.serve.door import HEADERS
-from ophis.serve.question import FIELDS, Question
+from ophis.serve.middleware import HEADERS
+from ophis.serve.request import FIELDS, IdentifyRequest
 from ophis.taxonomy.danger import danger
 from ophis.web.page import SETTINGS, Mode, Settings, page_files
 from tests.support.classifiers import SPECIES
@@ -38,7 +38,7 @@ def client(app):
         yield client
 
 
-def asked(client, *photos, **fields):
+def identify(client, *photos, **fields):
     return client.post("/identify", files=[("photo", data) for data in photos], data=fields)
 
 
@@ -50,8 +50,8 @@ def asked(client, *photos, **fields):
 @pytest.mark.parametrize(
     "photos", [[photo(1)], [photo(2), kathmandu_photo()], [photo(3), b"no photo"]]
 )
-def test_the_service_answers_as_the_library_field_by_field(client, classifier, fields, photos):
-    answer = asked(client, *photos, **fields)
+def test_service_answers_like_the_library(client, classifier, fields, photos):
+    answer = identify(client, *photos, **fields)
     assert answer.status_code == 200, answer.text
     expected = classifier.identify(
         photos,
@@ -64,28 +64,28 @@ def test_the_service_answers_as_the_library_field_by_field(client, classifier, f
     assert answer.json() == expected.as_dict()
 
 
-def test_a_photos_own_position_tells_the_country_and_the_answer_says_so(client):
-    found = asked(client, kathmandu_photo(), gps="true").json()
+def test_country_comes_from_the_position_of_the_photo(client):
+    found = identify(client, kathmandu_photo(), gps="true").json()
     assert (found["country"], found["source"]) == ("np", "position")
-    assert asked(client, kathmandu_photo()).json()["source"] is None
-    assert asked(client, kathmandu_photo(), gps="1", country="NE").json()["source"] == "given"
+    assert identify(client, kathmandu_photo()).json()["source"] is None
+    assert identify(client, kathmandu_photo(), gps="1", country="NE").json()["source"] == "given"
 
 
-def test_a_heic_is_answered_as_its_pixels(client, classifier):
+def test_heic_photo_is_answered(client, classifier):
     data = heic(picture(size=(96, 64)))  # skips this test where there is no decoder
-    assert asked(client, data).json() == classifier.identify(data).as_dict()
+    assert identify(client, data).json() == classifier.identify(data).as_dict()
 
 
-def test_what_the_files_were_called_is_in_no_answer(client):
+def test_file_names_are_in_no_response(client):
     files = [("photo", ("Anna Muster.jpg", photo(1))), ("photo", ("Anna 2.jpg", b"text"))]
     answer = client.post("/identify", files=files)
     assert answer.status_code == 200
     assert [seen["name"] for seen in answer.json()["photos"]] == ["photo 1"]
     assert answer.json()["failures"][0]["photo_id"] == "photo 2"
     assert "Anna" not in answer.text
-    refusal = client.post("/identify", files={"photo": ("Anna.jpg", b"text")})
-    assert refusal.status_code == 422
-    assert "Anna" not in refusal.text
+    error = client.post("/identify", files={"photo": ("Anna.jpg", b"text")})
+    assert error.status_code == 422
+    assert "Anna" not in error.text
 
 
 @pytest.mark.parametrize(("photos", "fields", "status", "words", "reason"), [
@@ -118,32 +118,30 @@ def test_what_the_files_were_called_is_in_no_answer(client):
     ([photo()], {"country": "x" * 2000}, 400, "the form cannot be read", "wrong_input"),
     ([photo()] * 9, {}, 413, "more than 8 photos", "too_many_photos"),
 ])  # fmt: skip
-def test_what_cannot_be_answered_is_a_sentence_a_status_and_a_reason(
-    client, photos, fields, status, words, reason
-):
+def test_error_has_status_sentence_and_reason(client, photos, fields, status, words, reason):
     files = [("photo", ("a", data)) for data in photos] or [("photo", ("", b""))]
-    refusal = client.post("/identify", files=files, data=fields)
-    assert (refusal.status_code, refusal.json()["error"][: len(words)]) == (status, words)
-    assert refusal.json().keys() == {"error", "reason", "emergency"}
-    assert refusal.json()["reason"] == reason
-    assert refusal.json()["emergency"] == read_words().say("advice", "emergency")
-    assert "\n" not in refusal.json()["error"]
+    error = client.post("/identify", files=files, data=fields)
+    assert (error.status_code, error.json()["error"][: len(words)]) == (status, words)
+    assert error.json().keys() == {"error", "reason", "emergency"}
+    assert error.json()["reason"] == reason
+    assert error.json()["emergency"] == read_words().say("advice", "emergency")
+    assert "\n" not in error.json()["error"]
 
 
-def test_a_country_that_is_a_file_is_refused(client):
+def test_country_as_file_is_refused(client):
     files = [("photo", photo()), ("country", ("a", b"India"))]
-    refusal = client.post("/identify", files=files)
-    assert (refusal.status_code, refusal.json()["error"]) == (422, "country: text is needed")
+    error = client.post("/identify", files=files)
+    assert (error.status_code, error.json()["error"]) == (422, "country: text is needed")
 
 
 @pytest.mark.parametrize("language", languages())
-def test_the_advice_of_a_refusal_is_in_the_language_that_was_asked(client, language):
-    refusal = asked(client, b"text", language=language)
-    assert refusal.json()["emergency"] == read_words(language).say("advice", "emergency")
+def test_advice_of_an_error_is_in_the_language_of_the_request(client, language):
+    error = identify(client, b"text", language=language)
+    assert error.json()["emergency"] == read_words(language).say("advice", "emergency")
 
 
-def test_evidence_is_asked_for_only_when_somebody_wants_it():
-    class Asked:
+def test_evidence_is_off_by_default():
+    class Recorder:
         def identify(self, photos, **options):
             self.options = options
             return self
@@ -151,23 +149,21 @@ def test_evidence_is_asked_for_only_when_somebody_wants_it():
         def as_dict(self):
             return self.options
 
-    assert Question((b"",)).answered_by(Asked())["evidence"] is False
-    assert Question((b"",), evidence=True).answered_by(Asked())["evidence"] is True
+    assert IdentifyRequest((b"",)).run(Recorder())["evidence"] is False
+    assert IdentifyRequest((b"",), evidence=True).run(Recorder())["evidence"] is True
 
 
-def test_a_mistake_of_ours_is_a_sentence_too_and_tells_nothing(
-    client, classifier, monkeypatch, caplog
-):
+def test_defect_gives_a_sentence_and_no_data(client, classifier, monkeypatch, caplog):
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("Anna in Kathmandu")
 
     monkeypatch.setattr(classifier, "identify", broken)
-    refusal = asked(client, photo())
-    assert refusal.status_code == 500
-    assert refusal.json().keys() == {"error", "reason", "emergency"}
-    assert refusal.json()["reason"] == "broken"
-    assert "Anna" not in refusal.text + caplog.text
-    assert "mistake: ZeroDivisionError in test_serve.py, line " in caplog.text
+    error = identify(client, photo())
+    assert error.status_code == 500
+    assert error.json().keys() == {"error", "reason", "emergency"}
+    assert error.json()["reason"] == "broken"
+    assert "Anna" not in error.text + caplog.text
+    assert "defect: ZeroDivisionError in test_app.py, line " in caplog.text
 
 
 def test_species_with_their_danger_and_health(client, classifier):
@@ -183,7 +179,7 @@ def test_species_with_their_danger_and_health(client, classifier):
     assert client.post("/species").status_code == client.head("/metrics").status_code == 405
 
 
-def test_the_page_is_that_of_the_package_and_nothing_else_is_given_out(client, classifier):
+def test_only_files_of_the_page_are_served(client, classifier):
     bundle = classifier.bundle
     settings = Settings(Mode.SERVICE, bundle=bundle.version, judged=True, species=len(SPECIES))
     files = page_files(settings)
@@ -204,7 +200,7 @@ def test_the_page_is_that_of_the_package_and_nothing_else_is_given_out(client, c
     assert client.post("/").status_code == 405
 
 
-def test_the_page_comes_with_kinds_tags_and_headers_that_keep_it_to_itself(client):
+def test_page_has_content_types_etags_and_security_headers(client):
     kinds = {"": "text/html; charset=utf-8", "words/en.json": "application/json"}
     for path, kind in kinds.items():
         found = client.get(f"/{path}")
@@ -220,7 +216,7 @@ def test_the_page_comes_with_kinds_tags_and_headers_that_keep_it_to_itself(clien
     assert "default-src 'none'" in HEADERS["Content-Security-Policy"]
 
 
-def test_openapi_describes_real_answers_and_refusals_with_examples(client):
+def test_openapi_describes_real_answers_and_errors(client):
     description = client.get("/openapi.json").json()
     assert "application/json" in client.get("/openapi.json").headers["content-type"]
 
@@ -232,7 +228,7 @@ def test_openapi_describes_real_answers_and_refusals_with_examples(client):
     answers = description["paths"]["/identify"]["post"]["responses"]
     body = answers["200"]["content"]["application/json"]
     schema = validator(body["schema"])
-    real = asked(client, photo(1), photo(2), b"text", country="KE").json()
+    real = identify(client, photo(1), photo(2), b"text", country="KE").json()
     schema.validate(real)
     schema.validate(body["example"])
     assert real.keys() == body["example"].keys()
@@ -241,9 +237,9 @@ def test_openapi_describes_real_answers_and_refusals_with_examples(client):
     assert not schema.is_valid({**real, "guesses": [{"species": 3}]})
     assert set(answers) == {"200", "400", "408", "411", "413", "415", "422", "500", "503"}
     for status in set(answers) - {"200"}:
-        refusal = answers[status]["content"]["application/json"]
-        validator(refusal["schema"]).validate(refusal["example"])
-        validator(refusal["schema"]).validate(asked(client, b"text").json())
+        error = answers[status]["content"]["application/json"]
+        validator(error["schema"]).validate(error["example"])
+        validator(error["schema"]).validate(identify(client, b"text").json())
     question = description["paths"]["/identify"]["post"]["requestBody"]["content"]
     told = question["multipart/form-data"]
     assert tuple(told["schema"]["properties"]) == FIELDS
@@ -258,11 +254,11 @@ def test_openapi_describes_real_answers_and_refusals_with_examples(client):
 LABELS = re.compile(r'^(ophis_\w+)(?:\{((?:\w+="[^"\\]*",?)*)\})? (\S+)$')
 
 
-def test_metrics_count_by_route_and_status_and_know_nobody(classifier):
+def test_metrics_count_routes_and_hold_no_client_data(classifier):
     with TestClient(create_app(classifier)) as client:
         for _ in range(3):
-            asked(client, photo(), country="India")
-        asked(client, b"text", language="es")
+            identify(client, photo(), country="India")
+        identify(client, b"text", language="es")
         client.get("/Anna/Muster?country=Nepal")
         client.request("ANNA", "/identify")
         found = client.get("/metrics")
@@ -288,7 +284,7 @@ def test_metrics_count_by_route_and_status_and_know_nobody(classifier):
     assert not re.search("(?i)anna|muster|nepal|india", found.text)
 
 
-def test_limits_that_make_no_sense_are_refused():
+def test_invalid_limits_are_refused():
     with pytest.raises(InputError, match="workers = 0 should be 1 or more"):
         Limits(workers=0)
     with pytest.raises(InputError, match="waiting = -1 should be 0 or more"):

@@ -1,4 +1,4 @@
-"""How much the service takes on, and for how long: seen without a socket."""
+"""Limits of concurrency, size and time, without a socket."""
 
 import asyncio
 import tempfile
@@ -9,7 +9,7 @@ import pytest
 
 from ophis import load
 from ophis.serve import Limits
-from ophis.serve.crowd import Crowd
+from ophis.serve.admission import LoadShedding
 from tests.support.photos import photo
 from tests.support.service import (
     BOUNDARY,
@@ -26,35 +26,34 @@ from tests.support.service import (
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
-    return load(judged_bundle(tmp_path_factory.mktemp("bounds") / "bundle"))
+    return load(judged_bundle(tmp_path_factory.mktemp("limits") / "bundle"))
 
 
-def test_when_it_is_full_one_more_is_told_at_once_and_nothing_of_it_is_read(classifier):
+def test_full_service_rejects_a_request_before_reading_its_body(classifier):
     slow = Slow(classifier)
     app = ready_app(slow, limits=Limits(workers=2, waiting=3))
-    desk, data = app.state.service.desk, form(photo())
+    admission, data = app.state.service.admission, form(photo())
 
     async def main() -> None:
-        asks = [asyncio.create_task(post(app, [data], length=len(data))) for _ in range(5)]
-        await until(lambda: (desk.in_progress, desk.waiting) == (2, 3))
+        requests = [asyncio.create_task(post(app, [data], length=len(data))) for _ in range(5)]
+        await until(lambda: (admission.in_progress, admission.waiting) == (2, 3))
         started = time.monotonic()
         full = await post(app, [data], length=len(data))
         assert time.monotonic() - started < 5
         assert (full.status, full.taken) == (503, 0)
         assert full.headers["retry-after"] == "5"
-        assert "too many people are asking" in body_of(full)["error"]
-        figures = app.state.service.metrics.text({})
-        assert 'status="503"} 1' in figures
+        assert "the service is busy" in body_of(full)["error"]
+        assert b'status="503"} 1' in app.state.service.metrics.text()
         slow.go.set()
-        assert [reply.status for reply in await asyncio.gather(*asks)] == [200] * 5
+        assert [reply.status for reply in await asyncio.gather(*requests)] == [200] * 5
         assert (await post(app, [data], length=len(data))).status == 200
 
     asyncio.run(main())
     assert slow.most == 2
-    assert (desk.places, desk.waiting, desk.in_progress) == (0, 0, 0)
+    assert (admission.admitted, admission.waiting, admission.in_progress) == (0, 0, 0)
 
 
-def test_many_large_uploads_at_once_are_bounded_in_bytes(classifier):
+def test_bytes_of_concurrent_uploads_are_bounded(classifier):
     limits = Limits(waiting=100, held_bytes=1000)
     app = ready_app(classifier, limits=limits)
 
@@ -65,13 +64,13 @@ def test_many_large_uploads_at_once_are_bounded_in_bytes(classifier):
             await holding.wait()
             yield b""
 
-        ask = asyncio.create_task(post(app, slowly(), length=900))
-        await until(lambda: app.state.service.desk.places == 1)
+        request = asyncio.create_task(post(app, slowly(), length=900))
+        await until(lambda: app.state.service.admission.admitted == 1)
         assert (await post(app, [b"x" * 200], length=200)).status == 503
         assert (await post(app, [b"x" * 50], length=50)).status == 400
         holding.set()
-        assert (await ask).status == 400
-        assert (await post(app, [b"x" * 200], length=200)).status == 400  # no form, but taken
+        assert (await request).status == 400
+        assert (await post(app, [b"x" * 200], length=200)).status == 400  # no form, but admitted
 
     asyncio.run(main())
 
@@ -88,7 +87,7 @@ def test_many_large_uploads_at_once_are_bounded_in_bytes(classifier):
     ({"content-type": "multipart/form-data"}, 400),
     ({"content-type": ""}, 415),
 ])  # fmt: skip
-def test_what_is_no_form_of_an_allowed_size_is_refused_by_its_head(classifier, headers, status):
+def test_request_head_without_form_or_size_is_refused(classifier, headers, status):
     data = form(photo())
     reply = asyncio.run(post(ready_app(classifier), [data], length=len(data), headers=headers))
     assert reply.status == status
@@ -98,7 +97,7 @@ def test_what_is_no_form_of_an_allowed_size_is_refused_by_its_head(classifier, h
         assert reply.taken == 0
 
 
-def test_a_body_longer_than_it_said_is_not_read_to_its_end(classifier):
+def test_body_longer_than_declared_is_not_read_to_its_end(classifier):
     data = form(photo())
     reply = asyncio.run(
         post(ready_app(classifier), [data] + [b"x" * 1000] * 1000, length=len(data))
@@ -107,19 +106,19 @@ def test_a_body_longer_than_it_said_is_not_read_to_its_end(classifier):
     assert reply.taken <= len(data) + 2000
 
 
-def test_a_photo_of_40_mb_is_taken_and_one_over_the_limit_is_not(classifier, monkeypatch):
+def test_photo_of_40_mb_is_accepted_and_one_over_the_limit_refused(classifier, monkeypatch):
     whole = photo(kind="JPEG")
     app = ready_app(classifier)
     data = form(whole + bytes(40 * 10**6))  # a JPEG may be followed by anything
-    pieces = [data[start : start + 2**16] for start in range(0, len(data), 2**16)]
-    assert asyncio.run(post(app, pieces, length=len(data))).status == 200
-    monkeypatch.setattr("ophis.serve.question.MOST_BYTES", 1000)
+    chunks = [data[start : start + 2**16] for start in range(0, len(data), 2**16)]
+    assert asyncio.run(post(app, chunks, length=len(data))).status == 200
+    monkeypatch.setattr("ophis.serve.request.MOST_BYTES", 1000)
     data = form(photo())
     reply = asyncio.run(post(ready_app(classifier), [data], length=len(data)))
     assert (reply.status, body_of(reply)["error"][:28]) == (413, "the photos are larger than 6")
 
 
-def test_a_photo_on_its_way_is_not_written_to_disk(classifier, monkeypatch):
+def test_upload_is_not_written_to_disk(classifier, monkeypatch):
     def written(*_: object, **__: object) -> None:
         raise AssertionError("a photo was written to disk")
 
@@ -129,7 +128,7 @@ def test_a_photo_on_its_way_is_not_written_to_disk(classifier, monkeypatch):
     assert asyncio.run(post(ready_app(classifier), [data], length=len(data))).status == 200
 
 
-def test_who_sends_nothing_or_too_slowly_is_cut_off(classifier):
+def test_stalled_and_slow_uploads_are_cut_off(classifier):
     data = form(photo())
 
     async def stalls() -> AsyncGenerator[bytes]:
@@ -150,25 +149,25 @@ def test_who_sends_nothing_or_too_slowly_is_cut_off(classifier):
         assert reply.status == 408
         assert reply.headers["connection"] == "close"
         assert "did not arrive in time" in body_of(reply)["error"]
-        assert app.state.service.desk.places == 0
+        assert app.state.service.admission.admitted == 0
 
 
-def test_a_form_of_very_many_parts_is_refused_early(classifier):
+def test_form_of_100000_parts_is_refused_early(classifier):
     part = b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="top"\r\n\r\n5\r\n'
     whole = part * 100_000
-    pieces = [whole[start : start + 2**16] for start in range(0, len(whole), 2**16)]
-    reply = asyncio.run(post(ready_app(classifier), pieces, length=len(whole)))
+    chunks = [whole[start : start + 2**16] for start in range(0, len(whole), 2**16)]
+    reply = asyncio.run(post(ready_app(classifier), chunks, length=len(whole)))
     assert (reply.status, reply.taken) == (400, 2**16)
 
 
-def test_a_browser_in_which_no_file_was_chosen_is_told_so(classifier):
+def test_empty_file_field_means_no_photo(classifier):
     empty = b'Content-Disposition: form-data; name="photo"; filename=""\r\n\r\n\r\n--'
     data = b"--" + BOUNDARY + b"\r\n" + empty + BOUNDARY + b"--\r\n"
     reply = asyncio.run(post(ready_app(classifier), [data], length=len(data)))
     assert (reply.status, body_of(reply)["error"][:17]) == (422, "no photo was sent")
 
 
-def test_whoever_went_away_while_waiting_costs_no_work(classifier, monkeypatch):
+def test_disconnected_client_costs_no_work(classifier, monkeypatch):
     from starlette.requests import Request
 
     async def gone(_: Request) -> bool:
@@ -179,47 +178,47 @@ def test_whoever_went_away_while_waiting_costs_no_work(classifier, monkeypatch):
     data, app = form(photo()), ready_app(slow)
     assert asyncio.run(post(app, [data], length=len(data))).status == 0
     assert slow.asked == 0
-    assert 'status="499"} 1' in app.state.service.metrics.text({})
+    assert b'status="499"} 1' in app.state.service.metrics.text()
 
 
-def test_who_lies_in_wait_when_too_many_come_is_told_so_at_once(classifier):
-    """After a second in which most were refused nobody waits, however long the queue may be."""
+def test_no_request_waits_during_load_shedding(classifier):
+    """After a second in which most requests were rejected, the queue stays empty."""
     slow = Slow(classifier)
     app, data = ready_app(slow, limits=Limits(workers=1, waiting=2)), form(photo())
-    desk, clock = app.state.service.desk, Clock()
-    desk._crowd = Crowd(clock)
+    admission, clock = app.state.service.admission, Clock()
+    admission._load_shedding = LoadShedding(clock)
 
     async def main() -> None:
-        asks = [asyncio.create_task(post(app, [data], length=len(data))) for _ in range(3)]
-        await until(lambda: desk.waiting == 2)
+        requests = [asyncio.create_task(post(app, [data], length=len(data))) for _ in range(3)]
+        await until(lambda: admission.waiting == 2)
         statuses = [(await post(app, [data], length=len(data))).status for _ in range(9)]
         assert statuses == [503] * 9
         slow.go.set()
-        assert [reply.status for reply in await asyncio.gather(*asks)] == [200] * 3
+        assert [reply.status for reply in await asyncio.gather(*requests)] == [200] * 3
         slow.go.clear()
         clock.seconds += 1
         first = asyncio.create_task(post(app, [data], length=len(data)))
-        await until(lambda: desk.in_progress == 1)
+        await until(lambda: admission.in_progress == 1)
         assert (await post(app, [data], length=len(data))).status == 503
         clock.seconds += 1
         second = asyncio.create_task(post(app, [data], length=len(data)))
-        await until(lambda: desk.waiting == 1)
+        await until(lambda: admission.waiting == 1)
         slow.go.set()
         assert [(await each).status for each in (first, second)] == [200, 200]
 
     asyncio.run(main())
 
 
-def test_what_is_left_when_the_time_to_stop_is_over_is_told_so(classifier):
+def test_request_left_after_the_grace_period_gets_503(classifier):
     slow = Slow(classifier)
     app, data = ready_app(slow), form(photo())
 
     async def main() -> None:
-        ask = asyncio.create_task(post(app, [data], length=len(data)))
+        request = asyncio.create_task(post(app, [data], length=len(data)))
         await until(lambda: slow.asked == 1)
-        ask.cancel()
-        reply = await ask
-        assert (reply.status, "being stopped" in body_of(reply)["error"]) == (503, True)
+        request.cancel()
+        reply = await request
+        assert (reply.status, "is stopping" in body_of(reply)["error"]) == (503, True)
         slow.go.set()
 
     asyncio.run(main())

@@ -1,4 +1,4 @@
-"""A question: photos and what is said of them, read from a form that is not trusted."""
+"""Parsing of the multipart form of POST /identify, which is untrusted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from ophis.errors import InputError, Reason
 from ophis.images.preprocessing import MOST_BYTES
 from ophis.inference.photo import read
-from ophis.serve.refusal import RefusalError
+from ophis.serve.error_response import HTTPReason, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -30,22 +30,22 @@ FIELD_BYTES = 1024
 TOO_LARGE = (
     f"the photos are larger than {MOST_BYTES // 2**20} MiB together; send smaller or fewer ones"
 )
-TOO_SLOW = "the photo did not arrive in time; try again where the network is better"
+TOO_SLOW = "the photo did not arrive in time; try again with a better network"
 NO_PHOTO = "no photo was sent; choose one, or several of the same snake"
-_YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
+_TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
 
 
 @dataclass(frozen=True)
-class Question:
-    """What somebody wants to know of one snake: see `Classifier.identify`.
+class IdentifyRequest:
+    """Fields of a request to identify one snake; see `Classifier.identify`.
 
     Attributes:
-        photos: the bytes of each. What the files were called is not kept.
-        country: name or ISO code; None: nobody said.
-        gps: whether a photo's own position tells the country when none is given.
-        top: how many guesses.
-        language: of the answer's sentences.
-        evidence: whether maps of where the network saw the species are wanted.
+        photos: content of each file. File names are discarded.
+        country: name or ISO code; None: not given.
+        gps: take the country from a photo's position when none is given.
+        top: number of guesses.
+        language: language of the answer's sentences.
+        evidence: return evidence maps.
     """
 
     photos: tuple[bytes, ...]
@@ -55,12 +55,12 @@ class Question:
     language: str = "en"
     evidence: bool = False
 
-    def answered_by(self, classifier: Classifier, reader: Reader = read) -> dict[str, Any]:
-        """The answer as JSON has it, the same as that of the command line.
+    def run(self, classifier: Classifier, reader: Reader = read) -> dict[str, Any]:
+        """Return the answer as JSON, in the form that the command line prints.
 
         Args:
-            classifier: what answers.
-            reader: what reads the photos.
+            classifier: identifies the snake.
+            reader: decodes the photos.
 
         Raises:
             InputError: as `Classifier.identify`.
@@ -76,33 +76,33 @@ class Question:
         ).as_dict()
 
 
-def declared_bytes(request: Request, limits: Limits) -> int:
-    """How large a request says that it is; it will not be read any further.
+def content_length(request: Request, limits: Limits) -> int:
+    """Return the declared size of a form; no more than this is read of it.
 
     Raises:
-        RefusalError: when it does not say so (411), is too large (413), or no form (415).
+        RequestError: when it is missing (411), too large (413), or the body is no form (415).
     """
     length = request.headers.get("content-length", "")
     if not (length.isascii() and length.isdigit()):
-        raise RefusalError(411, "say the length of the request (Content-Length)")
+        raise RequestError(411, "send the length of the request (Content-Length)")
     if len(length) > 18 or int(length) > limits.request_bytes:
-        raise RefusalError(413, TOO_LARGE, reason=Reason.TOO_LARGE)
+        raise RequestError(413, TOO_LARGE, reason=Reason.TOO_LARGE)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
-        raise RefusalError(415, "send the photo in a form (multipart/form-data), as field photo")
+        raise RequestError(415, "send the photo in a form (multipart/form-data), as field photo")
     return int(length)
 
 
-async def read_question(request: Request, limits: Limits) -> Question:
-    """Read the form, in memory, as long as it keeps to the limits.
+async def read_request(request: Request, limits: Limits) -> IdentifyRequest:
+    """Read the form into memory, within the limits.
 
-    As soon as the language is known it is in `request.state.language`, for refusals.
+    `request.state.language` is set as soon as the language is known, for error responses.
 
     Raises:
-        RefusalError: when it is too large (413), too slow (408) or no form (400).
-        InputError: when a field has no meaning.
+        RequestError: when it is too large (413), too slow (408) or no form (400).
+        InputError: when a field is invalid.
     """
-    stream = _bounded(request, declared_bytes(request, limits), limits.stall_seconds)
+    stream = _bounded(request, content_length(request, limits), limits.stall_seconds)
     parser = _Parser(
         request.headers,
         stream,
@@ -112,25 +112,28 @@ async def read_question(request: Request, limits: Limits) -> Question:
     )
     try:
         async with asyncio.timeout(limits.upload_seconds):
-            return _question(await parser.parse(), request)
+            return _parse(await parser.parse(), request)
     except TimeoutError:
-        raise RefusalError(
-            408, TOO_SLOW, reason=Reason.TOO_SLOW, headers={"Connection": "close"}
+        raise RequestError(
+            408, TOO_SLOW, reason=HTTPReason.TOO_SLOW, headers={"Connection": "close"}
         ) from None
     except MultiPartException as error:
         if error.message.startswith("Too many files"):
-            raise RefusalError(
+            raise RequestError(
                 413,
                 f"more than {limits.photos} photos; send the best ones of this snake",
-                reason=Reason.TOO_MANY_PHOTOS,
+                reason=HTTPReason.TOO_MANY_PHOTOS,
             ) from None
-        raise RefusalError(400, "the form cannot be read; send it again") from None
+        raise RequestError(400, "the form cannot be read; send it again") from None
     finally:
         parser.close()
 
 
 class _Parser(MultiPartParser):
-    """Starlette's, which would write photos to the disk, and take a form without its end."""
+    """Parser that keeps photos in memory and refuses a truncated form.
+
+    Starlette's parser spools large files to disk and accepts a form without its end.
+    """
 
     spool_max_size = 2**40
     ended = False
@@ -145,7 +148,7 @@ class _Parser(MultiPartParser):
         return form
 
     def close(self) -> None:
-        """Let go of the photos, of those that never ended, too."""
+        """Release all photos, including incomplete ones."""
         for file in self._files_to_close_on_error:
             file.close()
 
@@ -153,7 +156,7 @@ class _Parser(MultiPartParser):
 async def _bounded(
     request: Request, most_bytes: int, stall_seconds: float
 ) -> AsyncGenerator[bytes]:
-    """The body, as far as it was declared, while it comes."""
+    """Yield the body's chunks; stop at the declared size and at a stall."""
     read, chunks = 0, request.stream()
     while True:
         try:
@@ -163,33 +166,33 @@ async def _bounded(
             return
         read += len(chunk)
         if read > most_bytes:
-            raise RefusalError(
+            raise RequestError(
                 413, TOO_LARGE, reason=Reason.TOO_LARGE, headers={"Connection": "close"}
             )
         yield chunk
 
 
-def _question(form: FormData, request: Request) -> Question:
+def _parse(form: FormData, request: Request) -> IdentifyRequest:
     parts = form.multi_items()
-    said = {name: value for name, value in parts if isinstance(value, str)}
-    request.state.language = language = said.get("language") or "en"
+    values = {name: value for name, value in parts if isinstance(value, str)}
+    request.state.language = language = values.get("language") or "en"
     _require_known([name for name, _ in parts])
-    if said.get("photo"):
+    if values.get("photo"):
         raise InputError("photo: a file is needed")
     for name, value in parts:
         if name != "photo" and not isinstance(value, str):
             raise InputError(f"{name}: text is needed")
-    photos = tuple(_bytes(part) for _, part in parts if isinstance(part, UploadFile))
+    photos = tuple(_content(part) for _, part in parts if isinstance(part, UploadFile))
     photos = tuple(photo for photo in photos if photo is not None)
     if not photos:
         raise InputError(NO_PHOTO, reason=Reason.NO_PHOTO)
-    return Question(
+    return IdentifyRequest(
         photos=photos,
-        country=said.get("country", "").strip() or None,
-        gps=_flag("gps", said.get("gps", "")),
-        top=_whole(said.get("top") or "5"),
+        country=values.get("country", "").strip() or None,
+        gps=_boolean("gps", values.get("gps", "")),
+        top=_integer("top", values.get("top") or "5"),
         language=language,
-        evidence=_flag("evidence", said.get("evidence", "")),
+        evidence=_boolean("evidence", values.get("evidence", "")),
     )
 
 
@@ -198,25 +201,25 @@ def _require_known(names: Sequence[str]) -> None:
         if name not in FIELDS:
             raise InputError(f"there is no field {name[:40]!r}; the fields are {', '.join(FIELDS)}")
         if times > 1 and name != "photo":
-            raise InputError(f"{name} is given {times} times; say it once")
+            raise InputError(f"{name} is given {times} times; give it once")
 
 
-def _bytes(part: UploadFile) -> bytes | None:
-    """What was sent; None where a browser sent a field in which no file was chosen."""
+def _content(part: UploadFile) -> bytes | None:
+    """Return a file's content; None for a file field that a browser sent without a file."""
     data = part.file.read()
     if len(data) > MOST_BYTES:
-        raise RefusalError(413, TOO_LARGE, reason=Reason.TOO_LARGE)
+        raise RequestError(413, TOO_LARGE, reason=Reason.TOO_LARGE)
     return data if data or part.filename else None
 
 
-def _flag(name: str, text: str) -> bool:
-    if text.lower() not in (*_YES, *_NO):
+def _boolean(name: str, text: str) -> bool:
+    if text.lower() not in (*_TRUE, *_FALSE):
         raise InputError(f"{name} = {text!r} should be true or false")
-    return text.lower() in _YES
+    return text.lower() in _TRUE
 
 
-def _whole(text: str) -> int:
+def _integer(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise InputError(f"top = {text[:40]!r} should be a whole number") from None
+        raise InputError(f"{name} = {text[:40]!r} should be a whole number") from None

@@ -1,4 +1,4 @@
-"""The door of the service: every request is counted and logged here, and no mistake gets out."""
+"""ASGI middleware: security headers, request log, metrics, and the 500 for defects."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 
-from ophis.errors import Reason, place_of_mistake
-from ophis.serve.refusal import later, refused
+from ophis.errors import place_of_mistake
+from ophis.serve.error_response import STOPPING, HTTPReason, error_response, unavailable
 from ophis.web.page import content_security_policy
 
 if TYPE_CHECKING:
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ophis.serve")
 
-GONE = 499  # as nginx calls it: whoever asked went away
+CLIENT_CLOSED_REQUEST = 499  # as in nginx
 METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH")
-BROKEN = "the program made a mistake with this question; it is not the photo's fault"
-STOPPING = "the service is being stopped; ask again in a few seconds"
+BROKEN = "internal error of the program; the photo is not the cause"
 HEADERS = {
-    # Browsers take the last one from a header only.
+    # Browsers accept frame-ancestors in a header only, not in the page's <meta>.
     "Content-Security-Policy": f"{content_security_policy()}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -36,16 +35,16 @@ HEADERS = {
 }
 
 
-class Door:
-    """What is around the application.
+class ServiceMiddleware:
+    """Middleware around the application.
 
-    A line of the log holds the method, the route as we wrote it, the status and the seconds: no
-    address, query, file name, country or position, and of a mistake only where it happened.
+    A line of the log holds the method, the route template, the status and the seconds. It holds no
+    address, query, file name, country or position; of a defect it holds the source line only.
 
     Args:
-        app: what answers.
-        metrics: where requests are counted.
-        route_of: the route of a path, one of a few.
+        app: the ASGI application.
+        metrics: counts requests.
+        route_of: returns the route template of a path, one of a few.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, route_of: Callable[[str], str]) -> None:
@@ -58,7 +57,7 @@ class Door:
             return
         started, status = time.perf_counter(), 0
 
-        async def sent(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -68,31 +67,32 @@ class Door:
             await send(message)
 
         try:
-            await self._answered(scope, receive, sent, lambda: bool(status))
+            await self._respond(scope, receive, send_with_headers, lambda: bool(status))
         except ClientDisconnect:
-            status = GONE
+            status = CLIENT_CLOSED_REQUEST
         seconds = time.perf_counter() - started
         method = scope["method"] if scope["method"] in METHODS else "other"
-        route = self._route_of(scope["path"])
-        self._metrics.count(method, route, status=status or GONE, seconds=seconds)
-        log.info("%s %s %d %.3f s", method, route, status or GONE, seconds)
+        route, status = self._route_of(scope["path"]), status or CLIENT_CLOSED_REQUEST
+        self._metrics.count(method, route, status=status, seconds=seconds)
+        log.info("%s %s %d %.3f s", method, route, status, seconds)
 
-    async def _answered(
-        self, scope: Scope, receive: Receive, send: Send, begun: Callable[[], bool]
+    async def _respond(
+        self, scope: Scope, receive: Receive, send: Send, response_started: Callable[[], bool]
     ) -> None:
         try:
             await self._app(scope, receive, send)
         except ClientDisconnect:
             raise
-        except asyncio.CancelledError:  # the last ones, when the time to stop is over
-            refusal = later(STOPPING, Reason.STOPPING)
-            response = refused(
-                refusal.status, refusal.error, reason=refusal.reason, headers=refusal.headers
+        except asyncio.CancelledError:  # the grace period of a shutdown is over
+            error = unavailable(STOPPING, HTTPReason.STOPPING)
+            response = error_response(
+                error.status, error.error, reason=error.reason, headers=error.headers
             )
         except Exception as error:
-            log.error("mistake: %s", place_of_mistake(error))  # noqa: TRY400 - a traceback tells too much
-            response = refused(500, BROKEN, reason=Reason.BROKEN)
+            # A traceback or message could hold data of the client.
+            log.error("defect: %s", place_of_mistake(error))
+            response = error_response(500, BROKEN, reason=HTTPReason.BROKEN)
         else:
             return
-        if not begun():
+        if not response_started():
             await response(scope, receive, send)

@@ -1,4 +1,4 @@
-"""When the service is ready, and what it says until then."""
+"""Readiness and self-test of the service."""
 
 import asyncio
 import threading
@@ -8,7 +8,7 @@ import pytest
 from ophis import InputError, load
 from ophis.serve import Limits, create_app
 from ophis.serve.readiness import Readiness, require_answers
-from ophis.serve.server import LAST_SECONDS
+from ophis.serve.server import SHUTDOWN_SECONDS
 from tests.support.photos import photo
 from tests.support.service import Slow, body_of, form, get, judged_bundle, post, until
 
@@ -18,7 +18,7 @@ def classifier(tmp_path_factory):
     return load(judged_bundle(tmp_path_factory.mktemp("readiness") / "bundle"))
 
 
-def test_ready_only_after_it_answered_itself_and_no_more_when_it_stops(classifier):
+def test_service_is_ready_between_self_test_and_shutdown(classifier):
     slow = Slow(classifier)
     app = create_app(slow)
     service = app.state.service
@@ -35,14 +35,14 @@ def test_ready_only_after_it_answered_itself_and_no_more_when_it_stops(classifie
             service.readiness = Readiness.STOPPING
             for reply in (await get(app, "/ready"), await post(app, [data], length=len(data))):
                 assert (reply.status, reply.headers["retry-after"]) == (503, "5")
-                assert "being stopped" in body_of(reply)["error"]
+                assert "is stopping" in body_of(reply)["error"]
             assert (await get(app, "/health")).status == 200
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
-def test_a_network_without_usable_numbers_makes_no_service_ready(classifier, monkeypatch, number):
+def test_nonfinite_logits_fail_the_self_test(classifier, monkeypatch, number):
     (network,) = classifier.networks
     run = network._engine.run
 
@@ -68,7 +68,7 @@ def test_a_network_without_usable_numbers_makes_no_service_ready(classifier, mon
 
 
 @pytest.mark.parametrize("passes", [True, False])
-def test_who_asks_before_the_self_test_is_over_waits_for_it(classifier, monkeypatch, passes):
+def test_request_waits_for_the_self_test(classifier, monkeypatch, passes):
     begun, go = threading.Event(), threading.Event()
 
     def tested(*_: object) -> None:
@@ -84,7 +84,7 @@ def test_who_asks_before_the_self_test_is_over_waits_for_it(classifier, monkeypa
         async with app.router.lifespan_context(app):
             await until(begun.is_set)
             ask = asyncio.create_task(post(app, [data], length=len(data)))
-            await until(lambda: app.state.service.desk.places == 1)
+            await until(lambda: app.state.service.admission.admitted == 1)
             await asyncio.sleep(0.1)
             assert not ask.done()
             go.set()
@@ -93,7 +93,7 @@ def test_who_asks_before_the_self_test_is_over_waits_for_it(classifier, monkeypa
     asyncio.run(main())
 
 
-def test_a_mistake_in_the_self_test_makes_no_service_ready(classifier, monkeypatch, caplog):
+def test_defect_in_the_self_test_fails_it(classifier, monkeypatch, caplog):
     def broken(*_: object) -> None:
         raise KeyError("Anna")
 
@@ -105,18 +105,16 @@ def test_a_mistake_in_the_self_test_makes_no_service_ready(classifier, monkeypat
             await until(lambda: app.state.service.readiness is Readiness.FAILED)
 
     asyncio.run(main())
-    assert "mistake: KeyError in test_serve_readiness.py" in caplog.text
+    assert "defect: KeyError in test_readiness.py" in caplog.text
     assert "Anna" not in caplog.text
 
 
-def test_the_service_is_ended_within_30_seconds_whatever_is_in_flight():
-    assert Limits().grace_seconds + LAST_SECONDS <= 25  # and some for the threads
+def test_shutdown_takes_at_most_25_seconds():
+    assert Limits().grace_seconds + SHUTDOWN_SECONDS <= 25  # the rest is for the threads
 
 
-def test_a_bundle_that_says_something_else_than_where_it_was_made_is_not_ready(
-    tmp_path, monkeypatch
-):
-    """Its files are as its checksums have them, and what runs them is broken."""
+def test_other_logits_than_recorded_fail_the_self_test(tmp_path, monkeypatch):
+    """The checksums of the files agree, but the engine is broken."""
     classifier = load(judged_bundle(tmp_path / "bundle"))
     (network,) = classifier.networks
     run = network._engine.run

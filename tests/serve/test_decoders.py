@@ -1,4 +1,4 @@
-"""The processes that read photos: the same pixels, bounds, and what happens when one ends."""
+"""Decoder processes: pixels, limits, and replacement of one that ends."""
 
 import gc
 import io
@@ -18,10 +18,10 @@ from ophis.images.test_time_augmentation import Crop, tta_crops
 from ophis.inference.photo import Wanted, read
 from ophis.serve import Limits
 from ophis.serve.decoder_process import (
-    TOO_MUCH,
+    TOO_LARGE,
     DecoderError,
-    MistakeError,
-    pixels_of,
+    DefectError,
+    parse_reply,
     receive,
     send,
 )
@@ -46,7 +46,7 @@ def process_of(decoders: Decoders):
 @pytest.mark.parametrize("data", [
     photo(1), photo(2, 300, "JPEG"), photo(3, 41), photo(4, kind="WEBP"), kathmandu_photo(),
 ])  # fmt: skip
-def test_they_give_what_is_read_in_this_process(decoders, data):
+def test_decoder_gives_the_pixels_of_this_process(decoders, data):
     here, there = read(data, "a", WANTED), decoders.read(data, "a", WANTED)
     assert (there.why, there.position) == (here.why, here.position)
     assert there.resized.keys() == here.resized.keys()
@@ -57,7 +57,7 @@ def test_they_give_what_is_read_in_this_process(decoders, data):
 @pytest.mark.parametrize("data", [
     b"", b"no photo", b"%PDF-1.7", photo()[:900], photo(1, 20), png_header(13370, 13370),
 ])  # fmt: skip
-def test_they_refuse_in_the_same_words(decoders, data):
+def test_decoder_gives_the_errors_of_this_process(decoders, data):
     with pytest.raises(PhotoError) as here:
         read(data, "photo 2", WANTED)
     with pytest.raises(PhotoError) as there:
@@ -73,10 +73,10 @@ def flat(width: int, height: int) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a process to its memory")
-def test_a_photo_gets_no_more_memory_than_it_may_have():
+@pytest.mark.skipif(sys.platform != "linux", reason="memory limits need Linux")
+def test_memory_of_a_photo_is_limited():
     decoders = Decoders(Limits(workers=1, decoder_bytes=64 * 2**20))
-    with pytest.raises(PhotoError, match=f"^photo: {TOO_MUCH}$") as refused:
+    with pytest.raises(PhotoError, match=f"^photo: {TOO_LARGE}$") as refused:
         decoders.read(flat(6000, 4000), "photo", WANTED)
     assert refused.value.reason is Reason.TOO_LARGE
     decoders.read(flat(600, 400), "photo", WANTED)
@@ -84,7 +84,7 @@ def test_a_photo_gets_no_more_memory_than_it_may_have():
     decoders.close()
 
 
-def test_one_that_takes_too_long_is_replaced():
+def test_slow_decoder_is_replaced():
     decoders = Decoders(Limits(workers=1, decoder_seconds=0.5))
     decoders.start()
     process = process_of(decoders)
@@ -95,13 +95,13 @@ def test_one_that_takes_too_long_is_replaced():
             with pytest.raises(PhotoError, match=f"^photo: {UNREADABLE}$"):
                 answer.result(timeout=20)
         finally:
-            process.kill()  # where nothing else ends it, nobody waits for it for ever
+            process.kill()  # a failing test must not wait without limit
     assert process.returncode == -signal.SIGKILL
     assert decoders.replaced == 1
     decoders.close()
 
 
-def test_one_that_died_is_replaced_before_anybody_is_refused(decoders):
+def test_dead_decoder_is_replaced_before_the_next_photo(decoders):
     before = decoders.replaced
     process = process_of(decoders)
     process.kill()
@@ -111,19 +111,19 @@ def test_one_that_died_is_replaced_before_anybody_is_refused(decoders):
     assert process_of(decoders).pid != process.pid
 
 
-def test_a_mistake_of_ours_is_told_and_no_process_is_lost(decoders, caplog):
+def test_defect_is_logged_and_keeps_the_process(decoders, caplog):
     odd = Crop()
     object.__setattr__(odd, "fraction", 5.0)
     process = process_of(decoders)
-    with pytest.raises(MistakeError, match=r"^InputError in test_time_augmentation\.py, line \d+$"):
+    with pytest.raises(DefectError, match=r"^InputError in test_time_augmentation\.py, line \d+$"):
         decoders.read(photo(), "Anna", replace(WANTED, tta=(odd,)))
-    assert "mistake in a decoder: InputError in test_time_augmentation.py" in caplog.text
+    assert "defect in a decoder: InputError in test_time_augmentation.py" in caplog.text
     assert "Anna" not in caplog.text
     assert process_of(decoders) is process
     decoders.read(photo(), "photo", WANTED)
 
 
-def test_who_asks_to_stop_is_heard_by_the_service_and_not_by_them(decoders):
+def test_decoder_ignores_signals_to_stop(decoders):
     process = process_of(decoders)
     for number in (signal.SIGINT, signal.SIGTERM):
         process.send_signal(number)
@@ -131,13 +131,13 @@ def test_who_asks_to_stop_is_heard_by_the_service_and_not_by_them(decoders):
     assert process_of(decoders) is process
 
 
-def test_they_end_when_nobody_asks_them_any_more(decoders):
+def test_decoder_ends_when_its_input_ends(decoders):
     process = process_of(decoders)
-    process.stdin.close()  # as it is when the service was killed
+    process.stdin.close()  # happens when the service is killed
     assert process.wait(20) == 0
 
 
-def test_they_are_ended_with_the_service():
+def test_pool_ends_its_processes():
     decoders = Decoders(Limits(workers=2))
     decoders.start()
     processes = [decoder._process for decoder in decoders._all]
@@ -155,18 +155,18 @@ def message(header: dict[str, object], data: bytes = b"") -> io.BytesIO:
     return io.BytesIO(file.getvalue())
 
 
-def test_what_is_no_answer_is_none():
-    """A decoder that a photo took over may say anything."""
+def test_malformed_reply_is_refused():
+    """A decoder that an attacker controls may send anything."""
     fine = {"why": None, "position": None}
     wanted = Wanted(frozenset({8}))
-    assert pixels_of(*receive(message(fine, bytes(192)), 192), wanted).resized[8].shape[1:] == (
+    assert parse_reply(*receive(message(fine, bytes(192)), 192), wanted).resized[8].shape[1:] == (
         8, 8, 3,
     )  # fmt: skip
     for header, size in (
         (fine, 191), ({}, 192), (fine | {"why": "magic"}, 192), (fine | {"position": "x"}, 192)
     ):  # fmt: skip
         with pytest.raises((ValueError, KeyError, TypeError)):
-            pixels_of(*receive(message(header, bytes(size)), 192), wanted)
+            parse_reply(*receive(message(header, bytes(size)), 192), wanted)
     for file in (
         message(fine, bytes(193)), message({"why": "x" * 2**16}), io.BytesIO(b"\xff" * 99),
         io.BytesIO(message(fine, bytes(192)).getvalue()[:-1]),
