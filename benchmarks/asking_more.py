@@ -30,7 +30,7 @@ from ophis.evaluation.snakeclef_metrics import official
 from ophis.images.test_time_augmentation import tta_crops
 from ophis.scores.ensemble import ensemble, fused
 from ophis.taxonomy.danger import Danger, danger
-from ophis.train.export.bundle import write_bundle
+from ophis.train.export import write_bundle
 from ophis.train.run_folder import model_of, read_run
 
 if TYPE_CHECKING:

@@ -33,7 +33,8 @@ from ophis.priors.selection import default_prior
 from ophis.scores.ensemble import fused
 from ophis.scores.scores import log_probabilities
 from ophis.taxonomy.danger import Danger, danger, dangerous
-from ophis.train import export, fit
+from ophis.train import fit
+from ophis.train.export import export
 
 if TYPE_CHECKING:
     from ophis import Manifest, Scores

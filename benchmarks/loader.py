@@ -144,7 +144,7 @@ def our_turn(recipe: Recipe, paths: list[Path]) -> Callable[[], None]:
     truth = np.arange(len(paths)) % 2
 
     def pieces() -> Iterable[object]:
-        for piece in Batches(recipe, paths, truth, workers=WORKERS).pieces(0):
+        for piece in Batches(recipe, paths, truth, workers=WORKERS).micro_batches(0):
             yield piece.pixels, piece.truth
 
     def turn() -> None:

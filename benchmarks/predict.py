@@ -29,7 +29,7 @@ from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.engine import EngineKind
 from ophis.inference.network import Network
 from ophis.inference.scoring.batch import pixel_batches
-from ophis.train.export.bundle import write_bundle
+from ophis.train.export import write_bundle
 from ophis.train.export.quantisation import quantise_network
 from ophis.train.networks.model import create_model
 

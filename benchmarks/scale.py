@@ -25,9 +25,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from ophis import SpeciesList, load, read_manifest, read_recipe
 from ophis.train.batches import Batches
 from ophis.train.checkpoint import Checkpoint, save_checkpoint
-from ophis.train.export.bundle import write_bundle
-from ophis.train.learner import create_optimiser
+from ophis.train.export import write_bundle
 from ophis.train.networks.model import create_model
+from ophis.train.training_state import create_optimiser
 
 if TYPE_CHECKING:
     from torch import nn
@@ -90,7 +90,7 @@ def tell_training(model: nn.Module, folder: Path) -> None:
 def tell_loading(rows: Manifest) -> None:
     """Processor time of a training photo: decoded, squeezed, cropped."""
     batches = Batches(RECIPE, rows.paths(), np.zeros(len(rows), np.int64), workers=1)
-    pieces = batches.pieces(0)
+    pieces = batches.micro_batches(0)
     next(pieces)
     started, photos = time.process_time(), 0
     for piece in pieces:

@@ -120,7 +120,7 @@ def made_once(
 @pytest.fixture(scope="session")
 def imagenet17(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     """The ready bundle, which was never judged on photos."""
-    from ophis.train import export_imagenet17
+    from ophis.train.export import export_imagenet17
 
     return load(made_once(tmp_path_factory, "imagenet17", export_imagenet17))
 

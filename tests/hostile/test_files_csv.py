@@ -21,7 +21,7 @@ from ophis.priors.country_counts import read_counts
 from ophis.priors.overrides import Rule, read_rules, write_rules
 from ophis.priors.range_maps import PresenceMap, read_presence
 from ophis.taxonomy.species_list import species_key
-from ophis.train.usable_photos import SKIPPED, read_skipped
+from ophis.train.photo_check import SKIPPED, read_skipped
 
 EVIL = (
     "=1+1",

@@ -26,7 +26,7 @@ from ophis.files.npz import read_npz
 from ophis.inference.bundles.bundle import INDEX, MODEL, WEIGHTS
 from ophis.inference.engine import EngineKind
 from ophis.train import fit
-from ophis.train.export.quantisation import quantise
+from ophis.train.export import quantise
 from ophis.train.networks.weights import load_weights
 from ophis.train.out_of_distribution import FILE as FAMILIARITY
 from ophis.train.out_of_distribution import Familiarity
@@ -65,7 +65,6 @@ def trained(coloured, small, tmp_path_factory) -> Path:
         train=coloured.take(np.arange(24)),
         validation=coloured.take(np.arange(24, 36)),
         out=tmp_path_factory.mktemp("trained") / "run",
-        quiet=True,
     )
 
 

@@ -14,7 +14,7 @@ from ophis import InputError, Manifest, Recipe, read_manifest, read_scores
 from ophis.cli import main
 from ophis.datasets.shards.writer import pack
 from ophis.errors import BadPhotosError
-from ophis.train import fit, usable_photos
+from ophis.train import fit, photo_check
 from ophis.train.checkpoint import load_checkpoint
 from tests.support.hostile_photos import picture, saved
 from tests.support.training_process import TORCHRUN
@@ -47,25 +47,23 @@ def test_bad_photos_are_listed_before_the_first_step(sides, small, tmp_path, fig
     train, validation, bad = sides
     out = tmp_path / "run"
     with pytest.raises(BadPhotosError, match=f"{len(bad)} of .* photos cannot be used") as refusal:
-        fit(small(), train=train, validation=validation, out=out, quiet=True)
+        fit(small(), train=train, validation=validation, out=out)
     assert {failure.photo_id for failure in refusal.value.failures} == bad
-    assert [path.name for path in out.iterdir()] == [usable_photos.CHECKED]
+    assert [path.name for path in out.iterdir()] == [photo_check.CHECKED]
     figure(f"{len(bad)} bad of {len(train) + len(validation)} listed, no step done")
 
 
 def test_a_run_that_skips_bad_photos_is_that_of_the_others(sides, small, tmp_path, figure):
     train, validation, bad = sides
-    out = fit(
-        small(), train=train, validation=validation, out=tmp_path / "run", skip_bad=True, quiet=True
-    )
-    with (out / usable_photos.SKIPPED).open(newline="") as file:
+    out = fit(small(), train=train, validation=validation, out=tmp_path / "run", skip_bad=True)
+    with (out / photo_check.SKIPPED).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["photo_id"] for row in rows} == bad
     sizes = {part: sum(row["part"] == part for row in rows) for part in ("train", "validation")}
     assert sizes["train"] == len(bad & set(train.table["photo_id"])) > 0
     assert sizes["validation"] > 0
     good = {"train": without(train, bad), "validation": without(validation, bad)}
-    other = fit(small(), **good, out=tmp_path / "other", quiet=True)
+    other = fit(small(), **good, out=tmp_path / "other")
     ours, theirs = (load_checkpoint(folder) for folder in (out, other))
     assert ours
     assert theirs
@@ -77,14 +75,14 @@ def test_a_run_that_skips_bad_photos_is_that_of_the_others(sides, small, tmp_pat
 
 def test_what_was_skipped_stays_out_when_the_run_goes_on(sides, small, tmp_path):
     train, validation, bad = sides
-    call = {"train": train, "validation": validation, "out": tmp_path / "run", "quiet": True}
+    call = {"train": train, "validation": validation, "out": tmp_path / "run"}
     fit(small(), **call, skip_bad=True)
-    before = (tmp_path / "run" / usable_photos.SKIPPED).read_bytes()
+    before = (tmp_path / "run" / photo_check.SKIPPED).read_bytes()
     for path in [*train.paths(), *validation.paths()]:
         if path.name in bad:
             path.write_bytes(saved(picture(), "PNG"))  # mended meanwhile
     fit(small(), **call, skip_bad=True)
-    assert (tmp_path / "run" / usable_photos.SKIPPED).read_bytes() == before
+    assert (tmp_path / "run" / photo_check.SKIPPED).read_bytes() == before
     with pytest.raises(InputError, match="another training manifest"):
         fit(small(), **call)
 
@@ -94,22 +92,22 @@ def test_a_photo_is_decoded_once_for_all_runs_that_share_the_notes(
 ):
     train, validation = halves
     read = []
-    decode = usable_photos.read_square
+    decode = photo_check.read_square
     monkeypatch.setattr(
-        usable_photos, "read_square", lambda photo, side: (read.append(photo), decode(photo, side))
+        photo_check, "read_square", lambda photo, side: (read.append(photo), decode(photo, side))
     )
-    monkeypatch.setattr(usable_photos, "AT_ONCE", 5)
+    monkeypatch.setattr(photo_check, "PHOTOS_BETWEEN_WRITES", 5)
     photos = {"train": train, "validation": validation, "checked": tmp_path / "checked.parquet"}
     for name in ("a", "b"):
-        fit(small(steps=1), **photos, out=tmp_path / name, quiet=True)
+        fit(small(steps=1), **photos, out=tmp_path / name)
     assert sorted(read) == sorted([*train.paths(), *validation.paths()])
     pl.read_parquet(photos["checked"]).with_columns(time=pl.col("time") + 1).write_parquet(
         photos["checked"]
     )
-    fit(small(steps=1), **photos, out=tmp_path / "a", quiet=True)
+    fit(small(steps=1), **photos, out=tmp_path / "a")
     assert len(read) == 2 * 36  # all files were changed since
     photos["checked"].write_bytes(b"damaged")
-    fit(small(steps=1), **photos, out=tmp_path / "a", quiet=True)
+    fit(small(steps=1), **photos, out=tmp_path / "a")
     assert len(read) == 3 * 36
 
 
@@ -119,7 +117,7 @@ def test_of_a_pack_the_index_says_which_photos_are_bad(sides, small, tmp_path):
     for name, manifest in (("train", train), ("validation", validation)):
         pack(manifest, tmp_path / name, pixels=36)
         packed.append(read_manifest(tmp_path / name))
-    call = {"train": packed[0], "validation": packed[1], "quiet": True}
+    call = {"train": packed[0], "validation": packed[1]}
     with pytest.raises(BadPhotosError) as refusal:
         fit(small(steps=1), **call, out=tmp_path / "run")
     assert {failure.photo_id for failure in refusal.value.failures} == bad
@@ -140,7 +138,7 @@ def test_unchecked_photos_have_at_least_to_be_there(sides, small, tmp_path):
     train, validation, bad = sides
     gone = {path.name for m in (train, validation) for path in m.paths() if not path.exists()}
     assert gone < bad
-    call = {"train": train, "validation": validation, "check_photos": False, "quiet": True}
+    call = {"train": train, "validation": validation, "check_photos": False}
     with pytest.raises(BadPhotosError) as refusal:
         fit(small(), **call, out=tmp_path / "run")
     assert {failure.photo_id for failure in refusal.value.failures} == gone
@@ -174,5 +172,5 @@ def test_two_processes_share_the_look_and_agree(sides, small, tmp_path, in_full)
     start = [sys.executable, "-m", *TORCHRUN, "--nproc-per-node=2", "-m", "ophis"]
     subprocess.run([*start, *words], check=True, capture_output=True)
     alone = fit(small(), train=sides[0], validation=sides[1], out=tmp_path / "alone", skip_bad=True)
-    names = [(tmp_path / run / usable_photos.SKIPPED).read_bytes() for run in ("run", alone.name)]
+    names = [(tmp_path / run / photo_check.SKIPPED).read_bytes() for run in ("run", alone.name)]
     assert names[0] == names[1]

@@ -14,8 +14,8 @@ from ophis.train.checkpoint import (
     Checkpoint,
     find_checkpoint,
     load_checkpoint,
+    resume_checkpoint,
     save_checkpoint,
-    take_up_checkpoint,
 )
 from ophis.train.processes import Processes
 from tests.support.power import states_of
@@ -88,14 +88,14 @@ def test_every_flipped_bit_and_every_truncation_is_found(saved_twice, in_full, f
         (lambda p: p.unlink(), "is missing"),
     ],
 )
-def test_the_newest_valid_one_is_taken_and_it_is_said(saved_twice, capsys, spoil, said):
+def test_the_newest_valid_one_is_taken_and_it_is_said(saved_twice, caplog, spoil, said):
     spoil(saved_twice / "checkpoint.pt")
     line = f"{saved_twice}/checkpoint.pt {said}; going on from the one before, step 1"
     read = load_checkpoint(saved_twice)
     assert read
     assert same(read, made(1))
-    assert capsys.readouterr().err == f"ophis: {line}\n"
-    found = take_up_checkpoint(saved_twice, ALONE)
+    assert caplog.messages == [line]
+    found = resume_checkpoint(saved_twice, ALONE)
     assert found
     assert found.damage == line
     # From now on the damaged one is out of the way: no save may put it in the other's place.
@@ -131,7 +131,7 @@ def test_processes_that_see_different_checkpoints_do_not_begin(saved_twice):
             return [mine, None]
 
     with pytest.raises(InputError, match=r"different steps there \(2, None\); give a folder"):
-        take_up_checkpoint(saved_twice, Two(torch.device("cpu"), count=2))
+        resume_checkpoint(saved_twice, Two(torch.device("cpu"), count=2))
 
 
 def test_a_power_failure_leaves_the_old_checkpoint_or_the_new(

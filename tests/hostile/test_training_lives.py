@@ -132,7 +132,7 @@ def test_a_killed_run_ends_as_one_that_was_never_killed(lives, begin, tmp_path, 
     figure(f"{kills} kills of {len(runs)} runs, {inside} of them inside a save: all to the bit")
 
 
-MOMENTS = {"step": "training", "score_model": "judging", "take_up_checkpoint": "starting"}
+MOMENTS = {"step": "training", "score_model": "judging", "resume_checkpoint": "starting"}
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -148,7 +148,7 @@ def test_sigterm_saves_and_ends_in_time(lives, begin, tmp_path, in_full, figure,
         assert life.statuses == [128 + signal.SIGTERM] * processes, life.said
         assert life.seconds_to_end < 30
         assert "Traceback" not in life.said
-        if moment == "take_up_checkpoint":
+        if moment == "resume_checkpoint":
             assert "ophis: stopped before the first step of 5,000" in life.said
             assert not (folder_of(words) / "checkpoint.pt").exists()
         else:

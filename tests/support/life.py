@@ -54,7 +54,7 @@ def digest(data: bytes) -> str:
 
 def watch_pieces(order: Order, notes: Notes) -> None:
     """Note each piece: its pixels and truth, the state of chance, the descriptors that are open."""
-    real, count = gradient.piece_loss, 0
+    real, count = gradient.micro_batch_loss, 0
 
     def watched(model: Any, piece: Any, *rest: Any) -> torch.Tensor:
         nonlocal count
@@ -75,7 +75,7 @@ def watch_pieces(order: Order, notes: Notes) -> None:
             time.sleep(100)
         return loss
 
-    put(gradient, "piece_loss", watched)
+    put(gradient, "micro_batch_loss", watched)
 
 
 class SaveWatch:
@@ -157,13 +157,13 @@ def make_slow(order: Order, notes: Notes) -> None:
 def poison(order: Order) -> None:
     """At a step the loss is multiplied by something."""
     step, what = order["poison"]
-    real = gradient.piece_loss
+    real = gradient.micro_batch_loss
 
     def spoilt(model: Any, piece: Any, *rest: Any) -> torch.Tensor:
         loss = real(model, piece, *rest)
         return loss * float(what) if piece.step == step else loss
 
-    put(gradient, "piece_loss", spoilt)
+    put(gradient, "micro_batch_loss", spoilt)
 
 
 def limit_saves(order: Order) -> None:

@@ -11,13 +11,13 @@ from ophis.images.resampling import resampler
 from ophis.train.batches import (
     Batches,
     MicroBatch,
-    Stream,
+    RngKey,
     augment,
-    generator,
     mix,
+    mixup_coefficient,
     mixup_partners,
-    mixup_share,
     photo_at,
+    rng_at,
 )
 
 PLAIN = {
@@ -27,12 +27,12 @@ PLAIN = {
 }
 
 
-def batches(recipe, manifest, **kind):
+def batches(recipe, manifest, **options):
     truth = manifest.truth(manifest.species_list())
-    return Batches(recipe, manifest.paths(), truth, **({"workers": 2} | kind))
+    return Batches(recipe, manifest.paths(), truth, **({"workers": 2} | options))
 
 
-def test_every_epoch_shows_every_photo_once():
+def test_each_epoch_contains_each_photo_once():
     for epoch in range(3):
         positions = range(epoch * 50, (epoch + 1) * 50)
         assert sorted(photo_at(p, photos=50, seed=1) for p in positions) == list(range(50))
@@ -40,39 +40,39 @@ def test_every_epoch_shows_every_photo_once():
     assert orders[0] != orders[1]
 
 
-def test_the_run_is_a_pure_function_of_seed_and_step(coloured, small):
+def test_batches_are_a_pure_function_of_seed_and_step(coloured, small):
     recipe = small(steps=6)
-    whole = list(batches(recipe, coloured).pieces(0))
-    later = list(batches(recipe, coloured, workers=1).pieces(4))
+    whole = list(batches(recipe, coloured).micro_batches(0))
+    later = list(batches(recipe, coloured, workers=1).micro_batches(4))
     assert [(p.step, p.number) for p in later] == [(4, 0), (4, 1), (5, 0), (5, 1)]
-    for piece, again in zip(whole[8:], later, strict=True):
-        assert torch.equal(piece.pixels, again.pixels)
-        assert torch.equal(piece.truth, again.truth)
-    other = next(batches(replace(recipe, seed=1), coloured).pieces(0))
+    for batch, again in zip(whole[8:], later, strict=True):
+        assert torch.equal(batch.pixels, again.pixels)
+        assert torch.equal(batch.truth, again.truth)
+    other = next(batches(replace(recipe, seed=1), coloured).micro_batches(0))
     assert not torch.equal(other.pixels, whole[0].pixels)
 
 
-def test_processes_share_the_pieces_of_one(coloured, small):
+def test_processes_divide_the_micro_batches_of_one(coloured, small):
     recipe = small(steps=2, micro_batch_photos=2)
-    alone = list(batches(recipe, coloured).pieces(0))
-    shared = [list(batches(recipe, coloured, rank=r, processes=2).pieces(0)) for r in (0, 1)]
-    together = sorted(shared[0] + shared[1], key=lambda piece: (piece.step, piece.number))
-    for piece, again in zip(alone, together, strict=True):
-        assert (piece.step, piece.number) == (again.step, again.number)
-        assert torch.equal(piece.pixels, again.pixels)
+    alone = list(batches(recipe, coloured).micro_batches(0))
+    shared = [list(batches(recipe, coloured, rank=r, processes=2).micro_batches(0)) for r in (0, 1)]
+    together = sorted(shared[0] + shared[1], key=lambda batch: (batch.step, batch.number))
+    for batch, again in zip(alone, together, strict=True):
+        assert (batch.step, batch.number) == (again.step, again.number)
+        assert torch.equal(batch.pixels, again.pixels)
 
 
-def test_a_photo_that_cannot_be_read_stops_with_its_name(tmp_path, coloured, small):
+def test_unreadable_photo_is_named_in_the_error(tmp_path, coloured, small):
     (tmp_path / "bad.jpg").write_text("this is text")
     made = Batches(small(), [tmp_path / "bad.jpg"], np.array([0]), workers=1)
     with pytest.raises(InputError, match=r"bad\.jpg"):
-        list(made.pieces(0))
+        list(made.micro_batches(0))
 
 
-def test_without_augmentation_training_pixels_are_the_test_pixels_bit_by_bit(coloured, small):
+def test_training_pixels_without_augmentation_equal_test_pixels(coloured, small):
     recipe = small(**PLAIN, resize_pixels=32)
     photo = read_photo(coloured.paths()[0])
-    trained = normalise(augment(photo, recipe, generator(0, 1, 2)), recipe.preprocessing)
+    trained = normalise(augment(photo, recipe, rng_at(0, 1, 2)), recipe.preprocessing)
     from ophis.images.preprocessing import preprocess
 
     np.testing.assert_array_equal(trained, preprocess(photo, recipe.preprocessing))
@@ -82,12 +82,12 @@ def picture() -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (36, 36, 3), np.uint8))
 
 
-def test_crops_lie_inside_and_reach_every_corner(small):
+def test_crops_reach_every_corner(small):
     recipe = small(**PLAIN)
     pixels = resize(picture(), 36)
     places = set()
     for number in range(300):
-        crop = augment(picture(), recipe, generator(0, 1, number))
+        crop = augment(picture(), recipe, rng_at(0, 1, number))
         place = next(
             (x, y)
             for x in range(5)
@@ -107,25 +107,24 @@ def test_crops_lie_inside_and_reach_every_corner(small):
         {"colour_jitter": 0.5},
     ],
 )
-def test_each_augmentation_is_really_applied(small, key):
-    chance = lambda: generator(0, 1, 7)  # noqa: E731 - the same chance each time
-    plain = augment(picture(), small(**PLAIN), chance())
-    changed = augment(picture(), small(**(PLAIN | key)), chance())
+def test_each_augmentation_changes_the_pixels(small, key):
+    plain = augment(picture(), small(**PLAIN), rng_at(0, 1, 7))
+    changed = augment(picture(), small(**(PLAIN | key)), rng_at(0, 1, 7))
     assert not np.array_equal(plain, changed)
-    if "flip_probability" in key:  # same crop, mirrored: the other draws did not move
+    if "flip_probability" in key:  # same crop, mirrored: the other numbers are unchanged
         np.testing.assert_array_equal(plain, changed[:, ::-1])
 
 
-def by_pillow_alone(photo, recipe, chance):
-    """`augment` as it was first written: picture after picture, each by Pillow."""
-    turn, left, top, flip, area = chance.random(5)
-    jitter = 1 + recipe.colour_jitter * chance.uniform(-1, 1, size=3)
+def by_pillow_alone(photo, recipe, rng):
+    """`augment` with Pillow for every operation."""
+    turn, left, top, flip, area = rng.random(5)
+    jitter = 1 + recipe.colour_jitter * rng.uniform(-1, 1, size=3)
     side, bilinear = recipe.resize_pixels, Image.Resampling.BILINEAR
     square = photo.resize((side, side), bilinear)
     if recipe.rotation_degrees:
         square = square.rotate((2 * turn - 1) * recipe.rotation_degrees, bilinear)
-    share = recipe.least_area + area * (1 - recipe.least_area)
-    window = round(recipe.crop_pixels * share**0.5)
+    fraction = recipe.least_area + area * (1 - recipe.least_area)
+    window = round(recipe.crop_pixels * fraction**0.5)
     x, y = (int(part * (side - window + 1)) for part in (left, top))
     square = square.crop((x, y, x + window, y + window))
     square = square.resize((recipe.crop_pixels,) * 2, bilinear)
@@ -155,47 +154,47 @@ def by_pillow_alone(photo, recipe, chance):
     ],
 )
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_the_pieces_hold_what_pillow_alone_would_give_to_the_last_bit(tmp_path, small, keys, kind):
+def test_micro_batches_equal_augmentation_by_pillow_alone(tmp_path, small, keys, kind):
     recipe = small(**(PLAIN | keys), steps=3)
-    chance, paths = np.random.default_rng(0), []
+    rng, paths = np.random.default_rng(0), []
     for number in range(6):
-        pixels = chance.integers(0, 256, (50 + 9 * number, 70, 3), np.uint8)
+        pixels = rng.integers(0, 256, (50 + 9 * number, 70, 3), np.uint8)
         exif = Image.Exif()
         exif[0x0112] = 1 + number
         paths.append(tmp_path / f"{number}.{kind.lower()}")
         Image.fromarray(pixels).save(paths[-1], kind, exif=exif)
     assert resampler() is not None  # as after many photos
-    found = list(Batches(recipe, paths, np.arange(6), workers=2).pieces(0))
+    found = list(Batches(recipe, paths, np.arange(6), workers=2).micro_batches(0))
     for position in range(recipe.steps * recipe.batch_photos):
-        piece, place = divmod(position, recipe.micro_batch_photos)
+        number, place = divmod(position, recipe.micro_batch_photos)
         row = photo_at(position, photos=6, seed=recipe.seed)
-        chance = generator(recipe.seed, Stream.PIXELS, position)
-        pixels = by_pillow_alone(read_photo(paths[row]), recipe, chance)
+        rng = rng_at(recipe.seed, RngKey.PIXELS, position)
+        pixels = by_pillow_alone(read_photo(paths[row]), recipe, rng)
         expected = normalise(pixels, recipe.preprocessing)
-        np.testing.assert_array_equal(found[piece].pixels[place], expected)
-        assert found[piece].truth[place] == row
+        np.testing.assert_array_equal(found[number].pixels[place], expected)
+        assert found[number].truth[place] == row
 
 
-def test_pieces_lie_in_memory_as_the_network_wants_them(coloured, small):
-    piece = next(batches(small(), coloured).pieces(0))
-    assert piece.pixels.shape == (4, 3, 32, 32)
-    assert piece.pixels.is_contiguous(memory_format=torch.channels_last)
+def test_micro_batches_are_channels_last(coloured, small):
+    batch = next(batches(small(), coloured).micro_batches(0))
+    assert batch.pixels.shape == (4, 3, 32, 32)
+    assert batch.pixels.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_mixup_is_one_share_a_step_and_mixes_as_published(small):
+def test_mixup_coefficient_has_the_published_distribution(small):
     recipe = small(mixup_alpha=0.1)
-    shares = [mixup_share(recipe, step) for step in range(4000)]
+    coefficients = [mixup_coefficient(recipe, step) for step in range(4000)]
     # Beta(0.1, 0.1): mean 1/2, variance 1 / (4 (2 * 0.1 + 1)) = 0.2083.
-    assert np.mean(shares) == pytest.approx(0.5, abs=0.03)
-    assert np.var(shares) == pytest.approx(1 / 4.8, abs=0.01)
-    assert mixup_share(small(mixup_alpha=0.0), 0) == 1.0
+    assert np.mean(coefficients) == pytest.approx(0.5, abs=0.03)
+    assert np.var(coefficients) == pytest.approx(1 / 4.8, abs=0.01)
+    assert mixup_coefficient(small(mixup_alpha=0.0), 0) == 1.0
     pixels = torch.arange(3.0)[:, None, None, None].expand(3, 3, 2, 2)
     mixed = mix(pixels, 0.75, torch.tensor([1, 2, 0]))
     assert mixed[:, 0, 0, 0].tolist() == [0.25, 1.25, 1.5]
 
 
-def test_partners_are_a_permutation_of_the_piece(small):
-    piece = MicroBatch(3, 1, torch.zeros(4, 3, 2, 2), torch.zeros(4, dtype=torch.int64))
-    partners = mixup_partners(small(), piece)
+def test_partners_are_a_permutation_of_the_micro_batch(small):
+    batch = MicroBatch(3, 1, torch.zeros(4, 3, 2, 2), torch.zeros(4, dtype=torch.int64))
+    partners = mixup_partners(small(), batch)
     assert sorted(partners.tolist()) == [0, 1, 2, 3]
-    assert torch.equal(partners, mixup_partners(small(), piece))
+    assert torch.equal(partners, mixup_partners(small(), batch))

@@ -11,13 +11,13 @@ from torch.nn import functional
 
 from ophis import InputError, evaluate, read_recipe, read_scores
 from ophis.train import fit
-from ophis.train.batches import Batches, mix, mixup_partners, mixup_share, photo_at
+from ophis.train.batches import Batches, mix, mixup_coefficient, mixup_partners, photo_at
 from ophis.train.checkpoint import load_checkpoint
 from ophis.train.gradient import accumulate
-from ophis.train.learner import create_optimiser
 from ophis.train.networks.model import create_model
 from ophis.train.networks.weights import pretrained_lite0
 from ophis.train.processes import Processes, autocast_dtype, choose_device, on_device
+from ophis.train.training_state import create_optimiser
 
 ALONE = Processes(torch.device("cpu"))
 
@@ -36,13 +36,13 @@ def test_the_accumulated_gradient_equals_that_of_the_one_large_batch(coloured, s
     model = create_model(recipe.backbone, species=3, weights="none", head="random").double()
     truth = coloured.truth(coloured.species_list())
     made = Batches(recipe, coloured.paths(), truth, workers=2)
-    pieces = [p for p in made.pieces(0) if p.step == 0]
+    pieces = [p for p in made.micro_batches(0) if p.step == 0]
     doubles = [replace(p, pixels=p.pixels.double()) for p in pieces]
     loss = accumulate(model, iter(doubles), recipe, ALONE, None)
     accumulated = gradients(model)
 
     model.zero_grad()
-    share = mixup_share(recipe, 0)
+    share = mixup_coefficient(recipe, 0)
     partners = [mixup_partners(recipe, p) for p in pieces]
     mixed = [mix(p.pixels, share, q) for p, q in zip(doubles, partners, strict=True)]
     own = torch.cat([p.truth for p in pieces])
@@ -66,16 +66,16 @@ def test_the_loss_is_that_of_the_pieces_to_the_bit_and_read_once_a_step(
     recipe = small(head="random", batch_photos=28)
     model = create_model(recipe.backbone, species=3, weights="none", head="random")
     truth = coloured.truth(coloured.species_list())
-    real, losses, read = gradient.piece_loss, [], []
+    real, losses, read = gradient.micro_batch_loss, [], []
 
     def remembered(*arguments):
         losses.append(real(*arguments))
         return losses[-1]
 
     item = torch.Tensor.item
-    monkeypatch.setattr(gradient, "piece_loss", remembered)
+    monkeypatch.setattr(gradient, "micro_batch_loss", remembered)
     monkeypatch.setattr(torch.Tensor, "item", lambda tensor: (read.append(1), item(tensor))[1])
-    pieces = Batches(recipe, coloured.paths(), truth, workers=1).pieces(0)
+    pieces = Batches(recipe, coloured.paths(), truth, workers=1).micro_batches(0)
     mean = accumulate(model, pieces, recipe, ALONE, None)
     assert not read
     expected = 0.0
@@ -113,7 +113,7 @@ def test_label_smoothing_is_really_applied(coloured, small):
         recipe = small(label_smoothing=smoothing, head="random", mixup_alpha=0.0)
         torch.manual_seed(0)
         model = create_model(recipe.backbone, species=3, weights="none", head="random")
-        pieces = Batches(recipe, coloured.paths(), truth, workers=1).pieces(0)
+        pieces = Batches(recipe, coloured.paths(), truth, workers=1).micro_batches(0)
         losses.append(accumulate(model, pieces, recipe, ALONE, None))
     assert losses[0] != losses[1]
 
@@ -125,7 +125,7 @@ def test_a_run_learns_and_leaves_all_to_repeat_it(halves, small, tmp_path):
         batch_photos=16, micro_batch_photos=16, steps=30, learning_rate=0.02,
         evaluate_every_steps=10, decay_steps=(25,),
     )  # fmt: skip
-    out = fit(recipe, train=train, validation=validation, out=tmp_path / "run", quiet=True)
+    out = fit(recipe, train=train, validation=validation, out=tmp_path / "run")
     scores = read_scores(out / "scores.npz")
     assert scores.photo_ids == tuple(validation.table["photo_id"])
     assert evaluate(scores).top1 > 0.9
@@ -143,7 +143,7 @@ def test_a_run_learns_and_leaves_all_to_repeat_it(halves, small, tmp_path):
 
 def test_the_first_step_has_the_loss_of_a_zero_head(halves, small, tmp_path):
     train, validation = halves
-    out = fit(small(steps=1), train=train, validation=validation, out=tmp_path / "r", quiet=True)
+    out = fit(small(steps=1), train=train, validation=validation, out=tmp_path / "r")
     first = json.loads((out / "log.jsonl").read_text().splitlines()[0])
     assert first["loss"] == pytest.approx(np.log(3), rel=1e-6)
 
@@ -156,7 +156,7 @@ def test_going_on_gives_the_weights_of_the_run_that_was_never_stopped(
 ):
     train, validation = halves
     recipe = small(steps=6, **change)
-    whole = fit(recipe, train=train, validation=validation, out=tmp_path / "whole", quiet=True)
+    whole = fit(recipe, train=train, validation=validation, out=tmp_path / "whole")
 
     from ophis.train import Stopped, loop
 
@@ -170,10 +170,10 @@ def test_going_on_gives_the_weights_of_the_run_that_was_never_stopped(
 
     monkeypatch.setattr(loop, "accumulate", stopping)
     with pytest.raises(Stopped, match=r"saved at step 3 of 6 .* the same command goes on") as stop:
-        fit(recipe, train=train, validation=validation, out=tmp_path / "cut", quiet=True)
+        fit(recipe, train=train, validation=validation, out=tmp_path / "cut")
     assert stop.value.signal == signal.SIGTERM
     monkeypatch.undo()
-    cut = fit(recipe, train=train, validation=validation, out=tmp_path / "cut", quiet=True)
+    cut = fit(recipe, train=train, validation=validation, out=tmp_path / "cut")
     first, second = load_checkpoint(whole), load_checkpoint(cut)
     assert first
     assert second
@@ -189,7 +189,7 @@ def test_frozen_stages_keep_weights_and_statistics_and_the_rest_learns(halves, s
         backbone="tf_efficientnet_lite0", weights="lite0", frozen_stages=3, steps=3,
         learning_rate=0.02, warmup_steps=1, resize_pixels=40, crop_pixels=32, test_pixels=32,
     )  # fmt: skip
-    run = fit(recipe, train=train, validation=validation, out=tmp_path / "run", quiet=True)
+    run = fit(recipe, train=train, validation=validation, out=tmp_path / "run")
     saved = load_checkpoint(run)
     assert saved
     frozen = ("conv_stem.", "bn1.", "blocks.0.", "blocks.1.")  # the stem and two stages
@@ -206,7 +206,7 @@ def test_a_run_that_was_stopped_while_it_was_judged_is_judged_when_it_goes_on(
     from ophis.train import Stopped, loop
 
     train, validation = halves
-    call = {"train": train, "validation": validation, "out": tmp_path / "run", "quiet": True}
+    call = {"train": train, "validation": validation, "out": tmp_path / "run"}
     real = loop.score_model
 
     def stopped(*arguments, **named):
@@ -240,10 +240,10 @@ def test_the_optimiser_is_the_recipes(small, name, kind):
 
 def test_a_folder_of_another_run_is_refused(halves, small, tmp_path):
     train, validation = halves
-    out = fit(small(steps=1), train=train, validation=validation, out=tmp_path / "r", quiet=True)
+    out = fit(small(steps=1), train=train, validation=validation, out=tmp_path / "r")
     before = (out / "checkpoint.pt").read_bytes()
-    with pytest.raises(InputError, match="another recipe; choose another --out"):
-        fit(small(steps=2), train=train, validation=validation, out=out, quiet=True)
+    with pytest.raises(InputError, match="another recipe; choose another run folder"):
+        fit(small(steps=2), train=train, validation=validation, out=out)
     with pytest.raises(InputError, match="another training manifest"):
         fit(small(steps=1), train=train.take(np.arange(20)), validation=validation, out=out)
     assert (out / "checkpoint.pt").read_bytes() == before
@@ -254,7 +254,7 @@ def test_a_loss_that_is_no_number_stops_and_saves_nothing(halves, small, tmp_pat
     with pytest.raises(InputError, match=r"the loss is (nan|inf)|no longer finite"):
         fit(
             small(steps=10, learning_rate=1e30, warmup_steps=0),
-            train=train, validation=validation, out=tmp_path / "r", quiet=True,
+            train=train, validation=validation, out=tmp_path / "r",
         )  # fmt: skip
     saved = load_checkpoint(tmp_path / "r")
     assert saved is None or all(t.isfinite().all() for t in saved.model.values())
@@ -276,7 +276,7 @@ def test_an_unreadable_photo_stops_with_its_name_and_what_was_learned_is_saved(
     bad.write_bytes(b"this is text")
     call = {"train": copied, "validation": validation, "check_photos": False}
     with pytest.raises(InputError, match=f"{bad.name}: this is no photo"):
-        fit(recipe, **call, out=tmp_path / "run", quiet=True)
+        fit(recipe, **call, out=tmp_path / "run")
     saved = load_checkpoint(tmp_path / "run")
     assert saved
     assert saved.step == 2
@@ -292,7 +292,7 @@ def test_what_cannot_become_a_run_is_refused_before_anything_is_written(halves, 
         ({"species": SpeciesList(("Made blue", "Made green", "Made red", "Made up"))}, "'Made up'"),
         ({"validation": train}, "is in training and validation"),
         ({"device": "cuda:9" if not torch.cuda.is_available() else "tpu9"}, "device"),
-        ({"fused": True, "device": "cpu"}, "fused norms need a CUDA device, not cpu"),
+        ({"compile": True, "device": "cpu"}, "compile needs a CUDA device, not cpu"),
         ({"device": "abacus"}, "no device is called 'abacus'"),
         ({"validation": unlabelled}, "no validation photo has a species"),
     ]

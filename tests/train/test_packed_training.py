@@ -35,13 +35,12 @@ def test_the_losses_and_scores_of_a_raw_pack_are_those_of_the_folder(
 ):
     recipe = small(test_pixels=36, flip_probability=0.5, mixup_alpha=0.1, rotation_degrees=5.0)
     train, validation = halves
-    folder = fit(recipe, train=train, validation=validation, out=tmp_path / "folder", quiet=True)
+    folder = fit(recipe, train=train, validation=validation, out=tmp_path / "folder")
     packed = fit(
         recipe,
         train=packs["train"],
         validation=packs["validation"],
         out=tmp_path / "packed",
-        quiet=True,
     )
     assert len(losses(folder)) == recipe.steps
     assert losses(folder) == losses(packed)
@@ -62,7 +61,7 @@ def test_the_pixels_of_a_raw_pack_are_those_of_the_folder(halves, packs, small, 
     recipe = small(**change)
     truth = halves[0].truth(halves[0].species_list())
     one, other = (
-        list(Batches(recipe, photos, truth, workers=2).pieces(0))
+        list(Batches(recipe, photos, truth, workers=2).micro_batches(0))
         for photos in (halves[0].photos(), packs["train"].photos())
     )
     for a, b in zip(one, other, strict=True):
@@ -71,13 +70,13 @@ def test_the_pixels_of_a_raw_pack_are_those_of_the_folder(halves, packs, small, 
 
 
 def test_a_jpeg_pack_trains_and_is_another_run(halves, packs, small, tmp_path):
-    fit(small(), train=packs["jpeg"], validation=halves[1], out=tmp_path, quiet=True)
+    fit(small(), train=packs["jpeg"], validation=halves[1], out=tmp_path)
     assert len(losses(tmp_path)) == 4
     about = json.loads((tmp_path / FACTS).read_text())
     assert about["train"]["pack"]["quality"] == 95
     assert "pack" not in about["validation"]
     with pytest.raises(InputError):
-        fit(small(), train=halves[0], validation=halves[1], out=tmp_path, quiet=True)
+        fit(small(), train=halves[0], validation=halves[1], out=tmp_path)
 
 
 def test_a_photo_serves_only_one_side_also_in_packs(packs, small, coloured, tmp_path):
@@ -88,7 +87,6 @@ def test_a_photo_serves_only_one_side_also_in_packs(packs, small, coloured, tmp_
             train=packs["train"],
             validation=read_manifest(tmp_path / "pack"),
             out=tmp_path / "run",
-            quiet=True,
         )
 
 
@@ -99,7 +97,7 @@ def test_an_unfinished_pack_does_not_train(packs, coloured, small, tmp_path):
     assert len(seen) == 21
     assert read_photo(seen.photos()[20]).size == (36, 36)
     with pytest.raises(InputError, match="21 of 24 photos are packed so far"):
-        fit(small(), train=seen, validation=packs["validation"], out=tmp_path / "run", quiet=True)
+        fit(small(), train=seen, validation=packs["validation"], out=tmp_path / "run")
 
 
 def test_a_photo_that_could_not_be_packed_stops_training_by_name(coloured, packs, small, tmp_path):
@@ -116,5 +114,4 @@ def test_a_photo_that_could_not_be_packed_stops_training_by_name(coloured, packs
             train=read_manifest(tmp_path / "pack"),
             validation=packs["validation"],
             out=tmp_path / "run",
-            quiet=True,
         )

@@ -154,13 +154,13 @@ def test_all_leave_the_step_when_one_cannot_read_a_photo():
     cpu = torch.device("cpu")
     here = Both(cpu)
     with pytest.raises(StepInterrupted) as interruption:
-        StopRequest(Path("run"), 1).next_of(unreadable(), here)
+        StopRequest(Path("run"), 1).next_batch(unreadable(), here)
     assert here.heard == [True]
     assert str(interruption.value.photo) == "a.jpg: this is no photo"
     with pytest.raises(StepInterrupted) as interruption:
-        StopRequest(Path("run"), 1).next_of(iter(["piece"]), Both(cpu, other_stops=True))
+        StopRequest(Path("run"), 1).next_batch(iter(["piece"]), Both(cpu, other_stops=True))
     assert interruption.value.photo is None
-    assert StopRequest(Path("run"), 1).next_of(iter(["piece"]), Both(cpu)) == "piece"
+    assert StopRequest(Path("run"), 1).next_batch(iter(["piece"]), Both(cpu)) == "piece"
 
 
 def test_statistics_are_averaged_where_they_learn_and_kept_where_they_are_frozen(monkeypatch):

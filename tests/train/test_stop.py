@@ -33,11 +33,11 @@ def test_held_it_waits_and_at_once_it_does_not():
     reached = []
 
     def train():
-        with StopRequest(Path("run"), 9) as request, request.held():
+        with StopRequest(Path("run"), 9) as request, request.deferred():
             request.saved_step = 4
             ctrl_c()
             reached.append("held")
-            with request.at_once():
+            with request.immediate():
                 reached.append("never")
 
     with pytest.raises(Stopped, match=r"saved at step 4 of 9 in run; .* goes on from there"):
@@ -52,7 +52,7 @@ def test_a_second_ctrl_c_ends_all_and_a_second_sigterm_is_the_first(second, ends
     reached = []
 
     def train():
-        with StopRequest(Path("run"), 9) as request, request.held():
+        with StopRequest(Path("run"), 9) as request, request.deferred():
             os.kill(os.getpid(), signal.SIGTERM)
             os.kill(os.getpid(), second)
             reached.append("still saving")

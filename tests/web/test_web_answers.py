@@ -128,7 +128,7 @@ def write_convolving_bundle(folder, species: SpeciesList):
 
 def test_a_network_of_8_bits_answers_as_in_python(asked, questions, halves, tmp_path):
     """The browser counts with the same whole numbers; a few of them fall on the other side."""
-    from ophis.train.export.quantisation import quantise
+    from ophis.train.export import quantise
 
     plain = write_convolving_bundle(tmp_path / "plain", halves[0].species_list())
     quantise(plain, tmp_path / "eight", train=halves[0], validation=halves[1], most_loss=1)

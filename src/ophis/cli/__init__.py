@@ -7,6 +7,7 @@ failed (each is listed), 2 for a wrong request, 130 and 143 if stopped by a sign
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -81,6 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command and end the process with its exit status."""
     # Pillow warns of odd metadata, which does not change the pixels.
     warnings.filterwarnings("ignore", module=r"PIL\b")
+    _show_warnings()
     words = sys.argv[1:] if arguments is None else arguments
     words = [STANDARD_INPUT if word == "-" else word for word in words]
     words[:1] = [ALIASES.get(word, word) for word in words[:1]]
@@ -114,6 +116,14 @@ def _refuse_renamed(words: list[str]) -> None:
         option = word.partition("=")[0]
         if new := RENAMED.get((words[0], option)):
             raise InputError(f"`ophis {words[0]} {option}` is now `ophis {new}`")
+
+
+def _show_warnings() -> None:
+    """Print the library's warnings as one line each on stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("ophis: %(message)s"))
+    logger = logging.getLogger("ophis")
+    logger.handlers[:] = [handler]  # anew: stderr may be another one since the last call
 
 
 def _fail(line: str) -> int:

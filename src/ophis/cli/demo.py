@@ -82,9 +82,18 @@ def run_demo(out: Path, *, photos: int = 600, seed: int = 0) -> Made:
     CountryPrior.fit(train).write(out / "prior.csv")
     for letter, recipe in RECIPES.items():
         print(f"\n2. training model {NAMES[letter]} (recipe {recipe})", flush=True)
-        from ophis.train import fit  # here, so that importing the demo does not load torch
+        # Here, so that importing the demo does not load torch.
+        from ophis.cli.terminal.training import TrainingProgress
+        from ophis.train import fit
 
-        fit(read_recipe(recipe), train=train, validation=validation, out=out / f"run-{letter}")
+        with TrainingProgress() as progress:
+            fit(
+                read_recipe(recipe),
+                train=train,
+                validation=validation,
+                out=out / f"run-{letter}",
+                progress=progress,
+            )
     print(f"\n3. judged on {len(validation)} held-out photos, without and with the country")
     rows = _judge(out)
     best = max(NAMES, key=lambda letter: rows[NAMES[letter], True].macro_f1)
@@ -115,7 +124,7 @@ def _judge(out: Path) -> dict[tuple[str, bool], Evaluation]:
 
 
 def _export(run: Path, out: Path) -> Path:
-    from ophis.train import export
+    from ophis.train.export import export
 
     return export(run, out)
 

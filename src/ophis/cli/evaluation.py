@@ -189,6 +189,7 @@ def study(
     weights_folder: Path = Path(),
     device: str = "auto",
     workers: int | None = None,
+    compile: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002 - torch's word
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
@@ -205,15 +206,16 @@ def study(
         photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
         weights_folder: Where the recipes' weights files lie.
         device: auto, cpu or cuda.
-        workers: Threads that read photos; by default one a processor core.
+        workers: Threads that read photos; by default one for each CPU core.
+        compile: Run the training steps through torch.compile; needs a CUDA device.
         skip_bad: Train without the photos that cannot be used, instead of refusing to begin.
         json: One JSON object: the report, and the comparison in figures.
     """
     from ophis import read_manifest
-    from ophis.train.study import study as run_study
+    from ophis.train import study as run_study
 
     return finish_training(
-        lambda: run_study(
+        lambda progress: run_study(
             (recipe_a, recipe_b),
             train=read_manifest(train, photos=photos),
             validation=read_manifest(validation, photos=photos),
@@ -221,7 +223,9 @@ def study(
             weights_folder=weights_folder,
             device=device,
             workers=workers,
+            compile=compile,
             skip_bad=skip_bad,
+            progress=progress,
         ),
         facts=lambda report: {"report": report, "comparison": _figures_beside(report)},
         json=json,

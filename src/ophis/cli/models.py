@@ -28,6 +28,7 @@ def train(
     weights_folder: Path = Path(),
     device: str = "auto",
     workers: int | None = None,
+    compile: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002 - torch's word
     save_every: float = 300,
     check_photos: bool = True,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
@@ -43,10 +44,11 @@ def train(
         photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
         weights_folder: Where the recipe's weights file lies.
         device: auto, cpu or cuda.
-        workers: Threads that read photos; by default one a processor core.
-        save_every: Seconds between two checkpoints: so much is lost with a process that is killed.
-        check_photos: Decode every photo before the first step, and note in the run folder that it
-            was; without, a bad one stops the run at the step that meets it.
+        workers: Threads that read photos; by default one for each CPU core.
+        compile: Run the training steps through torch.compile; needs a CUDA device.
+        save_every: Seconds between checkpoints: the most work that a killed process loses.
+        check_photos: Decode every photo before the first step, and record the results in the run
+            folder; without it, a bad photo stops the run at the step that needs it.
         skip_bad: Train without the photos that cannot be used, and name them in the run folder's
             skipped.csv, instead of refusing to begin.
         json: One JSON object: the run folder, and how good it is on the validation photos.
@@ -55,7 +57,7 @@ def train(
     from ophis.train import fit
 
     return finish_training(
-        lambda: fit(
+        lambda progress: fit(
             read_recipe(recipe),
             train=read_manifest(train, photos=photos),
             validation=read_manifest(validation, photos=photos),
@@ -63,9 +65,11 @@ def train(
             weights_folder=weights_folder,
             device=device,
             workers=workers,
+            compile=compile,
             save_every_seconds=save_every,
             check_photos=check_photos,
             skip_bad=skip_bad,
+            progress=progress,
         ),
         facts=lambda folder: {
             "run": folder,
@@ -86,7 +90,7 @@ def _judged(folder: Path) -> dict[str, float]:
 
 def _skipped(folder: Path) -> dict[str, int]:
     """How many photos a run left out, by part."""
-    from ophis.train.usable_photos import read_skipped
+    from ophis.train.photo_check import read_skipped
 
     return {part: len(photos) for part, photos in read_skipped(folder).items()}
 
@@ -138,8 +142,8 @@ def _export_run(
     from ophis.cli.terminal.progress import waiting
     from ophis.evaluation.run import PRIOR, SPECIES
     from ophis.taxonomy.species_list import SpeciesList
-    from ophis.train import Retest, export_imagenet17
-    from ophis.train import export as export_run
+    from ophis.train.export import Retest, export_imagenet17
+    from ophis.train.export import export as export_run
 
     pixels, train, validation, photos = retest
     if run == "imagenet17":
@@ -235,7 +239,7 @@ def quantise(
     """
     from ophis import read_manifest
     from ophis.cli.terminal.progress import bar
-    from ophis.train.export.quantisation import quantise as quantise_bundle
+    from ophis.train.export import quantise as quantise_bundle
 
     learned, judged = (read_manifest(path, photos=photos) for path in (train, validation))
     with bar(2 * len(judged)) as advance:

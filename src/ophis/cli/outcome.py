@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ophis.errors import PhotoFailure
+    from ophis.train import Progress
 
 MAX_LISTED = 20  # unusable photos that are listed when training refuses to begin
 
@@ -52,19 +53,21 @@ def print_failures(failures: Iterable[PhotoFailure], *, language: str = "en") ->
 
 
 def finish_training(
-    work: Callable[[], Path], *, facts: Callable[[Path], dict[str, Any]], json: bool
+    work: Callable[[Progress], Path], *, facts: Callable[[Path], dict[str, Any]], json: bool
 ) -> int:
-    """Train, and print the folder or the facts about it.
+    """Train, showing the progress, and print the folder or the facts about it.
 
     Returns:
         The exit status: 0, or 128 and the number of the signal that stopped the training.
     """
+    from ophis.cli.terminal.training import TrainingProgress
     from ophis.inference.memory import keep_freed_memory
     from ophis.train import Stopped
 
     keep_freed_memory()
     try:
-        made = work()
+        with TrainingProgress() as progress:
+            made = work(progress)
     except BadPhotosError as error:
         print_failures(error.failures[:MAX_LISTED])
         raise InputError(f"{error} (--skip-bad)") from None

@@ -1,8 +1,12 @@
-"""How a model is made: the one door to torch."""
+"""Training and export of models: the only folder that imports torch.
 
-from ophis.train.export.bundle import Retest, export
-from ophis.train.export.imagenet17 import export_imagenet17
+It fine-tunes, validates, explains and exports networks, and knows manifests and recipes. It does
+not know the command line, the service or the page.
+"""
+
 from ophis.train.loop import fit
+from ophis.train.progress import Progress, StepFigures
 from ophis.train.stop import Stopped
+from ophis.train.study import study
 
-__all__ = ["Retest", "Stopped", "export", "export_imagenet17", "fit"]
+__all__ = ["Progress", "StepFigures", "Stopped", "fit", "study"]

@@ -1,8 +1,8 @@
-"""Training batches: which photos make a step, and what is done to their pixels.
+"""Training batches: order of the photos, augmentation and mixup.
 
-Everything random here is a pure function of (seed, step, position in the run), never of what a
-generator drew before, of the number of workers or of processes. So a run that was stopped goes on
-with the same photos and the same crops, and many processes see what one would have seen.
+Every random number is a pure function of the seed and of a position in the run. It depends neither
+on earlier draws nor on the number of workers or processes. A run that resumes therefore sees the
+same photos and crops, and several processes together see those of one.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from ophis.recipe import Recipe
 
 
-class Stream(IntEnum):
-    """Independent sources of chance of one run."""
+class RngKey(IntEnum):
+    """Keys of the independent random generators of a run."""
 
     ORDER = 0
     PIXELS = 1
@@ -43,11 +43,11 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """One piece of an optimiser step.
+    """Part of an optimiser step that goes through the network at once.
 
     Attributes:
         step: optimiser step, from 0.
-        number: place among the step's pieces, from 0.
+        number: index among the step's micro-batches, from 0.
         pixels: [photos, 3, crop_pixels, crop_pixels], float32, normalised; channels last in memory.
         truth: [photos], int64.
     """
@@ -58,83 +58,85 @@ class MicroBatch:
     truth: torch.Tensor
 
 
-def generator(seed: int, stream: Stream, *place: int) -> np.random.Generator:
-    """The generator of one place of the run."""
-    return np.random.default_rng([seed, stream, *place])
+def rng_at(seed: int, key: RngKey, *position: int) -> np.random.Generator:
+    """Return the random generator of a position of the run."""
+    return np.random.default_rng([seed, key, *position])
 
 
 @lru_cache(maxsize=2)
 def _epoch_order(seed: int, epoch: int, photos: int) -> NDArray[np.int64]:
-    return generator(seed, Stream.ORDER, epoch).permutation(photos)
+    return rng_at(seed, RngKey.ORDER, epoch).permutation(photos)
 
 
 def photo_at(position: int, *, photos: int, seed: int) -> int:
-    """Row of the photo at a position of the run: each epoch is one permutation of all rows."""
+    """Return the row of the photo at a position; each epoch is a permutation of all rows."""
     return int(_epoch_order(seed, position // photos, photos)[position % photos])
 
 
-def mixup_share(recipe: Recipe, step: int) -> float:
-    """Share of the first photo in a mixture: Beta(alpha, alpha), one number an optimiser step.
+def mixup_coefficient(recipe: Recipe, step: int) -> float:
+    """Return the weight of the first photo of each pair: Beta(alpha, alpha), one number a step.
 
-    BiT draws one coefficient a step and shares it among the step's micro-batches; so do we.
+    BiT draws one coefficient a step for all of its micro-batches.
     """
     if recipe.mixup_alpha == 0:
         return 1.0
-    chance = generator(recipe.seed, Stream.MIXUP, step)
-    return float(chance.beta(recipe.mixup_alpha, recipe.mixup_alpha))
+    rng = rng_at(recipe.seed, RngKey.MIXUP, step)
+    return float(rng.beta(recipe.mixup_alpha, recipe.mixup_alpha))
 
 
-def mix(pixels: torch.Tensor, share: float, partners: torch.Tensor) -> torch.Tensor:
-    """Mixup (Zhang et al. 2018): share of each photo, the rest from its partner. Shapes stay."""
-    return pixels if share == 1 else share * pixels + (1 - share) * pixels[partners]
+def mix(pixels: torch.Tensor, coefficient: float, partners: torch.Tensor) -> torch.Tensor:
+    """Mix each photo with its partner (mixup, Zhang et al. 2018); the shape stays."""
+    if coefficient == 1:
+        return pixels
+    return coefficient * pixels + (1 - coefficient) * pixels[partners]
 
 
 def mixup_partners(recipe: Recipe, batch: MicroBatch) -> torch.Tensor:
-    """Whom each photo of a piece is mixed with, [photos], int64: a permutation of the piece."""
-    chance = generator(recipe.seed, Stream.PARTNERS, batch.step, batch.number)
-    return torch.from_numpy(chance.permutation(len(batch.truth)))
+    """Return each photo's mixup partner, [photos], int64: a permutation of the micro-batch."""
+    rng = rng_at(recipe.seed, RngKey.PARTNERS, batch.step, batch.number)
+    return torch.from_numpy(rng.permutation(len(batch.truth)))
 
 
 def dropout_seed(recipe: Recipe, batch: MicroBatch) -> int:
-    """What torch's own generators start from at a piece: of them layers draw what they drop."""
-    chance = generator(recipe.seed, Stream.DROPOUT, batch.step, batch.number)
-    return int(chance.integers(2**63))
+    """Return the seed of torch's generators for a micro-batch; dropout layers draw from them."""
+    rng = rng_at(recipe.seed, RngKey.DROPOUT, batch.step, batch.number)
+    return int(rng.integers(2**63))
 
 
-def augment(photo: Image.Image, recipe: Recipe, chance: np.random.Generator) -> NDArray[np.uint8]:
-    """Squeeze, turn, crop, zoom, flip, jitter: [crop_pixels, crop_pixels, 3], uint8."""
-    return augment_square(resize(photo, recipe.resize_pixels), recipe, chance)
+def augment(photo: Image.Image, recipe: Recipe, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Resize, rotate, crop, zoom, flip, jitter: [crop_pixels, crop_pixels, 3], uint8."""
+    return augment_resized(resize(photo, recipe.resize_pixels), recipe, rng)
 
 
-def augment_square(
-    square: NDArray[np.uint8], recipe: Recipe, chance: np.random.Generator
+def augment_resized(
+    pixels: NDArray[np.uint8], recipe: Recipe, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """What `augment` does to a photo that is squeezed already; perhaps a view of it.
+    """Augment a photo that is resized already; the result may be a view of it.
 
-    All numbers are drawn whether used or not, so that switching one key on leaves the crops and
-    flips of the others as they were.
+    All numbers are drawn whether used or not, so that one more key of the recipe leaves the crops
+    and flips of the others unchanged.
     """
-    turn, left, top, flip, area = chance.random(5)
-    jitter = 1 + recipe.colour_jitter * chance.uniform(-1, 1, size=3)
+    turn, left, top, flip, area = rng.random(5)
+    jitter = 1 + recipe.colour_jitter * rng.uniform(-1, 1, size=3)
     if recipe.rotation_degrees:
         angle = (2 * turn - 1) * recipe.rotation_degrees
-        turned = Image.fromarray(square).rotate(angle, Image.Resampling.BILINEAR)
-        square = np.asarray(turned)
-    share = recipe.least_area + area * (1 - recipe.least_area)
-    window = round(recipe.crop_pixels * share**0.5)
-    room = recipe.resize_pixels - window + 1
-    x, y = int(left * room), int(top * room)
-    square = square[y : y + window, x : x + window]
+        rotated = Image.fromarray(pixels).rotate(angle, Image.Resampling.BILINEAR)
+        pixels = np.asarray(rotated)
+    fraction = recipe.least_area + area * (1 - recipe.least_area)
+    window = round(recipe.crop_pixels * fraction**0.5)
+    offsets = recipe.resize_pixels - window + 1
+    x, y = int(left * offsets), int(top * offsets)
+    pixels = pixels[y : y + window, x : x + window]
     if window != recipe.crop_pixels:
-        square = resize(Image.fromarray(square), recipe.crop_pixels)
+        pixels = resize(Image.fromarray(pixels), recipe.crop_pixels)
     if flip < recipe.flip_probability:
-        square = square[:, ::-1]
-    return jittered(square, jitter) if recipe.colour_jitter else square
+        pixels = pixels[:, ::-1]
+    return jittered(pixels, jitter) if recipe.colour_jitter else pixels
 
 
-def jittered(square: NDArray[np.uint8], factors: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Brightness, contrast and saturation times three factors."""
-    photo = Image.fromarray(square)
+def jittered(pixels: NDArray[np.uint8], factors: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Multiply brightness, contrast and saturation by three factors."""
+    photo = Image.fromarray(pixels)
     kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
     for kind, factor in zip(kinds, factors, strict=True):
         photo = kind(photo).enhance(float(factor))
@@ -142,11 +144,10 @@ def jittered(square: NDArray[np.uint8], factors: NDArray[np.float64]) -> NDArray
 
 
 class Batches:
-    """Reads and prepares the pieces of each step ahead of time, in threads.
+    """Reader of a run's micro-batches, ahead of time and in threads.
 
-    Threads and not processes: decoding, resizing and looking up numbers release the interpreter's
-    lock, so they run side by side; nothing is pickled or forked, and each photo's numbers are
-    written once, where its piece has its place for them.
+    Threads and not processes: decoding, resizing and normalising release the interpreter's lock.
+    Nothing is pickled or forked, and each photo is written once, to its part of the micro-batch.
     """
 
     def __init__(
@@ -166,29 +167,29 @@ class Batches:
         self._rank = rank
         self._processes = processes
 
-    def pieces(self, first_step: int) -> Iterator[MicroBatch]:
-        """The pieces of this process, from the first piece of a step to the end of the run.
+    def micro_batches(self, first_step: int) -> Iterator[MicroBatch]:
+        """Yield the micro-batches of this process from a step to the end of the run.
 
-        With several processes each takes every n-th piece of a step.
+        Of several processes each takes every n-th micro-batch of a step.
 
         Raises:
             PhotoError: naming the photo that cannot be read.
         """
-        places = (
+        numbers = (
             (step, number)
             for step in range(first_step, self._recipe.steps)
             for number in range(self._rank, self._recipe.micro_batches, self._processes)
         )
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="ophis-photo")
-        waiting: deque[_Begun] = deque()
+        reading: deque[_Reading] = deque()
         ahead = 2 + 2 * self._workers // self._recipe.micro_batch_photos
         try:
-            for step, number in places:
-                waiting.append(self._begun(pool, step, number))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().piece()
-            while waiting:
-                yield waiting.popleft().piece()
+            for step, number in numbers:
+                reading.append(self._start(pool, step, number))
+                if len(reading) > ahead:
+                    yield reading.popleft().result()
+            while reading:
+                yield reading.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -197,33 +198,32 @@ class Batches:
         first = step * self._recipe.batch_photos + number * size
         return range(first, first + size)
 
-    def _begun(self, pool: ThreadPoolExecutor, step: int, number: int) -> _Begun:
+    def _start(self, pool: ThreadPoolExecutor, step: int, number: int) -> _Reading:
         positions, side = self._positions(step, number), self._recipe.crop_pixels
         pixels = np.empty((len(positions), side, side, 3), np.float32)
-        photos = [pool.submit(self._photo, *place) for place in zip(positions, pixels, strict=True)]
-        return _Begun(step, number, pixels, photos)
+        photos = [pool.submit(self._photo, *each) for each in zip(positions, pixels, strict=True)]
+        return _Reading(step, number, pixels, photos)
 
     def _photo(self, position: int, out: NDArray[np.float32]) -> int:
-        """Write the photo of a position to ``out``, [crop_pixels, crop_pixels, 3]; its species."""
+        """Write a photo to ``out``, [crop_pixels, crop_pixels, 3]; return its species' column."""
         row = photo_at(position, photos=len(self._photos), seed=self._recipe.seed)
-        chance = generator(self._recipe.seed, Stream.PIXELS, position)
-        square = read_square(self._photos[row], self._recipe.resize_pixels)
-        look_up(augment_square(square, self._recipe, chance), self._recipe.preprocessing, out)
+        rng = rng_at(self._recipe.seed, RngKey.PIXELS, position)
+        resized = read_square(self._photos[row], self._recipe.resize_pixels)
+        look_up(augment_resized(resized, self._recipe, rng), self._recipe.preprocessing, out)
         return int(self._truth[row])
 
 
 @dataclass(frozen=True, eq=False)
-class _Begun:
-    """A piece whose photos are being read: each writes to its place in ``pixels``."""
+class _Reading:
+    """A micro-batch whose photos are being written to ``pixels``."""
 
     step: int
     number: int
     pixels: NDArray[np.float32]
     photos: list[Future[int]]
 
-    def piece(self) -> MicroBatch:
-        """The piece, once all its photos are there."""
+    def result(self) -> MicroBatch:
+        """Wait for all photos and return the micro-batch."""
         truth = torch.tensor([photo.result() for photo in self.photos])
-        return MicroBatch(
-            self.step, self.number, torch.from_numpy(self.pixels).permute(0, 3, 1, 2), truth
-        )
+        pixels = torch.from_numpy(self.pixels).permute(0, 3, 1, 2)
+        return MicroBatch(self.step, self.number, pixels, truth)

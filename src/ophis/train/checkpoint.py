@@ -1,13 +1,17 @@
-"""Checkpoints: whole or not at all, verified by checksum, read without unpickling code.
+"""Checkpoint files of a training run.
 
-A run folder holds two: ``checkpoint.pt`` and ``checkpoint-before.pt``, the one that was saved
-before it. Each is what `torch.save` writes with one line behind it, the sha256 of all before.
+Format: the zip archive of `torch.save`, then a line `ophis checkpoint 2 sha256 HEX` with the
+SHA-256 of all bytes before it. The archive holds a dict with the fields of `Checkpoint`: step,
+recipe_sha256, train_sha256, model and optimiser (state dicts). It is read with weights_only=True,
+which runs no code in it, and only after its checksum was verified.
+
+A run folder holds two: `checkpoint.pt` and the one saved before it, `checkpoint-before.pt`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sys
+import logging
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -29,20 +33,28 @@ if TYPE_CHECKING:
 FILE, BEFORE = "checkpoint.pt", "checkpoint-before.pt"
 SECONDS_BETWEEN_SAVES = 300.0
 MARK = b"\nophis checkpoint 2 sha256 "
-_PIECE = 1 << 20  # bytes that are read at once
+_CHUNK_BYTES = 1 << 20
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a run after ``step`` optimiser steps.
+    """State of a run after ``step`` optimiser steps.
 
-    What is drawn by chance needs no state: the order of the photos, crops, mixtures and dropout
-    are pure functions of the recipe's seed and the step (see `batches`).
+    Random generators have no state to save: the order of the photos, crops, mixup and dropout are
+    pure functions of the recipe's seed and the step (see `batches`).
+
+    Attributes:
+        step: optimiser steps done.
+        recipe_sha256: `Recipe.sha256` of the run.
+        train_sha256: `Manifest.sha256` of the training photos.
+        model: state dict of the network.
+        optimiser: state dict of the optimiser.
     """
 
     step: int
     recipe_sha256: str
-    train_sha256: str  # of the manifest
+    train_sha256: str
     model: dict[str, torch.Tensor]
     optimiser: dict[str, Any]
 
@@ -52,9 +64,9 @@ class Found:
     """The newest valid checkpoint of a folder.
 
     Attributes:
-        checkpoint: what it holds.
+        checkpoint: its content.
         path: its file.
-        damage: why it is the one before that was taken, as a line; else None.
+        damage: a line about the damage of the newest, if this is the one before it; else None.
     """
 
     checkpoint: Checkpoint
@@ -63,17 +75,17 @@ class Found:
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
-    """Write ``folder/checkpoint.pt``; what stood there becomes ``checkpoint-before.pt``.
+    """Write ``folder/checkpoint.pt``; the former one becomes ``checkpoint-before.pt``.
 
-    Temporary file, fsync, two renames, fsync of the folder: whatever stops it, a power failure
-    too, one of the two is there and whole. Halves that a killed process left are removed first.
+    Temporary file, fsync, two renames, fsync of the folder: after any interruption, even a power
+    failure, one of the two is intact. Temporary files of killed processes are removed first.
 
     Raises:
-        InputError: when it cannot be written, naming the path and how many bytes it needs.
+        InputError: when it cannot be written, naming the path and the bytes it needs.
     """
     path = folder / FILE
-    for half in folder.glob(f".{FILE}.*"):  # only one process of a run writes
-        half.unlink(missing_ok=True)
+    for partial in folder.glob(f".{FILE}.*"):  # only one process of a run writes
+        partial.unlink(missing_ok=True)
     with whole_file(path) as temporary:
         _write(checkpoint, temporary, name=path)
         if path.exists():
@@ -82,10 +94,10 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
 
 
 def find_checkpoint(folder: Path) -> Found | None:
-    """The newest valid checkpoint of a run folder, on the processor; None when it holds none yet.
+    """Read the newest valid checkpoint of a run folder, on the CPU; None if there is none yet.
 
     Raises:
-        InputError: when all that are there are damaged, or were written by another ophis.
+        InputError: when all are damaged or in the format of another version.
     """
     if not any((folder / name).exists() for name in (FILE, BEFORE)):
         return None
@@ -101,20 +113,24 @@ def find_checkpoint(folder: Path) -> Found | None:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """The same for who only reads; says on stderr when it is the one before that was taken."""
+    """Read the newest valid checkpoint; log a warning if it is the one before the newest.
+
+    Raises:
+        InputError: see `find_checkpoint`.
+    """
     found = find_checkpoint(folder)
     if found and found.damage:
-        print(f"ophis: {found.damage}", file=sys.stderr)
+        _LOGGER.warning("%s", found.damage)
     return found.checkpoint if found else None
 
 
-def take_up_checkpoint(folder: Path, processes: Processes) -> Found | None:
-    """The newest valid checkpoint for a run that goes on, the same in all its processes.
+def resume_checkpoint(folder: Path, processes: Processes) -> Found | None:
+    """Read the newest valid checkpoint for a run that resumes, the same in all its processes.
 
-    One before takes the place of a damaged one: the next save would put that in its place.
+    A valid one before a damaged one takes its place, or the next save would replace the valid one.
 
     Raises:
-        InputError: as `find_checkpoint`; when the processes do not see the same.
+        InputError: see `find_checkpoint`; when the processes find different steps.
     """
     found = find_checkpoint(folder)
     steps = processes.gather(found.checkpoint.step if found else None)
@@ -130,17 +146,17 @@ def take_up_checkpoint(folder: Path, processes: Processes) -> Found | None:
 
 
 def damage_of(path: Path) -> str | None:
-    """Why a file is no whole checkpoint; None when it is one.
+    """Return why a file is not an intact checkpoint; None if it is one.
 
     Raises:
-        InputError: when it may not be read, which says nothing of what it holds.
+        InputError: without permission to read it; the file may be intact.
     """
     try:
         with path.open("rb") as file:
             size = path.stat().st_size - _trailer_bytes()
             digest = hashlib.sha256()
-            for piece in _pieces(file, size):
-                digest.update(piece)
+            for chunk in _chunks(file, size):
+                digest.update(chunk)
             found = file.read()
     except FileNotFoundError:
         return "is missing"
@@ -150,14 +166,14 @@ def damage_of(path: Path) -> str | None:
         return f"is damaged (cannot be read: {error.strerror})"
     if found == _trailer(digest.hexdigest()):
         return None
-    what = "its checksum differs" if found.startswith(MARK) else "cut short, or no checkpoint"
-    return f"is damaged ({what})"
+    fault = "its checksum differs" if found.startswith(MARK) else "cut short, or no checkpoint"
+    return f"is damaged ({fault})"
 
 
-def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
-    while size > 0 and (piece := file.read(min(size, _PIECE))):
-        size -= len(piece)
-        yield piece
+def _chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
+    while size > 0 and (chunk := file.read(min(size, _CHUNK_BYTES))):
+        size -= len(chunk)
+        yield chunk
 
 
 def _trailer(digest: str) -> bytes:
@@ -169,11 +185,11 @@ def _trailer_bytes() -> int:
 
 
 def _read(path: Path) -> Checkpoint:
-    """What a file holds whose checksum is right."""
+    """Read a file whose checksum is verified."""
     try:
-        with path.open("rb") as file:  # the end of a zip is found though a line follows it
+        with path.open("rb") as file:  # zip readers find the archive's end despite the last line
             return Checkpoint(**torch.load(file, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch raises a dozen kinds
+    except Exception as error:  # torch raises many kinds
         reason = (str(error).splitlines() or ["empty"])[0]
         raise InputError(
             f"{path}: not a checkpoint of this ophis ({reason}); move it away to start anew"
@@ -181,13 +197,13 @@ def _read(path: Path) -> Checkpoint:
 
 
 def _write(checkpoint: Checkpoint, temporary: Path, *, name: Path) -> None:
-    """Write what stands in a checkpoint and its checksum, to the disk.
+    """Write a checkpoint and its checksum, through to the disk.
 
     Raises:
-        InputError: when there is no room.
+        InputError: when the disk is full.
     """
     sink = _Sink(temporary)
-    torch.save(vars(checkpoint), sink)  # ty: ignore[invalid-argument-type] # it asks for write() only
+    torch.save(vars(checkpoint), sink)  # ty: ignore[invalid-argument-type] # needs write() only
     sink.write(_trailer(sink.digest.hexdigest()))
     sink.close()
     if sink.error:
@@ -199,10 +215,10 @@ def _write(checkpoint: Checkpoint, temporary: Path, *, name: Path) -> None:
 
 
 class _Sink:
-    """A file that is written once: counts and digests what it is given.
+    """File that counts and hashes the bytes written to it.
 
-    An error is kept and not raised: torch would hide it behind one of its own, and who reads of it
-    wants to know how many bytes there would have been.
+    An error is kept, not raised: torch would replace it by one of its own, and the count of all
+    bytes belongs in the message.
     """
 
     def __init__(self, path: Path) -> None:
@@ -213,7 +229,7 @@ class _Sink:
         self._file: FileIO | None = None
 
     def write(self, data: bytes) -> int:
-        """Take some bytes."""
+        """Write some bytes."""
         rest = memoryview(data).cast("B")
         self.taken += len(rest)
         self.digest.update(rest)
@@ -228,10 +244,10 @@ class _Sink:
         return len(data)
 
     def flush(self) -> None:
-        """There is no buffer."""
+        """Do nothing: there is no buffer."""
 
     def close(self) -> None:
-        """Wait until all of it is on the disk."""
+        """Close the file and wait until it is on the disk."""
         try:
             if self._file:
                 self._file.close()
@@ -242,22 +258,22 @@ class _Sink:
 
 
 def require_same_run(checkpoint: Checkpoint, recipe: Recipe, train_sha256: str, out: Path) -> None:
-    """Refuse to go on from a checkpoint of another recipe or of other photos.
+    """Refuse to resume from a checkpoint of another recipe or of other photos.
 
     Raises:
-        InputError: saying which of the two differs.
+        InputError: naming the one that differs.
     """
     if checkpoint.recipe_sha256 != recipe.sha256():
-        what = "recipe"
+        other = "recipe"
     elif checkpoint.train_sha256 != train_sha256:
-        what = "training manifest"
+        other = "training manifest"
     else:
         return
-    raise InputError(f"{out} holds a run of another {what}; choose another --out")
+    raise InputError(f"{out} holds a run of another {other}; choose another run folder")
 
 
 def require_finite(model: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
-    """No checkpoint and no score is ever made of numbers that are none.
+    """Refuse weights or optimiser state that are not finite: they are never saved or scored.
 
     Raises:
         InputError: naming the step and the tensor.
@@ -271,9 +287,9 @@ def require_finite(model: nn.Module, optimiser: torch.optim.Optimizer, step: int
                 raise diverged(step, f"the optimiser's {name} is no longer finite")
 
 
-def diverged(step: int, what: str) -> InputError:
-    """What to raise of a step whose numbers ran away."""
+def diverged(step: int, fault: str) -> InputError:
+    """Return the error of a step with numbers that are not finite."""
     return InputError(
-        f"step {step:,}: {what}; the last checkpoint stands; try a lower learning_rate or"
+        f"step {step:,}: {fault}; the last checkpoint stands; try a lower learning_rate or"
         ' precision = "float32"'
     )

@@ -1,22 +1,23 @@
-"""The gradient of one optimiser step, accumulated from its micro-batches."""
+"""Gradient of one optimiser step, accumulated from its micro-batches."""
 
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
 
-from ophis.train.batches import dropout_seed, mix, mixup_partners, mixup_share
+from ophis.train.batches import dropout_seed, mix, mixup_coefficient, mixup_partners
 from ophis.train.checkpoint import diverged
+from ophis.train.networks.compilation import is_compiled
 from ophis.train.networks.group_norm import fast_group_norm
 from ophis.train.networks.standardisation import standardised_once
 from ophis.train.processes import on_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from torch import nn
 
@@ -28,60 +29,79 @@ if TYPE_CHECKING:
 
 def accumulate(
     model: nn.Module,
-    pieces: Iterator[MicroBatch],
+    batches: Iterator[MicroBatch],
     recipe: Recipe,
     processes: Processes,
     precision: torch.dtype | None,
     stop: StopRequest | None = None,
 ) -> float:
-    """Take the pieces of one optimiser step and leave the step's mean gradient in the model.
+    """Take one step's micro-batches and leave the step's mean gradient in the model.
 
-    The gradient equals that of one large batch (where the model treats photos one by one, as
-    group norm does; batch norm sees each piece for itself).
+    The gradient equals that of one large batch for layers that treat photos one by one, such as
+    group norm. Batch norm normalises each micro-batch by itself.
+
+    Args:
+        model: the network, plain or compiled.
+        batches: continues at the step's first micro-batch.
+        recipe: of the run.
+        processes: gradients are summed over them.
+        precision: of the convolutions; None is float32.
+        stop: request that may interrupt the step.
 
     Returns:
         The step's mean loss.
 
     Raises:
-        InputError: when the loss is no finite number; the weights are still those of before.
+        InputError: when the loss is not finite; the weights are still those before the step.
+        StepInterrupted: when ``stop`` asks for it.
     """
     losses: list[torch.Tensor] = []
     step = 0
-    with standardised_once(model), fast_group_norm(model):
+    with _fast_layers(model):
         for _ in range(recipe.micro_batches // processes.count):
-            piece = stop.next_of(pieces, processes) if stop else next(pieces)
-            step = piece.step
-            share = mixup_share(recipe, step)
-            torch.manual_seed(dropout_seed(recipe, piece))
+            batch = stop.next_batch(batches, processes) if stop else next(batches)
+            step = batch.step
+            torch.manual_seed(dropout_seed(recipe, batch))
             with _autocast(processes.device, precision):
-                loss = piece_loss(model, piece, share, recipe, processes.device)
+                loss = micro_batch_loss(model, batch, recipe, processes.device)
             (loss / recipe.micro_batches).backward()
             losses.append(loss.detach())
     processes.sum_gradients(model)
     mean = 0.0
-    for one in torch.stack(losses).tolist():  # read once a step: a GPU waits for every reading
-        mean += one / recipe.micro_batches
+    for loss in torch.stack(losses).tolist():  # once a step: each reading waits for the GPU
+        mean += loss / recipe.micro_batches
     mean = processes.total(mean)
     if not math.isfinite(mean):
         raise diverged(step, f"the loss is {mean}")
     return mean
 
 
-def piece_loss(
-    model: nn.Module, piece: MicroBatch, share: float, recipe: Recipe, device: torch.device
+def micro_batch_loss(
+    model: nn.Module, batch: MicroBatch, recipe: Recipe, device: torch.device
 ) -> torch.Tensor:
-    """Mean cross-entropy of a mixed piece: each photo counts for both its species."""
-    partners = on_device(mixup_partners(recipe, piece), device)
-    truth = on_device(piece.truth, device)
-    pixels = on_device(piece.pixels, device).contiguous(memory_format=torch.channels_last)
-    logits = model(mix(pixels, share, partners))
+    """Return the mean cross-entropy of a micro-batch after mixup."""
+    coefficient = mixup_coefficient(recipe, batch.step)
+    partners = on_device(mixup_partners(recipe, batch), device)
+    truth = on_device(batch.truth, device)
+    pixels = on_device(batch.pixels, device).contiguous(memory_format=torch.channels_last)
+    logits = model(mix(pixels, coefficient, partners))
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # out of bfloat16
     smoothing = recipe.label_smoothing
     loss = functional.cross_entropy(logits, truth, label_smoothing=smoothing)
-    if share == 1:
+    if coefficient == 1:
         return loss
     other = functional.cross_entropy(logits, truth[partners], label_smoothing=smoothing)
-    return share * loss + (1 - share) * other
+    return coefficient * loss + (1 - coefficient) * other
+
+
+@contextmanager
+def _fast_layers(model: nn.Module) -> Generator[None]:
+    """Replace slow layers during a step; a compiled network has its own code for them."""
+    if is_compiled(model):
+        yield
+        return
+    with standardised_once(model), fast_group_norm(model):
+        yield
 
 
 def _autocast(

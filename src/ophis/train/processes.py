@@ -1,4 +1,4 @@
-"""One process or many under torchrun: who am I, on which device, and what do we sum."""
+"""Processes of a training run: one, or several under torchrun, with the sums over them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,14 @@ TIMEOUT = timedelta(minutes=30)
 
 @dataclass
 class Processes:
-    """The processes of one training run; a single one unless torchrun started it.
+    """Processes of a training run; a single one unless torchrun started it.
 
-    Use as a context manager: entering joins the others, leaving takes leave of them.
+    As a context manager it joins and leaves the process group.
+
+    Attributes:
+        device: of this process.
+        rank: of this process.
+        count: of all processes.
     """
 
     device: torch.device
@@ -37,7 +42,7 @@ class Processes:
 
     @classmethod
     def from_environment(cls, device: str = "auto") -> Self:
-        """Read what torchrun put into the environment and choose the device.
+        """Read torchrun's environment variables and choose the device.
 
         Raises:
             InputError: when the device does not exist here.
@@ -51,7 +56,7 @@ class Processes:
 
     def __enter__(self) -> Self:
         if self.device.type == "cuda":
-            torch.backends.cudnn.benchmark = True  # all steps have one shape: the fastest kernel
+            torch.backends.cudnn.benchmark = True  # pays off: all steps have one shape
         if self.count > 1:
             backend = "nccl" if self.device.type == "cuda" else "gloo"
             dist.init_process_group(
@@ -65,18 +70,18 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes the files and speaks."""
+        """Whether this process writes the files and reports progress."""
         return self.rank == 0
 
     def sum_gradients(self, model: nn.Module) -> None:
-        """Add the gradients of all processes; each had its own pieces of the step."""
+        """Add the gradients of all processes; each had its own micro-batches of the step."""
         if self.count > 1:
             self._sum_flat([p.grad for p in model.parameters() if p.grad is not None])
 
     def average_statistics(self, model: nn.Module) -> None:
-        """Average the running statistics of batch norms that learn: each process saw its own.
+        """Average the running statistics of batch norms in training mode over the processes.
 
-        After every step, not when the state is saved: when that is, must change no number.
+        After every step and not only before saves: the times of saves may change no number.
         """
         if self.count > 1:
             learning = (module for module in model.modules() if module.training)
@@ -87,7 +92,7 @@ class Processes:
                 buffer.div_(self.count)
 
     def any(self, *, here: bool) -> bool:
-        """Whether any process says so; all get the same answer."""
+        """Return whether a condition holds in any process; the same in all of them."""
         if self.count == 1:
             return here
         flag = torch.tensor(float(here), device=self.device)
@@ -95,7 +100,7 @@ class Processes:
         return bool(flag.item())
 
     def gather(self, mine: T) -> list[T]:
-        """What each process holds, in the order of their ranks."""
+        """Return an object of each process, in the order of their ranks."""
         everyone = [mine] * self.count
         if self.count > 1:
             with _exchange():
@@ -103,7 +108,7 @@ class Processes:
         return everyone
 
     def total(self, value: float) -> float:
-        """Sum over the processes."""
+        """Return the sum of a number over the processes."""
         if self.count == 1:
             return value
         sum_ = torch.tensor(value, device=self.device, dtype=torch.float64)
@@ -112,7 +117,7 @@ class Processes:
 
     @staticmethod
     def _sum_flat(tensors: list[torch.Tensor]) -> None:
-        """One exchange for all: hundreds of small ones would cost their latency each."""
+        """Sum tensors in one exchange; hundreds of small ones would each cost their latency."""
         if not tensors:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -122,14 +127,14 @@ class Processes:
 
 
 def _store() -> dist.Store:
-    """Where the processes leave their addresses for each other.
+    """Return the store with the addresses of the processes.
 
-    torchrun keeps one store for all its restarts. Without a prefix of its own, a restart may find
-    the addresses of processes that are gone (pytorch issue 135712). Torchruns of several machines
-    count their restarts each for itself, so there the store itself has to be new.
+    torchrun keeps one store over all its restarts. Without a prefix for each restart, a process may
+    find the addresses of ended ones (pytorch issue 135712). On several machines each torchrun has a
+    restart count of its own, so there each restart needs a new store.
 
     Raises:
-        InputError: naming the variable that makes it new.
+        InputError: naming the variable that makes torchrun open a new store.
     """
     kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
@@ -145,20 +150,20 @@ def _store() -> dist.Store:
 
 
 def _sum(tensor: torch.Tensor) -> None:
-    """Sum over the processes, in place, and wait for it."""
+    """Sum over the processes, in place, and wait for the result."""
     with _exchange():
         dist.all_reduce(tensor)
 
 
 @contextmanager
 def _exchange() -> Generator[None]:
-    """One line where an exchange breaks: the traceback of the survivors tells nothing."""
+    """Turn a failed exchange into one line; the traceback would not name the cause."""
     try:
         yield
     except RuntimeError as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise InputError(
-            f"another process of this run is gone ({reason}); its own last line says why;"
+            f"another process of this run ended ({reason}); see its own last line;"
             " the same command goes on from the last checkpoint"
         ) from None
 
@@ -171,7 +176,7 @@ def _parts(flat: torch.Tensor, tensors: list[torch.Tensor]) -> Iterator[torch.Te
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """The device of a name: "auto" takes a GPU where there is one, this process's own."""
+    """Return the device of a name; "auto" is this process's GPU, or the CPU where there is none."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -180,17 +185,17 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
         raise InputError(f"no device is called {name!r}; use auto, cpu or cuda") from None
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise InputError(f"--device {name}: this machine has no usable CUDA device; use cpu")
+            raise InputError(f"device {name}: this machine has no usable CUDA device; use cpu")
         device = torch.device("cuda", local_rank if device.index is None else device.index)
         torch.cuda.set_device(device)
     return device
 
 
 def on_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """The tensor on a device; a GPU copies it while the program goes on.
+    """Copy a tensor to a device; to a GPU asynchronously.
 
-    From ordinary memory a GPU's copy waits for all work that was given to it before; from pinned
-    memory it does not, and the memory is kept until the copy is made.
+    Copies from pageable memory wait for all work queued on the GPU; from pinned memory they do not,
+    and torch keeps the memory until the copy is done.
     """
     if device.type == "cuda" and tensor.device.type == "cpu":
         return tensor.pin_memory().to(device, non_blocking=True)
@@ -198,10 +203,10 @@ def on_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """Type of the arithmetic of convolutions, or None for plain float32.
+    """Return the autocast type of a precision, or None for plain float32.
 
-    "auto" means bfloat16 where the device has instructions for it: on a processor without them
-    it is emulated and slower than float32.
+    "auto" is bfloat16 where the device has instructions for it: on a CPU without them it is
+    emulated and slower than float32.
     """
     if precision == "float32":
         return None

@@ -1,4 +1,4 @@
-"""A run folder: what fit() needs to begin, and all that stands there to repeat the run."""
+"""Run folders: their inputs, their description, and reading them back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder read back, for export and study."""
+    """A run folder read back.
+
+    Attributes:
+        folder: its path.
+        recipe: of the run.
+        species: order of the logits.
+        checkpoint: the newest valid one.
+    """
 
     folder: Path
     recipe: Recipe
@@ -46,7 +53,7 @@ def read_run(folder: str | Path) -> Run:
     """Read a run folder.
 
     Raises:
-        InputError: when it is none, or its run has saved nothing yet.
+        InputError: when it is not a run folder, or holds no checkpoint yet.
     """
     folder = Path(folder)
     if not (folder / RECIPE).is_file():
@@ -61,7 +68,7 @@ def read_run(folder: str | Path) -> Run:
 
 
 def model_of(trained: Run) -> nn.Module:
-    """The network of a run as its checkpoint has it, in eval mode."""
+    """Return the network with the weights of the run's checkpoint, in eval mode."""
     recipe = trained.recipe
     model = create_model(
         recipe.backbone, species=len(trained.species), weights="none", head=recipe.head
@@ -70,61 +77,78 @@ def model_of(trained: Run) -> nn.Module:
     return model.eval()
 
 
-def require_fit(
-    recipe: Recipe, train: Manifest, validation: Manifest, species: SpeciesList
-) -> None:
-    """Refuse, before anything is written, what cannot become a run.
+@dataclass(frozen=True)
+class RunInputs:
+    """All that a run is made from.
 
-    Raises:
-        InputError: naming an unlabelled photo, an empty species, a species of the validation
-            that training does not know, a photo that stands on both sides, or a pack that is not
-            finished.
+    Attributes:
+        recipe: all that changes the weights.
+        train: labelled photos to learn from.
+        validation: labelled photos to evaluate on.
+        species: the classes in order.
+        weights_folder: folder of the recipe's weights file.
     """
-    truth = train.truth(species)
-    if (truth < 0).any():
-        photo = train.table["photo"][int((truth < 0).argmax())]
-        raise InputError(f"training photo {photo} has no species; label it or take it out")
-    if len(species) < 2:
-        raise InputError(f"training needs two species or more, not {len(species)}")
-    if empty := sorted(set(species) - set(train.table["species"])):
-        raise InputError(f"species {empty[0]!r} has no training photo; add some or take it out")
-    if not len(validation) or (validation.truth(species) < 0).all():
-        raise InputError("no validation photo has a species, so none can be judged; label some")
-    if both := sorted(set(train.photos()) & set(validation.photos())):
-        raise InputError(f"{both[0]} is in training and validation; a photo serves only one")
-    if recipe.micro_batch_photos > recipe.batch_photos:
-        raise InputError("micro_batch_photos exceeds batch_photos")
-    for manifest in (train, validation):
-        if manifest.pack and not manifest.pack.complete:
-            raise InputError(
-                f"{manifest.folder}: {len(manifest.pack.index):,} of"
-                f" {manifest.pack.metadata.photos:,} photos are packed so far; run ophis pack again"
-            )
+
+    recipe: Recipe
+    train: Manifest
+    validation: Manifest
+    species: SpeciesList
+    weights_folder: Path = Path()
+
+    def require_valid(self) -> None:
+        """Refuse inputs that cannot become a run.
+
+        Raises:
+            InputError: naming a photo without a species, a species without a photo, a validation
+                species unknown in training, a photo in both manifests, or an unfinished pack.
+        """
+        train, validation, recipe = self.train, self.validation, self.recipe
+        truth = train.truth(self.species)
+        if (truth < 0).any():
+            photo = train.table["photo"][int((truth < 0).argmax())]
+            raise InputError(f"training photo {photo} has no species; label it or take it out")
+        if len(self.species) < 2:
+            raise InputError(f"training needs two species or more, not {len(self.species)}")
+        if empty := sorted(set(self.species) - set(train.table["species"])):
+            raise InputError(f"species {empty[0]!r} has no training photo; add some or take it out")
+        if not len(validation) or (validation.truth(self.species) < 0).all():
+            raise InputError("no validation photo has a species to compare with; label some")
+        if both := sorted(set(train.photos()) & set(validation.photos())):
+            raise InputError(f"{both[0]} is in training and validation; a photo serves only one")
+        if recipe.micro_batch_photos > recipe.batch_photos:
+            raise InputError("micro_batch_photos exceeds batch_photos")
+        for manifest in (train, validation):
+            if manifest.pack and not manifest.pack.complete:
+                raise InputError(
+                    f"{manifest.folder}: {len(manifest.pack.index):,} of"
+                    f" {manifest.pack.metadata.photos:,} photos are packed so far; run ophis pack"
+                    " again"
+                )
 
 
 def describe(
     folder: Path,
-    recipe: Recipe,
-    species: SpeciesList,
-    train: Manifest,
-    validation: Manifest,
+    inputs: RunInputs,
     processes: Processes,
     precision: torch.dtype | None,
-    weights_folder: Path,
+    *,
+    compiled: bool = False,
 ) -> None:
-    """Write into the folder what the run is made of."""
-    weights_sha256 = _weights_sha256(recipe.weights, weights_folder, folder)
+    """Write recipe, species, prior and facts of a run into its folder."""
+    recipe, species = inputs.recipe, inputs.species
+    weights_sha256 = _weights_sha256(recipe.weights, inputs.weights_folder, folder)
     with whole_file(folder / RECIPE) as temporary:
         temporary.write_text(recipe.to_toml(), encoding="utf-8")
     species.write(folder / SPECIES)
-    CountryPrior.fit(train, species=species).write(folder / PRIOR)
+    CountryPrior.fit(inputs.train, species=species).write(folder / PRIOR)
     facts: dict[str, Any] = {
         "recipe_sha256": recipe.sha256(),
         **({"weights_sha256": weights_sha256} if weights_sha256 else {}),
-        "train": _facts_of(train),
-        "validation": _facts_of(validation),
+        "train": _facts_of(inputs.train),
+        "validation": _facts_of(inputs.validation),
         "species": len(species),
         "precision": str(precision or torch.float32).removeprefix("torch."),
+        "compiled": compiled,
         "device": str(processes.device),
         "processes": processes.count,
         "processor": platform.processor() or platform.machine(),
@@ -141,13 +165,13 @@ def describe(
 
 
 def _facts_of(manifest: Manifest) -> dict[str, Any]:
-    """Which photos, and what was done to them before, where they come from a pack."""
+    """Return number and digest of the photos, and the options of their pack."""
     facts: dict[str, Any] = {"photos": len(manifest), "sha256": manifest.sha256()}
     return facts | ({"pack": asdict(manifest.pack.metadata)} if manifest.pack else {})
 
 
 def _weights_sha256(weights: str, weights_folder: Path, folder: Path) -> str | None:
-    """Digest of the recipe's weights file; a run that goes on may have lost it, not its digest."""
+    """Return the digest of the recipe's weights; from run.json if a resumed run lost the file."""
     path = weights_folder / weights
     if path.is_dir() and (found := find_checkpoint(path)):
         path = found.path

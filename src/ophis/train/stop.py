@@ -1,4 +1,4 @@
-"""Being asked to stop: remembered while there is something to save, else obeyed at once."""
+"""Stop requests to a run: deferred while there is unsaved work, else immediate."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from ophis.train.processes import Processes
 
 
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """The run was asked to stop, saved its state and can go on.
+class Stopped(Exception):  # noqa: N818 - not an error
+    """End of a run by Ctrl-C or SIGTERM; its state is saved and it can resume.
 
     Attributes:
-        signal: number of the signal that asked.
+        signal: number of the signal.
     """
 
     def __init__(self, message: str, number: int) -> None:
@@ -31,10 +31,10 @@ class Stopped(Exception):  # noqa: N818 - nothing went wrong
 
 
 class StepInterrupted(Exception):  # noqa: N818
-    """Internal: leave the step that is under way, in all processes.
+    """Internal: leave the current step, in all processes.
 
     Attributes:
-        photo: what this process could not read, or None.
+        photo: the photo that this process could not read, or None.
     """
 
     def __init__(self, photo: PhotoError | None = None) -> None:
@@ -42,90 +42,91 @@ class StepInterrupted(Exception):  # noqa: N818
         self.photo = photo
 
 
-class StoppedAtOnce(BaseException):
-    """Internal: leave whatever goes on; ``except Exception`` is no place to stay in."""
+class ImmediateStop(BaseException):
+    """Internal: leave any block; no ``except Exception`` may catch it."""
 
 
 class StopRequest:
     """A Ctrl-C or SIGTERM to a run.
 
-    Where `held`, it waits until `next_of` is asked; elsewhere nothing would be lost, and it ends
-    the block at once, with `Stopped`. A second Ctrl-C ends the process wherever it is.
+    In a `deferred` block it waits for the next `next_batch`. Elsewhere no work would be lost, and
+    it ends the block of the StopRequest at once, with `Stopped`. A second Ctrl-C ends the process
+    anywhere.
 
     Attributes:
-        saved_step: the step that a checkpoint stands of; None before there is one.
+        saved_step: step of the last checkpoint; None before the first.
     """
 
     def __init__(self, out: Path, steps: int) -> None:
         self.saved_step: int | None = None
         self._out, self._steps = out, steps
         self._number = 0
-        self._held = False
+        self._deferred = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._ask)
+                self._before[number] = signal.signal(number, self._receive)
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        if isinstance(error, StoppedAtOnce):
+        if isinstance(error, ImmediateStop):
             raise self.stopped() from None
 
-    def _ask(self, number: int, _frame: object) -> None:
+    def _receive(self, number: int, _frame: object) -> None:
         if not self._number:
             self._number = number
-            if not self._held:
-                raise StoppedAtOnce
-        elif number == signal.SIGINT:  # a second SIGTERM may be the first, which torchrun passed on
+            if not self._deferred:
+                raise ImmediateStop
+        elif number == signal.SIGINT:  # a second SIGTERM may be the first, passed on by torchrun
             raise KeyboardInterrupt
 
     @contextmanager
-    def held(self) -> Generator[None]:
-        """Within it a request waits for `next_of`: what was learned is saved first."""
-        self._held = True
+    def deferred(self) -> Generator[None]:
+        """Make a request wait for `next_batch`, so that unsaved work is saved first."""
+        self._deferred = True
         try:
             yield
         finally:
-            self._held = False
+            self._deferred = False
 
     @contextmanager
-    def at_once(self) -> Generator[None]:
-        """Within it, inside of `held`, none waits: the state was saved just now."""
-        self._held = False
+    def immediate(self) -> Generator[None]:
+        """Make a request take effect at once inside `deferred`: the state was just saved."""
+        self._deferred = False
         try:
             if self._number:
-                raise StoppedAtOnce
+                raise ImmediateStop
             yield
         finally:
-            self._held = True
+            self._deferred = True
 
-    def next_of(self, pieces: Iterator[MicroBatch], processes: Processes) -> MicroBatch:
-        """The next piece, unless any process was asked to stop or cannot read a photo of its own.
+    def next_batch(self, batches: Iterator[MicroBatch], processes: Processes) -> MicroBatch:
+        """Return the next micro-batch unless any process is to stop or cannot read a photo.
 
-        All learn of it before the next exchange, so that none waits for one that has left.
+        The processes agree on it before their next exchange, so that none waits for one that left.
 
         Raises:
-            StepInterrupted: in all processes alike.
+            StepInterrupted: in all processes.
         """
-        piece = photo = None
+        batch = photo = None
         try:
-            piece = next(pieces)
+            batch = next(batches)
         except PhotoError as error:
             photo = error
-        if processes.any(here=bool(self._number or photo)) or piece is None:
+        if processes.any(here=bool(self._number or photo)) or batch is None:
             raise StepInterrupted(photo)
-        return piece
+        return batch
 
     def stopped(self) -> Stopped:
-        """What to raise once the state is saved."""
-        words = f"stopped before the first step of {self._steps:,}; the same command begins anew"
+        """Return the exception to raise once the state is saved."""
+        message = f"stopped before the first step of {self._steps:,}; the same command begins anew"
         if self.saved_step is not None:
-            words = (
+            message = (
                 f"stopped and saved at step {self.saved_step:,} of {self._steps:,} in {self._out};"
                 " the same command goes on from there"
             )
-        return Stopped(words, self._number or signal.SIGTERM)
+        return Stopped(message, self._number or signal.SIGTERM)

@@ -12,11 +12,14 @@ from ophis.evaluation.run import RECIPE, read_side
 from ophis.files.atomic import whole_file
 from ophis.priors.country_counts import CountryPrior
 from ophis.recipe import find_recipe, read_recipe
+from ophis.train.loop import fit
+from ophis.train.photo_check import CHECKED
 
 if TYPE_CHECKING:
     from ophis.datasets.manifest import Manifest
     from ophis.evaluation.comparison import Comparison
     from ophis.evaluation.run import Side
+    from ophis.train.progress import Progress
 
 LETTERS = ("a", "b")
 REPORT = "report.html"
@@ -31,7 +34,9 @@ def study(
     weights_folder: str | Path = ".",
     device: str = "auto",
     workers: int | None = None,
+    compile: bool = False,  # noqa: A002 - torch's word
     skip_bad: bool = False,
+    progress: Progress | None = None,
 ) -> Path:
     """Train two recipes on the same photos and write the report of their comparison.
 
@@ -47,7 +52,9 @@ def study(
         weights_folder: where the recipes' weights files lie.
         device: "auto", "cpu", "cuda".
         workers: threads that read photos.
+        compile: run the training steps through torch.compile; see `fit`.
         skip_bad: leave out the photos that cannot be used, instead of refusing to begin: see `fit`.
+        progress: receives steps and messages of both runs.
 
     Returns:
         The report.
@@ -68,9 +75,6 @@ def study(
     train.write(out / "train.csv")
     validation.write(out / "validation.csv")
     CountryPrior.fit(train).write(out / "prior.csv")
-    from ophis.train import fit  # noqa: PLC0415 - who only reads a study does not load torch
-    from ophis.train.usable_photos import CHECKED  # noqa: PLC0415
-
     for letter, recipe in zip(LETTERS, read, strict=True):
         fit(
             recipe,
@@ -80,8 +84,10 @@ def study(
             weights_folder=weights_folder,
             device=device,
             workers=workers,
+            compile=compile,
             skip_bad=skip_bad,
             checked=out / CHECKED,
+            progress=progress,
         )
     a, b = (
         read_side(out / letter, name=name)

@@ -22,7 +22,8 @@ from ophis.inference.bundles.ensemble import _prior, combine
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.overrides import Rule
 from ophis.scores.ensemble import ensemble, fused
-from ophis.train import export, export_imagenet17, fit
+from ophis.train import fit
+from ophis.train.export import export, export_imagenet17
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,6 @@ def bundles(parts, small, tmp_path_factory):
             validation=parts[1],
             out=folder / f"run-{name}",
             species=species,
-            quiet=True,
         )
         made.append(export(run, folder / name))
     return made

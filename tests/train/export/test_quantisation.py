@@ -12,15 +12,15 @@ from ophis import InputError
 from ophis.cli import main
 from ophis.inference.bundles.bundle import MODEL
 from ophis.inference.bundles.ensemble import combine, refitted
-from ophis.train import export, fit
-from ophis.train.export.quantisation import quantise
+from ophis.train import fit
+from ophis.train.export import export, quantise
 
 
 @pytest.fixture(scope="module")
 def bundle(halves, small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain")
     recipe = small(steps=12, head="random")
-    run = fit(recipe, train=halves[0], validation=halves[1], out=folder / "run", quiet=True)
+    run = fit(recipe, train=halves[0], validation=halves[1], out=folder / "run")
     return export(run, folder / "bundle")
 
 

@@ -288,7 +288,6 @@ def test_a_run_gives_its_body_to_another_network_and_keeps_its_head(coloured, sm
         train=coloured.take(np.arange(24)),
         validation=coloured.take(np.arange(24, 36)),
         out=tmp_path / "pretrained",
-        quiet=True,
     )
     trained = load_checkpoint(tmp_path / "pretrained")
     assert trained
@@ -316,7 +315,6 @@ def test_a_run_notes_the_digest_of_its_weights_and_keeps_it_when_they_are_gone(
         validation=coloured.take(np.arange(24, 36)),
         out=tmp_path / "run",
         weights_folder=tmp_path,
-        quiet=True,
     )
     learn()
     assert read_facts(tmp_path / "run")["weights_sha256"] == digest

@@ -1,1 +1,9 @@
-"""Saliency maps: where a network looks."""
+"""Saliency maps of networks, and of the photos on which two models differ most.
+
+It knows torch networks, run folders and comparisons. It does not know how a report is drawn.
+"""
+
+from ophis.train.explain.discrepancies import explain
+from ophis.train.explain.saliency import Method, concentration, mass_inside, saliency
+
+__all__ = ["Method", "concentration", "explain", "mass_inside", "saliency"]

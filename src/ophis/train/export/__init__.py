@@ -1,1 +1,11 @@
-"""From a run folder to a bundle."""
+"""Export of trained models as bundles: ONNX, 8 bits, timm's files, and `imagenet17`.
+
+It knows torch networks and the files of a bundle. It does not know how a network was trained beyond
+its run folder.
+"""
+
+from ophis.train.export.bundle import Retest, export, write_bundle
+from ophis.train.export.imagenet17 import export_imagenet17
+from ophis.train.export.quantisation import quantise
+
+__all__ = ["Retest", "export", "export_imagenet17", "quantise", "write_bundle"]

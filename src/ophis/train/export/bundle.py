@@ -1,16 +1,11 @@
-"""From a run folder to a bundle: torch to ONNX, with a numeric check before anything is kept."""
+"""Export of a run folder, or of any torch model, as a bundle."""
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
-from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from ophis.decision.rule import default_rule, halves
@@ -26,19 +21,19 @@ from ophis.inference.bundles.self_test import write_selftest
 from ophis.inference.evidence import OUTPUTS as EVIDENCE
 from ophis.priors.country_counts import CountryPrior, read_counts
 from ophis.priors.selection import default_prior
-from ophis.scores.scores import read_scores, softmax
-from ophis.train import run_folder as run
-from ophis.train.evaluation import score_model
-from ophis.train.export.evidence_outputs import WithEvidence, averages_maps
-from ophis.train.export.exportable import exportable
-from ophis.train.export.timm_form import write_for_timm
+from ophis.scores.scores import read_scores
+from ophis.train.export.evidence import WithEvidence, averages_maps
+from ophis.train.export.inference_form import inference_form
+from ophis.train.export.onnx_export import check_parity, write_onnx
+from ophis.train.export.timm_layout import write_timm_files
+from ophis.train.model_scores import score_model
 from ophis.train.networks.weights_file import one_line
 from ophis.train.out_of_distribution import FILE as FAMILIARITY
 from ophis.train.out_of_distribution import Familiarity, WithNovelty, fit_familiarity
 from ophis.train.processes import Processes
+from ophis.train.run_folder import RunInputs, model_of, read_run
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import nn
 
     from ophis.datasets.manifest import Manifest
@@ -48,8 +43,7 @@ if TYPE_CHECKING:
     from ophis.priors.prior import Prior
     from ophis.scores.scores import Scores
     from ophis.taxonomy.species_list import SpeciesList
-
-TOLERANCE = 1e-4  # of a probability, between torch and ONNX Runtime
+    from ophis.train.run_folder import Run
 
 
 @dataclass(frozen=True)
@@ -90,7 +84,7 @@ def export(
         InputError: when the folder is no run, the manifests are not the run's, or ONNX Runtime's
             probabilities differ from torch's by more than 1e-4.
     """
-    trained = run.read_run(folder)
+    trained = read_run(folder)
     if test:
         trained, familiarity, scores = _retested(trained, test)
     else:
@@ -107,7 +101,7 @@ def export(
     rule = default_rule(judging, calibration=calibration, prior=prior)
     facts = read_facts(trained.folder)
     return write_bundle(
-        run.model_of(trained),
+        model_of(trained),
         out,
         familiarity=familiarity,
         species=trained.species,
@@ -128,9 +122,9 @@ def export(
     )
 
 
-def _require_the_runs_photos(trained: run.Run, test: Retest) -> None:
+def _require_the_runs_photos(trained: Run, test: Retest) -> None:
     """Refuse manifests of other photos; their digest tells where they lie, so it cannot say."""
-    run.require_fit(trained.recipe, test.train, test.validation, trained.species)
+    RunInputs(trained.recipe, test.train, test.validation, trained.species).require_valid()
     counts = read_counts(trained.folder / PRIOR, trained.species)
     given = CountryPrior.fit(test.train, species=trained.species)
     judged = read_scores(trained.folder / SCORES)
@@ -145,12 +139,12 @@ def _require_the_runs_photos(trained: run.Run, test: Retest) -> None:
             )
 
 
-def _retested(trained: run.Run, test: Retest) -> tuple[run.Run, Familiarity, Scores]:
+def _retested(trained: Run, test: Retest) -> tuple[Run, Familiarity, Scores]:
     """The run as if its recipe had tested with so many pixels."""
     _require_the_runs_photos(trained, test)
     retested = replace(trained, recipe=replace(trained.recipe, test_pixels=test.pixels))
     species, preprocessing = trained.species, retested.recipe.preprocessing
-    model = run.model_of(retested)
+    model = model_of(retested)
     _require_pixels(model, retested.recipe.backbone, test.pixels)
     with Processes.from_environment("auto") as processes:
         model.to(processes.device)
@@ -158,12 +152,11 @@ def _retested(trained: run.Run, test: Retest) -> tuple[run.Run, Familiarity, Sco
             model, test.train, species=species, preprocessing=preprocessing, processes=processes
         )
         scores = score_model(
-            model,
+            WithNovelty(model, familiarity.to(processes.device)),
             test.validation,
             species=species,
             preprocessing=preprocessing,
             processes=processes,
-            familiarity=familiarity,
         )
     return retested, familiarity, scores
 
@@ -199,7 +192,7 @@ def write_bundle(
     With ``familiarity`` the network, one of timm's, gives each photo's novelty too; if its head
     averages maps, it gives what in them speaks for the most probable species.
     """
-    plain, model = model, exportable(model)
+    plain, model = model, inference_form(model)
     outputs = ("logits", *(("novelty",) if familiarity else ()))
     if averages_maps(model, side=preprocessing.pixels):
         model, outputs = WithEvidence(model, familiarity).eval(), (*outputs, *EVIDENCE)
@@ -217,83 +210,10 @@ def write_bundle(
             measured=measured,
         )
         preprocessing.write(writer.folder / IMAGES)
-        write_for_timm(
+        write_timm_files(
             plain, writer.folder, species=species, preprocessing=preprocessing, weights=weights
         )
         write_onnx(model, writer.folder / MODEL, side=preprocessing.pixels, outputs=outputs)
         check_parity(model, writer.folder / MODEL, side=preprocessing.pixels)
         write_selftest(Member(writer.folder / MODEL, species, preprocessing, None))
     return Path(out)
-
-
-def write_onnx(
-    model: nn.Module, path: Path, *, side: int, outputs: tuple[str, ...] = ("logits",)
-) -> None:
-    """Write the network as one ONNX file: input `pixels`, any number of photos.
-
-    Args:
-        model: [photos, 3, side, side] to one output or several.
-        path: of the file.
-        side: pixels.
-        outputs: their names: `logits`, then `novelty` if there is one, then those of `EVIDENCE`.
-    """
-    example = torch.zeros(2, 3, side, side)
-    photos = torch.export.Dim("photos", min=1)
-    quiet = logging.getLogger("torch.onnx")
-    before = quiet.level
-    quiet.setLevel(logging.ERROR)
-    try:
-        # The exporter tells its progress on stdout and warns of its own internals.
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                model,
-                (example,),
-                str(path),
-                input_names=["pixels"],
-                output_names=list(outputs),
-                dynamic_shapes=({0: photos},),
-                external_data=False,
-                verbose=False,
-            )
-    finally:
-        quiet.setLevel(before)
-
-
-def check_parity(model: nn.Module, path: Path, *, side: int, photos: int = 4) -> float:
-    """Largest difference of a probability between torch and ONNX Runtime on made pixels.
-
-    Raises:
-        InputError: when it exceeds 1e-4, or novelty or evidence differ by more than 0.1 %.
-    """
-    import onnxruntime  # noqa: PLC0415 - only here does the training side need it
-
-    chance = np.random.default_rng(0)
-    pixels = chance.uniform(-1, 1, size=(photos, 3, side, side)).astype(np.float32)
-    with torch.inference_mode():
-        outputs = model(torch.from_numpy(pixels))
-    expected = [o.numpy() for o in (outputs if isinstance(outputs, tuple) else (outputs,))]
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    found = [np.asarray(output) for output in session.run(None, {"pixels": pixels})]
-    difference = float(np.abs(softmax(found[0]) - softmax(expected[0])).max())
-    if difference > TOLERANCE:
-        raise InputError(
-            f"the exported model differs from torch by {difference:.1e} in a probability,"
-            f" more than {TOLERANCE:.0e}; no bundle was written"
-        )
-    for here, there in zip(_comparable(found), _comparable(expected), strict=True):
-        if not np.allclose(here, there, rtol=1e-3, atol=1e-3):
-            raise InputError(
-                "the novelty or the evidence of the exported model differs from torch's by more"
-                " than 0.1 %; no bundle was written"
-            )
-    return difference
-
-
-def _comparable(outputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Novelty, and the maps of evidence in an order of their own: ties have no order of species."""
-    _, *others = outputs
-    if len(others) < len(EVIDENCE):
-        return others
-    *novelty, maps, _ = others
-    return [*novelty, np.sort(maps.mean(axis=(2, 3)), axis=1)]

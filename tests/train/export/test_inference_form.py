@@ -6,7 +6,7 @@ import torch
 from timm.layers import GroupNormAct
 from torch import nn
 
-from ophis.train.export.exportable import PaddedPool, exportable
+from ophis.train.export.inference_form import PaddedPool, inference_form
 
 
 @pytest.mark.parametrize("side", [64, 75, 97])
@@ -18,7 +18,7 @@ def test_a_big_transfer_says_the_same(side):
             nn.init.uniform_(module.weight, -1, 2)
             nn.init.normal_(module.bias)
     nn.init.normal_(model.get_parameter("head.fc.weight"))
-    mended = exportable(model)
+    mended = inference_form(model)
     assert not any(isinstance(m, GroupNormAct | nn.ConstantPad2d) for m in mended.modules())
     pixels = torch.randn(2, 3, side, side, dtype=torch.float64)
     with torch.inference_mode():
@@ -39,4 +39,4 @@ def test_a_network_without_any_of_it_stays_as_it_is():
     model = timm.create_model("efficientnet_lite0", num_classes=3).eval()
     pixels = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        assert torch.equal(exportable(model)(pixels), model(pixels))
+        assert torch.equal(inference_form(model)(pixels), model(pixels))

@@ -1,4 +1,4 @@
-"""Scores of a torch model: the same preprocessing and the same rows as everywhere."""
+"""Scores of a torch model on the photos of a manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 
 from ophis.inference.scoring.batch import score_photos
 from ophis.scores.scores import concatenate
-from ophis.train.out_of_distribution import WithNovelty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from ophis.inference.scoring.batch import Outputs
     from ophis.scores.scores import Scores
     from ophis.taxonomy.species_list import SpeciesList
-    from ophis.train.out_of_distribution import Familiarity
     from ophis.train.processes import Processes
 
 
@@ -32,33 +30,38 @@ def score_model(
     preprocessing: Preprocessing,
     processes: Processes,
     workers: int | None = None,
-    familiarity: Familiarity | None = None,
 ) -> Scores:
-    """Score every photo of a manifest in float32; each process takes its share of the rows.
+    """Score every photo of a manifest in float32; each process takes a part of the rows.
 
-    With ``familiarity`` the scores hold each photo's novelty too.
+    Args:
+        model: gives logits [photos, species], or these and a novelty [photos].
+        manifest: of the photos.
+        species: order of the logits.
+        preprocessing: of the photos.
+        processes: of the run.
+        workers: threads that read photos.
 
     Returns:
-        Scores, the same in every process: see `batch.score_photos`.
+        Scores, the same in every process: see `score_photos`.
     """
     model.eval()
-    whole = WithNovelty(model, familiarity.to(processes.device)) if familiarity else None
 
     @torch.inference_mode()
     def forward(pixels: NDArray[np.float32]) -> Outputs:
         batch = torch.from_numpy(pixels).to(processes.device, memory_format=torch.channels_last)
-        if whole is None:
-            return model(batch).float().cpu().numpy(), None
-        logits, novelty = whole(batch)
-        return logits.float().cpu().numpy(), novelty.cpu().numpy()
+        outputs = model(batch)
+        if isinstance(outputs, tuple):
+            logits, novelty = outputs
+            return logits.float().cpu().numpy(), novelty.cpu().numpy()
+        return outputs.float().cpu().numpy(), None
 
-    share = score_photos(
+    part = score_photos(
         forward,
         manifest.take(np.arange(processes.rank, len(manifest), processes.count)),
         species=species,
         preprocessing=preprocessing,
         workers=workers,
     )
-    everything = concatenate(processes.gather(share))
-    place = {photo: row for row, photo in enumerate(manifest.table["photo_id"])}
-    return everything.take(np.argsort([place[photo] for photo in everything.photo_ids]))
+    scores = concatenate(processes.gather(part))
+    rows = {photo: row for row, photo in enumerate(manifest.table["photo_id"])}
+    return scores.take(np.argsort([rows[photo] for photo in scores.photo_ids]))

@@ -1,4 +1,4 @@
-"""What learns: the network of a recipe, what of it stays as it is, and its optimiser."""
+"""Network and optimiser of a run between two steps."""
 
 from __future__ import annotations
 
@@ -8,56 +8,64 @@ from typing import TYPE_CHECKING
 import torch
 
 from ophis.errors import InputError
+from ophis.train.networks.compilation import compile_network
 from ophis.train.networks.model import create_model, freeze
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Self
 
     from torch import nn
 
     from ophis.recipe import Recipe
-    from ophis.taxonomy.species_list import SpeciesList
     from ophis.train.checkpoint import Checkpoint
     from ophis.train.processes import Processes
+    from ophis.train.run_folder import RunInputs
 
 
 @dataclass(frozen=True, eq=False)
-class Learner:
+class TrainingState:
     """Network and optimiser between two steps.
 
     Attributes:
         model: a timm model on its device.
-        frozen: the modules of it that do not learn.
-        optimiser: of all others.
+        network: the form of it that takes training steps: compiled, or the model itself.
+        frozen: modules of it that keep their weights and statistics.
+        optimiser: of all other parameters.
     """
 
     model: nn.Module
+    network: nn.Module
     frozen: list[nn.Module]
     optimiser: torch.optim.Optimizer
 
     @classmethod
     def begin(
         cls,
-        recipe: Recipe,
-        species: SpeciesList,
+        inputs: RunInputs,
         processes: Processes,
-        weights_folder: Path,
         saved: Checkpoint | None,
+        *,
+        compiled: bool = False,
     ) -> Self:
-        """As they are at their first step, or as they were saved."""
+        """Create the state of the first step, or restore the saved one.
+
+        Raises:
+            InputError: when the micro-batches cannot be divided among the processes, or the
+                backbone or the weights do not fit.
+        """
+        recipe = inputs.recipe
         if recipe.micro_batches % processes.count:
             raise InputError(
-                f"{recipe.micro_batches} micro-batches cannot be shared evenly by"
+                f"{recipe.micro_batches} micro-batches cannot be divided evenly among"
                 f" {processes.count} processes; change micro_batch_photos or the number of"
                 " processes"
             )
-        torch.manual_seed(recipe.seed)  # the random start of what is not pretrained
+        torch.manual_seed(recipe.seed)  # initial weights of all that is not pretrained
         model = create_model(
             recipe.backbone,
-            species=len(species),
+            species=len(inputs.species),
             weights="none" if saved else recipe.weights,
-            weights_folder=weights_folder,
+            weights_folder=inputs.weights_folder,
             head=recipe.head,
             dropout=recipe.dropout,
         )
@@ -67,10 +75,10 @@ class Learner:
         if saved:
             model.load_state_dict(saved.model)
             optimiser.load_state_dict(saved.optimiser)
-        return cls(model, frozen, optimiser)
+        return cls(model, compile_network(model) if compiled else model, frozen, optimiser)
 
     def begin_step(self, learning_rate: float) -> None:
-        """No gradients yet, the rate, and in training mode all but what is frozen."""
+        """Clear gradients, set the rate, and put all but the frozen modules in training mode."""
         self.model.train()
         for module in self.frozen:
             module.eval()
@@ -79,17 +87,17 @@ class Learner:
         self.optimiser.zero_grad(set_to_none=True)
 
     def statistics(self) -> list[torch.Tensor]:
-        """A copy of what a forward pass changes: the running statistics of batch norms."""
+        """Copy the running statistics of batch norms, which forward passes change."""
         return [buffer.clone() for buffer in self.model.buffers()]
 
     def restore_statistics(self, kept: list[torch.Tensor]) -> None:
-        """As they were: a step that was left in its middle has changed nothing."""
+        """Put back copied statistics: an interrupted step then has changed nothing."""
         for buffer, before in zip(self.model.buffers(), kept, strict=True):
             buffer.copy_(before)
 
 
 def create_optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """The recipe's optimiser; each step sets its rate."""
+    """Return the recipe's optimiser; its rate is set at each step."""
     decay = recipe.weight_decay
     if recipe.optimiser == "adamw":
         betas = (recipe.momentum, 0.999)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ophis.taxonomy.species_list import SpeciesList
 
 
-def write_for_timm(
+def write_timm_files(
     model: nn.Module,
     folder: Path,
     *,

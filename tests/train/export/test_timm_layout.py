@@ -11,14 +11,15 @@ from timm.data import create_transform, resolve_model_data_config
 import ophis
 from ophis.images.preprocessing import preprocess, read_photo
 from ophis.inference.bundles.bundle import read_bundle, verify_weights
-from ophis.train import export, fit
+from ophis.train import fit
+from ophis.train.export import export
 
 
 @pytest.fixture(scope="module")
 def bundle(halves, small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("timm")
     train, validation = halves
-    run = fit(small(), train=train, validation=validation, out=folder / "run", quiet=True)
+    run = fit(small(), train=train, validation=validation, out=folder / "run")
     return export(run, folder / "bundle")
 
 

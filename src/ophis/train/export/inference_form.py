@@ -16,7 +16,7 @@ from torch.nn import functional
 from ophis.train.networks.standardisation import fold_weight_standardisation
 
 
-def exportable(model: nn.Module) -> nn.Module:
+def inference_form(model: nn.Module) -> nn.Module:
     """A copy in eval mode with the same outputs, up to rounding."""
     folded = fold_weight_standardisation(model).eval()
     for name, module in list(folded.named_modules()):

@@ -24,9 +24,10 @@ from ophis.geography.location import Source
 from ophis.inference.bundles.bundle import NOT_FOR_ANSWERS, WEIGHTS, read_bundle
 from ophis.priors.prior import PriorUse
 from ophis.scores.scores import softmax
-from ophis.train import Retest, export, export_imagenet17, fit
-from ophis.train.export.bundle import check_parity, write_onnx
+from ophis.train import fit
+from ophis.train.export import Retest, export, export_imagenet17
 from ophis.train.export.imagenet17 import FIRST_CLASS, KINDS, imagenet17_model
+from ophis.train.export.onnx_export import check_parity, write_onnx
 from ophis.train.networks.model import create_model
 from ophis.train.networks.standardisation import fold_weight_standardisation
 from ophis.train.networks.weights import pretrained_lite0
@@ -55,7 +56,6 @@ def run(coloured, small, tmp_path_factory):
         train=coloured.take(np.arange(24)),
         validation=coloured.take(np.arange(24, 36)),
         out=tmp_path_factory.mktemp("run") / "run",
-        quiet=True,
     )
 
 

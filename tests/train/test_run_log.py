@@ -1,15 +1,15 @@
-"""The log of a run: lines of JSON, and curves that TensorBoard reads."""
+"""Log of a run: lines of JSON, and curves that TensorBoard reads."""
 
 import json
 
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from ophis.evaluation.run import _read_log
-from ophis.train.runlog import RunLog, is_judged
+from ophis.train.run_log import RunLog, has_validation
 
 
 def test_tensorboard_reads_the_curves(tmp_path):
-    with RunLog(tmp_path, 0, 2, quiet=True) as log:
+    with RunLog(tmp_path, 0, 2) as log:
         for step in range(2):
             log.step(step, loss=0.5 * step, learning_rate=0.25, photos=8)
     (file,) = (tmp_path / "tensorboard").iterdir()
@@ -21,12 +21,12 @@ def test_tensorboard_reads_the_curves(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_line_that_a_stop_cut_short_is_not_written_behind(tmp_path):
-    with RunLog(tmp_path, 0, 3, quiet=True) as log:
+def test_unfinished_last_line_is_removed(tmp_path):
+    with RunLog(tmp_path, 0, 3) as log:
         log.step(0, loss=1.0, learning_rate=0.1, photos=8)
     path = tmp_path / "log.jsonl"
     path.write_text(path.read_text() + '{"step": 1, "lo')
-    with RunLog(tmp_path, 1, 3, quiet=True) as log:
+    with RunLog(tmp_path, 1, 3) as log:
         log.step(1, loss=0.5, learning_rate=0.1, photos=8)
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [0, 1]
     table = _read_log(path)
@@ -34,9 +34,9 @@ def test_a_line_that_a_stop_cut_short_is_not_written_behind(tmp_path):
     assert table["loss"].to_list() == [1.0, 0.5]
 
 
-def test_it_is_known_what_was_judged(tmp_path):
-    assert not is_judged(tmp_path, 2)
+def test_log_tells_whether_a_step_was_validated(tmp_path):
+    assert not has_validation(tmp_path, 2)
     lines = [{"step": 2, "loss": 1.0}, {"step": 12, "validation_top1": 0.5}]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert not is_judged(tmp_path, 2)
-    assert is_judged(tmp_path, 12)
+    assert not has_validation(tmp_path, 2)
+    assert has_validation(tmp_path, 12)

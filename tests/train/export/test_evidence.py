@@ -5,7 +5,7 @@ import torch
 
 from ophis.images.preprocessing import preprocess, read_photo
 from ophis.inference.evidence import OUTPUTS
-from ophis.train.export.evidence_outputs import averages_maps
+from ophis.train.export.evidence import averages_maps
 from ophis.train.export.imagenet17 import imagenet17_model
 from ophis.train.networks.model import classifier_of, create_model
 
