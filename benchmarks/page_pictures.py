@@ -1,8 +1,8 @@
 """The README's pictures of the page: what a running `ophis serve` answers to a drawn photo.
 
     ophis serve demo/bundle
-    python benchmarks/page_pictures.py http://127.0.0.1:8000/ demo/sample/photos/drawn-00003.jpg \
-        Australia
+    python benchmarks/page_pictures.py http://127.0.0.1:8000/ \
+        demo/sample/photos/synthetic-00003.jpg Australia
 
 Use drawn photos only: what is in docs/images belongs to everybody. Needs Chromium and playwright.
 """

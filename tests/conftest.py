@@ -93,8 +93,8 @@ def small() -> Callable[..., Recipe]:
 
 
 @pytest.fixture(scope="session")
-def drawn_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One photo of the sample: drawn, not photographed."""
+def synthetic_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One photo of the sample: synthetic, not photographed."""
     from ophis.datasets.synthetic.camera import photograph
     from ophis.datasets.synthetic.population import sightings
 

@@ -161,8 +161,8 @@ def bundle(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("country", ["", "--country India"])
-def test_identify_loads_only_needed_modules(bundle, drawn_photo, country):
-    command = ["identify", str(bundle), str(drawn_photo), *country.split(), "--json"]
+def test_identify_loads_only_needed_modules(bundle, synthetic_photo, country):
+    command = ["identify", str(bundle), str(synthetic_photo), *country.split(), "--json"]
     loaded = loaded_after(
         "from ophis.cli import main\n"
         f"try: main({command})\nexcept SystemExit as end: assert not end.code, end.code"
@@ -184,8 +184,8 @@ def test_identify_loads_only_needed_modules(bundle, drawn_photo, country):
     assert not loaded & unneeded
 
 
-def test_identify_as_text_loads_no_polars(bundle, drawn_photo):
-    command = ["identify", str(bundle), str(drawn_photo)]
+def test_identify_as_text_loads_no_polars(bundle, synthetic_photo):
+    command = ["identify", str(bundle), str(synthetic_photo)]
     loaded = loaded_after(
         f"from ophis.cli import main\ntry: main({command})\nexcept SystemExit: pass"
     )

@@ -19,7 +19,7 @@ def test_the_demo_shows_what_pretraining_and_country_give(place):
     a, b = (read_scores(place / "demo" / f"run-{name}" / "scores.npz") for name in "ab")
     assert evaluate(b).macro_f1 > evaluate(a).macro_f1 + 0.2
     assert (place / "demo" / "bundle" / "model.onnx").is_file()
-    assert "Drawn, not photographed" in (place / "demo" / "bundle" / "README.md").read_text()
+    assert "Synthetic, not photographed" in (place / "demo" / "bundle" / "README.md").read_text()
 
 
 @pytest.mark.slow

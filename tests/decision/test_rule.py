@@ -35,7 +35,7 @@ SPECIES = SpeciesList(
         "Naja naja",
         "Crotalus atrox",
         "Natrix sp.",
-        "Drawn red",
+        "Synthetic red",
         "Pantherophis guttatus",
         "Pantherophis obsoletus",
         "Lampropeltis getula",
@@ -356,7 +356,7 @@ def test_roll_up_by_hand():
     assert roll_up(["Naja naja", "Bungarus fasciatus"]) == (State.FAMILY, "Elapidae")
     assert roll_up(["Naja naja", "Crotalus atrox"]) == (State.UNIDENTIFIED, None)
     assert roll_up(["water snake", "Water moccasin"]) == (State.UNIDENTIFIED, None)
-    assert roll_up(["Drawn red", "Painted blue"]) == (State.UNIDENTIFIED, None)
+    assert roll_up(["Synthetic red", "Painted blue"]) == (State.UNIDENTIFIED, None)
     assert roll_up([]) == (State.UNIDENTIFIED, None)
 
 

@@ -182,7 +182,7 @@ def test_rows_of_unknown_species_do_not_count():
 
 
 def test_without_a_table_ours_decides_and_an_unnamed_species_counts_as_venomous(tmp_path):
-    ours = SpeciesList(("Naja naja", "Boa boa", "Pantherophis guttatus", "Drawn red snake"))
+    ours = SpeciesList(("Naja naja", "Boa boa", "Pantherophis guttatus", "Synthetic red snake"))
     np.testing.assert_array_equal(dangerous(ours), [True, True, False, True])
     table = tmp_path / "mivs.csv"
     table.write_text("species,genus,mivs\nnaja-naja,Naja,1\nBoa boa,Boa,0\nVipera berus,Vipera,0\n")

@@ -81,7 +81,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos = folder / "demo" / "sample" / "photos"
     photos.mkdir(parents=True)
     for number in (1, 2):
-        (photos / f"drawn-0000{number}.jpg").write_bytes(photo(number, kind="JPEG"))
+        (photos / f"synthetic-0000{number}.jpg").write_bytes(photo(number, kind="JPEG"))
     return folder
 
 

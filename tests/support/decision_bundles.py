@@ -29,7 +29,7 @@ SPECIES = SpeciesList(
         "Naja naja", "Naja kaouthia", "Naja sp.", "Bungarus caeruleus", "Daboia russelii",
         "Crotalus atrox", "Crotalus horridus", "Charina bottae", "Python regius",
         "Pantherophis guttatus", "Pantherophis obsoletus", "Thamnophis sirtalis", "Natrix natrix",
-        "Lampropeltis getula", "water snake", "Drawn red snake",
+        "Lampropeltis getula", "water snake", "Synthetic red snake",
     )
 )  # fmt: skip
 

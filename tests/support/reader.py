@@ -74,7 +74,7 @@ def make_place(folder: Path) -> None:
     classes = "".join(f"{number},{name}\n" for number, name in enumerate(names))
     (folder / "mine" / "classes.csv").write_text(f"class_id,species\n{classes}")
     (folder / "mine" / "metadata.csv").write_text(
-        "hashed_id,country,continent\ndrawn-00009,Mexico,North America\n"
+        "hashed_id,country,continent\nsynthetic-00009,Mexico,North America\n"
     )
     (folder / "mine" / "rules.csv").write_text(f"country,species,probability\nKenya,{names[0]},0\n")
 

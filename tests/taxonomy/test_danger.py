@@ -38,7 +38,7 @@ def test_what_is_known_to_be_venomous_is_said_so(name):
 @pytest.mark.parametrize(
     "name",
     [
-        "Drawn red snake",
+        "Synthetic red snake",
         "",
         "Pantherophis",
         "Pantherophis sp.",

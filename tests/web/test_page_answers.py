@@ -19,9 +19,9 @@ from tests.support.visits import (
 
 
 @pytest.mark.slow
-def test_every_answer_fits_and_axe_finds_nothing(visit, fake, drawn_photo):
+def test_every_answer_fits_and_axe_finds_nothing(visit, fake, synthetic_photo):
     page = visit()
-    choose(page, drawn_photo, drawn_photo)
+    choose(page, synthetic_photo, synthetic_photo)
     for kind in KINDS:
         fake.kind = kind
         ask_again(page)
@@ -40,7 +40,7 @@ def test_every_answer_fits_and_axe_finds_nothing(visit, fake, drawn_photo):
 
 
 @pytest.mark.parametrize("language", languages())
-def test_every_language_fits(visit, fake, drawn_photo, language):
+def test_every_language_fits(visit, fake, synthetic_photo, language):
     page, words = visit(width=320, language=language), read_words(language)
 
     def require_narrow_and_large():
@@ -51,7 +51,7 @@ def test_every_language_fits(visit, fake, drawn_photo, language):
     assert page.get_attribute("html", "lang") == language
     assert page.inner_text("#emergency-words") == words.say("advice", "emergency")
     require_narrow_and_large()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     fake.kind = "contradicts"
     ask(page)
     require_narrow_and_large()
@@ -62,9 +62,9 @@ def test_every_language_fits(visit, fake, drawn_photo, language):
         assert "{" not in text
 
 
-def test_the_danger_comes_first_and_the_rest_in_order(visit, fake, drawn_photo):
+def test_the_danger_comes_first_and_the_rest_in_order(visit, fake, synthetic_photo):
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     ask(page)
     said = page.inner_text("#answer")
     order = [
@@ -85,10 +85,10 @@ def test_the_danger_comes_first_and_the_rest_in_order(visit, fake, drawn_photo):
     assert widths[:2] == pytest.approx([0.931, 0.041], abs=0.01)
 
 
-def test_a_bundle_that_was_never_judged_says_so_before_all_else(visit, fake, drawn_photo):
+def test_a_bundle_that_was_never_judged_says_so_before_all_else(visit, fake, synthetic_photo):
     fake.kind = "never judged"
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     ask(page)
     warning = read_words().say("bundle", "never_judged")
     assert page.inner_text("#answer").strip().startswith(warning)
@@ -96,9 +96,9 @@ def test_a_bundle_that_was_never_judged_says_so_before_all_else(visit, fake, dra
     assert "Guesses, for trying out only:" in page.inner_text("#answer")
 
 
-def test_each_state_without_a_name_has_a_look_of_its_own(visit, fake, drawn_photo):
+def test_each_state_without_a_name_has_a_look_of_its_own(visit, fake, synthetic_photo):
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     looks = set()
     for kind in ("species", "unidentified", "listed", *UNSEEN):
         fake.kind = kind
@@ -113,11 +113,11 @@ def test_each_state_without_a_name_has_a_look_of_its_own(visit, fake, drawn_phot
     assert len(looks) == 5
 
 
-def test_photos_without_a_say_are_shown_with_the_reason(visit, fake, drawn_photo, tmp_path):
+def test_photos_without_a_say_are_shown_with_the_reason(visit, fake, synthetic_photo, tmp_path):
     other = tmp_path / "other.jpg"
-    other.write_bytes(drawn_photo.read_bytes() + b"\0")
+    other.write_bytes(synthetic_photo.read_bytes() + b"\0")
     page = visit()
-    choose(page, drawn_photo, other)
+    choose(page, synthetic_photo, other)
     for kind, reason in (
         ("left out", "Photo 2 had no say: it has too few pixels."),
         ("one unread", "Photo 2 had no say: it cannot be read, or is far too small."),
@@ -131,11 +131,11 @@ def test_photos_without_a_say_are_shown_with_the_reason(visit, fake, drawn_photo
 
 @pytest.mark.parametrize("language", ["en", "hi"])
 def test_a_photo_that_could_not_be_read_is_told_in_the_persons_language(
-    visit, fake, drawn_photo, language
+    visit, fake, synthetic_photo, language
 ):
     fake.kind = "one unread"
     page, words = visit(language=language), read_words(language)
-    choose(page, drawn_photo, drawn_photo)
+    choose(page, synthetic_photo, synthetic_photo)
     ask(page)
     (line,) = page.locator(".reasons ul:last-of-type li").all()
     assert line.inner_text().startswith(words.say("page", "photo_number", number="2"))
@@ -145,9 +145,9 @@ def test_a_photo_that_could_not_be_read_is_told_in_the_persons_language(
     assert detail.get_attribute("lang") == "en"
 
 
-def test_where_the_network_looked_is_drawn_told_and_switched_off(visit, fake, drawn_photo):
+def test_where_the_network_looked_is_drawn_told_and_switched_off(visit, fake, synthetic_photo):
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     ask(page)
     canvas = page.locator(".frame canvas")
     assert canvas.get_attribute("aria-label") == ("Where the model looked: mostly in the middle.")

@@ -20,9 +20,9 @@ NAMES = {
 }  # fmt: skip
 
 
-def test_a_country_is_found_by_any_of_its_names(visit, fake, drawn_photo):
+def test_a_country_is_found_by_any_of_its_names(visit, fake, synthetic_photo):
     page = visit(width=1280)  # where the question stays beside the answer
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.fill("#country", "Tailandia")
     page.wait_for_selector("[data-code=TH]")  # the names in other languages have come
     called = words_of("en")["countries"]
@@ -40,9 +40,9 @@ def test_a_country_is_found_by_any_of_its_names(visit, fake, drawn_photo):
         assert fake.asked[-1].fields["country"] == code
 
 
-def test_a_name_of_no_country_is_said_and_not_asked(visit, fake, drawn_photo):
+def test_a_name_of_no_country_is_said_and_not_asked(visit, fake, synthetic_photo):
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.fill("#country", "Atlantis")
     page.click("#submit")
     assert "No country has this name" in page.inner_text("#problem")
@@ -55,20 +55,20 @@ def test_a_name_of_no_country_is_said_and_not_asked(visit, fake, drawn_photo):
     assert fake.asked[-1].fields["gps"] == "false"
 
 
-def test_a_name_typed_in_full_needs_no_choice(visit, fake, drawn_photo):
+def test_a_name_typed_in_full_needs_no_choice(visit, fake, synthetic_photo):
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.fill("#country", "kenya")
     page.press("#country", "Tab")
     ask(page)
     assert fake.asked[-1].fields["country"] == "KE"
 
 
-def test_who_types_before_the_names_have_come_is_understood_too(visit, fake, drawn_photo):
+def test_who_types_before_the_names_have_come_is_understood_too(visit, fake, synthetic_photo):
     page = visit()
     held = []
     page.route("**/countries.json", lambda route: held.append(route))  # noqa: PLW0108
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.fill("#country", "Tailandia")
     page.press("#country", "Enter")  # nothing in the list yet, so this asks
     wait_for(page, lambda: held)
@@ -104,13 +104,15 @@ def test_the_country_that_the_photo_tells_can_be_declined(visit, fake, tmp_path)
     assert fake.asked[-1].fields["gps"] == "false"
 
 
-def test_nothing_is_offered_for_a_photo_that_is_there_no_more(visit, fake, drawn_photo, tmp_path):
+def test_no_country_is_offered_for_a_removed_photo(
+    visit, fake, synthetic_photo, tmp_path
+):
     page, held = visit(), []
     page.route("**/borders.json", lambda route: held.append(route))  # noqa: PLW0108
     choose(page, photo_at(tmp_path, NAIROBI))
     wait_for(page, lambda: held)
     page.click(".remove")
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     with page.expect_response("**/borders.json"):
         held[0].continue_()
     ask(page)  # which takes longer than to look up a country
@@ -129,7 +131,7 @@ def test_borders_that_cannot_be_loaded_are_asked_for_again(visit, fake, tmp_path
     assert "Kenya" in page.inner_text("#offer")
 
 
-def test_the_country_of_an_answer_is_confirmed_or_not(visit, fake, drawn_photo):
+def test_the_country_of_an_answer_is_confirmed_or_not(visit, fake, synthetic_photo):
     page = visit()
     for kind, click, asked in (
         ("position", "Yes: Brazil", None),
@@ -138,7 +140,7 @@ def test_the_country_of_an_answer_is_confirmed_or_not(visit, fake, drawn_photo):
     ):
         fake.kind = kind
         reload(page)
-        choose(page, drawn_photo)
+        choose(page, synthetic_photo)
         ask(page)
         assert fake.asked[-1].fields["gps"] == "true"
         before = len(fake.asked)
@@ -155,10 +157,10 @@ def test_the_country_of_an_answer_is_confirmed_or_not(visit, fake, drawn_photo):
             assert asked.items() <= fake.asked[-1].fields.items()
 
 
-def test_photo_and_country_that_contradict_each_other_lead_back(visit, fake, drawn_photo):
+def test_photo_and_country_that_contradict_each_other_lead_back(visit, fake, synthetic_photo):
     fake.kind = "contradicts"
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     ask(page)
     assert "Is the country right?" in page.inner_text(".doubt")
     page.click(".doubt button")

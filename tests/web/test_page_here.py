@@ -42,9 +42,11 @@ def here(visit):
     return lambda place, **more: visit(permissions=["geolocation"], geolocation=at(place), **more)
 
 
-def test_where_the_device_is_becomes_a_country_that_the_person_confirms(here, fake, drawn_photo):
+def test_device_position_becomes_a_confirmed_country(
+    here, fake, synthetic_photo
+):
     page = here(NAIROBI)
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.requests.clear()
     page.click("#here-ask")
     page.wait_for_selector("#offer")
@@ -60,15 +62,15 @@ def test_where_the_device_is_becomes_a_country_that_the_person_confirms(here, fa
     (question,) = fake.asked
     assert question.fields.keys() == {"country", "gps", "top", "language", "evidence"}
     assert (question.fields["country"], question.fields["gps"]) == ("KE", "false")
-    assert question.photos == (drawn_photo.read_bytes(),)
+    assert question.photos == (synthetic_photo.read_bytes(),)
     kept = "[localStorage, sessionStorage].map((s) => Object.keys(s)).flat()"
     assert page.evaluate(kept) == []
     assert page.url == fake.url
 
 
-def test_near_a_border_each_country_is_offered(here, fake, drawn_photo):
+def test_near_a_border_each_country_is_offered(here, fake, synthetic_photo):
     page = here(NAMANGA)
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.click("#here-ask")
     page.wait_for_selector("#offer")
     assert page.inner_text("#offer-words") == WORDS.say("page", "here_border")
@@ -139,9 +141,9 @@ def test_it_is_asked_for_by_a_tap_only_and_can_be_cancelled(visit, fake, tmp_pat
     assert page.inner_text("#here-problem") == ""
 
 
-def test_what_was_cancelled_while_borders_came_offers_nothing(here, fake, drawn_photo):
+def test_what_was_cancelled_while_borders_came_offers_nothing(here, fake, synthetic_photo):
     page, held = here(NAIROBI), []
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.route("**/borders.json", lambda route: held.append(route))  # noqa: PLW0108
     page.click("#here-ask")
     wait_for(page, lambda: held)
@@ -152,9 +154,9 @@ def test_what_was_cancelled_while_borders_came_offers_nothing(here, fake, drawn_
     assert page.locator("#offer button").count() == 0
 
 
-def test_a_question_ends_the_search(visit, fake, drawn_photo):
+def test_a_question_ends_the_search(visit, fake, synthetic_photo):
     page = visit(script=STUB, width=1280)
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.click("#here-ask")
     ask(page)
     assert not page.is_visible("#here-wait")

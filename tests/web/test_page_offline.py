@@ -63,7 +63,7 @@ def require_answers(page, classifier, photo, tmp_path):
     assert (overflows(page), violations(page)) == ([], [])
 
 
-def test_a_phone_answers_with_the_network_switched_off(phone, whole, drawn_photo, tmp_path):
+def test_a_phone_answers_with_the_network_switched_off(phone, whole, synthetic_photo, tmp_path):
     files, classifier = whole
     with served(write_page(tmp_path / "page", offline_page(files))) as address:
         phone.goto(address)
@@ -75,14 +75,14 @@ def test_a_phone_answers_with_the_network_switched_off(phone, whole, drawn_photo
     phone.goto(address)  # the server is gone too
     started(phone)
     assert phone.inner_text("#network") == HINDI.say("page", "offline_local")
-    require_answers(phone, classifier, drawn_photo, tmp_path)
+    require_answers(phone, classifier, synthetic_photo, tmp_path)
     phone.click("#answer .buttons button >> nth=-1")
     phone.click("#here-ask")  # where the phone is becomes a country without a network too
     phone.wait_for_selector("#offer")
     assert "केन्या" in phone.inner_text("#offer")
 
 
-def test_one_file_answers_on_a_phone_from_disk(phone, whole, engine, drawn_photo, tmp_path):
+def test_one_file_answers_on_a_phone_from_disk(phone, whole, engine, synthetic_photo, tmp_path):
     files, classifier = whole
     path = tmp_path / "page.html"
     path.write_bytes(single_page(alone(files), engine[MODULE]))
@@ -90,4 +90,4 @@ def test_one_file_answers_on_a_phone_from_disk(phone, whole, engine, drawn_photo
     phone.goto(path.as_uri())
     started(phone)
     assert phone.is_visible("#here-ask")
-    require_answers(phone, classifier, drawn_photo, tmp_path)
+    require_answers(phone, classifier, synthetic_photo, tmp_path)

@@ -19,7 +19,7 @@ from tests.support.visits import (
 )
 
 
-def test_the_keyboard_is_enough(visit, fake, drawn_photo):
+def test_the_keyboard_is_enough(visit, fake, synthetic_photo):
     page = visit()
     choosers = []  # from the start: waited for later, some are missed
     page.on("filechooser", lambda chooser: choosers.append(chooser))  # noqa: PLW0108
@@ -38,7 +38,7 @@ def test_the_keyboard_is_enough(visit, fake, drawn_photo):
     tab_to("#choose")
     page.keyboard.press("Enter")
     wait_for(page, lambda: choosers)
-    choosers[0].set_files(str(drawn_photo))
+    choosers[0].set_files(str(synthetic_photo))
     tab_to(".remove")
     tab_to("#country")
     page.keyboard.type("ken")
@@ -59,9 +59,9 @@ def test_the_keyboard_is_enough(visit, fake, drawn_photo):
     assert page.input_value("#country") == ""
 
 
-def test_what_is_touched_is_large_enough(visit, fake, drawn_photo):
+def test_what_is_touched_is_large_enough(visit, fake, synthetic_photo):
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.fill("#country", "in")
     fake.kind = "border"
     targets = "button, select, input[type=text], .tick, .emergency a, [role=option]"
@@ -82,12 +82,12 @@ def test_what_is_touched_is_large_enough(visit, fake, drawn_photo):
     require_large()
 
 
-def test_another_language_is_chosen_asked_in_and_kept(visit, fake, drawn_photo):
+def test_another_language_is_chosen_asked_in_and_kept(visit, fake, synthetic_photo):
     page = visit(language="de")  # there are no words in it
     assert page.get_attribute("html", "lang") == "en"
     names = page.locator("#language option").all_inner_texts()
     assert names == ["English", "Español", "Français", "हिन्दी", "Português", "Kiswahili"]
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     give_country(page, "india")
     ask(page)
     answered(page, lambda: page.select_option("#language", "hi"))
@@ -99,9 +99,9 @@ def test_another_language_is_chosen_asked_in_and_kept(visit, fake, drawn_photo):
     assert page.get_attribute("html", "lang") == "hi"
 
 
-def test_nothing_is_kept_but_the_language(visit, fake, drawn_photo):
+def test_nothing_is_kept_but_the_language(visit, fake, synthetic_photo):
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     give_country(page)
     page.select_option("#language", "es")
     ask(page)
@@ -113,10 +113,10 @@ def test_nothing_is_kept_but_the_language(visit, fake, drawn_photo):
 
 
 @pytest.mark.parametrize("language", ["en", "hi"])
-def test_the_card_is_one_sheet_of_paper(visit, fake, drawn_photo, tmp_path, language):
+def test_the_card_is_one_sheet_of_paper(visit, fake, synthetic_photo, tmp_path, language):
     page = visit(scheme="dark", script="print = () => { globalThis.printed = true }",
                  language=language)  # fmt: skip
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     words = read_words(language)
     for kind in ("genus", "never judged", "no snake"):
         fake.kind = kind
@@ -151,10 +151,10 @@ def test_without_an_answer_the_guide_is_printed(visit):
     assert page.is_visible("#emergency-words")
 
 
-def test_who_wants_no_motion_sees_none(visit, fake, drawn_photo):
+def test_who_wants_no_motion_sees_none(visit, fake, synthetic_photo):
     fake.go.clear()
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.click("#submit")
     moving = "getComputedStyle(document.querySelector('#asking .spinner')).animationName"
     assert page.evaluate(moving) == "turn"

@@ -6,9 +6,9 @@ from ophis.locales import read_words
 from tests.support.visits import ask, choose, focused, wait_for
 
 
-def test_photos_are_chosen_pasted_dropped_and_removed(visit, fake, drawn_photo):
+def test_photos_are_chosen_pasted_dropped_and_removed(visit, fake, synthetic_photo):
     page = visit(width=1280)
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     give = """([kind, data]) => {
       const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
       const files = new DataTransfer();
@@ -18,7 +18,7 @@ def test_photos_are_chosen_pasted_dropped_and_removed(visit, fake, drawn_photo):
         : new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true });
       document.querySelector("#main").dispatchEvent(event);
     }"""
-    data = base64.b64encode(drawn_photo.read_bytes()).decode()
+    data = base64.b64encode(synthetic_photo.read_bytes()).decode()
     page.evaluate(give, ["paste", data])
     page.evaluate(give, ["drop", data])
     shown = page.locator("#thumbnails img")
@@ -29,7 +29,9 @@ def test_photos_are_chosen_pasted_dropped_and_removed(visit, fake, drawn_photo):
     assert page.evaluate("document.activeElement.ariaLabel") == "Remove photo 2"
     assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     ask(page)
-    assert [len(photo) for photo in fake.asked[-1].photos] == [len(drawn_photo.read_bytes())] * 2
+    assert [len(photo) for photo in fake.asked[-1].photos] == [
+        len(synthetic_photo.read_bytes())
+    ] * 2
 
 
 def test_what_is_no_photo_is_refused_and_one_that_cannot_be_shown_is_kept(visit, fake, tmp_path):

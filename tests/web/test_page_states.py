@@ -31,7 +31,7 @@ NO_SIMD = "WebAssembly.validate = () => false"
 
 @pytest.mark.slow
 def test_every_state_without_an_answer_fits_and_axe_finds_nothing(
-    visit, fake, drawn_photo, tmp_path
+    visit, fake, synthetic_photo, tmp_path
 ):
     page = visit(width=1280)
     require_fit(page, "start")
@@ -52,7 +52,7 @@ def test_every_state_without_an_answer_fits_and_axe_finds_nothing(
     page.wait_for_function("() => document.querySelector('#view').videoWidth > 0")
     require_fit(page, "camera")
     page.click("#camera-close")
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     fake.go.clear()
     page.click("#submit")
     require_fit(page, "asking")
@@ -69,10 +69,10 @@ def test_every_state_without_an_answer_fits_and_axe_finds_nothing(
     page.context.set_offline(False)
 
 
-def test_a_question_can_be_cancelled(visit, fake, drawn_photo):
+def test_a_question_can_be_cancelled(visit, fake, synthetic_photo):
     fake.go.clear()
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.click("#submit")
     page.wait_for_selector("#asking")
     assert page.inner_text("#asking-words") == WORDS.say("page", "asking")
@@ -87,7 +87,7 @@ def test_a_question_can_be_cancelled(visit, fake, drawn_photo):
     assert "genus" in page.inner_text(".state")
 
 
-def test_the_model_on_its_way_is_shown(visit, drawn_photo):
+def test_the_model_on_its_way_is_shown(visit, synthetic_photo):
     slow = """export class Refusal extends Error {}
     export async function openAnswerer() {
       return { warm: (tell) => { globalThis.tell = tell; return new Promise(
@@ -99,7 +99,7 @@ def test_the_model_on_its_way_is_shown(visit, drawn_photo):
     page.evaluate("tell(0.4)")
     assert page.inner_text("#loading-words") == "Getting the model ready: 40.0%"
     require_fit(page, "loading")
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.click("#submit")
     assert page.is_visible("#asking-progress")
     page.evaluate("done()")
@@ -111,10 +111,10 @@ def test_the_model_on_its_way_is_shown(visit, drawn_photo):
 
 @pytest.mark.parametrize("language", ["en", "es", "hi"])
 def test_a_refusal_says_why_and_what_to_do_in_the_persons_language(
-    visit, fake, drawn_photo, language
+    visit, fake, synthetic_photo, language
 ):
     page, words = visit(width=320, language=language), read_words(language)
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     for reason in REFUSALS:
         fake.refusal = 422, reason, f"photo: in English, {reason}"
         ask_again(page)
@@ -138,9 +138,9 @@ def test_a_refusal_says_why_and_what_to_do_in_the_persons_language(
     assert len(fake.asked) == asked  # nothing is asked anew for it
 
 
-def test_what_was_refused_is_asked_again_or_mended(visit, fake, drawn_photo):
+def test_what_was_refused_is_asked_again_or_mended(visit, fake, synthetic_photo):
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     for status, reason in ((503, HTTPReason.BUSY), (422, Reason.DAMAGED)):
         fake.refusal = status, reason, ""
         ask_again(page)
@@ -156,9 +156,9 @@ def test_what_was_refused_is_asked_again_or_mended(visit, fake, drawn_photo):
         assert page.is_visible(".named")
 
 
-def test_a_server_in_between_that_refuses_is_understood(visit, fake, drawn_photo):
+def test_a_server_in_between_that_refuses_is_understood(visit, fake, synthetic_photo):
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     for status, reason in (
         (413, "too_large"), (429, "busy"), (503, "busy"), (408, "too_slow"), (504, "too_slow"),
         (502, "broken"), (404, "wrong_input"),
@@ -173,9 +173,9 @@ def test_a_server_in_between_that_refuses_is_understood(visit, fake, drawn_photo
     assert "the snake is asleep" in page.inner_text(".verdict")
 
 
-def test_a_server_that_is_gone_is_said_and_the_guide_stays(visit, fake, drawn_photo):
+def test_a_server_that_is_gone_is_said_and_the_guide_stays(visit, fake, synthetic_photo):
     page = visit()
-    choose(page, drawn_photo)
+    choose(page, synthetic_photo)
     page.context.set_offline(True)
     page.wait_for_selector("#network")
     assert page.inner_text("#network") == WORDS.say("page", "offline_service")

@@ -29,9 +29,9 @@ def files(imagenet17, engine):
 
 
 def test_a_page_answers_as_python_does_and_then_without_a_network(
-    opened, files, imagenet17, drawn_photo, tmp_path
+    opened, files, imagenet17, synthetic_photo, tmp_path
 ):
-    folder, photo = write_page(tmp_path / "page", offline_page(files)), drawn_photo.read_bytes()
+    folder, photo = write_page(tmp_path / "page", offline_page(files)), synthetic_photo.read_bytes()
     with served(folder) as address:
         page = opened(address)
         require_same(
@@ -49,9 +49,9 @@ def test_a_page_answers_as_python_does_and_then_without_a_network(
 
 
 def test_one_file_answers_when_it_is_opened_from_disk(
-    opened, files, engine, imagenet17, drawn_photo, tmp_path
+    opened, files, engine, imagenet17, synthetic_photo, tmp_path
 ):
-    path, photo = tmp_path / "page.html", drawn_photo.read_bytes()
+    path, photo = tmp_path / "page.html", synthetic_photo.read_bytes()
     path.write_bytes(single_page(alone(files), engine[MODULE]))
     page = opened(path.as_uri())
     require_same(
@@ -76,12 +76,12 @@ def test_a_hundred_drawn_photos_have_the_same_names_and_probabilities(
             require_same(ask(page, [photo]), imagenet17.identify(photo).as_dict())
 
 
-def test_a_page_over_plain_http_answers_but_is_not_kept(browser, made, drawn_photo, tmp_path):
+def test_a_page_over_plain_http_answers_but_is_not_kept(browser, made, synthetic_photo, tmp_path):
     """There the browser lends no digest and no service worker."""
     from playwright.sync_api import Error
 
     files, bundle = made
-    photo = drawn_photo.read_bytes()
+    photo = synthetic_photo.read_bytes()
     with served(write_page(tmp_path / "page", files)) as address:
         context = browser.new_context()
         context.route("http://plain.test/**", lambda route: forward(route, address))

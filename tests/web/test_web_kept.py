@@ -8,7 +8,7 @@ from tests.support.page_browser import INDEX, served, write_page
 from tests.support.web_pages import CONTROLLED, ask, until
 
 
-def test_a_new_page_takes_over_when_all_of_it_is_there(opened, made, tmp_path, drawn_photo):
+def test_a_new_page_takes_over_when_all_of_it_is_there(opened, made, tmp_path, synthetic_photo):
     """Until then the old one answers; a new one that is not whole changes nothing."""
     files, _ = made
     folder = write_page(tmp_path / "page", offline_page(files))
@@ -28,13 +28,13 @@ def test_a_new_page_takes_over_when_all_of_it_is_there(opened, made, tmp_path, d
         )
         page.reload()
         assert page.evaluate(version) == "tried"
-        assert "lines" in ask(page, [drawn_photo.read_bytes()])
+        assert "lines" in ask(page, [synthetic_photo.read_bytes()])
         write_page(folder, newer)
         page.evaluate(update)
         until(page, "navigator.serviceWorker.getRegistration().then((r) => !!r.waiting)")
         page.reload()
         assert page.evaluate(version) == "tried"  # this page is still open
-        assert "lines" in ask(page, [drawn_photo.read_bytes()])
+        assert "lines" in ask(page, [synthetic_photo.read_bytes()])
     again = page.context.new_page()
     page.close()
     for _ in range(100):  # the server is gone; once no old page is open the newer one takes over
@@ -44,7 +44,7 @@ def test_a_new_page_takes_over_when_all_of_it_is_there(opened, made, tmp_path, d
         again.goto("about:blank")
         again.wait_for_timeout(50)
     assert again.evaluate(version) == "newer"
-    assert "lines" in ask(again, [drawn_photo.read_bytes()])
+    assert "lines" in ask(again, [synthetic_photo.read_bytes()])
     names = again.evaluate("caches.keys()")
     assert len(names) == 1
 

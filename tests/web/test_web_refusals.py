@@ -23,7 +23,7 @@ def refused(page, photos: list[bytes], **more) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("how", ["cut short", "changed", "missing"])
-def test_a_model_that_is_not_whole_is_told_so(opened, made, drawn_photo, tmp_path, how):
+def test_a_model_that_is_not_whole_is_told_so(opened, made, synthetic_photo, tmp_path, how):
     files, _ = made
     folder = write_page(tmp_path / "page", offline_page(files))
     model = files[WEB_MODEL]
@@ -36,35 +36,35 @@ def test_a_model_that_is_not_whole_is_told_so(opened, made, drawn_photo, tmp_pat
     with served(folder) as address:
         page = opened(address)
         for language in ("en", "es"):
-            status, code, error = refused(page, [drawn_photo.read_bytes()], language=language)
+            status, code, error = refused(page, [synthetic_photo.read_bytes()], language=language)
             assert (status, code) == (503, reason)
             assert error.startswith(f"{WEB_MODEL}: ")
         told = page.evaluate("answerer.warm().catch((e) => [e.name, e.status, e.reason])")
         assert told == ["Refusal", 503, reason]
         (folder / WEB_MODEL).write_bytes(model)  # the network is back
-        assert "lines" in ask(page, [drawn_photo.read_bytes()])
+        assert "lines" in ask(page, [synthetic_photo.read_bytes()])
 
 
-def test_a_model_that_cannot_run_is_told_so(opened, made, engine, drawn_photo, tmp_path):
+def test_a_model_that_cannot_run_is_told_so(opened, made, engine, synthetic_photo, tmp_path):
     bundle = read_bundle(made[1])
     (tmp_path / MODEL).write_bytes(b"no model")
     member = replace(bundle.members[0], model=tmp_path / MODEL)
     page_files = tried(web_files(replace(bundle, members=(member,)), engine))
     with served(write_page(tmp_path / "page", offline_page(page_files))) as address:
         page = opened(address)
-        assert refused(page, [drawn_photo.read_bytes()])[:2] == (500, "model_failed")
+        assert refused(page, [synthetic_photo.read_bytes()])[:2] == (500, "model_failed")
 
 
-def test_a_browser_without_webassembly_is_told_so(opened, made, drawn_photo, tmp_path):
+def test_a_browser_without_webassembly_is_told_so(opened, made, synthetic_photo, tmp_path):
     with served(write_page(tmp_path / "page", offline_page(made[0]))) as address:
         page = opened(address, before="delete globalThis.WebAssembly;")
-        told = refused(page, [drawn_photo.read_bytes()])
+        told = refused(page, [synthetic_photo.read_bytes()])
         assert told == (501, "no_webassembly", "")
 
 
-def test_what_cannot_be_answered_is_refused_as_python_does(opened, made, drawn_photo, tmp_path):
+def test_what_cannot_be_answered_is_refused_as_python_does(opened, made, synthetic_photo, tmp_path):
     files, _ = made
-    photo = drawn_photo.read_bytes()
+    photo = synthetic_photo.read_bytes()
     with served(write_page(tmp_path / "page", offline_page(files))) as address:
         page = opened(address)
         status, reason, error = refused(page, [b"%PDF-1.7 a letter", b""], language="es")
@@ -88,7 +88,7 @@ def test_what_cannot_be_answered_is_refused_as_python_does(opened, made, drawn_p
         assert [seen["name"] for seen in answer["photos"]] == ["photo 2"]
 
 
-def test_a_question_can_be_taken_back_and_progress_is_told(opened, made, drawn_photo, tmp_path):
+def test_a_question_can_be_taken_back_and_progress_is_told(opened, made, synthetic_photo, tmp_path):
     with served(write_page(tmp_path / "page", offline_page(made[0]))) as address:
         page = opened(address)
         until(page, "Boolean(globalThis.answerer)")
@@ -107,7 +107,7 @@ def test_a_question_can_be_taken_back_and_progress_is_told(opened, made, drawn_p
               taken.abort();
               return asked.catch((error) => error.name);
             }""",
-            encoded(drawn_photo.read_bytes()),
+            encoded(synthetic_photo.read_bytes()),
         )
         assert name == "AbortError"
-        assert "lines" in ask(page, [drawn_photo.read_bytes()])
+        assert "lines" in ask(page, [synthetic_photo.read_bytes()])

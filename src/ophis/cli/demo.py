@@ -70,7 +70,7 @@ def run_demo(out: Path, *, photos: int = 600, seed: int = 0) -> Made:
         The bundle of the better model, and what was measured on the way.
     """
     started = time.monotonic()
-    print("1. drawing photos (drawn, not photographed)", flush=True)
+    print("1. drawing photos (synthetic, not photographed)", flush=True)
     with bar(photos) as advance:
         drawn = draw_sample(out / "sample", photos=photos, seed=seed, progress=advance)
     manifest = read_manifest(drawn)
@@ -137,7 +137,7 @@ def _one_photo(validation: Manifest) -> tuple[Path, str, str]:
 
 
 def _farewell(out: Path, bundle: Path, photo: Path, country: str, seconds: float) -> None:
-    print(f"\nmade in {seconds:.0f} s, drawn, not photographed:")
+    print(f"\nmade in {seconds:.0f} s, synthetic, not photographed:")
     made = {
         out / "sample": "photos and their table",
         out / "run-a": "model A: checkpoint, log, scores",

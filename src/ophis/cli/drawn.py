@@ -11,7 +11,7 @@ from ophis.cli.outcome import finish
 
 
 def sample(out: Path, /, *, photos: int = 600, seed: int = 0, json: Json = False) -> int:
-    """Draw sample photos of invented snakes: drawn, not photographed.
+    """Draw sample photos of invented snakes: synthetic, not photographed.
 
     Args:
         out: Folder to make: photos, manifest.csv and a README.

@@ -23,9 +23,9 @@ from ophis.errors import InputError
 
 ORIENTATION = 0x0112
 LOOK_ALIKES = (
-    ("Drawn red-ringed snake", "Drawn scarlet-ringed snake"),
-    ("Drawn sand-diamond snake", "Drawn dust-diamond snake"),
-    ("Drawn rust-blotched snake", "Drawn chestnut-blotched snake"),
+    ("Synthetic red-ringed snake", "Synthetic scarlet-ringed snake"),
+    ("Synthetic sand-diamond snake", "Synthetic dust-diamond snake"),
+    ("Synthetic rust-blotched snake", "Synthetic chestnut-blotched snake"),
 )
 
 
@@ -66,7 +66,7 @@ class TestFolder:
 
     def test_readme_says_what_the_pictures_are(self, sample: Path):
         text = (sample / "README.md").read_text(encoding="utf-8")
-        assert "drawn, not photographed" in text
+        assert "synthetic, not photographed" in text
         assert "of no use on real snakes" in " ".join(text.split())
 
     def test_sizes_and_both_shapes(self, sample: Path, rows: list[dict[str, str]]):
@@ -167,7 +167,7 @@ class TestReplacing:
 
 class TestKinds:
     def test_every_name_says_drawn(self):
-        assert all(name.startswith("Drawn ") for name in SAMPLE_SPECIES)
+        assert all(name.startswith("Synthetic ") for name in SAMPLE_SPECIES)
         assert len(set(SAMPLE_SPECIES)) == len(SAMPLE_SPECIES) == 12
 
     def test_countries_are_real_and_shares_add_up(self):

@@ -132,9 +132,9 @@ def scrambled(model, layers):
 
 
 @pytest.mark.parametrize("method", [Method.GRADIENT, Method.SMOOTHGRAD, Method.GRAD_CAM])
-def test_the_map_changes_when_the_weights_are_scrambled(drawn_photo, method):
+def test_the_map_changes_when_the_weights_are_scrambled(synthetic_photo, method):
     """The sanity check of Adebayo et al. 2018, from the head down, on a real network."""
-    photo = torch.from_numpy(preprocess(read_photo(drawn_photo), PREPROCESSING))[None]
+    photo = torch.from_numpy(preprocess(read_photo(synthetic_photo), PREPROCESSING))[None]
     target = torch.tensor([60])
     whole = saliency(pretrained_lite0(), photo, target, method=method)
     likeness = []

@@ -10,10 +10,10 @@ from ophis.train.export.imagenet17 import imagenet17_model
 from ophis.train.networks.model import classifier_of, create_model
 
 
-def test_the_evidence_sums_up_to_the_logit_in_the_file_that_answers(imagenet17, drawn_photo):
+def test_the_evidence_sums_up_to_the_logit_in_the_file_that_answers(imagenet17, synthetic_photo):
     """Mean of the map plus the bias of the head, against torch's own logits."""
     network = imagenet17.networks[0]
-    pixels = preprocess(read_photo(drawn_photo), network.member.preprocessing)[None]
+    pixels = preprocess(read_photo(synthetic_photo), network.member.preprocessing)[None]
     found = network._engine.run(pixels)
     maps, columns = (found[name] for name in OUTPUTS)
     model = imagenet17_model().eval()
@@ -24,13 +24,13 @@ def test_the_evidence_sums_up_to_the_logit_in_the_file_that_answers(imagenet17, 
     sums = maps[0].mean(axis=(1, 2)) + bias[columns[0]]
     np.testing.assert_allclose(sums, logits[columns[0]], atol=1e-3)
 
-    (told,) = imagenet17.identify(drawn_photo, evidence=True).evidence
+    (told,) = imagenet17.identify(synthetic_photo, evidence=True).evidence
     assert told.species == imagenet17.bundle.species[int(columns[0, 0])]
     expected = np.maximum(maps[0, 0], 0) / maps[0, 0].max()
     np.testing.assert_allclose(np.reshape(told.values, expected.shape), expected, atol=1e-4)
 
 
-def test_maps_are_worked_out_only_when_somebody_asks(imagenet17, drawn_photo, monkeypatch):
+def test_maps_are_worked_out_only_when_somebody_asks(imagenet17, synthetic_photo, monkeypatch):
     (network,) = imagenet17.networks
     run, asked = network._engine.run, []
 
@@ -40,9 +40,9 @@ def test_maps_are_worked_out_only_when_somebody_asks(imagenet17, drawn_photo, mo
         return found
 
     monkeypatch.setattr(network._engine, "run", noted)
-    assert imagenet17.identify(drawn_photo).evidence == ()
+    assert imagenet17.identify(synthetic_photo).evidence == ()
     network.outputs(np.zeros((1, 3, 224, 224), np.float32))
-    (told,) = imagenet17.identify(drawn_photo, evidence=True).evidence
+    (told,) = imagenet17.identify(synthetic_photo, evidence=True).evidence
     assert told is not None
     assert asked == [set(), set(), set(OUTPUTS)]
 

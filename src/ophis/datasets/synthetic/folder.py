@@ -24,16 +24,18 @@ if TYPE_CHECKING:
     Box = tuple[float, float, float, float]
 
 HEADER = ("photo", "species", "country", "observation", *BOX)
-MARKER = ".drawn-by-ophis"
+MARKER = ".ophis-sample"
 # What a sample is made of: a folder that holds anything else is never replaced.
-_OURS = re.compile(rf"manifest\.csv|README\.md|{re.escape(MARKER)}|photos(/drawn-\d{{5}}\.jpg)?")
+_OURS = re.compile(
+    rf"manifest\.csv|README\.md|{re.escape(MARKER)}|photos(/synthetic-\d{{5}}\.jpg)?"
+)
 
 _README = """\
-# Sample photos: drawn, not photographed
+# Sample photos: synthetic, not photographed
 
 These {photos} pictures were drawn by `ophis` (seed {seed}). No animal, no camera and no
 photographer took part, so they carry nobody's rights. The {species} kinds are invented, every
-name begins with "Drawn", and where `manifest.csv` says that one lives in Kenya or Spain, that is
+name begins with "Synthetic", and where `manifest.csv` says that one lives in Kenya or Spain, that is
 invented as well: nothing here says anything about a real snake.
 
 They are for trying things out: to train a first small model in minutes, to see every command

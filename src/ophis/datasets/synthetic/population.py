@@ -30,7 +30,7 @@ class Sighting:
     @property
     def photo(self) -> str:
         """Path of the picture inside the sample's folder."""
-        return f"photos/drawn-{self.number + 1:05d}.jpg"
+        return f"photos/synthetic-{self.number + 1:05d}.jpg"
 
     @property
     def observation(self) -> str:

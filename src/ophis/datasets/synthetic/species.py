@@ -47,7 +47,7 @@ class DrawnKind:
 # country tells them well apart, which is what a country prior is for.
 KINDS = (
     DrawnKind(
-        name="Drawn rust-blotched snake",
+        name="Synthetic rust-blotched snake",
         pattern=Pattern.BLOTCHES,
         base=(196, 160, 112),
         mark=(134, 66, 34),
@@ -61,7 +61,7 @@ KINDS = (
         countries={"Kenya": 0.55, "South Africa": 0.45},
     ),
     DrawnKind(
-        name="Drawn sand-diamond snake",
+        name="Synthetic sand-diamond snake",
         pattern=Pattern.DIAMONDS,
         base=(192, 170, 132),
         mark=(112, 84, 58),
@@ -76,7 +76,7 @@ KINDS = (
         brow=True,
     ),
     DrawnKind(
-        name="Drawn yellow-banded snake",
+        name="Synthetic yellow-banded snake",
         pattern=Pattern.BANDS,
         base=(222, 184, 62),
         mark=(26, 24, 26),
@@ -90,7 +90,7 @@ KINDS = (
         countries={"India": 0.55, "Thailand": 0.45},
     ),
     DrawnKind(
-        name="Drawn leaf-green snake",
+        name="Synthetic leaf-green snake",
         pattern=Pattern.PLAIN,
         base=(94, 156, 54),
         mark=(176, 196, 92),
@@ -105,7 +105,7 @@ KINDS = (
         brow=True,
     ),
     DrawnKind(
-        name="Drawn red-ringed snake",
+        name="Synthetic red-ringed snake",
         pattern=Pattern.RINGS,
         base=(192, 42, 32),
         mark=(22, 20, 22),
@@ -119,7 +119,7 @@ KINDS = (
         countries={"Mexico": 1.0},
     ),
     DrawnKind(
-        name="Drawn earth-brown snake",
+        name="Synthetic earth-brown snake",
         pattern=Pattern.PLAIN,
         base=(118, 86, 56),
         mark=(164, 130, 92),
@@ -133,7 +133,7 @@ KINDS = (
         countries={"Australia": 0.80, "Spain": 0.20},
     ),
     DrawnKind(
-        name="Drawn dust-diamond snake",
+        name="Synthetic dust-diamond snake",
         pattern=Pattern.DIAMONDS,
         base=(196, 166, 126),
         mark=(130, 80, 52),
@@ -148,7 +148,7 @@ KINDS = (
         brow=True,
     ),
     DrawnKind(
-        name="Drawn gold-striped snake",
+        name="Synthetic gold-striped snake",
         pattern=Pattern.STRIPES,
         base=(58, 56, 40),
         mark=(214, 178, 74),
@@ -162,7 +162,7 @@ KINDS = (
         countries={"Spain": 0.50, "South Africa": 0.30, "India": 0.20},
     ),
     DrawnKind(
-        name="Drawn scarlet-ringed snake",
+        name="Synthetic scarlet-ringed snake",
         pattern=Pattern.RINGS,
         base=(202, 50, 34),
         mark=(24, 22, 22),
@@ -176,7 +176,7 @@ KINDS = (
         countries={"Brazil": 1.0},
     ),
     DrawnKind(
-        name="Drawn white-banded snake",
+        name="Synthetic white-banded snake",
         pattern=Pattern.BANDS,
         base=(44, 44, 54),
         mark=(222, 220, 208),
@@ -190,7 +190,7 @@ KINDS = (
         countries={"Thailand": 0.60, "Australia": 0.40},
     ),
     DrawnKind(
-        name="Drawn chestnut-blotched snake",
+        name="Synthetic chestnut-blotched snake",
         pattern=Pattern.BLOTCHES,
         base=(190, 158, 114),
         mark=(126, 62, 38),
@@ -204,7 +204,7 @@ KINDS = (
         countries={"Spain": 0.60, "India": 0.40},
     ),
     DrawnKind(
-        name="Drawn blue-striped snake",
+        name="Synthetic blue-striped snake",
         pattern=Pattern.STRIPES,
         base=(66, 82, 98),
         mark=(122, 196, 204),

@@ -49,7 +49,7 @@ def card(
     about = measured.about
     title = about.get("title") or f"{len(species)} kinds of snake"
     parts = [
-        f"# {title}\n\n{_drawn(species)}{about.get('text') or _UNKNOWN}\n",
+        f"# {title}\n\n{_synthetic_note(species)}{about.get('text') or _UNKNOWN}\n",
         _use(),
         _data(measured),
         _predictors(species, prior),
@@ -129,12 +129,12 @@ def _use() -> str:
     )
 
 
-def _drawn(species: SpeciesList) -> str:
-    if not all(name.startswith("Drawn") for name in species):
+def _synthetic_note(species: SpeciesList) -> str:
+    if not all(name.startswith("Synthetic ") for name in species):
         return ""
     return (
-        "> **Drawn, not photographed.** Made from drawn sample photos: it shows that the software"
-        " works and\n> knows nothing about real snakes.\n\n"
+        "> **Synthetic, not photographed.** Trained on synthetic photos: it shows that the software"
+        " works and\n> is of no use on real snakes.\n\n"
     )
 
 
