@@ -29,7 +29,7 @@ from safetensors.torch import save_file
 from side_by_side import Row, alone, arguments, row, tell
 
 from ophis import read_manifest
-from ophis.datasets.synthetic.folder import draw_sample
+from ophis.datasets.synthetic import sample
 from ophis.train.networks.model import create_model
 
 HERE = Path(__file__).resolve().parent
@@ -47,7 +47,7 @@ def main() -> None:
         # The first turn, which is not counted, compiles; or else each start would compile anew.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
-        manifest = read_manifest(options.photos or draw_sample(folder / "photos", photos=36))
+        manifest = read_manifest(options.photos or sample(folder / "photos", count=36))
         commands = commands_of(folder, manifest.paths()[0])
         tell(rows(commands, options.rounds), options.rows)
 

@@ -30,7 +30,7 @@ from side_by_side import Row, arguments, row, tell, timed
 from ophis import Manifest, read_manifest, read_recipe
 from ophis.datasets.resized import read_square
 from ophis.datasets.shards.writer import pack
-from ophis.datasets.synthetic.folder import draw_sample
+from ophis.datasets.synthetic import sample
 from ophis.images.preprocessing import normalise
 from ophis.train.batches import Batches
 
@@ -46,7 +46,7 @@ webdataset: Any = import_module("webdataset")  # it has no types
 CROP = 456
 BATCH = 16
 SHARDS = 8
-DRAWN = 64
+SYNTHETIC = 64
 REACH = 1.8
 
 
@@ -108,7 +108,7 @@ def main() -> None:
 
 def photos_of(path: Path | None, folder: Path, number: int) -> Manifest:
     """So many rows, of real photos or of a few drawn ones over and over."""
-    path = path or draw_sample(folder / "drawn", photos=DRAWN)
+    path = path or sample(folder / "synthetic", count=SYNTHETIC)
     manifest = read_manifest(path)
     table = manifest.table[np.arange(number) % len(manifest)]
     named = table["photo_id"] + pl.Series([f"#{row}" for row in range(number)])

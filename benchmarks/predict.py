@@ -23,7 +23,7 @@ from bit_original import with_weights_of
 from side_by_side import Row, arguments, row, tell, timed
 
 from ophis import SpeciesList, read_manifest
-from ophis.datasets.synthetic.folder import draw_sample
+from ophis.datasets.synthetic import sample
 from ophis.images.preprocessing import Preprocessing
 from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.engine import EngineKind
@@ -55,7 +55,7 @@ def main() -> None:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        manifest = read_manifest(options.photos or draw_sample(folder / "photos", photos=36))
+        manifest = read_manifest(options.photos or sample(folder / "photos", count=36))
         model = create_model(
             "resnetv2_50x1_bit", species=len(SPECIES), weights="none", head="random"
         )

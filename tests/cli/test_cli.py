@@ -392,7 +392,7 @@ def test_a_wrong_request_is_one_line_with_the_mend_and_status_2(tmp_path, judged
         (("none.npz",), ("evaluate", tmp_path / "none.npz")),
         (("is not a bundle",), ("identify", tmp_path, "photo.jpg")),
         (("is not a run folder",), ("export", tmp_path, "--out", tmp_path / "b")),
-        (("no_species.csv",), ("sample", tmp_path / "no_species.csv" / "b", "--photos", 36)),
+        (("no_species.csv",), ("sample", tmp_path / "no_species.csv" / "b", "--count", 36)),
         (("x.html", "no such scores"), ("compare", *["x.html"] * 2, "--out", tmp_path / "r.html")),
         (
             ("r.txt", ".html"),

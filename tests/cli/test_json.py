@@ -77,7 +77,7 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
     run, bundle, answers = folder / "run", folder / "bundle", folder / "answers.csv"
     observations = ("--style", "observations", "--classes", folder / "classes.csv")
     calls: list[tuple[object, ...]] = [
-        ("sample", folder / "sample", "--photos", 36),
+        ("sample", folder / "sample", "--count", 36),
         ("collect", coloured.folder / "manifest.csv", "--out", folder / "all.csv"),
         (
             "split",
@@ -103,7 +103,7 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
         ("check-submission", answers, "--classes", folder / "classes.csv"),
         ("card", bundle),
         ("doctor", bundle),
-        ("demo", "--out", folder / "demo", "--photos", 72),
+        ("demo", "--out", folder / "demo", "--count", 72),
     ]
     recipe = replace(small(), evaluate_every_steps=4)
     (folder / "c.toml").write_text(recipe.to_toml())

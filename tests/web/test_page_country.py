@@ -104,9 +104,7 @@ def test_the_country_that_the_photo_tells_can_be_declined(visit, fake, tmp_path)
     assert fake.asked[-1].fields["gps"] == "false"
 
 
-def test_no_country_is_offered_for_a_removed_photo(
-    visit, fake, synthetic_photo, tmp_path
-):
+def test_no_country_is_offered_for_a_removed_photo(visit, fake, synthetic_photo, tmp_path):
     page, held = visit(), []
     page.route("**/borders.json", lambda route: held.append(route))  # noqa: PLW0108
     choose(page, photo_at(tmp_path, NAIROBI))

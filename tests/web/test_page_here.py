@@ -42,9 +42,7 @@ def here(visit):
     return lambda place, **more: visit(permissions=["geolocation"], geolocation=at(place), **more)
 
 
-def test_device_position_becomes_a_confirmed_country(
-    here, fake, synthetic_photo
-):
+def test_device_position_becomes_a_confirmed_country(here, fake, synthetic_photo):
     page = here(NAIROBI)
     choose(page, synthetic_photo)
     page.requests.clear()

@@ -17,7 +17,7 @@ from cyclopts import App, CycloptsError, Group
 from ophis.cli.answers import identify, score, serve
 from ophis.cli.care import completion, doctor
 from ophis.cli.challenges import aicrowd, check_submission, submit
-from ophis.cli.drawn import demo, sample
+from ophis.cli.demo import demo, sample
 from ophis.cli.evaluation import compare, evaluate, study
 from ophis.cli.models import card, combine, export, quantise, train
 from ophis.cli.options import STANDARD_INPUT
@@ -55,12 +55,14 @@ RENAMED = {
     ("combine", "--crops"): "combine --tta crops",
     ("combine", "--flip"): "combine --tta flip",
     ("compare", "--photos"): "compare --manifest MANIFEST",
+    ("demo", "--photos"): "demo --count NUMBER",
     ("evaluate", "--figures"): "evaluate --out FOLDER",
     ("evaluate", "--others"): "evaluate --ood-scores SCORES",
     ("evaluate", "--together"): "evaluate --ensemble",
     ("export", "--runtime"): "web BUNDLE OUT --runtime FILE",
     ("export", "--single-file"): "web BUNDLE OUT --single-file",
     ("export", "--web"): "web BUNDLE OUT",
+    ("sample", "--photos"): "sample OUT --count NUMBER",
     ("score", "--crops"): "score --tta crops",
     ("score", "--flip"): "score --tta flip",
     ("submit", "--aicrowd"): "aicrowd BUNDLE",

@@ -1,44 +1,40 @@
-"""The whole way in one go, on drawn photos: what `make demo` runs."""
+"""Commands of the synthetic photos: `sample` writes them, `demo` trains and evaluates on them."""
 
 from __future__ import annotations
 
+import sys
 import time
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ophis import CountryPrior, evaluate, load, read_manifest, read_prior, read_recipe, read_scores
-from ophis.cli.terminal.answer_text import print_answer
-from ophis.cli.terminal.progress import bar, waiting
-from ophis.cli.terminal.tables import evaluations_of, print_counts, print_evaluations
-from ophis.datasets.near_duplicates import near_duplicate_groups
-from ophis.datasets.synthetic import draw_sample
-from ophis.evaluation.run import read_side
-from ophis.geography.countries import UNKNOWN
-from ophis.train.study import write_comparison
+from ophis.cli.options import Json
+from ophis.cli.outcome import finish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ophis.datasets.manifest import Manifest
     from ophis.evaluation.metrics import Evaluation
     from ophis.inference.answer import Answer
 
-# The paper's letters: the same network and training, B from the better pretraining.
+# Model A and model B of the paper: one network, without and with pretraining.
 RECIPES = {"a": "demo_scratch", "b": "demo"}
 NAMES = {"a": "A no pretraining", "b": "B ImageNet-1k"}
+VALIDATION_FRACTION = 0.25
 
 
 @dataclass(frozen=True)
-class Made:
-    """What the demo made and measured.
+class DemoResult:
+    """Files and results of the demo.
 
     Attributes:
-        bundle: of the better model.
-        report: both models compared.
+        bundle: folder of the better model.
+        report: page that compares both models.
         evaluations: by model and whether the country was used.
-        answer: to one held-out photo.
-        seconds: it took.
+        answer: for one validation photo.
+        seconds: run time.
     """
 
     bundle: Path
@@ -48,7 +44,9 @@ class Made:
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON has it."""
+        """Return the result as JSON values."""
+        from ophis.cli.terminal.tables import evaluations_of
+
         return {
             "bundle": str(self.bundle),
             "report": str(self.report),
@@ -58,61 +56,92 @@ class Made:
         }
 
 
-def run_demo(out: Path, *, photos: int = 600, seed: int = 0) -> Made:
-    """Draw photos, train two models, judge them with and without the country, export, identify.
+def sample(out: Path, *, count: int = 600, seed: int = 0, json: Json = False) -> int:
+    """Write synthetic photos of invented snakes, to try every command without a download.
 
     Args:
-        out: folder to make; what an earlier demo left there is used again where it fits.
-        photos: how many to draw.
-        seed: of the drawing and of the split.
-
-    Returns:
-        The bundle of the better model, and what was measured on the way.
+        out: Folder to write: photos, manifest.csv and a README.
+        count: Number of photos.
+        seed: Equal seeds give equal photos.
+        json: One JSON object: the manifest and the number of photos.
     """
+    from ophis.cli.terminal.progress import bar
+    from ophis.datasets import synthetic
+
+    with bar(count) as advance:
+        manifest = synthetic.sample(out, count=count, seed=seed, progress=advance)
+    return finish(manifest, {"manifest": manifest, "photos": count}, json=json)
+
+
+def demo(*, out: Path = Path("demo"), count: int = 600, seed: int = 0, json: Json = False) -> None:
+    """Run the whole workflow on synthetic photos: train two models, compare, export, identify.
+
+    Args:
+        out: Folder to write.
+        count: Number of synthetic photos.
+        seed: Of the photos and of the split.
+        json: One JSON object with the files and results; the text goes to stderr.
+    """
+    from ophis.cli.terminal.tables import print_json
+
+    with redirect_stdout(sys.stderr) if json else nullcontext():
+        result = _run(out, count=count, seed=seed)
+    if json:
+        print_json(result.as_dict())
+
+
+def _run(out: Path, *, count: int, seed: int) -> DemoResult:
     started = time.monotonic()
-    print("1. drawing photos (synthetic, not photographed)", flush=True)
-    with bar(photos) as advance:
-        drawn = draw_sample(out / "sample", photos=photos, seed=seed, progress=advance)
-    manifest = read_manifest(drawn)
+    print("1. drawing synthetic photos", flush=True)
+    train, validation = _split_sample(out, count=count, seed=seed)
+    for letter, recipe in RECIPES.items():
+        print(f"\n2. training model {NAMES[letter]} (recipe {recipe})", flush=True)
+        _train(recipe, train=train, validation=validation, out=out / f"run-{letter}")
+    print(f"\n3. results on {len(validation)} validation photos, without and with the country")
+    evaluations = _evaluate(out)
+    best = max(NAMES, key=lambda letter: evaluations[NAMES[letter], True].macro_f1)
+    bundle = _compare_and_export(out, best, validation)
+    print(f"\n4. identifying the snake in one validation photo with model {best.upper()}")
+    photo, country, species = _one_photo(validation)
+    answer = _identify(bundle, photo, country)
+    print(f"(true species: {species})")
+    seconds = time.monotonic() - started
+    _print_files(out, bundle, photo, country, seconds)
+    return DemoResult(bundle, out / "report.html", evaluations, answer, seconds)
+
+
+def _split_sample(out: Path, *, count: int, seed: int) -> tuple[Manifest, Manifest]:
+    from ophis import CountryPrior, read_manifest
+    from ophis.cli.terminal.progress import bar
+    from ophis.cli.terminal.tables import print_counts
+    from ophis.datasets.near_duplicates import near_duplicate_groups
+    from ophis.datasets.synthetic import sample
+
+    with bar(count) as advance:
+        manifest = read_manifest(sample(out / "sample", count=count, seed=seed, progress=advance))
     print_counts(manifest)
     groups = near_duplicate_groups(manifest)
-    train, validation = manifest.split(0.25, seed=seed, groups=groups)
+    train, validation = manifest.split(VALIDATION_FRACTION, seed=seed, groups=groups)
     train.write(out / "train.csv")
     validation.write(out / "validation.csv")
     CountryPrior.fit(train).write(out / "prior.csv")
-    for letter, recipe in RECIPES.items():
-        print(f"\n2. training model {NAMES[letter]} (recipe {recipe})", flush=True)
-        # Here, so that importing the demo does not load torch.
-        from ophis.cli.terminal.training import TrainingProgress
-        from ophis.train import fit
-
-        with TrainingProgress() as progress:
-            fit(
-                read_recipe(recipe),
-                train=train,
-                validation=validation,
-                out=out / f"run-{letter}",
-                progress=progress,
-            )
-    print(f"\n3. judged on {len(validation)} held-out photos, without and with the country")
-    rows = _judge(out)
-    best = max(NAMES, key=lambda letter: rows[NAMES[letter], True].macro_f1)
-    a, b = (read_side(out / f"run-{letter}", name=NAMES[letter]) for letter in "ab")
-    with waiting("comparing both, and drawing the report"):
-        write_comparison(a, b, out / "report.html", photos=validation)
-    bundle = _export(out / f"run-{best}", out / "bundle")
-    print(f"\n4. naming the snake in one held-out photo with model {best.upper()}")
-    photo, country, species = _one_photo(validation)
-    answer = load(bundle).identify(photo, country=country, top=3)
-    print_answer(answer)
-    print(f"(drawn as: {species})")
-    seconds = time.monotonic() - started
-    _farewell(out, bundle, photo, country, seconds)
-    return Made(bundle, out / "report.html", rows, answer, seconds)
+    return train, validation
 
 
-def _judge(out: Path) -> dict[tuple[str, bool], Evaluation]:
-    """Print the paper's table and return it."""
+def _train(recipe: str, *, train: Manifest, validation: Manifest, out: Path) -> None:
+    from ophis import read_recipe
+    from ophis.cli.terminal.training import TrainingProgress
+    from ophis.train import fit
+
+    with TrainingProgress() as progress:
+        fit(read_recipe(recipe), train=train, validation=validation, out=out, progress=progress)
+
+
+def _evaluate(out: Path) -> dict[tuple[str, bool], Evaluation]:
+    """Print the table of both models and return its rows."""
+    from ophis import evaluate, read_prior, read_scores
+    from ophis.cli.terminal.tables import print_evaluations
+
     rows: dict[tuple[str, bool], Evaluation] = {}
     for letter, name in NAMES.items():
         scores = read_scores(out / f"run-{letter}" / "scores.npz")
@@ -123,28 +152,45 @@ def _judge(out: Path) -> dict[tuple[str, bool], Evaluation]:
     return rows
 
 
-def _export(run: Path, out: Path) -> Path:
+def _compare_and_export(out: Path, best: str, validation: Manifest) -> Path:
+    from ophis.cli.terminal.progress import waiting
+    from ophis.evaluation.run import read_side
     from ophis.train.export import export
+    from ophis.train.study import write_comparison
 
-    return export(run, out)
+    a, b = (read_side(out / f"run-{letter}", name=NAMES[letter]) for letter in NAMES)
+    with waiting("comparing both models"):
+        write_comparison(a, b, out / "report.html", photos=validation)
+    return export(out / f"run-{best}", out / "bundle")
+
+
+def _identify(bundle: Path, photo: Path, country: str) -> Answer:
+    from ophis import load
+    from ophis.cli.terminal.answer_text import print_answer
+
+    answer = load(bundle).identify(photo, country=country, top=3)
+    print_answer(answer)
+    return answer
 
 
 def _one_photo(validation: Manifest) -> tuple[Path, str, str]:
-    """The first held-out photo whose country is known."""
+    """Return path, country and species of the first photo whose country is known."""
+    from ophis.geography.countries import UNKNOWN
+
     row = int((validation.table["country"] != UNKNOWN).arg_max() or 0)
     country, species = validation.table["country"][row], validation.table["species"][row]
     return validation.paths()[row], country, species
 
 
-def _farewell(out: Path, bundle: Path, photo: Path, country: str, seconds: float) -> None:
-    print(f"\nmade in {seconds:.0f} s, synthetic, not photographed:")
-    made = {
-        out / "sample": "photos and their table",
+def _print_files(out: Path, bundle: Path, photo: Path, country: str, seconds: float) -> None:
+    print(f"\nwritten in {seconds:.0f} s (synthetic, not photographed):")
+    files = {
+        out / "sample": "photos and their manifest",
         out / "run-a": "model A: checkpoint, log, scores",
         out / "run-b": "model B",
-        out / "report.html": "both compared: figures, largest discrepancies, where each looks",
-        bundle: "the better one, ready to use without torch",
+        out / "report.html": "both compared: figures, largest discrepancies, saliency maps",
+        bundle: "the better model, for use without torch",
     }
-    for path, what in made.items():
-        print(f"  {path!s:17} {what}")
+    for path, content in files.items():
+        print(f"  {path!s:17} {content}")
     print(f"next: ophis identify {bundle} {photo} --country {country}")

@@ -1,6 +1,9 @@
-"""Drawn sample photos: something to train and try on where nobody has a photo yet."""
+"""Synthetic photos of invented snakes, to try training and every command without a download.
 
-from ophis.datasets.synthetic.folder import draw_sample
+Draws pixels and writes a sample folder with its manifest; has no models.
+"""
+
+from ophis.datasets.synthetic.sample_folder import sample
 from ophis.datasets.synthetic.species import SAMPLE_SPECIES
 
-__all__ = ["SAMPLE_SPECIES", "draw_sample"]
+__all__ = ["SAMPLE_SPECIES", "sample"]

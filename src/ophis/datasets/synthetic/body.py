@@ -1,4 +1,4 @@
-"""The body on the canvas: each pixel that shows it, mapped to body coordinates."""
+"""Rasterised body: each pixel that shows it, mapped to body coordinates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HEAD = 1.25  # length of the head, in body widths
 _NECK = 0.62  # width of the neck
-# Outline of the head, snout first: (share of the head's length, share of its width).
+# Outline of the head, snout first: (fraction of its length, fraction of its width).
 _OUTLINE = (
     (0.0, 0.0), (0.008, 0.17), (0.03, 0.33), (0.08, 0.47), (0.2, 0.60), (0.38, 0.74),
     (0.55, 0.92), (0.68, 1.0), (0.8, 0.98), (0.92, 0.88),
@@ -23,17 +23,17 @@ _OUTLINE = (
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """The pixels that show the snake; every array is [pixels].
+    """Pixels that show the snake; every array is [pixels].
 
     Attributes:
         pixel: flat index into a canvas of [height, width].
         along: body widths from the snout.
-        across: -1 at the left edge, 1 at the right, as the snake sees it.
+        across: -1 at the left edge of the body, 1 at the right, seen towards the head.
         half: half the local width, in body widths.
         normal_x, normal_y: unit vector to the right edge, on the canvas.
-        cover: share of the pixel that is snake, in [0, 1].
-        shade: how far a higher coil keeps the light away, in [0, 1].
-        width_pixels: a body width.
+        cover: fraction of the pixel covered by the snake, in [0, 1].
+        shade: shadow of a higher coil, in [0, 1].
+        width_pixels: body width in pixels.
     """
 
     pixel: NDArray[np.int64]
@@ -48,10 +48,10 @@ class Body:
 
 
 def half_widths(along: Line, *, length: float, head_width: float) -> Line:
-    """Half the width at each step, in body widths: snout, head, neck, trunk, tail."""
+    """Return half the width at each step, in body widths, from snout to tail."""
     neck_at = 1.18 * HEAD
-    places = [share * HEAD for share, _ in _OUTLINE]
-    widths = [share * head_width for _, share in _OUTLINE]
+    places = [fraction * HEAD for fraction, _ in _OUTLINE]
+    widths = [fraction * head_width for _, fraction in _OUTLINE]
     trunk_at = np.array([neck_at, 0.12 * length, 0.22 * length, 0.36 * length, 0.6 * length])
     trunk = np.array([_NECK, 0.78, 0.92, 1.0, 0.97])
     tail_at = np.linspace(0.68, 1.0, 8) * length
@@ -67,7 +67,7 @@ def half_widths(along: Line, *, length: float, head_width: float) -> Line:
 def lay(
     spine: Spine, *, head_width: float, canvas: tuple[int, int], light: tuple[float, float]
 ) -> Body:
-    """Find the pixels of the body; where it crosses itself the part nearer the head lies on top.
+    """Rasterise the body; where it crosses itself, the part nearer the head is on top.
 
     ``head_width`` is in body widths, ``canvas`` (width, height) in pixels, ``light`` the direction
     towards the light on the canvas, not longer than 1.
@@ -99,7 +99,7 @@ def lay(
 
 
 def _forward(spine: Spine) -> tuple[Line, Line]:
-    """Unit vector towards the head at each step."""
+    """Return the unit vector towards the head at each step."""
     x, y = np.gradient(spine.x), np.gradient(spine.y)
     size = np.maximum(np.hypot(x, y), 1e-6)
     return x / size, y / size
@@ -108,30 +108,30 @@ def _forward(spine: Spine) -> tuple[Line, Line]:
 def _topmost_steps(
     spine: Spine, half: Line, forward: tuple[Line, Line], canvas: tuple[int, int]
 ) -> NDArray[np.int32]:
-    """The step of the middle line that each canvas pixel belongs to, -1 for none; flat.
+    """Return the step of the middle line for each canvas pixel, -1 for none; flat.
 
-    Each step is drawn as a line across the body; steps nearer the head come later and stay on
-    top, because of equal indices the last one counts.
+    Each step is drawn as a line across the body. Steps nearer the head come later and overwrite
+    earlier ones, because NumPy keeps the last value assigned to a repeated index.
     """
     width, height = canvas
     reach = half * spine.width_pixels + 0.5
     across = np.linspace(-1, 1, int(reach.max() * 2 / 0.85) + 2, dtype=np.float32)
     x = spine.x[:, None] - (reach * forward[1])[:, None] * across  # [steps, across]
     y = spine.y[:, None] + (reach * forward[0])[:, None] * across
-    # One pixel of frame takes whatever falls outside the canvas.
+    # A frame of one pixel collects the points outside the canvas.
     column = (np.clip(x, -1, width) + 1).astype(np.int32)
     row = (np.clip(y, -1, height) + 1).astype(np.int32)
     framed = np.full((height + 2, width + 2), -1, np.int32)
     numbers = np.arange(len(spine.x), dtype=np.int32)
     framed.reshape(-1)[row * np.int32(width + 2) + column] = numbers[:, None]
     steps = framed[1:-1, 1:-1]
-    # The outer side of a bend is drawn thinly: close single-pixel holes from the left or above.
+    # The outer side of a bend has single-pixel holes: close them from the left or above.
     steps[:, 1:] = np.where(steps[:, 1:] < 0, np.minimum(steps[:, :-1], _next(steps)), steps[:, 1:])
     return np.ascontiguousarray(steps).reshape(-1)
 
 
 def _next(steps: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The right-hand neighbour of each pixel but the first; the last has none."""
+    """Return the right-hand neighbour of each pixel but the first; -1 for the last."""
     return np.pad(steps[:, 2:], ((0, 0), (0, 1)), constant_values=-1)
 
 
@@ -142,7 +142,7 @@ def _shade_of_coils(
     canvas: tuple[int, int],
     light: tuple[float, float],
 ) -> Line:
-    """How much of the light a part of the body nearer the head, lying higher, takes away."""
+    """Return the shadow that a coil nearer the head, which lies higher, casts on each pixel."""
     own = steps[pixel] + np.int32(2.4 * width_pixels)  # a step is half a pixel
     row, column = np.divmod(pixel, canvas[0])
     shade = np.zeros(len(pixel), np.float32)

@@ -1,4 +1,4 @@
-"""What lies about on the ground: leaves, blades, twigs, stones, as small polygons."""
+"""Clutter on the ground: leaves, blades, twigs, stones, as small polygons."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from PIL import ImageDraw
 
 Size = tuple[int, int]  # width, height in pixels
-Outline = NDArray[np.float64]  # [corners, 2] or [pieces, corners, 2]
+Outline = NDArray[np.float64]  # [corners, 2] or [items, corners, 2]
 
 _GREENS = ((96, 128, 52), (70, 108, 44), (128, 148, 72), (58, 88, 40), (146, 150, 86))
 _STRAWS = ((172, 154, 104), (198, 180, 130), (134, 116, 74), (112, 120, 62))
@@ -22,38 +22,38 @@ _CRACKS = ((44, 42, 40), (58, 54, 50))
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """One kind of thing. Lengths in pixels, before the scene's scale."""
+class _Item:
+    """Type of clutter. Lengths in pixels, before the scene's scale."""
 
     colours: tuple[tuple[int, int, int], ...]
     long: tuple[float, float]
-    wide: tuple[float, float]  # share of the length
-    bend: float  # how far the middle leaves the straight line, share of the length
+    wide: tuple[float, float]  # fraction of the length
+    bend: float  # how far the middle leaves the straight line, fraction of the length
     shape: str  # "lens", "strip" or "lump"
-    shadow: float  # how far it is thrown, pixels; 0 for none
-    lit: float  # brightness of the side towards the light; 1 for a flat piece
+    shadow: float  # length in pixels; 0 for none
+    lit: float  # brightness of the side towards the light; 1 for a flat item
 
 
-_PIECES = {
-    "leaf": _Piece(_BROWNS, (26, 58), (0.32, 0.52), 0.14, "lens", 3.0, 1.18),
-    "herb": _Piece(_GREENS, (18, 40), (0.5, 0.8), 0.08, "lens", 3.0, 1.15),
-    "blade": _Piece(_GREENS, (60, 190), (0.022, 0.04), 0.2, "strip", 3.0, 1.0),
-    "straw": _Piece(_STRAWS, (50, 150), (0.014, 0.03), 0.1, "strip", 2.0, 1.0),
-    "twig": _Piece(_BROWNS, (80, 240), (0.02, 0.045), 0.08, "strip", 3.0, 1.0),
-    "stone": _Piece(_STONES, (26, 80), (0.6, 0.95), 0.0, "lump", 5.0, 1.22),
-    "pebble": _Piece(_STONES, (4, 13), (0.6, 0.95), 0.0, "lump", 1.6, 1.0),
-    "crack": _Piece(_CRACKS, (150, 500), (0.006, 0.014), 0.12, "strip", 0.0, 1.0),
+_ITEMS = {
+    "leaf": _Item(_BROWNS, (26, 58), (0.32, 0.52), 0.14, "lens", 3.0, 1.18),
+    "herb": _Item(_GREENS, (18, 40), (0.5, 0.8), 0.08, "lens", 3.0, 1.15),
+    "blade": _Item(_GREENS, (60, 190), (0.022, 0.04), 0.2, "strip", 3.0, 1.0),
+    "straw": _Item(_STRAWS, (50, 150), (0.014, 0.03), 0.1, "strip", 2.0, 1.0),
+    "twig": _Item(_BROWNS, (80, 240), (0.02, 0.045), 0.08, "strip", 3.0, 1.0),
+    "stone": _Item(_STONES, (26, 80), (0.6, 0.95), 0.0, "lump", 5.0, 1.22),
+    "pebble": _Item(_STONES, (4, 13), (0.6, 0.95), 0.0, "lump", 1.6, 1.0),
+    "crack": _Item(_CRACKS, (150, 500), (0.006, 0.014), 0.12, "strip", 0.0, 1.0),
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Clutter:
-    """Strews things over one scene.
+    """Clutter of one scene.
 
     Attributes:
-        rng: where they fall.
+        rng: of the positions, sizes and colours.
         size: of the canvas.
-        scale: of all things; 1 is seen from about a metre.
+        scale: of all items; 1 for a view from about a metre.
         light: direction towards the light on the canvas.
         tint: factor of red, green, blue.
     """
@@ -65,40 +65,40 @@ class Clutter:
     tint: NDArray[np.float64]
 
     def strew(self, draw: ImageDraw.ImageDraw, what: str, density: float) -> None:
-        """Draw about ``density`` pieces per 10,000 square pixels, thinner where they are big."""
-        piece = _PIECES[what]
+        """Draw about ``density`` items per 10,000 square pixels, fewer at a larger scale."""
+        item = _ITEMS[what]
         area = self.size[0] * self.size[1]
         count = int(self.rng.poisson(density * area / 10_000 / self.scale**2))
         if not count:
             return
         layers = [
             (outlines.reshape(count, -1).tolist(), _fills(colours))
-            for outlines, colours in self._layers(piece, count)
+            for outlines, colours in self._layers(item, count)
         ]
         for number in range(count):
             for outlines, fills in layers:
                 draw.polygon(outlines[number], fill=fills[number])
 
-    def _layers(self, piece: _Piece, count: int) -> list[tuple[Outline, NDArray[np.float64]]]:
-        """Shadow, piece, lit side: outlines [pieces, corners, 2] and colours [pieces, 3]."""
+    def _layers(self, item: _Item, count: int) -> list[tuple[Outline, NDArray[np.float64]]]:
+        """Return shadow, item and lit side: outlines [items, corners, 2], colours [items, 3]."""
         rng = self.rng
-        long = rng.uniform(*piece.long, count) * self.scale
-        wide = long * rng.uniform(*piece.wide, count)
-        bend = long * rng.normal(0, 1, count) * piece.bend
+        long = rng.uniform(*item.long, count) * self.scale
+        wide = long * rng.uniform(*item.wide, count)
+        bend = long * rng.normal(0, 1, count) * item.bend
         turn = rng.uniform(0, 2 * np.pi, count)
         place = rng.uniform(-0.04, 1.04, (count, 1, 2)) * self.size
-        chosen = np.array(piece.colours)[rng.integers(0, len(piece.colours), count)]
+        chosen = np.array(item.colours)[rng.integers(0, len(item.colours), count)]
         colour = chosen * rng.uniform(0.62, 1.15, (count, 1)) * self.tint
         body, lit = (
-            _placed(shape, long, wide, bend, turn) + place for shape in _shapes(piece.shape, rng)
+            _placed(shape, long, wide, bend, turn) + place for shape in _shapes(item.shape, rng)
         )
         layers = [(body, colour)]
-        if piece.shadow:
-            thrown = np.array(self.light) * piece.shadow * self.scale
+        if item.shadow:
+            thrown = np.array(self.light) * item.shadow * self.scale
             layers.insert(0, (body - thrown, colour * 0.34))
-        if piece.lit != 1:
-            towards = np.array(self.light) * (piece.shadow * 0.3 if piece.shape == "lump" else 0)
-            layers.append((lit + towards, colour * piece.lit))
+        if item.lit != 1:
+            towards = np.array(self.light) * (item.shadow * 0.3 if item.shape == "lump" else 0)
+            layers.append((lit + towards, colour * item.lit))
         return layers
 
 
@@ -107,7 +107,7 @@ def _fills(colours: NDArray[np.float64]) -> list[tuple[int, ...]]:
 
 
 def _shapes(shape: str, rng: np.random.Generator) -> tuple[Outline, Outline]:
-    """Outline and lit part, [corners, 2], the length from -0.5 to 0.5, the width likewise."""
+    """Return outline and lit part, [corners, 2], length and width from -0.5 to 0.5."""
     if shape == "lump":
         angle = np.linspace(0, 2 * np.pi, 13, endpoint=False)
         radius = 0.5 * rng.uniform(0.86, 1.06, 13)
@@ -130,7 +130,7 @@ def _placed(
     bend: NDArray[np.float64],
     turn: NDArray[np.float64],
 ) -> Outline:
-    """One outline grown, bent and turned for each piece, [pieces, corners, 2]."""
+    """Scale, bend and rotate one outline for each item, [items, corners, 2]."""
     x = shape[:, 0] * long[:, None]
     y = shape[:, 1] * wide[:, None] + (0.25 - shape[:, 0] ** 2) * 4 * bend[:, None]
     cos, sin = np.cos(turn)[:, None], np.sin(turn)[:, None]

@@ -1,4 +1,4 @@
-"""What the snake lies on: earth, sand, leaf litter, grass, herbs, gravel, rock."""
+"""Ground under the snake: earth, sand, leaf litter, grass, herbs, gravel, rock."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Habitat:
-    """A kind of ground: three colours from dark to light, how rough it is, what lies about."""
+    """Type of ground: three colours from dark to light, roughness, clutter."""
 
     dark: Colour
     middle: Colour
     light: Colour
-    rough: float  # share of fine grain, in [0, 1]
-    clutter: tuple[tuple[str, float], ...]  # what, and pieces per 10,000 square pixels
-    blades: float  # grass that stands before the snake, pieces per 10,000 square pixels
+    rough: float  # fraction of fine grain, in [0, 1]
+    clutter: tuple[tuple[str, float], ...]  # item, and number per 10,000 square pixels
+    blades: float  # grass in front of the snake, number per 10,000 square pixels
     ripple: float = 0.0  # height of wind ripples
 
 
@@ -63,7 +63,7 @@ HABITATS = {
 
 
 def noise(rng: np.random.Generator, size: Size, cell: int) -> NDArray[np.float32]:
-    """Smooth noise in [0, 1], [height, width], about ``cell`` pixels from hill to hill."""
+    """Return smooth noise in [0, 1], [height, width], with a period of about ``cell`` pixels."""
     width, height = size
     small = rng.integers(0, 256, (height // cell + 2, width // cell + 2), dtype=np.uint8)
     grown = Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
@@ -78,7 +78,7 @@ def draw_ground(
     size: Size,
     light: tuple[float, float],
 ) -> tuple[Image.Image, Image.Image]:
-    """Draw ground and, on clear film, the grass that stands before the snake.
+    """Draw the ground and, on a transparent layer, the grass in front of the snake.
 
     The colours come from ``place``, which photos of one snake share, everything else from
     ``rng``; ``light`` is the direction towards the light on the canvas.
@@ -101,7 +101,7 @@ def draw_ground(
 
 
 def _relief(habitat: Habitat, rng: np.random.Generator, size: Size, scale: float) -> Image.Image:
-    """Light and dark of bare ground: hills, clods, grains."""
+    """Return the brightness of bare ground: hills, clods, grains."""
     grain = np.frombuffer(rng.bytes(size[0] * size[1]), np.uint8).reshape(size[::-1])
     height = noise(rng, size, int(120 * scale)) * 0.28
     height += noise(rng, size, int(30 * scale)) * 0.32
@@ -109,7 +109,7 @@ def _relief(habitat: Habitat, rng: np.random.Generator, size: Size, scale: float
     height += noise(rng, size, 3) * (0.2 + 0.5 * habitat.rough)
     height += grain.astype(np.float32) * ((0.1 + 0.3 * habitat.rough) / 255)
     if habitat.ripple:
-        # Wind ripples: waves whose crests the hills push about.
+        # Wind ripples: waves displaced by the hills.
         turn, wave = rng.uniform(0, math.pi), rng.uniform(14, 26) * scale
         right, down = (np.arange(side, dtype=np.float32) for side in size)
         across = right * math.cos(turn) + (down * math.sin(turn))[:, None]

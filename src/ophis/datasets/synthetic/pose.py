@@ -1,4 +1,4 @@
-"""How a snake lies: the middle line of its body, in body widths."""
+"""Pose of a snake: the middle line of its body, in body widths."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Line = NDArray[np.float32]
 _STEPS = 640  # of the middle line, before it is drawn
 _TIGHTEST = 0.95  # curvature, per body width: a tighter bend would fold the inner side
 
-# Radians that the heading of a crawling body swings to either side.
+# Amplitude of the heading of a crawling body, radians.
 _SWINGS = {"wave": (0.5, 1.1), "meander": (1.2, 1.8), "loop": (0.5, 1.4)}
 
 
 @dataclass(frozen=True, eq=False)
 class Spine:
-    """The middle line from tail to snout, laid on a canvas.
+    """Middle line from tail to snout on a canvas.
 
     Attributes:
         x, y: [steps], pixels, about half a pixel apart.
@@ -46,7 +46,7 @@ def lie_down(rng: np.random.Generator, *, length: float, canvas: tuple[int, int]
 
 
 def _curvature(rng: np.random.Generator, length: float) -> NDArray[np.float64]:
-    """Curvature at each step from tail to snout, per body width."""
+    """Return the curvature at each step from tail to snout, per body width."""
     at = np.linspace(0, length, _STEPS)
     pose = rng.choice(["wave", "meander", "coil", "loop", "rest"], p=[0.26, 0.2, 0.2, 0.14, 0.2])
     if pose == "coil":
@@ -66,7 +66,7 @@ def _curvature(rng: np.random.Generator, length: float) -> NDArray[np.float64]:
 def _wave(
     rng: np.random.Generator, length: float, at: NDArray[np.float64], swing: float
 ) -> NDArray[np.float64]:
-    """A crawling body: bends of about ``swing`` radians to either side, no two alike."""
+    """Return a crawling body: irregular bends of about ``swing`` radians to either side."""
     wave = max(rng.uniform(6.0, 10.0), 2 * np.pi * swing / 0.75)  # body widths
     slow = 2 * np.pi * at / length
     phase = 2 * np.pi * at / wave + rng.uniform(0, 6.3)
@@ -77,7 +77,7 @@ def _wave(
 
 
 def _coil(rng: np.random.Generator, length: float, at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A spiral from the tail outside to the head inside; now and then the neck leaves it."""
+    """Return a spiral from the tail outside to the head inside; sometimes the neck leaves it."""
     pitch = rng.uniform(0.75, 1.1)  # body widths from turn to turn; below 1 they overlap
     inner = rng.uniform(1.15, 1.6)
     curve = 1 / np.sqrt(inner**2 + pitch / np.pi * (length - at))
@@ -86,7 +86,7 @@ def _coil(rng: np.random.Generator, length: float, at: NDArray[np.float64]) -> N
 
 
 def _loop(rng: np.random.Generator, length: float, at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One full turn somewhere along the body, so that it crosses itself."""
+    """Return one full turn along the body, which then crosses itself."""
     around = rng.uniform(9.5, 12.0)  # body widths the turn takes
     start = rng.uniform(0.1, 0.9) * max(length - around - 2, 0.5)
     part = np.clip((at - start) / around, 0, 1)
@@ -96,7 +96,7 @@ def _loop(rng: np.random.Generator, length: float, at: NDArray[np.float64]) -> N
 def _turned(
     points: NDArray[np.float64], rng: np.random.Generator, canvas: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Turn the pose so that it lies roughly along the longer side, either way round."""
+    """Rotate the pose roughly along the longer side of the canvas, in either direction."""
     points = points - points.mean(axis=1, keepdims=True)
     _, axes = np.linalg.eigh(points @ points.T)
     main = np.arctan2(axes[1, 1], axes[0, 1])
@@ -107,7 +107,7 @@ def _turned(
 
 
 def _scale(points: NDArray[np.float64], rng: np.random.Generator, canvas: tuple[int, int]) -> float:
-    """Pixels a body width: the whole snake on the photo unless it would be too thin to see."""
+    """Return pixels per body width: the whole snake fits unless it would be too thin."""
     span = np.ptp(points, axis=1) + 1.0
     fitting = float(np.min(np.array(canvas) / span)) * rng.uniform(0.72, 1.02)
     thinnest, thickest = 0.075 * min(canvas), 0.19 * min(canvas)
@@ -120,7 +120,7 @@ def _middle(
     rng: np.random.Generator,
     canvas: tuple[int, int],
 ) -> NDArray[np.float64]:
-    """The point that comes to the middle of the photo; the head stays on it, mostly."""
+    """Return the point at the middle of the photo; the head usually stays in view."""
     low, high = points.min(axis=1), points.max(axis=1)
     half = np.array(canvas) / scale / 2
     centre = (low + high) / 2

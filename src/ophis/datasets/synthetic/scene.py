@@ -1,4 +1,4 @@
-"""One photo's scene: ground, snake, light, and what stands before it."""
+"""Scene of one photo: ground, snake, light, grass in front."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from ophis.datasets.synthetic.body import Body, lay
 from ophis.datasets.synthetic.ground import HABITATS, draw_ground, noise
-from ophis.datasets.synthetic.pattern import Coat, Paint, coat, paint
+from ophis.datasets.synthetic.pattern import Coat, Paint, paint, varied_coat
 from ophis.datasets.synthetic.pose import Spine, lie_down
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ _SHORTEST, _LONGEST = 360, 640  # sides of a photo, pixels
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A drawn scene.
+    """Rendered scene.
 
     Attributes:
-        planes: the picture.
-        box: of the whole snake, grass before it or not: left, top, right, bottom as shares of
-            width and height.
+        planes: the pixels.
+        box: bounding box of the whole snake, also where grass hides it: left, top, right, bottom as
+            fractions of width and height.
     """
 
     planes: Planes
@@ -38,7 +38,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Light:
-    """Where the light stands and how hard it is."""
+    """Direction and hardness of the light."""
 
     x: float  # towards the light, unit vector with ``y`` and ``height``
     y: float
@@ -47,24 +47,24 @@ class Light:
 
 
 def draw_scene(sighting: Sighting, *, seed: int) -> Scene:
-    """Draw the scene of one sighting, upright, as an ideal camera would see it.
+    """Render the scene of one sighting, upright, without camera effects.
 
-    Everything of the snake comes from (seed, snake), everything else from (seed, photo).
+    The snake depends on (seed, snake), everything else on (seed, photo).
     """
     snake = np.random.default_rng((seed, 1, sighting.snake))
     rng = np.random.default_rng((seed, 2, sighting.number))
-    wear = coat(sighting.kind, snake)
+    coat = varied_coat(sighting.species, snake)
     habitat = HABITATS[str(snake.choice(list(HABITATS)))]
     size = _size(rng)
     light = _light(rng)
     ground, film = draw_ground(habitat, snake, rng, size=size, light=(light.x, light.y))
-    spine = lie_down(rng, length=wear.length, canvas=size)
-    body = lay(spine, head_width=wear.kind.head_width, canvas=size, light=(light.x, light.y))
+    spine = lie_down(rng, length=coat.length, canvas=size)
+    body = lay(spine, head_width=coat.species.head_width, canvas=size, light=(light.x, light.y))
     planes = _planes(ground)
-    _throw_shadow(planes, body, light)
-    _place(planes, body, paint(body, wear), wear, light)
+    _cast_shadow(planes, body, light)
+    _blend_body(planes, body, paint(body, coat), coat, light)
     _draw_tongue(film, spine, rng)
-    _stand_before(planes, film)
+    _blend_grass(planes, film)
     planes *= _falloff(rng, size)
     if rng.random() < 0.3:
         planes *= _dapple(rng, size)
@@ -79,10 +79,10 @@ def _box(body: Body, size: tuple[int, int]) -> tuple[float, float, float, float]
 
 
 def _size(rng: np.random.Generator) -> tuple[int, int]:
-    """Width and height in pixels: the shapes of common cameras, lying or upright."""
-    short_share = float(rng.choice([3 / 4, 2 / 3, 1.0], p=[0.6, 0.25, 0.15]))
-    short = int(rng.integers(_SHORTEST, int(_LONGEST * 0.75 * min(1.0, short_share / 0.75)) + 1))
-    long = round(short / short_share)
+    """Return width and height in pixels with the aspect ratio of a common camera."""
+    short_fraction = float(rng.choice([3 / 4, 2 / 3, 1.0], p=[0.6, 0.25, 0.15]))
+    short = int(rng.integers(_SHORTEST, int(_LONGEST * 0.75 * min(1.0, short_fraction / 0.75)) + 1))
+    long = round(short / short_fraction)
     return (long, short) if rng.random() < 0.62 else (short, long)
 
 
@@ -96,8 +96,8 @@ def _planes(image: Image.Image) -> Planes:
     return np.stack([np.asarray(band, np.float32) for band in image.split()]) * (1 / 255)
 
 
-def _throw_shadow(planes: Planes, body: Body, light: Light) -> None:
-    """Darken the ground where the snake keeps the light away, and all round where it lies."""
+def _cast_shadow(planes: Planes, body: Body, light: Light) -> None:
+    """Darken the ground in the snake's shadow and around the body."""
     _, height, width = planes.shape
     mask = np.zeros((height, width), np.uint8)
     mask.reshape(-1)[body.pixel] = 255
@@ -113,8 +113,8 @@ def _throw_shadow(planes: Planes, body: Body, light: Light) -> None:
     planes *= 1 - dark * ((0.55 + 0.2 * light.hardness) / 255)
 
 
-def _place(planes: Planes, body: Body, colour: Paint, wear: Coat, light: Light) -> None:
-    """Light the round body and lay it over the ground."""
+def _blend_body(planes: Planes, body: Body, colour: Paint, coat: Coat, light: Light) -> None:
+    """Shade the body as a cylinder and blend it over the ground."""
     up = np.sqrt(np.maximum(1 - body.across**2, 0))
     side = body.across * (body.normal_x * light.x + body.normal_y * light.y)
     facing = np.clip(side * 0.9 + up * light.height, 0, 1)
@@ -125,7 +125,7 @@ def _place(planes: Planes, body: Body, colour: Paint, wear: Coat, light: Light) 
     # Half-way vector between light and camera, which looks straight down.
     long = math.sqrt(2 + 2 * light.height)
     shine = np.clip((side + up * (1 + light.height)) / long, 0, 1) ** 24
-    shine *= (wear.kind.gloss * (0.15 + 0.4 * light.hardness)) * (1 - body.shade)
+    shine *= (coat.species.gloss * (0.15 + 0.4 * light.hardness)) * (1 - body.shade)
     colour = colour * lit + shine
     flat = planes.reshape(3, -1)
     below = flat[:, body.pixel]
@@ -133,7 +133,7 @@ def _place(planes: Planes, body: Body, colour: Paint, wear: Coat, light: Light) 
 
 
 def _draw_tongue(film: Image.Image, spine: Spine, rng: np.random.Generator) -> None:
-    """Now and then the snake flicks its tongue."""
+    """Draw the tongue in 30 % of the photos."""
     if rng.random() < 0.7:
         return
     snout = np.array([spine.x[-1], spine.y[-1]])
@@ -151,17 +151,17 @@ def _draw_tongue(film: Image.Image, spine: Spine, rng: np.random.Generator) -> N
         draw.line((*start, *end), fill=red, width=thick)
 
 
-def _stand_before(planes: Planes, film: Image.Image) -> None:
-    """Lay the clear film with the grass in front over everything."""
+def _blend_grass(planes: Planes, film: Image.Image) -> None:
+    """Blend the transparent layer with the grass over everything."""
     if film.getbbox() is None:
         return
-    layers = _planes(film)  # clear film is black, so that its colours can just be added
+    layers = _planes(film)  # transparent pixels are black, so that colours can be added
     planes *= 1 - layers[3]
     planes += layers[:3]
 
 
 def _falloff(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Light that is uneven over the scene and falls off in the lens's corners, [height, width]."""
+    """Return uneven light with vignetting, [height, width]."""
     x, y = (np.linspace(-1, 1, side, dtype=np.float32) for side in size)
     slope_x, slope_y = rng.normal(0, 0.07, 2).astype(np.float32)
     corner = rng.uniform(0, 0.14)
@@ -169,7 +169,7 @@ def _falloff(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.floa
 
 
 def _dapple(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Sun through leaves: brightness of each pixel, [height, width]."""
+    """Return the brightness of sun through leaves, [height, width]."""
     cell = int(rng.uniform(60, 140))
     cloud = noise(rng, size, cell) * 0.6 + noise(rng, size, cell // 3) * 0.4
     edge = np.clip((cloud - 0.45) * rng.uniform(4, 9) + 0.5, 0, 1)

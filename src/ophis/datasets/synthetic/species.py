@@ -1,4 +1,4 @@
-"""The drawn kinds. None of them lives anywhere: names, colours and countries are invented."""
+"""Invented species of the synthetic photos: names, colours, patterns, countries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Colour = tuple[int, int, int]  # red, green, blue in [0, 255]
 
 
 class Pattern(StrEnum):
-    """How the marks lie on the body."""
+    """Pattern of the marks on the body."""
 
     BANDS = "bands"
     RINGS = "rings"  # bands of three colours
@@ -24,8 +24,8 @@ class Pattern(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrawnKind:
-    """One invented kind of snake. Lengths are in body widths, so that no kind has a size."""
+class SyntheticSpecies:
+    """Invented species. Lengths are in body widths."""
 
     name: str
     pattern: Pattern
@@ -35,18 +35,18 @@ class DrawnKind:
     head: Colour
     length: float
     period: float  # from one mark to the next
-    duty: float  # share of the period, or of the back, that a mark covers
+    duty: float  # fraction of the period, or of the back, that a mark covers
     head_width: float
     gloss: float  # in [0, 1]
-    countries: Mapping[str, float]  # country name -> share of the kind's snakes
+    countries: Mapping[str, float]  # country name -> fraction of the species' snakes
     brow: bool = False  # a dark line behind the eye
 
 
-# Most frequent first. Three pairs are look-alikes that share no country: red-ringed and
-# scarlet-ringed, sand-diamond and dust-diamond, rust-blotched and chestnut-blotched. Only the
-# country tells them well apart, which is what a country prior is for.
-KINDS = (
-    DrawnKind(
+# Most frequent first. Three pairs are nearly alike and share no country: red-ringed and
+# scarlet-ringed, sand-diamond and dust-diamond, rust-blotched and chestnut-blotched. Only a country
+# prior separates them well.
+SPECIES = (
+    SyntheticSpecies(
         name="Synthetic rust-blotched snake",
         pattern=Pattern.BLOTCHES,
         base=(196, 160, 112),
@@ -60,7 +60,7 @@ KINDS = (
         gloss=0.30,
         countries={"Kenya": 0.55, "South Africa": 0.45},
     ),
-    DrawnKind(
+    SyntheticSpecies(
         name="Synthetic sand-diamond snake",
         pattern=Pattern.DIAMONDS,
         base=(192, 170, 132),
@@ -75,7 +75,7 @@ KINDS = (
         countries={"Mexico": 0.75, "Brazil": 0.25},
         brow=True,
     ),
-    DrawnKind(
+    SyntheticSpecies(
         name="Synthetic yellow-banded snake",
         pattern=Pattern.BANDS,
         base=(222, 184, 62),
@@ -89,7 +89,7 @@ KINDS = (
         gloss=0.62,
         countries={"India": 0.55, "Thailand": 0.45},
     ),
-    DrawnKind(
+    SyntheticSpecies(
         name="Synthetic leaf-green snake",
         pattern=Pattern.PLAIN,
         base=(94, 156, 54),
@@ -104,7 +104,7 @@ KINDS = (
         countries={"Thailand": 0.45, "Brazil": 0.30, "India": 0.25},
         brow=True,
     ),
-    DrawnKind(
+    SyntheticSpecies(
         name="Synthetic red-ringed snake",
         pattern=Pattern.RINGS,
         base=(192, 42, 32),
@@ -118,7 +118,7 @@ KINDS = (
         gloss=0.58,
         countries={"Mexico": 1.0},
     ),
-    DrawnKind(
+    SyntheticSpecies(
         name="Synthetic earth-brown snake",
         pattern=Pattern.PLAIN,
         base=(118, 86, 56),
@@ -132,7 +132,7 @@ KINDS = (
         gloss=0.40,
         countries={"Australia": 0.80, "Spain": 0.20},
     ),
-    DrawnKind(
+    SyntheticSpecies(
         name="Synthetic dust-diamond snake",
         pattern=Pattern.DIAMONDS,
         base=(196, 166, 126),
@@ -147,7 +147,7 @@ KINDS = (
         countries={"Kenya": 0.45, "Australia": 0.55},
         brow=True,
     ),
-    DrawnKind(
+    SyntheticSpecies(
         name="Synthetic gold-striped snake",
         pattern=Pattern.STRIPES,
         base=(58, 56, 40),
@@ -161,7 +161,7 @@ KINDS = (
         gloss=0.38,
         countries={"Spain": 0.50, "South Africa": 0.30, "India": 0.20},
     ),
-    DrawnKind(
+    SyntheticSpecies(
         name="Synthetic scarlet-ringed snake",
         pattern=Pattern.RINGS,
         base=(202, 50, 34),
@@ -175,7 +175,7 @@ KINDS = (
         gloss=0.58,
         countries={"Brazil": 1.0},
     ),
-    DrawnKind(
+    SyntheticSpecies(
         name="Synthetic white-banded snake",
         pattern=Pattern.BANDS,
         base=(44, 44, 54),
@@ -189,7 +189,7 @@ KINDS = (
         gloss=0.66,
         countries={"Thailand": 0.60, "Australia": 0.40},
     ),
-    DrawnKind(
+    SyntheticSpecies(
         name="Synthetic chestnut-blotched snake",
         pattern=Pattern.BLOTCHES,
         base=(190, 158, 114),
@@ -203,7 +203,7 @@ KINDS = (
         gloss=0.30,
         countries={"Spain": 0.60, "India": 0.40},
     ),
-    DrawnKind(
+    SyntheticSpecies(
         name="Synthetic blue-striped snake",
         pattern=Pattern.STRIPES,
         base=(66, 82, 98),
@@ -219,5 +219,5 @@ KINDS = (
     ),
 )
 
-SAMPLE_SPECIES: tuple[str, ...] = tuple(kind.name for kind in KINDS)
-COUNTRIES: tuple[str, ...] = tuple(sorted({name for kind in KINDS for name in kind.countries}))
+SAMPLE_SPECIES: tuple[str, ...] = tuple(species.name for species in SPECIES)
+COUNTRIES: tuple[str, ...] = tuple(sorted({name for one in SPECIES for name in one.countries}))

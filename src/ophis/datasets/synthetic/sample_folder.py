@@ -1,4 +1,4 @@
-"""The sample's folder: photos, manifest, README; whole or not there at all."""
+"""Folder of a sample of synthetic photos: photos, manifest and README, written atomically."""
 
 from __future__ import annotations
 
@@ -25,49 +25,48 @@ if TYPE_CHECKING:
 
 HEADER = ("photo", "species", "country", "observation", *BOX)
 MARKER = ".ophis-sample"
-# What a sample is made of: a folder that holds anything else is never replaced.
-_OURS = re.compile(
+# All files of a sample: a folder that holds any other is never replaced.
+_OWN_FILES = re.compile(
     rf"manifest\.csv|README\.md|{re.escape(MARKER)}|photos(/synthetic-\d{{5}}\.jpg)?"
 )
 
 _README = """\
 # Sample photos: synthetic, not photographed
 
-These {photos} pictures were drawn by `ophis` (seed {seed}). No animal, no camera and no
-photographer took part, so they carry nobody's rights. The {species} kinds are invented, every
-name begins with "Synthetic", and where `manifest.csv` says that one lives in Kenya or Spain, that is
-invented as well: nothing here says anything about a real snake.
+`ophis` drew these {photos} pictures (seed {seed}). No animal, no camera and no photographer took
+part, so nobody holds rights in them. The {species} species are invented and every name begins with
+"Synthetic". The countries in `manifest.csv` are invented as well: nothing here describes a real
+snake.
 
-They are for trying things out: to train a first small model in minutes, to see every command
-work without a download, and to test. Rare kinds are rare, three pairs of kinds look nearly alike
-but share no country, some snakes are on two or three photos (`observation`), some photos are
-turned, dark or grey. A model trained on them is of no use on real snakes.
+The photos serve to try the software: train a first small model in minutes, run every command
+without a download, test. Rare species are rare, three pairs of species are nearly alike but share
+no country, some snakes have two or three photos (`observation`), some photos are rotated, dark or
+grey. A model trained on them is of no use on real snakes.
 
-`manifest.csv` has the columns `photo,species,country,observation`, and where the snake is in the
-upright picture: `box_left,box_top,box_right,box_bottom`, shares of width and height. `photo` is
-relative to this folder. This folder may be drawn again at any time: files changed here will be
-lost.
+`manifest.csv` has the columns `photo,species,country,observation`, and the bounding box of the
+snake in the upright picture: `box_left,box_top,box_right,box_bottom`, fractions of width and
+height. `photo` is relative to this folder. Another run may replace this folder: changes are lost.
 """
 
 
-def draw_sample(
+def sample(
     out: Path,
     *,
-    photos: int = 600,
+    count: int = 600,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Path:
-    """Draw sample photos of invented snakes with their manifest.
+    """Write synthetic photos of invented snakes with their manifest.
 
-    Writes ``out/photos/*.jpg``, ``out/manifest.csv`` (photo, species, country, observation,
-    box; photo paths relative to ``out``) and ``out/README.md``. The same arguments give
-    byte-identical files with the same Pillow and NumPy on the same kind of machine. Everything is
-    drawn into a folder beside ``out`` that takes its place at the end, so that no half of a sample
-    is ever left; a sample drawn before is replaced.
+    Writes ``out/photos/*.jpg``, ``out/manifest.csv`` (photo, species, country, observation, box;
+    photo paths relative to ``out``) and ``out/README.md``. Equal arguments give byte-identical
+    files with the same versions of Pillow and NumPy on the same kind of machine. The photos are
+    drawn into a folder beside ``out`` that replaces it at the end, so that no partial sample is
+    left; an earlier sample is replaced.
 
     Args:
-        out: the folder to make.
-        photos: how many, at least 36.
+        out: the folder to write.
+        count: number of photos, at least 36.
         seed: 0 or more; another seed draws other snakes.
         progress: called with 1 after each photo.
 
@@ -75,15 +74,15 @@ def draw_sample(
         The path of the manifest.
 
     Raises:
-        InputError: when ``out`` holds anything else, or a number is outside its range.
+        InputError: when ``out`` holds other files, or a number is out of range.
     """
-    rows = sightings(photos, seed=seed)
+    rows = sightings(count, seed=seed)
     with _replacing(out) as folder:
         (folder / "photos").mkdir()
         boxes = _draw(rows, folder, seed=seed, progress=progress)
         _write_manifest(rows, boxes, folder / "manifest.csv")
-        species = len({row.kind.name for row in rows})
-        text = _README.format(photos=photos, seed=seed, species=species)
+        species = len({row.species.name for row in rows})
+        text = _README.format(photos=count, seed=seed, species=species)
         (folder / "README.md").write_text(text, encoding="utf-8")
         (folder / MARKER).write_text("ophis may replace this folder\n", encoding="utf-8")
     return out / "manifest.csv"
@@ -92,7 +91,7 @@ def draw_sample(
 def _draw(
     rows: list[Sighting], folder: Path, *, seed: int, progress: Callable[[int], None] | None
 ) -> list[Box]:
-    """Draw the photos in threads: NumPy and Pillow let go of the interpreter most of the time."""
+    """Draw the photos in threads: NumPy and Pillow release the GIL most of the time."""
     pool = ThreadPoolExecutor(max_workers=os.cpu_count())
     try:
         boxes: list[Box] = []
@@ -113,7 +112,13 @@ def _write_photo(row: Sighting, *, folder: Path, seed: int) -> Box:
 
 def _write_manifest(rows: list[Sighting], boxes: list[Box], path: Path) -> None:
     cells = (
-        (row.photo, row.kind.name, row.country, row.observation, *(f"{side:.4f}" for side in box))
+        (
+            row.photo,
+            row.species.name,
+            row.country,
+            row.observation,
+            *(f"{side:.4f}" for side in box),
+        )
         for row, box in zip(rows, boxes, strict=True)
     )
     write_csv(path, [HEADER, *cells])
@@ -121,7 +126,7 @@ def _write_manifest(rows: list[Sighting], boxes: list[Box], path: Path) -> None:
 
 @contextmanager
 def _replacing(out: Path) -> Generator[Path]:
-    """A new folder beside ``out`` that takes its place when all went well, else goes away."""
+    """Yield a new folder beside ``out`` that replaces it on success and is deleted on failure."""
     target = out.resolve()
     _refuse_foreign(out, target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -142,18 +147,18 @@ def _replacing(out: Path) -> Generator[Path]:
 
 
 def _refuse_foreign(out: Path, target: Path) -> None:
-    """Refuse a place that is not empty and not wholly ours."""
+    """Refuse a folder that holds files other than those of a sample."""
     if not target.exists():
         return
     if not target.is_dir():
         raise InputError(f"{out}: is a file; name a folder for the sample")
     if Path.cwd().is_relative_to(target):
-        raise InputError(f"{out}: is the folder you work in; name a folder inside it")
+        raise InputError(f"{out}: is the working directory; name a folder inside it")
     inside = {path.relative_to(target).as_posix() for path in target.rglob("*")}
-    ours = MARKER in inside
-    foreign = sorted(name for name in inside if not (ours and _OURS.fullmatch(name)))
+    is_sample = MARKER in inside
+    foreign = sorted(name for name in inside if not (is_sample and _OWN_FILES.fullmatch(name)))
     if foreign:
         raise InputError(
-            f"{out}: holds {foreign[0]!r}, which is not part of a drawn sample;"
+            f"{out}: holds {foreign[0]!r}, which is not part of a sample;"
             " name an empty or a new folder"
         )
