@@ -1,6 +1,7 @@
-# A thin door to x.py, which needs nothing but Python >= 3.11. `make help` lists the targets.
+# Targets of x.py, which needs nothing but Python 3.11 or newer. `make help` lists them.
 PYTHON ?= python3
-TARGETS := help setup demo test check docs bench audit sbom format lock clean
+TARGETS := help setup demo test test-full check docs bench mutation reference audit sbom format \
+	lock clean
 
 .PHONY: $(TARGETS)
 .DEFAULT_GOAL := help

@@ -1,4 +1,10 @@
-"""Set-up and checks of this checkout, with the standard library only: `python x.py help`."""
+"""Set-up and checks of this checkout: `python x.py help` lists the targets.
+
+The file exists for two reasons. It needs nothing but Python 3.11 and its standard library, so a
+fresh clone is set up by one command on Linux, macOS and Windows. And it installs from lock files
+that hold versions and hashes and no address, so that the same locks work with any package index or
+mirror; a pinned uv, itself installed with hashes, resolves and installs them.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +23,16 @@ LOCK = ROOT / "requirements" / "all.txt"
 CORE_LOCK = ROOT / "requirements" / "core.txt"
 UV_LOCK = ROOT / "requirements" / "uv.txt"
 BENCH_LOCK = ROOT / "requirements" / "bench.txt"
-PEERS = ROOT / ".venv-bench"  # the peers of the benchmarks, kept out of what the tests see
+PEERS = ROOT / ".venv-bench"  # packages that only benchmarks compare with
 STAMP = VENV / "ophis-setup.sha256"
-NODE = ROOT / "node_modules"  # the page's engine and the checks of its code
+NODE = ROOT / "node_modules"  # onnxruntime-web, Biome and TypeScript for the page
 NODE_LOCK = ROOT / "package-lock.json"
 
 
 def run(*command: str | Path, tries: int = 1) -> None:
     """Run a command from the checkout's root; end with its status if it fails.
 
-    One that crashes, and may well be repeated, gets as many `tries` as are given.
+    A command that is ended by a signal is repeated, up to `tries` runs in all.
     """
     words = [str(word) for word in command]
     status = subprocess.run(words, cwd=ROOT, check=False).returncode
@@ -37,7 +43,7 @@ def run(*command: str | Path, tries: int = 1) -> None:
 
 
 def fingerprint() -> str:
-    """Digest of everything that decides what is inside .venv."""
+    """Return the digest of everything that .venv depends on."""
     digest = hashlib.sha256(sys.version.encode())
     for path in (UV_LOCK, LOCK, ROOT / "pyproject.toml"):
         digest.update(path.read_bytes())
@@ -45,7 +51,7 @@ def fingerprint() -> str:
 
 
 def create_venv() -> None:
-    """Make .venv and put the pinned uv into it."""
+    """Create .venv and install the pinned uv into it."""
     shutil.rmtree(VENV, ignore_errors=True)
     try:
         venv.create(VENV, with_pip=True)
@@ -60,7 +66,7 @@ def create_venv() -> None:
 
 
 def setup() -> None:
-    """Make .venv with everything, from the locks; do nothing when it is up to date."""
+    """Create .venv from the locks, unless it is up to date."""
     if sys.version_info < (3, 11):
         sys.exit(
             f"x.py: Python 3.11 or newer is needed, this is {sys.version.split()[0]};"
@@ -71,10 +77,10 @@ def setup() -> None:
     print("setting up .venv from requirements/all.txt", flush=True)
     create_venv()
     uv = (BIN / "uv", "pip")
-    # uv 0.13.9 was seen to crash here, once in many runs; what it has installed it leaves alone.
+    # uv 0.13.9 crashed here once in many runs; a second run keeps what the first installed.
     sync = (*uv, "sync", "--quiet", "--python", BIN / "python")
     run(*sync, "--require-hashes", LOCK, UV_LOCK, tries=2)
-    # No isolation: the build backend is in the lock, so nothing unpinned is fetched here.
+    # Without isolation: the build backend is in the lock, so nothing unpinned is installed.
     run(
         *uv,
         "install",
@@ -90,45 +96,36 @@ def setup() -> None:
 
 
 def page() -> bool:
-    """Make node_modules from its lock; False, and one line, where npm is not here."""
+    """Create node_modules from its lock; return False, with a message, if that is impossible."""
     npm = shutil.which("npm")
     if npm is None:
-        print("x.py: no npm here, so the page's code is not checked (Debian: nodejs, npm)")
+        print("x.py: no npm, so the code of the page is not checked (Debian: nodejs, npm)")
         return False
     stamp = NODE / "ophis-lock.sha256"
     lock = hashlib.sha256(NODE_LOCK.read_bytes()).hexdigest()
     if not stamp.is_file() or stamp.read_text() != lock:
         if subprocess.run([npm, "ci", "--silent"], cwd=ROOT, check=False).returncode:
-            print("x.py: `npm ci` failed, so the page's code is not checked, and some tests skip")
+            print("x.py: `npm ci` failed, so the page is not checked and some tests are skipped")
             return False
         stamp.write_text(lock)
     return True
 
 
 def check() -> None:
-    """Format, lint and strict types, of Python and of the page's code."""
+    """Check format, lint, docstrings and strict types of Python, and the code of the page."""
     setup()
     if page():
         run(NODE / ".bin" / "biome", "ci", "--log-level=warn")
         run(NODE / ".bin" / "tsc", "--project", ".")
     run(BIN / "ruff", "format", "--check", "--quiet", ".")
     run(BIN / "ruff", "check", "--quiet", ".")
-    run(
-        BIN / "ty",
-        "check",
-        "--quiet",
-        "--python",
-        VENV,
-        "src",
-        "tests",
-        "benchmarks",
-        "requirements",
-        "x.py",
-    )
+    run(BIN / "python", "-m", "tests.support.docstrings")
+    sources = ("src", "tests", "benchmarks", "requirements", "x.py")
+    run(BIN / "ty", "check", "--quiet", "--python", VENV, *sources)
 
 
 def browser() -> None:
-    """In CI install the browser that the tests of pages drive; elsewhere say what is skipped."""
+    """Install the browser of the tests in CI; elsewhere print that they are skipped."""
     if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         return
     apt = shutil.which("apt-get")
@@ -136,33 +133,57 @@ def browser() -> None:
         for words in (("update", "-qq"), ("install", "-qq", "--yes", "chromium")):
             subprocess.run([apt, *words], stdout=subprocess.DEVNULL, check=False)
     if not shutil.which("chromium"):
-        print("x.py: no Chromium here, so the tests of pages are skipped (Debian: chromium)")
+        print("x.py: no Chromium, so the tests of pages are skipped (Debian: chromium)")
+
+
+def pytest(tier: str) -> None:
+    """Run the tests that a marker expression selects, in parallel."""
+    # A file stays in one process, so that its fixtures are made once. A process that dies ends the
+    # run: with a replacement, pytest-xdist may wait without end.
+    words = ("-n", "auto", "--dist", "loadfile", "--max-worker-restart", "0", "--durations=8")
+    run(BIN / "python", "-m", "pytest", "-m", tier, *words)
 
 
 def test() -> None:
-    """Set up, check, and run every test, the slow ones too."""
+    """Set up, check, and run the fast tests."""
     check()
+    pytest("not full")
+
+
+def test_full() -> None:
+    """Set up and run the tests that `test` leaves out: browser, Ray, processes, docs, load."""
+    setup()
+    page()
     browser()
-    # Side by side; a file stays in one process, so that what its tests share is made once. One
-    # process that dies ends the run: with another in its place pytest-xdist may wait for ever.
-    words = ("-n", "auto", "--dist", "loadfile", "--max-worker-restart", "0", "--durations=8")
-    run(BIN / "python", "-m", "pytest", *words)
+    pytest("full")
+
+
+def mutation() -> None:
+    """Set up and run mutation tests of the safety modules: `python x.py mutation [MODULE ...]`."""
+    setup()
+    run(BIN / "python", "requirements/mutation.py", *sys.argv[2:])
+
+
+def reference() -> None:
+    """Write docs/cli.md and docs/python.md from the help texts and docstrings."""
+    setup()
+    run(BIN / "python", "docs/reference.py")
 
 
 def demo() -> None:
-    """Set up and run the main job from drawn photos to a named snake."""
+    """Set up and run the whole chain on synthetic photos: train, compare, export, identify."""
     setup()
     run(BIN / "ophis", "demo", "--out", "demo")
 
 
 def docs() -> None:
-    """Set up and write the site of docs/ to site/; a warning ends it."""
+    """Set up and build the site of docs/ into site/; a warning is an error."""
     setup()
     run(BIN / "zensical", "build", "--strict")
 
 
 def bench() -> None:
-    """Set up with the peers, time every benchmark against them, write the dated table."""
+    """Set up and time every benchmark against other packages; write the dated table."""
     setup()
     uv = BIN / "uv"
     python = PEERS / BIN.relative_to(VENV) / "python"
@@ -177,11 +198,11 @@ def bench() -> None:
 
 
 def audit() -> None:
-    """Ask the public database of advisories about every locked package; needs a network."""
+    """Check every locked package for known advisories; needs a network."""
     setup()
     locks = [word for lock in (LOCK, BENCH_LOCK, UV_LOCK) for word in ("--requirement", lock)]
     service = ("--vulnerability-service", "osv")
-    # Other databases speak the same language: one inside a network without a way out, say.
+    # Another database with the same interface, inside a closed network for example.
     url = ("--osv-url", os.environ["OSV_URL"]) if "OSV_URL" in os.environ else ()
     run(BIN / "pip-audit", *service, *url, "--disable-pip", "--require-hashes", *locks)
     if page():
@@ -189,20 +210,20 @@ def audit() -> None:
 
 
 def sbom() -> None:
-    """Write requirements/sbom.json and docs/licences.md from what the locks installed."""
+    """Write requirements/sbom.json and docs/licences.md from the installed packages."""
     setup()
     run(BIN / "python", "requirements/sbom.py")
 
 
 def format() -> None:  # noqa: A001 - the name of the make target
-    """Write the code in the one format and mend what ruff can mend."""
+    """Format the code and apply the fixes of ruff."""
     setup()
     run(BIN / "ruff", "check", "--fix", "--quiet", "--exit-zero", ".")
     run(BIN / "ruff", "format", "--quiet", ".")
 
 
 def lock() -> None:
-    """Write the locks anew from pyproject.toml: newest versions, with hashes, for any platform."""
+    """Write the locks from pyproject.toml: newest versions, with hashes, for any platform."""
     if not (BIN / "uv").exists():
         create_venv()
     command = (
@@ -226,7 +247,7 @@ def lock() -> None:
 
 
 def clean() -> None:
-    """Remove what the other targets set up and made."""
+    """Remove what the other targets created."""
     for path in (VENV, PEERS, NODE, ROOT / "demo", ROOT / "site"):
         shutil.rmtree(path, ignore_errors=True)
 
@@ -234,30 +255,19 @@ def clean() -> None:
 def help() -> None:  # noqa: A001 - the name of the make target
     """List the targets."""
     for name, target in TARGETS.items():
-        print(f"make {name:8} {(target.__doc__ or '').splitlines()[0]}")
+        print(f"make {name:9} {(target.__doc__ or '').splitlines()[0]}")
 
 
 TARGETS = {
-    f.__name__: f
+    f.__name__.replace("_", "-"): f
     for f in (
-        setup,
-        demo,
-        test,
-        check,
-        docs,
-        bench,
-        audit,
-        sbom,
-        format,
-        lock,
-        clean,
-        help,
+        setup, demo, test, test_full, check, docs, bench, mutation, reference, audit, sbom, format,
+        lock, clean, help,
     )
-}
+}  # fmt: skip
 
 if __name__ == "__main__":
-    # The environment is ours: without its bytecode each of the tests' many processes would compile
-    # all it imports, torch among them.
+    # Without bytecode, each of the many processes of the tests compiles all that it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     name = sys.argv[1] if len(sys.argv) > 1 else "help"
     if name not in TARGETS:

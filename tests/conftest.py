@@ -1,10 +1,10 @@
-"""Made photos and manifests for the tests; nothing here stands for a real snake."""
+"""Fixtures of several areas: synthetic photos and manifests, bundles, a browser."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -19,12 +19,12 @@ from tests.support.paths import SHARED
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-# Tests run side by side share the cores; set before torch is imported, and inherited.
+# Parallel workers share the cores. Set before torch is imported, and inherited by children.
 if at_once := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     threads = max(1, (os.cpu_count() or 1) // int(at_once))
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
-# How long an example takes says something about the machine and nothing about the code.
+# The time of an example depends on the load of the machine.
 settings.register_profile("ophis", deadline=None)
 settings.load_profile("ophis")
 
@@ -32,27 +32,45 @@ COLOURS = {"Made green": (30, 160, 40), "Made red": (190, 40, 30), "Made blue": 
 COUNTRIES = ("Kenya", "India", "UNKNOWN")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--torture", action="store_true", help="keep promises in full: see docs/reliability.md"
-    )
+# Fixtures whose tests take long: a browser, or everything that `make demo` makes.
+SLOW_FIXTURES = frozenset({"browser", "place"})
+NO_BROWSER = "no Chromium (on Debian: apt install chromium)"
 
 
-@pytest.fixture(scope="session")
-def in_full(pytestconfig: pytest.Config) -> bool:
-    """Whether a promise is kept in full (`make torture`), or in the short form of `make test`."""
-    return bool(pytestconfig.getoption("--torture"))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.full)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    skipped = terminalreporter.getreports("skipped")
+    count = sum(NO_BROWSER in str(report.longrepr) for report in skipped)
+    if count:
+        terminalreporter.write_line(f"{count} tests of pages were skipped: {NO_BROWSER}")
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(False, id="small"),
+        pytest.param(True, id="full-size", marks=pytest.mark.full),
+    ],
+)
+def full_size(request: pytest.FixtureRequest) -> bool:
+    """True for the sizes behind docs/reliability.md, which the full tier runs; else small ones."""
+    return request.param
 
 
 @pytest.fixture
-def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Tell what was measured, for the row of a promise in docs/reliability.md."""
-    return lambda text: record_property("figure", text)
+def figure() -> Callable[[str], None]:
+    """Print a measured value for docs/reliability.md; `pytest -rP` shows it."""
+    return lambda text: print(f"figure: {text}")
 
 
 @pytest.fixture(scope="session")
 def coloured(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    """36 noisy photos of three plain colours: a task that a network learns in a few steps."""
+    """36 noisy photos of three plain colours, learnable in a few steps."""
     folder = tmp_path_factory.mktemp("coloured")
     chance = np.random.default_rng(0)
     lines = ["photo,species,country"]
@@ -68,7 +86,7 @@ def coloured(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 @pytest.fixture(scope="session")
 def small() -> Callable[..., Recipe]:
-    """A recipe of a tiny real network for a few steps; keywords change its keys."""
+    """Return recipes of a tiny network and a few steps; keywords replace values."""
     from dataclasses import replace
 
     def make(**changes: object) -> Recipe:
@@ -94,7 +112,7 @@ def small() -> Callable[..., Recipe]:
 
 @pytest.fixture(scope="session")
 def synthetic_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One photo of the sample: synthetic, not photographed."""
+    """One synthetic photo."""
     from ophis.datasets.synthetic.camera import photograph
     from ophis.datasets.synthetic.population import sightings
 
@@ -106,7 +124,7 @@ def synthetic_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made_once(
     tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
 ) -> Path:
-    """A folder that one worker makes and all see; nobody may change it."""
+    """Return a folder that one worker makes and all workers read. Tests must not change it."""
     from filelock import FileLock
 
     base = tmp_path_factory.getbasetemp()
@@ -119,7 +137,7 @@ def made_once(
 
 @pytest.fixture(scope="session")
 def imagenet17(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
-    """The ready bundle, which was never judged on photos."""
+    """Classifier of the bundle `imagenet17`, which has no evaluation results."""
     from ophis.train.export import export_imagenet17
 
     return load(made_once(tmp_path_factory, "imagenet17", export_imagenet17))
@@ -127,7 +145,7 @@ def imagenet17(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as it is after `make demo`, for one to work in."""
+    """A folder with the results of `make demo`, a copy for each test module."""
     from tests.support.reader import make_place
 
     return Path(
@@ -138,30 +156,24 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-@pytest.fixture(scope="module")
-def served(
-    request: pytest.FixtureRequest, in_full: bool, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A bundle to be served: the ready one in full, else one whose network is a few numbers."""
-    if in_full:
-        return request.getfixturevalue("imagenet17").bundle.folder
-    from tests.support.service import judged_bundle
-
-    return judged_bundle(tmp_path_factory.mktemp("served") / "bundle")
+@pytest.fixture(scope="session")
+def served(imagenet17: Classifier) -> Path:
+    """A bundle folder to serve."""
+    return imagenet17.bundle.folder
 
 
 @pytest.fixture(scope="session")
 def halves(coloured: Manifest) -> tuple[Manifest, Manifest]:
-    """Two thirds to learn from, one third to judge by."""
+    """Training part (24 photos) and validation part (12 photos)."""
     return coloured.take(np.arange(24)), coloured.take(np.arange(24, 36))
 
 
 @pytest.fixture(scope="session")
 def published_counts() -> pl.DataFrame:
-    """The organisers' real counts as `species, country, photos`, where they are."""
+    """The published counts of SnakeCLEF 2020 as `species, country, photos`."""
     path = SHARED / "snakeclef2020" / "images_per_species_and_country.csv"
     if not path.is_file():
-        pytest.skip("the organisers' counts are not here (shared/data/snakeclef2020)")
+        pytest.skip("the organisers' counts are missing (shared/data/snakeclef2020)")
     table = pl.read_csv(path, empty_string_is_null=False)
     table = table.rename({"scientific_name": "species", "images": "photos"})
     return table.with_columns(pl.col("country").replace("unknown", "UNKNOWN"))
@@ -169,20 +181,20 @@ def published_counts() -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def shared_2021() -> Path:
-    """The organisers' tables of 2021, where they are."""
+    """Folder of the published tables of SnakeCLEF 2021."""
     path = SHARED / "snakeclef2021"
     if not path.is_dir():
-        pytest.skip("the organisers' tables are not here (shared/data/snakeclef2021)")
+        pytest.skip("the organisers' tables are missing (shared/data/snakeclef2021)")
     return path
 
 
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    """A real headless Chromium. Of a module: while it runs, no other event loop can be started."""
-    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    """A headless Chromium. Scope module: while it runs, no other event loop can be started."""
     from tests.support.page_browser import CHROMIUM, chromium
 
     if CHROMIUM is None:
-        pytest.skip("no Chromium here (on Debian: apt install chromium)")
+        # In CI a missing browser is a failure: the tests of pages would vanish in silence.
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
     with chromium() as browser:
         yield browser

@@ -135,7 +135,7 @@ def audit(monkeypatch) -> Iterator[Callable[[], None]]:
     server.server_close()
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_an_advisory_against_a_package_of_any_lock_fails_the_audit_by_name(
     audit, monkeypatch, capfd
 ):

@@ -28,7 +28,7 @@ def test_its_links_lead_somewhere():
         assert (NOTEBOOK.parent / target).exists(), target
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_every_cell_runs_and_shows_what_it_promises(tmp_path):
     nbclient = pytest.importorskip("nbclient", reason="no nbclient here (extra dev)")

@@ -433,7 +433,6 @@ def test_a_species_of_the_validation_that_training_does_not_know_is_named(tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
 def test_identify_lists_a_bad_photo_and_answers_the_others(tmp_path, coloured, monkeypatch):
     """The ready bundle: made once by name, then read; a photo that is text is status 1."""
     monkeypatch.setenv("OPHIS_CACHE", str(tmp_path / "kept"))

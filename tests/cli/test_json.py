@@ -120,7 +120,6 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
     return {verb: Said(*told) for verb, told in json.loads(done.stdout).items()}
 
 
-@pytest.mark.slow
 def test_the_walk_leaves_no_verb_out(walk):
     assert walk.keys() == {verb for verb in app if not verb.startswith("-")} - WITHOUT
 
@@ -149,7 +148,6 @@ LOOKS: dict[str, Callable[[dict[str, Any]], bool]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("verb", LOOKS)
 def test_a_verb_says_one_object_and_nothing_else(walk, verb):
     assert walk[verb].status == 0
@@ -160,6 +158,5 @@ def test_a_verb_says_one_object_and_nothing_else(walk, verb):
     assert LOOKS[verb](said)
 
 
-@pytest.mark.slow
 def test_every_look_is_at_a_verb_that_was_walked(walk):
     assert LOOKS.keys() == walk.keys()

@@ -184,7 +184,6 @@ def test_a_very_small_share_is_not_called_zero():
     assert small_percent(3e-9) == "3e-07\N{NO-BREAK SPACE}%"
 
 
-@pytest.mark.slow
 def test_a_report_of_the_papers_size_stays_under_5_megabytes(tmp_path):
     pair = [made(14_029, 783, strength=s, seed=n) for n, s in ((1, 3.0), (2, 4.0))]
     species = pair[0].species

@@ -114,7 +114,7 @@ def marks_in(data: bytes) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def seen(coloured, small, in_full, tmp_path_factory) -> tuple[Path, dict[str, bytes]]:
+def seen(coloured, small, full_size, tmp_path_factory) -> tuple[Path, dict[str, bytes]]:
     """Everything that is made of marked photos, by name; and where they lie."""
     folder = tmp_path_factory.mktemp("marked")
     (folder / "photos").mkdir()
@@ -125,7 +125,7 @@ def seen(coloured, small, in_full, tmp_path_factory) -> tuple[Path, dict[str, by
     lines = coloured.table.select("photo", "species", "country").write_csv()
     (folder / "photos" / "all.csv").write_text(lines)
     (folder / "out").mkdir()
-    if not in_full:  # a network of a few numbers instead of the trained one
+    if not full_size:  # a network of a few numbers instead of the trained one
         write_made_bundle(folder / "out" / "bundle", coloured.species_list())
     return folder, dict(everything(folder, small(steps=1, evaluate_every_steps=1)))
 

@@ -221,8 +221,8 @@ def test_arrays_that_unpack_without_end_are_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [".npz", ".pt", ".safetensors", "bundle"])
-def test_flipped_bits_in_weights_are_seen(kind, tmp_path, in_full, figure, bundle):
-    flips = 200 if in_full else 10
+def test_flipped_bits_in_weights_are_seen(kind, tmp_path, full_size, figure, bundle):
+    flips = 200 if full_size else 10
     chance = np.random.default_rng(0)
     path = tmp_path / f"w{kind}"
     state = timm.create_model("resnet10t").state_dict()

@@ -33,10 +33,10 @@ def spoilt(number: int, kind: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def many(in_full, tmp_path_factory) -> tuple[Manifest, frozenset[str]]:
+def many(full_size, tmp_path_factory) -> tuple[Manifest, frozenset[str]]:
     """1,000 photos of which 50 are bad, or a tenth of both; and the ids of the bad ones."""
     folder = tmp_path_factory.mktemp("many")
-    photos = 1000 if in_full else 100
+    photos = 1000 if full_size else 100
     bad = np.random.default_rng(0).permutation(photos)[: photos // 20]
     lines = ["photo_id,photo,species,country,observation"]
     for number in range(photos):

@@ -21,9 +21,9 @@ from tests.support.training_process import TORCHRUN
 
 
 @pytest.fixture
-def sides(coloured, in_full, tmp_path) -> tuple[Manifest, Manifest, set[str]]:
+def sides(coloured, full_size, tmp_path) -> tuple[Manifest, Manifest, set[str]]:
     """Copies of the made photos, a twentieth of them bad; those to judge by have bad ones too."""
-    photos = 1000 if in_full else 60
+    photos = 1000 if full_size else 60
     bad = set(np.random.default_rng(0).permutation(photos)[: photos // 20].tolist()) | {photos - 1}
     whole = [path.read_bytes() for path in coloured.paths()]
     species = coloured.table["species"].to_list()
@@ -165,9 +165,8 @@ def test_the_verb_names_the_first_twenty_and_says_how_many(sides, small, tmp_pat
     assert last.endswith("fix them, or train without them (--skip-bad)")
 
 
-def test_two_processes_share_the_look_and_agree(sides, small, tmp_path, in_full):
-    if not in_full:
-        pytest.skip("in full only: two processes take half a minute to begin")
+@pytest.mark.full
+def test_two_processes_share_the_look_and_agree(sides, small, tmp_path):
     words = [*words_of(sides, small(), tmp_path), "--skip-bad"]
     start = [sys.executable, "-m", *TORCHRUN, "--nproc-per-node=2", "-m", "ophis"]
     subprocess.run([*start, *words], check=True, capture_output=True)

@@ -7,17 +7,20 @@ import time
 from collections import Counter
 
 import httpx2
+import pytest
 
 from tests.support.photos import photo
 from tests.support.service_load import service_of
 from tests.support.service_people import Load, answers_of, asked, asking, request_of
 from tests.support.serving import decoders, gauge, phone_photos, wait_until, write_requests
 
+pytestmark = pytest.mark.full
+
 SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
 
 
-def test_a_decoder_that_dies_costs_one_question_and_is_replaced(served, tmp_path, in_full, figure):
-    kills = 100 if in_full else 8
+def test_a_decoder_that_dies_costs_one_question_and_is_replaced(served, tmp_path, figure):
+    kills = 60
     requests = [request_of([each], country="India") for each in phone_photos(4)]
     folder = write_requests(requests, tmp_path / "requests")
     chance = random.Random(0)

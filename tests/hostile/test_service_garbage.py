@@ -4,11 +4,14 @@ import contextlib
 import socket
 
 import httpx2
+import pytest
 
 from tests.support.photos import photo
 from tests.support.service import BOUNDARY, FORM, form
 from tests.support.service_load import Service, service_of
 from tests.support.serving import decoders, descriptors, gauge, threads, wait_until
+
+pytestmark = pytest.mark.full
 
 PART = b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="top"\r\n\r\n5\r\n'
 END = b"--" + BOUNDARY + b"--\r\n"
@@ -73,8 +76,8 @@ def cut_off(service: Service, many: int) -> None:
             client.sendall(request[: 50 + (len(request) - 60) * number // many])
 
 
-def test_garbage_slow_clients_and_cut_uploads_cost_nothing(served, tmp_path, in_full, figure):
-    turns, many = (5, 90) if in_full else (1, 15)
+def test_garbage_slow_clients_and_cut_uploads_cost_nothing(served, tmp_path, figure):
+    turns, many = 3, 60
     question = {"files": {"photo": photo()}, "data": {"country": "India"}, "timeout": 60}
     with service_of(served, tmp_path) as service, contextlib.ExitStack() as slow:
         url = f"http://127.0.0.1:{service.port}/identify"

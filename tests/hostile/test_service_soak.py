@@ -5,6 +5,8 @@ import signal
 import statistics
 from collections import Counter
 
+import pytest
+
 from tests.support.photos import photo
 from tests.support.service_load import Service, service_of
 from tests.support.service_people import Asked, Load, asked, request_of
@@ -17,13 +19,15 @@ from tests.support.serving import (
     write_requests,
 )
 
+pytestmark = pytest.mark.full
+
 GROWTH_MIB = 20
 CHANGING = "200 metrics"
 
 
-def requests_of(in_full: bool) -> dict[str, bytes]:
+def requests_of() -> dict[str, bytes]:
     """By what should come of it and a number: good and bad photos, cut uploads, files, nonsense."""
-    large = phone_photos(3, 4000 if in_full else 2000)
+    large = phone_photos(3, 4000)
     good = [*large, *phone_photos(3, 640), photo(1), photo(2, 300, "WEBP"), photo(3, 40)]
     bad = [large[0][:-5000], photo(4)[:900], b"no photo", b"", b"%PDF-1.7", photo(5, 20)]
     said = [
@@ -55,9 +59,9 @@ def asked_for(service: Service, folder: str, names: list[str], seconds: float) -
     return asked(Load(service.port, folder, len(names), at_once=3, seconds=seconds))
 
 
-def test_a_long_time_of_all_sorts_of_questions(served, tmp_path, in_full, figure):
-    rounds, seconds = (11, 55) if in_full else (3, 1.5)
-    requests = requests_of(in_full)
+def test_a_long_time_of_all_sorts_of_questions(served, tmp_path, figure):
+    rounds, seconds = 6, 20
+    requests = requests_of()
     names = list(requests)
     folder = str(write_requests(list(requests.values()), tmp_path / "requests"))
     statuses: Counter[str] = Counter()

@@ -50,12 +50,12 @@ def is_accepted_by_torch(data: bytes) -> bool:
     return True
 
 
-def test_every_flipped_bit_and_every_truncation_is_found(saved_twice, in_full, figure):
+def test_every_flipped_bit_and_every_truncation_is_found(saved_twice, full_size, figure):
     """The one before is taken, and it is said; torch itself hardly ever finds one."""
     path = saved_twice / "checkpoint.pt"
     whole = path.read_bytes()
     chance = np.random.default_rng(0)
-    accepted, flips = 0, 200 if in_full else 40
+    accepted, flips = 0, 200 if full_size else 40
     # The first and the last byte, the line of the checksum, and anywhere.
     places = [0, len(whole) - 1, len(whole) - 20, len(whole) - 85]
     places += chance.integers(len(whole), size=flips - len(places)).tolist()

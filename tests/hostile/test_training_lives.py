@@ -13,7 +13,7 @@ from tests.support.lives import Life, begin_lives
 from tests.support.training_process import train_words
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.full,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and reads /proc"),
 ]
 
@@ -101,10 +101,10 @@ def ways_to_die(chance: np.random.Generator, run: dict[str, Any], seconds: float
     return [orders[place] for place in chance.permutation(4)]
 
 
-def test_a_killed_run_ends_as_one_that_was_never_killed(lives, begin, tmp_path, in_full, figure):
+def test_a_killed_run_ends_as_one_that_was_never_killed(lives, begin, tmp_path, figure):
     """kill -9, every other one inside a save: weights, optimiser, chance, photos to the bit."""
     chance = np.random.default_rng(0)
-    runs, kills, inside = RUNS if in_full else RUNS[:2], 0, 0
+    runs, kills, inside = RUNS, 0, 0
     for number, run in enumerate(runs):
         changes = {key: value for key, value in run.items() if key != "processes"}
         ranks = run.get("processes", 1)
@@ -136,10 +136,10 @@ MOMENTS = {"step": "training", "score_model": "judging", "resume_checkpoint": "s
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_sigterm_saves_and_ends_in_time(lives, begin, tmp_path, in_full, figure, moment):
+def test_sigterm_saves_and_ends_in_time(lives, begin, tmp_path, figure, moment):
     """While it trains, judges or starts; what takes longer than the grace is not waited for."""
     steps = STEPS if moment == "score_model" else 5000
-    for processes in (1, 2) if in_full or moment == "step" else (1,):
+    for processes in (1, 2):
         words = begin(f"run-{processes}", steps=steps, evaluate_every_steps=steps, save_every=300)
         order = {"signal": signal.SIGTERM, "all": True, "seconds": 0.05, "when": moment}
         if moment != "step":
@@ -177,13 +177,13 @@ def test_ctrl_c_in_the_middle_of_a_step_changes_no_number(lives, begin, tmp_path
 
 
 def test_a_full_disk_leaves_the_old_checkpoint_and_says_what_is_needed(
-    lives, begin, tmp_path, in_full, figure
+    lives, begin, tmp_path, figure
 ):
     words = begin("run")
     assert lives.live(words, tmp_path, save=3, call=0).killed
     out = folder_of(words)
     old = (out / "checkpoint.pt").read_bytes()
-    places = np.linspace(0, len(old) - 1, 20 if in_full else 2).astype(int).tolist()
+    places = np.linspace(0, len(old) - 1, 20).astype(int).tolist()
     for most in places:
         life = lives.live(words, tmp_path, most_bytes=most)
         assert life.statuses == [2]
@@ -233,9 +233,9 @@ def test_numbers_that_run_away_stop_and_are_not_saved(
     figure(f"loss of step 4 times {factor}, {counted(processes)}: stopped at step {step}")
 
 
-def test_descriptors_stay_as_they_are(lives, begin, tmp_path, in_full, figure):
+def test_descriptors_stay_as_they_are(lives, begin, tmp_path, figure):
     """Saved, judged and logged at every step, within 256 of them."""
-    epochs, workers = 30 if in_full else 3, 2
+    epochs, workers = 30, 2
     words = begin(
         "run", workers=workers, steps=3 * epochs, evaluate_every_steps=1, decay_steps=(2,)
     )

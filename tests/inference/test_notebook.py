@@ -111,7 +111,6 @@ def test_no_colour_is_green(answer):
         assert "green" not in html
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", ["#ffffff", "#111111"])
 def test_the_danger_and_the_bars_are_seen_on_light_and_dark_pages(answer, browser, page):
     """Contrast as WCAG counts it, of what a real browser computes."""

@@ -63,7 +63,7 @@ def children(process: int) -> list[int]:
     return [int(n) for n in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_two_processes_learn_what_one_learns(runs):
     """Sampling is proved in test_batches: the pieces of two are those of one, none twice."""
     one, two = runs["one"], runs["two"]
@@ -114,7 +114,7 @@ def joining():
     return start
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_restart_does_not_ask_for_processes_that_are_gone(joining):
     """The first start leaves its addresses in the store; in the second one process is late."""
     for attempt in "01":
@@ -173,7 +173,7 @@ def test_statistics_are_averaged_where_they_learn_and_kept_where_they_are_frozen
     assert model[1].running_var.tolist() == [1, 1]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
 def test_a_run_whose_processes_are_killed_ends_with_the_weights_of_the_undisturbed(
     runs, coloured, small, tmp_path

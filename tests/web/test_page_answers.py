@@ -18,7 +18,6 @@ from tests.support.visits import (
 )
 
 
-@pytest.mark.slow
 def test_every_answer_fits_and_axe_finds_nothing(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo, synthetic_photo)

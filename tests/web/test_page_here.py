@@ -236,7 +236,6 @@ def test_each_of_its_states_is_said_in_every_language(visit, language):
     assert seen("here_border")
 
 
-@pytest.mark.slow
 def test_each_of_its_states_fits_and_axe_finds_nothing(visit):
     page = visit(script=STUB)
     page.click("#here-ask")

@@ -29,7 +29,6 @@ PASSING = {
 NO_SIMD = "WebAssembly.validate = () => false"
 
 
-@pytest.mark.slow
 def test_every_state_without_an_answer_fits_and_axe_finds_nothing(
     visit, fake, synthetic_photo, tmp_path
 ):

@@ -64,7 +64,6 @@ def test_one_file_answers_when_it_is_opened_from_disk(
     assert page.said == []
 
 
-@pytest.mark.slow
 def test_a_hundred_drawn_photos_have_the_same_names_and_probabilities(
     opened, files, imagenet17, tmp_path
 ):

@@ -111,7 +111,7 @@ def wait_for(folder, pattern, number, process):
 
 
 @linux
-@pytest.mark.slow
+@pytest.mark.full
 def test_with_a_worker_killed_and_a_stop_every_photo_is_scored_once_as_by_one_process(
     imagenet17, many, ray_folder, tmp_path
 ):
@@ -146,7 +146,7 @@ def test_with_a_worker_killed_and_a_stop_every_photo_is_scored_once_as_by_one_pr
 
 
 @linux
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_verb_lists_what_it_could_not_read_and_only_this_machine_knows(
     imagenet17, many, ray_folder, tmp_path
 ):
@@ -217,7 +217,7 @@ def test_a_worker_that_cannot_see_its_files_says_so(imagenet17, coloured, tmp_pa
     assert not list(tmp_path.rglob("*.npz"))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_refusal_of_a_worker_is_one_line(imagenet17, many, ray_folder, tmp_path):
     bundle = tmp_path / "bundle"
     shutil.copytree(imagenet17.bundle.folder, bundle)

@@ -69,7 +69,7 @@ def with_the_files_head(model, tensors):
 
 # Odd sides show where the padding falls.
 @pytest.mark.parametrize(
-    ("depth", "side"), [(50, 64), (50, 49), pytest.param(101, 40, marks=pytest.mark.slow)]
+    ("depth", "side"), [(50, 64), (50, 49), pytest.param(101, 40, marks=pytest.mark.full)]
 )
 def test_bit_gives_the_logits_of_the_published_architecture(tmp_path, depth, side):
     """In float64, with made weights of the official names and shapes."""
