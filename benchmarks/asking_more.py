@@ -28,7 +28,8 @@ import numpy as np
 from ophis import compare, evaluate, load, read_manifest
 from ophis.evaluation.snakeclef_metrics import official
 from ophis.images.test_time_augmentation import tta_crops
-from ophis.scores.ensemble import ensemble, fused
+from ophis.scores.aggregation import aggregate_observations
+from ophis.scores.ensemble import ensemble
 from ophis.taxonomy.danger import Danger, danger
 from ophis.train.export import write_bundle
 from ophis.train.run_folder import model_of, read_run
@@ -72,8 +73,11 @@ def main() -> None:
         print_row(name, [found[name] for found in seeds], plain)
     for name in ("plain", "mirrored too"):
         print_ensemble(name, [found[name] for found in seeds], plain)
-    for name, fuse in (("mean logits", fused), ("mean probabilities", by_probability)):
-        print_pairs(name, fuse, [way.scores for way in plain], test)
+    for name, aggregate in (
+        ("mean logits", aggregate_observations),
+        ("mean probabilities", by_probability),
+    ):
+        print_pairs(name, aggregate, [way.scores for way in plain], test)
 
 
 def ways(runs: Path, seed: int, test: Manifest, sizes: list[int]) -> dict[str, Way]:
@@ -161,8 +165,8 @@ def print_ensemble(name: str, found: list[Way], plain: list[Way]) -> None:
 
 def by_probability(scores: Scores) -> Scores:
     """The other way to fuse photos of one snake: their mean probability."""
-    logits = fused(replace(scores, logits=scores.probabilities())).logits
-    return replace(fused(scores), logits=np.log(logits))
+    logits = aggregate_observations(replace(scores, logits=scores.probabilities())).logits
+    return replace(aggregate_observations(scores), logits=np.log(logits))
 
 
 def print_pairs(

@@ -30,7 +30,7 @@ from ophis.evaluation.snakeclef_metrics import least_cost, official, trade_off
 from ophis.priors.country_counts import read_counts
 from ophis.priors.range_maps import read_presence
 from ophis.priors.selection import default_prior
-from ophis.scores.ensemble import fused
+from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.scores import log_probabilities
 from ophis.taxonomy.danger import Danger, danger, dangerous
 from ophis.train import fit
@@ -188,7 +188,7 @@ def known_venomous(scores: Scores) -> np.ndarray:
 
 def of_costs(mode: str, scores: Scores) -> Figures:
     """Answers of the least expected cost, and venomous snakes missed against false alarms."""
-    venomous, one = known_venomous(scores), fused(scores)
+    venomous, one = known_venomous(scores), aggregate_observations(scores)
     answers = least_cost(one, venomous)
     cheapest = replace(one, logits=np.eye(len(scores.species))[answers])
     figures = {

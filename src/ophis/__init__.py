@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ophis.inference.classifier import Classifier
     from ophis.inference.engine import EngineKind
     from ophis.priors.country_counts import CountryPrior
-    from ophis.priors.prior import read_prior
+    from ophis.priors.prior_file import read_prior
     from ophis.recipe import Recipe, read_recipe
     from ophis.scores.scores import Scores, read_scores
     from ophis.taxonomy.species_list import SpeciesList
@@ -60,7 +60,7 @@ _MODULES = {
     "compare": "evaluation.comparison",
     "evaluate": "evaluation.metrics",
     "read_manifest": "datasets.sources",
-    "read_prior": "priors.prior",
+    "read_prior": "priors.prior_file",
     "read_recipe": "recipe",
     "read_scores": "scores.scores",
 }

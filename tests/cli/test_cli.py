@@ -16,12 +16,12 @@ from PIL import Image
 from ophis import CountryPrior, Scores, evaluate, read_manifest, read_prior, read_scores
 from ophis.cli import ALIASES, RENAMED, app, main
 from ophis.decision.calibration import reliability
-from ophis.decision.rule import halves
 from ophis.evaluation.metrics import risk_coverage
 from ophis.evaluation.snakeclef_metrics import official
 from ophis.locales import languages, read_words
-from ophis.scores.ensemble import fused
+from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.scores import concatenate
+from ophis.scores.validation import validation_halves
 from tests.support.paths import ROOT
 
 
@@ -119,7 +119,7 @@ def test_evaluate_judges_files_together_and_observations(judged, capsys):
         main(["evaluate", str(judged / "observed.npz"), "--by-observation", "--json"])
     (row,) = json.loads(capsys.readouterr().out)["evaluations"]
     assert row["photos"] == 18
-    assert row["top1"] == evaluate(fused(replace(scores, observations=names))).top1
+    assert row["top1"] == evaluate(aggregate_observations(replace(scores, observations=names))).top1
     replace(scores, photo_ids=tuple(map(str, range(36)))).write(judged / "strange.npz")
     line = refused_here(capsys, "evaluate", files[0], judged / "strange.npz", "--ensemble")
     assert "score the same photos with both" in line
@@ -332,7 +332,7 @@ def test_fit_prior_chooses_on_validation_scores_and_its_prior_serves(judged, col
     scores, out = judged / "scores.npz", judged / "chosen.toml"
     done = ophis("fit-prior", table, "--validation", scores, "--out", out)
     assert done.returncode == 0, done.stderr
-    fitting, _ = halves(read_scores(scores))
+    fitting, _ = validation_halves(read_scores(scores))
     assert 0 < len(fitting) < 36
     said = done.stdout.splitlines()
     assert said[1] == f"chosen on {len(fitting)} of 36 photos, the rest is for promises"
@@ -354,7 +354,7 @@ def test_what_promises_are_made_on_has_no_say_in_the_prior(judged, coloured, tmp
     """Of the other half the bundle promises something; it may look like anything."""
     scores = read_scores(judged / "scores.npz")
     table = str(coloured.folder / "manifest.csv")
-    fitting, promising = halves(scores)
+    fitting, promising = validation_halves(scores)
     nonsense = replace(promising, logits=promising.logits[:, ::-1] * 9)
     found = []
     for name, parts in (("as-is", (fitting, promising)), ("nonsense", (fitting, nonsense))):

@@ -19,12 +19,12 @@ from ophis.decision.rule import (
     Verdict,
     decide_without_rule,
     fit_rule,
-    halves,
     read_rule,
     roll_up,
 )
 from ophis.evaluation.metrics import risk_coverage
 from ophis.priors.country_counts import CountryPrior
+from ophis.scores.validation import validation_halves
 from ophis.taxonomy.danger import dangerous
 from ophis.taxonomy.families import family
 from ophis.taxonomy.species_list import genus
@@ -342,11 +342,11 @@ def test_what_cannot_be_promised_is_refused():
 def test_halves_keep_observations_together_and_do_not_depend_on_the_order():
     scores = drawn(400, np.random.default_rng(10))
     scores = replace(scores, observations=tuple(str(n // 4) for n in range(400)))
-    a, b = halves(scores)
+    a, b = validation_halves(scores)
     assert not set(a.observations) & set(b.observations)
     assert set(a.photo_ids) | set(b.photo_ids) == set(scores.photo_ids)
     assert 150 < len(a) < 250
-    turned, _ = halves(scores.take(np.arange(400)[::-1]))
+    turned, _ = validation_halves(scores.take(np.arange(400)[::-1]))
     assert set(turned.photo_ids) == set(a.photo_ids)
 
 

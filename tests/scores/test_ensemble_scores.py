@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from ophis import InputError, Scores, SpeciesList, evaluate
 from ophis.errors import PhotoFailure
-from ophis.scores.ensemble import ensemble, fused
+from ophis.scores.aggregation import aggregate_observations
+from ophis.scores.ensemble import ensemble
 
 NAMES = ("Naja naja", "Boa imperator", "Vipera berus")
 
@@ -83,7 +84,7 @@ def test_models_that_saw_another_file_under_the_same_id_are_refused():
     np.testing.assert_array_equal(ensemble([a, b.take(order)]).sha256, digests)
     changed = digests.copy()
     changed[4, 31] ^= 1
-    with pytest.raises(InputError, match="'photo 4' was another file in the scores of model 1"):
+    with pytest.raises(InputError, match="'photo 4' is a different file in the scores of model 1"):
         ensemble([a, replace(b, sha256=changed)])
     np.testing.assert_array_equal(ensemble([a, drawn(1)]).sha256, digests)
 
@@ -102,7 +103,7 @@ def test_photos_of_one_observation_are_one_answer_by_hand():
     p = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.4, 0.3]])
     # Rows come by their first photo, not by the names of the observations.
     scores = said(np.log(p), observations=["z", "a", "z"], novelty=[1.0, 5.0, 3.0])
-    one = fused(scores)
+    one = aggregate_observations(scores)
     assert one.photo_ids == ("photo 0", "photo 1")
     assert one.observations == ("z", "a")
     mean = np.sqrt(p[0] * p[2])
@@ -110,7 +111,7 @@ def test_photos_of_one_observation_are_one_answer_by_hand():
     assert one.novelty is not None
     np.testing.assert_allclose(one.novelty, [2.0, 5.0])
     with pytest.raises(InputError, match=r"'photo 2' has another species than photo 'photo 0'"):
-        fused(replace(scores, truth=np.array([0, 1, 2])))
+        aggregate_observations(replace(scores, truth=np.array([0, 1, 2])))
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 5), st.permutations(range(6)))
@@ -118,15 +119,19 @@ def test_fusing_commutes_with_temperature_and_offset_and_the_order_of_rows(seed,
     """What calibration and prior do to a row is to multiply it and to add the same to each."""
     scores = replace(drawn(seed), observations=("a", "b", "a", "c", "b", "a"))
     offset = np.array([0.3, -1.0, 2.0])
-    before = fused(replace(scores, logits=scale * scores.logits + offset)).logits
-    np.testing.assert_allclose(before, scale * fused(scores).logits + offset, atol=1e-9)
-    turned = fused(scores.take(np.array(rows)))
+    before = aggregate_observations(replace(scores, logits=scale * scores.logits + offset)).logits
+    np.testing.assert_allclose(
+        before, scale * aggregate_observations(scores).logits + offset, atol=1e-9
+    )
+    turned = aggregate_observations(scores.take(np.array(rows)))
     place = {name: row for row, name in enumerate(turned.observations)}
-    order = [place[name] for name in fused(scores).observations]
-    np.testing.assert_allclose(turned.logits[order], fused(scores).logits, atol=1e-12)
+    order = [place[name] for name in aggregate_observations(scores).observations]
+    np.testing.assert_allclose(
+        turned.logits[order], aggregate_observations(scores).logits, atol=1e-12
+    )
 
 
 def test_photos_that_exclude_everything_together_are_averaged_by_probability():
     """One photo has a country where only the first can be, the other one where only the second."""
     scores = said([[0.0, -np.inf, -np.inf], [-np.inf, 0.0, -np.inf]], observations=["a", "a"])
-    np.testing.assert_allclose(fused(scores).probabilities(), [[0.5, 0.5, 0.0]])
+    np.testing.assert_allclose(aggregate_observations(scores).probabilities(), [[0.5, 0.5, 0.0]])

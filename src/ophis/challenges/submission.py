@@ -14,7 +14,7 @@ from ophis.evaluation.snakeclef_metrics import least_cost
 from ophis.files.atomic import whole_file
 from ophis.files.tables import place, read_rows
 from ophis.geography.countries import UNKNOWN
-from ophis.scores.ensemble import fused
+from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.scores import Scores, concatenate
 from ophis.taxonomy.species_list import SpeciesList, species_key
 
@@ -72,7 +72,7 @@ def write_answers(
 ) -> Path:
     """Write `observation_id,class_id`, one row an observation (SnakeCLEF 2022 to 2024).
 
-    The photos of an observation are fused by the mean of their logits.
+    The photos of an observation are aggregated by the mean of their logits.
 
     Args:
         scores: a row a photo.
@@ -90,7 +90,7 @@ def write_answers(
     if None in numbers:
         name = scores.species[numbers.index(None)]
         raise InputError(f"species {name!r} has no {CLASS_ID}; add a row for it to the classes")
-    one = fused(scores)
+    one = aggregate_observations(scores)
     answers = predictions(one) if venomous is None else least_cost(one, venomous)
     with (
         whole_file(path) as temporary,

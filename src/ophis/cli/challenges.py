@@ -31,7 +31,7 @@ def submit(
     Args:
         scores: A scores file of the challenge's photos.
         style: aicrowd2020: `hashed_id` and a probability a species; observations (2022 to 2024):
-            `observation_id,class_id`, photos of one observation fused.
+            `observation_id,class_id`, photos of one observation aggregated.
         out: The file to write, .csv.
         prior: A prior of `ophis fit-prior`, to weigh the country.
         species: The challenge's list of species, for names and order of the columns.

@@ -53,7 +53,7 @@ def evaluate(
         ood_scores: Scores, by the same model, of photos without snakes: how many are refused when
             90 % of the snakes pass, and the area under the ROC curve with its 95 % interval.
         ensemble: A row for all scores files as one ensemble too: the mean of their logits.
-        by_observation: Judge observations: the photos of each are fused into one answer.
+        by_observation: Judge observations: the photos of each are aggregated into one answer.
         out: Folder for a reliability plot and the curve of risk and coverage, each as SVG, and
             as CSV with its numbers.
         json: One JSON object with all figures.
@@ -66,7 +66,7 @@ def evaluate(
     from ophis.decision.out_of_distribution import separation
     from ophis.evaluation.run import distinct_names
     from ophis.evaluation.snakeclef_metrics import official
-    from ophis.scores.ensemble import fused
+    from ophis.scores.aggregation import aggregate_observations
     from ophis.taxonomy.danger import dangerous
 
     rows, more, drawn = {}, {}, {}
@@ -80,7 +80,7 @@ def evaluate(
         )
     with waiting("judging"):
         for name, side in _sides(scores, ensemble=ensemble):
-            alone = fused(side) if by_observation else side
+            alone = aggregate_observations(side) if by_observation else side
             weights = _prior_of(prior, alone.species, quiet=bool(rows)) if prior else None
             for country in (False, True) if weights else (False,):
                 logits, weight = alone, weights if country else None

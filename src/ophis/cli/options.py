@@ -33,7 +33,7 @@ def as_typed(name: Named) -> str:
 
 def read_prior_option(path: Path, species: SpeciesList) -> Prior:
     """Read a prior, and list on stderr the names of one country that it counts together."""
-    from ophis.priors.prior import read_prior
+    from ophis.priors.prior_file import read_prior
 
     prior = read_prior(path, species)
     print_merged_countries(prior.merged(), path)

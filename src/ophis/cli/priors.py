@@ -81,11 +81,11 @@ def fit_prior(
 
 def _fitting(scores: Scores | None, path: Path | None) -> Scores | None:
     """The half to choose with; on the others the export of the run makes its promises."""
-    from ophis.decision.rule import halves
+    from ophis.scores.validation import validation_halves
 
     if scores is None:
         return None
-    fitting, _ = halves(scores)
+    fitting, _ = validation_halves(scores)
     if not (fitting.truth >= 0).any():
         raise InputError(f"{path}: in the half to choose with no species is known; add photos")
     return fitting

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ophis.taxonomy.species_list import SpeciesList
 
 BINS = 15
-ENOUGH = 50  # validation photos to fit a bundle's calibration and prior on
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ often, and of the venomous species so many are not excluded when the danger is j
 from __future__ import annotations
 
 import json
-import zlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -217,15 +216,6 @@ def roll_up(names: list[str]) -> tuple[State, str | None]:
         genera = {genus(name) for name in names}
         return (State.GENUS, genera.pop()) if len(genera) == 1 else (State.FAMILY, common)
     return State.UNIDENTIFIED, None
-
-
-def halves(scores: Scores) -> tuple[Scores, Scores]:
-    """Two parts of validation scores: one to fit calibration and prior, one to make promises on.
-
-    Photos of one observation stay together; which part is theirs follows from its name alone.
-    """
-    first = np.array([zlib.crc32(name.encode()) % 2 == 0 for name in scores.observations], bool)
-    return scores.take(first), scores.take(~first)
 
 
 def fit_rule(

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ophis.decision.calibration import ENOUGH, Calibration, fit_temperature
+from ophis.decision.calibration import Calibration, fit_temperature
 from ophis.scores.scores import log_probabilities
+from ophis.scores.validation import MIN_FITTING_PHOTOS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,7 @@ class CalibrationChoice:
 
 def default_calibration(validation: Scores | None) -> Calibration | None:
     """What a bundle gets: `choose_calibration`, given validation photos enough to fit on."""
-    if validation is None or (validation.truth >= 0).sum() < ENOUGH:
+    if validation is None or (validation.truth >= 0).sum() < MIN_FITTING_PHOTOS:
         return None
     return choose_calibration(validation).calibration
 

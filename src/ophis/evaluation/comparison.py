@@ -13,7 +13,7 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.evaluation.metrics import macro_f1, predictions, ranks
-from ophis.scores.alignment import aligned
+from ophis.scores.ensemble import aligned
 from ophis.scores.scores import log_probabilities
 from ophis.taxonomy.danger import Danger, danger
 from ophis.taxonomy.species_list import genus

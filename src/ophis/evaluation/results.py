@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.decision.calibration import reliability
-from ophis.decision.rule import halves
 from ophis.errors import InputError
 from ophis.evaluation.comparison import interval
 from ophis.evaluation.metrics import macro_f1, predictions, ranks
 from ophis.files.atomic import whole_file
+from ophis.scores.validation import validation_halves
 from ophis.taxonomy.danger import Danger, danger, dangerous
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def measure(
 
 def _labelled_half(known: Scores) -> Scores:
     """The half to promise on; all, where that has none."""
-    _, judging = halves(known)
+    _, judging = validation_halves(known)
     return judging if len(judging) else known
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.evaluation.metrics import macro_f1, predictions
-from ophis.scores.ensemble import fused
+from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.scores import log_probabilities
 from ophis.taxonomy.danger import dangerous
 from ophis.taxonomy.species_list import species_key
@@ -209,17 +209,17 @@ def _country_f1(scores: Scores, presence: PresenceMap | None, _: NDArray[np.bool
 
 
 def _observation_f1(scores: Scores, _: PresenceMap | None, __: NDArray[np.bool_]) -> float:
-    return _photo_f1(fused(scores), _, __)
+    return _photo_f1(aggregate_observations(scores), _, __)
 
 
 def _track1(scores: Scores, _: PresenceMap | None, venomous: NDArray[np.bool_]) -> float:
-    one = fused(scores)
+    one = aggregate_observations(scores)
     answer = predictions(one)
     return track1(macro_f1(one.truth, answer), confusions(one.truth, answer, venomous))
 
 
 def _track2(scores: Scores, _: PresenceMap | None, venomous: NDArray[np.bool_]) -> float:
-    one = fused(scores)
+    one = aggregate_observations(scores)
     return track2(confusions(one.truth, predictions(one), venomous))
 
 

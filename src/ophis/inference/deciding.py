@@ -11,7 +11,7 @@ from ophis.decision.rule import Decision, State, Verdict, decide_without_rule, n
 from ophis.inference.answer import Guess, LeftOut, SeenPhoto
 from ophis.priors.mixture import MixedPrior
 from ophis.priors.prior import PriorEffect, PriorUse
-from ophis.scores.ensemble import fused
+from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.scores import ranked
 from ophis.taxonomy.danger import danger
 
@@ -91,7 +91,7 @@ def decide(
 
 def _one(scores: Scores) -> Scores:
     """The rows of one snake as one."""
-    return fused(replace(scores, observations=("",) * len(scores)))
+    return aggregate_observations(replace(scores, observations=("",) * len(scores)))
 
 
 def _adjusted(bundle: Bundle, raw: Scores, place: Place) -> tuple[Scores, PriorEffect]:

@@ -210,7 +210,7 @@ class BayesPrior(Prior):
 
 
 def bayes_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
-    """What `BayesPrior.write` wrote; see `prior.read_prior`."""
+    """What `BayesPrior.write` wrote; see `prior_file.read_prior`."""
     presence, rules = settings.pop("presence"), settings.pop("rules")
     return BayesPrior(
         read_counts(path.with_suffix(".csv"), species),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +19,7 @@ from ophis.taxonomy.species_list import require_same_species
 
 if TYPE_CHECKING:
     from collections.abc import KeysView, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -219,56 +218,6 @@ def numbered(names: Sequence[str]) -> tuple[NDArray[np.int64], KeysView[str]]:
     """A number for each name, [names], and the distinct names in the order of the numbers."""
     place = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.fromiter(map(place.__getitem__, names), np.int64, len(names)), place.keys()
-
-
-def read_prior(path: str | Path, species: SpeciesList | None = None) -> Prior:
-    """Read a prior: .csv is the paper's, .toml one with its smoothing (`bayes.BayesPrior`).
-
-    Args:
-        path: what a prior's `write` wrote.
-        species: the columns and their order; by default the sorted species of the counts.
-
-    Raises:
-        InputError: naming the file and what is wrong in it.
-    """
-    from ophis.priors.country_counts import read_counts  # noqa: PLC0415 - it is built on this module
-
-    path = Path(path)
-    return _read_settings(path, species) if path.suffix == ".toml" else read_counts(path, species)
-
-
-def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
-    """The prior that a TOML file describes; its tables lie beside it."""
-    from ophis.priors.bayes import Settings, bayes_prior  # noqa: PLC0415 - both are built on this module
-    from ophis.priors.range_maps import presence_prior  # noqa: PLC0415
-
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such prior") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as TOML: {error}") from None
-    kind = settings.pop("kind", None)
-    kinds = {
-        "bayes": (bayes_prior, {field.name for field in fields(Settings)} | {"presence", "rules"}),
-        "presence": (presence_prior, {"absent"}),
-    }
-    if kind not in kinds:
-        raise InputError(f"{path}: kind = {kind!r} should be one of {sorted(kinds)}")
-    make, keys = kinds[kind]
-    if odd := sorted(settings.keys() ^ keys):
-        raise InputError(
-            f"{path}: key {odd[0]!r} is missing or not known; a {kind} prior has {sorted(keys)}"
-        )
-    for name, value in settings.items():
-        wanted = bool if name in ("presence", "rules") else float
-        if not isinstance(value, wanted):
-            raise InputError(f"{path}: {name} = {value!r} should be a {wanted.__name__}, as in 1.0")
-    try:
-        return make(path, settings, species)
-    except InputError as error:  # those of tables beside it name their file themselves
-        told = str(error)
-        raise InputError(told if told.startswith(str(path.parent)) else f"{path}: {told}") from None
 
 
 def write_settings(path: Path, settings: Mapping[str, str | float | bool]) -> Path:

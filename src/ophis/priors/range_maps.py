@@ -142,7 +142,7 @@ class PresencePrior(Prior):
 
 
 def presence_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
-    """What `PresencePrior.write` wrote; see `prior.read_prior`."""
+    """What `PresencePrior.write` wrote; see `prior_file.read_prior`."""
     return PresencePrior(
         species or SpeciesList.read(part_of(path, "species")),
         read_presence(part_of(path, "presence")),

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ophis.decision.calibration import ENOUGH
 from ophis.errors import InputError
 from ophis.priors.bayes import BayesPrior, Settings
 from ophis.priors.range_maps import PresencePrior
 from ophis.scores.scores import log_probabilities
+from ophis.scores.validation import MIN_FITTING_PHOTOS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ def default_prior(
     """
     if validation is not None:
         counts.require_species(validation)
-    if validation is None or (validation.truth >= 0).sum() < ENOUGH:
+    if validation is None or (validation.truth >= 0).sum() < MIN_FITTING_PHOTOS:
         return BayesPrior(counts, Settings(), presence, rules)
     return choose_prior(counts, validation, presence=presence, rules=rules).prior
 

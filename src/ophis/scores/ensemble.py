@@ -1,40 +1,37 @@
-"""Several answers as one: of several models to a photo, of several photos of one snake."""
+"""Ensemble of several models: scores of the same photos, aligned and averaged."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ophis.errors import InputError
-from ophis.scores.alignment import aligned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
-
-    from numpy.typing import NDArray
 
     from ophis.scores.scores import Scores
 
 
 def ensemble(parts: Sequence[Scores], names: Sequence[str] | None = None) -> Scores:
-    """Several models as one: the mean of their logits, and of their novelty where all have one.
+    """Average the logits of several models, and their OOD scores where all models have them.
 
-    A softmax of mean logits is the geometric mean of the models' probabilities. Logits are taken as
-    they are, so a model that is too sure of itself outvotes the others: calibrate each first.
+    The softmax of mean logits is the geometric mean of the models' probabilities. Logits are used
+    unchanged, so an overconfident model dominates: calibrate each model first.
 
     Args:
-        parts: of the same photos; at least one.
-        names: what a refusal calls each; by default "model 1", "model 2", ...
+        parts: scores of the same photos, one for each model; at least one.
+        names: names of the models in error messages; by default "model 1", "model 2", ...
 
     Returns:
-        Scores with the photos of the first part that all models could read; photos that any could
-        not read are among its failures.
+        Scores of the photos that every model could read, in the order of the first part. Photos
+        that any model could not read are among its failures.
 
     Raises:
-        InputError: when photos, species or truth do not agree.
+        InputError: photos, species or true species differ.
     """
     names = names or [f"model {number}" for number in range(1, len(parts) + 1)]
     failures = {failure.photo_id: failure for part in parts for failure in part.failures}
@@ -48,36 +45,61 @@ def ensemble(parts: Sequence[Scores], names: Sequence[str] | None = None) -> Sco
     )
 
 
-def fused(scores: Scores) -> Scores:
-    """One row an observation: the mean of its photos' logits and novelty; rows by first photo.
+def aligned(parts: Sequence[Scores], names: Sequence[str]) -> tuple[Scores, ...]:
+    """Return all scores with the photos and species of the first, in its order.
 
-    Temperature and prior may come before or after: the result is the same, as long as the photos of
-    an observation have one country (the row has the first photo's). Where they together call every
-    species impossible, their probabilities are averaged instead.
+    A photo that one model could not read is dropped from all.
+
+    Args:
+        parts: scores of the same photos by several models.
+        names: names of the models in error messages.
 
     Raises:
-        InputError: when photos of one observation have different species.
+        InputError: a species or photo is missing from one part, or a photo differs in its true
+            species or in its file.
     """
-    names, first, rows = np.unique(
-        np.array(scores.observations, dtype=object), return_index=True, return_inverse=True
+    parts = [parts[0], *(part.with_species(parts[0].species) for part in parts[1:])]
+    _require_same_photos(parts, names)
+    shared = set(parts[0].photo_ids).intersection(*(part.photo_ids for part in parts[1:]))
+    order = [photo for photo in parts[0].photo_ids if photo in shared]
+    ordered = []
+    for part in parts:
+        row_of = {photo: row for row, photo in enumerate(part.photo_ids)}
+        ordered.append(part.take(np.array([row_of[photo] for photo in order], dtype=np.int64)))
+    for part, name in zip(ordered[1:], names[1:], strict=True):
+        _require_same_truth(ordered[0], part, (names[0], name))
+        _require_same_files(ordered[0], part, (names[0], name))
+    return tuple(ordered)
+
+
+def _require_same_photos(parts: Sequence[Scores], names: Sequence[str]) -> None:
+    unread = {failure.photo_id for part in parts for failure in part.failures}
+    photos = [(name, set(part.photo_ids)) for name, part in zip(names, parts, strict=True)]
+    for (name, present), (other, others) in itertools.permutations(photos, 2):
+        if absent := present - others - unread:
+            raise InputError(
+                f"photo {min(absent)!r} is in the scores of {name} but not of {other}; score the"
+                " same photos with both"
+            )
+
+
+def _require_same_truth(a: Scores, b: Scores, names: tuple[str, str]) -> None:
+    if (a.truth == b.truth).all():
+        return
+    row = int((a.truth != b.truth).argmax())
+    species = [s.species[s.truth[row]] if s.truth[row] >= 0 else "unlabelled" for s in (a, b)]
+    raise InputError(
+        f"photo {a.photo_ids[row]!r} is {species[0]!r} in the scores of {names[0]} and"
+        f" {species[1]!r} in those of {names[1]}; score one manifest with both"
     )
-    if (odd := scores.truth != scores.truth[first][rows]).any():
-        row = int(odd.argmax())
-        raise InputError(
-            f"photo {scores.photo_ids[row]!r} has another species than photo"
-            f" {scores.photo_ids[first[rows[row]]]!r} of the same observation"
-            f" {scores.observations[row]!r}; mend one of the two"
-        )
-    order = np.argsort(first)
 
-    def mean(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        total = np.zeros((len(names), *values.shape[1:]))
-        np.add.at(total, rows, values)
-        return (total.T / np.bincount(rows)).T[order]
 
-    logits = mean(scores.logits)
-    if (none := np.isneginf(logits.max(axis=1, initial=-np.inf))).any():
-        with np.errstate(divide="ignore"):
-            logits[none] = np.log(mean(scores.probabilities()))[none]
-    novelty = None if scores.novelty is None else mean(scores.novelty)
-    return replace(scores.take(first[order]), logits=logits, novelty=novelty)
+def _require_same_files(a: Scores, b: Scores, names: tuple[str, str]) -> None:
+    """Compare the digests of the photo files, where both scores have them."""
+    if a.sha256 is None or b.sha256 is None or (a.sha256 == b.sha256).all():
+        return
+    row = int((a.sha256 != b.sha256).any(axis=1).argmax())
+    raise InputError(
+        f"photo {a.photo_ids[row]!r} is a different file in the scores of {names[0]} than in those"
+        f" of {names[1]}; score the same photos with both"
+    )

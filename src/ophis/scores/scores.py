@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import astuple, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ophis.priors.prior import Prior
 
 FORMAT = 1
 SHA256_BYTES = 32
 _NO_NUMBERS = "leave the photo out, or export the model anew"
+
+
+class Adjustment(Protocol):
+    """Change of logits by what is known beside the photo, such as a prior for its country."""
+
+    def adjust(self, scores: Scores) -> Scores:
+        """Return scores of the same photos with changed logits."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,22 +141,22 @@ class Scores:
             },
         )
 
-    def blocks(self, prior: Prior | None = None) -> Iterator[tuple[slice, NDArray[Any]]]:
-        """Rows and their logits, adjusted by a prior where one is given, some at a time.
+    def blocks(self, adjustment: Adjustment | None = None) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Rows and their logits, adjusted where an adjustment is given, some at a time.
 
         However many photos there are, the logits of some 2 MiB of them are in memory.
         """
         for rows in row_blocks(self.logits):
-            yield rows, self._adjusted(rows, prior)
+            yield rows, self._adjusted(rows, adjustment)
 
     def for_each_block(
-        self, work: Callable[[slice, NDArray[Any]], None], prior: Prior | None = None
+        self, work: Callable[[slice, NDArray[Any]], None], adjustment: Adjustment | None = None
     ) -> None:
         """The same blocks, several at once: ``work`` gets rows and logits, in any order."""
-        for_each_block(self.logits, lambda rows: work(rows, self._adjusted(rows, prior)))
+        for_each_block(self.logits, lambda rows: work(rows, self._adjusted(rows, adjustment)))
 
-    def _adjusted(self, rows: slice, prior: Prior | None) -> NDArray[Any]:
-        return prior.adjust(self.take(rows)).logits if prior else self.logits[rows]
+    def _adjusted(self, rows: slice, adjustment: Adjustment | None) -> NDArray[Any]:
+        return adjustment.adjust(self.take(rows)).logits if adjustment else self.logits[rows]
 
     def with_species(self, species: SpeciesList) -> Scores:
         """The same scores with the columns in the order of ``species``.

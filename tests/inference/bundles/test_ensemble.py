@@ -21,7 +21,8 @@ from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.bundles.ensemble import _prior, combine
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.overrides import Rule
-from ophis.scores.ensemble import ensemble, fused
+from ophis.scores.aggregation import aggregate_observations
+from ophis.scores.ensemble import ensemble
 from ophis.train import fit
 from ophis.train.export import export, export_imagenet17
 
@@ -228,7 +229,7 @@ def test_several_photos_of_one_snake_are_one_answer(bundles, parts):
     answer = classifier.identify(paths, top=3)
     scores = classifier.score(parts[1].take(np.arange(3)))
     unlabelled = replace(scores, observations=("",) * 3, truth=np.full(3, -1))
-    expected = fused(unlabelled).probabilities()[0]
+    expected = aggregate_observations(unlabelled).probabilities()[0]
     assert [g.probability for g in answer] == pytest.approx(sorted(expected)[::-1], abs=1e-6)
     assert [photo.name for photo in answer.photos] == [str(path) for path in paths]
     turned = classifier.identify([paths[2], paths[0].read_bytes(), paths[1]], top=3)

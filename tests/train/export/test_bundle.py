@@ -17,7 +17,7 @@ from ophis.challenges.submission_check import check_submission
 from ophis.cli import main
 from ophis.decision.calibration import fit_temperature
 from ophis.decision.out_of_distribution import strangeness
-from ophis.decision.rule import State, Verdict, halves
+from ophis.decision.rule import State, Verdict
 from ophis.decision.vector_scaling import fit_vector
 from ophis.evaluation.results import read_measured
 from ophis.geography.location import Source
@@ -215,7 +215,7 @@ def test_a_bundle_of_enough_validation_photos_is_calibrated(judged, coloured):
     calibration = classifier.bundle.calibration
     assert calibration
     assert not calibration.by_species
-    fitting, _ = halves(made)
+    fitting, _ = validation_halves(made)
     assert calibration.temperature == pytest.approx(fit_temperature(fitting).temperature)
     card = (bundle / "README.md").read_text()
     assert f"(temperature {calibration.temperature:.2f})" in card
@@ -232,7 +232,7 @@ def test_a_bundle_of_a_network_that_prefers_a_species_is_mended_by_species(run, 
     classifier = ophis.load(bundle)
     calibration = classifier.bundle.calibration
     assert calibration
-    fitting, judging = halves(made)
+    fitting, judging = validation_halves(made)
     np.testing.assert_array_equal(calibration.offset, fit_vector(fitting).offset)
     mended = calibration.apply(judging)
     assert ophis.evaluate(mended).top1 > ophis.evaluate(judging).top1
@@ -252,7 +252,7 @@ def test_an_answer_is_what_the_rule_decides(judged, coloured):
     rule, calibration = classifier.bundle.rule, classifier.bundle.calibration
     assert rule
     assert calibration
-    assert rule.image.names.photos == len(halves(made)[1])
+    assert rule.image.names.photos == len(validation_halves(made)[1])
     raw = classifier.score(coloured)
     decisions = rule.decide(calibration.apply(raw), novel=rule.novel(raw))
     for path, decision in zip(coloured.paths()[:6], decisions, strict=False):

@@ -20,7 +20,7 @@ from ophis.errors import InputError
 from ophis.images.preprocessing import Preprocessing
 from ophis.images.test_time_augmentation import NO_TTA, read_tta, write_tta
 from ophis.priors.country_counts import CountryPrior
-from ophis.priors.prior import Prior, read_prior
+from ophis.priors.prior_file import read_prior
 from ophis.taxonomy.species_list import SpeciesList, require_same_species
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ophis.evaluation.results import Measured
     from ophis.images.test_time_augmentation import Crop
+    from ophis.priors.prior import Prior
 
 FORMAT = 1
 CONFIG, WEIGHTS, MEASURED = "config.json", "model.safetensors", "measured.json"

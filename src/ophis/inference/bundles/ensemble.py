@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ophis.decision.rule import default_rule, halves
+from ophis.decision.rule import default_rule
 from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
 from ophis.evaluation.metrics import evaluate
@@ -25,6 +25,7 @@ from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
 from ophis.priors.selection import default_prior
 from ophis.scores.ensemble import ensemble
+from ophis.scores.validation import validation_halves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,7 +147,7 @@ def refitted(
         prior: what the country says by an older model; its counts, map and rules are kept.
         scores: of photos not learned from; one half fits, the other is what promises are made on.
     """
-    fitting, promising = halves(scores)
+    fitting, promising = validation_halves(scores)
     calibration, prior = default_calibration(fitting), _prior(prior, fitting)
     return calibration, prior, default_rule(promising, calibration=calibration, prior=prior)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ophis.decision.rule import default_rule, halves
+from ophis.decision.rule import default_rule
 from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
 from ophis.evaluation.results import Measured, measure
@@ -93,7 +93,7 @@ def export(
         scores = read_scores(saved) if saved.is_file() else None
     recipe = trained.recipe
     # Promises are made on photos that calibration and prior were not fitted on.
-    fitting, judging = halves(scores) if scores else (None, None)
+    fitting, judging = validation_halves(scores) if scores else (None, None)
     counts = read_counts(trained.folder / PRIOR, trained.species)
     if prior is None:
         prior = default_prior(counts, fitting)

@@ -1,0 +1,62 @@
+"""File of a prior: CSV counts, or TOML settings with their tables beside them."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ophis.errors import InputError
+from ophis.priors.bayes import Settings, bayes_prior
+from ophis.priors.country_counts import read_counts
+from ophis.priors.range_maps import presence_prior
+
+if TYPE_CHECKING:
+    from ophis.priors.prior import Prior
+    from ophis.taxonomy.species_list import SpeciesList
+
+
+def read_prior(path: str | Path, species: SpeciesList | None = None) -> Prior:
+    """Read a prior: .csv is the paper's, .toml one with its smoothing (`bayes.BayesPrior`).
+
+    Args:
+        path: what a prior's `write` wrote.
+        species: the columns and their order; by default the sorted species of the counts.
+
+    Raises:
+        InputError: naming the file and what is wrong in it.
+    """
+    path = Path(path)
+    return _read_settings(path, species) if path.suffix == ".toml" else read_counts(path, species)
+
+
+def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
+    """The prior that a TOML file describes; its tables lie beside it."""
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such prior") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as TOML: {error}") from None
+    kind = settings.pop("kind", None)
+    kinds = {
+        "bayes": (bayes_prior, {field.name for field in fields(Settings)} | {"presence", "rules"}),
+        "presence": (presence_prior, {"absent"}),
+    }
+    if kind not in kinds:
+        raise InputError(f"{path}: kind = {kind!r} should be one of {sorted(kinds)}")
+    make, keys = kinds[kind]
+    if odd := sorted(settings.keys() ^ keys):
+        raise InputError(
+            f"{path}: key {odd[0]!r} is missing or not known; a {kind} prior has {sorted(keys)}"
+        )
+    for name, value in settings.items():
+        wanted = bool if name in ("presence", "rules") else float
+        if not isinstance(value, wanted):
+            raise InputError(f"{path}: {name} = {value!r} should be a {wanted.__name__}, as in 1.0")
+    try:
+        return make(path, settings, species)
+    except InputError as error:  # those of tables beside it name their file themselves
+        told = str(error)
+        raise InputError(told if told.startswith(str(path.parent)) else f"{path}: {told}") from None

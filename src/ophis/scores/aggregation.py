@@ -1,0 +1,53 @@
+"""Aggregation of scores over the photos of one observation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ophis.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ophis.scores.scores import Scores
+
+
+def aggregate_observations(scores: Scores) -> Scores:
+    """Average logits and OOD scores over the photos of each observation.
+
+    Temperature and prior may be applied before or after with the same result, if all photos of an
+    observation have the same country. The row of an observation has the country of its first photo.
+    Where the mean logits exclude every species, probabilities are averaged instead.
+
+    Returns:
+        One row for each observation, in the order of first photos.
+
+    Raises:
+        InputError: photos of one observation have different species.
+    """
+    names, first, rows = np.unique(
+        np.array(scores.observations, dtype=object), return_index=True, return_inverse=True
+    )
+    if (differs := scores.truth != scores.truth[first][rows]).any():
+        row = int(differs.argmax())
+        raise InputError(
+            f"photo {scores.photo_ids[row]!r} has another species than photo"
+            f" {scores.photo_ids[first[rows[row]]]!r} of the same observation"
+            f" {scores.observations[row]!r}; fix the species or the observation of one"
+        )
+    order = np.argsort(first)
+
+    def mean(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        total = np.zeros((len(names), *values.shape[1:]))
+        np.add.at(total, rows, values)
+        return (total.T / np.bincount(rows)).T[order]
+
+    logits = mean(scores.logits)
+    if (none := np.isneginf(logits.max(axis=1, initial=-np.inf))).any():
+        with np.errstate(divide="ignore"):
+            logits[none] = np.log(mean(scores.probabilities()))[none]
+    novelty = None if scores.novelty is None else mean(scores.novelty)
+    return replace(scores.take(first[order]), logits=logits, novelty=novelty)
