@@ -22,7 +22,7 @@ import numpy as np
 
 from ophis import evaluate, load, read_manifest, read_recipe, read_scores
 from ophis.decision.calibration import reliability
-from ophis.decision.out_of_distribution import separation
+from ophis.decision.out_of_distribution import ood_detection
 from ophis.decision.rule import State, Verdict, fit_rule
 from ophis.decision.vector_scaling import default_calibration
 from ophis.evaluation.metrics import risk_coverage
@@ -65,9 +65,9 @@ def main() -> None:
 
 
 def scored(runs: Path, name: str, folder: Path) -> tuple[Scores, Scores]:
-    """Scores with novelty of the held-out snakes and of the other things."""
+    """Scores with OOD scores of the held-out snakes and of the other things."""
     run = runs / name
-    if read_scores(run / "scores.npz").novelty is None:  # a run of before there was novelty
+    if read_scores(run / "scores.npz").ood_score is None:  # a run of before there were OOD scores
         recipe = read_recipe(run / "recipe.toml")
         train, test = (read_manifest(runs / f"{part}.csv") for part in ("train", "test"))
         fit(recipe, train=train, validation=test, out=run)
@@ -91,24 +91,24 @@ def whole(snakes: Scores, others: Scores) -> Figures:
     figures: Figures = {}
     for name, (a, b) in {
         "feature distance": (snakes, others),
-        "energy": (replace(snakes, novelty=None), replace(others, novelty=None)),
+        "energy": (replace(snakes, ood_score=None), replace(others, ood_score=None)),
         "maximum logit": (
             by(snakes, -snakes.logits.max(axis=1)),
             by(others, -others.logits.max(1)),
         ),
         "maximum probability": (by(snakes, doubt(snakes)), by(others, doubt(others))),
     }.items():
-        found = separation(a, b)
+        found = ood_detection(a, b)
         figures[f"AUROC by {name}"] = found.auroc
         figures[f"AUROC by {name}, interval from"] = found.low
         figures[f"AUROC by {name}, interval to"] = found.high
-        figures[f"refused by {name} when 90 % pass"] = found.refused
+        figures[f"refused by {name} when 90 % pass"] = found.rejected
     return figures
 
 
 def by(scores: Scores, measure: np.ndarray) -> Scores:
     """The same scores, refused by another measure."""
-    return replace(scores, novelty=measure)
+    return replace(scores, ood_score=measure)
 
 
 def doubt(scores: Scores) -> np.ndarray:
@@ -133,10 +133,10 @@ def splits(
         prior, calibration = default_prior(counts, fitting), default_calibration(fitting)
         assert calibration
         rule = fit_rule(promising, calibration=calibration, prior=prior)
-        novel = rule.novel(judged)
+        is_ood = rule.is_ood(judged)
         figures = {
-            "real snakes that pass": 1 - novel.mean(),
-            "other things refused": rule.novel(others).mean(),
+            "real snakes that pass": 1 - is_ood.mean(),
+            "other things refused": rule.is_ood(others).mean(),
             **probabilities("image, raw", judged),
             **probabilities("image, calibrated", calibration.apply(judged)),
             **probabilities("paper's product", counts.adjust(judged)),
@@ -147,14 +147,14 @@ def splits(
             figures |= probabilities("country", modes["country"])
         for mode, scores in modes.items():
             image = modes["image"] if mode == "country" else None
-            sets = rule.decide(scores, novel=np.zeros(len(judged), bool), image=image)
+            sets = rule.decide(scores, is_ood=np.zeros(len(judged), bool), image=image)
             figures |= of_sets(mode, sets, judged)
             figures |= of_costs(mode, scores)
             if presence:
                 figures[f"{mode}: snakeclef2021"] = official(
                     "snakeclef2021", scores, presence=presence
                 )
-            decisions = rule.decide(scores, novel=novel, image=image)
+            decisions = rule.decide(scores, is_ood=is_ood, image=image)
             figures |= of_states(mode, decisions, judged)
             figures |= of_risk(mode, scores)
         for name, value in figures.items():

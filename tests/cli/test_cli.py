@@ -170,17 +170,17 @@ def test_figures_that_cannot_be_are_refused_in_one_line(judged, capsys, monkeypa
 
 def test_evaluate_prints_how_well_other_things_are_refused(judged, capsys):
     scores = read_scores(judged / "scores.npz")
-    snakes = replace(scores, novelty=np.linspace(0.8, 1.2, 36))
+    snakes = replace(scores, ood_score=np.linspace(0.8, 1.2, 36))
     snakes.write(judged / "snakes.npz")
-    replace(snakes, novelty=np.linspace(1.1, 1.9, 36)).write(judged / "others.npz")
+    replace(snakes, ood_score=np.linspace(1.1, 1.9, 36)).write(judged / "others.npz")
     arguments = ["evaluate", str(judged / "snakes.npz"), "--ood-scores"]
     with pytest.raises(SystemExit):
         main([*arguments, str(judged / "others.npz"), "--json"])
     (row,) = json.loads(capsys.readouterr().out)["evaluations"]
-    assert row["others refused"] == pytest.approx(32 / 36)  # four below the 34th snake: 1.177
+    assert row["OOD rejected"] == pytest.approx(32 / 36)  # four below the 34th snake: 1.177
     assert 0.9 < row["AUROC low"] < row["AUROC"] < row["AUROC high"] <= 1
     line = refused_here(capsys, *arguments, judged / "scores.npz")
-    assert "only one of the two scores files holds novelty" in line
+    assert "only one of the two scores files holds OOD scores" in line
 
 
 def test_compare_prints_table_1_with_intervals_and_writes_the_report(judged):

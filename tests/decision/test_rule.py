@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ophis import InputError, Scores, SpeciesList
 from ophis.decision.calibration import fit_temperature
 from ophis.decision.guarantees import SURE
-from ophis.decision.out_of_distribution import strangeness
+from ophis.decision.out_of_distribution import ood_scores
 from ophis.decision.rule import (
     DANGER,
     NAMES,
@@ -46,7 +46,7 @@ CALM = np.arange(4, 8)
 
 
 def drawn(photos, chance, *, strength=3.0) -> Scores:
-    """A fake network's scores of real snakes: mostly right, novelty about one."""
+    """A fake network's scores of real snakes: mostly right, OOD score about one."""
     truth = chance.integers(len(SPECIES), size=photos)
     names = tuple(map(str, range(photos)))
     return Scores(
@@ -56,7 +56,7 @@ def drawn(photos, chance, *, strength=3.0) -> Scores:
         truth=truth,
         countries=("india",) * photos,
         observations=names,
-        novelty=chance.gamma(20, 1 / 20, size=photos),
+        ood_score=chance.gamma(20, 1 / 20, size=photos),
     )
 
 
@@ -74,11 +74,11 @@ def deceived(photos, chance) -> Scores:
     return replace(scores, logits=logits)
 
 
-def one(logits, novelty=1.0) -> Scores:
+def one(logits, ood_score=1.0) -> Scores:
     return replace(
         drawn(1, np.random.default_rng(0)),
         logits=np.array([logits], float),
-        novelty=np.array([novelty]),
+        ood_score=np.array([ood_score]),
     )
 
 
@@ -88,14 +88,14 @@ def rule():
 
 
 def decide(rule, scores):
-    return rule.decide(scores, novel=rule.novel(scores))
+    return rule.decide(scores, is_ood=rule.is_ood(scores))
 
 
 def test_the_promises_are_kept_on_new_photos(rule):
     scores = drawn(8000, np.random.default_rng(2))
-    seen = ~rule.novel(scores)
+    seen = ~rule.is_ood(scores)
     assert seen.mean() == pytest.approx(0.9, abs=0.015)
-    decisions = rule.decide(scores, novel=np.zeros(len(scores), bool))
+    decisions = rule.decide(scores, is_ood=np.zeros(len(scores), bool))
     held = np.array([t in d.species for d, t in zip(decisions, scores.truth, strict=True)])
     venomous = dangerous(SPECIES)[scores.truth]
     assert held[venomous].mean() > NAMES - 0.01
@@ -124,7 +124,7 @@ def test_of_venomous_snakes_that_look_like_another_99_in_100_are_warned_of_too()
     """The promise about the danger is more than the sets of names and more than one for all."""
     mimics = fit_rule(deceived(8000, np.random.default_rng(1)))
     scores = deceived(16000, np.random.default_rng(2))
-    decisions = mimics.decide(scores, novel=np.zeros(len(scores), bool))
+    decisions = mimics.decide(scores, is_ood=np.zeros(len(scores), bool))
     warned = np.array([d.verdict is Verdict.MAY_BE_VENOMOUS for d in decisions])
     venomous = dangerous(SPECIES)[scores.truth]
     assert warned[venomous].mean() > DANGER - 0.004
@@ -204,7 +204,7 @@ def test_no_species_is_named_alone_that_is_less_than_sure():
 
 
 def test_what_is_unlike_all_that_was_learned_is_no_snake_whatever_the_probability(rule):
-    (decision,) = decide(rule, one([-9, -9, -9, -9, 30, -9, -9, -9], novelty=3))
+    (decision,) = decide(rule, one([-9, -9, -9, -9, 30, -9, -9, -9], ood_score=3))
     assert decision.state is State.NO_SNAKE
     assert decision.species == ()
     assert decision.verdict is Verdict.MAY_BE_VENOMOUS
@@ -213,10 +213,10 @@ def test_what_is_unlike_all_that_was_learned_is_no_snake_whatever_the_probabilit
 @settings(max_examples=200, deadline=None)
 @given(
     logits=st.lists(st.floats(-30, 30), min_size=8, max_size=8),
-    novelty=st.floats(0, 5),
+    ood_score=st.floats(0, 5),
 )
-def test_no_venomous_species_in_the_answer_ever_goes_without_the_warning(rule, logits, novelty):
-    scores = one(logits, novelty)
+def test_no_venomous_species_in_the_answer_ever_goes_without_the_warning(rule, logits, ood_score):
+    scores = one(logits, ood_score)
     (decision,) = decide(rule, scores)
     top = int(np.argmax(scores.logits[0]))
     venomous = dangerous(SPECIES)
@@ -245,7 +245,7 @@ def test_rows_do_not_touch_each_other(rule):
 
 def test_with_few_photos_nothing_is_excluded_and_nothing_refused():
     few = fit_rule(drawn(6, np.random.default_rng(5)))
-    (decision,) = decide(few, one([0, 0, 0, 0, 30, 0, 0, 0], novelty=50))
+    (decision,) = decide(few, one([0, 0, 0, 0, 30, 0, 0, 0], ood_score=50))
     assert decision.state is State.UNIDENTIFIED
     assert len(decision.species) == len(SPECIES)
 
@@ -263,19 +263,19 @@ def test_with_the_country_its_own_thresholds_hold():
     assert (rule.country.names.thresholds != rule.image.names.thresholds).any()
     adjusted = prior.adjust(scores)
     sets = rule.country.names.sets(adjusted)
-    decisions = rule.decide(adjusted, novel=np.zeros(600, bool), image=calibration.apply(scores))
+    decisions = rule.decide(adjusted, is_ood=np.zeros(600, bool), image=calibration.apply(scores))
     assert [set(d.species) for d in decisions] == [set(np.flatnonzero(row)) for row in sets]
 
 
-def test_without_novelty_the_energy_decides(rule):
-    scores = replace(drawn(300, np.random.default_rng(7)), novelty=None)
+def test_without_ood_score_the_energy_decides(rule):
+    scores = replace(drawn(300, np.random.default_rng(7)), ood_score=None)
     expected = -np.log(np.exp(scores.logits).sum(axis=1))
-    np.testing.assert_allclose(strangeness(scores), expected, rtol=1e-12)
+    np.testing.assert_allclose(ood_scores(scores), expected, rtol=1e-12)
     by_energy = fit_rule(scores)
     assert by_energy.by == "energy"
-    assert by_energy.novel(replace(scores, logits=scores.logits - 20)).all()
+    assert by_energy.is_ood(replace(scores, logits=scores.logits - 20)).all()
     with pytest.raises(InputError, match="goes by feature distance, but the scores hold no"):
-        rule.novel(scores)
+        rule.is_ood(scores)
 
 
 def test_written_and_read_it_decides_the_same(rule, tmp_path):
@@ -324,11 +324,13 @@ def test_it_decides_about_no_other_species_and_no_other_order(rule, tmp_path):
         (back, scores, "species 1 is 'Naja naja' in the scores and 'Python regius'"),
     ):
         with pytest.raises(InputError, match=message):
-            which.novel(other)
+            which.is_ood(other)
         with pytest.raises(InputError, match=message):
-            which.decide(other, novel=np.zeros(len(other), bool))
-    with pytest.raises(InputError, match="novel says something of 3 photos and the scores have 20"):
-        rule.decide(scores, novel=np.zeros(3, bool))
+            which.decide(other, is_ood=np.zeros(len(other), bool))
+    with pytest.raises(
+        InputError, match="is_ood says something of 3 photos and the scores have 20"
+    ):
+        rule.decide(scores, is_ood=np.zeros(3, bool))
 
 
 def test_what_cannot_be_promised_is_refused():

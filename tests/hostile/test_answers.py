@@ -59,7 +59,7 @@ def told(bundle: Bundle, logits: np.ndarray, **said: Any) -> Answer:
     """What a classifier of the bundle answers when its network gives these logits."""
     classifier = Told(bundle)
     classifier.logits = logits
-    classifier.novelty = np.zeros(len(logits), np.float32)
+    classifier.ood_score = np.zeros(len(logits), np.float32)
     return classifier.identify([PHOTO] * len(logits), **said)
 
 
@@ -146,7 +146,7 @@ def test_the_order_of_rows_and_what_stands_beside_them_change_no_decision(name, 
         truth=np.full(4, -1),
         countries=tuple(data.draw(st.lists(places, min_size=4, max_size=4))),
         observations=tuple("abcd"),
-        novelty=np.zeros(4, np.float32),
+        ood_score=np.zeros(4, np.float32),
     )
 
     def decided(rows: list[int]) -> list[Any]:
@@ -154,7 +154,7 @@ def test_the_order_of_rows_and_what_stands_beside_them_change_no_decision(name, 
         adjusted = bundle.prior.adjust(part) if bundle.prior else part
         image = bundle.calibration.apply(part) if bundle.calibration else part
         decisions = rule.decide(
-            adjusted, novel=rule.novel(part), image=image if bundle.prior else None
+            adjusted, is_ood=rule.is_ood(part), image=image if bundle.prior else None
         )
         return list(zip(decisions, adjusted.probabilities(), strict=True))
 

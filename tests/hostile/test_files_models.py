@@ -28,8 +28,8 @@ from ophis.inference.engine import EngineKind
 from ophis.train import fit
 from ophis.train.export import quantise
 from ophis.train.networks.weights import load_weights
-from ophis.train.out_of_distribution import FILE as FAMILIARITY
-from ophis.train.out_of_distribution import Familiarity
+from ophis.train.out_of_distribution import FILE as OOD_MODEL_FILE
+from ophis.train.out_of_distribution import OodModel
 from tests.support.made_bundle import write_made_bundle
 
 SPECIES = SpeciesList(("Boa boa", "Naja naja"))
@@ -92,7 +92,7 @@ def places(folder: Path) -> dict[str, tuple[str, list[str]]]:
     return weights | {
         "checkpoint to go on from": (f"{run}/checkpoint.pt", ["export", run, "--out", made]),
         "checkpoint as weights": (f"{run}/checkpoint.pt", ["train", "run.toml", *table]),
-        "familiarity": (f"{run}/{FAMILIARITY}", ["export", run, "--out", "new"]),
+        "ood_model": (f"{run}/{OOD_MODEL_FILE}", ["export", run, "--out", "new"]),
         "scores of a run": (f"{run}/scores.npz", ["export", run, "--out", "new"]),
         "scores": ("s.npz", ["evaluate", "s.npz"]),
         "scores to compare": ("s.npz", ["compare", "s.npz", "s.npz", "--out", "r.html"]),
@@ -202,7 +202,7 @@ def test_absurd_headers_are_refused_before_memory_is_taken(numbers, tmp_path):
     with pytest.raises(InputError, match=r"w\.npz: not a scores file of ophis, or cut short"):
         read_scores(path)
     with pytest.raises(InputError, match=r"w\.npz"):
-        Familiarity.read(path)
+        OodModel.read(path)
     with pytest.raises(InputError, match=r"w\.npz: not a file of plain weights, or damaged"):
         load_weights(timm.create_model("resnet10t"), path)
     size = struct.pack("<Q", numbers % 2**64 or 2**63)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from ophis import InputError
 from ophis.decision.calibration import Calibration
-from ophis.decision.out_of_distribution import strangeness
+from ophis.decision.out_of_distribution import ood_scores
 from ophis.decision.rule import State, Verdict
 from tests.support.classifiers import MAPS, PRIOR, RULE, SPECIES, Network, classifier
 
@@ -44,7 +44,7 @@ def test_with_a_country_the_thresholds_are_those_with_the_country(photo):
 def test_what_is_strange_is_told_from_what_the_network_says_and_nothing_else(photo, country, shift):
     """Calibration and country change the energy, which the limit was not found with."""
     network = Network([0.0, 2.0, 0.0])
-    energy = float(strangeness(network.look([Image.new("RGB", (9, 9))], ["a"], None)[0])[0])
+    energy = float(ood_scores(network.look([Image.new("RGB", (9, 9))], ["a"], None)[0])[0])
     # A shift of all logits says nothing of the species and moves the energy past either limit.
     moved = Calibration(np.ones(3), np.full(3, shift), SPECIES)
     for limit, strange in ((energy + 0.1, False), (energy - 0.1, True)):

@@ -14,7 +14,7 @@ NAMES = ("Naja naja", "Boa imperator", "Vipera berus")
 
 
 def said(
-    logits, *, observations=None, photos=None, truth=None, novelty=None, failures=()
+    logits, *, observations=None, photos=None, truth=None, ood_score=None, failures=()
 ) -> Scores:
     logits = np.array(logits, dtype=np.float64)
     photos = tuple(photos or (f"photo {n}" for n in range(len(logits))))
@@ -25,23 +25,23 @@ def said(
         truth=np.array(truth if truth is not None else [-1] * len(logits)),
         countries=("UNKNOWN",) * len(logits),
         observations=tuple(observations or photos),
-        novelty=None if novelty is None else np.array(novelty),
+        ood_score=None if ood_score is None else np.array(ood_score),
     )
 
 
 def drawn(seed, rows=6):
     chance = np.random.default_rng(seed)
-    return said(chance.normal(size=(rows, 3)), novelty=chance.random(rows))
+    return said(chance.normal(size=(rows, 3)), ood_score=chance.random(rows))
 
 
 def test_an_ensemble_is_the_geometric_mean_by_hand():
     p, q = np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.3, 0.5]])
-    one = ensemble([said(np.log(p), novelty=[1.0]), said(np.log(q), novelty=[3.0])])
+    one = ensemble([said(np.log(p), ood_score=[1.0]), said(np.log(q), ood_score=[3.0])])
     expected = np.sqrt(p * q) / np.sqrt(p * q).sum()
     np.testing.assert_allclose(one.probabilities(), expected, atol=1e-12)
-    assert one.novelty == pytest.approx(2.0)
-    without = ensemble([said(np.log(p), novelty=[1.0]), said(np.log(q))])
-    assert without.novelty is None
+    assert one.ood_score == pytest.approx(2.0)
+    without = ensemble([said(np.log(p), ood_score=[1.0]), said(np.log(q))])
+    assert without.ood_score is None
 
 
 @given(st.integers(0, 2**32 - 1), st.permutations(range(6)), st.permutations(range(3)))
@@ -49,13 +49,13 @@ def test_rows_and_columns_are_matched_by_name(seed, rows, columns):
     a, b = drawn(seed), drawn(seed + 1)
     other = b.take(np.array(rows)).with_species(SpeciesList(tuple(NAMES[c] for c in columns)))
     one = ensemble([a, other])
-    assert a.novelty is not None
-    assert b.novelty is not None
-    assert one.novelty is not None
+    assert a.ood_score is not None
+    assert b.ood_score is not None
+    assert one.ood_score is not None
     assert one.photo_ids == a.photo_ids
     assert one.species == a.species
     np.testing.assert_allclose(one.logits, (a.logits + b.logits) / 2)
-    np.testing.assert_allclose(one.novelty, (a.novelty + b.novelty) / 2)
+    np.testing.assert_allclose(one.ood_score, (a.ood_score + b.ood_score) / 2)
 
 
 def test_a_photo_that_one_model_could_not_read_is_a_failure_of_all():
@@ -102,14 +102,14 @@ def test_three_noisy_models_are_more_often_right_than_each():
 def test_photos_of_one_observation_are_one_answer_by_hand():
     p = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.4, 0.3]])
     # Rows come by their first photo, not by the names of the observations.
-    scores = said(np.log(p), observations=["z", "a", "z"], novelty=[1.0, 5.0, 3.0])
+    scores = said(np.log(p), observations=["z", "a", "z"], ood_score=[1.0, 5.0, 3.0])
     one = aggregate_observations(scores)
     assert one.photo_ids == ("photo 0", "photo 1")
     assert one.observations == ("z", "a")
     mean = np.sqrt(p[0] * p[2])
     np.testing.assert_allclose(one.probabilities(), [mean / mean.sum(), p[1]], atol=1e-12)
-    assert one.novelty is not None
-    np.testing.assert_allclose(one.novelty, [2.0, 5.0])
+    assert one.ood_score is not None
+    np.testing.assert_allclose(one.ood_score, [2.0, 5.0])
     with pytest.raises(InputError, match=r"'photo 2' has another species than photo 'photo 0'"):
         aggregate_observations(replace(scores, truth=np.array([0, 1, 2])))
 

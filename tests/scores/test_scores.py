@@ -46,9 +46,12 @@ def test_written_scores_read_back_unchanged(tmp_path_factory, names, reason):
         ({"logits": np.array([[0, np.nan, 0], [0, 0, 0]])}, "'x' has a NaN"),
         ({"logits": np.array([[0, 0, 0], [0, np.inf, 0]])}, "'y' has a NaN or +inf"),
         ({"logits": np.full((2, 3), -np.inf)}, "'x'"),
-        ({"novelty": np.array([1.0, np.nan])}, "'y' has a novelty of nan; leave the photo out"),
-        ({"novelty": np.array([np.inf, 1.0])}, "'x' has a novelty of inf"),
-        ({"novelty": np.ones(3)}, "novelty has shape (3,), not (2,)"),
+        (
+            {"ood_score": np.array([1.0, np.nan])},
+            "'y' has an OOD score of nan; leave the photo out",
+        ),
+        ({"ood_score": np.array([np.inf, 1.0])}, "'x' has an OOD score of inf"),
+        ({"ood_score": np.ones(3)}, "ood_score has shape (3,), not (2,)"),
         ({"sha256": np.zeros((3, 32), np.uint8)}, "shape (3, 32), not 2 x 32 bytes"),
         ({"sha256": np.zeros((2, 32))}, "sha256 is float64"),
         ({"logits": np.zeros((2, 2))}, "2 photos and 3 species"),
@@ -63,12 +66,12 @@ def test_misaligned_or_unusable_scores_are_refused(changes, words):
     assert words in str(refusal.value)
 
 
-def test_a_file_with_a_novelty_that_is_no_number_is_refused_by_name(tmp_path):
-    scores = made(novelty=np.array([1.0, 2.0]))
-    assert scores.novelty is not None
-    scores.novelty[1] = np.nan
+def test_a_file_with_an_ood_score_that_is_no_number_is_refused_by_name(tmp_path):
+    scores = made(ood_score=np.array([1.0, 2.0]))
+    assert scores.ood_score is not None
+    scores.ood_score[1] = np.nan
     path = scores.write(tmp_path / "s.npz")
-    with pytest.raises(InputError, match=r"s\.npz: scores: photo 'y' has a novelty of nan"):
+    with pytest.raises(InputError, match=r"s\.npz: scores: photo 'y' has an OOD score of nan"):
         read_scores(path)
 
 

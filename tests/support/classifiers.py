@@ -27,8 +27,8 @@ MAPS = tuple(Evidence(name, 1, 2, (1.0, 0.0)) for name in SPECIES.names[:2])
 class Network:
     """Says the same of every photo, whatever it shows."""
 
-    def __init__(self, logits: list[float], novelty: float | None = None) -> None:
-        self.logits, self.novelty = logits, novelty
+    def __init__(self, logits: list[float], ood_score: float | None = None) -> None:
+        self.logits, self.ood_score = logits, ood_score
 
     def look(
         self, photos: list[Image.Image], names: list[str], _: object, *, evidence: bool = True
@@ -41,7 +41,7 @@ class Network:
             truth=np.full(rows, -1),
             countries=("UNKNOWN",) * rows,
             observations=tuple(names),
-            novelty=None if self.novelty is None else np.full(rows, self.novelty),
+            ood_score=None if self.ood_score is None else np.full(rows, self.ood_score),
         )
         return scores, (MAPS if evidence else (),) * rows
 

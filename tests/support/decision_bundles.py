@@ -56,7 +56,7 @@ class Told(Classifier):
     """A classifier whose network says what it was told to."""
 
     logits: np.ndarray[Any, Any]
-    novelty: np.ndarray[Any, Any]
+    ood_score: np.ndarray[Any, Any]
 
     def __init__(self, bundle):
         self.bundle = bundle
@@ -66,7 +66,7 @@ class Told(Classifier):
         scores = Scores(
             logits=self.logits, species=self.bundle.species, photo_ids=names,
             truth=np.full(len(names), -1), countries=(place.country,) * len(names),
-            observations=names, novelty=self.novelty,
+            observations=names, ood_score=self.ood_score,
         )  # fmt: skip
         return scores, ((),) * len(names)
 
@@ -93,7 +93,7 @@ def presence(species: SpeciesList) -> PresenceMap:
     return PresenceMap(places, frozenset(codes))
 
 
-def validation(species: SpeciesList, *, novelty: bool) -> Scores:
+def validation(species: SpeciesList, *, ood_score: bool) -> Scores:
     chance = np.random.default_rng(5)
     truth = chance.integers(0, len(species), 900)
     logits = chance.normal(0, 1.5, (900, len(species)))
@@ -103,13 +103,13 @@ def validation(species: SpeciesList, *, novelty: bool) -> Scores:
         logits=logits.astype(np.float32), species=species, photo_ids=names, truth=truth,
         countries=tuple(chance.choice(["india", "kenya", "nepal", "UNKNOWN"], 900).tolist()),
         observations=names,
-        novelty=chance.gamma(2.0, size=900).astype(np.float32) if novelty else None,
+        ood_score=chance.gamma(2.0, size=900).astype(np.float32) if ood_score else None,
     )  # fmt: skip
 
 
 def bundle(species, *, prior=None, rule="", calibration=None) -> Bundle:
     """`rule`: what photos are refused by, or none."""
-    learned = validation(species, novelty=rule == "feature distance")
+    learned = validation(species, ood_score=rule == "feature distance")
     member = Member(Path("none"), species, Preprocessing(32, (0.5,) * 3, (0.5,) * 3), None)
     return Bundle(
         Path("none"), "0123456789ab", species, (member,), NO_TTA, calibration, prior,

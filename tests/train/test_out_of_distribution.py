@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from ophis.train.out_of_distribution import SHRINKAGE, Familiarity, familiarity_of
+from ophis.train.out_of_distribution import SHRINKAGE, OodModel, ood_model_from_features
 
 
 @pytest.fixture
@@ -27,53 +27,53 @@ def mahalanobis(features, truth, photos):
     return [min((p - m) @ inverse @ (p - m) for m in means) / own for p in others]
 
 
-def novelty(familiarity, photos):
-    return familiarity(torch.from_numpy(photos.astype(np.float32))).numpy()
+def ood_score(ood_model, photos):
+    return ood_model(torch.from_numpy(photos.astype(np.float32))).numpy()
 
 
-def test_novelty_is_the_mahalanobis_distance_written_out(cloud):
+def test_ood_score_is_the_mahalanobis_distance_written_out(cloud):
     features, truth = cloud
     photos = np.random.default_rng(4).normal(size=(20, 12)) * 3
-    found = novelty(familiarity_of(features, truth, species=3), photos)
+    found = ood_score(ood_model_from_features(features, truth, species=3), photos)
     assert found == pytest.approx(mahalanobis(features, truth, photos), rel=1e-3)
 
 
 def test_what_was_learned_from_has_about_one_and_other_things_have_more(cloud):
     features, truth = cloud
-    familiarity = familiarity_of(features, truth, species=3)
-    assert novelty(familiarity, features).mean() == pytest.approx(1, abs=0.1)
-    assert novelty(familiarity, -features).min() > novelty(familiarity, features).max()
+    ood_model = ood_model_from_features(features, truth, species=3)
+    assert ood_score(ood_model, features).mean() == pytest.approx(1, abs=0.1)
+    assert ood_score(ood_model, -features).min() > ood_score(ood_model, features).max()
 
 
 def test_length_does_not_count(cloud):
     features, truth = cloud
-    familiarity = familiarity_of(features, truth, species=3)
-    assert novelty(familiarity, 7 * features) == pytest.approx(
-        novelty(familiarity, features), abs=1e-4
+    ood_model = ood_model_from_features(features, truth, species=3)
+    assert ood_score(ood_model, 7 * features) == pytest.approx(
+        ood_score(ood_model, features), abs=1e-4
     )
 
 
 def test_more_directions_than_photos_and_one_photo_a_species():
     features = np.random.default_rng(5).normal(size=(6, 40))
-    few = familiarity_of(features, np.array([0, 0, 0, 1, 1, 1]), species=2)
-    assert novelty(few, features).mean() == pytest.approx(1, abs=0.05)
-    single = familiarity_of(features, np.arange(6), species=6)
-    assert novelty(single, features) == pytest.approx(np.zeros(6), abs=1e-4)
-    assert (novelty(single, -features) > 1).all()
+    few = ood_model_from_features(features, np.array([0, 0, 0, 1, 1, 1]), species=2)
+    assert ood_score(few, features).mean() == pytest.approx(1, abs=0.05)
+    single = ood_model_from_features(features, np.arange(6), species=6)
+    assert ood_score(single, features) == pytest.approx(np.zeros(6), abs=1e-4)
+    assert (ood_score(single, -features) > 1).all()
 
 
 def test_a_species_without_a_photo_is_never_the_nearest(cloud):
     features, truth = cloud
-    with_empty = familiarity_of(features, truth, species=5)
-    assert novelty(with_empty, features) == pytest.approx(
-        novelty(familiarity_of(features, truth, species=3), features), rel=1e-3
+    with_empty = ood_model_from_features(features, truth, species=5)
+    assert ood_score(with_empty, features) == pytest.approx(
+        ood_score(ood_model_from_features(features, truth, species=3), features), rel=1e-3
     )
 
 
 def test_written_and_read_it_says_the_same(cloud, tmp_path):
     features, truth = cloud
-    familiarity = familiarity_of(features, truth, species=3)
-    familiarity.write(tmp_path / "f.npz")
+    ood_model = ood_model_from_features(features, truth, species=3)
+    ood_model.write(tmp_path / "f.npz")
     assert np.array_equal(
-        novelty(Familiarity.read(tmp_path / "f.npz"), features), novelty(familiarity, features)
+        ood_score(OodModel.read(tmp_path / "f.npz"), features), ood_score(ood_model, features)
     )

@@ -77,9 +77,9 @@ def test_two_processes_learn_what_one_learns(runs):
     a, b = (read_scores(run / "scores.npz") for run in (one, two))
     assert a.photo_ids == b.photo_ids
     np.testing.assert_allclose(a.logits, b.logits, atol=1e-4)
-    assert a.novelty is not None
-    assert b.novelty is not None
-    np.testing.assert_allclose(a.novelty, b.novelty, rtol=1e-2)
+    assert a.ood_score is not None
+    assert b.ood_score is not None
+    np.testing.assert_allclose(a.ood_score, b.ood_score, rtol=1e-2)
 
 
 JOIN = """

@@ -72,7 +72,7 @@ def case(told: Told, number: int, facts: dict[str, Any]) -> tuple[dict[str, Any]
     if number % 7 == 0:
         logits = logits.round()  # many are equally probable
     told.logits = logits.astype(np.float32)
-    told.novelty = chance.gamma(2.0, size=photos).astype(np.float32)
+    told.ood_score = chance.gamma(2.0, size=photos).astype(np.float32)
     given, top = country(chance, facts["countries"]), int(chance.integers(1, 8))
     if number % 12 == 1:
         given = "KE"
@@ -86,7 +86,7 @@ def case(told: Told, number: int, facts: dict[str, Any]) -> tuple[dict[str, Any]
     seen = [
         {
             "name": found["name"], "why": reason, "logits": told.logits[row].tolist(),
-            "novelty": float(told.novelty[row]),
+            "ood_score": float(told.ood_score[row]),
             "sha256": hashlib.sha256(FILES[reason]).hexdigest(),
         }
         for row, (found, reason) in enumerate(zip(answer["photos"], why, strict=True))

@@ -63,7 +63,7 @@ def evaluate(
     from ophis.cli.terminal.progress import waiting
     from ophis.cli.terminal.tables import evaluations_of, print_evaluations, print_json
     from ophis.decision.calibration import reliability as how_reliable
-    from ophis.decision.out_of_distribution import separation
+    from ophis.decision.out_of_distribution import ood_detection
     from ophis.evaluation.run import distinct_names
     from ophis.evaluation.snakeclef_metrics import official
     from ophis.scores.aggregation import aggregate_observations
@@ -96,7 +96,7 @@ def evaluate(
                 if reliability:
                     more[name, country] |= how_reliable(logits, prior=weight).as_dict()
                 if things:  # the country does not change how strange a photo is
-                    more[name, country] |= separation(alone, things).as_dict()
+                    more[name, country] |= ood_detection(alone, things).as_dict()
                 if out:
                     drawn[short.get(name, name), country] = logits
     pictures = _drawn(drawn, out) if out else []

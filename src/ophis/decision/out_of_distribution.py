@@ -1,6 +1,6 @@
-"""Is it like the photos that were learned from: a measure, and how well it tells other things.
+"""Out-of-distribution (OOD) detection: OOD scores, and how well they separate OOD photos.
 
-NumPy only. The distance itself comes out of the network; see `train/familiarity.py`.
+NumPy only. The Mahalanobis distance is an output of the network, see `train.out_of_distribution`.
 """
 
 from __future__ import annotations
@@ -19,80 +19,88 @@ if TYPE_CHECKING:
 
     from ophis.scores.scores import Scores
 
-PASSING = 0.9  # how many photos of real snakes are not to be refused
+PASSING = 0.9  # fraction of in-distribution photos that are not to be rejected
 
 
-def strangeness(scores: Scores) -> NDArray[np.float64]:
-    """How unlike the photos learned from each is, [photos]: novelty, else the energy.
+def ood_scores(scores: Scores) -> NDArray[np.float64]:
+    """Return the OOD score of each photo, [photos]: the network's own, else the energy.
 
-    The energy is -log sum exp of the raw logits (Liu et al. 2020), which any network has.
+    The energy is -log sum exp of the raw logits (Liu et al. 2020), which every network has.
     """
-    if scores.novelty is not None:
-        return scores.novelty.astype(np.float64)
+    if scores.ood_score is not None:
+        return scores.ood_score.astype(np.float64)
     highest = scores.logits.max(axis=1).astype(np.float64)
     return -highest - np.log(np.exp(scores.logits - highest[:, None]).sum(axis=1))
 
 
 @dataclass(frozen=True)
-class Separation:
-    """How well strangeness tells other things from snakes.
+class OodDetection:
+    """Results of OOD detection.
 
     Attributes:
-        auroc: chance that a photo of another thing is stranger than one of a snake.
-        low, high: its 95 % interval (DeLong et al. 1988).
-        refused: share of other things refused when `PASSING` of these snakes pass.
+        auroc: probability that an OOD photo has a higher OOD score than a photo of a snake.
+        low, high: 95 % confidence interval of the AUROC (DeLong et al. 1988).
+        rejected: fraction of OOD photos rejected at the threshold that a fraction `PASSING` of the
+            photos of snakes pass.
     """
 
     auroc: float
     low: float
     high: float
-    refused: float
+    rejected: float
 
     def as_dict(self) -> dict[str, float]:
-        """The figures by name."""
+        """Return the results by name."""
         return {
-            "others refused": self.refused,
+            "OOD rejected": self.rejected,
             "AUROC": self.auroc,
             "AUROC low": self.low,
             "AUROC high": self.high,
         }
 
 
-def separation(snakes: Scores, others: Scores, *, passing: float = PASSING) -> Separation:
-    """Judge the refusal of other things; neither part was learned from.
+def ood_detection(snakes: Scores, others: Scores, *, passing: float = PASSING) -> OodDetection:
+    """Evaluate OOD detection on photos that the model was not trained on.
+
+    Args:
+        snakes: scores of photos of snakes, in distribution.
+        others: scores of OOD photos.
+        passing: fraction of ``snakes`` that the threshold lets pass.
 
     Raises:
-        InputError: when either has fewer than two photos, only one has novelty, or they are of
-            different species: then they are not of the same model.
+        InputError: one of the two has fewer than two photos, only one has OOD scores, or their
+            species differ, because the scores are of different models.
     """
     require_same_species(
         snakes.species,
         others.species,
-        names=("the scores of snakes", "those of other things"),
+        names=("the scores of snakes", "those of OOD photos"),
         mend="score both with the same bundle",
     )
-    if (snakes.novelty is None) != (others.novelty is None):
+    if (snakes.ood_score is None) != (others.ood_score is None):
         raise InputError(
-            "only one of the two scores files holds novelty; score both with the same bundle"
+            "only one of the two scores files holds OOD scores; score both with the same bundle"
         )
     if min(len(snakes), len(others)) < 2:
-        raise InputError("two photos or more of snakes and of other things are needed")
-    inside, outside = strangeness(snakes), strangeness(others)
-    beaten = _placements(outside, inside)  # of each other thing: share of snakes less strange
-    ahead = 1 - _placements(inside, outside)
-    auroc = float(beaten.mean())
-    error = float(np.sqrt(beaten.var(ddof=1) / len(others) + ahead.var(ddof=1) / len(snakes)))
+        raise InputError("OOD detection needs two photos or more of snakes and of other things")
+    inside, outside = ood_scores(snakes), ood_scores(others)
+    below = _fractions_below(outside, inside)  # [OOD photos]
+    above = 1 - _fractions_below(inside, outside)  # [photos of snakes]
+    auroc = float(below.mean())
+    error = float(np.sqrt(below.var(ddof=1) / len(others) + above.var(ddof=1) / len(snakes)))
     limit = conformal_threshold(inside, passing)
-    return Separation(
+    return OodDetection(
         auroc=auroc,
         low=max(0.0, auroc - 1.96 * error),
         high=min(1.0, auroc + 1.96 * error),
-        refused=float((outside > limit).mean()),
+        rejected=float((outside > limit).mean()),
     )
 
 
-def _placements(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of ``among`` below each value, ties as halves."""
+def _fractions_below(
+    values: NDArray[np.float64], among: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the fraction of ``among`` below each value; ties count as halves."""
     ordered = np.sort(among)
     below, through = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
     return (below + through) / 2 / len(among)

@@ -24,7 +24,7 @@ from ophis.decision.guarantees import (
     promises_of,
     seen_danger,
 )
-from ophis.decision.out_of_distribution import PASSING, strangeness
+from ophis.decision.out_of_distribution import PASSING, ood_scores
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
 from ophis.scores.scores import ranked
@@ -104,7 +104,7 @@ class DecisionRule:
         """What it was fitted on; it decides about nothing else."""
         return self.image.names.species
 
-    def novel(self, scores: Scores) -> NDArray[np.bool_]:
+    def is_ood(self, scores: Scores) -> NDArray[np.bool_]:
         """Which photos are unlike those learned from, [photos].
 
         Args:
@@ -119,30 +119,30 @@ class DecisionRule:
             names=("the scores", "what the rule was fitted on"),
             mend="fit it on scores of this model",
         )
-        if self.by == BY_DISTANCE and scores.novelty is None:
+        if self.by == BY_DISTANCE and scores.ood_score is None:
             raise InputError(
-                "the rule goes by feature distance, but the scores hold no novelty; score the"
+                "the rule goes by feature distance, but the scores hold no OOD score; score the"
                 " photos with the bundle that the rule belongs to"
             )
-        by_energy = replace(scores, novelty=None) if self.by == BY_ENERGY else scores
-        return strangeness(by_energy) > self.limit
+        by_energy = replace(scores, ood_score=None) if self.by == BY_ENERGY else scores
+        return ood_scores(by_energy) > self.limit
 
     def decide(
-        self, scores: Scores, *, novel: NDArray[np.bool_], image: Scores | None = None
+        self, scores: Scores, *, is_ood: NDArray[np.bool_], image: Scores | None = None
     ) -> list[Decision]:
         """Decide photo by photo.
 
         Args:
             scores: with the calibration or the prior applied.
-            novel: what `novel` says of the raw scores.
+            is_ood: what `is_ood` says of the raw scores.
             image: where the country had its say in the scores, those of the image alone with the
                 calibration applied; else None.
 
         Raises:
-            InputError: when the scores are of other species, or ``novel`` or ``image`` of other
+            InputError: when the scores are of other species, or ``is_ood`` or ``image`` of other
                 photos.
         """
-        for name, photos in (("novel", novel.size), ("image", len(image or scores))):
+        for name, photos in (("is_ood", is_ood.size), ("image", len(image or scores))):
             if photos != len(scores):
                 raise InputError(
                     f"{name} says something of {photos} photos and the scores have {len(scores)};"
@@ -154,7 +154,7 @@ class DecisionRule:
             may_be = may_be | seen_danger(image)
         return [
             _decision(scores.species, scores.logits[row], names[row], unlike, risky)
-            for row, (unlike, risky) in enumerate(zip(novel, may_be, strict=True))
+            for row, (unlike, risky) in enumerate(zip(is_ood, may_be, strict=True))
         ]
 
     def write(self, path: str | Path) -> Path:
@@ -191,10 +191,10 @@ def _decision(
     species: SpeciesList,
     logits: NDArray[np.floating[Any]],
     possible: NDArray[np.bool_],
-    novel: bool,
+    is_ood: bool,
     risky: bool,
 ) -> Decision:
-    if novel:
+    if is_ood:
         return no_name(State.NO_SNAKE)
     columns = tuple(column for column in ranked(logits, species) if possible[column])
     state, name = roll_up([species[column] for column in columns])
@@ -247,8 +247,8 @@ def fit_rule(
     return DecisionRule(
         image=fit_promises(alone, names=names, danger=danger),
         country=fit_promises(prior.adjust(scores), names=names, danger=danger) if prior else None,
-        by=BY_ENERGY if scores.novelty is None else BY_DISTANCE,
-        limit=conformal_threshold(strangeness(scores), passing),
+        by=BY_ENERGY if scores.ood_score is None else BY_DISTANCE,
+        limit=conformal_threshold(ood_scores(scores), passing),
         passing=passing,
     )
 

@@ -47,12 +47,12 @@ def seen_photos(bundle: Bundle, photos: Sequence[Photo], raw: Scores) -> tuple[S
         photos: of one snake.
         raw: a row of scores for each.
     """
-    novel = bundle.rule.novel(raw) if bundle.rule else np.zeros(len(raw), dtype=np.bool_)
+    is_ood = bundle.rule.is_ood(raw) if bundle.rule else np.zeros(len(raw), dtype=np.bool_)
     return tuple(
         SeenPhoto(
             photo.name, photo.sha256, photo.pixels.why or (LeftOut.UNLIKE if unlike else None)
         )
-        for photo, unlike in zip(photos, novel, strict=True)
+        for photo, unlike in zip(photos, is_ood, strict=True)
     )
 
 
@@ -118,7 +118,7 @@ def _each(bundle: Bundle, raw: Scores, scores: Scores, place: Place) -> list[Dec
     heard = bool(place.shares and bundle.prior)
     return bundle.rule.decide(
         scores,
-        novel=np.zeros(len(raw), np.bool_),
+        is_ood=np.zeros(len(raw), np.bool_),
         image=_calibrated(bundle, raw) if heard else None,
     )
 

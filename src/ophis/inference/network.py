@@ -75,10 +75,10 @@ class Network:
             pixels: [photos, 3, pixels, pixels].
 
         Returns:
-            Logits [photos, species], and novelty [photos] or None: see `Scores`.
+            Logits [photos, species], and ood_score [photos] or None: see `Scores`.
         """
         found = self._engine.run(pixels, self._plain)
-        return found["logits"], found.get("novelty")
+        return found["logits"], found.get("ood_score")
 
     def look(
         self,
@@ -106,8 +106,8 @@ class Network:
             for photo in photos
         ]
         logits = np.concatenate([mean_over_crops(found["logits"], len(tta)) for found in seen])
-        novelty = [
-            mean_over_crops(found["novelty"], len(tta)) if "novelty" in found else None
+        ood_score = [
+            mean_over_crops(found["ood_score"], len(tta)) if "ood_score" in found else None
             for found in seen
         ]
         scores = Scores(
@@ -117,7 +117,7 @@ class Network:
             truth=np.full(len(names), -1),
             countries=(UNKNOWN,) * len(names),
             observations=tuple(names),
-            novelty=joined(novelty),
+            ood_score=joined(ood_score),
         )
         return self._mended(scores), tuple(map(self._evidence, seen))
 
@@ -183,9 +183,9 @@ class Network:
             raise InputError(f"{model}: should take [photos, 3, {side}, {side}]")
         if outputs.get("logits", [None])[1:] != [species]:
             raise InputError(f"{model}: should give `logits`, {species} numbers a photo")
-        wrong = [name for name in outputs if name not in ("logits", "novelty", *EVIDENCE)]
-        if wrong or len(outputs.get("novelty", [None])) != 1:
+        wrong = [name for name in outputs if name not in ("logits", "ood_score", *EVIDENCE)]
+        if wrong or len(outputs.get("ood_score", [None])) != 1:
             raise InputError(
-                f"{model}: besides logits only one number a photo may come, its `novelty`, and"
+                f"{model}: besides logits only one number a photo may come, its `ood_score`, and"
                 f" `{'` and `'.join(EVIDENCE)}`"
             )

@@ -49,5 +49,5 @@ def aggregate_observations(scores: Scores) -> Scores:
     if (none := np.isneginf(logits.max(axis=1, initial=-np.inf))).any():
         with np.errstate(divide="ignore"):
             logits[none] = np.log(mean(scores.probabilities()))[none]
-    novelty = None if scores.novelty is None else mean(scores.novelty)
-    return replace(scores.take(first[order]), logits=logits, novelty=novelty)
+    ood_score = None if scores.ood_score is None else mean(scores.ood_score)
+    return replace(scores.take(first[order]), logits=logits, ood_score=ood_score)

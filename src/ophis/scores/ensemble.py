@@ -36,11 +36,11 @@ def ensemble(parts: Sequence[Scores], names: Sequence[str] | None = None) -> Sco
     names = names or [f"model {number}" for number in range(1, len(parts) + 1)]
     failures = {failure.photo_id: failure for part in parts for failure in part.failures}
     parts = aligned(parts, names)
-    novelties = [part.novelty for part in parts if part.novelty is not None]
+    ood_scores = [part.ood_score for part in parts if part.ood_score is not None]
     return replace(
         parts[0],
         logits=np.mean([part.logits for part in parts], axis=0),
-        novelty=np.mean(novelties, axis=0) if len(novelties) == len(parts) else None,
+        ood_score=np.mean(ood_scores, axis=0) if len(ood_scores) == len(parts) else None,
         failures=tuple(failures.values()),
     )
 

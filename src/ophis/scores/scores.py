@@ -46,7 +46,7 @@ class Scores:
         countries: of each photo, as `places.country_key` writes it.
         observations: of each photo; photos of one snake share it.
         failures: photos that could not be read; they have no row.
-        novelty: [photos], how unlike the photos learned from, about 1 for one like them, finite;
+        ood_score: [photos], how unlike the photos learned from, about 1 for one like them, finite;
             None where the model does not say.
         sha256: [photos, 32], uint8: the digest of each photo's file as it was read, of a packed
             photo of the file that it was made from; None where nobody noted it.
@@ -59,7 +59,7 @@ class Scores:
     countries: tuple[str, ...]
     observations: tuple[str, ...]
     failures: tuple[PhotoFailure, ...] = ()
-    novelty: NDArray[np.floating[Any]] | None = None
+    ood_score: NDArray[np.floating[Any]] | None = None
     sha256: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
@@ -72,8 +72,8 @@ class Scores:
         for name in ("truth", "countries", "observations"):
             if len(getattr(self, name)) != rows:
                 raise InputError(f"scores: {name} has {len(getattr(self, name))} rows, not {rows}")
-        if self.novelty is not None and self.novelty.shape != (rows,):
-            raise InputError(f"scores: novelty has shape {self.novelty.shape}, not ({rows},)")
+        if self.ood_score is not None and self.ood_score.shape != (rows,):
+            raise InputError(f"scores: ood_score has shape {self.ood_score.shape}, not ({rows},)")
         digests = self.sha256
         if digests is not None and (digests.shape, digests.dtype) != ((rows, SHA256_BYTES), "u1"):
             raise InputError(
@@ -95,10 +95,10 @@ class Scores:
                     f"scores: photo {self.photo_ids[rows.start + int(bad.argmax())]!r} has a NaN or"
                     f" +inf, or no species is possible; {_NO_NUMBERS}"
                 )
-        if self.novelty is not None and not (finite := np.isfinite(self.novelty)).all():
+        if self.ood_score is not None and not (finite := np.isfinite(self.ood_score)).all():
             row = int(finite.argmin())
             raise InputError(
-                f"scores: photo {self.photo_ids[row]!r} has a novelty of {self.novelty[row]};"
+                f"scores: photo {self.photo_ids[row]!r} has an OOD score of {self.ood_score[row]};"
                 f" {_NO_NUMBERS}"
             )
 
@@ -133,7 +133,7 @@ class Scores:
             self,
             logits=self.logits[place],
             truth=self.truth[place],
-            novelty=None if self.novelty is None else self.novelty[place],
+            ood_score=None if self.ood_score is None else self.ood_score[place],
             sha256=None if self.sha256 is None else self.sha256[place],
             **{
                 name: own[place] if isinstance(place, slice) else tuple(own[n] for n in place)
@@ -180,7 +180,7 @@ class Scores:
             "format": np.array(FORMAT),
             "logits": self.logits,
             "truth": self.truth,
-            **({} if self.novelty is None else {"novelty": self.novelty}),
+            **({} if self.ood_score is None else {"ood_score": self.ood_score}),
             **({} if self.sha256 is None else {"sha256": self.sha256}),
             **{name: _text(getattr(self, name)) for name in _TEXTS},
             "species": _text(self.species.names),
@@ -211,14 +211,14 @@ def concatenate(parts: Sequence[Scores]) -> Scores:
         truth=np.concatenate([part.truth for part in parts]),
         species=first.species,
         failures=tuple(failure for part in parts for failure in part.failures),
-        novelty=joined([part.novelty for part in parts if len(part)]),
+        ood_score=joined([part.ood_score for part in parts if len(part)]),
         sha256=joined([part.sha256 for part in parts if len(part)]),
         **{name: tuple(text for part in parts for text in getattr(part, name)) for name in _TEXTS},
     )
 
 
 def joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
-    """Novelty or digests of all parts, one after the other; None where any part has none."""
+    """OOD score or digests of all parts, one after the other; None where any part has none."""
     known = [part for part in parts if part is not None]
     return np.concatenate(known) if known and len(known) == len(parts) else None
 
@@ -269,7 +269,7 @@ def read_scores(path: str | Path) -> Scores:
             truth=arrays["truth"],
             species=SpeciesList(_lines(arrays["species"])),
             failures=tuple(PhotoFailure(*json.loads(x)) for x in _lines(arrays["failures"])),
-            novelty=arrays.get("novelty"),
+            ood_score=arrays.get("ood_score"),
             sha256=arrays.get("sha256"),
             **{
                 name: tuple(seen.setdefault(text, text) for text in _lines(arrays[name]))

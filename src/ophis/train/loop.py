@@ -24,8 +24,8 @@ from ophis.train.checkpoint import (
 from ophis.train.gradient import accumulate
 from ophis.train.model_scores import score_model
 from ophis.train.networks.compilation import require_compiler
-from ophis.train.out_of_distribution import FILE as FAMILIARITY
-from ophis.train.out_of_distribution import WithNovelty, fit_familiarity
+from ophis.train.out_of_distribution import FILE as OOD_MODEL_FILE
+from ophis.train.out_of_distribution import WithOodScore, fit_ood_model
 from ophis.train.photo_check import CHECKED, PhotoCheck, usable_photos
 from ophis.train.processes import Processes, autocast_dtype
 from ophis.train.progress import Progress
@@ -291,9 +291,9 @@ class Training:
         """Score the validation photos; a stop takes effect at once, since the state is saved."""
         inputs, processes, workers = self.inputs, self.processes, self.execution.workers
         with self.stop.immediate():
-            model, familiarity = self.state.model, None
+            model, ood_model = self.state.model, None
             if step == inputs.recipe.steps:
-                familiarity = fit_familiarity(
+                ood_model = fit_ood_model(
                     model,
                     inputs.train,
                     species=inputs.species,
@@ -301,7 +301,7 @@ class Training:
                     processes=processes,
                     workers=workers,
                 )
-                model = WithNovelty(model, familiarity.to(processes.device))
+                model = WithOodScore(model, ood_model.to(processes.device))
             scores = score_model(
                 model,
                 inputs.validation,
@@ -311,8 +311,8 @@ class Training:
                 workers=workers,
             )
             if processes.leads:
-                if familiarity:
-                    familiarity.write(self.out / FAMILIARITY)
+                if ood_model:
+                    ood_model.write(self.out / OOD_MODEL_FILE)
                 self.log.evaluation(step, evaluate(scores))
                 scores.write(self.out / SCORES)
                 for failure in scores.failures:

@@ -34,7 +34,7 @@ def score_model(
     """Score every photo of a manifest in float32; each process takes a part of the rows.
 
     Args:
-        model: gives logits [photos, species], or these and a novelty [photos].
+        model: gives logits [photos, species], or these and a ood_score [photos].
         manifest: of the photos.
         species: order of the logits.
         preprocessing: of the photos.
@@ -51,8 +51,8 @@ def score_model(
         batch = torch.from_numpy(pixels).to(processes.device, memory_format=torch.channels_last)
         outputs = model(batch)
         if isinstance(outputs, tuple):
-            logits, novelty = outputs
-            return logits.float().cpu().numpy(), novelty.cpu().numpy()
+            logits, ood_score = outputs
+            return logits.float().cpu().numpy(), ood_score.cpu().numpy()
         return outputs.float().cpu().numpy(), None
 
     part = score_photos(

@@ -1,9 +1,9 @@
-"""How unlike the photos learned from a photo is: a distance in the network's own features.
+"""Out-of-distribution (OOD) score: Mahalanobis distance in the network's own features.
 
-Features before the head, scaled to length one, lie around the mean of their species with one
-covariance for all. Novelty is the least squared Mahalanobis distance to any species (Lee et al.
-2018; the scaling: Müller and Hein 2025), 1 for an average photo that was learned from. It goes into
-the exported network as a second output, so that whoever runs it needs nothing else.
+Features before the head, scaled to length one, are modelled as normal with one mean for each
+species and one covariance for all. The OOD score is the least squared Mahalanobis distance to any
+species (Lee et al. 2018; the scaling: Müller and Hein 2025). Its mean over training photos is 1.
+The exported network has it as a second output.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from ophis.taxonomy.species_list import SpeciesList
     from ophis.train.processes import Processes
 
-FILE = "familiarity.npz"  # in a run folder
+FILE = "ood_model.npz"  # in a run folder
 MOST_PHOTOS = 20_000  # of training that are looked at once more
 RANK = 128  # directions whose own variance is kept; the rest share one
 SHRINKAGE = 0.1  # towards a covariance that is the same in all directions
 
 
-class Familiarity(nn.Module):
-    """Features to novelty.
+class OodModel(nn.Module):
+    """Features to OOD score.
 
     Args:
         means: [species, features], of features of length one.
@@ -60,7 +60,7 @@ class Familiarity(nn.Module):
             self.register_buffer(name, torch.from_numpy(np.asarray(values, np.float32)))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Features [photos, features] to novelty [photos]."""
+        """Features [photos, features] to OOD score [photos]."""
         unit = functional.normalize(features.float(), dim=1)
         everywhere = _squared_differences(unit, self.means) * self.weight
         along = _squared_differences(unit @ self.directions.T, self.means @ self.directions.T)
@@ -73,31 +73,31 @@ class Familiarity(nn.Module):
             np.savez(file, allow_pickle=False, **arrays)
 
     @classmethod
-    def read(cls, path: Path) -> Familiarity:
+    def read(cls, path: Path) -> OodModel:
         """Read what `write` wrote.
 
         Raises:
             InputError: naming the file when it is damaged or something else.
         """
-        arrays = read_npz(path, what="familiarity file")
+        arrays = read_npz(path, what="OOD model file")
         if arrays.keys() != {"means", "directions", "weight"}:
-            raise InputError(f"{path}: not a familiarity file of ophis; train again")
+            raise InputError(f"{path}: not an OOD model file of ophis; train again")
         return cls(**arrays)
 
 
-class WithNovelty(nn.Module):
-    """A timm model that gives logits [photos, species] and novelty [photos]."""
+class WithOodScore(nn.Module):
+    """A timm model that gives logits [photos, species] and OOD score [photos]."""
 
-    def __init__(self, model: nn.Module, familiarity: Familiarity) -> None:
+    def __init__(self, model: nn.Module, ood_model: OodModel) -> None:
         super().__init__()
-        self.model, self.familiarity = model, familiarity
+        self.model, self.ood_model = model, ood_model
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """[photos, 3, side, side] float32 to logits and novelty."""
+        """[photos, 3, side, side] float32 to logits and OOD score."""
         whole = self.model.forward_features(pixels)  # ty: ignore[not-callable]
         logits = self.model.forward_head(whole)  # ty: ignore[not-callable]
         pooled = self.model.forward_head(whole, pre_logits=True)  # ty: ignore[not-callable]
-        return logits, self.familiarity(pooled)
+        return logits, self.ood_model(pooled)
 
 
 def _squared_differences(rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
@@ -106,7 +106,7 @@ def _squared_differences(rows: torch.Tensor, others: torch.Tensor) -> torch.Tens
     return lengths - 2 * rows @ others.T
 
 
-def fit_familiarity(
+def fit_ood_model(
     model: nn.Module,
     train: Manifest,
     *,
@@ -114,7 +114,7 @@ def fit_familiarity(
     preprocessing: Preprocessing,
     processes: Processes,
     workers: int | None = None,
-) -> Familiarity:
+) -> OodModel:
     """Look once more at training photos, at most 20,000, the same share of each species.
 
     Each process reads its part; the result does not depend on how many there are.
@@ -132,7 +132,7 @@ def fit_familiarity(
     whole = np.concatenate([array for _, part in everything for array in part])
     whole = whole[np.argsort(order)].astype(np.float64)
     truth = train.truth(species)[np.sort(order)]
-    return familiarity_of(whole, truth, species=len(species))
+    return ood_model_from_features(whole, truth, species=len(species))
 
 
 @torch.inference_mode()
@@ -153,9 +153,9 @@ def _choose(truth: NDArray[np.int64], species: int) -> NDArray[np.int64]:
     return np.sort(np.concatenate(kept))
 
 
-def familiarity_of(
+def ood_model_from_features(
     features: NDArray[np.float64], truth: NDArray[np.int64], *, species: int
-) -> Familiarity:
+) -> OodModel:
     """Means of the species and what is common to all of them around these means.
 
     Args:
@@ -178,7 +178,7 @@ def familiarity_of(
     own = _own_distances(residuals, directions[:rank], 1 / rest - 1 / kept, 1 / rest)
     typical = own.mean() or 1.0
     scaled = directions[:rank] * np.sqrt(np.maximum(1 / rest - 1 / kept, 0) / typical)[:, None]
-    return Familiarity(*(np.asarray(a, np.float32) for a in (means, scaled, 1 / rest / typical)))
+    return OodModel(*(np.asarray(a, np.float32) for a in (means, scaled, 1 / rest / typical)))
 
 
 def _own_distances(

@@ -66,9 +66,9 @@ def test_it_says_what_its_members_say_together(both, bundles, parts):
     assert found.photo_ids == expected.photo_ids
     assert found.species == ophis.load(bundles[0]).bundle.species
     np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
-    assert found.novelty is not None
-    assert expected.novelty is not None
-    np.testing.assert_allclose(found.novelty, expected.novelty, rtol=1e-5)
+    assert found.ood_score is not None
+    assert expected.ood_score is not None
+    np.testing.assert_allclose(found.ood_score, expected.ood_score, rtol=1e-5)
 
 
 def test_views_are_averaged_photo_by_photo(bundles, parts):

@@ -34,8 +34,8 @@ class StoppedError(Exception):
 class Work:
     """Scores of two photos at a time; every fifth photo cannot be read."""
 
-    def __init__(self, manifest, *, novelty=True, stop_after=1000):
-        self.manifest, self.novelty, self.left, self.started = manifest, novelty, stop_after, []
+    def __init__(self, manifest, *, ood_score=True, stop_after=1000):
+        self.manifest, self.ood_score, self.left, self.started = manifest, ood_score, stop_after, []
 
     def __call__(self, start):
         self.started.append(start)
@@ -53,7 +53,7 @@ class Work:
             species=SPECIES,
             truth=self.manifest.truth(SPECIES)[kept],
             failures=tuple(PhotoFailure(f"{n}.png", "bad") for n in rows if n % 5 == 4),
-            novelty=logits[:, 0] if self.novelty and len(kept) else None,
+            ood_score=logits[:, 0] if self.ood_score and len(kept) else None,
             sha256=np.repeat(kept[:, None], 32, axis=1).astype(np.uint8),
             **texts(self.manifest, kept),
         )
@@ -65,28 +65,28 @@ def write(out, work, **facts) -> Scores:
     )
 
 
-@pytest.mark.parametrize("novelty", [True, False])
-def test_what_was_stopped_anywhere_becomes_the_same_file(tmp_path, novelty):
+@pytest.mark.parametrize("ood_score", [True, False])
+def test_what_was_stopped_anywhere_becomes_the_same_file(tmp_path, ood_score):
     manifest = table(tmp_path)
-    whole = write(tmp_path / "whole.npz", Work(manifest, novelty=novelty))
+    whole = write(tmp_path / "whole.npz", Work(manifest, ood_score=ood_score))
     assert [f.photo_id for f in whole.failures] == ["4.png", "9.png"]
     assert whole.photo_ids == tuple(f"{n}.png" for n in range(10) if n % 5 != 4)
-    assert (whole.novelty is not None) == novelty
+    assert (whole.ood_score is not None) == ood_score
     assert whole.sha256 is not None
     assert list(whole.sha256[:, 31]) == [n for n in range(10) if n % 5 != 4]
     for stop_after in range(5):
         out = tmp_path / f"{stop_after}.npz"
         with pytest.raises(StoppedError):
-            write(out, Work(manifest, novelty=novelty, stop_after=stop_after))
+            write(out, Work(manifest, ood_score=ood_score, stop_after=stop_after))
         assert not out.exists()
-        rest = Work(manifest, novelty=novelty)
+        rest = Work(manifest, ood_score=ood_score)
         write(out, rest)
         assert rest.started == [2 * stop_after]  # no photo is scored twice
         assert out.read_bytes() == (tmp_path / "whole.npz").read_bytes()
         assert not journal_of(out).exists()
 
 
-@pytest.mark.parametrize("name", ["logits", "novelty", "sha256", "done.jsonl"])
+@pytest.mark.parametrize("name", ["logits", "ood_score", "sha256", "done.jsonl"])
 def test_what_a_stop_left_half_written_is_done_again(tmp_path, name):
     manifest, out = table(tmp_path), tmp_path / "s.npz"
     write(tmp_path / "whole.npz", Work(manifest))

@@ -16,7 +16,7 @@ from ophis import InputError, PhotoError, Scores, read_manifest, read_scores
 from ophis.challenges.submission_check import check_submission
 from ophis.cli import main
 from ophis.decision.calibration import fit_temperature
-from ophis.decision.out_of_distribution import strangeness
+from ophis.decision.out_of_distribution import ood_scores
 from ophis.decision.rule import State, Verdict
 from ophis.decision.vector_scaling import fit_vector
 from ophis.evaluation.results import read_measured
@@ -79,9 +79,9 @@ def test_onnx_runtime_says_what_torch_says(bundle, run, coloured):
     assert onnxs.photo_ids == torchs.photo_ids
     np.testing.assert_array_equal(onnxs.logits.argmax(1), torchs.logits.argmax(1))
     assert np.abs(onnxs.probabilities() - torchs.probabilities()).max() < 1e-4
-    assert onnxs.novelty is not None
-    assert torchs.novelty is not None
-    np.testing.assert_allclose(onnxs.novelty, torchs.novelty, rtol=1e-3)
+    assert onnxs.ood_score is not None
+    assert torchs.ood_score is not None
+    np.testing.assert_allclose(onnxs.ood_score, torchs.ood_score, rtol=1e-3)
 
 
 def test_a_run_is_exported_at_other_pixels_with_all_that_depends_on_them(run, coloured, tmp_path):
@@ -96,10 +96,10 @@ def test_a_run_is_exported_at_other_pixels_with_all_that_depends_on_them(run, co
     assert figures["top1"]["value"] == evaluation.top1
     assert f"{100 * evaluation.top1:.1f} % ({100 * figures['top1']['low']:.1f} to" in card
     assert "test_pixels = 48" in card
-    # The novelty is of photos of 48 pixels: that of training photos is 1 in the mean.
-    novelty = classifier.score(train).novelty
-    assert novelty is not None
-    assert novelty.mean() == pytest.approx(1, rel=0.02)
+    # The OOD score is of photos of 48 pixels: that of training photos is 1 in the mean.
+    ood_score = classifier.score(train).ood_score
+    assert ood_score is not None
+    assert ood_score.mean() == pytest.approx(1, rel=0.02)
     # Manifests are told by their photos: written elsewhere, their paths are others.
     moved = read_manifest(train.write(coloured.folder.parent / "train.csv"))
     assert moved.sha256() != train.sha256()
@@ -198,7 +198,7 @@ def exported(run, folder, *, offset=0.0):
         4 * np.eye(3)[truth] * (chance.random((300, 1)) < 0.7)
         + chance.normal(size=(300, 3)) + offset,
         scores.species, names, truth, ("kenya",) * 300, names,
-        novelty=strangeness(scores).mean() * chance.gamma(20, 1 / 20, 300),
+        ood_score=ood_scores(scores).mean() * chance.gamma(20, 1 / 20, 300),
     )  # fmt: skip
     made.write(copy / "scores.npz")
     return export(copy, folder / "bundle"), made
@@ -254,7 +254,7 @@ def test_an_answer_is_what_the_rule_decides(judged, coloured):
     assert calibration
     assert rule.image.names.photos == len(validation_halves(made)[1])
     raw = classifier.score(coloured)
-    decisions = rule.decide(calibration.apply(raw), novel=rule.novel(raw))
+    decisions = rule.decide(calibration.apply(raw), is_ood=rule.is_ood(raw))
     for path, decision in zip(coloured.paths()[:6], decisions, strict=False):
         answer = classifier.identify(path)
         assert answer.state is decision.state

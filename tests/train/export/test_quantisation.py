@@ -35,9 +35,9 @@ def test_it_says_nearly_the_same_in_fewer_bytes(bundle, eight, halves):
     expected, found = (c.score(halves[1]) for c in (plain, other))
     difference = np.abs(found.logits - expected.logits).max()
     assert 0 < difference < 0.1 * np.ptp(expected.logits)
-    assert found.novelty is not None
-    assert expected.novelty is not None
-    np.testing.assert_allclose(found.novelty, expected.novelty, rtol=0.5)
+    assert found.ood_score is not None
+    assert expected.ood_score is not None
+    np.testing.assert_allclose(found.ood_score, expected.ood_score, rtol=0.5)
     sizes = [(folder / MODEL).stat().st_size for folder in (bundle, eight[0])]
     assert sizes[1] < sizes[0] / 2
     assert other.bundle.version != plain.bundle.version

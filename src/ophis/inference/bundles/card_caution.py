@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _CAUTION = """## What it cannot do
 
-- {novel}
+- {is_ood}
 - A snake of any kind but its own {species} gets one of these names or none, never its own.
 - {calibrated}
 - No answer is an all-clear. {emergency}
@@ -35,7 +35,7 @@ def caution(
     return _CAUTION.format(
         species=len(species),
         calibrated=calibrated,
-        novel=_novel(rule),
+        is_ood=_novel(rule),
         emergency=read_words().say("advice", "emergency"),
     )
 

@@ -131,7 +131,7 @@ def score_photos(
     """Read, preprocess and score every photo of a manifest.
 
     Args:
-        forward: [photos, 3, pixels, pixels] float32 -> logits [photos, species] and novelty
+        forward: [photos, 3, pixels, pixels] float32 -> logits [photos, species] and OOD scores
             [photos] or None.
         manifest: the photos; those without a species get the truth -1.
         species: the columns of the logits.
@@ -191,17 +191,17 @@ def score_batches(
         start=start,
     ):
         logits: NDArray[np.float32] = np.zeros((0, len(species)), np.float32)
-        novelty = None
+        ood_score = None
         if batch.rows:
             found, strange = forward(batch.pixels)
             logits = mean_over_crops(found, len(tta))
-            novelty = None if strange is None else mean_over_crops(strange, len(tta))
+            ood_score = None if strange is None else mean_over_crops(strange, len(tta))
         yield Scores(
             logits=logits,
             species=species,
             truth=truth[batch.rows],
             failures=tuple(batch.failures),
-            novelty=novelty,
+            ood_score=ood_score,
             sha256=batch.sha256,
             **texts(manifest, np.array(batch.rows, np.int64)),
         )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 _FACTS, _DONE = "facts.json", "done.jsonl"
-_NUMBERS = (_LOGITS, _NOVELTY, _SHA256) = ("logits", "novelty", "sha256")
+_NUMBERS = (_LOGITS, _OOD_SCORE, _SHA256) = ("logits", "ood_score", "sha256")
 
 
 def score_to(
@@ -108,7 +108,7 @@ class _Journal:
 
     def add(self, part: Scores) -> None:
         """Write the numbers, and then the line that says that they are there."""
-        numbers = {_LOGITS: part.logits, _NOVELTY: part.novelty, _SHA256: part.sha256}
+        numbers = {_LOGITS: part.logits, _OOD_SCORE: part.ood_score, _SHA256: part.sha256}
         data = {n: b"" if values is None else values.tobytes() for n, values in numbers.items()}
         line = {
             "rows": len(part),
@@ -139,7 +139,7 @@ class _Journal:
 
     def _sizes(self, line: Mapping[str, Any]) -> dict[str, int]:
         """Bytes of a line's numbers, by name of their file."""
-        each = {_LOGITS: self.species, _NOVELTY: 1, _SHA256: SHA256_BYTES}
+        each = {_LOGITS: self.species, _OOD_SCORE: 1, _SHA256: SHA256_BYTES}
         return {
             name: line["rows"] * each[name] * np.dtype(kind).itemsize if kind else 0
             for name, kind in line["types"].items()
@@ -239,7 +239,7 @@ def _scores(journal: _Journal, manifest: Manifest, species: SpeciesList) -> Scor
         species=species,
         truth=manifest.truth(species)[rows],
         failures=tuple(journal.failures),
-        novelty=numbers(_NOVELTY, (journal.rows,)),
+        ood_score=numbers(_OOD_SCORE, (journal.rows,)),
         sha256=numbers(_SHA256, (journal.rows, SHA256_BYTES)),
         **texts(manifest, rows),
     )

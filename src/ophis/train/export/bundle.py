@@ -28,8 +28,8 @@ from ophis.train.export.onnx_export import check_parity, write_onnx
 from ophis.train.export.timm_layout import write_timm_files
 from ophis.train.model_scores import score_model
 from ophis.train.networks.weights_file import one_line
-from ophis.train.out_of_distribution import FILE as FAMILIARITY
-from ophis.train.out_of_distribution import Familiarity, WithNovelty, fit_familiarity
+from ophis.train.out_of_distribution import FILE as OOD_MODEL_FILE
+from ophis.train.out_of_distribution import OodModel, WithOodScore, fit_ood_model
 from ophis.train.processes import Processes
 from ophis.train.run_folder import RunInputs, model_of, read_run
 
@@ -52,7 +52,7 @@ class Retest:
 
     Attributes:
         pixels: side of the square that photos are squeezed to.
-        train: what the run learned from; its photos are looked at once more, for the novelty.
+        train: what the run learned from; its photos are looked at once more, for the OOD score.
         validation: what it was judged by; it is scored anew.
     """
 
@@ -86,10 +86,10 @@ def export(
     """
     trained = read_run(folder)
     if test:
-        trained, familiarity, scores = _retested(trained, test)
+        trained, ood_model, scores = _retested(trained, test)
     else:
-        path, saved = trained.folder / FAMILIARITY, trained.folder / SCORES
-        familiarity = Familiarity.read(path) if path.is_file() else None
+        path, saved = trained.folder / OOD_MODEL_FILE, trained.folder / SCORES
+        ood_model = OodModel.read(path) if path.is_file() else None
         scores = read_scores(saved) if saved.is_file() else None
     recipe = trained.recipe
     # Promises are made on photos that calibration and prior were not fitted on.
@@ -103,7 +103,7 @@ def export(
     return write_bundle(
         model_of(trained),
         out,
-        familiarity=familiarity,
+        ood_model=ood_model,
         species=trained.species,
         preprocessing=recipe.preprocessing,
         calibration=calibration,
@@ -139,7 +139,7 @@ def _require_the_runs_photos(trained: Run, test: Retest) -> None:
             )
 
 
-def _retested(trained: Run, test: Retest) -> tuple[Run, Familiarity, Scores]:
+def _retested(trained: Run, test: Retest) -> tuple[Run, OodModel, Scores]:
     """The run as if its recipe had tested with so many pixels."""
     _require_the_runs_photos(trained, test)
     retested = replace(trained, recipe=replace(trained.recipe, test_pixels=test.pixels))
@@ -148,17 +148,17 @@ def _retested(trained: Run, test: Retest) -> tuple[Run, Familiarity, Scores]:
     _require_pixels(model, retested.recipe.backbone, test.pixels)
     with Processes.from_environment("auto") as processes:
         model.to(processes.device)
-        familiarity = fit_familiarity(
+        ood_model = fit_ood_model(
             model, test.train, species=species, preprocessing=preprocessing, processes=processes
         )
         scores = score_model(
-            WithNovelty(model, familiarity.to(processes.device)),
+            WithOodScore(model, ood_model.to(processes.device)),
             test.validation,
             species=species,
             preprocessing=preprocessing,
             processes=processes,
         )
-    return retested, familiarity, scores
+    return retested, ood_model, scores
 
 
 def _require_pixels(model: nn.Module, backbone: str, pixels: int) -> None:
@@ -184,20 +184,20 @@ def write_bundle(
     prior: Prior | None,
     rule: DecisionRule | None,
     measured: Measured | None = None,
-    familiarity: Familiarity | None = None,
+    ood_model: OodModel | None = None,
     weights: bool = True,
 ) -> Path:
     """Write a bundle of any torch model that takes [photos, 3, side, side] and gives logits.
 
-    With ``familiarity`` the network, one of timm's, gives each photo's novelty too; if its head
+    With ``ood_model`` the network, one of timm's, gives each photo's OOD score too; if its head
     averages maps, it gives what in them speaks for the most probable species.
     """
     plain, model = model, inference_form(model)
-    outputs = ("logits", *(("novelty",) if familiarity else ()))
+    outputs = ("logits", *(("ood_score",) if ood_model else ()))
     if averages_maps(model, side=preprocessing.pixels):
-        model, outputs = WithEvidence(model, familiarity).eval(), (*outputs, *EVIDENCE)
-    elif familiarity:
-        model = WithNovelty(model, familiarity).eval()
+        model, outputs = WithEvidence(model, ood_model).eval(), (*outputs, *EVIDENCE)
+    elif ood_model:
+        model = WithOodScore(model, ood_model).eval()
     measured = measured or Measured()
     text = card(species, measured, calibration=calibration, prior=prior, rule=rule)
     with BundleWriter(out) as writer:

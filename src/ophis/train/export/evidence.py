@@ -19,25 +19,25 @@ class WithEvidence(nn.Module):
 
     Args:
         model: one whose head averages maps before one linear layer: see `averages_maps`.
-        familiarity: features to novelty, or None.
+        ood_model: features to OOD score, or None.
     """
 
-    def __init__(self, model: nn.Module, familiarity: nn.Module | None) -> None:
+    def __init__(self, model: nn.Module, ood_model: nn.Module | None) -> None:
         super().__init__()
-        self.model, self.familiarity = model, familiarity
+        self.model, self.ood_model = model, ood_model
         self.species = min(MOST_SPECIES, _head_of(model).weight.shape[0])
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """[photos, 3, side, side] to logits, novelty if any, maps and whose they are.
+        """[photos, 3, side, side] to logits, OOD score if any, maps and whose they are.
 
         Maps are [photos, k, rows, columns], whose they are [photos, k] columns of the logits.
         """
         maps = self.model.forward_features(pixels)  # ty: ignore[not-callable]
         logits = self.model.forward_head(maps)  # ty: ignore[not-callable]
         outputs = (logits,)
-        if self.familiarity is not None:
+        if self.ood_model is not None:
             pooled = self.model.forward_head(maps, pre_logits=True)  # ty: ignore[not-callable]
-            outputs += (self.familiarity(pooled),)
+            outputs += (self.ood_model(pooled),)
         columns = logits.topk(self.species).indices
         weight = _head_of(self.model).weight.flatten(1)
         terms = weight[columns] @ maps.flatten(2)

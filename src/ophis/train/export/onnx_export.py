@@ -33,7 +33,7 @@ def write_onnx(
         model: [photos, 3, side, side] to one output or several.
         path: of the file.
         side: pixels.
-        outputs: their names: `logits`, then `novelty` if there is one, then those of `EVIDENCE`.
+        outputs: their names: `logits`, then `ood_score` if there is one, then those of `EVIDENCE`.
     """
     example = torch.zeros(2, 3, side, side)
     photos = torch.export.Dim("photos", min=1)
@@ -62,7 +62,7 @@ def check_parity(model: nn.Module, path: Path, *, side: int, photos: int = 4) ->
     """Largest difference of a probability between torch and ONNX Runtime on made pixels.
 
     Raises:
-        InputError: when it exceeds 1e-4, or novelty or evidence differ by more than 0.1 %.
+        InputError: when it exceeds 1e-4, or OOD score or evidence differ by more than 0.1 %.
     """
     import onnxruntime  # noqa: PLC0415 - only here does the training side need it
 
@@ -82,16 +82,16 @@ def check_parity(model: nn.Module, path: Path, *, side: int, photos: int = 4) ->
     for here, there in zip(_comparable(found), _comparable(expected), strict=True):
         if not np.allclose(here, there, rtol=1e-3, atol=1e-3):
             raise InputError(
-                "the novelty or the evidence of the exported model differs from torch's by more"
+                "the OOD score or the evidence of the exported model differs from torch's by more"
                 " than 0.1 %; no bundle was written"
             )
     return difference
 
 
 def _comparable(outputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Novelty, and the maps of evidence in an order of their own: ties have no order of species."""
+    """OOD score, and the maps of evidence in an order of their own: ties have no order of species."""
     _, *others = outputs
     if len(others) < len(EVIDENCE):
         return others
-    *novelty, maps, _ = others
-    return [*novelty, np.sort(maps.mean(axis=(2, 3)), axis=1)]
+    *ood_score, maps, _ = others
+    return [*ood_score, np.sort(maps.mean(axis=(2, 3)), axis=1)]

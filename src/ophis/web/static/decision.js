@@ -47,7 +47,7 @@ const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
  * @property {string} sha256
  * @property {string | null} why it is not usable; null: it is.
  * @property {Float64Array} logits in the order of the species.
- * @property {number | null} novelty
+ * @property {number | null} ood_score
  */
 
 /** @typedef {Answer["failures"][number]} Failure */
@@ -83,7 +83,7 @@ export class Decider {
     const seen = photos.map((photo) => ({
       name: photo.name,
       sha256: photo.sha256,
-      left_out: photo.why ?? (this.#novel(photo) ? "unlike" : null),
+      left_out: photo.why ?? (this.#isOod(photo) ? "unlike" : null),
     }));
     const raw = photos.map((photo) => photo.logits);
     const kept = raw.filter((_, number) => !seen[number]?.left_out);
@@ -142,12 +142,13 @@ export class Decider {
   }
 
   /** @param {Seen} photo */
-  #novel({ logits, novelty }) {
+  #isOod({ logits, ood_score }) {
     const { rule } = this.facts;
     if (!rule) return false;
     if (rule.by === "energy") return energy(logits) > (rule.limit ?? Number.POSITIVE_INFINITY);
-    if (novelty === null) throw new Error("the rule goes by novelty, but the network gives none");
-    return novelty > (rule.limit ?? Number.POSITIVE_INFINITY);
+    if (ood_score === null)
+      throw new Error("the rule uses the OOD score, but the network gives none");
+    return ood_score > (rule.limit ?? Number.POSITIVE_INFINITY);
   }
 
   /**

@@ -15,7 +15,7 @@ import { meanOf } from "./probabilities.js";
  */
 
 /**
- * The mean of all networks' logits, and of their novelty where all give one.
+ * The mean of all networks' logits, and of their OOD scores where all give one.
  *
  * @param {Member[]} members
  * @param {{name: string, sha256: string, why: string | null, looks: Look[]}} looked
@@ -26,10 +26,10 @@ export function seenBy(members, { name, sha256, why, looks }) {
     const own = mended(Float64Array.from(looks[number]?.logits ?? []), calibration);
     return Float64Array.from(columns, (column) => own[column] ?? 0);
   });
-  const novelties = looks.flatMap(({ novelty }) => novelty ?? []);
-  const sum = novelties.reduce((a, b) => a + b, 0);
-  const novelty = novelties.length === looks.length ? sum / looks.length : null;
-  return { name, sha256, why, logits: meanOf(rows), novelty };
+  const oodScores = looks.flatMap(({ ood_score }) => ood_score ?? []);
+  const sum = oodScores.reduce((a, b) => a + b, 0);
+  const ood_score = oodScores.length === looks.length ? sum / looks.length : null;
+  return { name, sha256, why, logits: meanOf(rows), ood_score };
 }
 
 /**

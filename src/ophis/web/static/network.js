@@ -13,7 +13,7 @@
 /**
  * What the network says of one photo, the mean over its crops.
  *
- * @typedef {{logits: Float32Array, novelty: number | null, maps: Maps | null}} Look
+ * @typedef {{logits: Float32Array, ood_score: number | null, maps: Maps | null}} Look
  */
 
 /** One ONNX file ready to run. */
@@ -54,10 +54,10 @@ export class Network {
     const shown = new runtime.Tensor("float32", pixels, [crops, 3, side, side]);
     const wanted = session.outputNames.filter((name) => evidence || !name.startsWith("evidence"));
     const outputs = await session.run({ [input]: shown }, wanted);
-    const { logits, novelty } = outputs;
+    const { logits, ood_score } = outputs;
     const found = {
       logits: meanOverCrops(numbersOf(logits), crops),
-      novelty: novelty ? (meanOverCrops(numbersOf(novelty), crops)[0] ?? null) : null,
+      ood_score: ood_score ? (meanOverCrops(numbersOf(ood_score), crops)[0] ?? null) : null,
       maps: mapsOf(outputs.evidence, outputs.evidence_species),
     };
     for (const output of [shown, ...Object.values(outputs)]) output.dispose();
