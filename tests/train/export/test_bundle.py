@@ -24,6 +24,7 @@ from ophis.geography.location import Source
 from ophis.inference.bundles.bundle import NOT_FOR_ANSWERS, WEIGHTS, read_bundle
 from ophis.priors.prior import PriorUse
 from ophis.scores.scores import softmax
+from ophis.scores.validation import validation_halves
 from ophis.train import fit
 from ophis.train.export import Retest, export, export_imagenet17
 from ophis.train.export.imagenet17 import FIRST_CLASS, KINDS, imagenet17_model

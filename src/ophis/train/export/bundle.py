@@ -22,6 +22,7 @@ from ophis.inference.evidence import OUTPUTS as EVIDENCE
 from ophis.priors.country_counts import CountryPrior, read_counts
 from ophis.priors.selection import default_prior
 from ophis.scores.scores import read_scores
+from ophis.scores.validation import validation_halves
 from ophis.train.export.evidence import WithEvidence, averages_maps
 from ophis.train.export.inference_form import inference_form
 from ophis.train.export.onnx_export import check_parity, write_onnx

@@ -89,7 +89,7 @@ def check_parity(model: nn.Module, path: Path, *, side: int, photos: int = 4) ->
 
 
 def _comparable(outputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """OOD score, and the maps of evidence in an order of their own: ties have no order of species."""
+    """Return the OOD score, and the evidence maps sorted, because ties have no order."""
     _, *others = outputs
     if len(others) < len(EVIDENCE):
         return others
