@@ -25,10 +25,10 @@ from side_by_side import Row, arguments, row, tell, timed
 from ophis import SpeciesList, read_manifest
 from ophis.datasets.synthetic import sample
 from ophis.images.preprocessing import Preprocessing
+from ophis.inference.batches import pixel_batches
 from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.engine import EngineKind
 from ophis.inference.network import Network
-from ophis.inference.scoring.batch import pixel_batches
 from ophis.train.export import write_bundle
 from ophis.train.export.quantisation import quantise_network
 from ophis.train.networks.model import create_model

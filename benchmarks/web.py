@@ -27,7 +27,7 @@ import numpy as np
 
 from ophis import load, read_manifest
 from ophis.geography.countries import UNKNOWN, country_code
-from ophis.inference.bundles.registry import folder_of
+from ophis.inference.bundles.registry import bundle_folder
 from ophis.web.export import alone, export_web, offline_page, web_files
 from ophis.web.runtime import MODULE, runtime_files
 from ophis.web.single_file import single_page
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    classifier = load(folder_of(options.bundle))
+    classifier = load(bundle_folder(options.bundle))
     manifest = read_manifest(options.manifest)
     rows = np.linspace(0, len(manifest) - 1, min(options.photos, len(manifest))).astype(int)
     table, paths = manifest.table, manifest.paths()

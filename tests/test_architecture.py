@@ -124,7 +124,7 @@ def test_import_of_classifier_loads_no_torch():
     loaded = packages(
         loaded_after(
             "import ophis.cli, ophis.inference.bundles.registry, ophis.serve"
-            ", ophis.inference.scoring.batch"
+            ", ophis.inference.batches"
         )
     )
     assert not loaded & {*HEAVY, *UNNEEDED}

@@ -11,15 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ophis.datasets.manifest import Manifest
     from ophis.datasets.sources import read_manifest
     from ophis.errors import InputError, PhotoError
     from ophis.evaluation.comparison import Comparison, compare
     from ophis.evaluation.metrics import Evaluation, evaluate
-    from ophis.inference.classifier import Classifier
-    from ophis.inference.engine import EngineKind
+    from ophis.inference.classifier import load
     from ophis.priors.country_counts import CountryPrior
     from ophis.priors.prior_file import read_prior
     from ophis.recipe import Recipe, read_recipe
@@ -59,6 +56,7 @@ _MODULES = {
     "SpeciesList": "taxonomy.species_list",
     "compare": "evaluation.comparison",
     "evaluate": "evaluation.metrics",
+    "load": "inference.classifier",
     "read_manifest": "datasets.sources",
     "read_prior": "priors.prior_file",
     "read_recipe": "recipe",
@@ -77,24 +75,3 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     """All names, also those that nobody asked for yet."""
     return sorted({*globals(), *__all__})
-
-
-def load(
-    bundle: str | Path, *, threads: int = 0, engine: EngineKind | str = "onnxruntime"
-) -> Classifier:
-    """Load a bundle: a folder, "imagenet17", or "hf://owner/name" of the Hugging Face Hub.
-
-    Args:
-        bundle: a folder that `ophis export` made, the name of a ready bundle, or a repository of
-            the Hub, also as "hf://owner/name@revision" (extra `hub`).
-        threads: of the engine; 0 lets it choose.
-        engine: what runs the networks: "onnxruntime", "openvino", "openvino-bfloat16".
-
-    Raises:
-        InputError: naming the file that is missing, changed or no model, the repository that is
-            not to be had, or the engine.
-    """
-    # Here and not above: whoever reads scores or tables does not pay for ONNX Runtime.
-    from ophis.inference.bundles.registry import load_by_name  # noqa: PLC0415
-
-    return load_by_name(bundle, threads=threads, engine=engine)

@@ -14,7 +14,7 @@ from ophis.decision.calibration import Calibration
 from ophis.decision.rule import DecisionRule
 from ophis.images.preprocessing import Preprocessing
 from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, Member
-from ophis.inference.bundles.self_test import write_selftest
+from ophis.inference.self_test import write_selftest
 from ophis.priors.prior import Prior
 
 PIXELS = 32

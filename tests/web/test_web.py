@@ -13,7 +13,7 @@ import pytest
 from ophis import InputError, SpeciesList
 from ophis.cli import main
 from ophis.inference.bundles.bundle import read_bundle
-from ophis.inference.bundles.ensemble import combine
+from ophis.inference.ensemble import combine
 from ophis.web import runtime
 from ophis.web.export import FACTS, MODEL, PRIOR, export_web
 from ophis.web.facts import facts_of

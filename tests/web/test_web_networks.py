@@ -7,7 +7,7 @@ from PIL import Image
 
 from ophis import SpeciesList, load
 from ophis.decision.calibration import Calibration
-from ophis.inference.bundles.ensemble import combine
+from ophis.inference.ensemble import combine
 from tests.support.made_bundle import write_made_bundle, write_network_bundle
 from tests.support.web_pages import require_same
 

@@ -121,10 +121,11 @@ def _refuse_renamed(words: list[str]) -> None:
 
 
 def _show_warnings() -> None:
-    """Print the library's warnings as one line each on stderr."""
+    """Print warnings of the library, and notes of inference, as one line each on stderr."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("ophis: %(message)s"))
     logger = logging.getLogger("ophis")
+    logging.getLogger("ophis.inference").setLevel(logging.INFO)
     logger.handlers[:] = [handler]  # anew: stderr may be another one since the last call
 
 

@@ -44,7 +44,7 @@ def identify(
     """
     from ophis.cli.photo_names import find_photos
     from ophis.cli.terminal.progress import waiting
-    from ophis.inference.bundles.registry import load_by_name
+    from ophis.inference.classifier import load
     from ophis.locales import read_words
 
     read_words(language)  # a wrong one is refused before the bundle is loaded
@@ -54,7 +54,7 @@ def identify(
     for line in passed_over:
         print(f"ophis: {line}", file=sys.stderr)
     with waiting(f"loading {bundle}"):
-        classifier = load_by_name(bundle)
+        classifier = load(bundle)
     failed = 0
     for number, snake in enumerate([found] if one_snake else found):
         try:
@@ -112,19 +112,19 @@ def score(
     from ophis import read_manifest
     from ophis.cli.terminal.progress import bar
     from ophis.images.test_time_augmentation import tta_crops
-    from ophis.inference.bundles.registry import load_by_name
+    from ophis.inference.classifier import load
     from ophis.inference.memory import keep_freed_memory
     from ophis.inference.scoring.journal import journal_of
 
     keep_freed_memory()
     rows = read_manifest(manifest, photos=photos)
-    classifier = load_by_name(bundle, engine=engine)
+    classifier = load(bundle, engine=engine)
     crops = tta_crops(*tta) if tta else None
     if ray:
-        from ophis.inference.scoring.cluster import score_on_cluster
+        from ophis.inference.scoring.ray_workers import score_with_ray
 
         with bar(len(rows)) as advance:
-            scores = score_on_cluster(
+            scores = score_with_ray(
                 classifier.bundle,
                 rows,
                 out=out,
@@ -172,8 +172,8 @@ def serve(
         from ophis.serve.server import serve as serve_classifier
     except ImportError as error:
         raise InputError(f"{error}; pip install 'ophis[serve]'") from None
-    from ophis.inference.bundles.registry import load_by_name
+    from ophis.inference.classifier import load
 
     limits = Limits(workers=workers, waiting=waiting)
-    classifier = load_by_name(bundle, threads=limits.engine_threads)
+    classifier = load(bundle, threads=limits.engine_threads)
     serve_classifier(classifier, host=host, port=port, limits=limits)

@@ -18,11 +18,11 @@ def doctor(bundle: Named | None = None, /, *, json: Json = False) -> None:
     """
     from ophis.cli.terminal.progress import waiting
     from ophis.cli.terminal.tables import print_facts
-    from ophis.inference.bundles.registry import load_by_name
+    from ophis.inference.classifier import load
     from ophis.inference.doctor import examine
 
     with waiting("looking at this machine"):
-        facts = examine(load_by_name(bundle).bundle if bundle else None)
+        facts = examine(load(bundle).bundle if bundle else None)
     print_facts(facts, json=json)
 
 

@@ -84,10 +84,10 @@ def aicrowd(bundle: Named, /, *, species: Path | None = None, json: Json = False
     from ophis.challenges.aicrowd import predict, read_place
     from ophis.challenges.submission import read_species
     from ophis.cli.terminal.progress import bar
-    from ophis.inference.bundles.registry import load_by_name
+    from ophis.inference.classifier import load
 
     columns = read_species(species) if species else None
-    test, classifier = read_place(), load_by_name(as_typed(bundle))
+    test, classifier = read_place(), load(as_typed(bundle))
     if classifier.bundle.prior:
         print_merged_countries(classifier.bundle.prior.merged(), bundle)
     with bar(None) as advance:

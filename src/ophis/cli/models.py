@@ -14,7 +14,7 @@ from ophis.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ophis.inference.bundles.ensemble import Worth
+    from ophis.inference.ensemble import MemberResult
 
 
 def train(
@@ -203,7 +203,7 @@ def combine(
     """
     from ophis import read_manifest
     from ophis.cli.terminal.progress import bar
-    from ophis.inference.bundles.ensemble import combine as combine_bundles
+    from ophis.inference.ensemble import combine as combine_bundles
 
     rows = read_manifest(validation, photos=photos)
     with bar(len(rows) * len(bundles) * (2 if tta else 1)) as advance:
@@ -254,13 +254,13 @@ def quantise(
     return _finish_judged(worth, out, json=json)
 
 
-def _finish_judged(worth: Sequence[Worth], out: Path, *, json: bool) -> int:
+def _finish_judged(worth: Sequence[MemberResult], out: Path, *, json: bool) -> int:
     """The table of what each bundle is worth, then the bundle that was made."""
-    from ophis.cli.terminal.tables import print_worth, worth_of
+    from ophis.cli.terminal.tables import member_rows, print_member_results
 
     if not json:
-        print_worth(worth)
-    facts = {"bundle": out, "worth": worth_of(worth)}
+        print_member_results(worth)
+    facts = {"bundle": out, "results": member_rows(worth)}
     return finish(out, facts, failures=worth[-1].failures, json=json)
 
 
@@ -290,13 +290,13 @@ def card(
     from ophis.evaluation.run import read_side
     from ophis.inference.bundles.card_file import card_of, rewrite
     from ophis.inference.bundles.hub import SCHEME
-    from ophis.inference.bundles.registry import folder_of
+    from ophis.inference.bundles.registry import bundle_folder
 
     if write and as_typed(bundle).startswith(SCHEME):
         raise InputError(f"{bundle}: --write is for a bundle folder of your own; leave it out")
     with waiting("judging"):
         side = read_side(scores) if scores else None
-        found, measured, text = card_of(folder_of(as_typed(bundle)), side=side, license=license)
+        found, measured, text = card_of(bundle_folder(as_typed(bundle)), side=side, license=license)
     version = rewrite(found, measured, text) if write else found.version
     if json:
         print_json({"bundle": found.folder, "version": version, **asdict(measured)})

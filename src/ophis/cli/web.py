@@ -31,10 +31,12 @@ def web(
         json: One JSON object: the page and its files with their sizes.
     """
     from ophis.cli.terminal.tables import print_web
-    from ophis.inference.bundles.registry import folder_of
+    from ophis.inference.bundles.registry import bundle_folder
     from ophis.web.export import export_web
 
-    files = export_web(folder_of(as_typed(bundle)), out, single_file=single_file, runtime=runtime)
+    files = export_web(
+        bundle_folder(as_typed(bundle)), out, single_file=single_file, runtime=runtime
+    )
     if not json:
         print_web(files)
     sizes = [{"path": f.path, "bytes": f.size, "gzip": f.packed} for f in files]

@@ -13,10 +13,11 @@ from ophis.geography.countries import UNKNOWN
 from ophis.geography.location import Place, place_at, place_of
 from ophis.inference.answer import Answer, sentences
 from ophis.inference.bundles.bundle import read_bundle
-from ophis.inference.deciding import decide, seen_photos
+from ophis.inference.bundles.registry import bundle_folder
 from ophis.inference.engine import EngineKind
 from ophis.inference.evidence import evidence_for
 from ophis.inference.network import Network
+from ophis.inference.observation import decide, seen_photos
 from ophis.inference.photo import Wanted, read, read_photos
 from ophis.inference.scoring.journal import score_to
 from ophis.locales import read_words
@@ -260,17 +261,18 @@ def _place(
 
 
 def load(
-    folder: str | Path, *, threads: int = 0, engine: EngineKind | str = EngineKind.ONNXRUNTIME
+    bundle: str | Path, *, threads: int = 0, engine: EngineKind | str = EngineKind.ONNXRUNTIME
 ) -> Classifier:
-    """Load a bundle folder.
+    """Load a bundle: a folder, "imagenet17", or "hf://owner/name" of the Hugging Face Hub.
 
     Args:
-        folder: of the bundle.
-        threads: of the engine; 0 lets it choose.
-        engine: what runs the networks: see `EngineKind`.
+        bundle: a folder that `ophis export` wrote, the name of a built-in bundle, or a repository
+            of the Hub, also as "hf://owner/name@revision" (extra `hub`).
+        threads: threads of the engine; 0 lets it choose.
+        engine: runtime of the networks: "onnxruntime", "openvino" or "openvino-bfloat16".
 
     Raises:
-        InputError: naming the file that is missing, changed or no model, or the engine that is not
-            to be had.
+        InputError: naming the file that is missing, changed or not a model, the repository that
+            cannot be downloaded, or the engine that is not available.
     """
-    return Classifier(read_bundle(folder), threads=threads, engine=engine)
+    return Classifier(read_bundle(bundle_folder(bundle)), threads=threads, engine=engine)

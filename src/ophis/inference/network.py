@@ -10,10 +10,10 @@ from ophis.errors import InputError
 from ophis.geography.countries import UNKNOWN
 from ophis.images.preprocessing import normalise
 from ophis.images.test_time_augmentation import NO_TTA, mean_over_crops
+from ophis.inference.batches import score_batches, score_photos
 from ophis.inference.engine import EngineKind, open_engine
 from ophis.inference.evidence import OUTPUTS as EVIDENCE
 from ophis.inference.evidence import evidence_of
-from ophis.inference.scoring.batch import score_batches, score_photos
 from ophis.scores.scores import Scores, joined
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from PIL import Image
 
 from ophis.images.preprocessing import USABLE_SIDE
 from ophis.inference.bundles.bundle import SELFTEST
-from ophis.inference.bundles.self_test import png, require_finite, require_same
 from ophis.inference.photo import read
+from ophis.inference.self_test import png, require_finite, require_same
 from ophis.serve.error_response import STOPPING, HTTPReason
 
 if TYPE_CHECKING:

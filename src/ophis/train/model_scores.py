@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ophis.inference.scoring.batch import score_photos
+from ophis.inference.batches import score_photos
 from ophis.scores.scores import concatenate
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ophis.datasets.manifest import Manifest
     from ophis.images.preprocessing import Preprocessing
-    from ophis.inference.scoring.batch import Outputs
+    from ophis.inference.batches import Outputs
     from ophis.scores.scores import Scores
     from ophis.taxonomy.species_list import SpeciesList
     from ophis.train.processes import Processes

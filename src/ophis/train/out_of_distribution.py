@@ -18,7 +18,7 @@ from torch.nn import functional
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
 from ophis.files.npz import read_npz
-from ophis.inference.scoring.batch import pixel_batches
+from ophis.inference.batches import pixel_batches
 
 if TYPE_CHECKING:
     from pathlib import Path

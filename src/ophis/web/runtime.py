@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
-from ophis.inference.bundles.registry import kept_folder
+from ophis.inference.bundles.registry import cache_folder
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"  # as package.json pins it
 MODULE, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
@@ -36,7 +36,7 @@ def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
     """
     if given is not None:
         return _require(_read(Path(given)), given)
-    kept = kept_folder() / f"{PACKAGE}-{VERSION}"
+    kept = cache_folder() / f"{PACKAGE}-{VERSION}"
     checkout = Path(__file__).parents[3] / "node_modules" / PACKAGE / "dist"
     for folder in (kept, checkout):
         found = _read(folder)

@@ -16,7 +16,7 @@ from ophis.datasets.shards.reader import MappedShards, Pack
 from ophis.datasets.shards.writer import pack
 from ophis.errors import PhotoError
 from ophis.images.preprocessing import Preprocessing, read_photo
-from ophis.inference.scoring.batch import score_photos
+from ophis.inference.batches import score_photos
 
 QUALITIES = {"raw": None, "jpeg": 95}
 

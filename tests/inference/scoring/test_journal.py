@@ -12,8 +12,8 @@ import ophis
 from ophis import InputError, Manifest, Scores, SpeciesList, read_manifest, read_scores
 from ophis.errors import PhotoFailure
 from ophis.images.test_time_augmentation import NO_TTA, tta_crops
+from ophis.inference.batches import texts
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
-from ophis.inference.scoring.batch import texts
 from ophis.inference.scoring.journal import journal_of, score_to
 from tests.support.made_bundle import write_made_bundle
 from tests.support.memory import peak_mib
@@ -173,7 +173,7 @@ import numpy as np
 from ophis import Scores, SpeciesList, Manifest
 import polars as pl
 from pathlib import Path
-from ophis.inference.scoring.batch import texts
+from ophis.inference.batches import texts
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
 from ophis.inference.scoring.journal import score_to
 photos, species = 40_000, SpeciesList(tuple(f"s {n}" for n in range(1000)))

@@ -11,7 +11,7 @@ import ophis
 from ophis import InputError
 from ophis.cli import main
 from ophis.inference.bundles.bundle import MODEL
-from ophis.inference.bundles.ensemble import combine, refitted
+from ophis.inference.ensemble import combine, refit
 from ophis.train import fit
 from ophis.train.export import export, quantise
 
@@ -46,7 +46,7 @@ def test_it_says_nearly_the_same_in_fewer_bytes(bundle, eight, halves):
 def test_its_promises_are_made_on_what_it_says_itself(bundle, eight, halves):
     plain, other = ophis.load(bundle).bundle, ophis.load(eight[0]).bundle
     scores = ophis.load(eight[0]).score(halves[1])
-    calibration, prior, rule = refitted(plain.prior, scores)
+    calibration, prior, rule = refit(plain.prior, scores)
     for part, own in ((calibration, other.calibration), (prior, other.prior), (rule, other.rule)):
         assert (part is None) == (own is None)
     assert rule is not None

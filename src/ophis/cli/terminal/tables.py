@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ophis.datasets.renaming import Renaming
     from ophis.evaluation.comparison import Comparison
     from ophis.evaluation.metrics import Evaluation
-    from ophis.inference.bundles.ensemble import Worth
+    from ophis.inference.ensemble import MemberResult
     from ophis.priors.selection import Choice
     from ophis.web.export import WebFile
 
@@ -158,20 +158,21 @@ def print_choice(choice: Choice) -> None:
     _print_table(table)
 
 
-def worth_of(worth: Sequence[Worth]) -> list[dict[str, Any]]:
-    """The rows of `print_worth` for programs."""
+def member_rows(results: Sequence[MemberResult]) -> list[dict[str, Any]]:
+    """The rows of `print_member_results` for programs."""
     return [
-        {"bundle": w.name, "milliseconds": w.milliseconds, **w.evaluation.as_dict()} for w in worth
+        {"bundle": w.name, "milliseconds": w.milliseconds, **w.evaluation.as_dict()}
+        for w in results
     ]
 
 
-def print_worth(worth: Sequence[Worth]) -> None:
+def print_member_results(results: Sequence[MemberResult]) -> None:
     """What each way of asking gains and costs, one a row, on the same validation photos."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("bundle")
     for heading in ("photos", "top-1", "top-5", "macro F1", "ms a photo"):
         table.add_column(heading, justify="right")
-    for w in worth:
+    for w in results:
         e = w.evaluation
         table.add_row(
             Text(w.name),

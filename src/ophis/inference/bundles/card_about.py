@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ophis.images.test_time_augmentation import Crop
     from ophis.inference.bundles.bundle import Bundle
-    from ophis.inference.bundles.ensemble import Worth
+    from ophis.inference.ensemble import MemberResult
     from ophis.recipe import Recipe
     from ophis.taxonomy.species_list import SpeciesList
 
@@ -30,7 +30,7 @@ def about_run(recipe: Recipe, species: SpeciesList, *, step: int, facts: dict[st
 
 
 def about_combination(
-    members: Sequence[Bundle], tta: tuple[Crop, ...], worth: Sequence[Worth]
+    members: Sequence[Bundle], tta: tuple[Crop, ...], worth: Sequence[MemberResult]
 ) -> About:
     """Of a bundle made of bundles; each member keeps its own card beside it."""
     crops = "" if len(tta) == 1 else f" in {len(tta)} crops, some mirrored or closer up,"
@@ -43,7 +43,9 @@ def about_combination(
     }
 
 
-def about_quantised(bundle: Bundle, worth: Sequence[Worth], *, sizes: tuple[int, ...]) -> About:
+def about_quantised(
+    bundle: Bundle, worth: Sequence[MemberResult], *, sizes: tuple[int, ...]
+) -> About:
     """Of a bundle that counts in 8 bits.
 
     Args:
@@ -79,7 +81,7 @@ def about_imagenet17(species: SpeciesList) -> About:
     }
 
 
-def _worth(worth: Sequence[Worth]) -> str:
+def _worth(worth: Sequence[MemberResult]) -> str:
     """What each way of asking is worth on the same validation photos."""
     rows = "".join(
         f"| {as_it_stands(w.name)} | {w.evaluation.top1:.1%} | {w.evaluation.top5:.1%} |"

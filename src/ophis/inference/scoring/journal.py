@@ -15,7 +15,7 @@ import numpy as np
 from ophis.errors import InputError, PhotoFailure
 from ophis.files.atomic import whole_file
 from ophis.files.blocks import mapped
-from ophis.inference.scoring.batch import texts
+from ophis.inference.batches import texts
 from ophis.scores.scores import SHA256_BYTES, Scores, read_scores
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from ophis.images.preprocessing import MOST_SIDE
 from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, Member
 from ophis.inference.bundles.card_about import about_run
 from ophis.inference.bundles.model_card import card
-from ophis.inference.bundles.self_test import write_selftest
 from ophis.inference.evidence import OUTPUTS as EVIDENCE
+from ophis.inference.self_test import write_selftest
 from ophis.priors.country_counts import CountryPrior, read_counts
 from ophis.priors.selection import default_prior
 from ophis.scores.scores import read_scores

@@ -29,14 +29,14 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from ophis.errors import InputError
 from ophis.evaluation.results import measure
 from ophis.images.test_time_augmentation import NO_TTA
+from ophis.inference.batches import pixel_batches
 from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, read_bundle
 from ophis.inference.bundles.card_about import about_quantised
-from ophis.inference.bundles.ensemble import asked, refitted, worth_of
 from ophis.inference.bundles.model_card import card
-from ophis.inference.bundles.self_test import write_selftest
+from ophis.inference.ensemble import member_result, refit, score_timed
 from ophis.inference.network import Network
 from ophis.inference.onnx_file import require_single_file
-from ophis.inference.scoring.batch import pixel_batches
+from ophis.inference.self_test import write_selftest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from ophis.datasets.manifest import Manifest
     from ophis.inference.bundles.bundle import Bundle, Member
-    from ophis.inference.bundles.ensemble import Worth
+    from ophis.inference.ensemble import MemberResult
     from ophis.scores.scores import Scores
 
 MOST_PHOTOS = 256  # that the ranges are taken from
@@ -61,7 +61,7 @@ def quantise(
     validation: Manifest,
     most_loss: float = MOST_LOSS,
     progress: Callable[[int], None] | None = None,
-) -> tuple[Worth, ...]:
+) -> tuple[MemberResult, ...]:
     """Make a bundle of another whose convolutions count in 8 bits, and judge both.
 
     Calibration, prior and rule are fitted anew, on what the new network says.
@@ -94,7 +94,7 @@ def quantise(
         shutil.copy(bundle.folder / IMAGES, writer.folder / IMAGES)
         worth, scores = _judged((member, eight), validation, progress)
         _require_little_loss(worth, most_loss)
-        calibration, prior, rule = refitted(bundle.prior, scores)
+        calibration, prior, rule = refit(bundle.prior, scores)
         sizes = tuple(m.model.stat().st_size for m in (member, eight))
         measured = measure(
             scores,
@@ -196,15 +196,15 @@ def _kept(model: onnx.ModelProto, species: int) -> list[str]:
 
 def _judged(
     members: Sequence[Member], validation: Manifest, progress: Callable[[int], None] | None
-) -> tuple[tuple[Worth, ...], Scores]:
+) -> tuple[tuple[MemberResult, ...], Scores]:
     """The worth of both, and what the second says."""
     networks = [Network(member, member.species) for member in members]
-    found = [asked(network, validation, NO_TTA, progress) for network in networks]
-    worth = (worth_of(name, *figures) for name, figures in zip(NAMES, found, strict=True))
+    found = [score_timed(network, validation, NO_TTA, progress) for network in networks]
+    worth = (member_result(name, *figures) for name, figures in zip(NAMES, found, strict=True))
     return tuple(worth), found[-1][0]
 
 
-def _require_little_loss(worth: Sequence[Worth], most: float) -> None:
+def _require_little_loss(worth: Sequence[MemberResult], most: float) -> None:
     before, after = (w.evaluation for w in worth)
     for name in ("top1", "macro_f1"):
         lost = getattr(before, name) - getattr(after, name)

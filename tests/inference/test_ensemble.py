@@ -18,7 +18,7 @@ from ophis.images.preprocessing import read_photo
 from ophis.images.test_time_augmentation import NO_TTA, network_input, tta_crops
 from ophis.inference.answer import LeftOut
 from ophis.inference.bundles.bundle import read_bundle
-from ophis.inference.bundles.ensemble import _prior, combine
+from ophis.inference.ensemble import _prior, combine
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.overrides import Rule
 from ophis.scores.aggregation import aggregate_observations
@@ -192,7 +192,7 @@ def test_combine_and_score_on_the_command_line(bundles, parts, tmp_path, capsys)
              "--out", str(tmp_path / "out")]
         )  # fmt: skip
     assert done.value.code == 0
-    rows = json.loads(capsys.readouterr().out)["worth"]
+    rows = json.loads(capsys.readouterr().out)["results"]
     last = parts[1].table[-1:].with_columns(photo_id=pl.lit("gone"), photo=pl.lit("gone.png"))
     gone = replace(parts[1], table=pl.concat([parts[1].table, last])).write(tmp_path / "gone.csv")
     with pytest.raises(SystemExit) as done:

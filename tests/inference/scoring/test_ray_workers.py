@@ -18,7 +18,7 @@ import pytest
 from ophis import read_manifest, read_scores
 from ophis.datasets.manifest import COLUMNS
 from ophis.images.test_time_augmentation import NO_TTA
-from ophis.inference.scoring.cluster import PartScorer
+from ophis.inference.scoring.ray_workers import PartScorer
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers in /proc")
 
@@ -27,10 +27,10 @@ import sys
 from pathlib import Path
 from ophis import read_manifest
 from ophis.inference.bundles.bundle import read_bundle
-from ophis.inference.scoring.cluster import score_on_cluster
+from ophis.inference.scoring.ray_workers import score_with_ray
 bundle = read_bundle(sys.argv[1])
 manifest = read_manifest(sys.argv[2])
-score_on_cluster(bundle, manifest, out=Path(sys.argv[3]), part_photos=8)
+score_with_ray(bundle, manifest, out=Path(sys.argv[3]), part_photos=8)
 """
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Worth:
+class MemberResult:
     """What one way of asking is worth, and what it costs.
 
     Attributes:
@@ -65,7 +65,7 @@ def combine(
     validation: Manifest,
     tta: Sequence[Tta | str] = (),
     progress: Callable[[int], None] | None = None,
-) -> tuple[Worth, ...]:
+) -> tuple[MemberResult, ...]:
     """Make a bundle that asks several, or shows each photo several times, and judge it.
 
     Args:
@@ -100,27 +100,27 @@ def _judged(
     crops: tuple[Crop, ...],
     validation: Manifest,
     progress: Callable[[int], None] | None,
-) -> tuple[tuple[Worth, ...], Scores]:
+) -> tuple[tuple[MemberResult, ...], Scores]:
     """The worth of each and of all together, and what they say together."""
     names = [str(member.folder) for member in members]
-    worth: list[Worth] = []
+    worth: list[MemberResult] = []
     parts: list[Scores] = []
     seconds = 0.0
     for member in members:
         network = Network(member.members[0], member.species)
-        alone, took = asked(network, validation, NO_TTA, progress)
-        worth.append(worth_of(str(member.folder), alone, took))
+        alone, took = score_timed(network, validation, NO_TTA, progress)
+        worth.append(member_result(str(member.folder), alone, took))
         if crops != NO_TTA:
-            alone, took = asked(network, validation, crops, progress)
+            alone, took = score_timed(network, validation, crops, progress)
         mended = member.calibration.apply(alone) if member.calibration else alone
         parts.append(mended.with_species(members[0].species))
         seconds += took
     together = ensemble(parts, names)
-    worth.append(worth_of("together", together, seconds))
+    worth.append(member_result("together", together, seconds))
     return tuple(worth), together
 
 
-def asked(
+def score_timed(
     network: Network,
     validation: Manifest,
     crops: tuple[Crop, ...],
@@ -132,13 +132,13 @@ def asked(
     return scores, time.monotonic() - started
 
 
-def worth_of(name: str, scores: Scores, seconds: float) -> Worth:
+def member_result(name: str, scores: Scores, seconds: float) -> MemberResult:
     """What such scores are worth, and what they cost."""
     photos = len(scores) + len(scores.failures)
-    return Worth(name, evaluate(scores), 1000 * seconds / photos, scores.failures)
+    return MemberResult(name, evaluate(scores), 1000 * seconds / photos, scores.failures)
 
 
-def refitted(
+def refit(
     prior: Prior | None, scores: Scores
 ) -> tuple[Calibration | None, Prior | None, DecisionRule | None]:
     """Calibration, prior and rule for a model with such validation scores.
@@ -158,10 +158,10 @@ def _write(
     crops: tuple[Crop, ...],
     *,
     together: Scores,
-    worth: Sequence[Worth],
+    worth: Sequence[MemberResult],
 ) -> None:
     """The bundle, with all that is learned from what the members say together."""
-    calibration, prior, rule = refitted(members[0].prior, together)
+    calibration, prior, rule = refit(members[0].prior, together)
     species, about = members[0].species, about_combination(members, crops, worth)
     measured = measure(together, calibration=calibration, prior=prior, rule=rule, about=about)
     writer.write(

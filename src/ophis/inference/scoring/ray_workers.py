@@ -35,7 +35,7 @@ MOST_ATTEMPTS = 5
 PART = "part"
 
 
-def score_on_cluster(
+def score_with_ray(
     bundle: Bundle,
     manifest: Manifest,
     *,

@@ -9,15 +9,15 @@ import pytest
 
 from ophis import InputError, load
 from ophis.inference.bundles.bundle import SELFTEST
-from ophis.inference.bundles.self_test import (
+from ophis.inference.engine import EngineKind
+from ophis.inference.network import Network
+from ophis.inference.self_test import (
     PHOTOS,
     ROUNDED_TOLERANCE,
     TOLERANCE,
     SelfTest,
     require_same,
 )
-from ophis.inference.engine import EngineKind
-from ophis.inference.network import Network
 from ophis.taxonomy.danger import Danger
 from tests.support.classifiers import SPECIES
 from tests.support.made_bundle import write_made_bundle
@@ -93,8 +93,8 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, text):
 @pytest.mark.parametrize("lost", [Danger.UNKNOWN, Danger.NOT_KNOWN_DANGEROUS])
 def test_a_species_that_is_no_longer_called_venomous_is_refused(network, monkeypatch, lost):
     """As where the tables of danger were cut short, or are those of an older version."""
-    monkeypatch.setattr("ophis.inference.bundles.self_test.danger", lambda _: lost)
+    monkeypatch.setattr("ophis.inference.self_test.danger", lambda _: lost)
     with pytest.raises(InputError, match=r"'Naja naja' was called venomous .* tables of danger"):
         require_same(network, EngineKind.ONNXRUNTIME)
-    monkeypatch.setattr("ophis.inference.bundles.self_test.danger", lambda _: Danger.VENOMOUS)
+    monkeypatch.setattr("ophis.inference.self_test.danger", lambda _: Danger.VENOMOUS)
     require_same(network, EngineKind.ONNXRUNTIME)
