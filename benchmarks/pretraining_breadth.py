@@ -30,7 +30,7 @@ import polars as pl
 
 from ophis import evaluate, read_manifest, read_recipe
 from ophis.datasets.near_duplicates import near_duplicate_groups
-from ophis.evaluation.run import read_side
+from ophis.evaluation.run import read_scored_run
 from ophis.train import fit
 from ophis.train.study import study, write_comparison
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis import Manifest
-    from ophis.evaluation.run import Side
+    from ophis.evaluation.run import ScoredRun
     from ophis.scores.scores import Scores
 
 RECIPES = Path(__file__).with_name("pretraining")
@@ -142,7 +142,7 @@ def fine_tune(seed: int, train: Manifest, test: Manifest, folder: Path) -> list[
         recipes[name] = folder / "recipes" / f"{name}.toml"
         recipes[name].parent.mkdir(parents=True, exist_ok=True)
         recipes[name].write_text(recipe.to_toml())
-    sides: dict[str, Side] = {}
+    sides: dict[str, ScoredRun] = {}
     for pair in (("few", "all"), ("none", "spread")):
         out = folder / "_".join(pair)
         study(
@@ -153,7 +153,7 @@ def fine_tune(seed: int, train: Manifest, test: Manifest, folder: Path) -> list[
             weights_folder=folder,
         )
         for name, letter in zip(pair, "ab", strict=True):
-            sides[name] = read_side(out / letter, name=name)
+            sides[name] = read_scored_run(out / letter, name=name)
     write_comparison(sides["spread"], sides["all"], folder / "spread_all.html", photos=test)
     return [row(name, seed, side.scores, train) for name, side in sides.items()]
 

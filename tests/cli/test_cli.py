@@ -96,7 +96,7 @@ def test_evaluate_prints_official_scores(judged):
     assert shown[1].split()[-1] == f"{row['snakeclef2023-track2']:.0f}"
     said = json.loads(ophis("evaluate", judged / "scores.npz", "--reliability", "--json").stdout)
     (row,) = said["evaluations"]
-    assert row["log loss"] == pytest.approx(reliability(scores).log_loss)
+    assert row["log_loss"] == pytest.approx(reliability(scores).log_loss)
     line = refused("evaluate", judged / "scores.npz", "--metric", "snakeclef2030")
     assert "'snakeclef2030'; there are snakeclef2020" in line
 
@@ -177,8 +177,8 @@ def test_evaluate_prints_how_well_other_things_are_refused(judged, capsys):
     with pytest.raises(SystemExit):
         main([*arguments, str(judged / "others.npz"), "--json"])
     (row,) = json.loads(capsys.readouterr().out)["evaluations"]
-    assert row["OOD rejected"] == pytest.approx(32 / 36)  # four below the 34th snake: 1.177
-    assert 0.9 < row["AUROC low"] < row["AUROC"] < row["AUROC high"] <= 1
+    assert row["ood_rejected"] == pytest.approx(32 / 36)  # four below the 34th snake: 1.177
+    assert 0.9 < row["auroc_low"] < row["auroc"] < row["auroc_high"] <= 1
     line = refused_here(capsys, *arguments, judged / "scores.npz")
     assert "only one of the two scores files holds OOD scores" in line
 

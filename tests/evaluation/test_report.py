@@ -8,7 +8,7 @@ import pytest
 
 from ophis import CountryPrior, SpeciesList, compare, read_recipe
 from ophis.evaluation.report.page import Maps, figures, heat, small_percent, verdict, write_report
-from ophis.evaluation.run import Side
+from ophis.evaluation.run import ScoredRun
 from tests.support.made_scores import EVIL, compared, made, photographed
 
 
@@ -40,10 +40,12 @@ class Page(HTMLParser):
 def test_the_report_is_one_file_that_asks_no_other_host(pair, prior, tmp_path):
     comparison = compared(pair, prior)
     sides = tuple(
-        Side(name, scores, prior=prior, recipe=read_recipe("paper_in1k"), facts={"a": {"b": 1}})
+        ScoredRun(
+            name, scores, prior=prior, recipe=read_recipe("paper_in1k"), facts={"a": {"b": 1}}
+        )
         for name, scores in zip("AB", pair, strict=True)
     )
-    path = write_report(comparison, tmp_path / "r.html", sides=sides)
+    path = write_report(comparison, tmp_path / "r.html", runs=sides)
     text = path.read_text()
     page = Page(text)
     sources = [value for name, value in page.attributes if name in ("src", "href", "xlink:href")]
@@ -59,10 +61,10 @@ def test_the_report_is_one_file_that_asks_no_other_host(pair, prior, tmp_path):
 
 def test_every_figure_lies_beside_it_as_svg_with_its_numbers(pair, prior, tmp_path):
     sides = tuple(
-        Side(name, scores, prior=prior, recipe=read_recipe("demo"))
+        ScoredRun(name, scores, prior=prior, recipe=read_recipe("demo"))
         for name, scores in zip("AB", pair, strict=True)
     )
-    write_report(compared(pair, prior), tmp_path / "r.html", sides=sides)
+    write_report(compared(pair, prior), tmp_path / "r.html", runs=sides)
     folder = tmp_path / "r-figures"
     names = {path.stem for path in folder.iterdir()}
     assert names == {
@@ -83,10 +85,10 @@ def test_names_of_files_species_and_models_are_never_markup(tmp_path):
     comparison = compare(*pair, names=model, resamples=20, training_photos=training)
     prior = CountryPrior(pair[0].species, (EVIL.lower(), "$x$"), np.array([[1, 2, 3], [4, 5, 6]]))
     sides = tuple(
-        Side(name, scores, prior=prior, recipe=read_recipe("demo"), facts={EVIL: EVIL})
+        ScoredRun(name, scores, prior=prior, recipe=read_recipe("demo"), facts={EVIL: EVIL})
         for name, scores in zip(model, pair, strict=True)
     )
-    path = write_report(comparison, tmp_path / "r.html", sides=sides, maps_note=EVIL)
+    path = write_report(comparison, tmp_path / "r.html", runs=sides, maps_note=EVIL)
     page = Page(path.read_text())
     assert "img" not in page.tags
     assert not any(name.startswith("on") for name, _ in page.attributes)
@@ -131,9 +133,9 @@ def test_the_country_that_nobody_knows_is_no_place_to_come_from(pair):
 def test_the_same_numbers_give_the_same_file(pair, prior, tmp_path):
     texts = []
     for name in ("one", "two"):
-        sides = tuple(Side(n, s, prior=prior) for n, s in zip("AB", pair, strict=True))
+        sides = tuple(ScoredRun(n, s, prior=prior) for n, s in zip("AB", pair, strict=True))
         texts.append(
-            write_report(compared(pair, prior), tmp_path / name / "r.html", sides=sides).read_text()
+            write_report(compared(pair, prior), tmp_path / name / "r.html", runs=sides).read_text()
         )
     assert texts[0] == texts[1]
 
@@ -199,9 +201,9 @@ def test_a_report_of_the_papers_size_stays_under_5_megabytes(tmp_path):
         for photo in wanted
     }
     sides = tuple(
-        Side(name, scores, prior=prior, recipe=read_recipe("paper_in1k"))
+        ScoredRun(name, scores, prior=prior, recipe=read_recipe("paper_in1k"))
         for name, scores in zip("AB", pair, strict=True)
     )
-    path = write_report(comparison, tmp_path / "r.html", sides=sides, photos=manifest, maps=maps)
+    path = write_report(comparison, tmp_path / "r.html", runs=sides, photos=manifest, maps=maps)
     assert Page(path.read_text()).tags.count("img") == 3 * len(wanted) + 3  # and the mixup
     assert path.stat().st_size < 5_000_000

@@ -5,7 +5,7 @@ import pytest
 
 from ophis import CountryPrior, read_recipe
 from ophis.evaluation.report.page import Maps, write_report
-from ophis.evaluation.run import Side
+from ophis.evaluation.run import ScoredRun
 from tests.support.made_scores import compared, made, photographed
 
 
@@ -21,11 +21,11 @@ def report(tmp_path_factory):
     looks = tuple(np.random.default_rng(0).random((2, 64, 64)).astype(np.float32))
     maps = {x.photo_id: Maps(looks, (0.1, 0.2)) for x in comparison.gains_of_b[:12]}
     sides = tuple(
-        Side(name, scores, prior=prior, recipe=read_recipe("demo"), facts={"digest": "0" * 64})
+        ScoredRun(name, scores, prior=prior, recipe=read_recipe("demo"), facts={"digest": "0" * 64})
         for name, scores in zip(comparison.names, pair, strict=True)
     )
     return write_report(
-        comparison, folder / "report.html", sides=sides, maps=maps, maps_note="made maps",
+        comparison, folder / "report.html", runs=sides, maps=maps, maps_note="made maps",
         photos=photographed(folder, pair[0]),
     )  # fmt: skip
 

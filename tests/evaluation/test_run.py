@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ophis import InputError, Scores, SpeciesList
-from ophis.evaluation.run import distinct_names, read_side
+from ophis.evaluation.run import distinct_names, read_scored_run
 
 
 def write_scores(path: Path) -> Path:
@@ -18,7 +18,7 @@ def write_scores(path: Path) -> Path:
 
 
 def test_a_scores_file_is_a_side_by_itself(tmp_path):
-    side = read_side(write_scores(tmp_path / "old.npz"))
+    side = read_scored_run(write_scores(tmp_path / "old.npz"))
     assert (side.name, side.folder, side.prior, side.recipe, side.log) == ("old", *[None] * 4)
 
 
@@ -32,7 +32,7 @@ def test_a_run_folder_brings_what_stands_in_it(tmp_path):
     ]
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "prior.csv").write_text("species,country,photos\nNaja naja,india,7\n")
-    side = read_side(tmp_path, name="mine")
+    side = read_scored_run(tmp_path, name="mine")
     assert side.name == "mine"
     assert side.log is not None
     assert side.log["loss"].to_list() == [2.0, 1.4, None]
@@ -43,13 +43,13 @@ def test_a_run_folder_brings_what_stands_in_it(tmp_path):
 
 def test_what_is_no_side_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"no scores\.npz in it"):
-        read_side(tmp_path)
+        read_scored_run(tmp_path)
     write_scores(tmp_path / "scores.npz")
     (tmp_path / "log.jsonl").write_text("no json")
     with pytest.raises(InputError, match=r"log\.jsonl: not the log of a run"):
-        read_side(tmp_path)
+        read_scored_run(tmp_path)
     with pytest.raises(InputError, match="no such scores file"):
-        read_side(tmp_path / "none.npz")
+        read_scored_run(tmp_path / "none.npz")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 import pytest
 
 from ophis.decision.rule import State, Verdict
+from ophis.files.markup import html_table
 from ophis.inference.answer import Answer, Guess, SeenPhoto
-from ophis.inference.notebook import answer_html, answer_markdown, table_html
+from ophis.inference.notebook import answer_html, answer_markdown
 from ophis.locales import languages, read_words
 from ophis.priors.prior import PriorUse
 from ophis.taxonomy.danger import Danger
@@ -97,7 +98,7 @@ def test_nothing_that_came_from_elsewhere_becomes_code(answer):
     assert set(page.tags) <= {"div", "p", "table", "tbody", "tr", "td", "em", "span", "strong"}
     assert {name for name, _ in page.attributes} <= {"lang", "style", "aria-hidden"}
     assert page.text.count(EVIL) == 6
-    assert "script" not in Page(table_html([EVIL], [[EVIL]])).tags
+    assert "script" not in Page(html_table([EVIL], [[EVIL]])).tags
     rows = [line for line in answer_markdown(evil).splitlines() if line.startswith("|")]
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows)
     assert "<script>" not in answer_markdown(evil)

@@ -154,11 +154,11 @@ def _evaluate(out: Path) -> dict[tuple[str, bool], Evaluation]:
 
 def _compare_and_export(out: Path, best: str, validation: Manifest) -> Path:
     from ophis.cli.terminal.progress import waiting
-    from ophis.evaluation.run import read_side
+    from ophis.evaluation.run import read_scored_run
     from ophis.train.export import export
     from ophis.train.study import write_comparison
 
-    a, b = (read_side(out / f"run-{letter}", name=NAMES[letter]) for letter in NAMES)
+    a, b = (read_scored_run(out / f"run-{letter}", name=NAMES[letter]) for letter in NAMES)
     with waiting("comparing both models"):
         write_comparison(a, b, out / "report.html", photos=validation)
     return export(out / f"run-{best}", out / "bundle")

@@ -164,11 +164,11 @@ def compare(
     from ophis import read_manifest
     from ophis.cli.terminal.progress import waiting
     from ophis.cli.terminal.tables import print_comparison
-    from ophis.evaluation.run import distinct_names, read_side
+    from ophis.evaluation.run import distinct_names, read_scored_run
     from ophis.train.study import write_comparison
 
     names = distinct_names(a, b)
-    sides = [read_side(path, name=name) for path, name in zip((a, b), names, strict=True)]
+    sides = [read_scored_run(path, name=name) for path, name in zip((a, b), names, strict=True)]
     photos = read_manifest(manifest) if manifest else None
     with waiting("comparing, and drawing the report"):
         comparison = write_comparison(sides[0], sides[1], out, photos=photos, method=maps)

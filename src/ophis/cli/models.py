@@ -287,7 +287,7 @@ def card(
 
     from ophis.cli.terminal.progress import waiting
     from ophis.cli.terminal.tables import print_json
-    from ophis.evaluation.run import read_side
+    from ophis.evaluation.run import read_scored_run
     from ophis.inference.bundles.card_file import card_of, rewrite
     from ophis.inference.bundles.hub import SCHEME
     from ophis.inference.bundles.registry import bundle_folder
@@ -295,10 +295,10 @@ def card(
     if write and as_typed(bundle).startswith(SCHEME):
         raise InputError(f"{bundle}: --write is for a bundle folder of your own; leave it out")
     with waiting("judging"):
-        side = read_side(scores) if scores else None
-        found, measured, text = card_of(bundle_folder(as_typed(bundle)), side=side, license=license)
-    version = rewrite(found, measured, text) if write else found.version
+        run = read_scored_run(scores) if scores else None
+        found, results, text = card_of(bundle_folder(as_typed(bundle)), run=run, license=license)
+    version = rewrite(found, results, text) if write else found.version
     if json:
-        print_json({"bundle": found.folder, "version": version, **asdict(measured)})
+        print_json({"bundle": found.folder, "version": version, **asdict(results)})
     else:
         print(f"{found.folder}: bundle {version}" if write else text)

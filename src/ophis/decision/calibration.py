@@ -53,10 +53,10 @@ class Reliability:
     def as_dict(self) -> dict[str, float]:
         """The figures by name, without the bins."""
         return {
-            "log loss": self.log_loss,
-            "Brier": self.brier,
-            "ECE": self.ece,
-            "classwise ECE": self.classwise_ece,
+            "log_loss": self.log_loss,
+            "brier_score": self.brier,
+            "ece": self.ece,
+            "classwise_ece": self.classwise_ece,
         }
 
 

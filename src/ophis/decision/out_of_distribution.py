@@ -52,10 +52,10 @@ class OodDetection:
     def as_dict(self) -> dict[str, float]:
         """Return the results by name."""
         return {
-            "OOD rejected": self.rejected,
-            "AUROC": self.auroc,
-            "AUROC low": self.low,
-            "AUROC high": self.high,
+            "ood_rejected": self.rejected,
+            "auroc": self.auroc,
+            "auroc_low": self.low,
+            "auroc_high": self.high,
         }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.evaluation.metrics import macro_f1, predictions, ranks
+from ophis.files.markup import html_table
 from ophis.scores.ensemble import aligned
 from ophis.scores.scores import log_probabilities
 from ophis.taxonomy.danger import Danger, danger
@@ -166,7 +167,6 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the paper's table 1, with 95 % intervals."""
-        from ophis.inference.notebook import table_html  # noqa: PLC0415 - only a notebook asks
 
         def cell(found: Interval, sign: str) -> str:
             low, high = (f"{100 * bound:{sign}.2f}" for bound in (found.low, found.high))
@@ -177,7 +177,7 @@ class Comparison:
             (name, *(cell(getattr(figure, side), sign) for figure in self.figures))
             for name, side, sign in sides
         ]
-        return table_html(("", *(f"{figure.name}, %" for figure in self.figures)), rows)
+        return html_table(("", *(f"{figure.name}, %" for figure in self.figures)), rows)
 
     def write(self, path: str | Path) -> Path:
         """Write the comparison as one self-contained HTML file; see `report.write_report`."""

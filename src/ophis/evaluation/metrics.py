@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import InputError
+from ophis.files.markup import html_table
 from ophis.scores.scores import log_probabilities
 
 if TYPE_CHECKING:
@@ -40,10 +41,8 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from ophis.inference.notebook import table_html  # noqa: PLC0415 - only a notebook asks
-
         shares = (f"{self.top1:.2%}", f"{self.top5:.2%}", f"{self.macro_f1:.4f}")
-        return table_html(
+        return html_table(
             ("photos", "species", "top-1", "top-5", "macro F1"),
             [(f"{self.photos:,}", f"{self.species:,}", *shares)],
         )

@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 
 RESAMPLES = 1000
 MOST_ROWS = 10  # species, confusions and countries that are named, the worst first
-FEWEST_PHOTOS = 5  # of a country or a species, below which its share says next to nothing
+MIN_PHOTOS = 5  # of a country or a species, below which its share says next to nothing
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Measured:
+class EvaluationResults:
     """Figures and facts by name; what is empty was not measured.
 
     Attributes:
         about: what it is and what it was made of: title, text, recipe, license.
         training: photos, species and countries learned from.
-        judged: photos judged by, and those that could not be read.
-        figures: top-1, top-5 and macro F1, with 95 % intervals, without and with the country.
+        validation: photos evaluated, and those that could not be read.
+        metrics: top-1, top-5 and macro F1, with 95 % intervals, without and with the country.
         reliability: log loss, Brier score and calibration errors of the same rows.
-        promises: how often sets held the true species, and how large they were.
+        guarantees: how often sets held the true species, and how large they were.
         worst_species: recall of those most often missed.
         confusions: the pairs taken for each other most often.
         dangerous_confusions: those where a snake that may be dangerous is taken for one not known
@@ -57,10 +57,10 @@ class Measured:
 
     about: Row = field(default_factory=dict)
     training: Row = field(default_factory=dict)
-    judged: Row = field(default_factory=dict)
-    figures: tuple[Row, ...] = ()
+    validation: Row = field(default_factory=dict)
+    metrics: tuple[Row, ...] = ()
     reliability: tuple[Row, ...] = ()
-    promises: Row = field(default_factory=dict)
+    guarantees: Row = field(default_factory=dict)
     worst_species: tuple[Row, ...] = ()
     confusions: tuple[Row, ...] = ()
     dangerous_confusions: tuple[Row, ...] = ()
@@ -68,31 +68,31 @@ class Measured:
     facts: Row = field(default_factory=dict)
 
     def write(self, path: str | Path) -> Path:
-        """Write measured.json, whole or not at all."""
+        """Write evaluation.json, whole or not at all."""
         with whole_file(path) as temporary:
             text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
             temporary.write_text(text + "\n", encoding="utf-8")
         return Path(path)
 
 
-def read_measured(path: str | Path) -> Measured:
-    """Read what `Measured.write` wrote.
+def read_results(path: str | Path) -> EvaluationResults:
+    """Read what `EvaluationResults.write` wrote.
 
     Raises:
         InputError: naming the file and what is wrong with it.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
-        return Measured(**{name: _listed(value) for name, value in values.items()})
+        return EvaluationResults(**{name: _listed(value) for name, value in values.items()})
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: not what ophis measured: {error}") from None
+        raise InputError(f"{path}: not evaluation results: {error}") from None
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
     return tuple(value) if isinstance(value, list) else value
 
 
-def measure(
+def evaluate_bundle(
     scores: Scores | None,
     *,
     calibration: Calibration | None,
@@ -101,7 +101,7 @@ def measure(
     counts: CountryPrior | None = None,
     facts: Row | None = None,
     about: Row | None = None,
-) -> Measured:
+) -> EvaluationResults:
     """Judge a bundle's parts on scores of photos that it did not learn from.
 
     Args:
@@ -111,11 +111,11 @@ def measure(
         rule: of the bundle.
         counts: photos learned from, by country and species.
         facts: what a run noted of itself.
-        about: see `Measured`.
+        about: see `EvaluationResults`.
     """
     training = _training(counts) if counts else {}
     if scores is None or not (scores.truth >= 0).any():
-        return Measured(about=about or {}, training=training, facts=facts or {})
+        return EvaluationResults(about=about or {}, training=training, facts=facts or {})
     known = scores.take(scores.truth >= 0)
     # With the country only on the half that neither calibration nor prior was fitted on.
     judging = _labelled_half(known)
@@ -123,16 +123,16 @@ def measure(
     kinds = [("all photos, the image alone", known), ("the image alone", alone)]
     if prior:
         kinds.append(("with the country", prior.adjust(judging)))
-    return Measured(
+    return EvaluationResults(
         about=about or {},
         training=training,
-        judged=_judged(scores),
-        figures=tuple({"what": what, **_figures(part)} for what, part in kinds),
+        validation=_validation(scores),
+        metrics=tuple({"variant": what, **_figures(part)} for what, part in kinds),
         reliability=tuple(
-            {"what": what, "photos": len(part), **reliability(part).as_dict()}
+            {"variant": what, "photos": len(part), **reliability(part).as_dict()}
             for what, part in kinds[1:]
         ),
-        promises=_promises(rule, alone) if rule else {},
+        guarantees=_guarantees(rule, alone) if rule else {},
         worst_species=_worst_species(known),
         confusions=_confusions(known, only_dangerous=False),
         dangerous_confusions=_confusions(known, only_dangerous=True),
@@ -162,7 +162,7 @@ def _training(counts: CountryPrior) -> Row:
     }
 
 
-def _judged(scores: Scores) -> Row:
+def _validation(scores: Scores) -> Row:
     known = scores.truth >= 0
     species = len(scores.species)
     return {
@@ -198,19 +198,19 @@ def _figures(scores: Scores) -> Row:
     return {"photos": len(scores)} | {n: asdict(interval(value, d)) for n, value, d in named}
 
 
-def _promises(rule: DecisionRule, alone: Scores) -> Row:
+def _guarantees(rule: DecisionRule, alone: Scores) -> Row:
     """What was promised; it was fitted on these photos, so it is no figure of how it is kept."""
     sets = rule.image.names.sets(alone)
     return {
         "photos": rule.image.names.photos,
         "names_coverage": rule.image.names.coverage,
         "danger_coverage": rule.image.danger.coverage,
-        "danger_promised": bool(
+        "danger_guaranteed": bool(
             np.isfinite(rule.image.danger.thresholds[dangerous(alone.species)]).all()
         ),
         "median_set": float(np.median(sets.sum(axis=1))),
         "single_names": float((sets.sum(axis=1) == 1).mean()),
-        "snakes_refused": 1 - rule.passing if np.isfinite(rule.limit) else 0.0,
+        "snakes_rejected": 1 - rule.passing if np.isfinite(rule.limit) else 0.0,
     }
 
 
@@ -227,11 +227,11 @@ def _worst(names: Sequence[str], right: NDArray[np.bool_], what: str) -> tuple[R
     """Groups of enough photos, those least often right first."""
     photos, hits = Counter(names), Counter(n for n, hit in zip(names, right, strict=True) if hit)
     rows: list[Row] = [
-        {what: name, "photos": count, "right": hits[name] / count}
+        {what: name, "photos": count, "accuracy": hits[name] / count}
         for name, count in photos.items()
-        if count >= FEWEST_PHOTOS
+        if count >= MIN_PHOTOS
     ]
-    return tuple(sorted(rows, key=lambda row: (row["right"], -row["photos"], row[what])))[
+    return tuple(sorted(rows, key=lambda row: (row["accuracy"], -row["photos"], row[what])))[
         :MOST_ROWS
     ]
 
@@ -243,7 +243,7 @@ def _confusions(scores: Scores, *, only_dangerous: bool) -> tuple[Row, ...]:
     photos = Counter(scores.truth.tolist())
     names = scores.species
     rows = [
-        {"species": names[a], "taken_for": names[b], "photos": n, "of": photos[a]}
+        {"species": names[a], "taken_for": names[b], "photos": n, "species_photos": photos[a]}
         for (a, b), n in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
         if not only_dangerous or _undangerous_name(names[a], names[b])
     ]

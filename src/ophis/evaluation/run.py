@@ -31,7 +31,7 @@ RECIPE, SPECIES, PRIOR, SCORES, FACTS, LOG = (
 
 
 @dataclass(frozen=True)
-class Side:
+class ScoredRun:
     """A model to compare.
 
     Attributes:
@@ -53,7 +53,7 @@ class Side:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def read_side(path: str | Path, *, name: str | None = None) -> Side:
+def read_scored_run(path: str | Path, *, name: str | None = None) -> ScoredRun:
     """Read a scores file, or a run folder with all that stands in it.
 
     Raises:
@@ -61,13 +61,13 @@ def read_side(path: str | Path, *, name: str | None = None) -> Side:
     """
     path = Path(path)
     if not path.is_dir():
-        return Side(name or _stem(path), read_scores(path))
+        return ScoredRun(name or _stem(path), read_scores(path))
     if not (path / SCORES).is_file():
         raise InputError(
             f"{path}: no {SCORES} in it; is it a run folder that ophis train finished?"
         )
     scores = read_scores(path / SCORES)
-    return Side(
+    return ScoredRun(
         name or path.name,
         scores,
         folder=path,

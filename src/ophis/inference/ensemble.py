@@ -15,7 +15,7 @@ from ophis.decision.rule import default_rule
 from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
 from ophis.evaluation.metrics import evaluate
-from ophis.evaluation.results import measure
+from ophis.evaluation.results import evaluate_bundle
 from ophis.images.test_time_augmentation import NO_TTA, tta_crops
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
 from ophis.inference.bundles.card_about import about_combination
@@ -163,14 +163,16 @@ def _write(
     """The bundle, with all that is learned from what the members say together."""
     calibration, prior, rule = refit(members[0].prior, together)
     species, about = members[0].species, about_combination(members, crops, worth)
-    measured = measure(together, calibration=calibration, prior=prior, rule=rule, about=about)
+    results = evaluate_bundle(
+        together, calibration=calibration, prior=prior, rule=rule, about=about
+    )
     writer.write(
         species=species,
         calibration=calibration,
         prior=prior,
         rule=rule,
-        card=card(species, measured, calibration=calibration, prior=prior, rule=rule),
-        measured=measured,
+        card=card(species, results, calibration=calibration, prior=prior, rule=rule),
+        results=results,
     )
     writer.write_members(members, crops)
 

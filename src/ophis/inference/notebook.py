@@ -10,11 +10,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ophis.decision.rule import Verdict
-from ophis.files.markup import as_it_stands
+from ophis.files.markup import HTML_CELL, as_it_stands
 from ophis.locales import read_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from ophis.inference.answer import Answer, Guess
     from ophis.locales import Words
@@ -24,7 +24,6 @@ _BACKGROUND = {Verdict.MAY_BE_VENOMOUS: "#a40e26", Verdict.NOT_KNOWN_DANGEROUS: 
 _CAUTION = "border-left:.3em solid #b35900;padding-left:.6em;font-weight:bold"
 _TRACK = "display:inline-block;width:10em;height:.8em;border:1px solid currentColor;opacity:.85"
 _FILLED = "display:block;height:100%;background:#3b82c4;width:"
-_CELL = "text-align:left;padding:.1em 1em .1em 0"
 
 
 def answer_html(answer: Answer) -> str:
@@ -70,16 +69,6 @@ def answer_markdown(answer: Answer) -> str:
     return "\n\n".join([*parts, f"**{as_it_stands(emergency)}**"])
 
 
-def table_html(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of texts."""
-    titles = "".join(f'<th style="{_CELL}">{escape(title)}</th>' for title in head)
-    body = "".join(
-        "<tr>" + "".join(f'<td style="{_CELL}">{escape(cell)}</td>' for cell in row) + "</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
-
-
 def _lines(answer: Answer) -> tuple[str, str, str, list[str], str]:
     """Caution (of a bundle never judged), danger, state, the rest, and what always holds."""
     lines = list(answer.lines)
@@ -120,4 +109,4 @@ def _row_html(guess: Guess, words: Words, *, bar: bool) -> str:
         *([track] if bar else []),
         escape(words.say("danger", guess.danger)),
     ]
-    return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
+    return "<tr>" + "".join(f'<td style="{HTML_CELL}">{cell}</td>' for cell in cells) + "</tr>"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
 from ophis.evaluation.comparison import compare
-from ophis.evaluation.run import RECIPE, read_side
+from ophis.evaluation.run import RECIPE, read_scored_run
 from ophis.files.atomic import whole_file
 from ophis.priors.country_counts import CountryPrior
 from ophis.recipe import find_recipe, read_recipe
@@ -18,7 +18,7 @@ from ophis.train.photo_check import CHECKED
 if TYPE_CHECKING:
     from ophis.datasets.manifest import Manifest
     from ophis.evaluation.comparison import Comparison
-    from ophis.evaluation.run import Side
+    from ophis.evaluation.run import ScoredRun
     from ophis.train.progress import Progress
 
 LETTERS = ("a", "b")
@@ -90,7 +90,7 @@ def study(
             progress=progress,
         )
     a, b = (
-        read_side(out / letter, name=name)
+        read_scored_run(out / letter, name=name)
         for letter, name in zip(LETTERS, _names(recipes), strict=True)
     )
     write_comparison(a, b, out / REPORT, photos=validation)
@@ -104,8 +104,8 @@ def _names(recipes: tuple[str | Path, str | Path]) -> tuple[str, str]:
 
 
 def write_comparison(
-    a: Side,
-    b: Side,
+    a: ScoredRun,
+    b: ScoredRun,
     path: str | Path,
     *,
     photos: Manifest | None = None,
@@ -142,7 +142,7 @@ def write_comparison(
 
         maps = explain((a.folder, b.folder), comparison, photos, method=Method(method))
         note = NOTES[Method(method)]
-    write_report(comparison, path, sides=(a, b), photos=photos, maps=maps, maps_note=note)
+    write_report(comparison, path, runs=(a, b), photos=photos, maps=maps, maps_note=note)
     with whole_file(path.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps(comparison.as_dict(), indent=1), encoding="utf-8")
     return comparison

@@ -12,8 +12,8 @@ from huggingface_hub import ModelCard, ModelCardData
 from ophis import CountryPrior, Scores, SpeciesList, evaluate
 from ophis.decision.calibration import fit_temperature
 from ophis.decision.rule import fit_rule
-from ophis.evaluation.results import Measured, measure, read_measured
-from ophis.evaluation.run import Side
+from ophis.evaluation.results import EvaluationResults, evaluate_bundle, read_results
+from ophis.evaluation.run import ScoredRun
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
 from ophis.inference.bundles.card_file import card_of, rewrite
 from ophis.inference.bundles.model_card import card, imagenet17_card
@@ -43,14 +43,14 @@ def parts(scores):
 
 
 @pytest.fixture(scope="module")
-def measured(scores, parts) -> Measured:
-    return measure(
+def results(scores, parts) -> EvaluationResults:
+    return evaluate_bundle(
         scores, **parts, counts=parts["prior"], about={"title": "Made", "license": "mit"}
     )
 
 
-def test_figures_are_those_of_the_scores(scores, measured, tmp_path):
-    figures = measured.figures[0]
+def test_figures_are_those_of_the_scores(scores, results, tmp_path):
+    figures = results.metrics[0]
     judged = evaluate(scores)
     for name in ("top1", "top5", "macro_f1"):
         found = figures[name]
@@ -60,23 +60,23 @@ def test_figures_are_those_of_the_scores(scores, measured, tmp_path):
     share = figures["top1"]["value"]
     width = 3.92 * np.sqrt(share * (1 - share) / 240)
     assert figures["top1"]["high"] - figures["top1"]["low"] == pytest.approx(width, rel=0.15)
-    assert measured.training["photos"] == 40
-    assert measured.judged["without_country"] == 80
-    assert read_measured(measured.write(tmp_path / "m.json")) == measured
+    assert results.training["photos"] == 40
+    assert results.validation["without_country"] == 80
+    assert read_results(results.write(tmp_path / "m.json")) == results
 
 
-def test_a_dangerous_snake_taken_for_a_name_not_known_dangerous_is_named(scores, measured, parts):
-    rows = measured.dangerous_confusions
+def test_a_dangerous_snake_taken_for_a_name_not_known_dangerous_is_named(scores, results, parts):
+    rows = results.dangerous_confusions
     assert all(row["taken_for"] == "Antaresia childreni" for row in rows)
     wrong = (scores.truth != 2) & (scores.logits.argmax(1) == 2)
     assert sum(row["photos"] for row in rows) == wrong.sum()
-    text = card(SPECIES, measured, **parts)
+    text = card(SPECIES, results, **parts)
     assert "**May be dangerous, taken for one not known to be dangerous**" in text
     assert "| Vipera berus | Antaresia childreni |" in text
 
 
 def test_what_was_not_measured_says_so():
-    text = card(SPECIES, Measured(), calibration=None, prior=None, rule=None)
+    text = card(SPECIES, EvaluationResults(), calibration=None, prior=None, rule=None)
     assert text.count("ot measured") >= 6
     assert "Not judged on any photo." in text
     assert "%" not in text.split("## What it cannot do")[0]
@@ -85,15 +85,15 @@ def test_what_was_not_measured_says_so():
     assert "model-index" not in head
 
 
-def test_the_hubs_client_reads_head_and_figures(measured, parts):
-    read = ModelCard(card(SPECIES, measured, **parts), ignore_metadata_errors=False)
+def test_the_hubs_client_reads_head_and_figures(results, parts):
+    read = ModelCard(card(SPECIES, results, **parts), ignore_metadata_errors=False)
     assert isinstance(read.data, ModelCardData)
     assert read.data.library_name == "ophis"
     assert read.data.license == "mit"
     assert read.data.pipeline_tag == "image-classification"
     assert read.data.eval_results is not None
     named = {result.metric_name: result.metric_value for result in read.data.eval_results}
-    assert named["top-1"] == round(measured.figures[0]["top1"]["value"], 4)
+    assert named["top-1"] == round(results.metrics[0]["top1"]["value"], 4)
     assert named.keys() == {"top-1", "top-5", "macro F1"}
     ready = ModelCard(imagenet17_card(SPECIES), ignore_metadata_errors=False)
     assert isinstance(ready.data, ModelCardData)
@@ -111,7 +111,7 @@ def test_names_in_a_card_are_never_markup():
         chance.normal(size=(240, 3)), species, names, np.arange(240) % 3, (EVIL,) * 240, names
     )
     parts = dict.fromkeys(("calibration", "prior", "rule"))
-    text = card(species, measure(scores, **parts, counts=None, about={}), **parts)
+    text = card(species, evaluate_bundle(scores, **parts, counts=None, about={}), **parts)
     text += imagenet17_card(species)
     assert text.count("script") > 4
     assert re.search(r"(?<!\\)<(script|img)|(?<!\\)\]\(javascript", text) is None
@@ -122,11 +122,11 @@ def test_names_in_a_card_are_never_markup():
 def test_a_card_is_measured_anew_and_written_into_its_bundle(scores, tmp_path):
     bundle = read_bundle(write_made_bundle(tmp_path / "bundle", SPECIES))
     _, before, text = card_of(bundle.folder)
-    assert before == Measured()
+    assert before == EvaluationResults()
     assert "Not judged on any photo." in text
     facts = {"validation": {"sha256": "0" * 64}}
     _, after, text = card_of(
-        bundle.folder, side=Side("x", scores, facts=facts), license="cc-by-4.0"
+        bundle.folder, run=ScoredRun("x", scores, facts=facts), license="cc-by-4.0"
     )
     version = rewrite(bundle, after, text)
     assert version != bundle.version
@@ -134,26 +134,26 @@ def test_a_card_is_measured_anew_and_written_into_its_bundle(scores, tmp_path):
     assert written.version == version
     assert (bundle.folder / "README.md").read_text() == text
     assert "license: cc-by-4.0" in text
-    assert read_measured(bundle.folder / "measured.json").facts == facts
+    assert read_results(bundle.folder / "evaluation.json").facts == facts
     assert card_of(bundle.folder)[2] == text
 
 
-def test_what_no_answer_needs_may_be_missing_and_is_not_trusted_where_it_is(tmp_path, measured):
+def test_what_no_answer_needs_may_be_missing_and_is_not_trusted_where_it_is(tmp_path, results):
     folder = write_made_bundle(tmp_path / "bundle", SPECIES)
     with BundleWriter(folder) as writer:
         writer.copy(read_bundle(folder))
-        measured.write(writer.folder / "measured.json")
+        results.write(writer.folder / "evaluation.json")
     version = read_bundle(folder).version
     (folder / "README.md").unlink()
-    (folder / "measured.json").unlink()
+    (folder / "evaluation.json").unlink()
     assert read_bundle(folder).version == version
     index = json.loads((folder / "bundle.json").read_text())
-    index["files"].pop("measured.json")
+    index["files"].pop("evaluation.json")
     (folder / "bundle.json").write_text(json.dumps(index))
-    (folder / "measured.json").write_text('{"figures": [{"photos": "many"}]}')
+    (folder / "evaluation.json").write_text('{"metrics": [{"photos": "many"}]}')
     from ophis import InputError
 
-    with pytest.raises(InputError, match=r"measured.json: not what ophis measured"):
+    with pytest.raises(InputError, match=r"evaluation.json: not evaluation results"):
         card_of(folder)
 
 
@@ -162,4 +162,4 @@ def test_figures_of_other_species_are_refused(scores, tmp_path):
 
     folder = write_made_bundle(tmp_path / "bundle", SpeciesList(("a", "b", "c")))
     with pytest.raises(InputError, match="is in one list of species only"):
-        card_of(folder, side=Side("x", replace(scores)))
+        card_of(folder, run=ScoredRun("x", replace(scores)))

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from ophis import InputError, read_manifest, read_scores
-from ophis.evaluation.run import read_side
+from ophis.evaluation.run import read_scored_run
 from ophis.train.explain.discrepancies import explain
 from ophis.train.explain.saliency import Method
 from ophis.train.study import study, write_comparison
@@ -83,7 +83,7 @@ def test_a_study_of_another_recipe_is_refused_before_anything_is_trained(studied
 
 @pytest.mark.parametrize("method", list(Method))
 def test_both_models_are_explained_for_the_same_photos(studied, parts, method):
-    a, b = (read_side(studied / letter) for letter in "ab")
+    a, b = (read_scored_run(studied / letter) for letter in "ab")
     comparison = write_comparison(a, b, studied / "again.html", photos=parts[1], method=method)
     wanted = {x.photo_id for x in (*comparison.gains_of_b[:12], *comparison.gains_of_a[:12])}
     assert wanted
@@ -99,7 +99,7 @@ def test_both_models_are_explained_for_the_same_photos(studied, parts, method):
 
 
 def test_a_photo_that_the_manifest_does_not_hold_is_named(studied, parts):
-    a, b = (read_side(studied / letter) for letter in "ab")
+    a, b = (read_scored_run(studied / letter) for letter in "ab")
     comparison = write_comparison(a, b, studied / "again.html")
     with pytest.raises(InputError, match="was compared, but the manifest does not hold it"):
         explain((a.folder, b.folder), comparison, parts[0])

@@ -19,7 +19,7 @@ from ophis.decision.calibration import fit_temperature
 from ophis.decision.out_of_distribution import ood_scores
 from ophis.decision.rule import State, Verdict
 from ophis.decision.vector_scaling import fit_vector
-from ophis.evaluation.results import read_measured
+from ophis.evaluation.results import read_results
 from ophis.geography.location import Source
 from ophis.inference.bundles.bundle import NOT_FOR_ANSWERS, WEIGHTS, read_bundle
 from ophis.priors.prior import PriorUse
@@ -38,8 +38,8 @@ EXPECTED_FILES = [
     "bundle.json",
     "config.json",
     "decision.json",
+    "evaluation.json",
     "images.json",
-    "measured.json",
     "model.onnx",
     "model.safetensors",
     "prior.csv",
@@ -93,7 +93,7 @@ def test_a_run_is_exported_at_other_pixels_with_all_that_depends_on_them(run, co
     scores = classifier.score(validation)
     evaluation = ophis.evaluate(scores)
     card = (out / "README.md").read_text()
-    figures = read_measured(out / "measured.json").figures[0]
+    figures = read_results(out / "evaluation.json").metrics[0]
     assert figures["top1"]["value"] == evaluation.top1
     assert f"{100 * evaluation.top1:.1f} % ({100 * figures['top1']['low']:.1f} to" in card
     assert "test_pixels = 48" in card

@@ -26,6 +26,16 @@ if TYPE_CHECKING:
     from ophis.web.export import WebFile
 
 MOST_PROBLEMS = 20
+LABELS = {  # of metrics whose label is not their name
+    "log_loss": "log loss",
+    "brier_score": "Brier",
+    "ece": "ECE",
+    "classwise_ece": "classwise ECE",
+    "ood_rejected": "OOD rejected",
+    "auroc": "AUROC",
+    "auroc_low": "AUROC low",
+    "auroc_high": "AUROC high",
+}
 UNBROKEN = 10_000  # columns: more than any line or table has
 
 
@@ -125,8 +135,8 @@ def print_evaluations(
     table.add_column("country")
     for heading in ("photos", "top-1", "top-5", "macro F1"):
         table.add_column(heading, justify="right")
-    for heading in next(iter(more.values()), {}):
-        table.add_column(heading, justify="right")
+    for metric in next(iter(more.values()), {}):
+        table.add_column(LABELS.get(metric, metric), justify="right")
     for (name, country), e in evaluations.items():
         figures = [f"{e.photos:,}", f"{e.top1:.2%}", f"{e.top5:.2%}", f"{e.macro_f1:.4f}"]
         for metric, value in more.get((name, country), {}).items():
@@ -203,7 +213,7 @@ def print_facts(facts: Mapping[str, Mapping[str, object]], *, json: bool = False
 def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
     """The paper's table of both models with intervals, and who is right where."""
     if json:
-        print(json_format.dumps(comparison.as_dict()))
+        print_json(comparison.as_dict())
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("model")
@@ -232,7 +242,7 @@ def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
 def print_checked(checked: Checked, *, json: bool = False) -> None:
     """How many rows and problems there are; the first problems on stderr, or all for programs."""
     if json:
-        print(json_format.dumps(asdict(checked) | {"path": str(checked.path)}))
+        print_json(asdict(checked))
         return
     for problem in checked.problems[:MOST_PROBLEMS]:
         print(f"ophis: {problem}", file=sys.stderr)

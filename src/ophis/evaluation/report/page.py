@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ophis.datasets.shards.reader import PackedPhoto
     from ophis.evaluation.comparison import Comparison, Discrepancy
     from ophis.evaluation.report.figures import Figure
-    from ophis.evaluation.run import Side
+    from ophis.evaluation.run import ScoredRun
 
 PICTURE_PIXELS = 160
 DISCREPANCIES = 12  # of each model
@@ -83,7 +83,7 @@ def write_report(
     comparison: Comparison,
     path: str | Path,
     *,
-    sides: tuple[Side, Side] | None = None,
+    runs: tuple[ScoredRun, ScoredRun] | None = None,
     photos: Manifest | None = None,
     maps: Mapping[str, Maps] | None = None,
     maps_note: str = "",
@@ -93,7 +93,7 @@ def write_report(
     Args:
         comparison: what `compare` returned.
         path: the .html file; figures go to `<its stem>-figures/`, an SVG and a CSV each.
-        sides: what is known of the two models, for the figures of data and training.
+        runs: what is known of the two models, for the figures of data and training.
         photos: where the photos are, to show them.
         maps: photo id to where A and B look, for photos of the largest discrepancies.
         maps_note: how the maps were made.
@@ -104,7 +104,7 @@ def write_report(
     path = Path(path)
     gain = figures.gains(comparison)
     gain_figures = [gain] if gain else []
-    more = _figures_of_sides(sides) if sides else []
+    more = _figures_of_runs(runs) if runs else []
     figures.write([*gain_figures, *more], path.with_name(f"{path.stem}-figures"))
     script = _own("page.js")
     page = _environment().from_string(_own("page.html.jinja"))
@@ -123,8 +123,8 @@ def write_report(
         has_training=any(row.training_photos is not None for row in comparison.per_species),
         confusions_shown=CONFUSIONS,
         more_figures=more,
-        mixup=_mixup(sides, photos) if sides and photos is not None else None,
-        facts=_facts(sides) if sides else [],
+        mixup=_mixup(runs, photos) if runs and photos is not None else None,
+        facts=_facts(runs) if runs else [],
         emergency=read_words().say("advice", "emergency"),
     )
     with whole_file(path) as temporary:
@@ -173,16 +173,16 @@ def _p_value(p: float) -> str:
     return f"= {p:.3f}" if p >= 0.001 else "< 0.001" if p >= 1e-4 else f"= {p:.0e}" if p else "= 0"
 
 
-def _figures_of_sides(sides: tuple[Side, Side]) -> list[Figure]:
+def _figures_of_runs(runs: tuple[ScoredRun, ScoredRun]) -> list[Figure]:
     """What is known of data and training."""
     found: list[Figure] = []
-    prior = next((side.prior for side in sides if side.prior), None)
+    prior = next((run.prior for run in runs if run.prior), None)
     if prior:
         found += [figures.class_distribution(prior), figures.country_distribution(prior)]
-    recipes = {side.name: side.recipe for side in sides if side.recipe}
+    recipes = {run.name: run.recipe for run in runs if run.recipe}
     if recipes:
         found.append(figures.staircase(recipes))
-    logs = {side.name: side.log for side in sides if side.log is not None}
+    logs = {run.name: run.log for run in runs if run.log is not None}
     if logs:
         found.append(figures.training_curves(logs))
     alphas = {recipe.mixup_alpha for recipe in recipes.values() if recipe.mixup_alpha}
@@ -190,9 +190,9 @@ def _figures_of_sides(sides: tuple[Side, Side]) -> list[Figure]:
     return found
 
 
-def _mixup(sides: tuple[Side, Side], photos: Manifest) -> Example | None:
+def _mixup(runs: tuple[ScoredRun, ScoredRun], photos: Manifest) -> Example | None:
     """Two photos of different species and their mixture, as the paper's figure 3 shows it."""
-    alpha = next((s.recipe.mixup_alpha for s in sides if s.recipe and s.recipe.mixup_alpha), None)
+    alpha = next((s.recipe.mixup_alpha for s in runs if s.recipe and s.recipe.mixup_alpha), None)
     species = photos.table["species"].to_list()
     other = next((row for row, name in enumerate(species) if name != species[0]), None)
     if alpha is None or other is None:
@@ -281,9 +281,9 @@ def data_url(picture: NDArray[np.uint8]) -> str:
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _facts(sides: tuple[Side, Side]) -> list[tuple[str, tuple[str, str]]]:
+def _facts(runs: tuple[ScoredRun, ScoredRun]) -> list[tuple[str, tuple[str, str]]]:
     """What is needed to repeat both runs, a row a fact."""
-    flat = [dict(_flatten(side.facts)) for side in sides]
+    flat = [dict(_flatten(run.facts)) for run in runs]
     names = list(dict.fromkeys(name for facts in flat for name in facts))
     return [(name, (flat[0].get(name, ""), flat[1].get(name, ""))) for name in names]
 

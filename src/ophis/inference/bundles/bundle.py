@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-    from ophis.evaluation.results import Measured
+    from ophis.evaluation.results import EvaluationResults
     from ophis.images.test_time_augmentation import Crop
     from ophis.priors.prior import Prior
 
 FORMAT = 1
-CONFIG, WEIGHTS, MEASURED = "config.json", "model.safetensors", "measured.json"
+CONFIG, WEIGHTS, EVALUATION = "config.json", "model.safetensors", "evaluation.json"
 MODEL, SELFTEST, SPECIES, IMAGES, TTA, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX = (
     "model.onnx",
     "selftest.json",
@@ -47,7 +47,7 @@ MODEL, SELFTEST, SPECIES, IMAGES, TTA, CALIBRATION, PRIOR, COUNTS, DECISION, CAR
     "bundle.json",
 )
 # No answer needs them: a bundle without them is whole.
-NOT_FOR_ANSWERS = frozenset({CARD, CONFIG, WEIGHTS, MEASURED})
+NOT_FOR_ANSWERS = frozenset({CARD, CONFIG, WEIGHTS, EVALUATION})
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class BundleWriter:
         prior: Prior | None,
         rule: DecisionRule | None,
         card: str,
-        measured: Measured | None = None,
+        results: EvaluationResults | None = None,
     ) -> None:
         """Write everything but what sees the photos: a network with its images.json, or members.
 
@@ -255,8 +255,8 @@ class BundleWriter:
         if prior:
             prior.write(self.folder / (COUNTS if isinstance(prior, CountryPrior) else PRIOR))
         (self.folder / CARD).write_text(card, encoding="utf-8")
-        if measured:
-            measured.write(self.folder / MEASURED)
+        if results:
+            results.write(self.folder / EVALUATION)
 
     def write_members(self, members: Sequence[Bundle], tta: tuple[Crop, ...]) -> None:
         """Copy whole bundles in as members of an ensemble, with its test-time augmentation."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ophis.evaluation.results import FEWEST_PHOTOS, Measured
+from ophis.evaluation.results import MIN_PHOTOS, EvaluationResults
 from ophis.files.markup import as_it_stands
 from ophis.inference.bundles.card_about import about_imagenet17
 from ophis.inference.bundles.card_caution import caution
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ophis.priors.prior import Prior
     from ophis.taxonomy.species_list import SpeciesList
 
+RELIABILITY = ("log_loss", "brier_score", "ece", "classwise_ece")
 NOT_MEASURED = "not measured"
 FIGURES = (("top1", "top-1"), ("top5", "top-5"), ("macro_f1", "macro F1"))
 MOST_COUNTRIES = 10
@@ -31,7 +32,7 @@ MOST_COUNTRIES = 10
 
 def card(
     species: SpeciesList,
-    measured: Measured,
+    results: EvaluationResults,
     *,
     calibration: Calibration | None,
     prior: Prior | None,
@@ -41,31 +42,31 @@ def card(
 
     Args:
         species: of the bundle.
-        measured: all figures that stand in it.
+        results: all figures that stand in it.
         calibration: of the bundle.
         prior: of the bundle.
         rule: of the bundle.
     """
-    about = measured.about
+    about = results.about
     title = about.get("title") or f"{len(species)} kinds of snake"
     parts = [
         f"# {title}\n\n{_synthetic_note(species)}{about.get('text') or _UNKNOWN}\n",
         _use(),
-        _data(measured),
+        _data(results),
         _predictors(species, prior),
-        f"## Figures\n\n{_figures(measured, calibration)}",
-        _failures(measured),
+        f"## Figures\n\n{_figures(results, calibration)}",
+        _failures(results),
         caution(species, calibration, rule),
         _HOW,
     ]
     if recipe := about.get("recipe"):
         parts.append(f"## Recipe\n\n```toml\n{recipe}```\n")
-    return _head(title, measured) + "\n".join(parts)
+    return _head(title, results) + "\n".join(parts)
 
 
 def imagenet17_card(species: SpeciesList) -> str:
     """The card of the ready bundle."""
-    about = Measured(about=about_imagenet17(species))
+    about = EvaluationResults(about=about_imagenet17(species))
     return card(species, about, calibration=None, prior=None, rule=None)
 
 
@@ -83,15 +84,15 @@ there, are the same network for timm: `timm.create_model("hf-hub:owner/name", pr
 """
 
 
-def _head(title: str, measured: Measured) -> str:
+def _head(title: str, results: EvaluationResults) -> str:
     """What the Hub reads, in YAML; the values are written as JSON, which is YAML."""
     lines = {
         "library_name": "ophis",
         "pipeline_tag": "image-classification",
-        "license": measured.about.get("license"),
+        "license": results.about.get("license"),
         "tags": ["snakes", "species-identification", "image-classification", "onnx"],
-        "metrics": ["accuracy", "f1"] if measured.figures else None,
-        "model-index": _model_index(title, measured),
+        "metrics": ["accuracy", "f1"] if results.metrics else None,
+        "model-index": _model_index(title, results),
     }
     said = (f"{key}: {_yaml(value)}\n" for key, value in lines.items() if value)
     return f"---\n{''.join(said)}---\n"
@@ -101,11 +102,11 @@ def _yaml(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _model_index(title: str, measured: Measured) -> list[dict[str, Any]] | None:
-    if not measured.figures:
+def _model_index(title: str, results: EvaluationResults) -> list[dict[str, Any]] | None:
+    if not results.metrics:
         return None
-    figures = measured.figures[0]
-    sha256 = measured.facts.get("validation", {}).get("sha256")
+    figures = results.metrics[0]
+    sha256 = results.facts.get("validation", {}).get("sha256")
     metrics = [
         {"type": "f1" if key == "macro_f1" else "accuracy", "name": name, "value": round(
             figures[key]["value"], 4)}
@@ -138,8 +139,8 @@ def _synthetic_note(species: SpeciesList) -> str:
     )
 
 
-def _data(measured: Measured) -> str:
-    training, judged, facts = measured.training, measured.judged, measured.facts
+def _data(results: EvaluationResults) -> str:
+    training, judged, facts = results.training, results.validation, results.facts
     learned = NOT_MEASURED
     if training:
         learned = (
@@ -203,18 +204,17 @@ def _country(prior: Prior | None) -> str:
     return f"With a country its answers are changed by: {prior.what_it_is()}.\n"
 
 
-def _figures(measured: Measured, calibration: Calibration | None) -> str:
-    if not measured.figures:
+def _figures(results: EvaluationResults, calibration: Calibration | None) -> str:
+    if not results.metrics:
         return "Not judged on any photo.\n"
     raw = " and before its calibration" if calibration and calibration.by_species else ""
-    photos = measured.figures[0]["photos"]
+    photos = results.metrics[0]["photos"]
     rows = [
-        [row["what"], f"{row['photos']:,}", *(_interval(row[key]) for key, _ in FIGURES)]
-        for row in measured.figures
+        [row["variant"], f"{row['photos']:,}", *(_interval(row[key]) for key, _ in FIGURES)]
+        for row in results.metrics
     ]
     reliable = [
-        [row["what"], *(f"{row[key]:.4f}" for key in ("log loss", "Brier", "ECE", "classwise ECE"))]
-        for row in measured.reliability
+        [row["variant"], *(f"{row[key]:.4f}" for key in RELIABILITY)] for row in results.reliability
     ]
     return (
         f"On {photos:,} validation photos that it did not learn from, without the country{raw},\n"
@@ -222,24 +222,24 @@ def _figures(measured: Measured, calibration: Calibration | None) -> str:
         " intervals\n(bootstrap over observations).\n\n"
         f"{_table(['', 'photos', *(name for _, name in FIGURES)], rows)}\n"
         f"{_table(['', 'log loss', 'Brier', 'ECE', 'classwise ECE'], reliable)}\n"
-        f"{_promised(measured.promises)}"
+        f"{_guarantees(results.guarantees)}"
         f"Judged at another place, or by other people: {NOT_MEASURED}.\n"
     )
 
 
-def _promised(promises: dict[str, Any]) -> str:
-    if not promises:
+def _guarantees(guarantees: dict[str, Any]) -> str:
+    if not guarantees:
         return f"How often its sets of names hold the true species: {NOT_MEASURED}.\n"
     danger_said = (
-        f"Of {promises['danger_coverage']:.0%} of the snakes that may be dangerous it is promised"
+        f"Of {guarantees['danger_coverage']:.0%} of the snakes that may be dangerous it is promised"
         " that the answer says so."
-        if promises["danger_promised"]
+        if guarantees["danger_guaranteed"]
         else "Too few photos to promise anything of the danger: every answer says that the snake"
         " may be venomous."
     )
     return (
-        f"Its sets of names hold {promises['median_set']:.0f} species in the median;"
-        f" {promises['single_names']:.0%} of the photos get a single name.\n{danger_said}\n"
+        f"Its sets of names hold {guarantees['median_set']:.0f} species in the median;"
+        f" {guarantees['single_names']:.0%} of the photos get a single name.\n{danger_said}\n"
     )
 
 
@@ -248,22 +248,22 @@ def _interval(figure: dict[str, float]) -> str:
     return f"{value:.1f} % ({low:.1f} to {high:.1f})"
 
 
-def _failures(measured: Measured) -> str:
+def _failures(results: EvaluationResults) -> str:
     """Where it fails, the worst first; nothing where nobody looked."""
-    if not measured.figures:
+    if not results.metrics:
         return f"## Where it fails\n\n{NOT_MEASURED.capitalize()}.\n"
     confused = (
         "## Where it fails\n\nThe image alone, over all photos judged by; species and countries"
-        f" of fewer than {FEWEST_PHOTOS} photos are left out.\n"
+        f" of fewer than {MIN_PHOTOS} photos are left out.\n"
     )
     for heading, rows, keys in (
-        ("Species most often missed", measured.worst_species, ("species", "photos", "right")),
-        ("Countries with the most wrong names", measured.worst_countries,
-         ("country", "photos", "right")),
-        ("Taken for another most often", measured.confusions,
-         ("species", "taken_for", "photos", "of")),
+        ("Species most often missed", results.worst_species, ("species", "photos", "accuracy")),
+        ("Countries with the most wrong names", results.worst_countries,
+         ("country", "photos", "accuracy")),
+        ("Taken for another most often", results.confusions,
+         ("species", "taken_for", "photos", "species_photos")),
         ("**May be dangerous, taken for one not known to be dangerous**",
-         measured.dangerous_confusions, ("species", "taken_for", "photos", "of")),
+         results.dangerous_confusions, ("species", "taken_for", "photos", "species_photos")),
     ):  # fmt: skip
         cells = [[_cell(row[key]) for key in keys] for row in rows]
         titles = [key.replace("_", " ") for key in keys]

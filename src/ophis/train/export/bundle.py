@@ -11,7 +11,7 @@ import torch
 from ophis.decision.rule import default_rule
 from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
-from ophis.evaluation.results import Measured, measure
+from ophis.evaluation.results import EvaluationResults, evaluate_bundle
 from ophis.evaluation.run import PRIOR, SCORES, read_facts
 from ophis.images.preprocessing import MOST_SIDE
 from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, Member
@@ -110,7 +110,7 @@ def export(
         calibration=calibration,
         prior=prior,
         rule=rule,
-        measured=measure(
+        results=evaluate_bundle(
             scores,
             calibration=calibration,
             prior=prior,
@@ -184,7 +184,7 @@ def write_bundle(
     calibration: Calibration | None,
     prior: Prior | None,
     rule: DecisionRule | None,
-    measured: Measured | None = None,
+    results: EvaluationResults | None = None,
     ood_model: OodModel | None = None,
     weights: bool = True,
 ) -> Path:
@@ -199,8 +199,8 @@ def write_bundle(
         model, outputs = WithEvidence(model, ood_model).eval(), (*outputs, *EVIDENCE)
     elif ood_model:
         model = WithOodScore(model, ood_model).eval()
-    measured = measured or Measured()
-    text = card(species, measured, calibration=calibration, prior=prior, rule=rule)
+    results = results or EvaluationResults()
+    text = card(species, results, calibration=calibration, prior=prior, rule=rule)
     with BundleWriter(out) as writer:
         writer.write(
             species=species,
@@ -208,7 +208,7 @@ def write_bundle(
             prior=prior,
             rule=rule,
             card=text,
-            measured=measured,
+            results=results,
         )
         preprocessing.write(writer.folder / IMAGES)
         write_timm_files(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from ophis.evaluation.results import Measured
+from ophis.evaluation.results import EvaluationResults
 from ophis.images.preprocessing import Preprocessing
 from ophis.inference.bundles.card_about import about_imagenet17
 from ophis.taxonomy.species_list import SpeciesList
@@ -73,6 +73,6 @@ def export_imagenet17(out: str | Path, *, weights: bool = True) -> Path:
         calibration=None,
         prior=None,
         rule=None,
-        measured=Measured(about=about_imagenet17(SpeciesList(KINDS))),
+        results=EvaluationResults(about=about_imagenet17(SpeciesList(KINDS))),
         weights=weights,
     )

@@ -27,7 +27,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ophis.errors import InputError
-from ophis.evaluation.results import measure
+from ophis.evaluation.results import evaluate_bundle
 from ophis.images.test_time_augmentation import NO_TTA
 from ophis.inference.batches import pixel_batches
 from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, read_bundle
@@ -96,7 +96,7 @@ def quantise(
         _require_little_loss(worth, most_loss)
         calibration, prior, rule = refit(bundle.prior, scores)
         sizes = tuple(m.model.stat().st_size for m in (member, eight))
-        measured = measure(
+        results = evaluate_bundle(
             scores,
             calibration=calibration,
             prior=prior,
@@ -108,8 +108,8 @@ def quantise(
             calibration=calibration,
             prior=prior,
             rule=rule,
-            card=card(bundle.species, measured, calibration=calibration, prior=prior, rule=rule),
-            measured=measured,
+            card=card(bundle.species, results, calibration=calibration, prior=prior, rule=rule),
+            results=results,
         )
     return worth
 
