@@ -27,7 +27,8 @@ from sklearn.preprocessing import StandardScaler
 
 from ophis import evaluate, read_manifest, read_recipe, read_scores
 from ophis.datasets.near_duplicates import near_duplicate_groups
-from ophis.images.preprocessing import preprocess, read_photo
+from ophis.images.decode import read_photo
+from ophis.images.preprocessing import preprocess
 from ophis.scores.scores import Scores
 from ophis.train import fit
 from ophis.train.export.imagenet17 import PREPROCESSING

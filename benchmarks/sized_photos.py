@@ -11,7 +11,7 @@ from PIL import Image
 from ophis import read_manifest
 from ophis.datasets.synthetic.camera import photograph
 from ophis.datasets.synthetic.population import sightings
-from ophis.images.preprocessing import decode, read_photo
+from ophis.images.decode import decode, read_photo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from PIL import Image
 from ophis import InputError, PhotoError, read_scores
 from ophis.errors import NoPhotoError, PhotoFailure, Reason
 from ophis.geography.countries import read_country
-from ophis.images.preprocessing import MOST_BYTES, decode, read_bytes
+from ophis.images.decode import MAX_BYTES, decode, read_bytes
 from ophis.inference.photo import Wanted, read_photos
 from ophis.scores.scores import Scores
 from ophis.taxonomy.species_list import SpeciesList
@@ -47,7 +47,7 @@ def test_a_file_is_refused_for_its_reason(reason):
 
 
 def test_a_file_that_is_not_there_or_too_large_has_a_reason_too(tmp_path):
-    (tmp_path / "large.jpg").write_bytes(bytes(MOST_BYTES + 1))
+    (tmp_path / "large.jpg").write_bytes(bytes(MAX_BYTES + 1))
     for name, reason in (("large.jpg", Reason.TOO_LARGE), ("none.jpg", Reason.UNREADABLE)):
         with pytest.raises(PhotoError) as error:
             read_bytes(tmp_path / name)

@@ -13,7 +13,7 @@ from ophis.cli.terminal.answer_text import print_answer
 from ophis.decision.rule import State, Verdict
 from ophis.errors import PhotoFailure
 from ophis.inference.answer import Answer, Guess, SeenPhoto
-from ophis.locales import Words, languages, read_words
+from ophis.locales import Sentences, languages, read_sentences
 from ophis.priors.prior import PriorUse
 from ophis.taxonomy.danger import Danger
 
@@ -76,11 +76,11 @@ def test_names_left_come_before_the_others_and_what_holds_comes_last(monkeypatch
 @pytest.mark.parametrize("language", languages())
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_names_and_danger_stay_on_one_line_and_bars_give_way(monkeypatch, answer, language, width):
-    words = read_words(language)
+    words = read_sentences(language)
     lines = printed(monkeypatch, replace(answer, language=language), width=width)
     for guess in GUESSES:
         (row,) = [line for line in lines if line.startswith(guess.species)]
-        assert row.endswith(words.say("danger", guess.danger))
+        assert row.endswith(words.text("danger", guess.danger))
         assert f"{guess.probability:.1%}" in row
         assert "░" in row or width == 60
         if language in ("en", "es"):  # long words on danger: no room for bars
@@ -116,9 +116,11 @@ def test_no_word_of_an_answer_stands_in_the_code(monkeypatch, answer, judged):
     """With words that are all crosses nothing but crosses, names and numbers is printed."""
     crosses = {
         section: {key: re.sub(r"[^{}\s](?![^{]*})", "×", text) for key, text in keys.items()}
-        for section, keys in read_words().sections.items()
+        for section, keys in read_sentences().sections.items()
     }
-    monkeypatch.setattr(answer_text, "read_words", lambda language: Words(language, crosses))
+    monkeypatch.setattr(
+        answer_text, "read_sentences", lambda language: Sentences(language, crosses)
+    )
     lines = ("×",) * (4 if judged else 5)
     text = "\n".join(printed(monkeypatch, replace(answer, judged=judged, lines=lines)))
     for known in ("a.jpg", "b.jpg", answer.bundle, *(guess.species for guess in GUESSES)):

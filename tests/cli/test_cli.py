@@ -18,7 +18,7 @@ from ophis.cli import ALIASES, RENAMED, app, main
 from ophis.decision.calibration import reliability
 from ophis.evaluation.metrics import risk_coverage
 from ophis.evaluation.snakeclef_metrics import official
-from ophis.locales import languages, read_words
+from ophis.locales import languages, read_sentences
 from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.scores import concatenate
 from ophis.scores.validation import validation_halves
@@ -497,7 +497,7 @@ def test_each_photo_that_cannot_be_used_is_a_row_too(imagenet17, unusable, colou
     for path, row in zip(photos, rows, strict=True):
         assert row.keys() == rows[1].keys()
         assert row["countries"] == {"kenya": 1.0}
-        assert row["lines"][-1] == read_words().say("advice", "emergency")
+        assert row["lines"][-1] == read_sentences().text("advice", "emergency")
         if path in unusable:
             assert (row["photos"], row["guesses"], row["prior"]) == ([], [], None)
             assert (row["state"], row["verdict"]) == ("unusable", "may be venomous")
@@ -517,11 +517,11 @@ def test_what_holds_is_told_of_a_photo_that_cannot_be_used(imagenet17, unusable,
     assert status == 1
     assert "cut.jpg: damaged or cut short" in err
     assert "this photo is not usable, because it cannot be read" in out
-    assert out.splitlines()[-1] == read_words().say("advice", "emergency")
-    spanish = read_words("es")
+    assert out.splitlines()[-1] == read_sentences().text("advice", "emergency")
+    spanish = read_sentences("es")
     _, again, told = identified(capsys, imagenet17.bundle.folder, unusable[1], "--language", "es")
-    assert again.splitlines()[-1] == spanish.say("advice", "emergency")
-    assert told == f"ophis: {unusable[1]}: {spanish.say('refusal', 'damaged')} ({err[7:-1]})\n"
+    assert again.splitlines()[-1] == spanish.text("advice", "emergency")
+    assert told == f"ophis: {unusable[1]}: {spanish.text('refusal', 'damaged')} ({err[7:-1]})\n"
 
 
 def test_sentences_are_in_the_language_asked_for_and_the_rest_is_not(imagenet17, coloured, capsys):
@@ -543,7 +543,7 @@ def test_sentences_are_in_the_language_asked_for_and_the_rest_is_not(imagenet17,
 
 def test_a_bundle_that_was_never_judged_says_so_first(imagenet17, coloured, capsys):
     folder, photo = imagenet17.bundle.folder, coloured.paths()[0]
-    caution = read_words().say("bundle", "never_judged")
+    caution = read_sentences().text("bundle", "never_judged")
     _, out, _ = identified(capsys, folder, photo)
     assert out.splitlines()[:2] == [str(photo), caution]
     row = json.loads(identified(capsys, folder, photo, "--json")[1])

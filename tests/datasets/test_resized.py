@@ -9,8 +9,9 @@ from PIL import Image
 from ophis import PhotoError
 from ophis.datasets import resized as squares
 from ophis.datasets.resized import look_up, read_square, square
+from ophis.images.decode import decode
 from ophis.images.jpeg import FEW_BYTES, jpeg_pixels
-from ophis.images.preprocessing import Preprocessing, decode, normalise, resize
+from ophis.images.preprocessing import Preprocessing, normalise, resize
 from ophis.images.resampling import Resampler, resampler
 from tests.support.paths import SHARED
 

@@ -11,7 +11,7 @@ import ophis
 from ophis import Scores, SpeciesList, compare
 from ophis.cli import app
 from ophis.inference.bundles.model_card import imagenet17_card
-from ophis.locales import languages, read_words
+from ophis.locales import languages, read_sentences
 from tests.support.all_clear import ALL_CLEAR
 from tests.support.made_bundle import write_made_bundle
 from tests.support.paths import SOURCE
@@ -59,7 +59,7 @@ def test_no_words_and_no_page_is_an_all_clear(path):
 
 @pytest.mark.parametrize("language", languages())
 def test_no_sentence_is_an_all_clear(language):
-    for keys in read_words(language).sections.values():
+    for keys in read_sentences(language).sections.values():
         for sentence in keys.values():
             assert not ALL_CLEAR.search(sentence), sentence
 
@@ -88,7 +88,7 @@ def test_no_report_is_an_all_clear(tmp_path):
     )  # fmt: skip
     text = write_report(compare(a, b, resamples=10), tmp_path / "r.html").read_text("utf-8")
     assert "treat every unknown snake as venomous" in text
-    assert read_words().say("advice", "emergency") in text
+    assert read_sentences().text("advice", "emergency") in text
     assert not ALL_CLEAR.search(text)
 
 

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from ophis import InputError, PhotoError, read_manifest
-from ophis.images.preprocessing import read_bytes
+from ophis.images.decode import read_bytes
 from ophis.inference.photo import Wanted, read_photos
 from tests.support.hostile_photos import picture, saved
 

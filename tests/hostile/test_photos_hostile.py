@@ -16,7 +16,9 @@ import hashlib, sys, warnings
 sys.path.insert(0, {str(TESTS)!r})
 warnings.simplefilter("ignore")
 from ophis import PhotoError
-from ophis.images.preprocessing import decode, read_bytes, resize, unusable
+from ophis.images.decode import decode, read_bytes
+from ophis.images.preprocessing import resize
+from ophis.images.usability import unusable_reason
 def look(data, name="photo"):
     try:
         photo = decode(read_bytes(data) if isinstance(data, str) else data, name)
@@ -28,7 +30,7 @@ def look(data, name="photo"):
     for top in range(0, photo.height, 64):
         rows = (0, top, photo.width, min(top + 64, photo.height))
         digest.update(photo.crop(rows).tobytes())
-    return unusable(photo) or "answer " + digest.hexdigest()
+    return unusable_reason(photo) or "answer " + digest.hexdigest()
 from tests.support import hostile_photos
 look(hostile_photos.saved(hostile_photos.picture(), "JPEG"))  # what is loaded once is loaded
 """

@@ -12,7 +12,7 @@ from ophis import PhotoError
 from ophis.datasets.resized import square
 from ophis.geography.location import gps_of
 from ophis.images import formats as photo_formats
-from ophis.images.preprocessing import decode, read_photo
+from ophis.images.decode import decode, read_photo
 from tests.support.photos import heic, picture
 
 pillow_heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
@@ -88,8 +88,8 @@ def test_the_position_in_a_heic_is_read():
 
 
 def test_too_many_pixels_are_refused_before_any_is_decoded(monkeypatch):
-    monkeypatch.setattr("ophis.images.preprocessing.MOST_PIXELS", 96 * 64 - 1)
-    monkeypatch.setattr("ophis.images.preprocessing.decoded", None)  # it would be called
+    monkeypatch.setattr("ophis.images.decode.MAX_PIXELS", 96 * 64 - 1)
+    monkeypatch.setattr("ophis.images.decode.upright_rgb", None)  # it would be called
     with pytest.raises(PhotoError, match=r"a\.heic: more than .* million pixels"):
         decode(WHOLE, "a.heic")
 

@@ -5,19 +5,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ophis import InputError, PhotoError
-from ophis.images.preprocessing import (
-    LEAST_CONTRAST,
-    LEAST_SIDE,
-    MOST_PIXELS,
-    Preprocessing,
-    decode,
-    normalise,
-    preprocess,
-    read_bytes,
-    read_photo,
-    resize,
-    unusable,
-)
+from ophis.images.decode import MAX_PIXELS, MIN_SIDE, decode, read_bytes, read_photo
+from ophis.images.preprocessing import Preprocessing, normalise, preprocess, resize
+from ophis.images.usability import MIN_CONTRAST, unusable_reason
 from tests.support.photos import encode, picture, png_header
 
 HALF = Preprocessing(pixels=456, mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5))
@@ -109,7 +99,7 @@ def test_an_exif_turn_that_does_not_exist_is_no_turn(orientation):
         (encode(picture(), "GIF"), "GIF, TIFF and BMP pictures are not read"),
         (encode(picture(), "BMP"), "GIF, TIFF and BMP pictures are not read"),
         (encode(picture(size=(1, 1)), "PNG"), "1 x 1 pixels show nothing"),
-        (encode(picture(size=(500, LEAST_SIDE - 1)), "JPEG"), "show nothing"),
+        (encode(picture(size=(500, MIN_SIDE - 1)), "JPEG"), "show nothing"),
         (png_header(13370, 13370), "more than 80 million"),
         (png_header(65500, 65500), "a.jpg"),
         (png_header(640, 480), "damaged or cut short"),
@@ -136,7 +126,7 @@ def test_a_photo_cut_short_anywhere_is_refused(kind):
 def test_the_largest_photo_is_decided_by_its_header_without_memory():
     import tracemalloc
 
-    side = int(MOST_PIXELS**0.5) + 1
+    side = int(MAX_PIXELS**0.5) + 1
     data = png_header(side, side)
     tracemalloc.start()
     with pytest.raises(PhotoError, match="80 million"):
@@ -168,7 +158,7 @@ def test_files_are_refused_by_name(tmp_path, monkeypatch):
         read_photo(tmp_path / "none.jpg")
     with pytest.raises(PhotoError, match="this is a folder"):
         read_bytes(tmp_path)
-    monkeypatch.setattr("ophis.images.preprocessing.MOST_BYTES", 10)
+    monkeypatch.setattr("ophis.images.decode.MAX_BYTES", 10)
     (tmp_path / "large.jpg").write_bytes(b"x" * 11)
     with pytest.raises(PhotoError, match=r"large\.jpg: larger than"):
         read_bytes(tmp_path / "large.jpg")
@@ -241,6 +231,6 @@ def test_a_photo_is_flat_where_numpys_percentiles_are_close(seed, dark, light, s
     chance = np.random.default_rng(seed)
     grey = np.where(chance.random((64, 64)) < share, dark, light).astype(np.uint8)
     low, high = np.percentile(grey, (5, 95))
-    assume(abs(high - low - LEAST_CONTRAST) > 1e-6)  # a rounding is no difference
+    assume(abs(high - low - MIN_CONTRAST) > 1e-6)  # a rounding is no difference
     photo = Image.fromarray(grey).convert("RGB")
-    assert (unusable(photo) == "flat") == (high - low < LEAST_CONTRAST)
+    assert (unusable_reason(photo) == "flat") == (high - low < MIN_CONTRAST)

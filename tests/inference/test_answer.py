@@ -3,7 +3,7 @@ import pytest
 from ophis.decision.rule import Decision, State, Verdict
 from ophis.geography.location import Place, Source
 from ophis.inference.answer import SeenPhoto, sentences
-from ophis.locales import read_words
+from ophis.locales import read_sentences
 from ophis.priors.prior import PriorEffect, PriorUse
 
 FOUND = Decision(State.SPECIES, "Naja naja", (0,), Verdict.MAY_BE_VENOMOUS)
@@ -12,14 +12,16 @@ THERE = Place({"nepal": 1.0}, Source.GIVEN)
 
 
 def said(effect: PriorEffect, place: Place = THERE, decision: Decision = FOUND) -> tuple[str, ...]:
-    return sentences(read_words(), decision, place, effect=effect, photos=SEEN, judged=True)[2:-1]
+    return sentences(read_sentences(), decision, place, effect=effect, photos=SEEN, judged=True)[
+        2:-1
+    ]
 
 
 @pytest.mark.parametrize("use", list(PriorUse))
 @pytest.mark.parametrize("ruled", [False, True])
 def test_a_contradiction_hides_nothing_of_what_the_country_did(use, ruled):
     plain = said(PriorEffect(use))
-    assert plain == ("The country, as given: Nepal.", read_words().say("prior", use))
+    assert plain == ("The country, as given: Nepal.", read_sentences().text("prior", use))
     (*before, last) = said(PriorEffect(use, contradicts=True, ruled=ruled))
     assert tuple(before[:2]) == plain
     assert len(before) == 2 + ruled

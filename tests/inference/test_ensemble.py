@@ -14,7 +14,7 @@ from ophis import CountryPrior, InputError, PhotoError, Scores, SpeciesList
 from ophis.cli import main
 from ophis.decision.guarantees import Promises
 from ophis.decision.rule import State, Verdict
-from ophis.images.preprocessing import read_photo
+from ophis.images.decode import read_photo
 from ophis.images.test_time_augmentation import NO_TTA, network_input, tta_crops
 from ophis.inference.answer import LeftOut
 from ophis.inference.bundles.bundle import read_bundle

@@ -10,7 +10,7 @@ from ophis.decision.rule import State, Verdict
 from ophis.files.markup import html_table
 from ophis.inference.answer import Answer, Guess, SeenPhoto
 from ophis.inference.notebook import answer_html, answer_markdown
-from ophis.locales import languages, read_words
+from ophis.locales import languages, read_sentences
 from ophis.priors.prior import PriorUse
 from ophis.taxonomy.danger import Danger
 
@@ -63,15 +63,15 @@ def answer() -> Answer:
 
 @pytest.mark.parametrize("language", languages())
 def test_it_says_what_the_terminal_says_in_its_order(answer, language):
-    words = read_words(language)
+    words = read_sentences(language)
     page = Page(answer_html(replace(answer, language=language)))
     assert page.text == [
         "a.jpg", "Verdict.", "State.",
-        words.say("list", "possible"), "Bothrops atrox", "62.5%", words.say("danger", "venomous"),
-        words.say("list", "further", number="1"),
-        words.say("list", "others"), "Antaresia childreni", "1.0%",
-        words.say("danger", "not known to be dangerous"),
-        "Country.", words.say("bundle", "version", version=answer.bundle), "Emergency.",
+        words.text("list", "possible"), "Bothrops atrox", "62.5%", words.text("danger", "venomous"),
+        words.text("list", "further", number="1"),
+        words.text("list", "others"), "Antaresia childreni", "1.0%",
+        words.text("danger", "not known to be dangerous"),
+        "Country.", words.text("bundle", "version", version=answer.bundle), "Emergency.",
     ]  # fmt: skip
     assert ("lang", language) in page.attributes
     assert any("width:62.5%" in str(value) for _, value in page.attributes)

@@ -13,7 +13,7 @@ from ophis.geography.countries import iso_codes
 from ophis.geography.location import Source
 from ophis.inference.answer import LeftOut
 from ophis.inference.bundles.model_card import imagenet17_card
-from ophis.locales import languages, read_words
+from ophis.locales import languages, read_sentences
 from ophis.priors.prior import PriorEffect, PriorUse
 from ophis.serve.error_response import HTTPReason
 from ophis.taxonomy.danger import Danger
@@ -34,14 +34,14 @@ SECTIONS = {
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_language_has_words_for_all_that_can_be_said(path):
-    words = read_words(path.stem)
+    words = read_sentences(path.stem)
     for section, kinds in SECTIONS.items():
         for kind in kinds:
             filled = {"name": "Naja", "why": "it is dark", "countries": "Nepal"}
-            assert words.say(section, kind, **filled).strip()
+            assert words.text(section, kind, **filled).strip()
     for effect in (field.name for field in fields(PriorEffect) if field.type == "bool"):
-        assert words.say("country", effect).strip()
-    english = read_words("en").sections
+        assert words.text("country", effect).strip()
+    english = read_sentences("en").sections
     assert {s: set(keys) for s, keys in words.sections.items()} == {
         s: set(keys) for s, keys in english.items()
     }
@@ -52,7 +52,7 @@ def test_the_places_to_fill_in_are_those_of_english(path):
     for section, keys in tomllib.loads(path.read_text(encoding="utf-8")).items():
         for key, sentence in keys.items():
             places = {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
-            expected = string.Formatter().parse(read_words("en").sections[section][key])
+            expected = string.Formatter().parse(read_sentences("en").sections[section][key])
             assert places == {name for _, name, _, _ in expected if name}, (section, key)
 
 
@@ -61,10 +61,10 @@ def test_a_language_is_itself_throughout(path):
     """No sentence was left in English, and Hindi is written in Devanagari."""
     if path.stem == "en":
         return
-    for section, keys in read_words(path.stem).sections.items():
+    for section, keys in read_sentences(path.stem).sections.items():
         for key, sentence in keys.items():
             if len(sentence) > 15:
-                assert sentence != read_words("en").sections[section][key], (section, key)
+                assert sentence != read_sentences("en").sections[section][key], (section, key)
             assert (path.stem == "hi") == any("\u0900" <= letter <= "\u097f" for letter in sentence)
 
 
@@ -81,11 +81,11 @@ def test_countries_have_a_name_in_every_language(language):
 def test_a_language_without_words_is_refused_with_those_there_are():
     assert {"en", "es"} <= set(languages())
     with pytest.raises(InputError, match="no words in language 'tlh'; there are en, es"):
-        read_words("tlh")
+        read_sentences("tlh")
 
 
 def test_what_holds_whatever_the_snake_is_stands_in_the_words_only():
-    sentence = read_words().say("advice", "emergency")
+    sentence = read_sentences().text("advice", "emergency")
     for path in Path(ophis.__file__).parent.rglob("*"):
         if path.suffix in (".py", ".jinja", ".js"):
             assert sentence[:20] not in path.read_text(encoding="utf-8"), path

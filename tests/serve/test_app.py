@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from starlette.testclient import TestClient
 
 from ophis import InputError, load
-from ophis.locales import languages, read_words
+from ophis.locales import languages, read_sentences
 from ophis.serve import Limits, create_app
 from ophis.serve.middleware import HEADERS
 from ophis.serve.request import FIELDS, IdentifyRequest
@@ -104,7 +104,7 @@ def test_file_names_are_in_no_response(client):
     ([photo()], {"country": "Atlantis"}, 422, "no country is called 'Atlantis'",
      "unknown_country"),
     ([photo()], {"country": "刚果"}, 422, "'刚果' means Congo", "unknown_country"),
-    ([photo()], {"language": "tlh"}, 422, "no words in language 'tlh'; there are en",
+    ([photo()], {"language": "tlh"}, 422, "no sentences in language 'tlh'; choose one of en",
      "wrong_input"),
     ([photo()], {"top": "0"}, 422, "top = 0 should be 1 or more", "wrong_input"),
     ([photo()], {"top": "-3"}, 422, "top = -3 should be 1 or more", "wrong_input"),
@@ -124,7 +124,7 @@ def test_error_has_status_sentence_and_reason(client, photos, fields, status, wo
     assert (error.status_code, error.json()["error"][: len(words)]) == (status, words)
     assert error.json().keys() == {"error", "reason", "emergency"}
     assert error.json()["reason"] == reason
-    assert error.json()["emergency"] == read_words().say("advice", "emergency")
+    assert error.json()["emergency"] == read_sentences().text("advice", "emergency")
     assert "\n" not in error.json()["error"]
 
 
@@ -137,7 +137,7 @@ def test_country_as_file_is_refused(client):
 @pytest.mark.parametrize("language", languages())
 def test_advice_of_an_error_is_in_the_language_of_the_request(client, language):
     error = identify(client, b"text", language=language)
-    assert error.json()["emergency"] == read_words(language).say("advice", "emergency")
+    assert error.json()["emergency"] == read_sentences(language).text("advice", "emergency")
 
 
 def test_evidence_is_off_by_default():

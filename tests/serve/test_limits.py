@@ -112,7 +112,7 @@ def test_photo_of_40_mb_is_accepted_and_one_over_the_limit_refused(classifier, m
     data = form(whole + bytes(40 * 10**6))  # a JPEG may be followed by anything
     chunks = [data[start : start + 2**16] for start in range(0, len(data), 2**16)]
     assert asyncio.run(post(app, chunks, length=len(data))).status == 200
-    monkeypatch.setattr("ophis.serve.request.MOST_BYTES", 1000)
+    monkeypatch.setattr("ophis.serve.request.MAX_BYTES", 1000)
     data = form(photo())
     reply = asyncio.run(post(ready_app(classifier), [data], length=len(data)))
     assert (reply.status, body_of(reply)["error"][:28]) == (413, "the photos are larger than 6")

@@ -9,7 +9,7 @@ from ophis.decision.rule import Decision, State, Verdict
 from ophis.errors import PhotoFailure, Reason
 from ophis.geography.location import Place, Source
 from ophis.inference.answer import Answer, Guess, LeftOut, SeenPhoto, sentences
-from ophis.locales import read_words
+from ophis.locales import read_sentences
 from ophis.priors.prior import PriorEffect, PriorUse
 from ophis.taxonomy.danger import Danger
 
@@ -50,7 +50,7 @@ def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> d
     )
     seen = _seen(kind, photos, state)
     failures = (PhotoFailure("photo 2", "photo 2: damaged or cut short", Reason.DAMAGED),)
-    words = read_words(language)
+    words = read_sentences(language)
     decision = Decision(state, name, (), verdict)
     answer = Answer(
         photos=seen, failures=failures if kind == "one unread" else (), state=state, name=name,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image
 
-from ophis.locales import read_words
+from ophis.locales import read_sentences
 from ophis.web.page import Mode, Settings
 from tests.support.made_answers import made_answer
 from tests.support.page_server import Question
@@ -41,7 +41,7 @@ class FakeService:
         self.go.wait(20)
         if self.refusal:
             status, reason, error = self.refusal
-            emergency = read_words().say("advice", "emergency")
+            emergency = read_sentences().text("advice", "emergency")
             said = {"error": error, "reason": reason, "emergency": emergency}
             return status, said if reason else {}
         return 200, made_answer(self.kind, question.photos, question.fields["language"])

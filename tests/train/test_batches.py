@@ -6,7 +6,8 @@ import torch
 from PIL import Image, ImageEnhance
 
 from ophis import InputError
-from ophis.images.preprocessing import normalise, read_photo, resize
+from ophis.images.decode import read_photo
+from ophis.images.preprocessing import normalise, resize
 from ophis.images.resampling import resampler
 from ophis.train.batches import (
     Batches,

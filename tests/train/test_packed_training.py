@@ -9,7 +9,7 @@ import torch
 from ophis import InputError, read_manifest, read_scores
 from ophis.datasets.shards.writer import pack
 from ophis.evaluation.run import FACTS
-from ophis.images.preprocessing import read_photo
+from ophis.images.decode import read_photo
 from ophis.train import fit
 from ophis.train.batches import Batches
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ophis.errors import Reason
-from ophis.locales import languages, read_words
+from ophis.locales import languages, read_sentences
 from tests.support.made_answers import KINDS
 from tests.support.visits import (
     HEIGHT,
@@ -28,10 +28,10 @@ def test_every_answer_fits_and_axe_finds_nothing(visit, fake, synthetic_photo):
         verdict = page.inner_text("#verdict")
         expected = "verdict", "not known to be dangerous" if kind == "listed" else "may be venomous"
         if kind in UNSEEN:
-            assert verdict == read_words().say("page", kind)
+            assert verdict == read_sentences().text("page", kind)
         else:
-            assert verdict == read_words().say(*expected)
-        assert read_words().say(*expected) in page.inner_text("#answer")
+            assert verdict == read_sentences().text(*expected)
+        assert read_sentences().text(*expected) in page.inner_text("#answer")
         # Whatever is scrolled to, what to do now is on the screen.
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
         box = page.locator("#emergency-words").bounding_box()
@@ -40,7 +40,7 @@ def test_every_answer_fits_and_axe_finds_nothing(visit, fake, synthetic_photo):
 
 @pytest.mark.parametrize("language", languages())
 def test_every_language_fits(visit, fake, synthetic_photo, language):
-    page, words = visit(width=320, language=language), read_words(language)
+    page, words = visit(width=320, language=language), read_sentences(language)
 
     def require_narrow_and_large():
         for width in (320, 640):  # 640: 1280 pixels at 200 %
@@ -48,15 +48,15 @@ def test_every_language_fits(visit, fake, synthetic_photo, language):
             assert (violations(page), overflows(page)) == ([], []), width
 
     assert page.get_attribute("html", "lang") == language
-    assert page.inner_text("#emergency-words") == words.say("advice", "emergency")
+    assert page.inner_text("#emergency-words") == words.text("advice", "emergency")
     require_narrow_and_large()
     choose(page, synthetic_photo)
     fake.kind = "contradicts"
     ask(page)
     require_narrow_and_large()
     assert fake.asked[-1].fields["language"] == language
-    assert words.say("verdict", "may be venomous") in page.inner_text("#verdict")
-    assert words.say("list", "possible") in page.inner_text("#answer")
+    assert words.text("verdict", "may be venomous") in page.inner_text("#verdict")
+    assert words.text("list", "possible") in page.inner_text("#answer")
     for text in page.inner_text("body").split("\n"):
         assert "{" not in text
 
@@ -89,7 +89,7 @@ def test_a_bundle_that_was_never_judged_says_so_before_all_else(visit, fake, syn
     page = visit()
     choose(page, synthetic_photo)
     ask(page)
-    warning = read_words().say("bundle", "never_judged")
+    warning = read_sentences().text("bundle", "never_judged")
     assert page.inner_text("#answer").strip().startswith(warning)
     assert page.locator(".bar").count() == 0
     assert "Guesses, for trying out only:" in page.inner_text("#answer")
@@ -133,12 +133,12 @@ def test_a_photo_that_could_not_be_read_is_told_in_the_persons_language(
     visit, fake, synthetic_photo, language
 ):
     fake.kind = "one unread"
-    page, words = visit(language=language), read_words(language)
+    page, words = visit(language=language), read_sentences(language)
     choose(page, synthetic_photo, synthetic_photo)
     ask(page)
     (line,) = page.locator(".reasons ul:last-of-type li").all()
-    assert line.inner_text().startswith(words.say("page", "photo_number", number="2"))
-    assert words.say("refusal", Reason.DAMAGED) in line.inner_text()
+    assert line.inner_text().startswith(words.text("page", "photo_number", number="2"))
+    assert words.text("refusal", Reason.DAMAGED) in line.inner_text()
     detail = line.locator(".detail")
     assert detail.inner_text() == "photo 2: damaged or cut short"
     assert detail.get_attribute("lang") == "en"

@@ -8,7 +8,7 @@ import pytest
 
 from ophis.errors import Reason
 from ophis.geography.countries import country_code, iso_codes
-from ophis.locales import languages, read_words
+from ophis.locales import languages, read_sentences
 from ophis.serve.error_response import HTTPReason
 from ophis.web.page import SETTINGS, Mode, Settings, page_files, words_of
 from tests.support.paths import ROOT, SOURCE
@@ -48,7 +48,7 @@ def test_the_lock_of_the_page_names_no_host_and_has_digests():
 
 def test_the_first_words_stand_in_the_page_before_any_script_runs():
     html = (PAGE / "index.html").read_text(encoding="utf-8")
-    assert read_words().say("advice", "emergency") in html
+    assert read_sentences().text("advice", "emergency") in html
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", html)
 
 
@@ -66,7 +66,7 @@ def test_every_sentence_of_the_page_is_used_and_every_one_used_is_there():
     code = "\n".join(
         path.read_text(encoding="utf-8") for path in [*PAGE.glob("*.js"), PAGE / "index.html"]
     )
-    there = set(read_words().sections["page"])
+    there = set(read_sentences().sections["page"])
     assert set(re.findall(r"data-say(?:-label)?=\"page\.(\w+)\"", code)) <= there
     places = ("top_left", "top", "top_right", "left", "middle", "right", "bottom_left")
     made = {f"where_{place}" for place in (*places, "bottom", "bottom_right")}
@@ -81,6 +81,6 @@ def test_every_sentence_of_the_page_is_used_and_every_one_used_is_there():
 def test_every_refusal_has_its_words_and_no_others_are_kept():
     """Reasons of Python's, and of the page alone."""
     code = "\n".join(path.read_text(encoding="utf-8") for path in PAGE.glob("*.js"))
-    there, reasons = set(read_words().sections["refusal"]), {*Reason, *HTTPReason}
+    there, reasons = set(read_sentences().sections["refusal"]), {*Reason, *HTTPReason}
     assert reasons <= there
     assert {key for key in there - reasons if f'"{key}"' not in code} == set()

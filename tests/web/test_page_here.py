@@ -2,7 +2,7 @@
 
 import pytest
 
-from ophis.locales import languages, read_words
+from ophis.locales import languages, read_sentences
 from tests.support.visits import (
     NAIROBI,
     NAMANGA,
@@ -15,7 +15,7 @@ from tests.support.visits import (
     wait_for,
 )
 
-WORDS = read_words()
+WORDS = read_sentences()
 AT_SEA = (-20.0, 75.0)
 # A browser that says nothing until it is told to, and keeps count of who asked.
 STUB = """globalThis.asked = [];
@@ -71,7 +71,7 @@ def test_near_a_border_each_country_is_offered(here, fake, synthetic_photo):
     choose(page, synthetic_photo)
     page.click("#here-ask")
     page.wait_for_selector("#offer")
-    assert page.inner_text("#offer-words") == WORDS.say("page", "here_border")
+    assert page.inner_text("#offer-words") == WORDS.text("page", "here_border")
     buttons = page.locator("#offer button").all_inner_texts()
     assert (sorted(buttons[:2]), buttons[2:]) == (["Kenya", "Tanzania"], ["I don't know"])
     page.click("#offer button:has-text('Tanzania')")
@@ -97,7 +97,7 @@ def test_who_was_elsewhere_says_no_and_keeps_what_was_said(here, fake, tmp_path)
 def test_far_out_at_sea_there_is_no_country(here):
     page = here(AT_SEA)
     page.click("#here-ask")
-    assert said(page) == WORDS.say("page", "here_nowhere")
+    assert said(page) == WORDS.text("page", "here_nowhere")
     assert focused(page) == "here-ask"
     assert not page.is_visible("#offer")
 
@@ -105,7 +105,7 @@ def test_far_out_at_sea_there_is_no_country(here):
 def test_a_browser_that_may_not_tell_is_a_sentence(visit):
     page = visit()  # nobody allows it
     page.click("#here-ask")
-    assert said(page) == WORDS.say("page", "here_denied")
+    assert said(page) == WORDS.text("page", "here_denied")
     assert focused(page) == "here-ask"
 
 
@@ -123,11 +123,11 @@ def test_it_is_asked_for_by_a_tap_only_and_can_be_cancelled(visit, fake, tmp_pat
     assert not page.is_visible("#offer")  # that of the photo
     assert page.is_visible("#here-wait")
     assert (focused(page), page.inner_text("#live")) == (
-        "here-cancel", WORDS.say("page", "here_waiting"),
+        "here-cancel", WORDS.text("page", "here_waiting"),
     )  # fmt: skip
     page.keyboard.press("Enter")
     assert (focused(page), page.inner_text("#live")) == (
-        "here-ask", WORDS.say("page", "here_cancelled"),
+        "here-ask", WORDS.text("page", "here_cancelled"),
     )  # fmt: skip
     # What comes now comes too late, be it a position or a refusal.
     page.evaluate(f"at{NAIROBI}")
@@ -168,7 +168,7 @@ def test_a_position_that_cannot_be_had_is_a_sentence(visit, code):
     page = visit(script=STUB)
     page.click("#here-ask")
     page.evaluate(f"fail({code})")
-    assert said(page) == WORDS.say("page", "here_unavailable")
+    assert said(page) == WORDS.text("page", "here_unavailable")
 
 
 def test_after_a_while_it_is_given_up(visit):
@@ -180,7 +180,7 @@ def test_after_a_while_it_is_given_up(visit):
     page.click("#here-ask")
     assert page.is_visible("#here-wait")
     page.evaluate("later()")
-    assert said(page) == WORDS.say("page", "here_unavailable")
+    assert said(page) == WORDS.text("page", "here_unavailable")
     assert not page.is_visible("#here-wait")
 
 
@@ -194,14 +194,14 @@ def test_a_rough_position_offers_all_countries_that_it_may_be_in(visit):
         assert sorted(offered) == countries
     page.click("#here-ask")
     page.evaluate(f"at(...{arusha}, 101000)")  # too rough
-    assert said(page) == WORDS.say("page", "here_unavailable")
+    assert said(page) == WORDS.text("page", "here_unavailable")
 
 
 def test_without_borders_it_is_said_and_tried_again(here):
     page = here(NAIROBI)
     page.route("**/borders.json", lambda route: route.fulfill(status=503), times=1)
     page.click("#here-ask")
-    assert said(page) == WORDS.say("page", "here_unavailable")
+    assert said(page) == WORDS.text("page", "here_unavailable")
     page.click("#here-ask")
     page.wait_for_selector("#offer")
     assert page.inner_text("#here-problem") == ""
@@ -218,10 +218,10 @@ def test_over_plain_http_or_without_a_receiver_nothing_is_offered(visit):
 
 @pytest.mark.parametrize("language", languages())
 def test_each_of_its_states_is_said_in_every_language(visit, language):
-    page, words = visit(script=STUB, width=320, language=language), read_words(language)
+    page, words = visit(script=STUB, width=320, language=language), read_sentences(language)
 
     def seen(key, **filled):
-        return words.say("page", key, **filled) in page.inner_text("#country-field")
+        return words.text("page", key, **filled) in page.inner_text("#country-field")
 
     assert seen("here")
     assert seen("here_private")
@@ -229,7 +229,7 @@ def test_each_of_its_states_is_said_in_every_language(visit, language):
     assert seen("here_waiting")
     for act, key in (("fail(1)", "denied"), ("fail(2)", "unavailable"), (f"at{AT_SEA}", "nowhere")):
         page.evaluate(act)
-        assert said(page) == words.say("page", f"here_{key}")
+        assert said(page) == words.text("page", f"here_{key}")
         page.click("#here-ask")
     page.evaluate(f"at{NAMANGA}")
     page.wait_for_selector("#offer")

@@ -4,7 +4,7 @@ import pytest
 
 from ophis import load
 from ophis.inference.bundles.bundle import read_bundle
-from ophis.locales import read_words
+from ophis.locales import read_sentences
 from ophis.web.export import alone, offline_page, web_files
 from ophis.web.runtime import MODULE
 from ophis.web.single_file import single_page
@@ -21,7 +21,7 @@ from tests.support.visits import (
 )
 from tests.support.web_pages import CONTROLLED, until
 
-HINDI = read_words("hi")
+HINDI = read_sentences("hi")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def require_answers(page, classifier, photo, tmp_path):
         assert line in said
     (tmp_path / "letter.jpg").write_bytes(b"%PDF-1.7 a letter")
     ask_again(page, tmp_path / "letter.jpg")
-    assert HINDI.say("refusal", "not_a_photo") in page.inner_text(".verdict")
+    assert HINDI.text("refusal", "not_a_photo") in page.inner_text(".verdict")
     assert page.inner_text(".detail").startswith("photo: this is a PDF")
     assert (overflows(page), violations(page)) == ([], [])
 
@@ -69,12 +69,12 @@ def test_a_phone_answers_with_the_network_switched_off(phone, whole, synthetic_p
         phone.goto(address)
         started(phone)
         phone.wait_for_selector("#kept")
-        assert phone.inner_text("#kept") == HINDI.say("page", "kept")
+        assert phone.inner_text("#kept") == HINDI.text("page", "kept")
         until(phone, CONTROLLED)
     phone.context.set_offline(True)
     phone.goto(address)  # the server is gone too
     started(phone)
-    assert phone.inner_text("#network") == HINDI.say("page", "offline_local")
+    assert phone.inner_text("#network") == HINDI.text("page", "offline_local")
     require_answers(phone, classifier, synthetic_photo, tmp_path)
     phone.click("#answer .buttons button >> nth=-1")
     phone.click("#here-ask")  # where the phone is becomes a country without a network too

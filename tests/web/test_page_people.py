@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ophis.locales import read_words
+from ophis.locales import read_sentences
 from tests.support.visits import (
     HEIGHT,
     WIDTHS,
@@ -117,24 +117,24 @@ def test_the_card_is_one_sheet_of_paper(visit, fake, synthetic_photo, tmp_path, 
     page = visit(scheme="dark", script="print = () => { globalThis.printed = true }",
                  language=language)  # fmt: skip
     choose(page, synthetic_photo)
-    words = read_words(language)
+    words = read_sentences(language)
     for kind in ("genus", "never judged", "no snake"):
         fake.kind = kind
         page.emulate_media(media="screen")
         ask_again(page)
         page.evaluate("printed = false")
-        page.click(f"button:has-text('{words.say('page', 'print')}')")
+        page.click(f"button:has-text('{words.text('page', 'print')}')")
         assert page.evaluate("printed")
         page.emulate_media(media="print")
         card = page.inner_text("#card")
         expected = [
-            words.say("page", "card_not_diagnosis"), words.say("verdict", "may be venomous"),
-            words.say("page", "card_person"), words.say("page", "card_bite_time"), "0123456789ab",
-            words.say("advice", "emergency"),
+            words.text("page", "card_not_diagnosis"), words.text("verdict", "may be venomous"),
+            words.text("page", "card_person"), words.text("page", "card_bite_time"), "0123456789ab",
+            words.text("advice", "emergency"),
         ]  # fmt: skip
         for text in expected:
             assert text in card
-        assert (words.say("bundle", "never_judged") in card) == (kind == "never judged")
+        assert (words.text("bundle", "never_judged") in card) == (kind == "never judged")
         assert not page.is_visible("#main")
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == "rgb(255, 255, 255)"

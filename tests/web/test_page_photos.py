@@ -2,7 +2,7 @@
 
 import base64
 
-from ophis.locales import read_words
+from ophis.locales import read_sentences
 from tests.support.visits import ask, choose, focused, wait_for
 
 
@@ -77,7 +77,7 @@ def test_a_camera_that_is_refused_is_said(visit):
     )
     page.click("#take")
     page.wait_for_function("() => document.querySelector('#problem').textContent")
-    assert page.inner_text("#problem") == read_words().say("page", "camera_failed")
+    assert page.inner_text("#problem") == read_sentences().text("page", "camera_failed")
 
 
 def test_a_phone_uses_its_own_camera(browser, fake, visit):

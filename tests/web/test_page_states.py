@@ -3,7 +3,7 @@
 import pytest
 
 from ophis.errors import Reason
-from ophis.locales import read_words
+from ophis.locales import read_sentences
 from ophis.serve.error_response import HTTPReason
 from tests.support.page_server import page_server
 from tests.support.visits import (
@@ -20,7 +20,7 @@ from tests.support.visits import (
     require_fit,
 )
 
-WORDS = read_words()
+WORDS = read_sentences()
 REFUSALS = tuple(WORDS.sections["refusal"])
 PASSING = {
     "too_slow", "busy", "starting", "stopping", "broken", "wrong_input", "not_found",
@@ -74,7 +74,7 @@ def test_a_question_can_be_cancelled(visit, fake, synthetic_photo):
     choose(page, synthetic_photo)
     page.click("#submit")
     page.wait_for_selector("#asking")
-    assert page.inner_text("#asking-words") == WORDS.say("page", "asking")
+    assert page.inner_text("#asking-words") == WORDS.text("page", "asking")
     assert focused(page) == "asking-words"
     page.click("#cancel")
     assert focused(page) == "submit"
@@ -103,23 +103,23 @@ def test_the_model_on_its_way_is_shown(visit, synthetic_photo):
     assert page.is_visible("#asking-progress")
     page.evaluate("done()")
     page.wait_for_selector("#asking-progress", state="hidden")
-    assert page.inner_text("#asking-words") == WORDS.say("page", "asking")
+    assert page.inner_text("#asking-words") == WORDS.text("page", "asking")
     page.click("#cancel")
-    assert page.inner_text("#kept") == WORDS.say("page", "kept")
+    assert page.inner_text("#kept") == WORDS.text("page", "kept")
 
 
 @pytest.mark.parametrize("language", ["en", "es", "hi"])
 def test_a_refusal_says_why_and_what_to_do_in_the_persons_language(
     visit, fake, synthetic_photo, language
 ):
-    page, words = visit(width=320, language=language), read_words(language)
+    page, words = visit(width=320, language=language), read_sentences(language)
     choose(page, synthetic_photo)
     for reason in REFUSALS:
         fake.refusal = 422, reason, f"photo: in English, {reason}"
         ask_again(page)
         said = page.locator(".verdict.refusal")
-        assert words.say("page", "refusal") in said.inner_text()
-        assert words.say("refusal", reason) in said.inner_text()
+        assert words.text("page", "refusal") in said.inner_text()
+        assert words.text("refusal", reason) in said.inner_text()
         detail = said.locator(".detail")
         assert detail.inner_text() == f"photo: in English, {reason}"
         assert detail.get_attribute("lang") == "en"
@@ -128,12 +128,12 @@ def test_a_refusal_says_why_and_what_to_do_in_the_persons_language(
         assert overflows(page) == []
         if reason != "no_webassembly":
             buttons = page.locator("#answer .buttons button").all_inner_texts()
-            again = [words.say("page", "again")] if reason in PASSING else []
-            assert buttons == [*again, words.say("page", "change")]
+            again = [words.text("page", "again")] if reason in PASSING else []
+            assert buttons == [*again, words.text("page", "change")]
     asked = len(fake.asked)
     page.select_option("#language", "fr")
-    page.wait_for_selector(f".verdict:has-text('{read_words('fr').say('page', 'refusal')}')")
-    assert read_words("fr").say("refusal", REFUSALS[-1]) in page.inner_text(".verdict")
+    page.wait_for_selector(f".verdict:has-text('{read_sentences('fr').text('page', 'refusal')}')")
+    assert read_sentences("fr").text("refusal", REFUSALS[-1]) in page.inner_text(".verdict")
     assert len(fake.asked) == asked  # nothing is asked anew for it
 
 
@@ -164,11 +164,11 @@ def test_a_server_in_between_that_refuses_is_understood(visit, fake, synthetic_p
     ):  # fmt: skip
         fake.refusal = status, "", ""
         ask_again(page)
-        assert WORDS.say("refusal", reason) in page.inner_text(".verdict"), status
+        assert WORDS.text("refusal", reason) in page.inner_text(".verdict"), status
     # Nor is a reason that only a newer service knows without words.
     fake.refusal = 422, "asleep", "the snake is asleep"
     ask_again(page)
-    assert WORDS.say("refusal", "broken") in page.inner_text(".verdict")
+    assert WORDS.text("refusal", "broken") in page.inner_text(".verdict")
     assert "the snake is asleep" in page.inner_text(".verdict")
 
 
@@ -177,11 +177,11 @@ def test_a_server_that_is_gone_is_said_and_the_guide_stays(visit, fake, syntheti
     choose(page, synthetic_photo)
     page.context.set_offline(True)
     page.wait_for_selector("#network")
-    assert page.inner_text("#network") == WORDS.say("page", "offline_service")
+    assert page.inner_text("#network") == WORDS.text("page", "offline_service")
     ask(page)
     page.said.clear()  # the browser itself says that the request failed
-    assert WORDS.say("refusal", "unreachable") in page.inner_text("#answer")
-    assert WORDS.say("page", "not_tie") in page.inner_text("#bite")
+    assert WORDS.text("refusal", "unreachable") in page.inner_text("#answer")
+    assert WORDS.text("page", "not_tie") in page.inner_text("#bite")
     page.context.set_offline(False)
     page.wait_for_function("() => navigator.onLine")
     answered(page, lambda: page.click("button:has-text('Try again')"))
@@ -193,7 +193,7 @@ def test_a_browser_that_cannot_run_the_model_is_told_so(visit, fake, script):
     with page_server(LOCAL, fake) as url:
         page = visit(url=url, script=script)
         page.wait_for_selector("#verdict")
-        assert WORDS.say("refusal", "no_webassembly") in page.inner_text("#answer")
+        assert WORDS.text("refusal", "no_webassembly") in page.inner_text("#answer")
         assert not page.is_visible("#ask")
         assert page.is_visible("#bite")
         assert page.is_visible("#emergency-words")

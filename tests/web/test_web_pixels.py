@@ -9,15 +9,17 @@ import pytest
 from PIL import Image
 
 from ophis.errors import PhotoError
-from ophis.images.preprocessing import Preprocessing, decode, resize, unusable
+from ophis.images.decode import decode
+from ophis.images.preprocessing import Preprocessing, resize
 from ophis.images.test_time_augmentation import Crop, network_input
+from ophis.images.usability import unusable_reason
 from tests.support.web_pages import encoded, opened_modules
 
 SIDE = 48
 IMAGES = Preprocessing(SIDE, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TTA = (Crop(), Crop(0.125, 0.0, 0.875), Crop(mirrored=True))
 SQUEEZE = """async ([text, images, tta]) => {
-  const {decoded, networkInput, unusable} = await import(`${location.origin}/pixels.js`);
+  const {decoded, networkInput, unusable_reason} = await import(`${location.origin}/pixels.js`);
   const {squeezed, BILINEAR} = await import(`${location.origin}/resampling.js`);
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const packed = (array) => {
@@ -150,11 +152,11 @@ def test_the_browser_has_the_pixels_of_python(page, name):
         assert np.abs(values - expected).max() < 0.02  # one byte, as the network sees it
     else:
         assert np.array_equal(values, expected)
-    assert found["why"] == unusable(photo)
+    assert found["why"] == unusable_reason(photo)
 
 
 def test_each_reason_not_to_use_a_photo_is_among_them():
-    assert {unusable(decode(data)) for data in PHOTOS.values()} == {None, "small", "flat"}
+    assert {unusable_reason(decode(data)) for data in PHOTOS.values()} == {None, "small", "flat"}
 
 
 JPEG = PHOTOS["larger than the square"]

@@ -5,20 +5,20 @@ from dataclasses import replace
 import pytest
 
 from ophis.inference.bundles.bundle import MODEL, read_bundle
-from ophis.locales import read_words
+from ophis.locales import read_sentences
 from ophis.web.export import MODEL as WEB_MODEL
 from ophis.web.export import offline_page, web_files
 from tests.support.page_browser import served, tried, write_page
 from tests.support.web_pages import ask, encoded, until
 
-EMERGENCY = read_words().say("advice", "emergency")
+EMERGENCY = read_sentences().text("advice", "emergency")
 
 
 def refused(page, photos: list[bytes], **more) -> tuple[int, str, str]:
     """Status, reason and sentence; the advice that always holds comes along."""
     refusal = ask(page, photos, **more)["refusal"]
     assert refusal["name"] == "Refusal"
-    assert refusal["emergency"] in {EMERGENCY, read_words("es").say("advice", "emergency")}
+    assert refusal["emergency"] in {EMERGENCY, read_sentences("es").text("advice", "emergency")}
     return refusal["status"], refusal["reason"], refusal["error"]
 
 
@@ -81,7 +81,7 @@ def test_what_cannot_be_answered_is_refused_as_python_does(opened, made, synthet
         )  # fmt: skip
         *told, error = refused(page, [photo], language="tlh")
         assert told == [422, "wrong_input"]
-        assert error.startswith("no words in language 'tlh'")
+        assert error.startswith("no sentences in language 'tlh'")
         answer = ask(page, [b"GIF89a", photo])  # one of two is enough
         (failure,) = answer["failures"]
         assert (failure["photo_id"], failure["code"]) == ("photo 1", "other_format")

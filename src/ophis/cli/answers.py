@@ -45,9 +45,9 @@ def identify(
     from ophis.cli.photo_names import find_photos
     from ophis.cli.terminal.progress import waiting
     from ophis.inference.classifier import load
-    from ophis.locales import read_words
+    from ophis.locales import read_sentences
 
-    read_words(language)  # a wrong one is refused before the bundle is loaded
+    read_sentences(language)  # a wrong one is refused before the bundle is loaded
     found, passed_over = find_photos(
         list(map(as_typed, photos or ())), listed=as_typed(files_from) if files_from else None
     )

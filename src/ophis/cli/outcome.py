@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ophis.errors import BadPhotosError, InputError
-from ophis.locales import read_words
+from ophis.locales import read_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -44,11 +44,11 @@ def finish(
 
 def print_failures(failures: Iterable[PhotoFailure], *, language: str = "en") -> None:
     """Print a line on stderr for each failed photo, with the English reason after a translation."""
-    words = read_words(language)
+    words = read_sentences(language)
     for failure in failures:
         line = failure.reason
         if language != "en":
-            line = f"{failure.photo_id}: {words.say('refusal', failure.code)} ({failure.reason})"
+            line = f"{failure.photo_id}: {words.text('refusal', failure.code)} ({failure.reason})"
         print(f"ophis: {line}", file=sys.stderr)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from ophis.errors import InputError
+from ophis.images.decode import MAX_BYTES
 from ophis.images.formats import SUFFIXES
-from ophis.images.preprocessing import MOST_BYTES
 
 STANDARD_INPUT = "-"
 _PATTERN = frozenset("*?[")
@@ -71,7 +71,7 @@ def _listed(name: str, stdin: IO[bytes]) -> list[str]:
 
 
 def _one_photo(stdin: IO[bytes]) -> bytes:
-    if data := stdin.read(MOST_BYTES + 1):
+    if data := stdin.read(MAX_BYTES + 1):
         return data
     raise InputError("standard input is empty; send a photo: ophis identify BUNDLE - < photo.jpg")
 

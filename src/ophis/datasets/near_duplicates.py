@@ -13,7 +13,7 @@ from PIL import Image
 from ophis.datasets.manifest import join_groups
 from ophis.datasets.shards.reader import PackedPhoto
 from ophis.errors import PhotoError
-from ophis.images.preprocessing import decode, read_bytes, read_photo
+from ophis.images.decode import decode, read_bytes, read_photo
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,17 +9,10 @@ from PIL import Image
 
 from ophis.datasets.shards.pixels import packed_square
 from ophis.datasets.shards.reader import PackedPhoto
+from ophis.images.decode import MIN_SIDE, decode, open_photo, read_bytes, read_photo, upright_rgb
 from ophis.images.jpeg import jpeg_pixels
 from ophis.images.orientation import upright
-from ophis.images.preprocessing import (
-    LEAST_SIDE,
-    decode,
-    decoded,
-    opened,
-    read_bytes,
-    read_photo,
-    resize,
-)
+from ophis.images.preprocessing import resize
 from ophis.images.resampling import AS_STORED, Turn, resampler_once_worthwhile
 
 if TYPE_CHECKING:
@@ -62,12 +55,12 @@ def square(data: bytes, pixels: int, name: str = "photo") -> NDArray[np.uint8]:
         PhotoError: as `decode`.
     """
     resampler = resampler_once_worthwhile()
-    if resampler is None or pixels < LEAST_SIDE:
+    if resampler is None or pixels < MIN_SIDE:
         return resize(decode(data, name), pixels)
-    with opened(data, name) as photo:
+    with open_photo(data, name) as photo:
         stored, turn = jpeg_pixels(data, photo), AS_STORED
         if stored is None:
-            stored = _four_bytes(decoded(photo))
+            stored = _four_bytes(upright_rgb(photo))
         else:
             turn = _turn(photo)
     return resampler.squeezed(stored, pixels, turn)

@@ -1,4 +1,4 @@
-"""Text that Markdown takes as it stands: names come from files that anybody can write."""
+"""Escaped text for Markdown and HTML, for names from untrusted files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 HTML_CELL = "text-align:left;padding:.1em 1em .1em 0"  # style of a table cell
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+CELL_STYLE = "text-align:left;padding:.1em 1em .1em 0"
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~]|^[#+=-])")
 
 
-def as_it_stands(text: str) -> str:
-    """The text, no letter of which marks, links or begins a tag."""
+def escape_markdown(text: str) -> str:
+    """Escape all characters that Markdown interprets: emphasis, links, tags, headings, tables."""
     return _SPECIAL.sub(r"\\\1", text)
 
 

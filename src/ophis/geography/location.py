@@ -18,8 +18,8 @@ from PIL import ExifTags, Image
 from ophis.errors import InputError
 from ophis.geography.borders import countries_at
 from ophis.geography.countries import UNKNOWN, code_or_key, country_key, read_country
+from ophis.images.decode import MAX_PIXELS
 from ophis.images.formats import formats_of
-from ophis.images.preprocessing import MOST_PIXELS
 
 _SIGNS = {"N": 1.0, "E": 1.0, "S": -1.0, "W": -1.0}
 
@@ -75,7 +75,7 @@ def gps_of(data: bytes) -> Position | None:
     """
     try:
         with Image.open(io.BytesIO(data), formats=formats_of(data)) as photo:
-            if photo.width * photo.height > MOST_PIXELS:  # Pillow decodes a PNG for its EXIF
+            if photo.width * photo.height > MAX_PIXELS:  # Pillow decodes a PNG for its EXIF
                 return None
             tags = photo.getexif().get_ifd(ExifTags.IFD.GPSInfo)
         latitude = _degrees(tags, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "NS")

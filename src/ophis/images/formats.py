@@ -45,7 +45,7 @@ def reads_heif() -> bool:
     return True
 
 
-def what(data: bytes) -> tuple[Reason, str]:
+def describe(data: bytes) -> tuple[Reason, str]:
     """What a file is that is no photo of ours, as far as its first bytes tell."""
     if is_heif(data):
         if reads_heif():

@@ -1,21 +1,15 @@
-"""An opened picture to upright 8-bit RGB, in as little memory as there is a way to.
-
-Pillow's own conversions of a whole photo hold it three times and more; of one with 80 million
-pixels that is a gigabyte and more. Here all but the result is done some rows at a time.
-"""
+"""EXIF orientation: the transposition that turns a stored image upright."""
 
 from __future__ import annotations
 
 import struct
 import zlib
 
-import numpy as np
 from PIL import ExifTags, Image
 
-_AT_ONCE = 1 << 18  # pixels that are converted at a time
-# What Pillow raises on damaged files. Anything else is a mistake of ours and should be seen.
-# Its warnings are among them for callers who turn warnings into errors; nobody's filters are
-# touched here, because that is not safe in threads.
+# Exceptions of Pillow on damaged files. Any other exception is a fault of this package.
+# Warnings are included for callers who turn warnings into errors; warning filters are not changed
+# here, because that is not thread-safe.
 DAMAGED = (
     OSError,
     ValueError,
@@ -26,12 +20,12 @@ DAMAGED = (
     TypeError,
     OverflowError,
     MemoryError,
-    RuntimeError,  # pillow-heif, of errors it has no name for
+    RuntimeError,  # of pillow-heif
     struct.error,
     zlib.error,
     Warning,
 )
-_TURNS = {
+_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -43,42 +37,14 @@ _TURNS = {
 
 
 def upright(photo: Image.Image) -> Image.Image:
-    """Turned as EXIF says; a photo whose EXIF is damaged is taken as it is."""
-    turn = _turn(photo)
-    return photo if turn is None else photo.transpose(turn)
+    """Apply the EXIF orientation; a photo with damaged EXIF stays as it is stored."""
+    transposition = orientation(photo)
+    return photo if transposition is None else photo.transpose(transposition)
 
 
-def _turn(photo: Image.Image) -> Image.Transpose | None:
+def orientation(photo: Image.Image) -> Image.Transpose | None:
+    """Return the transposition of the EXIF tag; None without a valid one."""
     try:
-        return _TURNS.get(photo.getexif().get(ExifTags.Base.Orientation, 1))
+        return _TRANSPOSITIONS.get(photo.getexif().get(ExifTags.Base.Orientation, 1))
     except DAMAGED:
         return None
-
-
-def rgb(photo: Image.Image) -> Image.Image:
-    """8-bit RGB of any mode, and nothing but that: no EXIF, no colour profile, no comment.
-
-    Args:
-        photo: a loaded picture; not to be used any more, its pixels may have moved.
-    """
-    plain = Image.new("RGB", photo.size, None)
-    if photo.mode == "RGB" and "transparency" not in photo.info:
-        plain.im = photo.im
-        return plain
-    rows = max(1, _AT_ONCE // photo.width)
-    for top in range(0, photo.height, rows):
-        part = photo.crop((0, top, photo.width, min(top + rows, photo.height)))
-        plain.paste(_rgb(part), (0, top))
-    return plain
-
-
-def _rgb(photo: Image.Image) -> Image.Image:
-    if photo.mode.startswith("I") or photo.mode == "F":
-        # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling.
-        values = np.asarray(photo).astype(np.float64)
-        return Image.fromarray(np.clip(values / 257 + 0.5, 0, 255).astype(np.uint8)).convert("RGB")
-    if photo.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in photo.info:
-        over = photo.convert("RGBA")
-        white = Image.new("RGBA", over.size, "white")
-        return Image.alpha_composite(white, over).convert("RGB")
-    return photo.convert("RGB")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ophis.errors import PhotoFailure
     from ophis.geography.location import Place, Source
     from ophis.inference.evidence import Evidence
-    from ophis.locales import Words
+    from ophis.locales import Sentences
     from ophis.priors.prior import PriorEffect, PriorUse
     from ophis.taxonomy.danger import Danger
 
@@ -137,7 +137,7 @@ class Answer:
 
 
 def sentences(
-    words: Words,
+    words: Sentences,
     decision: Decision,
     place: Place,
     *,
@@ -147,37 +147,37 @@ def sentences(
 ) -> tuple[str, ...]:
     """The answer in sentences; an answer that names no snake does not speak of the country."""
     why = photos[0].left_out if photos else "unread"
-    filled = {"name": decision.name or "", "why": words.say("why", why) if why else ""}
+    filled = {"name": decision.name or "", "why": words.text("why", why) if why else ""}
     lines = [
-        *(() if judged else (words.say("bundle", "never_judged"),)),
-        words.say("verdict", decision.verdict),
-        words.say("state", decision.state, **filled),
+        *(() if judged else (words.text("bundle", "never_judged"),)),
+        words.text("verdict", decision.verdict),
+        words.text("state", decision.state, **filled),
     ]
     if effect and decision.state not in (State.NO_SNAKE, State.UNUSABLE):
         if place.source:
-            lines.append(words.say("place", place.source, countries=_named(place.shares, words)))
-        lines.append(words.say("prior", effect.use))
+            lines.append(words.text("place", place.source, countries=_named(place.shares, words)))
+        lines.append(words.text("prior", effect.use))
         if effect.ruled:
-            lines.append(words.say("country", "ruled"))
+            lines.append(words.text("country", "ruled"))
         if effect.contradicts:
-            lines.append(words.say("country", "contradicts"))
+            lines.append(words.text("country", "contradicts"))
         lines += [
-            words.say("photo", "left_out", name=photo.name, why=words.say("why", photo.left_out))
+            words.text("photo", "left_out", name=photo.name, why=words.text("why", photo.left_out))
             for photo in photos
             if photo.left_out
         ]
-    return (*lines, words.say("advice", "emergency"))
+    return (*lines, words.text("advice", "emergency"))
 
 
-def _named(shares: Mapping[str, float], words: Words) -> str:
+def _named(shares: Mapping[str, float], words: Sentences) -> str:
     """Countries as people read them, several with their shares."""
     names = {_name(key, words): share for key, share in shares.items()}
     several = len(names) > 1
     return ", ".join(f"{name} {share:.0%}" if several else name for name, share in names.items())
 
 
-def _name(key: str, words: Words) -> str:
+def _name(key: str, words: Sentences) -> str:
     if key == UNKNOWN:
-        return words.say("place", "unknown")
+        return words.text("place", "unknown")
     code = country_code(key)
     return name_in(code, words.language) if code else country_name(key)

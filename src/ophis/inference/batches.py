@@ -14,7 +14,8 @@ import numpy as np
 from ophis.datasets.resized import read_square, square
 from ophis.datasets.shards.reader import PackedPhoto
 from ophis.errors import PhotoError, PhotoFailure
-from ophis.images.preprocessing import decode, normalise, read_bytes, read_photo
+from ophis.images.decode import decode, read_bytes, read_photo
+from ophis.images.preprocessing import normalise
 from ophis.images.test_time_augmentation import NO_TTA, mean_over_crops, network_input
 from ophis.scores.scores import SHA256_BYTES, Scores, concatenate
 

@@ -20,7 +20,7 @@ from ophis.inference.network import Network
 from ophis.inference.observation import decide, seen_photos
 from ophis.inference.photo import Wanted, read, read_photos
 from ophis.inference.scoring.journal import score_to
-from ophis.locales import read_words
+from ophis.locales import read_sentences
 from ophis.scores.ensemble import ensemble
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ophis.inference.bundles.bundle import Bundle
     from ophis.inference.evidence import Evidence
     from ophis.inference.photo import Photo, Reader
-    from ophis.locales import Words
+    from ophis.locales import Sentences
     from ophis.priors.prior import PriorEffect
     from ophis.scores.scores import Scores
 
@@ -149,7 +149,7 @@ class Classifier:
             raise InputError(f"top = {top} should be 1 or more")
         if country is not None:
             place_of(country)  # a wrong one is refused before the photo is read
-        words = read_words(language)
+        words = read_sentences(language)
         given = [photo] if isinstance(photo, str | Path | bytes) else photo
         sides = frozenset(member.preprocessing.pixels for member in self.bundle.members)
         wanted = Wanted(sides, self.bundle.tta, gps=gps and country is None)
@@ -190,7 +190,7 @@ class Classifier:
             InputError: as `identify` does of country and language.
         """
         return self._answer(
-            read_words(language),
+            read_sentences(language),
             no_name(State.UNUSABLE),
             place_of(country),
             failures=tuple(failures),
@@ -198,7 +198,7 @@ class Classifier:
 
     def _answer(
         self,
-        words: Words,
+        words: Sentences,
         decision: Decision,
         place: Place,
         *,

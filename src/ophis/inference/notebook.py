@@ -10,14 +10,14 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ophis.decision.rule import Verdict
-from ophis.files.markup import HTML_CELL, as_it_stands
-from ophis.locales import read_words
+from ophis.files.markup import HTML_CELL, escape_markdown
+from ophis.locales import read_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ophis.inference.answer import Answer, Guess
-    from ophis.locales import Words
+    from ophis.locales import Sentences
 
 _BOX = "padding:.4em .7em;border-radius:.3em;color:#fff;font-weight:bold;background:"
 _BACKGROUND = {Verdict.MAY_BE_VENOMOUS: "#a40e26", Verdict.NOT_KNOWN_DANGEROUS: "#505a66"}
@@ -29,8 +29,8 @@ _FILLED = "display:block;height:100%;background:#3b82c4;width:"
 def answer_html(answer: Answer) -> str:
     """An answer: the danger first, what it is, the names with bars, the rest of its lines."""
     caution, verdict, state, more, emergency = _lines(answer)
-    words = read_words(answer.language)
-    more = [*more, words.say("bundle", "version", version=answer.bundle)]
+    words = read_sentences(answer.language)
+    more = [*more, words.text("bundle", "version", version=answer.bundle)]
     parts = [
         f'<p style="opacity:.8">{escape(", ".join(_photos(answer)))}</p>',
         f'<p style="{_CAUTION}">{escape(caution)}</p>' if caution else "",
@@ -49,24 +49,24 @@ def answer_html(answer: Answer) -> str:
 def answer_markdown(answer: Answer) -> str:
     """The same where no HTML is shown."""
     caution, verdict, state, more, emergency = _lines(answer)
-    words = read_words(answer.language)
-    parts = [f"**{as_it_stands(line)}**" for line in (caution, verdict) if line]
-    parts.append(as_it_stands(state))
+    words = read_sentences(answer.language)
+    parts = [f"**{escape_markdown(line)}**" for line in (caution, verdict) if line]
+    parts.append(escape_markdown(state))
     for heading, guesses in _lists(answer, words):
         cells = (
             (
-                f"*{as_it_stands(g.species)}*",
+                f"*{escape_markdown(g.species)}*",
                 f"{g.probability:.1%}",
-                as_it_stands(words.say("danger", g.danger)),
+                escape_markdown(words.text("danger", g.danger)),
             )
             for g in guesses
         )
         rows = [f"| {' | '.join(row)} |" for row in cells]
-        parts.append(as_it_stands(heading))
+        parts.append(escape_markdown(heading))
         if rows:
             parts.append("\n".join(["| | | |", "|---|---:|---|", *rows]))
-    parts += [as_it_stands(line) for line in more]
-    return "\n\n".join([*parts, f"**{as_it_stands(emergency)}**"])
+    parts += [escape_markdown(line) for line in more]
+    return "\n\n".join([*parts, f"**{escape_markdown(emergency)}**"])
 
 
 def _lines(answer: Answer) -> tuple[str, str, str, list[str], str]:
@@ -81,25 +81,25 @@ def _photos(answer: Answer) -> list[str]:
     return [p.name for p in answer.photos] or [f.photo_id for f in answer.failures]
 
 
-def _lists(answer: Answer, words: Words) -> list[tuple[str, list[Guess]]]:
+def _lists(answer: Answer, words: Sentences) -> list[tuple[str, list[Guess]]]:
     """The names under their headings; of a bundle never judged all are guesses."""
     if not answer.judged:
-        return [(words.say("list", "guesses"), list(answer))] if answer.guesses else []
+        return [(words.text("list", "guesses"), list(answer))] if answer.guesses else []
     left = [guess for guess in answer if guess.species in answer.possible]
     others = [guess for guess in answer if guess.species not in answer.possible]
-    lists = [(words.say("list", "possible"), left)] if left else []
+    lists = [(words.text("list", "possible"), left)] if left else []
     if further := len(answer.possible) - len(left):
-        lists.append((words.say("list", "further", number=f"{further:,}"), []))
-    return [*lists, (words.say("list", "others"), others)] if others else lists
+        lists.append((words.text("list", "further", number=f"{further:,}"), []))
+    return [*lists, (words.text("list", "others"), others)] if others else lists
 
 
-def _list_html(heading: str, guesses: Sequence[Guess], words: Words, *, bars: bool) -> str:
+def _list_html(heading: str, guesses: Sequence[Guess], words: Sentences, *, bars: bool) -> str:
     rows = "".join(_row_html(guess, words, bar=bars) for guess in guesses)
     table = f"<table><tbody>{rows}</tbody></table>" if rows else ""
     return f"<p>{escape(heading)}</p>{table}"
 
 
-def _row_html(guess: Guess, words: Words, *, bar: bool) -> str:
+def _row_html(guess: Guess, words: Sentences, *, bar: bool) -> str:
     share = f"{guess.probability:.1%}"
     filled = f'<span style="{_FILLED}{share}"></span>'
     track = f'<span style="{_TRACK}" aria-hidden="true">{filled}</span>'
@@ -107,6 +107,6 @@ def _row_html(guess: Guess, words: Words, *, bar: bool) -> str:
         f"<em>{escape(guess.species)}</em>",
         share,
         *([track] if bar else []),
-        escape(words.say("danger", guess.danger)),
+        escape(words.text("danger", guess.danger)),
     ]
     return "<tr>" + "".join(f'<td style="{HTML_CELL}">{cell}</td>' for cell in cells) + "</tr>"

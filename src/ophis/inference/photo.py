@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ophis.errors import InputError, PhotoError, PhotoFailure, Reason
 from ophis.geography.location import gps_of
-from ophis.images.preprocessing import decode, read_bytes, unusable
+from ophis.images.decode import decode, read_bytes
 from ophis.images.test_time_augmentation import NO_TTA, resized_crops
+from ophis.images.usability import unusable_reason
 from ophis.inference.answer import LeftOut
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def read(data: bytes, name: str, wanted: Wanted) -> Pixels:
         PhotoError: as `images.decode`.
     """
     picture = decode(data, name)
-    reason = unusable(picture)
+    reason = unusable_reason(picture)
     return Pixels(
         why=LeftOut(reason) if reason else None,
         position=gps_of(data) if wanted.gps else None,

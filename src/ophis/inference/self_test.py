@@ -12,7 +12,8 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
-from ophis.images.preprocessing import decode, normalise
+from ophis.images.decode import decode
+from ophis.images.preprocessing import normalise
 from ophis.inference.bundles.bundle import SELFTEST
 from ophis.inference.engine import EngineKind
 from ophis.inference.network import Network

@@ -1,4 +1,7 @@
-"""What an answer says, a file a language."""
+"""Sentences of answers and of the page, one TOML file a language.
+
+Contains texts and their placeholders; has no access to answers, species or photos.
+"""
 
 from __future__ import annotations
 
@@ -17,36 +20,48 @@ _FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Words:
-    """The sentences of one language, by section and key."""
+class Sentences:
+    """Sentences of one language, by section and key.
+
+    Attributes:
+        language: ISO 639-1 code.
+        sections: the tables of the TOML file.
+    """
 
     language: str
     sections: Mapping[str, Mapping[str, str]]
 
-    def say(self, section: str, key: str, **filled: str) -> str:
-        """One sentence, with its places filled in; ``key`` as enums spell it."""
-        return self.sections[section][key.replace(" ", "_")].format(**filled)
+    def text(self, section: str, key: str, **values: str) -> str:
+        """Return one sentence with its placeholders filled in.
+
+        Args:
+            section: name of the section.
+            key: name of the sentence; spaces, as in values of enums, stand for underscores.
+            values: of the placeholders.
+        """
+        return self.sections[section][key.replace(" ", "_")].format(**values)
 
 
 def languages() -> list[str]:
-    """The languages there are words in, as ISO 639-1 codes."""
+    """List the languages that have a file, as ISO 639-1 codes."""
     return list(_languages())
 
 
 @lru_cache(maxsize=1)
 def _languages() -> tuple[str, ...]:
-    """Looked for once: a service that is full asks for every refusal."""
+    # Cached: the service lists them for every error response.
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
 @lru_cache
-def read_words(language: str = "en") -> Words:
-    """The words of a language.
+def read_sentences(language: str = "en") -> Sentences:
+    """Read the sentences of a language.
 
     Raises:
-        InputError: when there are none; names those there are.
+        InputError: when the language has no file; lists the languages that have one.
     """
     if language not in languages():
-        raise InputError(f"no words in language {language!r}; there are {', '.join(languages())}")
+        known = ", ".join(languages())
+        raise InputError(f"no sentences in language {language!r}; choose one of {known}")
     path = _FOLDER / f"{language}.toml"
-    return Words(language, tomllib.loads(path.read_text(encoding="utf-8")))
+    return Sentences(language, tomllib.loads(path.read_text(encoding="utf-8")))

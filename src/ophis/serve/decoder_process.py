@@ -24,7 +24,7 @@ import numpy as np
 
 from ophis.errors import PhotoError, Reason, place_of_mistake
 from ophis.geography.location import Position
-from ophis.images.preprocessing import MOST_BYTES
+from ophis.images.decode import MAX_BYTES
 from ophis.images.test_time_augmentation import Crop
 from ophis.inference.answer import LeftOut
 from ophis.inference.photo import Pixels, Wanted, read
@@ -123,7 +123,7 @@ def main() -> None:
     _limit_process(memory_bytes)
     while True:
         try:
-            request, data = receive(requests, MOST_BYTES)
+            request, data = receive(requests, MAX_BYTES)
         except DecoderError:
             return
         _limit_seconds(seconds)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, fields
 
 from ophis.errors import InputError
-from ophis.images.preprocessing import MOST_BYTES
+from ophis.images.decode import MAX_BYTES
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Limits:
     waiting: int = 8
     uploads: int = 32
     photos: int = 8
-    request_bytes: int = MOST_BYTES + 2**16
-    held_bytes: int = 4 * MOST_BYTES
+    request_bytes: int = MAX_BYTES + 2**16
+    held_bytes: int = 4 * MAX_BYTES
     decoder_bytes: int = 2**30
     decoder_seconds: float = 20
     stall_seconds: float = 20

@@ -17,7 +17,7 @@ from ophis.errors import (
 from ophis.geography.location import Source
 from ophis.inference.answer import Answer, Guess, SeenPhoto
 from ophis.inference.evidence import Evidence  # noqa: TC001 - as above
-from ophis.locales import languages, read_words
+from ophis.locales import languages, read_sentences
 from ophis.priors.prior import PriorUse
 from ophis.serve.error_response import HTTPReason
 from ophis.taxonomy.danger import Danger
@@ -150,7 +150,7 @@ def _response(description: str, schema: dict[str, Any], example: object) -> dict
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the error responses of these statuses, each with an example."""
-    emergency = read_words().say("advice", "emergency")
+    emergency = read_sentences().text("advice", "emergency")
     schema = {"$ref": _REFERENCE.format(model="Error")}
     return {
         status: _response(
@@ -169,13 +169,13 @@ def answer_response() -> dict[str, Any]:
 
 def example_answer() -> dict[str, Any]:
     """Return an invented answer about a cobra in Kenya."""
-    words, name, other = read_words(), "Naja nigricollis", "Naja ashei"
+    words, name, other = read_sentences(), "Naja nigricollis", "Naja ashei"
     lines: Sequence[str] = (
-        words.say("verdict", Verdict.MAY_BE_VENOMOUS),
-        words.say("state", State.SPECIES, name=name),
-        words.say("place", Source.GIVEN, countries="Kenya"),
-        words.say("prior", PriorUse.WEIGHED),
-        words.say("advice", "emergency"),
+        words.text("verdict", Verdict.MAY_BE_VENOMOUS),
+        words.text("state", State.SPECIES, name=name),
+        words.text("place", Source.GIVEN, countries="Kenya"),
+        words.text("prior", PriorUse.WEIGHED),
+        words.text("advice", "emergency"),
     )
     failures: tuple[PhotoFailure, ...] = ()
     evidence: tuple[Evidence | None, ...] = ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ophis.images.preprocessing import USABLE_SIDE
+from ophis.images.usability import MIN_USABLE_SIDE
 from ophis.inference.bundles.bundle import SELFTEST
 from ophis.inference.photo import read
 from ophis.inference.self_test import png, require_finite, require_same
@@ -66,5 +66,7 @@ def require_answers(classifier: Classifier, reader: Reader = read) -> None:
 
 def _noise() -> bytes:
     """Return a usable photo of noise."""
-    values = np.random.default_rng(0).integers(0, 256, (USABLE_SIDE, USABLE_SIDE, 3), np.uint8)
+    values = np.random.default_rng(0).integers(
+        0, 256, (MIN_USABLE_SIDE, MIN_USABLE_SIDE, 3), np.uint8
+    )
     return png(Image.fromarray(values))

@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ophis.errors import InputError, Reason
-from ophis.images.preprocessing import MOST_BYTES
+from ophis.images.decode import MAX_BYTES
 from ophis.inference.photo import read
 from ophis.serve.error_response import HTTPReason, RequestError
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FIELDS = ("photo", "country", "gps", "top", "language", "evidence")
 FIELD_BYTES = 1024
 TOO_LARGE = (
-    f"the photos are larger than {MOST_BYTES // 2**20} MiB together; send smaller or fewer ones"
+    f"the photos are larger than {MAX_BYTES // 2**20} MiB together; send smaller or fewer ones"
 )
 TOO_SLOW = "the photo did not arrive in time; try again with a better network"
 NO_PHOTO = "no photo was sent; choose one, or several of the same snake"
@@ -207,7 +207,7 @@ def _require_known(names: Sequence[str]) -> None:
 def _content(part: UploadFile) -> bytes | None:
     """Return a file's content; None for a file field that a browser sent without a file."""
     data = part.file.read()
-    if len(data) > MOST_BYTES:
+    if len(data) > MAX_BYTES:
         raise RequestError(413, TOO_LARGE, reason=Reason.TOO_LARGE)
     return data if data or part.filename else None
 

@@ -20,7 +20,7 @@ from ophis.datasets.resized import read_square
 from ophis.errors import BadPhotosError, InputError, PhotoError, PhotoFailure
 from ophis.files.atomic import whole_file
 from ophis.files.csv import numbered_rows, write_csv
-from ophis.images.preprocessing import LEAST_SIDE
+from ophis.images.decode import MIN_SIDE
 from ophis.train.progress import Progress
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _bad_rows(manifest: Manifest, check: PhotoCheck) -> dict[int, str]:
 def _reason(photo: Path | PackedPhoto) -> str:
     """Return why a photo cannot be used, "" if it can. It is decoded as in training."""
     try:
-        read_square(photo, LEAST_SIDE)
+        read_square(photo, MIN_SIDE)
     except PhotoError as error:
         return str(error)
     return ""

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ophis.geography.countries import iso_codes, name_in, other_names
-from ophis.locales import languages, read_words
+from ophis.locales import languages, read_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def content_security_policy() -> str:
 
 def words_of(language: str) -> dict[str, Any]:
     """The sentences of a language, and what it calls each country, by ISO 3166 alpha-2 code."""
-    words = read_words(language)
+    words = read_sentences(language)
     countries = {code: name_in(code, language) for code in iso_codes()}
     return {"language": language, **words.sections, "countries": countries}
 

@@ -13,7 +13,7 @@ from ophis.datasets.shards.pixels import _memory
 from ophis.datasets.shards.reader import Pack
 from ophis.datasets.shards.writer import pack
 from ophis.errors import PhotoError
-from ophis.images.preprocessing import decode, read_photo
+from ophis.images.decode import decode, read_photo
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,8 @@ from ophis.datasets.shards.metadata import MANIFEST_FILE, METADATA_FILE
 from ophis.datasets.shards.reader import MappedShards, Pack
 from ophis.datasets.shards.writer import pack
 from ophis.errors import PhotoError
-from ophis.images.preprocessing import Preprocessing, read_photo
+from ophis.images.decode import read_photo
+from ophis.images.preprocessing import Preprocessing
 from ophis.inference.batches import score_photos
 
 QUALITIES = {"raw": None, "jpeg": 95}

@@ -21,7 +21,8 @@ from ophis.datasets.resized import read_square
 from ophis.datasets.shards.metadata import METADATA_FILE
 from ophis.datasets.shards.reader import Pack
 from ophis.datasets.shards.writer import _locked, pack
-from ophis.images.preprocessing import read_photo, resize
+from ophis.images.decode import read_photo
+from ophis.images.preprocessing import resize
 
 WHOLE = {"pixels": 36, "shard_photos": 10, "workers": 2}
 

@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from ophis import InputError
-from ophis.images.preprocessing import preprocess, read_photo
+from ophis.images.decode import read_photo
+from ophis.images.preprocessing import preprocess
 from ophis.train.explain.saliency import Method, concentration, mass_inside, saliency
 from ophis.train.export.imagenet17 import PREPROCESSING
 from ophis.train.networks.weights import pretrained_lite0

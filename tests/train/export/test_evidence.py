@@ -3,7 +3,8 @@ import pytest
 import timm
 import torch
 
-from ophis.images.preprocessing import preprocess, read_photo
+from ophis.images.decode import read_photo
+from ophis.images.preprocessing import preprocess
 from ophis.inference.evidence import OUTPUTS
 from ophis.train.export.evidence import averages_maps
 from ophis.train.export.imagenet17 import imagenet17_model

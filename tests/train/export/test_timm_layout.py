@@ -9,7 +9,8 @@ import torch
 from timm.data import create_transform, resolve_model_data_config
 
 import ophis
-from ophis.images.preprocessing import preprocess, read_photo
+from ophis.images.decode import read_photo
+from ophis.images.preprocessing import preprocess
 from ophis.inference.bundles.bundle import read_bundle, verify_weights
 from ophis.train import fit
 from ophis.train.export import export

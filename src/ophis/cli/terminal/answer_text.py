@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ophis.cli.terminal.tables import console
 from ophis.decision.rule import Verdict
-from ophis.locales import read_words
+from ophis.locales import read_sentences
 from ophis.taxonomy.danger import Danger
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ophis.inference.answer import Answer, Guess
-    from ophis.locales import Words
+    from ophis.locales import Sentences
 
 WIDEST_BAR, NARROWEST_BAR = 20, 5  # cells; where there is less room there is no bar
 PERCENT_WIDTH = len("100.0%")
@@ -49,9 +49,9 @@ def print_answer(answer: Answer) -> None:
     verdict, state, *more, emergency = lines
     _print_line(out, verdict, _VERDICT_STYLES[answer.verdict])
     _print_line(out, state)
-    words = read_words(answer.language)
+    words = read_sentences(answer.language)
     _print_guesses(out, answer, words)
-    for line in (*more, words.say("bundle", "version", version=answer.bundle)):
+    for line in (*more, words.text("bundle", "version", version=answer.bundle)):
         _print_line(out, line, "dim")
     _print_line(out, emergency, "bold")
 
@@ -61,36 +61,36 @@ def _print_line(out: Console, line: str, style: str = "") -> None:
     out.print(Text(line, style=style), soft_wrap=not sys.stdout.isatty())
 
 
-def _print_guesses(out: Console, answer: Answer, words: Words) -> None:
+def _print_guesses(out: Console, answer: Answer, words: Sentences) -> None:
     """The names that are left, with bars, then the others; guesses of no worth have no bars."""
     columns = _columns(out, answer.guesses, words)
     if not answer.judged:
         if answer.guesses:
-            _print_line(out, words.say("list", "guesses"))
+            _print_line(out, words.text("list", "guesses"))
             out.print(_rows(answer.guesses, words, (columns[0], 0)))
         return
     left = [guess for guess in answer if guess.species in answer.possible]
     others = [guess for guess in answer if guess.species not in answer.possible]
     if left:
-        _print_line(out, words.say("list", "possible"))
+        _print_line(out, words.text("list", "possible"))
         out.print(_rows(left, words, columns))
     if further := len(answer.possible) - len(left):
-        _print_line(out, words.say("list", "further", number=f"{further:,}"), "dim")
+        _print_line(out, words.text("list", "further", number=f"{further:,}"), "dim")
     if others:
-        _print_line(out, words.say("list", "others"), "dim")
+        _print_line(out, words.text("list", "others"), "dim")
         out.print(_rows(others, words, columns), style="dim")
 
 
-def _columns(out: Console, guesses: Sequence[Guess], words: Words) -> tuple[int, int]:
+def _columns(out: Console, guesses: Sequence[Guess], words: Sentences) -> tuple[int, int]:
     """Cells for names and for bars; no cells for names where they and the danger want two lines."""
     names = max((cell_len(guess.species) for guess in guesses), default=0)
-    dangers = max((cell_len(words.say("danger", g.danger)) for g in guesses), default=0)
+    dangers = max((cell_len(words.text("danger", g.danger)) for g in guesses), default=0)
     room = out.width - PERCENT_WIDTH - dangers - 2 * GAP
     bar = min(room - names - GAP, WIDEST_BAR)
     return names if names <= room else 0, bar if bar >= NARROWEST_BAR else 0
 
 
-def _rows(guesses: Sequence[Guess], words: Words, columns: tuple[int, int]) -> Table:
+def _rows(guesses: Sequence[Guess], words: Sentences, columns: tuple[int, int]) -> Table:
     """A row a guess: name, probability, bar where there is one, what is known of the danger."""
     name_width, bar_width = columns
     if not name_width:
@@ -112,7 +112,7 @@ def _rows(guesses: Sequence[Guess], words: Words, columns: tuple[int, int]) -> T
     return table
 
 
-def _pairs(guesses: Sequence[Guess], words: Words) -> Table:
+def _pairs(guesses: Sequence[Guess], words: Sentences) -> Table:
     """On a narrow terminal: the name, and below it the probability and the danger."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(overflow="fold")
@@ -123,5 +123,5 @@ def _pairs(guesses: Sequence[Guess], words: Words) -> Table:
     return table
 
 
-def _danger(guess: Guess, words: Words) -> Text:
-    return Text(words.say("danger", guess.danger), style=_DANGER_STYLES[guess.danger])
+def _danger(guess: Guess, words: Sentences) -> Text:
+    return Text(words.text("danger", guess.danger), style=_DANGER_STYLES[guess.danger])

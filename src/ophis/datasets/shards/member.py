@@ -13,7 +13,8 @@ from PIL import Image
 
 from ophis.datasets.shards.metadata import BLOCK, npy_header
 from ophis.errors import PhotoError
-from ophis.images.preprocessing import decode, read_bytes, resize
+from ophis.images.decode import decode, read_bytes
+from ophis.images.preprocessing import resize
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ophis.errors import PhotoError
+from ophis.images.decode import decode
 from ophis.images.jpeg import simplejpeg
-from ophis.images.preprocessing import decode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

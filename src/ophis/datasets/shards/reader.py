@@ -231,6 +231,10 @@ class PackedPhoto:
         """Return the verified bytes of the member; see `Pack.member`."""
         return bytes(self.pack.member(self.place))
 
+    def read_pixels(self) -> NDArray[np.uint8] | None:
+        """Return the pixels of a raw photo, a view of the shard; None where JPEGs are packed."""
+        return self.pack.square(self.place) if self.pack.metadata.raw else None
+
 
 def _fix(path: Path) -> str:
     index = path.with_suffix(".parquet")

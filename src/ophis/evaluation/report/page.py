@@ -20,8 +20,9 @@ from ophis.errors import PhotoError
 from ophis.evaluation.report import figures
 from ophis.files.atomic import whole_file
 from ophis.geography.countries import country_name
-from ophis.images.preprocessing import read_photo, resize
-from ophis.locales import read_words
+from ophis.images.decode import read_photo
+from ophis.images.preprocessing import resize
+from ophis.locales import read_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -125,7 +126,7 @@ def write_report(
         more_figures=more,
         mixup=_mixup(runs, photos) if runs and photos is not None else None,
         facts=_facts(runs) if runs else [],
-        emergency=read_words().say("advice", "emergency"),
+        emergency=read_sentences().text("advice", "emergency"),
     )
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ophis.files.markup import as_it_stands
+from ophis.files.markup import escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def about_quantised(
 
 def about_imagenet17(species: SpeciesList) -> About:
     """Of the ready bundle, which says plainly what it cannot know."""
-    kinds = "\n".join(f"- {as_it_stands(name)}" for name in species)
+    kinds = "\n".join(f"- {escape_markdown(name)}" for name in species)
     return {
         "title": "imagenet17: ImageNet's 17 kinds of snake, untrained by us",
         "license": "apache-2.0",
@@ -84,7 +84,7 @@ def about_imagenet17(species: SpeciesList) -> About:
 def _worth(worth: Sequence[MemberResult]) -> str:
     """What each way of asking is worth on the same validation photos."""
     rows = "".join(
-        f"| {as_it_stands(w.name)} | {w.evaluation.top1:.1%} | {w.evaluation.top5:.1%} |"
+        f"| {escape_markdown(w.name)} | {w.evaluation.top1:.1%} | {w.evaluation.top5:.1%} |"
         f" {w.evaluation.macro_f1:.4f} | {w.milliseconds:.0f} |\n"
         for w in worth
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from ophis.locales import read_words
+from ophis.locales import read_sentences
 
 if TYPE_CHECKING:
     from ophis.decision.calibration import Calibration
@@ -36,7 +36,7 @@ def caution(
         species=len(species),
         calibrated=calibrated,
         is_ood=_novel(rule),
-        emergency=read_words().say("advice", "emergency"),
+        emergency=read_sentences().text("advice", "emergency"),
     )
 
 

@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ophis.evaluation.results import MIN_PHOTOS, EvaluationResults
-from ophis.files.markup import as_it_stands
+from ophis.files.markup import escape_markdown
 from ophis.inference.bundles.card_about import about_imagenet17
 from ophis.inference.bundles.card_caution import caution
 from ophis.taxonomy.danger import Danger, danger
@@ -274,7 +274,7 @@ def _failures(results: EvaluationResults) -> str:
 
 def _cell(value: float | str) -> str:
     if isinstance(value, str):
-        return as_it_stands(value)
+        return escape_markdown(value)
     return f"{value:.0%}" if isinstance(value, float) else f"{value:,}"
 
 

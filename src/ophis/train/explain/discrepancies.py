@@ -10,7 +10,8 @@ import torch
 
 from ophis.errors import InputError, PhotoError
 from ophis.evaluation.report.page import DISCREPANCIES, Maps
-from ophis.images.preprocessing import preprocess, read_photo
+from ophis.images.decode import read_photo
+from ophis.images.preprocessing import preprocess
 from ophis.train.explain.saliency import Method, concentration, mass_inside, saliency
 from ophis.train.run_folder import model_of, read_run
 

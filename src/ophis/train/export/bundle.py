@@ -13,7 +13,7 @@ from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
 from ophis.evaluation.results import EvaluationResults, evaluate_bundle
 from ophis.evaluation.run import PRIOR, SCORES, read_facts
-from ophis.images.preprocessing import MOST_SIDE
+from ophis.images.preprocessing import MAX_SIDE
 from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, Member
 from ophis.inference.bundles.card_about import about_run
 from ophis.inference.bundles.model_card import card
@@ -164,8 +164,8 @@ def _retested(trained: Run, test: Retest) -> tuple[Run, OodModel, Scores]:
 
 def _require_pixels(model: nn.Module, backbone: str, pixels: int) -> None:
     """Refuse a size that no bundle may have, or that this backbone, as some, cannot look at."""
-    if pixels > MOST_SIDE:
-        raise InputError(f"--pixels {pixels} should be at most {MOST_SIDE}")
+    if pixels > MAX_SIDE:
+        raise InputError(f"--pixels {pixels} should be at most {MAX_SIDE}")
     try:
         with torch.inference_mode():
             model(torch.zeros(1, 3, pixels, pixels))

@@ -99,7 +99,7 @@ class Local {
     if (!languages.includes(question.language)) {
       const words = await this.#words("en");
       const there = languages.join(", ");
-      const error = `no words in language '${question.language}'; there are ${there}`;
+      const error = `no sentences in language '${question.language}'; choose one of ${there}`;
       throw refusal(422, words, "wrong_input", error);
     }
     const words = await this.#words(question.language);

@@ -29,7 +29,7 @@ _TOO_MANY = Reason.UNREADABLE, f"made of more than {MOST_CHUNKS:,} parts; save t
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-def wrong_parts(data: bytes) -> tuple[Reason, str] | None:
+def structure_error(data: bytes) -> tuple[Reason, str] | None:
     """What is wrong with the parts of a file, and the mend; None where nothing is seen.
 
     Not seen is what takes decoding to see.
