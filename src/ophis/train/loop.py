@@ -22,10 +22,9 @@ from ophis.train.checkpoint import (
     save_checkpoint,
 )
 from ophis.train.gradient import accumulate
-from ophis.train.model_scores import score_model
+from ophis.train.model_scores import final_scores, score_model
 from ophis.train.networks.compilation import require_compiler
 from ophis.train.out_of_distribution import FILE as OOD_MODEL_FILE
-from ophis.train.out_of_distribution import WithOodScore, fit_ood_model
 from ophis.train.photo_check import CHECKED, PhotoCheck, usable_photos
 from ophis.train.processes import Processes, autocast_dtype
 from ophis.train.progress import Progress
@@ -68,21 +67,19 @@ def fit(
     Args:
         recipe: all that changes the weights.
         train: labelled photos to learn from.
-        validation: labelled photos to evaluate on; none of them is learned from.
-        out: the run folder, with checkpoints, log, validation scores and all to repeat the run.
+        validation: other labelled photos, to evaluate on.
+        out: the run folder.
         species: the classes in order; by default those of the training photos.
-        device: "auto", "cpu", "cuda".
+        device: "auto", "cpu" or "cuda".
         workers: threads that read photos; by default one for each CPU core.
         weights_folder: folder of the recipe's weights file.
         compile: run the training steps through torch.compile; needs a CUDA device.
-        save_every_seconds: seconds between checkpoints, the most work a killed process loses; 0
-            saves after every step.
-        check_photos: decode every photo once before the first step; else only test that the files
-            exist, and a bad photo stops the run at the step that needs it.
-        skip_bad: leave out photos that cannot be used, and list them in `skipped.csv`, instead of
-            refusing to begin.
-        checked: file of the results of the photo check; by default in the run folder. Runs on the
-            same photos may share one.
+        save_every_seconds: seconds between checkpoints; 0 saves after every step.
+        check_photos: decode every photo before the first step; else only test that its file exists,
+            and a bad photo stops the run at the step that needs it.
+        skip_bad: list bad photos in `skipped.csv` and leave them out, instead of refusing to begin.
+        checked: file of the results of the photo check, which several runs may share; by default in
+            the run folder.
         progress: receives steps and messages.
 
     Returns:
@@ -90,8 +87,8 @@ def fit(
 
     Raises:
         BadPhotosError: before the first step, with all photos that cannot be used.
-        InputError: when recipe, photos, weights and folder do not fit together, a checkpoint cannot
-            be read or written, or the loss or the weights are no longer finite.
+        InputError: when the inputs do not fit together, a checkpoint cannot be read or written, or
+            loss or weights are not finite.
         Stopped: after Ctrl-C or SIGTERM, when the state is saved.
     """
     out = Path(out)
@@ -291,28 +288,20 @@ class Training:
         """Score the validation photos; a stop takes effect at once, since the state is saved."""
         inputs, processes, workers = self.inputs, self.processes, self.execution.workers
         with self.stop.immediate():
-            model, ood_model = self.state.model, None
             if step == inputs.recipe.steps:
-                ood_model = fit_ood_model(
-                    model,
-                    inputs.train,
+                scores, ood_model = final_scores(self.state.model, inputs, processes, workers)
+                if processes.leads:
+                    ood_model.write(self.out / OOD_MODEL_FILE)
+            else:
+                scores = score_model(
+                    self.state.model,
+                    inputs.validation,
                     species=inputs.species,
                     preprocessing=inputs.recipe.preprocessing,
                     processes=processes,
                     workers=workers,
                 )
-                model = WithOodScore(model, ood_model.to(processes.device))
-            scores = score_model(
-                model,
-                inputs.validation,
-                species=inputs.species,
-                preprocessing=inputs.recipe.preprocessing,
-                processes=processes,
-                workers=workers,
-            )
             if processes.leads:
-                if ood_model:
-                    ood_model.write(self.out / OOD_MODEL_FILE)
                 self.log.evaluation(step, evaluate(scores))
                 scores.write(self.out / SCORES)
                 for failure in scores.failures:

@@ -9,6 +9,7 @@ import torch
 
 from ophis.inference.batches import score_photos
 from ophis.scores.scores import concatenate
+from ophis.train.out_of_distribution import WithOodScore, fit_ood_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from ophis.inference.batches import Outputs
     from ophis.scores.scores import Scores
     from ophis.taxonomy.species_list import SpeciesList
+    from ophis.train.out_of_distribution import OodModel
     from ophis.train.processes import Processes
+    from ophis.train.run_folder import RunInputs
 
 
 def score_model(
@@ -65,3 +68,27 @@ def score_model(
     scores = concatenate(processes.gather(part))
     rows = {photo: row for row, photo in enumerate(manifest.table["photo_id"])}
     return scores.take(np.argsort([rows[photo] for photo in scores.photo_ids]))
+
+
+def final_scores(
+    model: nn.Module, inputs: RunInputs, processes: Processes, workers: int | None = None
+) -> tuple[Scores, OodModel]:
+    """Fit the out-of-distribution score on the training photos and score the validation photos."""
+    species, preprocessing = inputs.species, inputs.recipe.preprocessing
+    ood_model = fit_ood_model(
+        model,
+        inputs.train,
+        species=species,
+        preprocessing=preprocessing,
+        processes=processes,
+        workers=workers,
+    )
+    scores = score_model(
+        WithOodScore(model, ood_model.to(processes.device)),
+        inputs.validation,
+        species=species,
+        preprocessing=preprocessing,
+        processes=processes,
+        workers=workers,
+    )
+    return scores, ood_model
