@@ -30,9 +30,10 @@ import polars as pl
 
 from ophis import evaluate, read_manifest, read_recipe
 from ophis.datasets.near_duplicates import near_duplicate_groups
+from ophis.evaluation.report.comparison_report import write_comparison
 from ophis.evaluation.run import read_scored_run
-from ophis.train import fit
-from ophis.train.study import study, write_comparison
+from ophis.train import fit, study
+from ophis.train.explain import explain_runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,7 +155,9 @@ def fine_tune(seed: int, train: Manifest, test: Manifest, folder: Path) -> list[
         )
         for name, letter in zip(pair, "ab", strict=True):
             sides[name] = read_scored_run(out / letter, name=name)
-    write_comparison(sides["spread"], sides["all"], folder / "spread_all.html", photos=test)
+    explain = explain_runs((folder / "none_spread" / "b", folder / "few_all" / "b"), test)
+    report = folder / "spread_all.html"
+    write_comparison(sides["spread"], sides["all"], report, photos=test, explain=explain)
     return [row(name, seed, side.scores, train) for name, side in sides.items()]
 
 

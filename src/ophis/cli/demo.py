@@ -154,13 +154,15 @@ def _evaluate(out: Path) -> dict[tuple[str, bool], Evaluation]:
 
 def _compare_and_export(out: Path, best: str, validation: Manifest) -> Path:
     from ophis.cli.terminal.progress import waiting
+    from ophis.evaluation.report.comparison_report import write_comparison
     from ophis.evaluation.run import read_scored_run
+    from ophis.train.explain import explain_runs
     from ophis.train.export import export
-    from ophis.train.study import write_comparison
 
     a, b = (read_scored_run(out / f"run-{letter}", name=NAMES[letter]) for letter in NAMES)
+    explain = explain_runs((out / "run-a", out / "run-b"), validation)
     with waiting("comparing both models"):
-        write_comparison(a, b, out / "report.html", photos=validation)
+        write_comparison(a, b, out / "report.html", photos=validation, explain=explain)
     return export(out / f"run-{best}", out / "bundle")
 
 

@@ -164,14 +164,19 @@ def compare(
     from ophis import read_manifest
     from ophis.cli.terminal.progress import waiting
     from ophis.cli.terminal.tables import print_comparison
+    from ophis.evaluation.report.comparison_report import write_comparison
     from ophis.evaluation.run import distinct_names, read_scored_run
-    from ophis.train.study import write_comparison
 
     names = distinct_names(a, b)
     sides = [read_scored_run(path, name=name) for path, name in zip((a, b), names, strict=True)]
     photos = read_manifest(manifest) if manifest else None
+    explain, (folder_a, folder_b) = None, (side.folder for side in sides)
+    if photos is not None and folder_a and folder_b:
+        from ophis.train.explain import explain_runs
+
+        explain = explain_runs((folder_a, folder_b), photos, method=maps)
     with waiting("comparing, and drawing the report"):
-        comparison = write_comparison(sides[0], sides[1], out, photos=photos, method=maps)
+        comparison = write_comparison(sides[0], sides[1], out, photos=photos, explain=explain)
     print_comparison(comparison, json=json)
     if not json:
         print(out)

@@ -8,15 +8,17 @@ import polars as pl
 import pytest
 
 from ophis import InputError, read_manifest, read_scores
+from ophis.evaluation.report.comparison_report import write_comparison
 from ophis.evaluation.run import read_scored_run
+from ophis.train import study
+from ophis.train.explain import explain_runs
 from ophis.train.explain.discrepancies import explain
 from ophis.train.explain.saliency import Method
-from ophis.train.study import study, write_comparison
 
 
 @pytest.fixture(scope="module")
 def recipes(tmp_path_factory, small):
-    """Two recipes that differ in one key: one learns, the other has no time to."""
+    """Two recipes that differ in the number of steps: 1 and 20."""
     folder = tmp_path_factory.mktemp("recipes")
     shared = {
         "backbone": "tf_efficientnet_lite0", "weights": "lite0", "batch_photos": 16,
@@ -47,7 +49,7 @@ def studied(recipes, parts, tmp_path_factory):
     return out
 
 
-def test_a_study_leaves_all_that_is_needed_to_repeat_it(studied, recipes):
+def test_study_writes_runs_manifests_and_report(studied, recipes):
     names = {path.relative_to(studied).as_posix() for path in studied.rglob("*")}
     assert {
         "a/recipe.toml", "b/recipe.toml", "a/run.json", "b/scores.npz", "train.csv",
@@ -67,7 +69,7 @@ def test_a_study_leaves_all_that_is_needed_to_repeat_it(studied, recipes):
     assert len(read_manifest(studied / "validation.csv")) == 18
 
 
-def test_a_study_goes_on_where_it_stopped_and_repeats_nothing(studied, recipes, parts):
+def test_study_resumes_without_repeating_finished_runs(studied, recipes, parts):
     before = {path: path.stat().st_mtime_ns for path in studied.glob("*/checkpoint.pt")}
     assert len(before) == 2
     (studied / "report.html").unlink()
@@ -76,29 +78,32 @@ def test_a_study_goes_on_where_it_stopped_and_repeats_nothing(studied, recipes, 
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_a_study_of_another_recipe_is_refused_before_anything_is_trained(studied, recipes, parts):
+def test_study_refuses_folder_of_other_recipes(studied, recipes, parts):
     with pytest.raises(InputError, match="holds a run of another recipe; take a new folder"):
         study(recipes[::-1], train=parts[0], validation=parts[1], out=studied)
 
 
 @pytest.mark.parametrize("method", list(Method))
-def test_both_models_are_explained_for_the_same_photos(studied, parts, method):
+def test_both_models_have_maps_of_the_same_photos(studied, parts, method):
     a, b = (read_scored_run(studied / letter) for letter in "ab")
-    comparison = write_comparison(a, b, studied / "again.html", photos=parts[1], method=method)
+    explain_both = explain_runs((studied / "a", studied / "b"), parts[1], method=method)
+    comparison = write_comparison(
+        a, b, studied / "again.html", photos=parts[1], explain=explain_both
+    )
     wanted = {x.photo_id for x in (*comparison.gains_of_b[:12], *comparison.gains_of_a[:12])}
     assert wanted
     maps = explain((a.folder, b.folder), comparison, parts[1], method=method)
     assert maps.keys() == wanted
-    for looks in maps.values():
-        assert [look.shape for look in looks.maps] == [(64, 64)] * 2
-        assert all(0 <= share <= 1 for share in looks.concentration)
-        assert looks.inside is None or all(0 <= share <= 1 for share in looks.inside)
-    # An untrained head is zero: no pixel can matter to its logits.
-    assert all(looks.maps[0].max() == 0 for looks in maps.values())
-    assert any(looks.maps[1].max() > 0 for looks in maps.values())
+    for each in maps.values():
+        assert [map_.shape for map_ in each.maps] == [(64, 64)] * 2
+        assert all(0 <= value <= 1 for value in each.concentration)
+        assert each.inside is None or all(0 <= value <= 1 for value in each.inside)
+    # A head of zeros: the gradient of its logits is zero.
+    assert all(each.maps[0].max() == 0 for each in maps.values())
+    assert any(each.maps[1].max() > 0 for each in maps.values())
 
 
-def test_a_photo_that_the_manifest_does_not_hold_is_named(studied, parts):
+def test_photo_missing_in_the_manifest_is_named(studied, parts):
     a, b = (read_scored_run(studied / letter) for letter in "ab")
     comparison = write_comparison(a, b, studied / "again.html")
     with pytest.raises(InputError, match="was compared, but the manifest does not hold it"):

@@ -3,7 +3,7 @@
 It knows torch networks, run folders and comparisons. It does not know how a report is drawn.
 """
 
-from ophis.train.explain.discrepancies import explain
+from ophis.train.explain.discrepancies import explain, explain_runs
 from ophis.train.explain.saliency import Method, concentration, mass_inside, saliency
 
-__all__ = ["Method", "concentration", "explain", "mass_inside", "saliency"]
+__all__ = ["Method", "concentration", "explain", "explain_runs", "mass_inside", "saliency"]

@@ -1,4 +1,4 @@
-"""Where the two models of a comparison look in the photos on which they differ most."""
+"""Saliency maps of the photos on which two models differ most."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from ophis.train.explain.saliency import Method, concentration, mass_inside, sal
 from ophis.train.run_folder import model_of, read_run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from ophis.datasets.manifest import Manifest
     from ophis.evaluation.comparison import Comparison
+    from ophis.evaluation.report.comparison_report import Explain
 
 NOTES = {
     Method.GRADIENT: "Maps: one gradient of the true species' logit with respect to the pixels,"
@@ -33,6 +35,27 @@ NOTES = {
 }
 
 
+def explain_runs(
+    runs: tuple[Path, Path], photos: Manifest, *, method: Method | str = Method.GRADIENT
+) -> Explain:
+    """Return the function that makes the maps of a comparison's report.
+
+    Args:
+        runs: the run folders of A and B.
+        photos: the photos that are compared.
+        method: of the maps.
+
+    Raises:
+        InputError: when the method is unknown.
+    """
+    chosen = Method(method)
+
+    def explain_comparison(comparison: Comparison) -> tuple[Mapping[str, Maps], str]:
+        return explain(runs, comparison, photos, method=chosen), NOTES[chosen]
+
+    return explain_comparison
+
+
 def explain(
     runs: tuple[Path, Path],
     comparison: Comparison,
@@ -41,41 +64,41 @@ def explain(
     method: Method = Method.GRADIENT,
     shown: int = DISCREPANCIES,
 ) -> dict[str, Maps]:
-    """Maps of the largest discrepancies, for the logit of the true species.
+    """Make maps of the largest discrepancies, for the logit of the true species.
 
     Args:
         runs: the run folders of A and B.
         comparison: of their scores.
-        photos: the photos that were compared; with boxes where the manifest has them.
-        method: how the maps are made.
-        shown: how many discrepancies of each model.
+        photos: the photos that were compared; with boxes if the manifest has them.
+        method: of the maps.
+        shown: number of discrepancies in favour of each model.
 
     Returns:
-        Photo id to maps; photos that cannot be read any more have none.
+        Maps by photo id; none for photos that cannot be read any more.
 
     Raises:
-        InputError: when a folder is no run, or the manifest does not hold the photos.
+        InputError: when a folder is not a run, or a photo is not in the manifest.
     """
     wanted = list(chain(comparison.gains_of_b[:shown], comparison.gains_of_a[:shown]))
-    place = {photo: row for row, photo in enumerate(photos.table["photo_id"])}
-    if strange := [x.photo_id for x in wanted if x.photo_id not in place]:
-        raise InputError(f"photo {strange[0]!r} was compared, but the manifest does not hold it")
+    rows = {photo: row for row, photo in enumerate(photos.table["photo_id"])}
+    if missing := [x.photo_id for x in wanted if x.photo_id not in rows]:
+        raise InputError(f"photo {missing[0]!r} was compared, but the manifest does not hold it")
     paths, boxes = photos.photos(), photos.boxes()
     found: list[dict[str, NDArray[np.float32]]] = []
     for folder in runs:
         trained = read_run(folder)
-        model, own = model_of(trained), {}
+        model, maps = model_of(trained), {}
         for x in wanted:
             try:
-                photo = read_photo(paths[place[x.photo_id]])
+                photo = read_photo(paths[rows[x.photo_id]])
             except PhotoError:
                 continue
             pixels = torch.from_numpy(preprocess(photo, trained.recipe.preprocessing))[None]
             target = torch.tensor([trained.species.index(x.species)])
-            own[x.photo_id] = saliency(model, pixels, target, method=method)
-        found.append(own)
+            maps[x.photo_id] = saliency(model, pixels, target, method=method)
+        found.append(maps)
     return {
-        photo: _maps(found[0][photo], found[1][photo], boxes[place[photo]][None])
+        photo: _maps(found[0][photo], found[1][photo], boxes[rows[photo]][None])
         for photo in found[0]
     }
 
