@@ -28,7 +28,7 @@ SECTIONS = {
     "why": LeftOut,
     "place": Source,
     "prior": PriorUse,
-    "refusal": (*Reason, *HTTPReason),
+    "error": (*Reason, *HTTPReason),
 }
 
 

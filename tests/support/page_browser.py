@@ -25,19 +25,19 @@ SWITCHES = [
     # A camera that shows a made picture, and nobody to ask.
     "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
 ]  # fmt: skip
-# A page without looks: what is asked is asked through `answerer`, in `ASK`'s words.
+# A page without looks: what is asked is asked through `backend`, in `ASK`'s words.
 INDEX = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
     f'<meta http-equiv="Content-Security-Policy" content="{content_security_policy()}">'
     '<title>tried</title><link rel="icon" href="data:,"></head>'
     '<body><script type="module" src="probe.js"></script></body></html>'
 ).encode()
-PROBE = b"""import { openAnswerer } from "./answerer.js";
+PROBE = b"""import { openBackend } from "./backend.js";
 const settings = await (await fetch("settings.json")).json();
-globalThis.answerer = await openAnswerer(settings);
+globalThis.backend = await openBackend(settings);
 """
 ASK = """async ({photos, ...more}) => {
-  for (let tries = 0; !globalThis.answerer; tries++) {
+  for (let tries = 0; !globalThis.backend; tries++) {
     if (tries === 4000) throw new Error("the page does not start");
     await new Promise((later) => setTimeout(later, 5));
   }
@@ -45,7 +45,7 @@ ASK = """async ({photos, ...more}) => {
   const blobs = photos.map((text) => new Blob([bytes(text)]));
   const question = {country: null, gps: false, top: 5, language: "en", evidence: false, ...more};
   try {
-    return await answerer.ask({photos: blobs, ...question});
+    return await backend.ask({photos: blobs, ...question});
   } catch ({name, status, reason, error, emergency, message}) {
     return {refusal: {name, status, reason, error, emergency, message}};
   }

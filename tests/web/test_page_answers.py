@@ -138,7 +138,7 @@ def test_a_photo_that_could_not_be_read_is_told_in_the_persons_language(
     ask(page)
     (line,) = page.locator(".reasons ul:last-of-type li").all()
     assert line.inner_text().startswith(words.text("page", "photo_number", number="2"))
-    assert words.text("refusal", Reason.DAMAGED) in line.inner_text()
+    assert words.text("error", Reason.DAMAGED) in line.inner_text()
     detail = line.locator(".detail")
     assert detail.inner_text() == "photo 2: damaged or cut short"
     assert detail.get_attribute("lang") == "en"

@@ -81,6 +81,6 @@ def test_every_sentence_of_the_page_is_used_and_every_one_used_is_there():
 def test_every_refusal_has_its_words_and_no_others_are_kept():
     """Reasons of Python's, and of the page alone."""
     code = "\n".join(path.read_text(encoding="utf-8") for path in PAGE.glob("*.js"))
-    there, reasons = set(read_sentences().sections["refusal"]), {*Reason, *HTTPReason}
+    there, reasons = set(read_sentences().sections["error"]), {*Reason, *HTTPReason}
     assert reasons <= there
     assert {key for key in there - reasons if f'"{key}"' not in code} == set()

@@ -58,7 +58,7 @@ def require_answers(page, classifier, photo, tmp_path):
         assert line in said
     (tmp_path / "letter.jpg").write_bytes(b"%PDF-1.7 a letter")
     ask_again(page, tmp_path / "letter.jpg")
-    assert HINDI.text("refusal", "not_a_photo") in page.inner_text(".verdict")
+    assert HINDI.text("error", "not_a_photo") in page.inner_text(".verdict")
     assert page.inner_text(".detail").startswith("photo: this is a PDF")
     assert (overflows(page), violations(page)) == ([], [])
 

@@ -21,7 +21,7 @@ from tests.support.visits import (
 )
 
 WORDS = read_sentences()
-REFUSALS = tuple(WORDS.sections["refusal"])
+REFUSALS = tuple(WORDS.sections["error"])
 PASSING = {
     "too_slow", "busy", "starting", "stopping", "broken", "wrong_input", "not_found",
     "unreachable", "model_missing", "model_damaged", "model_failed",
@@ -59,7 +59,7 @@ def test_every_state_without_an_answer_fits_and_axe_finds_nothing(
     fake.go.set()
     fake.refusal = 422, "damaged", "photo: damaged or cut short (image file is truncated)"
     ask(page)
-    require_fit(page, "refusal")
+    require_fit(page, "error")
     page.context.set_offline(True)
     page.wait_for_selector("#network")
     ask_again(page)
@@ -87,13 +87,13 @@ def test_a_question_can_be_cancelled(visit, fake, synthetic_photo):
 
 
 def test_the_model_on_its_way_is_shown(visit, synthetic_photo):
-    slow = """export class Refusal extends Error {}
-    export async function openAnswerer() {
+    slow = """export class BackendError extends Error {}
+    export async function openBackend() {
       return { warm: (tell) => { globalThis.tell = tell; return new Promise(
         (done) => { globalThis.done = done; }); },
         ask: () => new Promise(() => {}), kept: async () => true };
     }"""
-    page = visit(routes=[("answerer.js", slow)])
+    page = visit(routes=[("backend.js", slow)])
     page.wait_for_function("() => globalThis.tell")
     page.evaluate("tell(0.4)")
     assert page.inner_text("#loading-words") == "Getting the model ready: 40.0%"
@@ -117,9 +117,9 @@ def test_a_refusal_says_why_and_what_to_do_in_the_persons_language(
     for reason in REFUSALS:
         fake.refusal = 422, reason, f"photo: in English, {reason}"
         ask_again(page)
-        said = page.locator(".verdict.refusal")
-        assert words.text("page", "refusal") in said.inner_text()
-        assert words.text("refusal", reason) in said.inner_text()
+        said = page.locator(".verdict.error")
+        assert words.text("page", "no_answer") in said.inner_text()
+        assert words.text("error", reason) in said.inner_text()
         detail = said.locator(".detail")
         assert detail.inner_text() == f"photo: in English, {reason}"
         assert detail.get_attribute("lang") == "en"
@@ -132,8 +132,8 @@ def test_a_refusal_says_why_and_what_to_do_in_the_persons_language(
             assert buttons == [*again, words.text("page", "change")]
     asked = len(fake.asked)
     page.select_option("#language", "fr")
-    page.wait_for_selector(f".verdict:has-text('{read_sentences('fr').text('page', 'refusal')}')")
-    assert read_sentences("fr").text("refusal", REFUSALS[-1]) in page.inner_text(".verdict")
+    page.wait_for_selector(f".verdict:has-text('{read_sentences('fr').text('page', 'no_answer')}')")
+    assert read_sentences("fr").text("error", REFUSALS[-1]) in page.inner_text(".verdict")
     assert len(fake.asked) == asked  # nothing is asked anew for it
 
 
@@ -164,11 +164,11 @@ def test_a_server_in_between_that_refuses_is_understood(visit, fake, synthetic_p
     ):  # fmt: skip
         fake.refusal = status, "", ""
         ask_again(page)
-        assert WORDS.text("refusal", reason) in page.inner_text(".verdict"), status
+        assert WORDS.text("error", reason) in page.inner_text(".verdict"), status
     # Nor is a reason that only a newer service knows without words.
     fake.refusal = 422, "asleep", "the snake is asleep"
     ask_again(page)
-    assert WORDS.text("refusal", "broken") in page.inner_text(".verdict")
+    assert WORDS.text("error", "broken") in page.inner_text(".verdict")
     assert "the snake is asleep" in page.inner_text(".verdict")
 
 
@@ -180,7 +180,7 @@ def test_a_server_that_is_gone_is_said_and_the_guide_stays(visit, fake, syntheti
     assert page.inner_text("#network") == WORDS.text("page", "offline_service")
     ask(page)
     page.said.clear()  # the browser itself says that the request failed
-    assert WORDS.text("refusal", "unreachable") in page.inner_text("#answer")
+    assert WORDS.text("error", "unreachable") in page.inner_text("#answer")
     assert WORDS.text("page", "not_tie") in page.inner_text("#bite")
     page.context.set_offline(False)
     page.wait_for_function("() => navigator.onLine")
@@ -193,7 +193,7 @@ def test_a_browser_that_cannot_run_the_model_is_told_so(visit, fake, script):
     with page_server(LOCAL, fake) as url:
         page = visit(url=url, script=script)
         page.wait_for_selector("#verdict")
-        assert WORDS.text("refusal", "no_webassembly") in page.inner_text("#answer")
+        assert WORDS.text("error", "no_webassembly") in page.inner_text("#answer")
         assert not page.is_visible("#ask")
         assert page.is_visible("#bite")
         assert page.is_visible("#emergency-words")

@@ -157,7 +157,7 @@ def test_a_half_per_cent_is_rounded_as_python_does(page):
     shares = [0.125, 0.375, 0.005, 0.285, 0.545, 1 / 3, 0.995]
     found = page.evaluate(
         """async (shares) => {
-          const {sentences} = await import(`${location.origin}/sentences.js`);
+          const {sentences} = await import(`${location.origin}/answer_lines.js`);
           const words = await (await fetch("words/en.json")).json();
           const countries = {in: {code: "IN"}, np: {code: "NP"}};
           const decision = {state: "species", name: "x", species: [0], verdict: "may be venomous"};

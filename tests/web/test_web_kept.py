@@ -16,8 +16,8 @@ def test_a_new_page_takes_over_when_all_of_it_is_there(opened, made, tmp_path, s
     version = "document.title"
     with served(folder) as address:
         page = opened(address)
-        until(page, "Boolean(globalThis.answerer)")
-        assert page.evaluate("answerer.kept()") is True
+        until(page, "Boolean(globalThis.backend)")
+        assert page.evaluate("backend.kept()") is True
         until(page, CONTROLLED)
         newer = offline_page(files | {"index.html": INDEX.replace(b"tried", b"newer")})
         write_page(folder, newer | {"index.html": INDEX})  # half of an upload

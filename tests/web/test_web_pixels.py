@@ -1,4 +1,4 @@
-"""The browser's pixels against Python's: photos of all kinds, decoded, squeezed, looked up."""
+"""The browser's pixels against Python's: photos of all kinds, decoded, resize, looked up."""
 
 import base64
 import io
@@ -19,8 +19,8 @@ SIDE = 48
 IMAGES = Preprocessing(SIDE, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TTA = (Crop(), Crop(0.125, 0.0, 0.875), Crop(mirrored=True))
 SQUEEZE = """async ([text, images, tta]) => {
-  const {decoded, networkInput, unusable_reason} = await import(`${location.origin}/pixels.js`);
-  const {squeezed, BILINEAR} = await import(`${location.origin}/resampling.js`);
+  const {decoded, networkInput, unusableReason} = await import(`${location.origin}/preprocessing.js`);
+  const {resize, BILINEAR} = await import(`${location.origin}/resize.js`);
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const packed = (array) => {
     const bytes = new Uint8Array(array.buffer);
@@ -33,7 +33,7 @@ SQUEEZE = """async ([text, images, tta]) => {
     return {
       size: [photo.height, photo.width],
       whole: packed(photo.part(0, 0, photo.width, photo.height)),
-      square: packed(Uint8Array.from(squeezed(photo, images.pixels, BILINEAR))),
+      square: packed(Uint8Array.from(resize(photo, images.pixels, BILINEAR))),
       values: packed(networkInput(photo, images, tta)),
       why: unusable(photo),
     };
@@ -186,7 +186,7 @@ def test_what_is_no_photo_is_refused_in_the_words_of_python(page, name):
 
 def test_a_file_of_more_than_64_mib_is_refused(page):
     told = page.evaluate("""async () => {
-      const {decoded} = await import(`${location.origin}/pixels.js`);
+      const {decoded} = await import(`${location.origin}/preprocessing.js`);
       return decoded(new Uint8Array(64 * 2 ** 20 + 1), "photo").catch((e) => [e.message, e.code]);
     }""")
     assert told == ["photo: larger than 64 MiB; send a smaller photo", "too_large"]

@@ -17,7 +17,7 @@ EMERGENCY = read_sentences().text("advice", "emergency")
 def refused(page, photos: list[bytes], **more) -> tuple[int, str, str]:
     """Status, reason and sentence; the advice that always holds comes along."""
     refusal = ask(page, photos, **more)["refusal"]
-    assert refusal["name"] == "Refusal"
+    assert refusal["name"] == "BackendError"
     assert refusal["emergency"] in {EMERGENCY, read_sentences("es").text("advice", "emergency")}
     return refusal["status"], refusal["reason"], refusal["error"]
 
@@ -39,8 +39,8 @@ def test_a_model_that_is_not_whole_is_told_so(opened, made, synthetic_photo, tmp
             status, code, error = refused(page, [synthetic_photo.read_bytes()], language=language)
             assert (status, code) == (503, reason)
             assert error.startswith(f"{WEB_MODEL}: ")
-        told = page.evaluate("answerer.warm().catch((e) => [e.name, e.status, e.reason])")
-        assert told == ["Refusal", 503, reason]
+        told = page.evaluate("backend.warm().catch((e) => [e.name, e.status, e.reason])")
+        assert told == ["BackendError", 503, reason]
         (folder / WEB_MODEL).write_bytes(model)  # the network is back
         assert "lines" in ask(page, [synthetic_photo.read_bytes()])
 
@@ -91,9 +91,9 @@ def test_what_cannot_be_answered_is_refused_as_python_does(opened, made, synthet
 def test_a_question_can_be_taken_back_and_progress_is_told(opened, made, synthetic_photo, tmp_path):
     with served(write_page(tmp_path / "page", offline_page(made[0]))) as address:
         page = opened(address)
-        until(page, "Boolean(globalThis.answerer)")
+        until(page, "Boolean(globalThis.backend)")
         shares = page.evaluate(
-            "async () => { const s = []; await answerer.warm((x) => s.push(x)); return s; }"
+            "async () => { const s = []; await backend.warm((x) => s.push(x)); return s; }"
         )
         assert shares == sorted(shares)
         assert shares[-1] == 1
@@ -102,7 +102,7 @@ def test_a_question_can_be_taken_back_and_progress_is_told(opened, made, synthet
             """async (text) => {
               const photo = new Blob([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))]);
               const taken = new AbortController();
-              const asked = answerer.ask({photos: [photo], country: null, gps: false, top: 5,
+              const asked = backend.ask({photos: [photo], country: null, gps: false, top: 5,
                 language: "en", evidence: false}, {signal: taken.signal});
               taken.abort();
               return asked.catch((error) => error.name);

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ophis.inference.bundles.bundle import Bundle
 
 FACTS, MODEL, PRIOR = "model/facts.json", "model/model.onnx", "model/prior.bin"
-OFFLINE = "offline.js"
+OFFLINE = "service_worker.js"
 _PAGE_LINE = re.compile(r"(?m)^const PAGE = .*;$")
 
 

@@ -1,7 +1,7 @@
 """The page as one HTML file that answers when it is opened from disk.
 
 From disk a browser loads no modules, fetches nothing and starts no worker from a file: scripts,
-styles and pictures stand in the page, the other files as base64 of gzip (`inlined.js` reads them),
+styles and pictures stand in the page, the other files as base64 of gzip (`inline_files.js` reads them),
 and the worker is made from a text. Modules are joined by what we write in ours: imports and exports
 at the beginning of a line, by name.
 """
@@ -20,7 +20,7 @@ from ophis.web.page import KINDS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-WORKER, FIRST = "worker.js", "inlined.js"
+WORKER, FIRST = "worker.js", "inline_files.js"
 _POLICY = (
     "default-src 'none'; script-src {scripts} 'wasm-unsafe-eval'; style-src {styles};"
     " img-src blob: data:; worker-src blob:; media-src blob:; base-uri 'none'; form-action 'none'"

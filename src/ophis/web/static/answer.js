@@ -1,14 +1,14 @@
 /** An answer as people read it: the danger first, then what it may be, then what it rests on. */
 
+import { countryConfirmation } from "./country_confirmation.js";
 import { button, icon, make, withName } from "./elements.js";
-import { offer } from "./offer.js";
+import { told } from "./error_view.js";
 import { overlaySwitch, photoFigure } from "./overlay.js";
-import { told } from "./refused.js";
 
-/** @typedef {import("./answerer.js").Answer} Answer */
+/** @typedef {import("./backend.js").Answer} Answer */
 /** @typedef {Answer["guesses"][number]} Guess */
-/** @typedef {{photo: import("./tray.js").Photo, place: number}} Shown - place in the answer, or -1 */
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {{photo: import("./photo_list.js").Photo, place: number}} Shown - place in the answer, or -1 */
+/** @typedef {import("./sentences.js").Words} Words */
 /** @typedef {{change: () => void, print: () => void, another: () => void,
  *   confirm: (code: string|null) => void}} Acts */
 
@@ -134,7 +134,7 @@ function doubts(answer, words, acts) {
     );
   }
   if (answer.source === "position" || answer.source === "near a border") {
-    parts.push(offer(answer.countries, words, acts.confirm));
+    parts.push(countryConfirmation(answer.countries, words, acts.confirm));
   }
   return parts;
 }

@@ -1,22 +1,22 @@
 /** The page: what a person does, and what is shown next. */
 
 import { answerParts, linesOf } from "./answer.js";
-import { openAnswerer, Refusal } from "./answerer.js";
+import { BackendError, openBackend } from "./backend.js";
 import { Camera } from "./camera.js";
-import { cardParts } from "./card.js";
 import { byId, make } from "./elements.js";
-import { refusalParts } from "./refused.js";
-import { placesOf } from "./seen.js";
+import { errorParts } from "./error_view.js";
+import { readJson } from "./page_files.js";
+import { PhotoList } from "./photo_list.js";
+import { matchPhotos } from "./photo_matching.js";
+import { PlaceForm } from "./place_form.js";
+import { cardParts } from "./printed_card.js";
+import { keepLanguage, ownName, preferredLanguage, readWords } from "./sentences.js";
 import { announce, complain, endProgress, tellNetwork, tellProgress } from "./status.js";
-import { readJson } from "./stored.js";
-import { Tray } from "./tray.js";
-import { Where } from "./where.js";
-import { keepLanguage, ownName, preferredLanguage, readWords } from "./words.js";
 
-/** @typedef {import("./answerer.js").Answer} Answer */
-/** @typedef {import("./answerer.js").Settings} Settings */
-/** @typedef {import("./words.js").Words} Words */
-/** @typedef {"empty"|"asking"|"answer"|"refusal"} Screen */
+/** @typedef {import("./backend.js").Answer} Answer */
+/** @typedef {import("./backend.js").Settings} Settings */
+/** @typedef {import("./sentences.js").Words} Words */
+/** @typedef {"empty"|"asking"|"answer"|"error"} Screen */
 
 const MOST_GUESSES = 8;
 
@@ -32,17 +32,17 @@ class Page {
     this.asked = null;
     /** @type {(() => void)|null} */
     this.redraw = null; // what is shown, in another language
-    this.where = new Where(words, announce);
-    this.tray = new Tray(words, {
+    this.placeForm = new PlaceForm(words, announce);
+    this.photoList = new PhotoList(words, {
       changed: () => this.photosChanged(),
       refused: complain,
     });
     this.camera = new Camera({
-      taken: (photo) => this.tray.add([photo]),
+      taken: (photo) => this.photoList.add([photo]),
       failed: () => complain(this.say("camera_failed")),
     });
-    this.answerer = openAnswerer(settings);
-    this.answerer.catch(() => {}); // told when it is asked
+    this.backend = openBackend(settings);
+    this.backend.catch(() => {}); // told when it is asked
   }
 
   /**
@@ -75,8 +75,8 @@ class Page {
     byId("bundle").textContent = this.words.say("bundle", "version", { version: bundle });
     byId("knows").textContent = this.say("knows", { number });
     byId("private").textContent = this.say(`private_${mode}`, { host: location.host });
-    this.tray.rename(this.words);
-    this.where.rename(this.words);
+    this.photoList.rename(this.words);
+    this.placeForm.rename(this.words);
     tellNetwork(this.words, this.settings.mode);
   }
 
@@ -84,7 +84,7 @@ class Page {
   show(screen) {
     byId("main").dataset.state = screen;
     byId("asking").hidden = screen !== "asking";
-    byId("answer").hidden = screen !== "answer" && screen !== "refusal";
+    byId("answer").hidden = screen !== "answer" && screen !== "error";
     if (screen === "empty") {
       this.redraw = null;
       byId("answer").replaceChildren();
@@ -94,70 +94,70 @@ class Page {
 
   async warm() {
     try {
-      const answerer = await this.answerer;
-      await answerer.warm((share) => tellProgress(this.words, share));
-      answerer.kept().then((kept) => {
+      const backend = await this.backend;
+      await backend.warm((share) => tellProgress(this.words, share));
+      backend.kept().then((kept) => {
         byId("kept").hidden = !kept;
       });
     } catch (error) {
       // Of anything else the question will say what is wrong.
-      if (error instanceof Refusal && error.reason === "no_webassembly") this.tooOld(error);
+      if (error instanceof BackendError && error.reason === "no_webassembly") this.tooOld(error);
     }
     endProgress(this.words);
   }
 
-  /** @param {Refusal} refusal - of this browser, whatever is asked */
+  /** @param {BackendError} refusal - of this browser, whatever is asked */
   tooOld(refusal) {
     byId("ask").hidden = true;
-    this.showRefusal(refusal);
+    this.showError(refusal);
   }
 
   photosChanged() {
     complain("");
-    const { photos } = this.tray;
+    const { photos } = this.photoList;
     announce(this.say("photos_chosen", { number: String(photos.length) }));
-    this.where.read(photos.map((photo) => photo.file));
+    this.placeForm.read(photos.map((photo) => photo.file));
   }
 
   async ask() {
-    if (!this.tray.photos.length) {
+    if (!this.photoList.photos.length) {
       complain(this.say("photo_first"));
       byId("take").focus();
       return;
     }
-    await this.where.country.settle();
-    if (this.where.country.wrong) {
+    await this.placeForm.country.settle();
+    if (this.placeForm.country.wrong) {
       complain(this.say("country_none"));
       byId("country").focus();
       return;
     }
     complain("");
-    this.where.stop();
+    this.placeForm.stop();
     this.show("asking");
     byId("asking-words").focus();
     const asked = new AbortController();
     this.asked?.abort();
     this.asked = asked;
     try {
-      const answerer = await this.answerer;
-      const answer = await answerer.ask(this.question(), { signal: asked.signal });
-      const photos = [...this.tray.photos];
-      const places = await placesOf(
+      const backend = await this.backend;
+      const answer = await backend.ask(this.question(), { signal: asked.signal });
+      const photos = [...this.photoList.photos];
+      const places = await matchPhotos(
         answer,
         photos.map((photo) => photo.file),
       );
       const shown = photos.map((photo, order) => ({ photo, place: places[order] ?? -1 }));
       if (asked === this.asked) this.showAnswer(answer, shown, new Date());
     } catch (error) {
-      if (asked === this.asked) this.showRefusal(error);
+      if (asked === this.asked) this.showError(error);
     }
   }
 
-  /** @returns {import("./answerer.js").Question} */
+  /** @returns {import("./backend.js").Question} */
   question() {
-    const { code, gps } = this.where;
+    const { code, gps } = this.placeForm;
     return {
-      photos: this.tray.photos.map((photo) => photo.file),
+      photos: this.photoList.photos.map((photo) => photo.file),
       country: code,
       gps,
       top: MOST_GUESSES,
@@ -193,7 +193,7 @@ class Page {
    * @param {string|null} code
    */
   confirm(answer, code) {
-    this.where.decide(code);
+    this.placeForm.decide(code);
     const single = Object.keys(answer.countries).length === 1;
     if (code && single) byId("answer").querySelector(".offered")?.remove();
     if (code && single) byId("verdict").focus();
@@ -201,13 +201,13 @@ class Page {
   }
 
   /** @param {unknown} error */
-  showRefusal(error) {
+  showError(error) {
     if (error instanceof DOMException && error.name === "AbortError") return;
     const acts = { again: () => void this.ask(), change: () => this.change() };
     const here = this.settings.mode === "local";
-    byId("answer").replaceChildren(...refusalParts(error, this.words, here, acts));
-    this.show("refusal");
-    this.redraw = () => this.showRefusal(error);
+    byId("answer").replaceChildren(...errorParts(error, this.words, here, acts));
+    this.show("error");
+    this.redraw = () => this.showError(error);
     byId("verdict").focus();
   }
 
@@ -225,8 +225,8 @@ class Page {
   }
 
   another() {
-    this.tray.clear();
-    this.where.forget();
+    this.photoList.clear();
+    this.placeForm.forget();
     this.change();
     scrollTo({ top: 0 });
   }

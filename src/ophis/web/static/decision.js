@@ -1,15 +1,15 @@
 // From logits to an answer: what ophis/classifier.py, decision.py, promises.py and conformal.py do.
 
+import { sentences } from "./answer_lines.js";
 import { ROUNDING, setOf } from "./conformal.js";
-import { mended } from "./members.js";
+import { mended } from "./ensemble.js";
 import { Prior } from "./prior.js";
 import { energy, meanOf, probabilities, ranked } from "./probabilities.js";
-import { sentences } from "./sentences.js";
 
-/** @import { Answer } from "./answerer.js" */
-/** @import { Calibration, Member } from "./members.js" */
+/** @import { Answer } from "./backend.js" */
+/** @import { Calibration, Member } from "./ensemble.js" */
 /** @import { Country, Effect, Place } from "./prior.js" */
-/** @import { Words } from "./sentences.js" */
+/** @import { Words } from "./answer_lines.js" */
 
 const HEARD = 1 - 0.8; // of danger; with that much, by the image alone, no country takes it away
 const MAY_BE_VENOMOUS = "may be venomous";

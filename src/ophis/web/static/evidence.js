@@ -1,6 +1,6 @@
 // Where in a photo the species that the answer names first was seen.
 
-/** @import { Answer, Evidence } from "./answerer.js" */
+/** @import { Answer, Evidence } from "./backend.js" */
 /** @import { Facts } from "./decision.js" */
 /** @import { Look, Maps } from "./network.js" */
 

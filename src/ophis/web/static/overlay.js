@@ -1,10 +1,10 @@
 /** Where the network looked, drawn over a photo. */
 
 import { make } from "./elements.js";
-import { picture } from "./tray.js";
+import { photoImage } from "./photo_list.js";
 
-/** @typedef {import("./answerer.js").Evidence} Evidence */
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./backend.js").Evidence} Evidence */
+/** @typedef {import("./sentences.js").Words} Words */
 
 const FINE = 8; // pixels drawn between two of the grid; the browser smooths the rest
 const DARKEST = 0.5; // what is shaded where the network found nothing
@@ -84,14 +84,14 @@ function ninth(down, along) {
 }
 
 /**
- * @param {import("./tray.js").Photo} photo
+ * @param {import("./photo_list.js").Photo} photo
  * @param {string} number
  * @param {Evidence|null|undefined} grid
  * @param {Words} words
  * @returns {HTMLElement} the photo, and over it where the network looked
  */
 export function photoFigure(photo, number, grid, words) {
-  const frame = make("div", { class: "frame" }, picture(photo, number, words));
+  const frame = make("div", { class: "frame" }, photoImage(photo, number, words));
   const figure = make("figure", { class: "photo" }, frame);
   if (!grid || Math.max(...grid.values) <= 0) return figure;
   const where = words.say("page", "looked_where", { where: words.say("page", strongest(grid)) });

@@ -4,7 +4,7 @@
 
 import { Borders } from "./borders.js";
 import { positionTags } from "./exif.js";
-import { readJson } from "./stored.js";
+import { readJson } from "./page_files.js";
 
 /** @import { Country, Place } from "./prior.js" */
 

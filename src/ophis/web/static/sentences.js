@@ -1,96 +1,124 @@
-// An answer in sentences: what ophis/answer.py says, from the same words.
+/** What the page says, in one language; the sentences are those of Python's `ophis.words`. */
 
-/** @import { Decision } from "./decision.js" */
-/** @import { Country, Effect, Place } from "./prior.js" */
+import { readJson } from "./page_files.js";
 
-/**
- * words/LANG.json: sections of sentences, and what each country is called, by ISO code.
- *
- * @typedef {{language: string, countries: Record<string, string>} &
- *   Record<string, Record<string, string>>} Words
- */
+const KEPT = "ophis-language"; // nothing else is ever kept in the browser by the page
 
-/**
- * One sentence with its places filled in; the key as Python's enums spell it.
- *
- * @param {Words} words
- * @param {string} section
- * @param {string} key
- * @param {Record<string, string>} [filled]
- */
-export function say(words, section, key, filled = {}) {
-  const sentence = words[section]?.[key.replaceAll(" ", "_")];
-  if (sentence === undefined) throw new Error(`no words for ${section}.${key}`);
-  return sentence.replace(/\{(\w+)\}/g, (place, name) => filled[name] ?? place);
-}
+export class Words {
+  /** @param {any} sections - as `words/LANGUAGE.json` has them */
+  constructor(sections) {
+    /** @type {string} */
+    this.language = sections.language;
+    /** @type {Record<string, string>} */
+    this.countries = sections.countries;
+    this.sections = sections;
+    this.shares = new Intl.NumberFormat(this.language, {
+      style: "percent",
+      minimumFractionDigits: 1,
+      maximumFractionDigits: 1,
+    });
+  }
 
-/**
- * The answer in sentences; one that names no snake does not speak of the country.
- *
- * @param {Words} words
- * @param {Decision} decision
- * @param {Place} place
- * @param {object} more
- * @param {Effect} more.effect
- * @param {{name: string, left_out: string | null}[]} more.photos
- * @param {boolean} more.judged
- * @param {Record<string, Country>} more.countries by key.
- */
-export function sentences(words, decision, place, { effect, photos, judged, countries }) {
-  const why = photos[0] ? photos[0].left_out : "unread";
-  const filled = { name: decision.name ?? "", why: why ? say(words, "why", why) : "" };
-  const lines = judged ? [] : [say(words, "bundle", "never_judged")];
-  lines.push(say(words, "verdict", decision.verdict));
-  lines.push(say(words, "state", decision.state, filled));
-  if (decision.state !== "no snake" && decision.state !== "unusable") {
-    if (place.source) {
-      const named = countriesOf(place, words, countries);
-      lines.push(say(words, "place", place.source, { countries: named }));
-    }
-    lines.push(say(words, "prior", effect.use));
-    if (effect.ruled) lines.push(say(words, "country", "ruled"));
-    if (effect.contradicts) lines.push(say(words, "country", "contradicts"));
-    for (const { name, left_out: reason } of photos) {
-      if (!reason) continue;
-      lines.push(say(words, "photo", "left_out", { name, why: say(words, "why", reason) }));
+  /**
+   * @param {string} section
+   * @param {string} key - as enums spell it
+   * @param {Record<string, string>} [filled]
+   * @returns {string} a sentence with its places filled in
+   */
+  say(section, key, filled = {}) {
+    const sentence = this.sections[section]?.[key.replaceAll(" ", "_")] ?? "";
+    return sentence.replace(
+      /\{(\w+)\}/g,
+      (/** @type {string} */ _, /** @type {string} */ name) => filled[name] ?? "",
+    );
+  }
+
+  /**
+   * @param {string} code - ISO 3166 alpha-2, in either case
+   * @returns {string}
+   */
+  country(code) {
+    return this.countries[code.toUpperCase()] ?? code;
+  }
+
+  /**
+   * @param {number} share - in [0, 1]
+   * @returns {string} never a whole 100 %, nor 0 %: no answer is that sure
+   */
+  percent(share) {
+    if (share < 0.001) return `< ${this.shares.format(0.001)}`;
+    if (share > 0.999) return `> ${this.shares.format(0.999)}`;
+    return this.shares.format(share);
+  }
+
+  /**
+   * @param {Record<string, number>} countries - shares by code
+   * @returns {string}
+   */
+  placed(countries) {
+    const codes = Object.keys(countries);
+    return codes.map((code) => this.country(code)).join(", ");
+  }
+
+  /** Write the page's fixed sentences. */
+  writePage() {
+    document.documentElement.lang = this.language;
+    document.title = this.say("page", "title");
+    for (const [data, write] of PLACES) {
+      for (const element of document.querySelectorAll(`[data-${data}]`)) {
+        const [section = "", key = ""] = (element.getAttribute(`data-${data}`) ?? "").split(".");
+        write(element, this.say(section, key));
+      }
     }
   }
-  return [...lines, say(words, "advice", "emergency")];
+}
+
+/** @type {[string, (element: Element, sentence: string) => void][]} */
+const PLACES = [
+  ["say", (element, sentence) => element.replaceChildren(sentence)],
+  ["say-label", (element, sentence) => element.setAttribute("aria-label", sentence)],
+];
+
+/**
+ * @param {string} language
+ * @returns {Promise<Words>}
+ */
+export async function readWords(language) {
+  return new Words(await readJson(`words/${language}.json`));
 }
 
 /**
- * Countries as people read them, several with their shares.
- *
- * @param {Place} place
- * @param {Words} words
- * @param {Record<string, Country>} countries
+ * @param {string[]} there - the languages that there are words in
+ * @returns {string} the one chosen before, else the first that the browser's owner reads
  */
-function countriesOf(place, words, countries) {
-  const named = new Map(place.shares.map(([key, share]) => [nameOf(key, words, countries), share]));
-  const parts = [...named].map(([name, share]) =>
-    named.size > 1 ? `${name} ${percent(share)}` : name,
-  );
-  return parts.join(", ");
+export function preferredLanguage(there) {
+  const wanted = [kept(), ...navigator.languages.map((tag) => tag.split("-")[0] ?? "")];
+  return wanted.find((language) => there.includes(language)) ?? "en";
+}
+
+/** @returns {string} */
+function kept() {
+  try {
+    return localStorage.getItem(KEPT) ?? "";
+  } catch {
+    return ""; // storage is switched off
+  }
+}
+
+/** @param {string} language */
+export function keepLanguage(language) {
+  try {
+    localStorage.setItem(KEPT, language);
+  } catch {
+    // then it is asked again next time
+  }
 }
 
 /**
- * @param {string} key
- * @param {Words} words
- * @param {Record<string, Country>} countries
+ * @param {string} language
+ * @returns {string} what its speakers call it
  */
-function nameOf(key, words, countries) {
-  const code = countries[key]?.code;
-  return (code && words.countries[code]) || say(words, "place", "unknown");
-}
-
-/**
- * A share as whole per cent, halves to the even number, as Python rounds.
- *
- * @param {number} share
- */
-function percent(share) {
-  const value = share * 100;
-  const low = Math.floor(value);
-  const up = value - low > 0.5 || (value - low === 0.5 && low % 2 === 1);
-  return `${low + (up ? 1 : 0)}%`;
+export function ownName(language) {
+  const name = new Intl.DisplayNames([language], { type: "language" }).of(language) ?? language;
+  return name.charAt(0).toLocaleUpperCase(language) + name.slice(1);
 }

@@ -2,7 +2,7 @@
 
 import { byId, icon } from "./elements.js";
 
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./sentences.js").Words} Words */
 
 /** @param {string} sentence - to a screen reader */
 export function announce(sentence) {

@@ -3,11 +3,11 @@
 import { sha256 } from "./digest.js";
 import { Network } from "./network.js";
 import { PhotoError } from "./photo_file.js";
-import { decoded, networkInput, unusable } from "./pixels.js";
+import { decoded, networkInput, unusableReason } from "./preprocessing.js";
 
 /** @import { Failure } from "./decision.js" */
 /** @import { Look, Runtime } from "./network.js" */
-/** @import { Preprocessing, Crop } from "./pixels.js" */
+/** @import { Preprocessing, Crop } from "./preprocessing.js" */
 
 /**
  * What is needed to look at photos. Of `runtime`, null is what stands before this script, in a page
@@ -83,7 +83,7 @@ async function look(bytes, name, evidence) {
   const { networks, images, tta } = await opened;
   const photo = await decoded(bytes, name);
   try {
-    const why = unusable(photo);
+    const why = unusableReason(photo);
     const looks = [];
     for (const [number, network] of networks.entries()) {
       const own = /** @type {Preprocessing} */ (images[number]);

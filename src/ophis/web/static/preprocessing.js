@@ -2,9 +2,9 @@
 
 import { orientationOf, withoutTurn } from "./exif.js";
 import { kindOf, MOST_BYTES, PhotoError, requireSize, requireStill, sizeOf } from "./photo_file.js";
-import { BILINEAR, BOX, squeezed } from "./resampling.js";
+import { BILINEAR, BOX, resize } from "./resize.js";
 
-/** @import { Picture } from "./resampling.js" */
+/** @import { Picture } from "./resize.js" */
 
 const USABLE_SIDE = 64; // pixels; with fewer a snake may be seen, but not told from others
 const LEAST_CONTRAST = 12; // of 255, between the darkest and the lightest twentieth of a photo
@@ -120,7 +120,7 @@ function threeOfFour(rgba) {
  * @param {Picture} photo
  * @returns {"small" | "flat" | null}
  */
-export function unusable(photo) {
+export function unusableReason(photo) {
   if (Math.min(photo.width, photo.height) < USABLE_SIDE) return "small";
   const grey = {
     width: photo.width,
@@ -129,7 +129,7 @@ export function unusable(photo) {
     part: (/** @type {[number, number, number, number]} */ ...window) =>
       greyOf(photo.part(...window)),
   };
-  const values = squeezed(grey, USABLE_SIDE, BOX).slice().sort();
+  const values = resize(grey, USABLE_SIDE, BOX).slice().sort();
   return percentile(values, 95) - percentile(values, 5) < LEAST_CONTRAST ? "flat" : null;
 }
 
@@ -174,7 +174,7 @@ export function networkInput(photo, preprocessing, tta) {
   const values = new Float32Array(tta.length * 3 * side * side);
   const table = byteTable(preprocessing);
   tta.forEach((crop, number) => {
-    const square = squeezed(windowOf(photo, crop), side, BILINEAR);
+    const square = resize(windowOf(photo, crop), side, BILINEAR);
     const start = number * 3 * side * side;
     normalise(square, table, side, crop.mirrored, values.subarray(start));
   });

@@ -5,7 +5,7 @@
 const SCRIPT = "worker.js";
 
 /** A thread that looks at photos. */
-export class Thread {
+export class WorkerClient {
   /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
   #waiting = new Map();
   #asked = 0;

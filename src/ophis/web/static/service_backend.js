@@ -1,10 +1,10 @@
 // Questions that a server answers: `ophis serve`.
 
-import { Refusal } from "./refusal.js";
+import { BackendError } from "./backend_error.js";
 
-/** @import { Answer, Answerer, Question } from "./answerer.js" */
+/** @import { Answer, Backend, Question } from "./backend.js" */
 
-/** @returns {Answerer} */
+/** @returns {Backend} */
 export function openService() {
   return { ask, warm: async () => {}, kept: async () => false };
 }
@@ -39,7 +39,7 @@ async function ask(question, { signal } = {}) {
   if (!response.ok) {
     const { status } = response;
     const { reason, error, emergency } = answer;
-    throw new Refusal(status, reason ?? reasonOf(status), error ?? "", emergency ?? "");
+    throw new BackendError(status, reason ?? reasonOf(status), error ?? "", emergency ?? "");
   }
   return answer;
 }

@@ -70,13 +70,13 @@ export function weights(size, places, filter) {
 }
 
 /**
- * A picture squeezed to a square: [side, side, channels] bytes.
+ * A picture resize to a square: [side, side, channels] bytes.
  *
  * @param {Picture} picture
  * @param {number} side
  * @param {Filter} filter
  */
-export function squeezed(picture, side, filter) {
+export function resize(picture, side, filter) {
   const { width, height, channels } = picture;
   // As Pillow does since version 13: a tall picture loses its rows first.
   const tall = height > side && height - side > 2 * (width - side);
@@ -92,7 +92,7 @@ export function squeezed(picture, side, filter) {
 }
 
 /**
- * The rows of a picture squeezed: [side, width, channels].
+ * The rows of a picture resize: [side, width, channels].
  *
  * @param {Picture} picture
  * @param {number} side
@@ -114,7 +114,7 @@ function rows(picture, side, filter) {
 }
 
 /**
- * The first axis squeezed: [size, across] bytes to [places, across].
+ * The first axis resize: [size, across] bytes to [places, across].
  *
  * @param {Uint8Array | Uint8ClampedArray} bytes
  * @param {number} size
@@ -146,7 +146,7 @@ function along(bytes, size, across, places, filter) {
 }
 
 /**
- * The second axis squeezed: [height, width, channels] bytes to [height, places, channels].
+ * The second axis resize: [height, width, channels] bytes to [height, places, channels].
  *
  * @param {Uint8Array | Uint8ClampedArray} bytes
  * @param {number} height

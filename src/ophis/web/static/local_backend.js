@@ -1,19 +1,19 @@
 // Questions that are answered in this browser: no photo leaves it, and no network is needed.
 
+import { say } from "./answer_lines.js";
+import { BackendError } from "./backend_error.js";
 import { Decider } from "./decision.js";
+import { ensemble } from "./ensemble.js";
 import { evidenceOf } from "./evidence.js";
-import { seenBy } from "./members.js";
+import { readJson, readParts } from "./page_files.js";
 import { givenPlace, placeOf } from "./position.js";
-import { Refusal } from "./refusal.js";
-import { say } from "./sentences.js";
-import { readJson, readParts } from "./stored.js";
-import { Thread } from "./thread.js";
+import { WorkerClient } from "./worker_client.js";
 
-/** @import { Answer, Answerer, Question, Settings } from "./answerer.js" */
+/** @import { Answer, Backend, Question, Settings } from "./backend.js" */
 /** @import { Facts, Failure } from "./decision.js" */
-/** @import { Words } from "./sentences.js" */
-/** @import { Part } from "./stored.js" */
-/** @import { Preprocessing, Crop } from "./pixels.js" */
+/** @import { Words } from "./answer_lines.js" */
+/** @import { Part } from "./page_files.js" */
+/** @import { Preprocessing, Crop } from "./preprocessing.js" */
 /** @import { Looked } from "./worker.js" */
 
 /**
@@ -23,7 +23,7 @@ import { Thread } from "./thread.js";
  *   parts: {models: Part[], wasm: Part, prior?: Part}}} LocalFacts
  */
 
-/** @typedef {{decider: Decider, facts: LocalFacts, thread: Thread}} Ready */
+/** @typedef {{decider: Decider, facts: LocalFacts, thread: WorkerClient}} Ready */
 
 const FACTS = "model/facts.json";
 /** @type {import("./prior.js").Place} */
@@ -31,7 +31,7 @@ const NOWHERE = { shares: [], source: null };
 
 /**
  * @param {Settings} settings
- * @returns {Answerer}
+ * @returns {Backend}
  */
 export function openLocal(settings) {
   const local = new Local(settings);
@@ -52,7 +52,7 @@ async function keep() {
   if (location.protocol === "file:") return true; // all of it stands in the file
   if (!navigator.serviceWorker) return false;
   try {
-    await navigator.serviceWorker.register("offline.js", { updateViaCache: "none" });
+    await navigator.serviceWorker.register("service_worker.js", { updateViaCache: "none" });
     await navigator.serviceWorker.ready;
     return true;
   } catch {
@@ -100,7 +100,7 @@ class Local {
       const words = await this.#words("en");
       const there = languages.join(", ");
       const error = `no sentences in language '${question.language}'; choose one of ${there}`;
-      throw refusal(422, words, "wrong_input", error);
+      throw backendError(422, words, "wrong_input", error);
     }
     const words = await this.#words(question.language);
     const { decider, facts, thread } = await this.#open(words);
@@ -114,14 +114,14 @@ class Local {
     const looked = found.flatMap((one) => ("reason" in one ? [] : one));
     if (!looked.length) throw noneRead(failures, words);
     const place = given ?? (question.gps ? await placeOf(read) : NOWHERE);
-    const seen = looked.map((one) => seenBy(facts.members, one));
+    const seen = looked.map((one) => ensemble(facts.members, one));
     const answer = decider.answer(seen, failures, place, { top: question.top, words });
     if (question.evidence) answer.evidence = evidenceOf(looked, answer, facts);
     return answer;
   }
 
   /**
-   * @param {Thread} thread
+   * @param {WorkerClient} thread
    * @param {import("./worker.js").Looking} looking
    * @param {Words} words
    * @returns {Promise<Looked[]>}
@@ -132,7 +132,7 @@ class Local {
     } catch (error) {
       this.#ready = null; // a thread that ran out of memory is of no more use
       thread.close();
-      throw refusal(500, words, "model_failed", told(error));
+      throw backendError(500, words, "model_failed", told(error));
     }
   }
 
@@ -153,28 +153,28 @@ class Local {
    * @returns {Promise<Ready>}
    */
   async #opened(words) {
-    if (!runsWebAssembly()) throw refusal(501, words, "no_webassembly", "");
+    if (!runsWebAssembly()) throw backendError(501, words, "no_webassembly", "");
     const watch = (/** @type {number} */ share) => {
       for (const progress of this.#watching) progress(share);
     };
     /** @type {LocalFacts} */
     const facts = await readJson(FACTS).catch((error) => {
-      throw refusal(503, words, "model_missing", told(error));
+      throw backendError(503, words, "model_missing", told(error));
     });
     const { models, wasm, prior } = facts.parts;
     const wanted = [...models, wasm, ...(prior ? [prior] : [])];
     const parts = await readParts(wanted, watch).catch((error) => {
       const reason = error instanceof RangeError ? "model_damaged" : "model_missing";
-      throw refusal(503, words, reason, told(error));
+      throw backendError(503, words, reason, told(error));
     });
     const of = (/** @type {Part | undefined} */ part) =>
       parts.get(part?.path ?? "")?.buffer ?? new ArrayBuffer(0);
     const { runtime, images, tta } = facts;
     const opening = { runtime, wasm: of(wasm), models: models.map(of), images, tta };
-    const thread = new Thread();
+    const thread = new WorkerClient();
     await thread.ask({ open: opening }, [...opening.models, opening.wasm]).catch((error) => {
       thread.close();
-      throw refusal(500, words, "model_failed", told(error));
+      throw backendError(500, words, "model_failed", told(error));
     });
     return { decider: new Decider(facts, new Float64Array(of(prior))), facts, thread };
   }
@@ -198,17 +198,17 @@ class Local {
  */
 function required({ photos, country, top }, facts, words) {
   if (!(Number.isInteger(top) && top >= 1)) {
-    throw refusal(422, words, "wrong_input", `top = ${top} should be 1 or more`);
+    throw backendError(422, words, "wrong_input", `top = ${top} should be 1 or more`);
   }
   if (!photos.length) {
     const error = "no photo was given; give one, or several of the same snake";
-    throw refusal(422, words, "no_photo", error);
+    throw backendError(422, words, "no_photo", error);
   }
   try {
     return givenPlace(country, facts.countries);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw refusal(422, words, "unknown_country", error.message);
+    throw backendError(422, words, "unknown_country", error.message);
   }
 }
 
@@ -230,7 +230,7 @@ async function bytesOf(blob) {
 function noneRead(failures, words) {
   const [code = "", ...others] = new Set(failures.map((failure) => failure.code));
   const error = failures.map((failure) => failure.reason).join("; ");
-  return refusal(422, words, others.length ? "unreadable" : code, error);
+  return backendError(422, words, others.length ? "unreadable" : code, error);
 }
 
 /**
@@ -239,8 +239,8 @@ function noneRead(failures, words) {
  * @param {string} reason
  * @param {string} error
  */
-function refusal(status, words, reason, error) {
-  return new Refusal(status, reason, error, say(words, "advice", "emergency"));
+function backendError(status, words, reason, error) {
+  return new BackendError(status, reason, error, say(words, "advice", "emergency"));
 }
 
 /** @param {unknown} error */

@@ -1,10 +1,10 @@
 /** Choosing a country by name: an editable combobox with a list, after the ARIA pattern. */
 
-import { folded, searchCountries } from "./countries.js";
+import { folded, searchCountries } from "./country_search.js";
 import { byId, make } from "./elements.js";
-import { readJson } from "./stored.js";
+import { readJson } from "./page_files.js";
 
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./sentences.js").Words} Words */
 
 const MOST = 40; // options in the list; more are found by typing on
 

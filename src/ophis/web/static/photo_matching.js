@@ -2,14 +2,14 @@
 
 import { sha256 } from "./digest.js";
 
-/** @typedef {import("./answerer.js").Answer} Answer */
+/** @typedef {import("./backend.js").Answer} Answer */
 
 /**
  * @param {Answer} answer
  * @param {Blob[]} photos
  * @returns {Promise<number[]>} for each photo its place in the answer, -1 where it was not read
  */
-export async function placesOf(answer, photos) {
+export async function matchPhotos(answer, photos) {
   const known = answer.photos.map((photo) => photo.sha256);
   if (known.length === photos.length) return photos.map((_, place) => place);
   const bytes = await Promise.all(photos.map((photo) => photo.arrayBuffer()));

@@ -21,7 +21,7 @@ import { meanOf } from "./probabilities.js";
  * @param {{name: string, sha256: string, why: string | null, looks: Look[]}} looked
  * @returns {Seen}
  */
-export function seenBy(members, { name, sha256, why, looks }) {
+export function ensemble(members, { name, sha256, why, looks }) {
   const rows = members.map(({ columns, calibration }, number) => {
     const own = mended(Float64Array.from(looks[number]?.logits ?? []), calibration);
     return Float64Array.from(columns, (column) => own[column] ?? 0);

@@ -3,13 +3,13 @@
 import { byId } from "./elements.js";
 import { countriesHere } from "./position.js";
 
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./sentences.js").Words} Words */
 /** @typedef {Record<string, number>} Countries - shares by code, the largest first */
 
 const DENIED = 1; // as the Geolocation API numbers it
 const MOST_SECONDS = 30; // also of a browser that never says what became of its own question
 
-export class Here {
+export class DevicePosition {
   /**
    * @param {Words} words
    * @param {(sentence: string) => void} announce - to a screen reader

@@ -2,10 +2,10 @@
 
 import { byId, icon, make } from "./elements.js";
 
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./sentences.js").Words} Words */
 /** @typedef {{file: Blob, url: string}} Photo */
 
-export class Tray {
+export class PhotoList {
   /**
    * @param {Words} words
    * @param {{changed: () => void, refused: (sentence: string) => void}} told
@@ -94,7 +94,7 @@ export class Tray {
         });
         remove.append(icon("close"));
         remove.addEventListener("click", () => this.remove(place));
-        return make("li", {}, picture(photo, number, this.words), remove);
+        return make("li", {}, photoImage(photo, number, this.words), remove);
       }),
     );
   }
@@ -106,7 +106,7 @@ export class Tray {
  * @param {Words} words
  * @returns {HTMLElement} the photo, or a word on why it cannot be seen here
  */
-export function picture(photo, number, words) {
+export function photoImage(photo, number, words) {
   const shown = make("img", {
     src: photo.url,
     alt: words.say("page", "photo_number", { number }),

@@ -1,9 +1,9 @@
 /** Why there is no answer, and what to do. */
 
-import { Refusal } from "./answerer.js";
+import { BackendError } from "./backend.js";
 import { button, icon, make } from "./elements.js";
 
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./sentences.js").Words} Words */
 
 // What may be otherwise when it is asked again; all else a person has to change first.
 const PASSING = [
@@ -18,7 +18,7 @@ const PASSING = [
  *   in English
  */
 export function reasonOf(error, here) {
-  if (error instanceof Refusal) return { reason: error.reason, detail: error.error };
+  if (error instanceof BackendError) return { reason: error.reason, detail: error.error };
   const unreachable = here ? "model_missing" : "unreachable";
   return { reason: error instanceof TypeError ? unreachable : "broken", detail: "" };
 }
@@ -30,11 +30,11 @@ export function reasonOf(error, here) {
  * @param {{again: () => void, change: () => void}} acts
  * @returns {HTMLElement[]}
  */
-export function refusalParts(error, words, here, acts) {
+export function errorParts(error, words, here, acts) {
   const { reason, detail } = reasonOf(error, here);
-  const heading = make("h2", { id: "verdict", tabindex: "-1" }, words.say("page", "refusal"));
+  const heading = make("h2", { id: "verdict", tabindex: "-1" }, words.say("page", "no_answer"));
   heading.prepend(icon(reason === "unreachable" ? "offline" : "unusable"));
-  const box = make("div", { class: "verdict refusal" }, heading);
+  const box = make("div", { class: "verdict error" }, heading);
   box.append(make("p", {}, ...told(reason, detail, words)));
   const change = button(words.say("page", "change"), acts.change);
   const again = button(words.say("page", "again"), acts.again);
@@ -52,6 +52,6 @@ export function refusalParts(error, words, here, acts) {
  * @returns {(Node|string)[]}
  */
 export function told(reason, detail, words) {
-  const sentence = words.say("refusal", reason) || words.say("refusal", "broken");
+  const sentence = words.say("error", reason) || words.say("error", "broken");
   return detail ? [sentence, make("small", { class: "detail", lang: "en" }, detail)] : [sentence];
 }

@@ -1,8 +1,8 @@
 // Who answers: a server, or the network in this browser. The answers are the same.
 
-import { Refusal } from "./refusal.js";
+import { BackendError } from "./backend_error.js";
 
-export { Refusal };
+export { BackendError };
 
 /**
  * What a person asks.
@@ -62,20 +62,20 @@ export { Refusal };
  */
 
 /**
- * @typedef {object} Answerer
+ * @typedef {object} Backend
  * @property {(question: Question, options?: {signal?: AbortSignal}) => Promise<Answer>} ask
- *   rejects with a `Refusal`, or with what the signal was aborted with.
+ *   rejects with a `BackendError`, or with what the signal was aborted with.
  * @property {(progress?: (share: number) => void) => Promise<void>} warm makes the first answer
- *   come sooner; progress runs from 0 to 1. Rejects with a `Refusal`.
+ *   come sooner; progress runs from 0 to 1. Rejects with a `BackendError`.
  * @property {() => Promise<boolean>} kept whether the page answers with the network switched off:
  *   waits until all of it is stored. False where that cannot be, as over plain http.
  */
 
 /**
  * @param {Settings} settings
- * @returns {Promise<Answerer>}
+ * @returns {Promise<Backend>}
  */
-export async function openAnswerer(settings) {
-  if (settings.mode === "local") return (await import("./local.js")).openLocal(settings);
-  return (await import("./service.js")).openService();
+export async function openBackend(settings) {
+  if (settings.mode === "local") return (await import("./local_backend.js")).openLocal(settings);
+  return (await import("./service_backend.js")).openService();
 }

@@ -3,15 +3,15 @@
 import { linesOf, look } from "./answer.js";
 import { icon, make, withName } from "./elements.js";
 
-/** @typedef {import("./answerer.js").Answer} Answer */
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./backend.js").Answer} Answer */
+/** @typedef {import("./sentences.js").Words} Words */
 
 const MOST_NAMES = 8;
 const BLANKS = ["card_person", "card_bite_time", "card_bite_place", "card_signs"];
 
 /**
  * @param {Answer} answer
- * @param {import("./tray.js").Photo[]} photos
+ * @param {import("./photo_list.js").Photo[]} photos
  * @param {Words} words
  * @param {Date} time
  * @returns {HTMLElement[]}

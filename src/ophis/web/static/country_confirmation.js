@@ -2,7 +2,7 @@
 
 import { button, make } from "./elements.js";
 
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./sentences.js").Words} Words */
 
 /**
  * @param {Record<string, number>} countries - shares by code, the largest first
@@ -11,7 +11,7 @@ import { button, make } from "./elements.js";
  * @param {"position"|"here"} whose - position: that of the photo, or of this device
  * @returns {HTMLElement}
  */
-export function offer(countries, words, confirm, whose = "position") {
+export function countryConfirmation(countries, words, confirm, whose = "position") {
   const codes = Object.keys(countries);
   const border = codes.length > 1;
   const sentence = words.say("page", `${whose}_${border ? "border" : "offer"}`, {

@@ -1,5 +1,5 @@
 /** A question that cannot be answered: a status and a reason for programs, sentences for people. */
-export class Refusal extends Error {
+export class BackendError extends Error {
   /**
    * @param {number} status as a service would give it: 422 for what a person can mend.
    * @param {string} reason which of ophis/errors.py's, or of this page's own; the words for it are
@@ -9,7 +9,7 @@ export class Refusal extends Error {
    */
   constructor(status, reason, error, emergency) {
     super(error);
-    this.name = "Refusal";
+    this.name = "BackendError";
     this.status = status;
     this.reason = reason;
     this.error = error;

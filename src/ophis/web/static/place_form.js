@@ -1,15 +1,15 @@
 /** Where the snake was seen: the country field, and the positions that offer a country for it. */
 
-import { CountryField } from "./country.js";
+import { countryConfirmation } from "./country_confirmation.js";
+import { CountryField } from "./country_field.js";
+import { DevicePosition } from "./device_position.js";
 import { byId } from "./elements.js";
-import { Here } from "./here.js";
-import { offer } from "./offer.js";
 import { countriesOf } from "./position.js";
 
-/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./sentences.js").Words} Words */
 /** @typedef {Record<string, number>} Countries - shares by code, the largest first */
 
-export class Where {
+export class PlaceForm {
   /**
    * @param {Words} words
    * @param {(sentence: string) => void} announce - to a screen reader
@@ -21,7 +21,7 @@ export class Where {
     /** @type {{countries: Countries, whose: "position"|"here"}|null} */
     this.offered = null;
     this.country = new CountryField(words, announce);
-    this.here = new Here(words, announce, {
+    this.devicePosition = new DevicePosition(words, announce, {
       asked: () => this.offer(null),
       found: (countries) => {
         this.offer({ countries, whose: "here" });
@@ -44,7 +44,7 @@ export class Where {
   rename(words) {
     this.words = words;
     this.country.rename(words);
-    this.here.rename(words);
+    this.devicePosition.rename(words);
     if (this.offered) this.offer(this.offered);
   }
 
@@ -74,7 +74,12 @@ export class Where {
     box.replaceChildren();
     if (!offered) return;
     const { countries, whose } = offered;
-    const made = offer(countries, this.words, (code) => this.confirm(whose, code), whose);
+    const made = countryConfirmation(
+      countries,
+      this.words,
+      (code) => this.confirm(whose, code),
+      whose,
+    );
     made.querySelector("p")?.setAttribute("id", "offer-words");
     box.append(made);
     this.announce(made.querySelector("p")?.textContent ?? "");
@@ -98,11 +103,11 @@ export class Where {
 
   /** A question is asked: what is still looked for comes too late. */
   stop() {
-    this.here.stop();
+    this.devicePosition.stop();
   }
 
   forget() {
-    this.here.stop();
+    this.devicePosition.stop();
     this.country.forget();
     this.declined = false;
     this.offer(null);
