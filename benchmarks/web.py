@@ -28,7 +28,7 @@ import numpy as np
 from ophis import load, read_manifest
 from ophis.geography.countries import UNKNOWN, country_code
 from ophis.inference.bundles.registry import bundle_folder
-from ophis.web.export import alone, export_web, offline_page, web_files
+from ophis.web.export import export_web, web_files, with_file_digests, with_inline_engine
 from ophis.web.runtime import MODULE, runtime_files
 from ophis.web.single_file import single_page
 
@@ -97,8 +97,8 @@ def print_seconds(
     seconds: dict[str, list[float]] = {"cold": [], "warm": [], "next": [], "from disk": []}
     memory: dict[str, list[float]] = {"first visit": [], "at rest": [], "kept": [], "from disk": []}
     one = folder / "one.html"
-    one.write_bytes(single_page(alone(files), runtime_files()[MODULE]))
-    write_page(folder / "page", offline_page(files))
+    one.write_bytes(single_page(with_inline_engine(files), runtime_files()[MODULE]))
+    write_page(folder / "page", with_file_digests(files))
     for _ in range(rounds):
         context = browser.new_context()
         page = context.new_page()

@@ -5,7 +5,7 @@ import pytest
 from ophis import load
 from ophis.inference.bundles.bundle import read_bundle
 from ophis.locales import read_sentences
-from ophis.web.export import alone, offline_page, web_files
+from ophis.web.export import web_files, with_file_digests, with_inline_engine
 from ophis.web.runtime import MODULE
 from ophis.web.single_file import single_page
 from tests.support.page_browser import served, write_page
@@ -65,7 +65,7 @@ def require_answers(page, classifier, photo, tmp_path):
 
 def test_a_phone_answers_with_the_network_switched_off(phone, whole, synthetic_photo, tmp_path):
     files, classifier = whole
-    with served(write_page(tmp_path / "page", offline_page(files))) as address:
+    with served(write_page(tmp_path / "page", with_file_digests(files))) as address:
         phone.goto(address)
         started(phone)
         phone.wait_for_selector("#kept")
@@ -85,7 +85,7 @@ def test_a_phone_answers_with_the_network_switched_off(phone, whole, synthetic_p
 def test_one_file_answers_on_a_phone_from_disk(phone, whole, engine, synthetic_photo, tmp_path):
     files, classifier = whole
     path = tmp_path / "page.html"
-    path.write_bytes(single_page(alone(files), engine[MODULE]))
+    path.write_bytes(single_page(with_inline_engine(files), engine[MODULE]))
     phone.context.set_offline(True)
     phone.goto(path.as_uri())
     started(phone)

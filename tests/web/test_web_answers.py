@@ -12,7 +12,7 @@ from ophis.datasets.synthetic.camera import photograph
 from ophis.datasets.synthetic.population import sightings
 from ophis.inference.bundles.bundle import MODEL
 from ophis.web.export import MODEL as WEB_MODEL
-from ophis.web.export import alone, offline_page, web_files
+from ophis.web.export import web_files, with_file_digests, with_inline_engine
 from ophis.web.runtime import MODULE
 from ophis.web.single_file import single_page
 from tests.support.made_bundle import write_network_bundle
@@ -31,7 +31,10 @@ def files(imagenet17, engine):
 def test_a_page_answers_as_python_does_and_then_without_a_network(
     opened, files, imagenet17, synthetic_photo, tmp_path
 ):
-    folder, photo = write_page(tmp_path / "page", offline_page(files)), synthetic_photo.read_bytes()
+    folder, photo = (
+        write_page(tmp_path / "page", with_file_digests(files)),
+        synthetic_photo.read_bytes(),
+    )
     with served(folder) as address:
         page = opened(address)
         require_same(
@@ -52,7 +55,7 @@ def test_one_file_answers_when_it_is_opened_from_disk(
     opened, files, engine, imagenet17, synthetic_photo, tmp_path
 ):
     path, photo = tmp_path / "page.html", synthetic_photo.read_bytes()
-    path.write_bytes(single_page(alone(files), engine[MODULE]))
+    path.write_bytes(single_page(with_inline_engine(files), engine[MODULE]))
     page = opened(path.as_uri())
     require_same(
         ask(page, [photo, photo], country="IN", language="es"),

@@ -3,7 +3,7 @@
 import json
 import re
 
-from ophis.web.export import FACTS, OFFLINE, offline_page
+from ophis.web.export import FACTS, SERVICE_WORKER, with_file_digests
 from tests.support.page_browser import INDEX, served, write_page
 from tests.support.web_pages import CONTROLLED, ask, until
 
@@ -11,7 +11,7 @@ from tests.support.web_pages import CONTROLLED, ask, until
 def test_a_new_page_takes_over_when_all_of_it_is_there(opened, made, tmp_path, synthetic_photo):
     """Until then the old one answers; a new one that is not whole changes nothing."""
     files, _ = made
-    folder = write_page(tmp_path / "page", offline_page(files))
+    folder = write_page(tmp_path / "page", with_file_digests(files))
     update = "navigator.serviceWorker.getRegistration().then((r) => r.update()).catch(String)"
     version = "document.title"
     with served(folder) as address:
@@ -19,7 +19,7 @@ def test_a_new_page_takes_over_when_all_of_it_is_there(opened, made, tmp_path, s
         until(page, "Boolean(globalThis.backend)")
         assert page.evaluate("backend.kept()") is True
         until(page, CONTROLLED)
-        newer = offline_page(files | {"index.html": INDEX.replace(b"tried", b"newer")})
+        newer = with_file_digests(files | {"index.html": INDEX.replace(b"tried", b"newer")})
         write_page(folder, newer | {"index.html": INDEX})  # half of an upload
         page.evaluate(update)
         until(
@@ -50,9 +50,9 @@ def test_a_new_page_takes_over_when_all_of_it_is_there(opened, made, tmp_path, s
 
 
 def test_the_list_of_what_to_keep_is_that_of_the_page(made):
-    files = offline_page(made[0])
-    (line,) = re.findall(r"(?m)^const PAGE = (.*);$", files[OFFLINE].decode())
+    files = with_file_digests(made[0])
+    (line,) = re.findall(r"(?m)^const PAGE = (.*);$", files[SERVICE_WORKER].decode())
     listed = json.loads(line)
-    assert listed["files"].keys() == files.keys() - {OFFLINE}
-    other = offline_page(made[0] | {FACTS: made[0][FACTS] + b" "})
-    assert other[OFFLINE] != files[OFFLINE]
+    assert listed["files"].keys() == files.keys() - {SERVICE_WORKER}
+    other = with_file_digests(made[0] | {FACTS: made[0][FACTS] + b" "})
+    assert other[SERVICE_WORKER] != files[SERVICE_WORKER]

@@ -35,7 +35,7 @@ SQUEEZE = """async ([text, images, tta]) => {
       whole: packed(photo.part(0, 0, photo.width, photo.height)),
       square: packed(Uint8Array.from(resize(photo, images.pixels, BILINEAR))),
       values: packed(networkInput(photo, images, tta)),
-      why: unusable(photo),
+      why: unusableReason(photo),
     };
   } catch (error) {
     return {refused: error.message, code: error.code};

@@ -7,7 +7,7 @@ import pytest
 from ophis.inference.bundles.bundle import MODEL, read_bundle
 from ophis.locales import read_sentences
 from ophis.web.export import MODEL as WEB_MODEL
-from ophis.web.export import offline_page, web_files
+from ophis.web.export import web_files, with_file_digests
 from tests.support.page_browser import served, tried, write_page
 from tests.support.web_pages import ask, encoded, until
 
@@ -25,7 +25,7 @@ def refused(page, photos: list[bytes], **more) -> tuple[int, str, str]:
 @pytest.mark.parametrize("how", ["cut short", "changed", "missing"])
 def test_a_model_that_is_not_whole_is_told_so(opened, made, synthetic_photo, tmp_path, how):
     files, _ = made
-    folder = write_page(tmp_path / "page", offline_page(files))
+    folder = write_page(tmp_path / "page", with_file_digests(files))
     model = files[WEB_MODEL]
     (folder / WEB_MODEL).write_bytes(
         {"cut short": model[:-100], "changed": model[:-1] + b"!", "missing": b""}[how]
@@ -50,13 +50,13 @@ def test_a_model_that_cannot_run_is_told_so(opened, made, engine, synthetic_phot
     (tmp_path / MODEL).write_bytes(b"no model")
     member = replace(bundle.members[0], model=tmp_path / MODEL)
     page_files = tried(web_files(replace(bundle, members=(member,)), engine))
-    with served(write_page(tmp_path / "page", offline_page(page_files))) as address:
+    with served(write_page(tmp_path / "page", with_file_digests(page_files))) as address:
         page = opened(address)
         assert refused(page, [synthetic_photo.read_bytes()])[:2] == (500, "model_failed")
 
 
 def test_a_browser_without_webassembly_is_told_so(opened, made, synthetic_photo, tmp_path):
-    with served(write_page(tmp_path / "page", offline_page(made[0]))) as address:
+    with served(write_page(tmp_path / "page", with_file_digests(made[0]))) as address:
         page = opened(address, before="delete globalThis.WebAssembly;")
         told = refused(page, [synthetic_photo.read_bytes()])
         assert told == (501, "no_webassembly", "")
@@ -65,7 +65,7 @@ def test_a_browser_without_webassembly_is_told_so(opened, made, synthetic_photo,
 def test_what_cannot_be_answered_is_refused_as_python_does(opened, made, synthetic_photo, tmp_path):
     files, _ = made
     photo = synthetic_photo.read_bytes()
-    with served(write_page(tmp_path / "page", offline_page(files))) as address:
+    with served(write_page(tmp_path / "page", with_file_digests(files))) as address:
         page = opened(address)
         status, reason, error = refused(page, [b"%PDF-1.7 a letter", b""], language="es")
         assert (status, reason) == (422, "unreadable")
@@ -89,7 +89,7 @@ def test_what_cannot_be_answered_is_refused_as_python_does(opened, made, synthet
 
 
 def test_a_question_can_be_taken_back_and_progress_is_told(opened, made, synthetic_photo, tmp_path):
-    with served(write_page(tmp_path / "page", offline_page(made[0]))) as address:
+    with served(write_page(tmp_path / "page", with_file_digests(made[0]))) as address:
         page = opened(address)
         until(page, "Boolean(globalThis.backend)")
         shares = page.evaluate(

@@ -1,4 +1,4 @@
-"""The static page and its export as files.
+"""Static page, and its export as a folder or a single HTML file.
 
-Knows bundles; knows no server.
+Reads bundles; contains no server.
 """

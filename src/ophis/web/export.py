@@ -1,6 +1,6 @@
-"""The page as files that need no server of ours: the model runs in the browser, nothing is sent.
+"""Export of the page with a bundle: a folder for any web server, or one HTML file.
 
-A folder for any web server, which answers without a network once it was open; or one HTML file.
+The model runs in the browser and no photo is sent. The folder works offline after its first visit.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from ophis.inference.bundles.bundle import Bundle
 
 FACTS, MODEL, PRIOR = "model/facts.json", "model/model.onnx", "model/prior.bin"
-OFFLINE = "service_worker.js"
+SERVICE_WORKER = "service_worker.js"
 _PAGE_LINE = re.compile(r"(?m)^const PAGE = .*;$")
 
 
 @dataclass(frozen=True)
 class WebFile:
-    """A file that was written.
+    """Exported file.
 
     Attributes:
-        path: in the folder, or of the one file.
-        size: bytes.
-        packed: bytes when a server packs it by gzip.
+        path: path in the folder, or of the HTML file.
+        size: size in bytes.
+        packed: size in bytes after gzip.
     """
 
     path: str
@@ -55,21 +55,21 @@ def export_web(
     single_file: bool = False,
     runtime: str | Path | None = None,
 ) -> tuple[WebFile, ...]:
-    """Write the page with this bundle in it, whole or not at all; an earlier one is replaced.
+    """Write the page of a bundle atomically; an earlier export is replaced.
 
     Args:
-        bundle: a bundle folder; of a combination the browser asks every network, as Python does.
+        bundle: a bundle folder. The browser runs every network of an ensemble.
         out: the folder to write, or with ``single_file`` the HTML file.
-        single_file: whether to write one file that answers when it is opened from disk.
-        runtime: onnxruntime-web as `npm pack` wrote it; by default found or fetched, see
-            `page.runtime`.
+        single_file: write one HTML file that works from disk.
+        runtime: onnxruntime-web as `npm pack` writes it; None: see
+            `ophis.web.runtime.runtime_files`.
 
     Returns:
-        What was written, the largest first.
+        The files, the largest first.
 
     Raises:
-        InputError: when ``bundle`` is no bundle, ``out`` holds something else or cannot be
-            written, or onnxruntime-web is not to be had.
+        InputError: when ``bundle`` is no bundle, ``out`` contains anything else or cannot be
+            written, or onnxruntime-web is not found.
     """
     out = Path(out)
     (_require_file if single_file else _require_folder)(out)
@@ -77,19 +77,21 @@ def export_web(
     engine = runtime_files(runtime)
     page = web_files(read, engine)
     if single_file:
-        return (_write_file(out, single_page(alone(page), engine[MODULE])),)
-    written = offline_page(page) | {f"runtime/{name}": text for name, text in licences().items()}
+        return (_write_file(out, single_page(with_inline_engine(page), engine[MODULE])),)
+    written = with_file_digests(page) | {
+        f"runtime/{name}": text for name, text in licences().items()
+    }
     _write_folder(out, written)
     sizes = [_sized(path, data) for path, data in written.items()]
     return tuple(sorted(sizes, key=lambda file: -file.size))
 
 
 def web_files(bundle: Bundle, engine: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Every file of the page with this bundle in it, by path.
+    """Return every file of the page of a bundle, by path.
 
     Args:
-        bundle: to answer.
-        engine: what `page.runtime.runtime_files` found.
+        bundle: the bundle.
+        engine: files of `ophis.web.runtime.runtime_files`.
     """
     facts, prior = facts_of(bundle)
     settings = Settings(
@@ -111,7 +113,7 @@ def web_files(bundle: Bundle, engine: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def model_path(number: int) -> str:
-    """Where the page keeps a network of its bundle, counted from 1."""
+    """Return the path of a network of the bundle, counted from 1."""
     return MODEL if number == 1 else MODEL.replace(".", f"-{number}.")
 
 
@@ -119,21 +121,21 @@ def _part(path: str, data: bytes) -> dict[str, Any]:
     return {"path": path, "bytes": len(data), "sha256": _sha256(data)}
 
 
-def alone(page: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files of a page whose worker holds the engine's module already."""
+def with_inline_engine(page: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files of a page whose worker contains the engine's module."""
     facts = json.loads(page[FACTS])
     return {**page, FACTS: as_json(facts | {"runtime": None})}
 
 
-def offline_page(page: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files of a page in a folder, whose service worker knows what to keep."""
-    digests = {path: _sha256(data) for path, data in sorted(page.items()) if path != OFFLINE}
+def with_file_digests(page: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files of an exported folder, with the digests in its service worker."""
+    digests = {path: _sha256(data) for path, data in sorted(page.items()) if path != SERVICE_WORKER}
     listed = {"version": _sha256(as_json(digests))[:12], "files": digests}
     line = f"const PAGE = {as_json(listed).decode()};"
-    script, found = _PAGE_LINE.subn(lambda _: line, page[OFFLINE].decode())
+    script, found = _PAGE_LINE.subn(lambda _: line, page[SERVICE_WORKER].decode())
     if found != 1:
-        raise ValueError(f"{OFFLINE} has {found} lines that begin with `const PAGE = `, not one")
-    return {**page, OFFLINE: script.encode()}
+        raise ValueError(f"{SERVICE_WORKER} has {found} lines `const PAGE = ...`, not one")
+    return {**page, SERVICE_WORKER: script.encode()}
 
 
 def _write_file(out: Path, page: bytes) -> WebFile:
@@ -143,7 +145,7 @@ def _write_file(out: Path, page: bytes) -> WebFile:
 
 
 def _write_folder(out: Path, page: Mapping[str, bytes]) -> None:
-    """Beside its place first, then a rename."""
+    """Write to a temporary folder, then rename it."""
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         for path, data in page.items():
@@ -163,14 +165,14 @@ def _require_folder(out: Path) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / SETTINGS).is_file() or not (out / FACTS).is_file():
-        raise InputError(f"{out} holds something that is no page of ophis; choose another path")
+        raise InputError(f"{out} contains other files than a page of ophis; choose another path")
 
 
 def _require_file(out: Path) -> None:
     if out.suffix != ".html":
-        raise InputError(f"{out}: one file is written; give it a name that ends in .html")
+        raise InputError(f"{out}: the name of a single file must end in .html")
     if out.is_dir() or (out.exists() and b'id="file:model/facts.json"' not in out.read_bytes()):
-        raise InputError(f"{out} is something else than a page of ophis; choose another path")
+        raise InputError(f"{out} is no page of ophis; choose another path")
 
 
 def _sized(path: str, data: bytes) -> WebFile:

@@ -1,7 +1,7 @@
-"""All of a bundle but its networks, as the page needs it: worked out here, only looked up there.
+"""Tables of a bundle for the page: species, thresholds, and the prior of each country.
 
-The browser knows no table of venomous genera, no names of countries and no smoothing of counts:
-what follows from them for each species and each country is written down once, in float64.
+The browser has no danger tables, no country aliases and no smoothing of counts. Their results for
+each species and each country are computed here, in float64.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 
 def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
-    """What decides, and the rows of the prior: float64, little-endian, [rows, species]."""
+    """Return the tables of a bundle, and the prior's rows as bytes.
+
+    The rows are little-endian float64, [rows, species].
+    """
     members, species = bundle.members, bundle.species
     countries, table = _countries(bundle.prior, species)
     prior = {"temperature": bundle.prior.temperature, "rows": len(table)} if bundle.prior else None
@@ -94,7 +97,7 @@ def _promises(promises: Promises) -> dict[str, Any]:
 def _countries(
     prior: Prior | None, species: SpeciesList
 ) -> tuple[dict[str, dict[str, Any]], NDArray[np.float64]]:
-    """What is said of each key that a person or a position can give; equal rows are kept once."""
+    """Return the entry of each country key, and the distinct rows of the prior."""
     keys = dict.fromkeys([*map(country_key, iso_codes()), UNKNOWN, *_spelled(prior)])
     codes: dict[str, dict[str, Any]] = {key: {"code": country_code(key)} for key in keys}
     rows: dict[bytes, int] = {}
@@ -113,13 +116,13 @@ def _countries(
 
 
 def _spelled(prior: Prior | None) -> list[str]:
-    """Countries as the training table spells them; not those that nobody can name."""
+    """Return the country keys of the training table that resolve to a country."""
     counts = prior.counts if isinstance(prior, BayesPrior) else prior
     names = counts.countries if isinstance(counts, CountryPrior) else ()
     return [name for name in names if country_code(name)]
 
 
 def as_json(value: Mapping[str, Any]) -> bytes:
-    """One line of JSON; a number that is none is a mistake of ours and raises ValueError."""
+    """Return one line of JSON; NaN and infinity raise ValueError."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode()

