@@ -19,7 +19,8 @@ SIDE = 48
 IMAGES = Preprocessing(SIDE, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TTA = (Crop(), Crop(0.125, 0.0, 0.875), Crop(mirrored=True))
 SQUEEZE = """async ([text, images, tta]) => {
-  const {decoded, networkInput, unusableReason} = await import(`${location.origin}/preprocessing.js`);
+  const module = await import(`${location.origin}/preprocessing.js`);
+  const {decoded, networkInput, unusableReason} = module;
   const {resize, BILINEAR} = await import(`${location.origin}/resize.js`);
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const packed = (array) => {
