@@ -128,11 +128,11 @@ def splits(
         order = np.random.default_rng(split).permutation(names)
         quarters = np.array_split(order, 4)
         # A bundle halves its validation photos by a hash, which would be the same in every split.
-        fitting, promising = (snakes.take(np.isin(observations, q)) for q in quarters[:2])
+        fitting, judging = (snakes.take(np.isin(observations, q)) for q in quarters[:2])
         judged = snakes.take(np.isin(observations, order[len(order) // 2 :]))
         prior, calibration = default_prior(counts, fitting), default_calibration(fitting)
         assert calibration
-        rule = fit_rule(promising, calibration=calibration, prior=prior)
+        rule = fit_rule(judging, calibration=calibration, prior=prior)
         is_ood = rule.is_ood(judged)
         figures = {
             "real snakes that pass": 1 - is_ood.mean(),

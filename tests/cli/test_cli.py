@@ -335,7 +335,7 @@ def test_fit_prior_chooses_on_validation_scores_and_its_prior_serves(judged, col
     fitting, _ = validation_halves(read_scores(scores))
     assert 0 < len(fitting) < 36
     said = done.stdout.splitlines()
-    assert said[1] == f"chosen on {len(fitting)} of 36 photos, the rest is for promises"
+    assert said[1] == f"chosen on {len(fitting)} of 36 photos, the rest is for guarantees"
     assert f"log loss of {len(fitting)} validation photos" in said[2]
     rows = [line.rsplit(maxsplit=1) for line in said[3:-1]]
     assert {"image alone", "Bayes' rule, smoothed"} <= {name.strip() for name, _ in rows}
@@ -351,13 +351,13 @@ def test_fit_prior_chooses_on_validation_scores_and_its_prior_serves(judged, col
 
 
 def test_what_promises_are_made_on_has_no_say_in_the_prior(judged, coloured, tmp_path, capsys):
-    """Of the other half the bundle promises something; it may look like anything."""
+    """Of the other half the bundle guarantees something; it may look like anything."""
     scores = read_scores(judged / "scores.npz")
     table = str(coloured.folder / "manifest.csv")
-    fitting, promising = validation_halves(scores)
-    nonsense = replace(promising, logits=promising.logits[:, ::-1] * 9)
+    fitting, judging = validation_halves(scores)
+    nonsense = replace(judging, logits=judging.logits[:, ::-1] * 9)
     found = []
-    for name, parts in (("as-is", (fitting, promising)), ("nonsense", (fitting, nonsense))):
+    for name, parts in (("as-is", (fitting, judging)), ("nonsense", (fitting, nonsense))):
         given = concatenate(parts).write(tmp_path / f"{name}.npz")
         out = tmp_path / f"{name}.toml"
         with pytest.raises(SystemExit) as end:
@@ -365,8 +365,8 @@ def test_what_promises_are_made_on_has_no_say_in_the_prior(judged, coloured, tmp
         assert not end.value.code
         found.append((out.read_text(), capsys.readouterr().out.replace(str(out), "")))
     assert found[0] == found[1]
-    given = promising.write(tmp_path / "promising.npz")
-    assert "promising.npz: in the half to choose with no species is known" in refused_here(
+    given = judging.write(tmp_path / "judging.npz")
+    assert "judging.npz: in the half to choose with no species is known" in refused_here(
         capsys, "fit-prior", table, "--validation", given, "--out", out
     )
 

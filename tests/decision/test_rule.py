@@ -63,7 +63,7 @@ def drawn(photos, chance, *, strength=3.0) -> Scores:
 def deceived(photos, chance) -> Scores:
     """A network that is sure, and takes one in 25 of the venomous for a corn snake.
 
-    A good one hides what the promises do: nothing venomous is ever near the threshold.
+    A good one hides what the guarantees do: nothing venomous is ever near the threshold.
     """
     scores = drawn(photos, chance, strength=6.0)
     taken = dangerous(SPECIES)[scores.truth] & (chance.random(photos) < 0.04)

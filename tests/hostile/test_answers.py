@@ -15,7 +15,7 @@ from PIL import Image
 from ophis import CountryPrior, Manifest, Scores, SpeciesList, load, read_manifest
 from ophis.decision.calibration import Calibration
 from ophis.decision.conformal import PredictionSets
-from ophis.decision.guarantees import Promises
+from ophis.decision.guarantees import Guarantees
 from ophis.decision.rule import DecisionRule, State, Verdict, fit_rule
 from ophis.geography.countries import country_key, iso_codes
 from ophis.inference.answer import Answer
@@ -105,12 +105,12 @@ def _prior(prior: Prior | None, species: SpeciesList, order: list[int]) -> Prior
 
 
 def _rule(rule: DecisionRule | None, species: SpeciesList, order: list[int]) -> DecisionRule | None:
-    def turned(promises: Promises) -> Promises:
+    def turned(guarantees: Guarantees) -> Guarantees:
         sets = {
             name: PredictionSets(species, s.coverage, s.thresholds[order], s.photos)
-            for name, s in vars(promises).items()
+            for name, s in vars(guarantees).items()
         }
-        return Promises(**sets)
+        return Guarantees(**sets)
 
     if rule is None:
         return None
@@ -274,7 +274,7 @@ def test_an_answer_holds_the_top_species_and_is_never_an_all_clear(name, data):
 def test_a_set_holds_the_top_species_whatever_its_threshold():
     assert JUDGED_IMAGE.rule
     nothing = PredictionSets(SPECIES, 0.5, np.full(len(SPECIES), -1.0), 9)
-    rule = replace(JUDGED_IMAGE.rule, image=Promises(names=nothing, danger=nothing))
+    rule = replace(JUDGED_IMAGE.rule, image=Guarantees(names=nothing, danger=nothing))
     logits = np.zeros((1, len(SPECIES)), np.float32)
     logits[0, 3] = 5
     assert told(replace(JUDGED_IMAGE, rule=rule), logits).possible == (SPECIES[3],)
@@ -342,9 +342,9 @@ def test_a_cobra_may_be_venomous_in_every_published_country(published_counts: pl
     species = SpeciesList(tuple(sorted(set(published_counts["species"]))))
     prior = CountryPrior.from_counts(published_counts, species)
     sets = PredictionSets(species, 0.99, np.full(len(species), 0.8), 9)
-    promises = Promises(names=sets, danger=sets)
+    guarantees = Guarantees(names=sets, danger=sets)
     assert JUDGED_IMAGE.rule
-    rule = replace(JUDGED_IMAGE.rule, image=promises, country=promises)
+    rule = replace(JUDGED_IMAGE.rule, image=guarantees, country=guarantees)
     bundle = replace(JUDGED_IMAGE, species=species, calibration=None, prior=prior, rule=rule)
     calm = int(np.flatnonzero(~dangerous(species))[0])
     cobra = sure_of(species.like("naja-naja"), species, else_of=calm)

@@ -12,7 +12,7 @@ from PIL import Image
 import ophis
 from ophis import CountryPrior, InputError, PhotoError, Scores, SpeciesList
 from ophis.cli import main
-from ophis.decision.guarantees import Promises
+from ophis.decision.guarantees import Guarantees
 from ophis.decision.rule import State, Verdict
 from ophis.images.decode import read_photo
 from ophis.images.test_time_augmentation import NO_TTA, network_input, tta_crops
@@ -262,15 +262,15 @@ def test_photos_that_show_nothing_have_no_say_and_are_named(bundles, parts, tmp_
 
 def test_a_warning_from_one_photo_is_a_warning_of_all(bundles, parts, monkeypatch, tmp_path):
     """Each photo keeps the promise by itself, so together they do."""
-    from ophis.decision import guarantees as promises
+    from ophis.decision import guarantees
 
     classifier = ophis.load(bundles[0])
     rule = classifier.bundle.rule
     assert rule
     # All but the first species count as not dangerous here, and nothing but the best is possible.
-    monkeypatch.setattr(promises, "dangerous", lambda species: np.array([True, False, False]))
+    monkeypatch.setattr(guarantees, "dangerous", lambda species: np.array([True, False, False]))
     narrow = replace(rule.image.names, thresholds=np.zeros(3))
-    sharp = Promises(names=narrow, danger=replace(narrow, coverage=0.99))
+    sharp = Guarantees(names=narrow, danger=replace(narrow, coverage=0.99))
     classifier.bundle = replace(
         classifier.bundle, rule=replace(rule, image=sharp, country=sharp, limit=np.inf)
     )

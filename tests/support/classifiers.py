@@ -8,7 +8,7 @@ from PIL import Image
 
 from ophis import CountryPrior, Scores, SpeciesList
 from ophis.decision.conformal import PredictionSets
-from ophis.decision.guarantees import Promises
+from ophis.decision.guarantees import Guarantees
 from ophis.decision.rule import BY_ENERGY, DecisionRule
 from ophis.images.test_time_augmentation import NO_TTA
 from ophis.inference.bundles.bundle import Bundle
@@ -46,14 +46,14 @@ class Network:
         return scores, (MAPS if evidence else (),) * rows
 
 
-def promises(*thresholds: float) -> Promises:
+def guarantees(*thresholds: float) -> Guarantees:
     sets = PredictionSets(SPECIES, 0.95, np.array(thresholds), 1000)
-    return Promises(names=sets, danger=sets)
+    return Guarantees(names=sets, danger=sets)
 
 
 RULE = DecisionRule(
-    image=promises(0.99, 0.99, 0.99),
-    country=promises(0.5, 0.5, 0.5),
+    image=guarantees(0.99, 0.99, 0.99),
+    country=guarantees(0.5, 0.5, 0.5),
     by=BY_ENERGY,
     limit=np.inf,
     passing=0.9,

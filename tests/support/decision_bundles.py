@@ -11,7 +11,7 @@ from PIL import Image
 from ophis import CountryPrior, SpeciesList
 from ophis.decision.calibration import Calibration
 from ophis.decision.conformal import PredictionSets
-from ophis.decision.guarantees import Promises
+from ophis.decision.guarantees import Guarantees
 from ophis.decision.rule import fit_rule
 from ophis.images.preprocessing import Preprocessing
 from ophis.images.test_time_augmentation import NO_TTA
@@ -122,10 +122,10 @@ def sure(species: SpeciesList) -> Bundle:
     table = np.ones((2, len(species)), np.int64)
     table[0, :7] = 0
     sets = PredictionSets(species, 0.95, np.full(len(species), 0.8), 900)
-    promises = Promises(names=sets, danger=sets)
+    guarantees = Guarantees(names=sets, danger=sets)
     made = bundle(species, prior=CountryPrior(species, ("kenya", "india"), table), rule="energy")
     assert made.rule
-    return replace(made, rule=replace(made.rule, image=promises, country=promises))
+    return replace(made, rule=replace(made.rule, image=guarantees, country=guarantees))
 
 
 def bundles() -> dict[str, Bundle]:

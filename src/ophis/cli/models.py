@@ -194,7 +194,7 @@ def combine(
     Args:
         bundles: Bundle folders of the same species; one is enough with --tta.
         validation: Manifest of labelled photos that no bundle learned from: what the combination is
-            calibrated with, and what its promises are made on.
+            calibrated with, and what its guarantees are made on.
         out: The bundle folder to write.
         tta: Test-time augmentation: average the logits of each photo with those of its mirror image
             (flip) or its four corners (crops); may be repeated.

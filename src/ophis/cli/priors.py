@@ -39,7 +39,7 @@ def fit_prior(
         out: The prior to write, .csv or .toml; tables that belong to a .toml go beside it.
         photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
         validation: Scores of photos that are neither trained on nor judged by, to choose with: half
-            of them, the same half as `ophis export` takes; it promises on the others.
+            of them, the same half as `ophis export` takes; it guarantees on the others.
         presence: Which species lives where: a row a species, a column a country, 1 and 0.
         rules: What you know better: country,species,probability (0 excludes, `add` adds).
         json: One JSON object: the prior that was written, or null, and what each choice costs.
@@ -64,7 +64,7 @@ def fit_prior(
         prior = BayesPrior(counts, presence=lists, rules=better)
         if scores and fitting:
             lines.append(
-                f"chosen on {len(fitting):,} of {len(scores):,} photos, the rest is for promises"
+                f"chosen on {len(fitting):,} of {len(scores):,} photos, the rest is for guarantees"
             )
             choice = _chosen(counts, fitting, presence=lists, rules=better)
             prior = choice.prior
@@ -80,7 +80,7 @@ def fit_prior(
 
 
 def _fitting(scores: Scores | None, path: Path | None) -> Scores | None:
-    """The half to choose with; on the others the export of the run makes its promises."""
+    """The half to choose with; on the others the export of the run makes its guarantees."""
     from ophis.scores.validation import validation_halves
 
     if scores is None:

@@ -22,7 +22,7 @@ HEARD = 1 - SURE  # of danger; with that much, by the image alone, no country ta
 
 
 @dataclass(frozen=True, eq=False)
-class Promises:
+class Guarantees:
     """The two kinds of sets.
 
     Attributes:
@@ -51,7 +51,7 @@ class Promises:
         return may_be
 
     def as_dict(self) -> dict[str, Any]:
-        """The promises as JSON has them; `promises_of` reads them back."""
+        """The guarantees as JSON has them; `guarantees_from_dict` reads them back."""
         return {
             name: {
                 "coverage": sets.coverage,
@@ -80,7 +80,7 @@ def seen_danger(image: Scores) -> NDArray[np.bool_]:
     return seen
 
 
-def fit_promises(scores: Scores, *, names: float, danger: float) -> Promises:
+def fit_guarantees(scores: Scores, *, names: float, danger: float) -> Guarantees:
     """Find the thresholds that keep both.
 
     Args:
@@ -94,14 +94,14 @@ def fit_promises(scores: Scores, *, names: float, danger: float) -> Promises:
     groups = dangerous(scores.species).astype(np.int64)
     sets = fit_sets(scores, coverage=names, groups=groups)
     # A network that is right more often than promised would name one of two equally probable.
-    return Promises(
+    return Guarantees(
         names=replace(sets, thresholds=np.maximum(sets.thresholds, SURE)),
         danger=fit_sets(scores, coverage=danger, groups=groups),
     )
 
 
-def promises_of(values: dict[str, Any], species: SpeciesList) -> Promises:
-    """What `Promises.as_dict` gave.
+def guarantees_from_dict(values: dict[str, Any], species: SpeciesList) -> Guarantees:
+    """What `Guarantees.as_dict` gave.
 
     Raises:
         ValueError, KeyError, TypeError: when something is missing or of the wrong kind.
@@ -118,7 +118,7 @@ def promises_of(values: dict[str, Any], species: SpeciesList) -> Promises:
         )
         for name, part in values.items()
     }
-    return Promises(**sets)
+    return Guarantees(**sets)
 
 
 def finite_or_none(value: float) -> float | None:

@@ -1,8 +1,8 @@
-"""From probabilities to an answer: which names cannot be excluded, how far to go, and the danger.
+"""Decision rule: from probabilities to the name that an answer gives, and the danger verdict.
 
-NumPy only; what was learned here is learned from photos that neither training nor the calibration
-has seen. Two promises are kept, each over photos like those: sets of names hold the true species so
-often, and of the venomous species so many are not excluded when the danger is judged.
+NumPy only. The rule is fitted on photos that neither training nor calibration uses, and gives two
+guarantees for photos like those: how often the set of names holds the true species, and how many
+venomous snakes the danger verdict does not exclude.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 
 from ophis.decision.conformal import conformal_threshold
 from ophis.decision.guarantees import (
-    Promises,
+    Guarantees,
     finite_or_none,
-    fit_promises,
+    fit_guarantees,
+    guarantees_from_dict,
     infinite_if_none,
-    promises_of,
     seen_danger,
 )
 from ophis.decision.out_of_distribution import PASSING, ood_scores
@@ -93,8 +93,8 @@ class DecisionRule:
         passing: the share of real snakes that are not refused.
     """
 
-    image: Promises
-    country: Promises | None
+    image: Guarantees
+    country: Guarantees | None
     by: str
     limit: float
     passing: float
@@ -148,8 +148,8 @@ class DecisionRule:
                     f"{name} says something of {photos} photos and the scores have {len(scores)};"
                     " ask about the same photos"
                 )
-        promises = self.country if image is not None and self.country else self.image
-        names, may_be = promises.names.sets(scores), promises.may_be(scores)
+        guarantees = self.country if image is not None and self.country else self.image
+        names, may_be = guarantees.names.sets(scores), guarantees.may_be(scores)
         if image is not None:
             may_be = may_be | seen_danger(image)
         return [
@@ -227,7 +227,7 @@ def fit_rule(
     danger: float = DANGER,
     passing: float = PASSING,
 ) -> DecisionRule:
-    """Find the thresholds that keep the promises.
+    """Find the thresholds that keep the guarantees.
 
     Args:
         scores: raw, of photos of real snakes that neither training, calibration nor prior has
@@ -245,8 +245,8 @@ def fit_rule(
         raise InputError(f"passing = {passing} should lie between 0 and 1")
     alone = calibration.apply(scores) if calibration else scores
     return DecisionRule(
-        image=fit_promises(alone, names=names, danger=danger),
-        country=fit_promises(prior.adjust(scores), names=names, danger=danger) if prior else None,
+        image=fit_guarantees(alone, names=names, danger=danger),
+        country=fit_guarantees(prior.adjust(scores), names=names, danger=danger) if prior else None,
         by=BY_ENERGY if scores.ood_score is None else BY_DISTANCE,
         limit=conformal_threshold(ood_scores(scores), passing),
         passing=passing,
@@ -272,8 +272,8 @@ def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
         refused, country = values["refused"], values["country"]
         rule = DecisionRule(
-            image=promises_of(values["image"], species),
-            country=promises_of(country, species) if country else None,
+            image=guarantees_from_dict(values["image"], species),
+            country=guarantees_from_dict(country, species) if country else None,
             by=refused["by"],
             limit=infinite_if_none(refused["limit"]),
             passing=float(refused["passing"]),

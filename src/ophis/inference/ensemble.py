@@ -1,7 +1,7 @@
 """Bundles made of bundles: several networks, or test-time augmentation, with averaged logits.
 
 What they say together is more often right and has probabilities of its own, so calibration, prior
-and the promises of the answer are fitted anew, on validation photos.
+and the guarantees of the answer are fitted anew, on validation photos.
 """
 
 from __future__ import annotations
@@ -145,11 +145,11 @@ def refit(
 
     Args:
         prior: what the country says by an older model; its counts, map and rules are kept.
-        scores: of photos not learned from; one half fits, the other is what promises are made on.
+        scores: of photos not learned from; one half fits, the other is what guarantees are made on.
     """
-    fitting, promising = validation_halves(scores)
+    fitting, judging = validation_halves(scores)
     calibration, prior = default_calibration(fitting), _prior(prior, fitting)
-    return calibration, prior, default_rule(promising, calibration=calibration, prior=prior)
+    return calibration, prior, default_rule(judging, calibration=calibration, prior=prior)
 
 
 def _write(

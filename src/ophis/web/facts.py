@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis.decision.calibration import Calibration
-    from ophis.decision.guarantees import Promises
+    from ophis.decision.guarantees import Guarantees
     from ophis.decision.rule import DecisionRule
     from ophis.inference.bundles.bundle import Bundle
     from ophis.priors.prior import Prior
@@ -85,13 +85,13 @@ def _rule(rule: DecisionRule | None) -> dict[str, Any] | None:
     return {
         "by": rule.by,
         "limit": float(rule.limit) if np.isfinite(rule.limit) else None,
-        "image": _promises(rule.image),
-        "country": _promises(rule.country) if rule.country else None,
+        "image": _guarantees(rule.image),
+        "country": _guarantees(rule.country) if rule.country else None,
     }
 
 
-def _promises(promises: Promises) -> dict[str, Any]:
-    return {name: sets["thresholds"] for name, sets in promises.as_dict().items()}
+def _guarantees(guarantees: Guarantees) -> dict[str, Any]:
+    return {name: sets["thresholds"] for name, sets in guarantees.as_dict().items()}
 
 
 def _countries(

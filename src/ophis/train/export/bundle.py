@@ -93,7 +93,7 @@ def export(
         ood_model = OodModel.read(path) if path.is_file() else None
         scores = read_scores(saved) if saved.is_file() else None
     recipe = trained.recipe
-    # Promises are made on photos that calibration and prior were not fitted on.
+    # Guarantees are fitted on photos that calibration and prior were not fitted on.
     fitting, judging = validation_halves(scores) if scores else (None, None)
     counts = read_counts(trained.folder / PRIOR, trained.species)
     if prior is None:

@@ -1,4 +1,4 @@
-// From logits to an answer: what ophis/classifier.py, decision.py, promises.py and conformal.py do.
+// From logits to an answer: what ophis/classifier.py, decision.py, guarantees.py and conformal.py do.
 
 import { sentences } from "./answer_lines.js";
 import { ROUNDING, setOf } from "./conformal.js";
@@ -21,10 +21,10 @@ const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 /**
  * Thresholds of nonconformity a species; null: none was promised, so it is always in.
  *
- * @typedef {{names: (number | null)[], danger: (number | null)[]}} Promises
+ * @typedef {{names: (number | null)[], danger: (number | null)[]}} Guarantees
  */
 
-/** @typedef {{by: string, limit: number | null, image: Promises, country: Promises | null}} Rule */
+/** @typedef {{by: string, limit: number | null, image: Guarantees, country: Guarantees | null}} Rule */
 
 /**
  * model/facts.json: all of a bundle but its networks; ophis/page/facts.py writes it.
@@ -200,10 +200,10 @@ export class Decider {
     const { rule, calibration } = this.facts;
     if (!rule) return this.#decision(row, () => true, true);
     const heard = place.shares.length > 0 && this.prior !== null;
-    const promises = (heard && rule.country) || rule.image;
-    const names = setOf(row, promises.names, this.order);
+    const guarantees = (heard && rule.country) || rule.image;
+    const names = setOf(row, guarantees.names, this.order);
     const image = mended(raw, calibration);
-    const risky = this.#mayBe(row, promises, names) || (heard && this.#seenDanger(image));
+    const risky = this.#mayBe(row, guarantees, names) || (heard && this.#seenDanger(image));
     return this.#decision(row, (column) => names[column] === true, risky);
   }
 
@@ -221,13 +221,14 @@ export class Decider {
    * Whether a photo may show a venomous species; always, where nothing was promised of them.
    *
    * @param {Float64Array} row
-   * @param {Promises} promises
+   * @param {Guarantees} guarantees
    * @param {boolean[]} names which cannot be excluded
    */
-  #mayBe(row, promises, names) {
+  #mayBe(row, guarantees, names) {
     const columns = this.facts.species.flatMap((kind, column) => (kind.dangerous ? column : []));
-    if (!columns.length || columns.some((column) => promises.danger[column] === null)) return true;
-    const danger = setOf(row, promises.danger, this.order);
+    if (!columns.length || columns.some((column) => guarantees.danger[column] === null))
+      return true;
+    const danger = setOf(row, guarantees.danger, this.order);
     return columns.some((column) => names[column] || danger[column]);
   }
 
