@@ -16,7 +16,7 @@ from ophis.decision.calibration import fit_temperature
 from ophis.decision.rule import fit_rule
 from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter
 from ophis.priors.bayes import BayesPrior
-from ophis.priors.overrides import Rule
+from ophis.priors.overrides import Override
 from ophis.priors.range_maps import PresenceMap
 from ophis.taxonomy.species_list import species_key
 from tests.support import architecture
@@ -139,8 +139,8 @@ def bundle(tmp_path_factory) -> Path:
     presence = PresenceMap(
         {species_key(name): frozenset({"IN"}) for name in species}, frozenset({"IN"})
     )
-    rules = (Rule("india", "Boa constrictor", 0.0),)
-    prior = BayesPrior(counts, presence=presence, rules=rules)
+    overrides = (Override("india", "Boa constrictor", 0.0),)
+    prior = BayesPrior(counts, presence=presence, overrides=overrides)
     photos = np.arange(60)
     scores = Scores(
         np.eye(3)[photos % 3],

@@ -40,7 +40,7 @@ def answer() -> Answer:
         source=None,
         prior=PriorUse.NO_COUNTRY,
         contradicts=False,
-        ruled=False,
+        overridden=False,
         bundle="0123456789ab",
         language="en",
         lines=("Verdict.", "State.", "Country.", "Emergency."),

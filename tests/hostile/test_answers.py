@@ -23,7 +23,7 @@ from ophis.inference.bundles.bundle import Bundle
 from ophis.inference.classifier import Classifier
 from ophis.locales import languages
 from ophis.priors.bayes import BayesPrior, Settings
-from ophis.priors.overrides import Rule
+from ophis.priors.overrides import Override
 from ophis.priors.prior import Prior
 from ophis.taxonomy.danger import dangerous
 from tests.support.all_clear import ALL_CLEAR
@@ -100,7 +100,7 @@ def _prior(prior: Prior | None, species: SpeciesList, order: list[int]) -> Prior
         return CountryPrior(species, prior.countries, prior.counts[:, order])
     if isinstance(prior, BayesPrior):
         counts = CountryPrior(species, prior.counts.countries, prior.counts.counts[:, order])
-        return BayesPrior(counts, prior.settings, prior.presence, prior.rules)
+        return BayesPrior(counts, prior.settings, prior.presence, prior.overrides)
     return replace(prior, species=species) if prior else None
 
 
@@ -298,7 +298,7 @@ PRIORS: dict[str, Prior] = {
     "the paper's": COUNTS,
     "Bayes'": BayesPrior(COUNTS, Settings(wrong_countries=0.0)),
     "rules that exclude it": BayesPrior(
-        COUNTS, Settings(), rules=tuple(Rule(country, COBRA, 0.0) for country in WORLD[1:])
+        COUNTS, Settings(), overrides=tuple(Override(country, COBRA, 0.0) for country in WORLD[1:])
     ),
 }
 

@@ -18,7 +18,7 @@ from ophis.files.csv import as_meant, as_text, write_csv
 from ophis.files.tables import as_text as table_as_text
 from ophis.files.tables import read_rows
 from ophis.priors.country_counts import read_counts
-from ophis.priors.overrides import Rule, read_rules, write_rules
+from ophis.priors.overrides import Override, read_overrides, write_overrides
 from ophis.priors.range_maps import PresenceMap, read_presence
 from ophis.taxonomy.species_list import species_key
 from ophis.train.photo_check import SKIPPED, read_skipped
@@ -74,10 +74,10 @@ def written_counts(folder: Path) -> tuple[object, object]:
     return (prior.species, prior.counts.tolist()), (back.species, back.counts.tolist())
 
 
-def written_rules(folder: Path) -> tuple[object, object]:
-    rules = tuple(Rule("kenya", name, 0.0, "x") for name in EVIL)
-    back = read_rules(write_rules(rules, folder / "x.csv"))
-    return [rule.species for rule in rules], [rule.species for rule in back]
+def written_overrides(folder: Path) -> tuple[object, object]:
+    overrides = tuple(Override("kenya", name, 0.0, "x") for name in EVIL)
+    back = read_overrides(write_overrides(overrides, folder / "x.csv"))
+    return [override.species for override in overrides], [override.species for override in back]
 
 
 def written_presence(folder: Path) -> tuple[object, object]:

@@ -18,13 +18,13 @@ def said(effect: PriorEffect, place: Place = THERE, decision: Decision = FOUND) 
 
 
 @pytest.mark.parametrize("use", list(PriorUse))
-@pytest.mark.parametrize("ruled", [False, True])
-def test_a_contradiction_hides_nothing_of_what_the_country_did(use, ruled):
+@pytest.mark.parametrize("overridden", [False, True])
+def test_a_contradiction_hides_nothing_of_what_the_country_did(use, overridden):
     plain = said(PriorEffect(use))
     assert plain == ("The country, as given: Nepal.", read_sentences().text("prior", use))
-    (*before, last) = said(PriorEffect(use, contradicts=True, ruled=ruled))
+    (*before, last) = said(PriorEffect(use, contradicts=True, overridden=overridden))
     assert tuple(before[:2]) == plain
-    assert len(before) == 2 + ruled
+    assert len(before) == 2 + overridden
     assert all("rules that a person wrote" in line for line in before[2:])
     assert "Is the country right?" in last
 
@@ -38,4 +38,6 @@ def test_of_a_country_that_is_not_known_the_answer_says_so():
 
 def test_where_no_snake_is_seen_nothing_is_said_of_the_country():
     nothing = Decision(State.NO_SNAKE, None, (), Verdict.MAY_BE_VENOMOUS)
-    assert said(PriorEffect(PriorUse.WEIGHED, contradicts=True, ruled=True), THERE, nothing) == ()
+    assert (
+        said(PriorEffect(PriorUse.WEIGHED, contradicts=True, overridden=True), THERE, nothing) == ()
+    )

@@ -20,7 +20,7 @@ from ophis.inference.answer import LeftOut
 from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.ensemble import _prior, combine
 from ophis.priors.bayes import BayesPrior
-from ophis.priors.overrides import Rule
+from ophis.priors.overrides import Override
 from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.ensemble import ensemble
 from ophis.train import fit
@@ -302,7 +302,7 @@ def test_rules_of_a_person_are_kept_where_the_image_alone_wins():
         observations=names,
     )
     counts = CountryPrior(species, ("india", "kenya"), np.array([[5, 5], [5, 5]]))
-    rules = (Rule("india", "Made red", 0.0),)  # though half of the photos show it
-    found = _prior(BayesPrior(counts, rules=rules), scores)
+    overrides = (Override("india", "Made red", 0.0),)  # though half of the photos show it
+    found = _prior(BayesPrior(counts, overrides=overrides), scores)
     assert isinstance(found, BayesPrior)
-    assert found.rules == rules
+    assert found.overrides == overrides

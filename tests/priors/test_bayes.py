@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ophis import CountryPrior, InputError, Scores, SpeciesList, read_prior
 from ophis.geography.countries import country_code
 from ophis.priors.bayes import BayesPrior, Settings
-from ophis.priors.overrides import Rule
+from ophis.priors.overrides import Override
 from ophis.priors.prior import PriorEffect, PriorUse
 from ophis.priors.range_maps import PresenceMap, PresencePrior, read_presence
 from ophis.priors.selection import Loss, choose_prior, default_prior, fit_bayes
@@ -166,10 +166,12 @@ def test_no_country_known_none_contradicts():
 
 
 def test_an_answer_tells_of_rules_for_its_country():
-    prior = BayesPrior(counts(), rules=(Rule("france", "boa", 0.0), Rule("UNKNOWN", "boa", 0.1)))
+    prior = BayesPrior(
+        counts(), overrides=(Override("france", "boa", 0.0), Override("UNKNOWN", "boa", 0.1))
+    )
     scores = seen(["FR", "france", "UNKNOWN", "india"], [2] * 4, [[0.1, 0.1, 0.8]] * 4)
     _, effects = prior.adjust_with_effect(scores)
-    assert [effect.ruled for effect in effects] == [True, True, True, False]
+    assert [effect.overridden for effect in effects] == [True, True, True, False]
 
 
 def test_two_names_of_one_country_are_counted_together():
@@ -192,9 +194,9 @@ def test_two_names_of_one_country_are_counted_together():
                 counts(),
                 Settings(country_photos=3.5, presence_photos=0.1, divide=0.5),
                 PRESENCE,
-                (Rule("france", "cobra", 0.0), Rule("brazil", "cobra", None)),
+                (Override("france", "cobra", 0.0), Override("brazil", "cobra", None)),
             ),
-            {"p.toml", "p.csv", "p_presence.csv", "p_rules.csv"},
+            {"p.toml", "p.csv", "p_presence.csv", "p_overrides.csv"},
         ),
         (
             PresencePrior(SPECIES, PRESENCE, 0.03),
@@ -223,7 +225,11 @@ def test_a_written_prior_reads_back(tmp_path, prior, files):
         ("divide = 1.0", "divide = -1.0", "divide = -1.0 should be a number, not below 0"),
         ("divide = 1.0", "divide = nan", "divide = nan should be a number, not below 0"),
         ("country_photos = 30.0", "country_photos = 0.0", "should be above 0"),
-        ("rules = false", "rules = true", "p_rules.csv: there is no such table of rules"),
+        (
+            "overrides = false",
+            "overrides = true",
+            "p_overrides.csv: there is no such table of overrides",
+        ),
         ("presence = false", "presence = true", "p_presence.csv: there is no such presence map"),
         ("divide = 1.0", "divide = ", "cannot be read as TOML"),
     ],

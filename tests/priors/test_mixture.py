@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ophis import CountryPrior, InputError, Scores, SpeciesList
 from ophis.priors.bayes import BayesPrior, Settings
 from ophis.priors.mixture import MixedPrior
-from ophis.priors.overrides import Rule
+from ophis.priors.overrides import Override
 from ophis.priors.prior import PriorUse
 from ophis.priors.range_maps import PresenceMap, PresencePrior
 
@@ -100,8 +100,8 @@ def test_photo_and_place_contradict_each_other_only_where_no_country_fits():
 
 
 def test_rules_of_one_of_the_countries_are_told():
-    prior = BayesPrior(COUNTS, rules=(Rule("france", "boa", 0.0),))
-    told = [MixedPrior(prior, {key: 0.5, "india": 0.5}).ruled("") for key in ("fr", "brazil")]
+    prior = BayesPrior(COUNTS, overrides=(Override("france", "boa", 0.0),))
+    told = [MixedPrior(prior, {key: 0.5, "india": 0.5}).overridden("") for key in ("fr", "brazil")]
     assert told == [True, False]
 
 

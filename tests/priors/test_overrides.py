@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ophis import CountryPrior, InputError, SpeciesList
 from ophis.priors.bayes import BayesPrior, Settings
-from ophis.priors.overrides import Rule, read_rules, write_rules
+from ophis.priors.overrides import Override, read_overrides, write_overrides
 
 SPECIES = SpeciesList(("adder", "boa", "cobra", "Naja naja"))
 COUNTRIES = ("UNKNOWN", "bahamas", "brazil", "france", "india", "the-bahamas")
@@ -13,65 +13,68 @@ COUNTS = CountryPrior(SPECIES, COUNTRIES, np.random.default_rng(0).integers(1, 9
 
 
 def test_rules_exclude_pin_and_add_and_the_others_share_what_is_left():
-    rules = (
-        Rule("france", "cobra", 0.0),
-        Rule("fr", "boa", 0.25),
-        Rule("brazil", "cobra", None),
+    overrides = (
+        Override("france", "cobra", 0.0),
+        Override("fr", "boa", 0.25),
+        Override("brazil", "cobra", None),
     )
     settings = Settings(wrong_countries=0)
-    plain, ruled = BayesPrior(COUNTS, settings), BayesPrior(COUNTS, settings, rules=rules)
-    before, after = plain.probability("france"), ruled.probability("france")
+    plain, overridden = (
+        BayesPrior(COUNTS, settings),
+        BayesPrior(COUNTS, settings, overrides=overrides),
+    )
+    before, after = plain.probability("france"), overridden.probability("france")
     assert list(after[1:3]) == [0.25, 0]
     rest = before[[0, 3]]
     np.testing.assert_allclose(after[[0, 3]], 0.75 * rest / rest.sum())
-    before, after = plain.probability("brazil"), ruled.probability("brazil")
+    before, after = plain.probability("brazil"), overridden.probability("brazil")
     america = plain.probability("chile")  # which has no photo of its own
     raised = before.copy()
     raised[2] = max(before[2], america[2], 1 / 4)
     assert raised[2] > before[2]
     np.testing.assert_allclose(after, raised / raised.sum())
-    np.testing.assert_array_equal(ruled.probability("india"), plain.probability("india"))
+    np.testing.assert_array_equal(overridden.probability("india"), plain.probability("india"))
 
 
 numbers = st.one_of(st.none(), st.just(0.0), st.floats(0, 1))
 
 
 @given(
-    given_rules=st.dictionaries(
+    given_overrides=st.dictionaries(
         st.tuples(st.sampled_from(["the Bahamas", "IN", "UNKNOWN"]), st.integers(0, 2)), numbers
     )
 )
-def test_however_ruled_the_probabilities_sum_to_one(given_rules):
+def test_probabilities_sum_to_one_with_any_overrides(given_overrides):
     """Pins are exact, the excluded are zero, and what has no number shares the rest."""
     sums = {
-        c: sum(p or 0 for (place, _), p in given_rules.items() if place == c)
-        for c, _ in given_rules
+        c: sum(p or 0 for (place, _), p in given_overrides.items() if place == c)
+        for c, _ in given_overrides
     }
-    rules = tuple(
-        Rule(country, SPECIES[column], p and p / max(1, sums[country]))
-        for (country, column), p in given_rules.items()
+    overrides = tuple(
+        Override(country, SPECIES[column], p and p / max(1, sums[country]))
+        for (country, column), p in given_overrides.items()
     )
-    prior = BayesPrior(COUNTS, rules=rules)
+    prior = BayesPrior(COUNTS, overrides=overrides)
     for country in ("bahamas", "the-bahamas", "india", "UNKNOWN", "kenya"):
         p = prior.probability(country)
         assert p.sum() == pytest.approx(1, abs=1e-12)
         assert (p >= 0).all()
-    for rule in rules:
-        if rule.probability is not None:
-            column = SPECIES.index(rule.species)
-            assert prior.probability(rule.country)[column] == rule.probability
+    for override in overrides:
+        if override.probability is not None:
+            column = SPECIES.index(override.species)
+            assert prior.probability(override.country)[column] == override.probability
 
 
 def test_species_of_rules_are_matched_as_everywhere():
     for name in ("naja-naja", "NAJA  naja", "Naja_naja"):
-        prior = BayesPrior(COUNTS, rules=(Rule("india", name, 0.5),))
+        prior = BayesPrior(COUNTS, overrides=(Override("india", name, 0.5),))
         assert prior.probability("india")[3] == 0.5
     two = SpeciesList(("Naja naja", "naja-naja", "boa"))
     counts = CountryPrior(two, ("india",), np.array([[1, 2, 3]]))
-    exact = BayesPrior(counts, rules=(Rule("india", "naja-naja", 0.5),))
+    exact = BayesPrior(counts, overrides=(Override("india", "naja-naja", 0.5),))
     assert exact.probability("india")[1] == 0.5
     with pytest.raises(InputError, match="'NAJA NAJA' may be 'Naja naja' and 'naja-naja'; write"):
-        BayesPrior(counts, rules=(Rule("india", "NAJA NAJA", 0.5),))
+        BayesPrior(counts, overrides=(Override("india", "NAJA NAJA", 0.5),))
 
 
 @pytest.mark.parametrize(
@@ -79,35 +82,40 @@ def test_species_of_rules_are_matched_as_everywhere():
     [
         ("Nepal,mamba,0", "row 2: species 'mamba' is not among the 4"),
         ("Nepal,adder,.9\nNP,boa,.9", "row 3: with it the probabilities in 'np' sum to 1.8; lower"),
-        ("Nepal,Naja naja,0\nnepal,naja-naja,.5", "row 3: there is a rule for 'naja-naja' in 'nep"),
-        ("bahamas,boa,0\nthe Bahamas,boa,0", "rules.csv, row 2); keep one"),
+        (
+            "Nepal,Naja naja,0\nnepal,naja-naja,.5",
+            "row 3: 'naja-naja' has another override in 'nep",
+        ),
+        ("bahamas,boa,0\nthe Bahamas,boa,0", "overrides.csv, row 2); keep one"),
         (
             "Nepal,adder,0\nNepal,boa,0\nNepal,cobra,0\nNepal,Naja naja,0",
-            "row 5: now no species of 'nepal' is left without a rule, and their probabilities sum"
+            "row 5: every species has an override in 'nepal', and their probabilities sum"
             " to 0, not 1; leave one",
         ),
     ],
 )
 def test_rules_that_cannot_hold_together_are_refused_by_file_and_row(tmp_path, rows, words):
-    path = tmp_path / "rules.csv"
+    path = tmp_path / "overrides.csv"
     path.write_text(f"country,species,probability\n{rows}\n")
     with pytest.raises(InputError) as refusal:
-        BayesPrior(COUNTS, rules=read_rules(path))
+        BayesPrior(COUNTS, overrides=read_overrides(path))
     assert str(refusal.value).startswith(f"{path}, row")
     assert words in str(refusal.value)
 
 
 def test_rules_made_in_python_are_refused_by_what_they_say():
-    with pytest.raises(InputError, match="rule for 'boa' in 'nepal': probability 2 should be"):
-        BayesPrior(COUNTS, rules=(Rule("nepal", "boa", 2),))
-    with pytest.raises(InputError, match="rule for 'boa' in 'np': there is a rule"):
-        BayesPrior(COUNTS, rules=(Rule("nepal", "boa", 0), Rule("np", "boa", None)))
+    with pytest.raises(InputError, match="override for 'boa' in 'nepal': 2 is not a probability"):
+        BayesPrior(COUNTS, overrides=(Override("nepal", "boa", 2),))
+    with pytest.raises(InputError, match="override for 'boa' in 'np': 'boa' has another override"):
+        BayesPrior(COUNTS, overrides=(Override("nepal", "boa", 0), Override("np", "boa", None)))
 
 
 def test_pins_of_all_species_may_sum_to_one():
     pins = (0.7, 0.2, 0.1, 0.0)  # in floating point not quite 1
-    rules = tuple(Rule("nepal", name, p) for name, p in zip(SPECIES, pins, strict=True))
-    np.testing.assert_array_equal(BayesPrior(COUNTS, rules=rules).probability("nepal"), pins)
+    overrides = tuple(Override("nepal", name, p) for name, p in zip(SPECIES, pins, strict=True))
+    np.testing.assert_array_equal(
+        BayesPrior(COUNTS, overrides=overrides).probability("nepal"), pins
+    )
 
 
 @pytest.mark.parametrize(
@@ -121,12 +129,12 @@ def test_pins_of_all_species_may_sum_to_one():
     ],
 )
 def test_a_wrong_rule_is_refused_by_file_and_row(tmp_path, text, words):
-    (tmp_path / "rules.csv").write_text(text)
+    (tmp_path / "overrides.csv").write_text(text)
     with pytest.raises(InputError) as refusal:
-        read_rules(tmp_path / "rules.csv")
-    assert f"{tmp_path / 'rules.csv'}, {words}" in str(refusal.value)
+        read_overrides(tmp_path / "overrides.csv")
+    assert f"{tmp_path / 'overrides.csv'}, {words}" in str(refusal.value)
 
 
 def test_rules_read_back(tmp_path):
-    rules = (Rule("france", "adder", 0.5), Rule("UNKNOWN", "boa", None))
-    assert read_rules(write_rules(rules, tmp_path / "r.csv")) == rules
+    overrides = (Override("france", "adder", 0.5), Override("UNKNOWN", "boa", None))
+    assert read_overrides(write_overrides(overrides, tmp_path / "r.csv")) == overrides

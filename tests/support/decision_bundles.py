@@ -19,7 +19,7 @@ from ophis.inference.bundles.bundle import Bundle, Member
 from ophis.inference.classifier import Classifier
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.bayes import Settings as Smoothing
-from ophis.priors.overrides import Rule
+from ophis.priors.overrides import Override
 from ophis.priors.range_maps import PresenceMap, PresencePrior
 from ophis.scores.scores import Scores
 from ophis.taxonomy.species_list import species_key
@@ -130,12 +130,14 @@ def sure(species: SpeciesList) -> Bundle:
 
 def bundles() -> dict[str, Bundle]:
     paper = counts(SPECIES)
-    rules = (Rule("india", "Naja naja", 0.5), Rule("KE", "Naja naja", 0.0),
-             Rule("TH", "Python regius", None))  # fmt: skip
+    overrides = (Override("india", "Naja naja", 0.5), Override("KE", "Naja naja", 0.0),
+             Override("TH", "Python regius", None))  # fmt: skip
     smoothing = Smoothing(presence_photos=0.3, temperature=1.7, divide=0.75, wrong_countries=0.1)
-    bayes = BayesPrior(paper, smoothing, presence(SPECIES), rules)
+    bayes = BayesPrior(paper, smoothing, presence(SPECIES), overrides)
     excluding = BayesPrior(
-        paper, Smoothing(wrong_countries=0.0), rules=tuple(Rule("KE", s, 0.0) for s in SPECIES[:9])
+        paper,
+        Smoothing(wrong_countries=0.0),
+        overrides=tuple(Override("KE", s, 0.0) for s in SPECIES[:9]),
     )
     listed = PresencePrior(SPECIES, presence(SPECIES))
     by_species = Calibration(

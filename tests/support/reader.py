@@ -76,7 +76,9 @@ def make_place(folder: Path) -> None:
     (folder / "mine" / "metadata.csv").write_text(
         "hashed_id,country,continent\nsynthetic-00009,Mexico,North America\n"
     )
-    (folder / "mine" / "rules.csv").write_text(f"country,species,probability\nKenya,{names[0]},0\n")
+    (folder / "mine" / "overrides.csv").write_text(
+        f"country,species,probability\nKenya,{names[0]},0\n"
+    )
 
 
 def run_page(page: Path, folder: Path) -> None:

@@ -122,7 +122,7 @@ def test_the_page_decides_as_python_does(page, name):
 
 def test_everything_that_can_be_said_was_said():
     """Of the cases above; else they would prove less than they seem to."""
-    states, uses, verdicts, left_out, ruled, odd = set(), set(), set(), set(), set(), set()
+    states, uses, verdicts, left_out, overridden, odd = set(), set(), set(), set(), set(), set()
     for made in BUNDLES.values():
         told = Told(made)
         facts, _ = facts_of(made)
@@ -132,25 +132,25 @@ def test_everything_that_can_be_said_was_said():
             uses.add(answer["prior"])
             verdicts.add((answer["judged"], answer["verdict"]))
             left_out |= {photo["left_out"] for photo in answer["photos"]}
-            ruled.add(answer["ruled"])
+            overridden.add(answer["overridden"])
             odd.add(answer["contradicts"])
     assert states == set(State)
     assert uses == set(PriorUse) - {PriorUse.EXCLUDED}  # no network says "impossible"; see below
     assert len(verdicts) == 3  # what was never judged always warns
     assert left_out == {None, "small", "flat", "unlike"}
-    assert ruled == odd == {False, True}
+    assert overridden == odd == {False, True}
 
 
 def test_a_country_that_leaves_no_species_leaves_the_image(page):
     found = page.evaluate("""async () => {
       const {Prior} = await import(`${location.origin}/prior.js`);
-      const countries = {ke: {factors: 0, ratios: 1, use: "applied", ruled: false}};
+      const countries = {ke: {factors: 0, ratios: 1, use: "applied", overridden: false}};
       const prior = new Prior(2, countries, Float64Array.of(-Infinity, -Infinity, 1, 1), 2);
       const place = {shares: [["ke", 1]], source: "given"};
       const [[row], effect] = prior.adjusted([Float64Array.of(4, 2)], place);
       return [Array.from(row), effect];
     }""")
-    assert found == [[2, 1], {"use": "excluded", "contradicts": False, "ruled": False}]
+    assert found == [[2, 1], {"use": "excluded", "contradicts": False, "overridden": False}]
 
 
 def test_a_half_per_cent_is_rounded_as_python_does(page):

@@ -11,7 +11,7 @@ from ophis.errors import InputError
 
 if TYPE_CHECKING:
     from ophis.priors.country_counts import CountryPrior
-    from ophis.priors.overrides import Rule
+    from ophis.priors.overrides import Override
     from ophis.priors.prior import Prior
     from ophis.priors.range_maps import PresenceMap
     from ophis.priors.selection import Choice
@@ -26,7 +26,7 @@ def fit_prior(
     photos: Path | None = None,
     validation: Path | None = None,
     presence: Path | None = None,
-    rules: Path | None = None,
+    overrides: Path | None = None,
     json: Json = False,
 ) -> None:
     """Learn what a country says of the species.
@@ -41,16 +41,16 @@ def fit_prior(
         validation: Scores of photos that are neither trained on nor judged by, to choose with: half
             of them, the same half as `ophis export` takes; it guarantees on the others.
         presence: Which species lives where: a row a species, a column a country, 1 and 0.
-        rules: What you know better: country,species,probability (0 excludes, `add` adds).
+        overrides: What you know better: country,species,probability (0 excludes, `add` adds).
         json: One JSON object: the prior that was written, or null, and what each choice costs.
     """
     from ophis import read_scores
     from ophis.cli.terminal.tables import one_country, print_choice, print_json
     from ophis.priors.bayes import BayesPrior
-    from ophis.priors.overrides import read_rules
+    from ophis.priors.overrides import read_overrides
 
-    if out.suffix != ".toml" and (validation or presence or rules):
-        raise InputError(f"{out}: --validation, --presence and --rules need a prior in .toml")
+    if out.suffix != ".toml" and (validation or presence or overrides):
+        raise InputError(f"{out}: --validation, --presence and --overrides need a prior in .toml")
     scores = read_scores(validation) if validation else None
     fitting = _fitting(scores, validation)
     counts = _counted(manifest, photos, scores)
@@ -60,13 +60,13 @@ def fit_prior(
     choice = None
     if out.suffix == ".toml":
         lists = read_presence_option(presence) if presence else None
-        better = read_rules(rules) if rules else ()
-        prior = BayesPrior(counts, presence=lists, rules=better)
+        better = read_overrides(overrides) if overrides else ()
+        prior = BayesPrior(counts, presence=lists, overrides=better)
         if scores and fitting:
             lines.append(
                 f"chosen on {len(fitting):,} of {len(scores):,} photos, the rest is for guarantees"
             )
-            choice = _chosen(counts, fitting, presence=lists, rules=better)
+            choice = _chosen(counts, fitting, presence=lists, overrides=better)
             prior = choice.prior
     if prior:
         prior.write(out)
@@ -108,13 +108,13 @@ def _chosen(
     fitting: Scores,
     *,
     presence: PresenceMap | None,
-    rules: tuple[Rule, ...],
+    overrides: tuple[Override, ...],
 ) -> Choice:
     from ophis.cli.terminal.progress import waiting
     from ophis.priors.selection import choose_prior
 
     with waiting("trying one prior after the other"):
-        return choose_prior(counts, fitting, presence=presence, rules=rules)
+        return choose_prior(counts, fitting, presence=presence, overrides=overrides)
 
 
 def _facts(counts: CountryPrior, choice: Choice | None) -> dict[str, Any]:

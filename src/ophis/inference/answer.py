@@ -78,7 +78,7 @@ class Answer:
             nowhere; None when nobody said anything.
         prior: what the country did to the probabilities; None where no photo could be read.
         contradicts: whether the photo looks like species that are hardly expected there.
-        ruled: whether a person's rules for the country count in the probabilities.
+        overridden: whether a person's rules for the country count in the probabilities.
         bundle: version of the bundle that answers.
         language: of the lines; the rest is the same in all languages.
         lines: all that in sentences for people: that the bundle was never judged, if so; the
@@ -100,7 +100,7 @@ class Answer:
     source: Source | None
     prior: PriorUse | None
     contradicts: bool
-    ruled: bool
+    overridden: bool
     bundle: str
     language: str
     lines: tuple[str, ...]
@@ -157,8 +157,8 @@ def sentences(
         if place.source:
             lines.append(words.text("place", place.source, countries=_named(place.shares, words)))
         lines.append(words.text("prior", effect.use))
-        if effect.ruled:
-            lines.append(words.text("country", "ruled"))
+        if effect.overridden:
+            lines.append(words.text("country", "overridden"))
         if effect.contradicts:
             lines.append(words.text("country", "contradicts"))
         lines += [

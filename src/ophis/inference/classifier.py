@@ -225,7 +225,7 @@ class Classifier:
             source=place.source,
             prior=effect.use if effect else None,
             contradicts=bool(effect and effect.contradicts),
-            ruled=bool(effect and effect.ruled),
+            overridden=bool(effect and effect.overridden),
             bundle=self.bundle.version,
             language=words.language,
             lines=sentences(words, decision, place, effect=effect, photos=photos, judged=judged),

@@ -196,7 +196,9 @@ def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:
 def _prior(prior: Prior | None, fitting: Scores) -> Prior | None:
     """A prior of the same counts for the new scores; one that counts nothing stays as it is."""
     if isinstance(prior, BayesPrior):
-        return default_prior(prior.counts, fitting, presence=prior.presence, rules=prior.rules)
+        return default_prior(
+            prior.counts, fitting, presence=prior.presence, overrides=prior.overrides
+        )
     if isinstance(prior, CountryPrior):
         return default_prior(prior, fitting)
     return prior

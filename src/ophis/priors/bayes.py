@@ -18,14 +18,14 @@ import numpy as np
 from ophis.errors import InputError
 from ophis.geography.countries import UNKNOWN, code_or_key, continent, country_code, country_key
 from ophis.priors.country_counts import CountryPrior, read_counts
-from ophis.priors.overrides import read_rules, rules_by_country, write_rules
+from ophis.priors.overrides import overrides_by_country, read_overrides, write_overrides
 from ophis.priors.prior import Prior, PriorUse, part_of, write_settings
 from ophis.priors.range_maps import PresenceMap, read_presence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ophis.priors.overrides import CountryRules, Rule
+    from ophis.priors.overrides import CountryOverrides, Override
     from ophis.taxonomy.species_list import SpeciesList
 
 
@@ -73,21 +73,21 @@ class BayesPrior(Prior):
         counts: training photos by country and species.
         settings: how much is believed of what.
         presence: who lives where, or None.
-        rules: of the user.
+        overrides: of the user.
 
     Raises:
-        InputError: naming the rule that cannot hold, or a map that says nothing of the species.
+        InputError: naming the override that cannot hold, or a map that says nothing of the species.
     """
 
     species: SpeciesList = field(init=False)
     counts: CountryPrior
     settings: Settings = Settings()
     presence: PresenceMap | None = None
-    rules: tuple[Rule, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "species", self.counts.species)
-        _ = self._rules  # refuses those that cannot hold
+        _ = self._overrides  # refuses those that cannot hold
         if self.presence:
             self.presence.require_one_of(self.species)
 
@@ -110,7 +110,7 @@ class BayesPrior(Prior):
         return self.counts.spelling(country)
 
     def probability(self, country: str) -> NDArray[np.float64]:
-        """Smoothed p(s | c), [species], above 0 but where rules leave nothing; it sums to 1."""
+        """Smoothed p(s | c), [species], above 0 but where overrides leave nothing; it sums to 1."""
         return self._smoothed(country, wrong_countries=self.settings.wrong_countries)
 
     def _smoothed(self, country: str, *, wrong_countries: float) -> NDArray[np.float64]:
@@ -121,8 +121,8 @@ class BayesPrior(Prior):
         above = self._of_continent(continent(country))
         p = (here + settings.country_photos * above) / (here.sum() + settings.country_photos)
         p = (1 - wrong_countries) * p + wrong_countries * self.world
-        rules = self._rules.get(code_or_key(country))
-        return rules.applied(p, above) if rules else p
+        overrides = self._overrides.get(code_or_key(country))
+        return overrides.applied(p, above) if overrides else p
 
     @cached_property
     def world(self) -> NDArray[np.float64]:
@@ -136,7 +136,7 @@ class BayesPrior(Prior):
         if not self._here(country).any():
             seen = continent(country) in self._continents
             use = PriorUse.CONTINENT if seen else PriorUse.WORLD
-        with np.errstate(divide="ignore"):  # a rule may exclude a species
+        with np.errstate(divide="ignore"):  # an override may exclude a species
             p = np.log(self.probability(country))
         return p - self.settings.divide * np.log(self.world), use
 
@@ -146,24 +146,24 @@ class BayesPrior(Prior):
             return np.ones(len(self.species))
         return self._smoothed(country, wrong_countries=0.0) / self.world
 
-    def ruled(self, country: str) -> bool:
-        """Whether there are rules for a country, under any of its names."""
-        return code_or_key(country) in self._rules
+    def overridden(self, country: str) -> bool:
+        """Whether there are overrides for a country, under any of its names."""
+        return code_or_key(country) in self._overrides
 
     def write(self, path: str | Path) -> Path:
-        """Write `NAME.toml`; beside it `NAME.csv` (counts), `NAME_presence.csv`, `NAME_rules.csv`.
+        """Write `NAME.toml` and its tables: counts, range map and overrides.
 
         Raises:
             InputError: when the name does not end in .toml, or the place cannot be written.
         """
         path = Path(path)
-        parts = {"presence": self.presence is not None, "rules": bool(self.rules)}
+        parts = {"presence": self.presence is not None, "overrides": bool(self.overrides)}
         write_settings(path, {"kind": "bayes", **vars(self.settings), **parts})
         self.counts.write(path.with_suffix(".csv"))
         if self.presence:
             self.presence.write(part_of(path, "presence"))
-        if self.rules:
-            write_rules(self.rules, part_of(path, "rules"))
+        if self.overrides:
+            write_overrides(self.overrides, part_of(path, "overrides"))
         return path
 
     def _here(self, country: str) -> NDArray[np.float64]:
@@ -171,8 +171,8 @@ class BayesPrior(Prior):
         return self._photos.get(code_or_key(country), self._none)
 
     @cached_property
-    def _rules(self) -> dict[str, CountryRules]:
-        return rules_by_country(self.rules, self.species)
+    def _overrides(self) -> dict[str, CountryOverrides]:
+        return overrides_by_country(self.overrides, self.species)
 
     @cached_property
     def _none(self) -> NDArray[np.float64]:
@@ -211,10 +211,10 @@ class BayesPrior(Prior):
 
 def bayes_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
     """What `BayesPrior.write` wrote; see `prior_file.read_prior`."""
-    presence, rules = settings.pop("presence"), settings.pop("rules")
+    presence, overrides = settings.pop("presence"), settings.pop("overrides")
     return BayesPrior(
         read_counts(path.with_suffix(".csv"), species),
         Settings(**settings),
         read_presence(part_of(path, "presence")) if presence else None,
-        read_rules(part_of(path, "rules")) if rules else (),
+        read_overrides(part_of(path, "overrides")) if overrides else (),
     )

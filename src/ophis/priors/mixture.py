@@ -76,9 +76,9 @@ class MixedPrior(Prior):
         """The shares' mean of those of each country."""
         return np.sum([w * self.prior.ratios(key) for key, w in self.shares.items()], axis=0)
 
-    def ruled(self, country: str) -> bool:  # noqa: ARG002
-        """Whether there are rules for one of the countries."""
-        return any(map(self.prior.ruled, self.shares))
+    def overridden(self, country: str) -> bool:  # noqa: ARG002
+        """Whether there are overrides for one of the countries."""
+        return any(map(self.prior.overridden, self.shares))
 
     def what_it_is(self) -> str:
         """The prior in a few words."""

@@ -1,4 +1,4 @@
-"""What a person knows better of p(species | country) than the training photos: rules."""
+"""What a person knows better of p(species | country) than the training photos: overrides."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ROUNDING = 1e-9  # 0.7 + 0.2 + 0.1 is not quite 1
 
 
 @dataclass(frozen=True)
-class Rule:
+class Override:
     """What a person knows better of a species in a country.
 
     Attributes:
@@ -34,7 +34,7 @@ class Rule:
         species: name of the species; case, hyphens and spaces do not matter.
         probability: that p(s | c) is taken to be; 0 excludes the species there, None adds it: it
             counts as living there.
-        source: what messages call the rule: its file and row.
+        source: what messages call the override: its file and row.
     """
 
     country: str
@@ -48,50 +48,50 @@ class Rule:
         return code_or_key(self.country)
 
     def __str__(self) -> str:
-        return self.source or f"rule for {self.species!r} in {self.country!r}"
+        return self.source or f"override for {self.species!r} in {self.country!r}"
 
 
-class CountryRules:
-    """The rules of one country, by columns.
+class CountryOverrides:
+    """The overrides of one country, by columns.
 
     Args:
-        rules: of one country, that `require_consistent` let through.
+        overrides: of one country, that `require_consistent` let through.
         species: the columns.
 
     Raises:
-        InputError: naming the rule whose species is not there, or that leaves no probability to
+        InputError: naming the override whose species is not there, or that leaves no probability to
             be shared.
     """
 
-    def __init__(self, rules: list[Rule], species: SpeciesList) -> None:
+    def __init__(self, overrides: list[Override], species: SpeciesList) -> None:
         self._fixed: dict[int, float] = {}
         self._added: list[int] = []
-        for rule in rules:
+        for override in overrides:
             try:
-                column = species.like(rule.species)
+                column = species.like(override.species)
             except InputError as error:
-                raise InputError(f"{rule}: {error}") from None
-            if rule.probability is None:
+                raise InputError(f"{override}: {error}") from None
+            if override.probability is None:
                 self._added.append(column)
             else:
-                self._fixed[column] = rule.probability
+                self._fixed[column] = override.probability
         pinned = sum(self._fixed.values())
         if len(self._fixed) == len(species) and abs(pinned - 1) > _ROUNDING:
             raise InputError(
-                f"{rules[-1]}: now no species of {rules[-1].country!r} is left without a rule, and"
+                f"{overrides[-1]}: every species has an override in {overrides[-1].country!r}, and"
                 f" their probabilities sum to {pinned:g}, not 1; leave one species out"
             )
 
     def applied(
         self, probability: NDArray[np.float64], above: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """p(s | c) by the rules, [species]; it sums to 1.
+        """p(s | c) by the overrides, [species]; it sums to 1.
 
         A species that is added is at least as common as ``above``, and as one among all species;
         then those without a number share, in proportion, what the numbers leave.
 
         Args:
-            probability: p(s | c) without rules, [species].
+            probability: p(s | c) without overrides, [species].
             above: p(s) on the continent, [species].
         """
         p = probability.copy()
@@ -105,47 +105,49 @@ class CountryRules:
         return p
 
 
-def rules_by_country(rules: Iterable[Rule], species: SpeciesList) -> dict[str, CountryRules]:
-    """The rules of each country, by its `places.code_or_key`.
+def overrides_by_country(
+    overrides: Iterable[Override], species: SpeciesList
+) -> dict[str, CountryOverrides]:
+    """The overrides of each country, by its `places.code_or_key`.
 
     Raises:
-        InputError: as `require_consistent` and `CountryRules` do.
+        InputError: as `require_consistent` and `CountryOverrides` do.
     """
-    grouped: dict[str, list[Rule]] = {}
-    for rule in require_consistent(rules):
-        grouped.setdefault(rule.place, []).append(rule)
-    return {place: CountryRules(group, species) for place, group in grouped.items()}
+    grouped: dict[str, list[Override]] = {}
+    for override in require_consistent(overrides):
+        grouped.setdefault(override.place, []).append(override)
+    return {place: CountryOverrides(group, species) for place, group in grouped.items()}
 
 
-def require_consistent(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """The rules, when none says what another one denies.
+def require_consistent(overrides: Iterable[Override]) -> tuple[Override, ...]:
+    """The overrides, when none says what another one denies.
 
     Raises:
-        InputError: naming the second rule of one species in one country, under whatever names, and
-            the rule with which the probabilities of a country sum to more than 1.
+        InputError: a species has two overrides in one country, or the probabilities of a country
+            sum to more than 1; the message names the override.
     """
-    rules = tuple(rules)
-    before: dict[tuple[str, str], Rule] = {}
+    overrides = tuple(overrides)
+    before: dict[tuple[str, str], Override] = {}
     sums: dict[str, float] = {}
-    for rule in rules:
-        first = before.setdefault((rule.place, species_key(rule.species)), rule)
-        if first is not rule:
+    for override in overrides:
+        first = before.setdefault((override.place, species_key(override.species)), override)
+        if first is not override:
             raise InputError(
-                f"{rule}: there is a rule for {rule.species!r} in {rule.country!r} before"
+                f"{override}: {override.species!r} has another override in {override.country!r}"
                 f" ({first}); keep one"
             )
-        if rule.probability is not None and not 0 <= rule.probability <= 1:
-            raise InputError(f"{rule}: probability {rule.probability} should be from 0 to 1")
-        sums[rule.place] = sums.get(rule.place, 0.0) + (rule.probability or 0.0)
-        if sums[rule.place] > 1 + _ROUNDING:
+        if override.probability is not None and not 0 <= override.probability <= 1:
+            raise InputError(f"{override}: {override.probability} is not a probability from 0 to 1")
+        sums[override.place] = sums.get(override.place, 0.0) + (override.probability or 0.0)
+        if sums[override.place] > 1 + _ROUNDING:
             raise InputError(
-                f"{rule}: with it the probabilities in {rule.country!r} sum to"
-                f" {sums[rule.place]:g}; lower them to at most 1 together"
+                f"{override}: with it the probabilities in {override.country!r} sum to"
+                f" {sums[override.place]:g}; lower them to at most 1 together"
             )
-    return rules
+    return overrides
 
 
-def read_rules(path: str | Path) -> tuple[Rule, ...]:
+def read_overrides(path: str | Path) -> tuple[Override, ...]:
     """Read `country,species,probability`: a number from 0 (never there) to 1, or `add`.
 
     Raises:
@@ -162,15 +164,15 @@ def read_rules(path: str | Path) -> tuple[Rule, ...]:
                 for row in csv.DictReader(file, strict=True)
             ]
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such table of rules") from None
+        raise InputError(f"{path}: there is no such table of overrides") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV: {error}") from None
     return require_consistent(
-        _rule(row, f"{path}, row {number}") for number, row in enumerate(rows, start=2)
+        _override(row, f"{path}, row {number}") for number, row in enumerate(rows, start=2)
     )
 
 
-def _rule(row: dict[str, str], place: str) -> Rule:
+def _override(row: dict[str, str], place: str) -> Override:
     if set(row) != set(_COLUMNS) or None in row.values():
         raise InputError(f"{place}: columns should be {','.join(_COLUMNS)}")
     country = country_key(row["country"])
@@ -183,12 +185,12 @@ def _rule(row: dict[str, str], place: str) -> Rule:
         probability = np.nan
     if probability is not None and not 0 <= probability <= 1:
         raise InputError(f"{place}: probability = {text!r} should be from 0 to 1, or the word add")
-    return Rule(country, row["species"], probability, place)
+    return Override(country, row["species"], probability, place)
 
 
-def write_rules(rules: Iterable[Rule], path: Path) -> Path:
-    """Write what `read_rules` reads."""
+def write_overrides(overrides: Iterable[Override], path: Path) -> Path:
+    """Write what `read_overrides` reads."""
     rows = [
-        (r.country, r.species, "add" if r.probability is None else r.probability) for r in rules
+        (r.country, r.species, "add" if r.probability is None else r.probability) for r in overrides
     ]
     return write_csv(path, [_COLUMNS, *rows])

@@ -53,12 +53,12 @@ class PriorEffect:
     Attributes:
         use: what its factors were made of.
         contradicts: whether the photo looks like species that are hardly expected there.
-        ruled: whether a person's rules for the country count in it.
+        overridden: whether a person's overrides for the country count in it.
     """
 
     use: PriorUse
     contradicts: bool = False
-    ruled: bool = False
+    overridden: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,8 @@ class Prior(ABC):
             country: a key.
         """
 
-    def ruled(self, country: str) -> bool:  # noqa: ARG002 - for the priors that have rules
-        """Whether a person's rules for a country count in its factors."""
+    def overridden(self, country: str) -> bool:  # noqa: ARG002 - for the priors that have overrides
+        """Whether a person's overrides for a country count in its factors."""
         return False
 
     def factors_of(
@@ -157,9 +157,9 @@ class Prior(ABC):
         joint, use = self._joint(scores)
         image = scores.logits / np.float64(self.temperature)
         contradicts = self.likelihood(image, scores.countries) < CONTRADICTION
-        ruled = {country: self.ruled(country) for country in set(scores.countries)}
+        overridden = {country: self.overridden(country) for country in set(scores.countries)}
         effects = (
-            PriorEffect(kind, bool(odd), ruled[country])
+            PriorEffect(kind, bool(odd), overridden[country])
             for kind, odd, country in zip(use, contradicts, scores.countries, strict=True)
         )
         return replace(scores, logits=joint), tuple(effects)

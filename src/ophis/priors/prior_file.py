@@ -41,7 +41,10 @@ def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
         raise InputError(f"{path}: cannot be read as TOML: {error}") from None
     kind = settings.pop("kind", None)
     kinds = {
-        "bayes": (bayes_prior, {field.name for field in fields(Settings)} | {"presence", "rules"}),
+        "bayes": (
+            bayes_prior,
+            {field.name for field in fields(Settings)} | {"presence", "overrides"},
+        ),
         "presence": (presence_prior, {"absent"}),
     }
     if kind not in kinds:
@@ -52,7 +55,7 @@ def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
             f"{path}: key {odd[0]!r} is missing or not known; a {kind} prior has {sorted(keys)}"
         )
     for name, value in settings.items():
-        wanted = bool if name in ("presence", "rules") else float
+        wanted = bool if name in ("presence", "overrides") else float
         if not isinstance(value, wanted):
             raise InputError(f"{path}: {name} = {value!r} should be a {wanted.__name__}, as in 1.0")
     try:

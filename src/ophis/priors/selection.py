@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ophis.priors.country_counts import CountryPrior
-    from ophis.priors.overrides import Rule
+    from ophis.priors.overrides import Override
     from ophis.priors.prior import Prior
     from ophis.priors.range_maps import PresenceMap
     from ophis.scores.scores import Scores
@@ -38,7 +38,7 @@ def fit_bayes(
     validation: Scores,
     *,
     presence: PresenceMap | None = None,
-    rules: tuple[Rule, ...] = (),
+    overrides: tuple[Override, ...] = (),
 ) -> BayesPrior:
     """Choose the smoothing with the smallest log loss on validation scores.
 
@@ -53,7 +53,7 @@ def fit_bayes(
     if not len(known):
         raise InputError("no validation photo has a known species; a prior is fitted on some")
     loss = Loss(known)
-    best = BayesPrior(counts, Settings(), presence, rules)
+    best = BayesPrior(counts, Settings(), presence, overrides)
     least = loss(best)
     for _ in range(2):
         for name, grid in GRIDS.items():
@@ -87,7 +87,7 @@ def default_prior(
     validation: Scores | None,
     *,
     presence: PresenceMap | None = None,
-    rules: tuple[Rule, ...] = (),
+    overrides: tuple[Override, ...] = (),
 ) -> Prior | None:
     """What a bundle gets when nobody says otherwise: `choose_prior`, given enough to choose on.
 
@@ -95,7 +95,7 @@ def default_prior(
         counts: training photos by country and species.
         validation: scores of photos that were not learned from, or None.
         presence: who lives where, if anybody said.
-        rules: of the user.
+        overrides: of the user.
 
     Raises:
         InputError: when the species of counts and scores differ, in name or order.
@@ -103,8 +103,8 @@ def default_prior(
     if validation is not None:
         counts.require_species(validation)
     if validation is None or (validation.truth >= 0).sum() < MIN_FITTING_PHOTOS:
-        return BayesPrior(counts, Settings(), presence, rules)
-    return choose_prior(counts, validation, presence=presence, rules=rules).prior
+        return BayesPrior(counts, Settings(), presence, overrides)
+    return choose_prior(counts, validation, presence=presence, overrides=overrides).prior
 
 
 def choose_prior(
@@ -112,20 +112,19 @@ def choose_prior(
     validation: Scores,
     *,
     presence: PresenceMap | None = None,
-    rules: tuple[Rule, ...] = (),
+    overrides: tuple[Override, ...] = (),
 ) -> Choice:
     """The prior with the smallest log loss on validation scores; never one with an exact zero.
 
     Compared are the image alone, the lists of presence where there are some, and Bayes' rule with
-    fitted smoothing; the paper's product is judged beside them and never chosen. With rules it is
-    Bayes' rule: no other prior could hold them, and what a person knows better holds whatever wins
-    on photos.
+    fitted smoothing; the paper's product is judged beside them and never chosen. With overrides
+    it is always Bayes' rule, because no other prior supports them.
 
     Raises:
         InputError: when no validation photo has a known species, or the species of counts and
             scores differ, in name or order.
     """
-    fitted = fit_bayes(counts, validation, presence=presence, rules=rules)
+    fitted = fit_bayes(counts, validation, presence=presence, overrides=overrides)
     known = validation.take(validation.truth >= 0)
     loss = Loss(known)
     candidates: dict[str, Prior | None] = {"image alone": None}
@@ -134,7 +133,7 @@ def choose_prior(
         candidates["lists of presence"] = min(lists, key=loss)
     candidates["Bayes' rule, smoothed"] = fitted
     losses = {name: loss(prior) for name, prior in candidates.items()}
-    best = "Bayes' rule, smoothed" if rules else min(losses, key=losses.__getitem__)
+    best = "Bayes' rule, smoothed" if overrides else min(losses, key=losses.__getitem__)
     losses["the paper's product"] = loss(counts)
     return Choice(candidates[best], losses, len(known))
 

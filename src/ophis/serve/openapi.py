@@ -194,7 +194,7 @@ def example_answer() -> dict[str, Any]:
         source=Source.GIVEN,
         prior=PriorUse.WEIGHED,
         contradicts=False,
-        ruled=False,
+        overridden=False,
         bundle="0123456789ab",
         language=words.language,
         lines=tuple(lines),

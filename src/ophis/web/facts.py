@@ -110,7 +110,7 @@ def _countries(
             "factors": rows.setdefault(factors.astype("<f8").tobytes(), len(rows)),
             "ratios": rows.setdefault(prior.ratios(key).astype("<f8").tobytes(), len(rows)),
             "use": use,
-            "ruled": prior.ruled(key),
+            "overridden": prior.overridden(key),
         }
     return codes, np.frombuffer(b"".join(rows), "<f8").reshape(len(rows), -1)
 

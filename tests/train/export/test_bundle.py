@@ -158,7 +158,7 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     assert with_country.prior == PriorUse.WEIGHED
     expected = prior.adjust_with_effect(scores)[1][0]
     said = with_country.as_dict()
-    assert (said["contradicts"], said["ruled"]) == (expected.contradicts, expected.ruled)
+    assert (said["contradicts"], said["overridden"]) == (expected.contradicts, expected.overridden)
     assert with_country.photos[0].sha256 == alone.photos[0].sha256
     assert len(alone.bundle) == 12
 

@@ -48,7 +48,7 @@ export function sentences(words, decision, place, { effect, photos, judged, coun
       lines.push(say(words, "place", place.source, { countries: named }));
     }
     lines.push(say(words, "prior", effect.use));
-    if (effect.ruled) lines.push(say(words, "country", "ruled"));
+    if (effect.overridden) lines.push(say(words, "country", "overridden"));
     if (effect.contradicts) lines.push(say(words, "country", "contradicts"));
     for (const { name, left_out: reason } of photos) {
       if (!reason) continue;

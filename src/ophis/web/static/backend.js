@@ -43,7 +43,7 @@ export { BackendError };
  * @property {string | null} source
  * @property {string | null} prior
  * @property {boolean} contradicts
- * @property {boolean} ruled
+ * @property {boolean} overridden
  * @property {string} bundle
  * @property {string} language
  * @property {string[]} lines

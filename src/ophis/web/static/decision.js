@@ -123,7 +123,7 @@ export class Decider {
       source: place.source,
       prior: effect.use,
       contradicts: effect.contradicts,
-      ruled: effect.ruled,
+      overridden: effect.overridden,
       bundle: facts.bundle,
       language: words.language,
       lines: sentences(words, decision, place, {
@@ -161,7 +161,7 @@ export class Decider {
   #adjusted(rows, place) {
     if (place.shares.length && this.prior) return this.prior.adjusted(rows, place);
     const use = place.shares.length ? "no prior" : "no country";
-    const effect = { use, contradicts: false, ruled: false };
+    const effect = { use, contradicts: false, overridden: false };
     return [rows.map((row) => mended(row, this.facts.calibration)), effect];
   }
 

@@ -16,10 +16,10 @@ const UNSEEN = ["unseen", "no country"];
  * @property {number} [factors] which row of the table is added to log-probabilities.
  * @property {number} [ratios] which row tells how much likelier each species is there.
  * @property {string} [use] what the factors were made of.
- * @property {boolean} [ruled] whether a person's rules count in them.
+ * @property {boolean} [overridden] whether a person's rules count in them.
  */
 
-/** @typedef {{use: string, contradicts: boolean, ruled: boolean}} Effect */
+/** @typedef {{use: string, contradicts: boolean, overridden: boolean}} Effect */
 
 /**
  * @typedef {object} Place
@@ -34,7 +34,7 @@ const UNSEEN = ["unseen", "no country"];
  * @property {Float64Array} factors
  * @property {Float64Array} ratios
  * @property {string} use
- * @property {boolean} ruled
+ * @property {boolean} overridden
  */
 
 /** A bundle's prior. */
@@ -71,7 +71,7 @@ export class Prior {
     });
     const [first = new Float64Array()] = rows;
     const contradicts = this.#likelihood(first, say.ratios) < CONTRADICTION;
-    return [joint, { use, contradicts, ruled: say.ruled }];
+    return [joint, { use, contradicts, overridden: say.overridden }];
   }
 
   /**
@@ -94,15 +94,15 @@ export class Prior {
     const [only] = parts;
     if (only && parts.length === 1) return only;
     const ratios = this.#sum(parts, "ratios", (share, ratio) => share * ratio);
-    const ruled = parts.some((part) => part.ruled);
+    const overridden = parts.some((part) => part.overridden);
     const seen = parts.filter((part) => !UNSEEN.includes(part.use));
     if (!seen.length) {
-      return { factors: new Float64Array(this.species), ratios, use: "unseen", ruled };
+      return { factors: new Float64Array(this.species), ratios, use: "unseen", overridden };
     }
     const total = seen.reduce((sum, part) => sum + part.share, 0);
     const mean = this.#sum(seen, "factors", (w, factor) => (w / total) * Math.exp(factor));
     const most = seen.reduce((best, part) => (part.share > best.share ? part : best));
-    return { factors: mean.map(Math.log), ratios, use: most.use, ruled };
+    return { factors: mean.map(Math.log), ratios, use: most.use, overridden };
   }
 
   /**
@@ -133,7 +133,7 @@ export class Prior {
       factors: row(country.factors),
       ratios: row(country.ratios),
       use: country.use ?? "no prior",
-      ruled: country.ruled ?? false,
+      overridden: country.overridden ?? false,
     };
   }
 }
