@@ -1,6 +1,6 @@
 """The whole decision layer behind a real model: every promise judged on photos held out.
 
-    python benchmarks/decisions.py RUNS --others FOLDER [--presence MAP] [--seeds 3] [--splits 20]
+    python benchmarks/decisions.py RUNS --others FOLDER [--range-map MAP] [--seeds 3] [--splits 20]
 
 RUNS is what benchmarks/real_photos.py left: train.csv, test.csv and the runs photos-0, ... FOLDER
 holds photos of other things than snakes; nothing is learned from them. MAP is the organisers' map
@@ -28,7 +28,7 @@ from ophis.decision.vector_scaling import default_calibration
 from ophis.evaluation.metrics import risk_coverage
 from ophis.evaluation.snakeclef_metrics import least_cost, official, trade_off
 from ophis.priors.country_counts import read_counts
-from ophis.priors.range_maps import read_presence
+from ophis.priors.range_maps import read_range_map
 from ophis.priors.selection import default_prior
 from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.scores import log_probabilities
@@ -39,7 +39,7 @@ from ophis.train.export import export
 if TYPE_CHECKING:
     from ophis import Manifest, Scores
     from ophis.decision.rule import Decision
-    from ophis.priors.range_maps import PresenceMap
+    from ophis.priors.range_maps import RangeMap
 
 Figures = dict[str, float]
 METRICS = ("snakeclef2020", "snakeclef2022", "snakeclef2023-track1", "snakeclef2023-track2")
@@ -50,17 +50,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path)
     parser.add_argument("--others", type=Path, required=True)
-    parser.add_argument("--presence", type=Path)
+    parser.add_argument("--range-map", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--splits", type=int, default=20)
     options = parser.parse_args()
-    presence = read_presence(options.presence) if options.presence else None
+    range_map = read_range_map(options.range_map) if options.range_map else None
     seeds: list[Figures] = []
     for seed in range(options.seeds):
         snakes, others = scored(options.runs, f"photos-{seed}", options.others)
         run = options.runs / f"photos-{seed}"
         print(f"seed {seed}: {len(snakes)} photos of snakes, {len(others)} of other things")
-        seeds.append(whole(snakes, others) | splits(snakes, others, run, options.splits, presence))
+        seeds.append(whole(snakes, others) | splits(snakes, others, run, options.splits, range_map))
     print_table(seeds)
 
 
@@ -117,7 +117,7 @@ def doubt(scores: Scores) -> np.ndarray:
 
 
 def splits(
-    snakes: Scores, others: Scores, run: Path, repeats: int, presence: PresenceMap | None
+    snakes: Scores, others: Scores, run: Path, repeats: int, range_map: RangeMap | None
 ) -> Figures:
     """Means over splits into validation and judged photos."""
     counts = read_counts(run / "prior.csv", snakes.species)
@@ -150,9 +150,9 @@ def splits(
             sets = rule.decide(scores, is_ood=np.zeros(len(judged), bool), image=image)
             figures |= of_sets(mode, sets, judged)
             figures |= of_costs(mode, scores)
-            if presence:
+            if range_map:
                 figures[f"{mode}: snakeclef2021"] = official(
-                    "snakeclef2021", scores, presence=presence
+                    "snakeclef2021", scores, range_map=range_map
                 )
             decisions = rule.decide(scores, is_ood=is_ood, image=image)
             figures |= of_states(mode, decisions, judged)

@@ -1,6 +1,6 @@
 """Macro F1 of image alone, the paper's product and Bayes' rule, in a simulated world.
 
-    python benchmarks/prior_simulation.py [--counts COUNTS.csv] [--presence MAP.csv] [--seeds 5]
+    python benchmarks/prior_simulation.py [--counts COUNTS.csv] [--range-map MAP.csv] [--seeds 5]
 
 COUNTS is a table `species,country,photos` of a real collection, such as the 245,185 photos of
 SnakeCLEF 2020. The default is a small made-up collection with the same features (few species with
@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from ophis import CountryPrior, SpeciesList
-from ophis.priors.range_maps import read_presence
+from ophis.priors.range_maps import read_range_map
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests.support
 from tests.support.prior_simulation import COLUMNS, made_counts, simulate
@@ -34,11 +34,11 @@ def main() -> None:
     """Print a row for each classifier: mean and standard deviation over the seeds."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--counts", type=Path)
-    parser.add_argument("--presence", type=Path)
+    parser.add_argument("--range-map", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     counts = real(options.counts) if options.counts else made_counts()
-    presence = read_presence(options.presence) if options.presence else None
+    range_map = read_range_map(options.range_map) if options.range_map else None
     print(
         f"{counts.counts.sum():,} photos, {len(counts.species)} species,"
         f" {len(counts.countries)} countries, {options.seeds} seeds; macro F1\n"
@@ -48,7 +48,7 @@ def main() -> None:
     for noise in NOISES:
         for confidence in CONFIDENCES:
             rows = [
-                simulate(counts, presence, noise=noise, confidence=confidence, seed=seed)
+                simulate(counts, range_map, noise=noise, confidence=confidence, seed=seed)
                 for seed in range(options.seeds)
             ]
             cells = [

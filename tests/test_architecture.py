@@ -17,7 +17,7 @@ from ophis.decision.rule import fit_rule
 from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.overrides import Override
-from ophis.priors.range_maps import PresenceMap
+from ophis.priors.range_maps import RangeMap
 from ophis.taxonomy.species_list import species_key
 from tests.support import architecture
 from tests.support.made_bundle import write_made_bundle
@@ -136,11 +136,11 @@ def bundle(tmp_path_factory) -> Path:
     """A bundle with every optional table: counts, range map, prior overrides, guarantees."""
     species = SpeciesList(("Naja naja", "Boa constrictor", "Vipera berus"))
     counts = CountryPrior(species, ("india", "sweden"), np.array([[5, 0, 0], [0, 0, 5]]))
-    presence = PresenceMap(
+    range_map = RangeMap(
         {species_key(name): frozenset({"IN"}) for name in species}, frozenset({"IN"})
     )
     overrides = (Override("india", "Boa constrictor", 0.0),)
-    prior = BayesPrior(counts, presence=presence, overrides=overrides)
+    prior = BayesPrior(counts, range_map=range_map, overrides=overrides)
     photos = np.arange(60)
     scores = Scores(
         np.eye(3)[photos % 3],

@@ -221,10 +221,10 @@ def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloure
     assert done.stdout.startswith("3 countries, 3 species"), done.stderr
 
 
-def test_what_a_map_of_presence_calls_by_two_names_is_said(tmp_path, capsys):
+def test_what_a_range_map_calls_by_two_names_is_said(tmp_path, capsys):
     (tmp_path / "m.csv").write_text("photo,species,country\na.jpg,boa,Cyprus\n")
     (tmp_path / "map.csv").write_text("species,Cyprus,n cyprus\nboa,1,0\nBoa,0,1\n")
-    given = [tmp_path / "m.csv", "--presence", tmp_path / "map.csv", "--out", tmp_path / "p.toml"]
+    given = [tmp_path / "m.csv", "--range-map", tmp_path / "map.csv", "--out", tmp_path / "p.toml"]
     with pytest.raises(SystemExit) as end:
         main(["fit-prior", *map(str, given)])
     assert not end.value.code

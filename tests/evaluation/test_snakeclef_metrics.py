@@ -22,12 +22,12 @@ from ophis.evaluation.snakeclef_metrics import (
     track2,
     trade_off,
 )
-from ophis.priors.range_maps import PresenceMap, read_presence
+from ophis.priors.range_maps import RangeMap, read_range_map
 from ophis.taxonomy.danger import dangerous
 
 SPECIES = SpeciesList(("Naja naja", "Boa boa", "Vipera berus", "Natrix natrix"))
 VENOMOUS = np.array([True, False, True, False])
-PRESENCE = PresenceMap(
+RANGE_MAP = RangeMap(
     {
         "naja naja": frozenset({"IN"}),
         "boa boa": frozenset({"BR", "IN"}),
@@ -73,17 +73,17 @@ def test_country_f1_by_hand():
     # Naja: 2 true, 1 answered, 1 hit: 2/3; Boa: 1, 2, 1: 2/3; Vipera: 1, 1, 1: 1; Natrix: nowhere.
     scores = answered([0, 0, 1, 2], [0, 1, 1, 2])
     # India: (2/3 + 2/3) / 2; Brazil: 2/3; France: Vipera alone; Kenya: nobody.
-    assert country_f1(scores, PRESENCE) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    assert country_f1(scores, RANGE_MAP) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
 
 
 def test_two_columns_of_one_country_are_two_in_the_mean(tmp_path):
     """As the organisers' `cyprus` and `n cyprus` are; for a prior they are one country."""
     rows = ("species;cyprus;n cyprus;kenya", "Naja naja;1;0;1", "Boa boa;0;1;0")
     (tmp_path / "m.csv").write_text("\n".join(rows) + "\n")
-    presence = read_presence(tmp_path / "m.csv")
+    range_map = read_range_map(tmp_path / "m.csv")
     scores = answered([0, 2, 1, 1], [0, 1, 1, 2])  # Naja: 1; Boa: 2 / 4; Vipera: nowhere
-    assert presence.countries == {"CY", "KE"}
-    assert country_f1(scores, presence) == pytest.approx((1 + 0.5 + 1) / 3)
+    assert range_map.countries == {"CY", "KE"}
+    assert country_f1(scores, range_map) == pytest.approx((1 + 0.5 + 1) / 3)
 
 
 def test_the_official_mean_is_over_the_columns_of_the_organisers_map(shared_2021):
@@ -108,7 +108,7 @@ def test_the_official_mean_is_over_the_columns_of_the_organisers_map(shared_2021
         if name in species:
             lives[species.index(name)] |= np.array(cells) == "1"
     means = [f1[c].mean() for col in lives.T if len(c := np.intersect1d(occurs, col.nonzero()[0]))]
-    assert official("snakeclef2021", scores, presence=read_presence(path)) == pytest.approx(
+    assert official("snakeclef2021", scores, range_map=read_range_map(path)) == pytest.approx(
         np.mean(means), rel=1e-12
     )
 
@@ -127,7 +127,7 @@ def by_loops(metric, truth, answer):
     if metric == "snakeclef2021":
         countries = []
         for code in ("BR", "FR", "IN", "KE"):
-            there = [f1[s] for s in f1 if code in PRESENCE.places[SPECIES[s].lower()]]
+            there = [f1[s] for s in f1 if code in RANGE_MAP.places[SPECIES[s].lower()]]
             if there:
                 countries.append(sum(there) / len(there))
         return float(sum(countries) / len(countries))
@@ -156,7 +156,7 @@ pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, ma
 @given(pairs=pairs)
 def test_every_metric_equals_its_definition_in_plain_loops(metric, pairs):
     truth, answer = zip(*pairs, strict=True)
-    got = official(metric, answered(truth, answer), presence=PRESENCE, venomous=VENOMOUS)
+    got = official(metric, answered(truth, answer), range_map=RANGE_MAP, venomous=VENOMOUS)
     assert got == pytest.approx(by_loops(metric, truth, answer), abs=2e-2)
     if not metric.endswith("track1"):  # where a rounding of a half may fall either way
         assert got == pytest.approx(by_loops(metric, truth, answer), rel=1e-12)
@@ -176,8 +176,8 @@ def test_rows_of_unknown_species_do_not_count():
     scores = answered([0, -1, 1], [0, 1, 0])
     without = answered([0, 1], [0, 0])
     for metric in METRICS:
-        assert official(metric, scores, presence=PRESENCE) == official(
-            metric, without, presence=PRESENCE
+        assert official(metric, scores, range_map=RANGE_MAP) == official(
+            metric, without, range_map=RANGE_MAP
         )
 
 

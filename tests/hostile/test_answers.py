@@ -100,7 +100,7 @@ def _prior(prior: Prior | None, species: SpeciesList, order: list[int]) -> Prior
         return CountryPrior(species, prior.countries, prior.counts[:, order])
     if isinstance(prior, BayesPrior):
         counts = CountryPrior(species, prior.counts.countries, prior.counts.counts[:, order])
-        return BayesPrior(counts, prior.settings, prior.presence, prior.overrides)
+        return BayesPrior(counts, prior.settings, prior.range_map, prior.overrides)
     return replace(prior, species=species) if prior else None
 
 

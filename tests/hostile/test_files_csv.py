@@ -19,7 +19,7 @@ from ophis.files.tables import as_text as table_as_text
 from ophis.files.tables import read_rows
 from ophis.priors.country_counts import read_counts
 from ophis.priors.overrides import Override, read_overrides, write_overrides
-from ophis.priors.range_maps import PresenceMap, read_presence
+from ophis.priors.range_maps import RangeMap, read_range_map
 from ophis.taxonomy.species_list import species_key
 from ophis.train.photo_check import SKIPPED, read_skipped
 
@@ -80,10 +80,10 @@ def written_overrides(folder: Path) -> tuple[object, object]:
     return [override.species for override in overrides], [override.species for override in back]
 
 
-def written_presence(folder: Path) -> tuple[object, object]:
+def written_range_map(folder: Path) -> tuple[object, object]:
     names = [species_key(name) for name in EVIL]
-    there = PresenceMap(dict.fromkeys(names, frozenset({"KE"})), frozenset({"KE"}))
-    return there.places, read_presence(there.write(folder / "x.csv")).places
+    there = RangeMap(dict.fromkeys(names, frozenset({"KE"})), frozenset({"KE"}))
+    return there.places, read_range_map(there.write(folder / "x.csv")).places
 
 
 def written_manifest(folder: Path) -> tuple[object, object]:

@@ -11,7 +11,7 @@ from ophis.geography.countries import country_code
 from ophis.priors.bayes import BayesPrior, Settings
 from ophis.priors.overrides import Override
 from ophis.priors.prior import PriorEffect, PriorUse
-from ophis.priors.range_maps import PresenceMap, PresencePrior, read_presence
+from ophis.priors.range_maps import RangeMap, RangeMapPrior, read_range_map
 from ophis.priors.selection import Loss, choose_prior, default_prior, fit_bayes
 from ophis.taxonomy.species_list import species_key
 
@@ -23,7 +23,7 @@ COUNTS = pl.DataFrame(
         "photos": [4, 1, 5, 2, 6, 3, 1],
     }
 )
-PRESENCE = PresenceMap(
+RANGE_MAP = RangeMap(
     {"adder": frozenset({"FR", "DE"}), "boa": frozenset({"BR"}), "cobra": frozenset({"IN", "NP"})},
     frozenset({"FR", "DE", "BR", "IN", "NP"}),
 )
@@ -73,9 +73,9 @@ def test_however_sure_the_counts_a_country_may_be_wrong():
 
 def test_what_lives_there_counts_as_if_photographed():
     settings = Settings(
-        country_photos=1, continent_photos=1, presence_photos=0.5, wrong_countries=0
+        country_photos=1, continent_photos=1, range_map_photos=0.5, wrong_countries=0
     )
-    with_map = BayesPrior(counts(), settings, PRESENCE)
+    with_map = BayesPrior(counts(), settings, RANGE_MAP)
     without = BayesPrior(counts(), settings)
     nepal, before = with_map.probability("nepal"), without.probability("nepal")
     asia = before  # Nepal has no photo of its own
@@ -120,17 +120,17 @@ positive = st.floats(1e-3, 1e4)
 
 
 @given(positive, positive, st.floats(0, 10), st.floats(0, 1), st.integers(0, 2**32 - 1))
-def test_a_probability_is_one_and_nothing_is_impossible(country, continent, presence, wrong, seed):
+def test_a_probability_is_one_and_nothing_is_impossible(country, continent, range_map, wrong, seed):
     drawn = np.random.default_rng(seed).integers(0, 5, (4, 3))
     drawn[:, 0] += 1
     table = CountryPrior(SPECIES, ("UNKNOWN", "brazil", "france", "nepal"), drawn)
     settings = Settings(
         country_photos=country,
         continent_photos=continent,
-        presence_photos=presence,
+        range_map_photos=range_map,
         wrong_countries=wrong,
     )
-    prior = BayesPrior(table, settings, PRESENCE)
+    prior = BayesPrior(table, settings, RANGE_MAP)
     for name in (*table.countries, "chile", "atlantis"):
         p = prior.probability(name)
         assert p.sum() == pytest.approx(1)
@@ -192,15 +192,15 @@ def test_two_names_of_one_country_are_counted_together():
         (
             BayesPrior(
                 counts(),
-                Settings(country_photos=3.5, presence_photos=0.1, divide=0.5),
-                PRESENCE,
+                Settings(country_photos=3.5, range_map_photos=0.1, divide=0.5),
+                RANGE_MAP,
                 (Override("france", "cobra", 0.0), Override("brazil", "cobra", None)),
             ),
-            {"p.toml", "p.csv", "p_presence.csv", "p_overrides.csv"},
+            {"p.toml", "p.csv", "p_range_map.csv", "p_overrides.csv"},
         ),
         (
-            PresencePrior(SPECIES, PRESENCE, 0.03),
-            {"p.toml", "p_presence.csv", "p_species.csv"},
+            RangeMapPrior(SPECIES, RANGE_MAP, 0.03),
+            {"p.toml", "p_range_map.csv", "p_species.csv"},
         ),
     ],
 )
@@ -219,7 +219,11 @@ def test_a_written_prior_reads_back(tmp_path, prior, files):
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ('kind = "bayes"', 'kind = "bays"', "kind = 'bays' should be one of ['bayes', 'presence']"),
+        (
+            'kind = "bayes"',
+            'kind = "bays"',
+            "kind = 'bays' should be one of ['bayes', 'range_map']",
+        ),
         ("divide", "divided", "key 'divide' is missing or not known"),
         ("divide = 1.0", 'divide = "much"', "divide = 'much' should be a float, as in 1.0"),
         ("divide = 1.0", "divide = -1.0", "divide = -1.0 should be a number, not below 0"),
@@ -230,7 +234,7 @@ def test_a_written_prior_reads_back(tmp_path, prior, files):
             "overrides = true",
             "p_overrides.csv: there is no such table of overrides",
         ),
-        ("presence = false", "presence = true", "p_presence.csv: there is no such presence map"),
+        ("range_map = false", "range_map = true", "p_range_map.csv: there is no such range map"),
         ("divide = 1.0", "divide = ", "cannot be read as TOML"),
     ],
 )
@@ -290,13 +294,13 @@ def test_what_is_fitted_divides_and_beats_image_and_product_on_photos_not_fitted
 
 def test_the_choice_is_what_loses_least_and_never_the_paper(monkeypatch):
     learned, validation = learned_from(500, seed=1), simulated(800, seed=2)
-    choice = choose_prior(learned, validation, presence=PRESENCE)
+    choice = choose_prior(learned, validation, range_map=RANGE_MAP)
     assert choice.photos == 800
     assert isinstance(choice.prior, BayesPrior)
     assert choice.losses["Bayes' rule, smoothed"] == min(choice.losses.values())
     assert set(choice.losses) == {
         "image alone",
-        "lists of presence",
+        "range map",
         "Bayes' rule, smoothed",
         "the paper's product",
     }
@@ -310,8 +314,8 @@ def test_the_papers_product_is_not_chosen_where_it_loses_least_either():
     names = ("france", "brazil", "india")
     blind = seen([names[n] for n in where], where, np.full((300, 3), 1 / 3))
     paper = CountryPrior(SPECIES, names, np.diag([900, 900, 900]))
-    for presence in (None, PRESENCE):
-        choice = choose_prior(paper, blind, presence=presence)
+    for range_map in (None, RANGE_MAP):
+        choice = choose_prior(paper, blind, range_map=range_map)
         assert choice.losses["the paper's product"] == 0 < choice.losses["Bayes' rule, smoothed"]
         assert choice.prior
         assert not isinstance(choice.prior, CountryPrior)
@@ -389,17 +393,17 @@ def test_no_venomous_species_is_impossible_where_the_organisers_say_it_lives(
     """The paper's product excludes 464 of 1,096 such pairs, in Nepal all 12."""
     species = SpeciesList(tuple(published_counts["species"].unique().sort()))
     paper = CountryPrior.from_counts(published_counts, species)
-    presence = read_presence(shared_2021 / "species_relevance.csv")
+    range_map = read_range_map(shared_2021 / "species_relevance.csv")
     important = pl.read_csv(shared_2021 / "species_medical_importance.csv")
     venomous = {species_key(name) for name in important.filter(pl.col("mivs") == 1)["species"]}
     pairs = [
         (column, code)
         for column, name in enumerate(species)
         if species_key(name) in venomous
-        for code in presence.places.get(species_key(name), ())
+        for code in range_map.places.get(species_key(name), ())
         if paper.row(code) is not None
     ]
-    prior = BayesPrior(paper, Settings(presence_photos=0.1), presence)
+    prior = BayesPrior(paper, Settings(range_map_photos=0.1), range_map)
     zero = {c: paper.probability[paper.row(c)] == 0 for c in {code for _, code in pairs}}
     assert len(pairs) == 1096
     assert sum(zero[code][column] for column, code in pairs) == 464

@@ -8,13 +8,13 @@ from ophis.priors.bayes import BayesPrior, Settings
 from ophis.priors.mixture import MixedPrior
 from ophis.priors.overrides import Override
 from ophis.priors.prior import PriorUse
-from ophis.priors.range_maps import PresenceMap, PresencePrior
+from ophis.priors.range_maps import RangeMap, RangeMapPrior
 
 SPECIES = SpeciesList(("adder", "boa", "cobra"))
 COUNTS = CountryPrior(
     SPECIES, ("brazil", "france", "india"), np.array([[0, 8, 0], [4, 0, 0], [1, 0, 6]])
 )
-PRESENCE = PresenceMap(
+RANGE_MAP = RangeMap(
     {"adder": frozenset({"FR"}), "boa": frozenset({"BR"})}, frozenset({"BR", "FR", "IN"})
 )
 BAYES = BayesPrior(COUNTS, Settings(country_photos=1, continent_photos=1, temperature=2))
@@ -58,14 +58,14 @@ def test_the_papers_product_leaves_out_what_training_never_saw():
     assert not nothing.any()
 
 
-def test_lists_of_presence_at_a_border():
-    prior = PresencePrior(SPECIES, PRESENCE, 0.1)
+def test_range_map_at_a_border():
+    prior = RangeMapPrior(SPECIES, RANGE_MAP, 0.1)
     factors, use = MixedPrior(prior, {"brazil": 0.5, "nepal": 0.5}).log_factors("UNKNOWN")
     np.testing.assert_allclose(np.exp(factors), [0.55, 1, 1])  # of Nepal there is no list
     assert use is PriorUse.LISTED
 
 
-@pytest.mark.parametrize("prior", [COUNTS, BAYES, PresencePrior(SPECIES, PRESENCE, 0.1)])
+@pytest.mark.parametrize("prior", [COUNTS, BAYES, RangeMapPrior(SPECIES, RANGE_MAP, 0.1)])
 @given(share=st.floats(0.01, 0.99), image=st.floats(0.01, 0.98))
 def test_a_mixture_lies_between_its_countries(prior, share, image):
     scores = seen([image, 0.99 - image, 0.01])
@@ -77,7 +77,7 @@ def test_a_mixture_lies_between_its_countries(prior, share, image):
     np.testing.assert_allclose(MixedPrior(prior, shares).adjust(scores).probabilities().sum(), 1)
 
 
-@pytest.mark.parametrize("prior", [COUNTS, BAYES, PresencePrior(SPECIES, PRESENCE, 0.1)])
+@pytest.mark.parametrize("prior", [COUNTS, BAYES, RangeMapPrior(SPECIES, RANGE_MAP, 0.1)])
 def test_one_country_is_no_mixture(prior):
     scores = seen([0.5, 0.2, 0.3])
     alone = MixedPrior(prior, {"india": 1.0}).adjust(scores).probabilities()
@@ -88,7 +88,7 @@ def test_one_country_is_no_mixture(prior):
 def test_photo_and_place_contradict_each_other_only_where_no_country_fits():
     sure = BayesPrior(COUNTS, Settings(country_photos=0.01, continent_photos=0.01))
     boa = seen([0.0001, 0.9998, 0.0001])
-    for prior in (sure, COUNTS, PresencePrior(SPECIES, PRESENCE, 0.1)):
+    for prior in (sure, COUNTS, RangeMapPrior(SPECIES, RANGE_MAP, 0.1)):
         mixed = MixedPrior(prior, {"france": 0.5, "germany": 0.5})
         _, (effect,) = mixed.adjust_with_effect(boa)
         # Of Germany nobody counted or listed anything; Bayes' rule goes by the continent.

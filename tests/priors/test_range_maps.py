@@ -4,24 +4,24 @@ import pytest
 from ophis import CountryPrior, InputError, SpeciesList
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.prior import PriorUse
-from ophis.priors.range_maps import PresencePrior, read_presence
+from ophis.priors.range_maps import RangeMapPrior, read_range_map
 
 
 @pytest.mark.parametrize("separator", [",", ";"])
 def test_a_map_is_read_in_either_form(tmp_path, separator):
     text = "|the bahamas|Bahamas|Kenya\nNaja naja|0|1|0\nBoa boa||0|1\nBoa  boa|1||\n"
     (tmp_path / "m.csv").write_text(text.replace("|", separator))
-    presence = read_presence(tmp_path / "m.csv")
-    assert presence.countries == {"BS", "KE"}
-    assert presence.joined() == [("the-bahamas", "bahamas"), ("Boa boa", "Boa  boa")]
-    assert presence.lives("naja-naja", "bahamas") is True
-    assert presence.lives("Naja naja", "kenya") is False
-    assert presence.lives("Naja naja", "france") is None
-    assert presence.lives("Vipera berus", "kenya") is None
-    assert presence.lives("Boa boa", "bahamas") is True
-    again = read_presence(presence.write(tmp_path / "again.csv"))
-    assert again.places == presence.places
-    assert again.columns == presence.columns
+    range_map = read_range_map(tmp_path / "m.csv")
+    assert range_map.countries == {"BS", "KE"}
+    assert range_map.joined() == [("the-bahamas", "bahamas"), ("Boa boa", "Boa  boa")]
+    assert range_map.lives("naja-naja", "bahamas") is True
+    assert range_map.lives("Naja naja", "kenya") is False
+    assert range_map.lives("Naja naja", "france") is None
+    assert range_map.lives("Vipera berus", "kenya") is None
+    assert range_map.lives("Boa boa", "bahamas") is True
+    again = read_range_map(range_map.write(tmp_path / "again.csv"))
+    assert again.places == range_map.places
+    assert again.columns == range_map.columns
 
 
 @pytest.mark.parametrize(
@@ -48,27 +48,27 @@ def test_a_map_is_read_in_either_form(tmp_path, separator):
 def test_a_wrong_map_is_refused_by_file_row_and_column(tmp_path, text, words):
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(InputError) as refusal:
-        read_presence(tmp_path / "m.csv")
+        read_range_map(tmp_path / "m.csv")
     assert str(tmp_path / "m.csv") in str(refusal.value)
     assert words in str(refusal.value)
 
 
 def test_a_map_of_other_species_is_refused_by_its_file(tmp_path):
     (tmp_path / "m.csv").write_text("species,Kenya\nNaja naja,1\n")
-    presence = read_presence(tmp_path / "m.csv")
+    range_map = read_range_map(tmp_path / "m.csv")
     counts = CountryPrior(SpeciesList(("adder", "boa")), ("kenya",), np.array([[1, 1]]))
     words = r"m\.csv: names none of the 2 species, such as 'adder'"
     with pytest.raises(InputError, match=words):
-        PresencePrior(counts.species, presence)
+        RangeMapPrior(counts.species, range_map)
     with pytest.raises(InputError, match=words):
-        BayesPrior(counts, presence=presence)
+        BayesPrior(counts, range_map=range_map)
 
 
 def test_the_organisers_map_is_read_with_its_columns_as_they_stand(shared_2021):
-    presence = read_presence(shared_2021 / "species_relevance.csv")
-    assert len(presence.columns) == 195
-    assert len(presence.countries) == 194
-    (countries, *species) = presence.joined()
+    range_map = read_range_map(shared_2021 / "species_relevance.csv")
+    assert len(range_map.columns) == 195
+    assert len(range_map.countries) == 194
+    (countries, *species) = range_map.joined()
     assert countries == ("cyprus", "n-cyprus")
     assert len(species) == 4  # once with a space behind the name
 
@@ -76,7 +76,7 @@ def test_the_organisers_map_is_read_with_its_columns_as_they_stand(shared_2021):
 def test_absent_species_count_less_and_none_is_impossible(tmp_path):
     (tmp_path / "m.csv").write_text("species,Kenya,India\nboa,0,0\ncobra,1,1\n")
     species = SpeciesList(("adder", "boa", "cobra"))
-    prior = PresencePrior(species, read_presence(tmp_path / "m.csv"), 0.1)
+    prior = RangeMapPrior(species, read_range_map(tmp_path / "m.csv"), 0.1)
     factors, use = prior.log_factors("kenya")
     np.testing.assert_allclose(np.exp(factors), [1, 0.1, 1])  # of the adder nothing is said
     assert use is PriorUse.LISTED
@@ -87,4 +87,4 @@ def test_absent_species_count_less_and_none_is_impossible(tmp_path):
     np.testing.assert_allclose(prior.likelihood(logits, ("kenya", "kenya")), [0.03, 0.07])
     np.testing.assert_allclose(prior.likelihood(logits, ("france", "UNKNOWN")), 1)
     with pytest.raises(InputError, match="absent = 0 should be above 0"):
-        PresencePrior(species, prior.presence, 0)
+        RangeMapPrior(species, prior.range_map, 0)

@@ -20,7 +20,7 @@ from ophis.inference.classifier import Classifier
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.bayes import Settings as Smoothing
 from ophis.priors.overrides import Override
-from ophis.priors.range_maps import PresenceMap, PresencePrior
+from ophis.priors.range_maps import RangeMap, RangeMapPrior
 from ophis.scores.scores import Scores
 from ophis.taxonomy.species_list import species_key
 
@@ -83,14 +83,14 @@ def counts(species: SpeciesList) -> CountryPrior:
     return CountryPrior(species, countries, table)
 
 
-def presence(species: SpeciesList) -> PresenceMap:
+def range_map(species: SpeciesList) -> RangeMap:
     chance = np.random.default_rng(4)
     codes = ("BS", "IN", "KE", "MX", "NP", "TH", "US")
     places = {
         species_key(name): frozenset(code for code in codes if chance.random() < 0.4)
         for name in list(species)[:-1]
     }
-    return PresenceMap(places, frozenset(codes))
+    return RangeMap(places, frozenset(codes))
 
 
 def validation(species: SpeciesList, *, ood_score: bool) -> Scores:
@@ -132,14 +132,14 @@ def bundles() -> dict[str, Bundle]:
     paper = counts(SPECIES)
     overrides = (Override("india", "Naja naja", 0.5), Override("KE", "Naja naja", 0.0),
              Override("TH", "Python regius", None))  # fmt: skip
-    smoothing = Smoothing(presence_photos=0.3, temperature=1.7, divide=0.75, wrong_countries=0.1)
-    bayes = BayesPrior(paper, smoothing, presence(SPECIES), overrides)
+    smoothing = Smoothing(range_map_photos=0.3, temperature=1.7, divide=0.75, wrong_countries=0.1)
+    bayes = BayesPrior(paper, smoothing, range_map(SPECIES), overrides)
     excluding = BayesPrior(
         paper,
         Smoothing(wrong_countries=0.0),
         overrides=tuple(Override("KE", s, 0.0) for s in SPECIES[:9]),
     )
-    listed = PresencePrior(SPECIES, presence(SPECIES))
+    listed = RangeMapPrior(SPECIES, range_map(SPECIES))
     by_species = Calibration(
         np.linspace(0.5, 1.5, len(SPECIES)), np.linspace(-1, 1, len(SPECIES)), SPECIES
     )
@@ -153,8 +153,8 @@ def bundles() -> dict[str, Bundle]:
         "bayes": bundle(SPECIES, prior=bayes, calibration=warm),
         "bayes, judged": bundle(SPECIES, prior=bayes, rule="feature distance"),
         "bayes, excluding": bundle(SPECIES, prior=excluding, rule="energy", calibration=by_species),
-        "presence": bundle(SPECIES, prior=listed, calibration=by_species),
-        "presence, judged": bundle(SPECIES, prior=listed, rule="energy", calibration=by_species),
+        "range_map": bundle(SPECIES, prior=listed, calibration=by_species),
+        "range_map, judged": bundle(SPECIES, prior=listed, rule="energy", calibration=by_species),
         "harmless": bundle(HARMLESS, prior=counts(HARMLESS), rule="energy"),
     }
 

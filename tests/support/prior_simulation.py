@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis.priors.prior import Prior
-    from ophis.priors.range_maps import PresenceMap
+    from ophis.priors.range_maps import RangeMap
 
 
 DIMENSIONS = 24
@@ -51,7 +51,7 @@ def made_counts(species: int = 120, photos: int = 30_000) -> CountryPrior:
 
 def simulate(
     counts: CountryPrior,
-    presence: PresenceMap | None,
+    range_map: RangeMap | None,
     *,
     noise: float,
     confidence: float,
@@ -72,7 +72,7 @@ def simulate(
     def scores(cells: NDArray[np.int64]) -> Scores:
         return seen_by_the_classifier(cells, counts, centres, common, noise, confidence, chance)
 
-    prior = choose_prior(train, scores(validation), presence=presence).prior
+    prior = choose_prior(train, scores(validation), range_map=range_map).prior
     judged = scores(test)
     lied = with_wrong_countries(judged, chance)
     return (

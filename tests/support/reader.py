@@ -70,7 +70,7 @@ def make_place(folder: Path) -> None:
     other = quick.replace('weights = "lite0"', 'weights = "none"')
     (folder / "mine" / "other.toml").write_text(other)
     names = read_manifest(folder / "demo" / "train.csv").species_list()
-    (folder / "mine" / "presence.csv").write_text(f"species,Australia,Kenya\n{names[0]},1,0\n")
+    (folder / "mine" / "range_map.csv").write_text(f"species,Australia,Kenya\n{names[0]},1,0\n")
     classes = "".join(f"{number},{name}\n" for number, name in enumerate(names))
     (folder / "mine" / "classes.csv").write_text(f"class_id,species\n{classes}")
     (folder / "mine" / "metadata.csv").write_text(

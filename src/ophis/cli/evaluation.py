@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json, print_merged_countries, read_presence_option
+from ophis.cli.options import Json, print_merged_countries, read_range_map_option
 from ophis.cli.outcome import finish_training
 from ophis.errors import InputError
 
@@ -26,7 +26,7 @@ def evaluate(
     *,
     prior: Path | None = None,
     metric: Annotated[list[str] | None, Parameter(negative="")] = None,
-    presence: Path | None = None,
+    range_map: Path | None = None,
     venomous: Path | None = None,
     reliability: Annotated[bool, Parameter(negative="")] = False,
     ood_scores: Path | None = None,
@@ -46,7 +46,7 @@ def evaluate(
         prior: A prior of `ophis fit-prior`; adds a row with the country for each file.
         metric: An official score too: snakeclef2020, 2021, 2022, snakeclef2023-track1 or -track2,
             snakeclef2024-track1 or -track2. May be given several times.
-        presence: For snakeclef2021, the organisers' map: a row a species, a column a country.
+        range_map: For snakeclef2021, the organisers' map: a row a species, a column a country.
         venomous: From 2023 on, the organisers' table `species,...,mivs`; by default all count
             that ophis does not call "not known to be dangerous".
         reliability: Log loss, Brier score and calibration errors too.
@@ -73,7 +73,7 @@ def evaluate(
     scores = list(dict.fromkeys(scores))
     short = dict(zip(map(str, scores), distinct_names(*scores), strict=True))
     things = read_scores(ood_scores) if ood_scores else None
-    lists = read_presence_option(presence) if presence else None
+    lists = read_range_map_option(range_map) if range_map else None
     if ood_scores and (ensemble or by_observation):
         raise InputError(
             "--ood-scores is photo by photo; leave it out, or --ensemble and --by-observation"
@@ -89,7 +89,10 @@ def evaluate(
                 rows[name, country] = judge(logits, prior=weight)
                 more[name, country] = {
                     wanted: official(
-                        wanted, logits, presence=lists, venomous=dangerous(logits.species, venomous)
+                        wanted,
+                        logits,
+                        range_map=lists,
+                        venomous=dangerous(logits.species, venomous),
                     )
                     for wanted in metric or ()
                 }

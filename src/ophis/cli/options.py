@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ophis.priors.prior import Prior
-    from ophis.priors.range_maps import PresenceMap
+    from ophis.priors.range_maps import RangeMap
     from ophis.taxonomy.species_list import SpeciesList
 
 Json = Annotated[bool, Parameter(negative="")]
@@ -40,14 +40,14 @@ def read_prior_option(path: Path, species: SpeciesList) -> Prior:
     return prior
 
 
-def read_presence_option(path: Path) -> PresenceMap:
-    """Read a presence map, and list on stderr the names of one country or species in it."""
-    from ophis.priors.range_maps import read_presence
+def read_range_map_option(path: Path) -> RangeMap:
+    """Read a range map, and list on stderr the names of one country or species in it."""
+    from ophis.priors.range_maps import read_range_map
 
-    presence = read_presence(path)
-    for names in presence.joined():
+    range_map = read_range_map(path)
+    for names in range_map.joined():
         print(f"ophis: {path}: one and the same: {', '.join(map(repr, names))}", file=sys.stderr)
-    return presence
+    return range_map
 
 
 def print_merged_countries(merged: Iterable[tuple[str, ...]], place: object) -> None:

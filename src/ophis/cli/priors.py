@@ -6,14 +6,14 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ophis.cli.options import Json, read_presence_option
+from ophis.cli.options import Json, read_range_map_option
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
     from ophis.priors.country_counts import CountryPrior
     from ophis.priors.overrides import Override
     from ophis.priors.prior import Prior
-    from ophis.priors.range_maps import PresenceMap
+    from ophis.priors.range_maps import RangeMap
     from ophis.priors.selection import Choice
     from ophis.scores.scores import Scores
 
@@ -25,14 +25,14 @@ def fit_prior(
     out: Path,
     photos: Path | None = None,
     validation: Path | None = None,
-    presence: Path | None = None,
+    range_map: Path | None = None,
     overrides: Path | None = None,
     json: Json = False,
 ) -> None:
     """Learn what a country says of the species.
 
     To a .csv goes p(species | country), the paper's Eq. 1. To a .toml goes what wins on validation
-    scores: Bayes' rule with smoothed p(species | country), lists of presence, or neither.
+    scores: Bayes' rule with smoothed p(species | country), the range map, or neither.
 
     Args:
         manifest: The training photos.
@@ -40,7 +40,7 @@ def fit_prior(
         photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
         validation: Scores of photos that are neither trained on nor judged by, to choose with: half
             of them, the same half as `ophis export` takes; it guarantees on the others.
-        presence: Which species lives where: a row a species, a column a country, 1 and 0.
+        range_map: Which species lives where: a row a species, a column a country, 1 and 0.
         overrides: What you know better: country,species,probability (0 excludes, `add` adds).
         json: One JSON object: the prior that was written, or null, and what each choice costs.
     """
@@ -49,8 +49,8 @@ def fit_prior(
     from ophis.priors.bayes import BayesPrior
     from ophis.priors.overrides import read_overrides
 
-    if out.suffix != ".toml" and (validation or presence or overrides):
-        raise InputError(f"{out}: --validation, --presence and --overrides need a prior in .toml")
+    if out.suffix != ".toml" and (validation or range_map or overrides):
+        raise InputError(f"{out}: --validation, --range-map and --overrides need a prior in .toml")
     scores = read_scores(validation) if validation else None
     fitting = _fitting(scores, validation)
     counts = _counted(manifest, photos, scores)
@@ -59,14 +59,14 @@ def fit_prior(
     prior: Prior | None = counts
     choice = None
     if out.suffix == ".toml":
-        lists = read_presence_option(presence) if presence else None
+        lists = read_range_map_option(range_map) if range_map else None
         better = read_overrides(overrides) if overrides else ()
-        prior = BayesPrior(counts, presence=lists, overrides=better)
+        prior = BayesPrior(counts, range_map=lists, overrides=better)
         if scores and fitting:
             lines.append(
                 f"chosen on {len(fitting):,} of {len(scores):,} photos, the rest is for guarantees"
             )
-            choice = _chosen(counts, fitting, presence=lists, overrides=better)
+            choice = _chosen(counts, fitting, range_map=lists, overrides=better)
             prior = choice.prior
     if prior:
         prior.write(out)
@@ -107,14 +107,14 @@ def _chosen(
     counts: CountryPrior,
     fitting: Scores,
     *,
-    presence: PresenceMap | None,
+    range_map: RangeMap | None,
     overrides: tuple[Override, ...],
 ) -> Choice:
     from ophis.cli.terminal.progress import waiting
     from ophis.priors.selection import choose_prior
 
     with waiting("trying one prior after the other"):
-        return choose_prior(counts, fitting, presence=presence, overrides=overrides)
+        return choose_prior(counts, fitting, range_map=range_map, overrides=overrides)
 
 
 def _facts(counts: CountryPrior, choice: Choice | None) -> dict[str, Any]:

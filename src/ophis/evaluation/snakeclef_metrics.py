@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from ophis.priors.range_maps import PresenceMap
+    from ophis.priors.range_maps import RangeMap
     from ophis.scores.scores import Scores
 
 # What an error costs, by danger of the true species and of the answer (SnakeCLEF 2023 and 2024).
@@ -85,7 +85,7 @@ def track2(errors: Confusions) -> float:
     return sum(cost * getattr(errors, kind) for kind, cost in COSTS.items())
 
 
-def country_f1(scores: Scores, presence: PresenceMap) -> float:
+def country_f1(scores: Scores, range_map: RangeMap) -> float:
     """SnakeCLEF 2021: F1 of each species over all photos, averaged by country, then over those.
 
     A country is a column of the map. In it count the species that the map puts there and that
@@ -98,12 +98,12 @@ def country_f1(scores: Scores, presence: PresenceMap) -> float:
     occurs = {species_key(name): f1 for name, f1 in zip(scores.species, per_species, strict=True)}
     means = []
     # As the organisers' columns stand, though two may be one country by its ISO code.
-    for there in presence.columns.values():
+    for there in range_map.columns.values():
         living = [f1 for name, f1 in occurs.items() if np.isfinite(f1) and name in there]
         if living:
             means.append(np.mean(living))
     if not means:
-        raise InputError("the presence map puts none of the judged species into any country")
+        raise InputError("the range map puts none of the judged species into any country")
     return float(np.mean(means))
 
 
@@ -174,7 +174,7 @@ def official(
     metric: str,
     scores: Scores,
     *,
-    presence: PresenceMap | None = None,
+    range_map: RangeMap | None = None,
     venomous: NDArray[np.bool_] | None = None,
 ) -> float:
     """An official score by its name, one of `METRICS`.
@@ -182,7 +182,7 @@ def official(
     Args:
         metric: such as "snakeclef2023-track1".
         scores: of photos; rows of unknown species are left out.
-        presence: the organisers' map, for 2021.
+        range_map: the organisers' map, for 2021.
         venomous: which species are medically important, [species], for 2023 and 2024.
 
     Raises:
@@ -193,37 +193,37 @@ def official(
     known = scores.take(scores.truth >= 0)
     if not len(known):
         raise InputError("no photo has a known species, so nothing can be judged; add `species`")
-    if metric == "snakeclef2021" and presence is None:
-        raise InputError("snakeclef2021 needs the organisers' map of who lives where: --presence")
+    if metric == "snakeclef2021" and range_map is None:
+        raise InputError("snakeclef2021 needs the organisers' map of who lives where: --range-map")
     if venomous is None:
         venomous = dangerous(scores.species)
-    return METRICS[metric](known, presence, venomous)
+    return METRICS[metric](known, range_map, venomous)
 
 
-def _photo_f1(scores: Scores, _: PresenceMap | None, __: NDArray[np.bool_]) -> float:
+def _photo_f1(scores: Scores, _: RangeMap | None, __: NDArray[np.bool_]) -> float:
     return macro_f1(scores.truth, predictions(scores))
 
 
-def _country_f1(scores: Scores, presence: PresenceMap | None, _: NDArray[np.bool_]) -> float:
-    return country_f1(scores, presence) if presence else np.nan
+def _country_f1(scores: Scores, range_map: RangeMap | None, _: NDArray[np.bool_]) -> float:
+    return country_f1(scores, range_map) if range_map else np.nan
 
 
-def _observation_f1(scores: Scores, _: PresenceMap | None, __: NDArray[np.bool_]) -> float:
+def _observation_f1(scores: Scores, _: RangeMap | None, __: NDArray[np.bool_]) -> float:
     return _photo_f1(aggregate_observations(scores), _, __)
 
 
-def _track1(scores: Scores, _: PresenceMap | None, venomous: NDArray[np.bool_]) -> float:
+def _track1(scores: Scores, _: RangeMap | None, venomous: NDArray[np.bool_]) -> float:
     one = aggregate_observations(scores)
     answer = predictions(one)
     return track1(macro_f1(one.truth, answer), confusions(one.truth, answer, venomous))
 
 
-def _track2(scores: Scores, _: PresenceMap | None, venomous: NDArray[np.bool_]) -> float:
+def _track2(scores: Scores, _: RangeMap | None, venomous: NDArray[np.bool_]) -> float:
     one = aggregate_observations(scores)
     return track2(confusions(one.truth, predictions(one), venomous))
 
 
-METRICS: dict[str, Callable[[Scores, PresenceMap | None, NDArray[np.bool_]], float]] = {
+METRICS: dict[str, Callable[[Scores, RangeMap | None, NDArray[np.bool_]], float]] = {
     "snakeclef2020": _photo_f1,
     "snakeclef2021": _country_f1,
     "snakeclef2022": _observation_f1,

@@ -197,7 +197,7 @@ def _prior(prior: Prior | None, fitting: Scores) -> Prior | None:
     """A prior of the same counts for the new scores; one that counts nothing stays as it is."""
     if isinstance(prior, BayesPrior):
         return default_prior(
-            prior.counts, fitting, presence=prior.presence, overrides=prior.overrides
+            prior.counts, fitting, range_map=prior.range_map, overrides=prior.overrides
         )
     if isinstance(prior, CountryPrior):
         return default_prior(prior, fitting)

@@ -20,7 +20,7 @@ from ophis.geography.countries import UNKNOWN, code_or_key, continent, country_c
 from ophis.priors.country_counts import CountryPrior, read_counts
 from ophis.priors.overrides import overrides_by_country, read_overrides, write_overrides
 from ophis.priors.prior import Prior, PriorUse, part_of, write_settings
-from ophis.priors.range_maps import PresenceMap, read_presence
+from ophis.priors.range_maps import RangeMap, read_range_map
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,8 +36,8 @@ class Settings:
     Attributes:
         country_photos: a country counts as if it had so many photos more, as on its continent.
         continent_photos: a continent, as if it had so many more, as in the world.
-        presence_photos: a species that lives in a country counts as if it had so many photos
-            more there; a species of whose presence nothing is known, too.
+        range_map_photos: a species that lives in a country counts as if it had so many photos
+            more there; a species that the range map does not contain, too.
         wrong_countries: share of the photos whose country is taken to be wrong: they show what
             is photographed anywhere. However sure the counts are, no factor is smaller than that.
         divide: the power of p(s) that is divided out: 1 is Bayes' rule, 0 the paper's product.
@@ -48,7 +48,7 @@ class Settings:
 
     country_photos: float = 30.0
     continent_photos: float = 30.0
-    presence_photos: float = 0.0
+    range_map_photos: float = 0.0
     wrong_countries: float = 0.03
     divide: float = 1.0
     temperature: float = 1.0
@@ -72,7 +72,7 @@ class BayesPrior(Prior):
         species: the columns, those of the counts.
         counts: training photos by country and species.
         settings: how much is believed of what.
-        presence: who lives where, or None.
+        range_map: who lives where, or None.
         overrides: of the user.
 
     Raises:
@@ -82,14 +82,14 @@ class BayesPrior(Prior):
     species: SpeciesList = field(init=False)
     counts: CountryPrior
     settings: Settings = Settings()
-    presence: PresenceMap | None = None
+    range_map: RangeMap | None = None
     overrides: tuple[Override, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "species", self.counts.species)
         _ = self._overrides  # refuses those that cannot hold
-        if self.presence:
-            self.presence.require_one_of(self.species)
+        if self.range_map:
+            self.range_map.require_one_of(self.species)
 
     @property
     def temperature(self) -> float:
@@ -117,7 +117,7 @@ class BayesPrior(Prior):
         settings = self.settings
         here = self._here(country)
         if code := country_code(country):
-            here = here + settings.presence_photos * self._lives(code)
+            here = here + settings.range_map_photos * self._lives(code)
         above = self._of_continent(continent(country))
         p = (here + settings.country_photos * above) / (here.sum() + settings.country_photos)
         p = (1 - wrong_countries) * p + wrong_countries * self.world
@@ -157,11 +157,11 @@ class BayesPrior(Prior):
             InputError: when the name does not end in .toml, or the place cannot be written.
         """
         path = Path(path)
-        parts = {"presence": self.presence is not None, "overrides": bool(self.overrides)}
+        parts = {"range_map": self.range_map is not None, "overrides": bool(self.overrides)}
         write_settings(path, {"kind": "bayes", **vars(self.settings), **parts})
         self.counts.write(path.with_suffix(".csv"))
-        if self.presence:
-            self.presence.write(part_of(path, "presence"))
+        if self.range_map:
+            self.range_map.write(part_of(path, "range_map"))
         if self.overrides:
             write_overrides(self.overrides, part_of(path, "overrides"))
         return path
@@ -204,17 +204,17 @@ class BayesPrior(Prior):
 
     def _lives(self, code: str) -> NDArray[np.float64]:
         """1 where a species lives in a country or nobody says that it does not, [species]."""
-        if self.presence is None or code not in self.presence.countries:
+        if self.range_map is None or code not in self.range_map.countries:
             return self._none
-        return (~self.presence.absent(self.species, code)).astype(np.float64)
+        return (~self.range_map.absent(self.species, code)).astype(np.float64)
 
 
 def bayes_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
     """What `BayesPrior.write` wrote; see `prior_file.read_prior`."""
-    presence, overrides = settings.pop("presence"), settings.pop("overrides")
+    range_map, overrides = settings.pop("range_map"), settings.pop("overrides")
     return BayesPrior(
         read_counts(path.with_suffix(".csv"), species),
         Settings(**settings),
-        read_presence(part_of(path, "presence")) if presence else None,
+        read_range_map(part_of(path, "range_map")) if range_map else None,
         read_overrides(part_of(path, "overrides")) if overrides else (),
     )

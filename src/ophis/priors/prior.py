@@ -236,5 +236,5 @@ def write_settings(path: Path, settings: Mapping[str, str | float | bool]) -> Pa
 
 
 def part_of(path: Path, what: str) -> Path:
-    """The table of a part: prior_presence.csv beside prior.toml."""
+    """The table of a part: prior_range_map.csv beside prior.toml."""
     return path.with_name(f"{path.stem}_{what}.csv")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ophis.errors import InputError
 from ophis.priors.bayes import Settings, bayes_prior
 from ophis.priors.country_counts import read_counts
-from ophis.priors.range_maps import presence_prior
+from ophis.priors.range_maps import range_map_prior
 
 if TYPE_CHECKING:
     from ophis.priors.prior import Prior
@@ -43,9 +43,9 @@ def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
     kinds = {
         "bayes": (
             bayes_prior,
-            {field.name for field in fields(Settings)} | {"presence", "overrides"},
+            {field.name for field in fields(Settings)} | {"range_map", "overrides"},
         ),
-        "presence": (presence_prior, {"absent"}),
+        "range_map": (range_map_prior, {"absent"}),
     }
     if kind not in kinds:
         raise InputError(f"{path}: kind = {kind!r} should be one of {sorted(kinds)}")
@@ -55,7 +55,7 @@ def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
             f"{path}: key {odd[0]!r} is missing or not known; a {kind} prior has {sorted(keys)}"
         )
     for name, value in settings.items():
-        wanted = bool if name in ("presence", "overrides") else float
+        wanted = bool if name in ("range_map", "overrides") else float
         if not isinstance(value, wanted):
             raise InputError(f"{path}: {name} = {value!r} should be a {wanted.__name__}, as in 1.0")
     try:

@@ -27,7 +27,7 @@ _PRESENT, _ABSENT = (
 
 
 @dataclass(frozen=True, eq=False)
-class PresenceMap:
+class RangeMap:
     """Species by country.
 
     Attributes:
@@ -45,7 +45,7 @@ class PresenceMap:
     countries: frozenset[str]
     columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
     spellings: tuple[str, ...] = ()
-    source: str = "the presence map"
+    source: str = "the range map"
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -93,33 +93,33 @@ class PresenceMap:
 
 
 @lru_cache(maxsize=1024)  # fitting asks the same a hundred times
-def _absent(presence: PresenceMap, species: SpeciesList, country: str) -> NDArray[np.bool_]:
-    return np.array([presence.lives(name, country) is False for name in species])
+def _absent(range_map: RangeMap, species: SpeciesList, country: str) -> NDArray[np.bool_]:
+    return np.array([range_map.lives(name, country) is False for name in species])
 
 
 @dataclass(frozen=True, eq=False)
-class PresencePrior(Prior):
+class RangeMapPrior(Prior):
     """A list of who lives where, and no counts: absent species count less, none is impossible.
 
     Attributes:
         species: the columns.
-        presence: the lists.
+        range_map: the lists.
         absent: what the probability of a species is multiplied with where it is listed as absent.
     """
 
-    presence: PresenceMap
+    range_map: RangeMap
     absent: float = 0.01
 
     def __post_init__(self) -> None:
         if not 0 < self.absent <= 1:
             raise InputError(f"absent = {self.absent} should be above 0 and at most 1")
-        self.presence.require_one_of(self.species)
+        self.range_map.require_one_of(self.species)
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
         """0 for a species that lives there or of which nothing is said, else log of ``absent``."""
-        if country_code(country) not in self.presence.countries:
+        if country_code(country) not in self.range_map.countries:
             return np.zeros(len(self.species)), PriorUse.UNLISTED
-        absent = self.presence.absent(self.species, country)
+        absent = self.range_map.absent(self.species, country)
         return np.where(absent, np.log(self.absent), 0.0), PriorUse.LISTED
 
     def ratios(self, country: str) -> NDArray[np.float64]:
@@ -127,35 +127,35 @@ class PresencePrior(Prior):
 
         So of a photo comes the share of its probability that is on the others.
         """
-        return np.where(self.presence.absent(self.species, country), 0.0, 1.0)
+        return np.where(self.range_map.absent(self.species, country), 0.0, 1.0)
 
     def what_it_is(self) -> str:
         """The prior in a few words."""
         return f"lists of who lives where; the absent count {self.absent:g} times"
 
     def write(self, path: str | Path) -> Path:
-        """Write `NAME.toml`, and beside it `NAME_presence.csv` and `NAME_species.csv`."""
+        """Write `NAME.toml`, and beside it `NAME_range_map.csv` and `NAME_species.csv`."""
         path = Path(path)
-        self.presence.write(part_of(path, "presence"))
+        self.range_map.write(part_of(path, "range_map"))
         self.species.write(part_of(path, "species"))
-        return write_settings(path, {"kind": "presence", "absent": self.absent})
+        return write_settings(path, {"kind": "range_map", "absent": self.absent})
 
 
-def presence_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
-    """What `PresencePrior.write` wrote; see `prior_file.read_prior`."""
-    return PresencePrior(
+def range_map_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
+    """What `RangeMapPrior.write` wrote; see `prior_file.read_prior`."""
+    return RangeMapPrior(
         species or SpeciesList.read(part_of(path, "species")),
-        read_presence(part_of(path, "presence")),
+        read_range_map(part_of(path, "range_map")),
         **settings,
     )
 
 
-def read_presence(path: str | Path) -> PresenceMap:
+def read_range_map(path: str | Path) -> RangeMap:
     """Read a table with a row a species and a column a country, cells 1 and 0.
 
     The first column holds the species. Comma and semicolon are told apart by the first line.
     SnakeCLEF's `species_relevance.csv` has this form. Two names of one country are joined, and two
-    spellings of one species: it lives there when one of them says so; `PresenceMap.joined` tells.
+    spellings of one species: it lives there when one of them says so; `RangeMap.joined` tells.
 
     Raises:
         InputError: naming the file, and the row and column of what is no species, no country,
@@ -178,7 +178,7 @@ def read_presence(path: str | Path) -> PresenceMap:
     for name, there in columns.items():
         for key in there:
             places[key].add(codes[name])
-    return PresenceMap(
+    return RangeMap(
         places={name: frozenset(where) for name, where in places.items()},
         countries=frozenset(codes.values()),
         columns={country_key(name): there for name, there in columns.items()},
@@ -195,7 +195,7 @@ def _read_table(path: Path) -> list[tuple[int, list[str]]]:
         separator = ";" if first.count(";") > first.count(",") else ","
         rows = [*numbered_rows(path, separator=separator)]
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such presence map") from None
+        raise InputError(f"{path}: there is no such range map") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as CSV: {error}") from None
     if not rows:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.priors.bayes import BayesPrior, Settings
-from ophis.priors.range_maps import PresencePrior
+from ophis.priors.range_maps import RangeMapPrior
 from ophis.scores.scores import log_probabilities
 from ophis.scores.validation import MIN_FITTING_PHOTOS
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ophis.priors.country_counts import CountryPrior
     from ophis.priors.overrides import Override
     from ophis.priors.prior import Prior
-    from ophis.priors.range_maps import PresenceMap
+    from ophis.priors.range_maps import RangeMap
     from ophis.scores.scores import Scores
 
 ABSENT = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
@@ -29,7 +29,7 @@ GRIDS: dict[str, Sequence[float]] = {
     "country_photos": (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
     "continent_photos": (1.0, 10.0, 100.0, 1000.0),
     "wrong_countries": (0.01, 0.03, 0.1, 0.2),
-    "presence_photos": (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+    "range_map_photos": (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
 }
 
 
@@ -37,7 +37,7 @@ def fit_bayes(
     counts: CountryPrior,
     validation: Scores,
     *,
-    presence: PresenceMap | None = None,
+    range_map: RangeMap | None = None,
     overrides: tuple[Override, ...] = (),
 ) -> BayesPrior:
     """Choose the smoothing with the smallest log loss on validation scores.
@@ -53,11 +53,11 @@ def fit_bayes(
     if not len(known):
         raise InputError("no validation photo has a known species; a prior is fitted on some")
     loss = Loss(known)
-    best = BayesPrior(counts, Settings(), presence, overrides)
+    best = BayesPrior(counts, Settings(), range_map, overrides)
     least = loss(best)
     for _ in range(2):
         for name, grid in GRIDS.items():
-            if name == "presence_photos" and presence is None:
+            if name == "range_map_photos" and range_map is None:
                 continue
             for value in grid:
                 tried = replace(best, settings=replace(best.settings, **{name: value}))
@@ -86,7 +86,7 @@ def default_prior(
     counts: CountryPrior,
     validation: Scores | None,
     *,
-    presence: PresenceMap | None = None,
+    range_map: RangeMap | None = None,
     overrides: tuple[Override, ...] = (),
 ) -> Prior | None:
     """What a bundle gets when nobody says otherwise: `choose_prior`, given enough to choose on.
@@ -94,7 +94,7 @@ def default_prior(
     Args:
         counts: training photos by country and species.
         validation: scores of photos that were not learned from, or None.
-        presence: who lives where, if anybody said.
+        range_map: who lives where, if anybody said.
         overrides: of the user.
 
     Raises:
@@ -103,20 +103,20 @@ def default_prior(
     if validation is not None:
         counts.require_species(validation)
     if validation is None or (validation.truth >= 0).sum() < MIN_FITTING_PHOTOS:
-        return BayesPrior(counts, Settings(), presence, overrides)
-    return choose_prior(counts, validation, presence=presence, overrides=overrides).prior
+        return BayesPrior(counts, Settings(), range_map, overrides)
+    return choose_prior(counts, validation, range_map=range_map, overrides=overrides).prior
 
 
 def choose_prior(
     counts: CountryPrior,
     validation: Scores,
     *,
-    presence: PresenceMap | None = None,
+    range_map: RangeMap | None = None,
     overrides: tuple[Override, ...] = (),
 ) -> Choice:
     """The prior with the smallest log loss on validation scores; never one with an exact zero.
 
-    Compared are the image alone, the lists of presence where there are some, and Bayes' rule with
+    Compared are the image alone, the range map where one is given, and Bayes' rule with
     fitted smoothing; the paper's product is judged beside them and never chosen. With overrides
     it is always Bayes' rule, because no other prior supports them.
 
@@ -124,13 +124,13 @@ def choose_prior(
         InputError: when no validation photo has a known species, or the species of counts and
             scores differ, in name or order.
     """
-    fitted = fit_bayes(counts, validation, presence=presence, overrides=overrides)
+    fitted = fit_bayes(counts, validation, range_map=range_map, overrides=overrides)
     known = validation.take(validation.truth >= 0)
     loss = Loss(known)
     candidates: dict[str, Prior | None] = {"image alone": None}
-    if presence:
-        lists = [PresencePrior(counts.species, presence, absent) for absent in ABSENT]
-        candidates["lists of presence"] = min(lists, key=loss)
+    if range_map:
+        lists = [RangeMapPrior(counts.species, range_map, absent) for absent in ABSENT]
+        candidates["range map"] = min(lists, key=loss)
     candidates["Bayes' rule, smoothed"] = fitted
     losses = {name: loss(prior) for name, prior in candidates.items()}
     best = "Bayes' rule, smoothed" if overrides else min(losses, key=losses.__getitem__)
