@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ophis import read_manifest, read_recipe
+from ophis.datasets.split import split
 from ophis.train import fit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -41,7 +42,7 @@ def main() -> None:
     )
     write_bit_npz(options.out / recipe.weights, seed=0)
     manifest = read_manifest(options.manifest)
-    train, test = manifest.split(0.01, seed=0)
+    train, test = split(manifest, 0.01, near_duplicates=False)
     started = time.monotonic()
     fit(
         recipe,

@@ -13,7 +13,7 @@ Transfer is pretrained, for equal steps, on
 and each, and one without pretraining, is fine-tuned in the same way (`benchmarks/pretraining/`) on
 the same long-tailed part of the snakes: 150 photos of one kind down to 8 of another, which kind has
 how many being drawn anew for every seed. They are judged on 30 % of the snakes that none learned
-from (`Manifest.split(0.3, seed=0)`, near duplicates on one side). `ophis study` does the
+from (`split(manifest, 0.3)`, near duplicates in one part). `ophis study` does the
 fine-tuning and writes the reports. What is there already is not repeated.
 """
 
@@ -29,7 +29,7 @@ import numpy as np
 import polars as pl
 
 from ophis import evaluate, read_manifest, read_recipe
-from ophis.datasets.near_duplicates import near_duplicate_groups
+from ophis.datasets.split import split
 from ophis.evaluation.report.comparison_report import write_comparison
 from ophis.evaluation.run import read_scored_run
 from ophis.train import fit, study
@@ -74,7 +74,7 @@ def halves(snakes: Path, out: Path) -> tuple[Manifest, Manifest]:
     if not all(path.exists() for path in paths):
         out.mkdir(parents=True, exist_ok=True)
         manifest = read_manifest(snakes / "manifest.csv")
-        parts = manifest.split(0.3, seed=0, groups=near_duplicate_groups(manifest))
+        parts = split(manifest, 0.3)
         for part, path in zip(parts, paths, strict=True):
             part.write(path)
     learn, test = (read_manifest(path) for path in paths)

@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ophis import evaluate, read_manifest, read_recipe, read_scores
-from ophis.datasets.near_duplicates import near_duplicate_groups
+from ophis.datasets.split import split
 from ophis.images.decode import read_photo
 from ophis.images.preprocessing import preprocess
 from ophis.scores.scores import Scores
@@ -64,7 +64,7 @@ def halves(folder: Path, out: Path) -> tuple[Manifest, Manifest]:
     paths = (out / "train.csv", out / "test.csv")
     if not all(path.exists() for path in paths):
         manifest = read_manifest(folder / "manifest.csv")
-        parts = manifest.split(0.3, seed=0, groups=near_duplicate_groups(manifest))
+        parts = split(manifest, 0.3)
         for part, path in zip(parts, paths, strict=True):
             part.write(path)
     train, test = (read_manifest(path) for path in paths)

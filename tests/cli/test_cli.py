@@ -209,8 +209,8 @@ def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloure
     done = ophis("collect", coloured.folder / "manifest.csv", "--out", whole)
     assert done.stdout.splitlines()[0] == "36 photos, 3 species, 3 countries", done.stderr
     done = ophis(
-        "split", whole, "--train", tmp_path / "t.csv", "--held-out", tmp_path / "h.csv",
-        "--share", "0.25", "--no-near-duplicates",
+        "split", whole, "--train", tmp_path / "t.csv", "--validation", tmp_path / "h.csv",
+        "--fraction", "0.25", "--no-near-duplicates",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     train, held = read_manifest(tmp_path / "t.csv"), read_manifest(tmp_path / "h.csv")
@@ -283,9 +283,9 @@ def test_collect_says_each_name_it_changes_and_merges_only_when_told(tmp_path, c
 
     lines, err = collected(capsys, *given)
     assert lines[:2] == ["6 photos, 4 species, 1 countries", "photos without a species: 1"]
-    assert "6 of 6 photos are not there, the first is" in err
+    assert "6 of 6 photos are missing; the first is" in err
     assert "0.jpg" in err
-    assert "1 species stand under several names; --normalise-names says which" in err
+    assert "1 species are written in several ways; --normalise-names lists them" in err
 
     lines, _ = collected(capsys, *given, "--normalise-names")
     both = "'Naja nivea (L.)' (2 photos) and 'naja-nivea' (1 photo)"
@@ -324,7 +324,9 @@ def test_collect_unpacks_the_photos_of_an_archive(tmp_path, capsys):
     manifest = read_manifest(tmp_path / "out.csv")
     assert not manifest.missing_photos()
     assert list(manifest.table["observation"]) == ["7", "7"]
-    assert "leave --photos out" in refused_here(capsys, "collect", *given, "--photos", tmp_path)
+    assert "photos and unpack are two folders" in refused_here(
+        capsys, "collect", *given, "--photos", tmp_path
+    )
 
 
 def test_fit_prior_chooses_on_validation_scores_and_its_prior_serves(judged, coloured):

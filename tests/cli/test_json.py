@@ -84,7 +84,7 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
             folder / "all.csv",
             "--train",
             folder / "t2.csv",
-            "--held-out",
+            "--validation",
             folder / "h2.csv",
         ),
         ("pack", held, "--out", folder / "pack", "--pixels", 36),
@@ -126,7 +126,7 @@ def test_the_walk_leaves_no_verb_out(walk):
 
 LOOKS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "collect": lambda o: o["photos"] == 36 and o["names"]["merged"] == {} and o["missing"] == [],
-    "split": lambda o: o["photos"] + o["held_out_photos"] == 36,
+    "split": lambda o: o["photos"] + o["validation_photos"] == 36,
     "pack": lambda o: o["photos"] == 12 and o["bytes"] > 0 and o["failures"] == [],
     "train": lambda o: o["validation"]["photos"] == 12,
     "fit-prior": lambda o: "image alone" in o["losses"],

@@ -135,7 +135,7 @@ def verbs(photos: Path, out: Path) -> Iterator[list[object]]:
     table = ["--train", out / "train.csv", "--validation", out / "held.csv"]
     one, source, bundle = photos / "0.png", photos / "all.csv", out / "bundle"
     yield ["collect", source, "--out", out / "collected.csv"]
-    yield ["split", source, "--train", out / "train.csv", "--held-out", out / "held.csv"]
+    yield ["split", source, "--train", out / "train.csv", "--validation", out / "validation.csv"]
     yield ["pack", source, "--out", out / "pack", "--pixels", 64]
     yield ["pack", source, "--out", out / "raw", "--pixels", 64, "--raw"]
     yield ["train", out / "r.toml", *table, "--out", out / "a"]

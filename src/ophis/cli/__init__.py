@@ -68,6 +68,8 @@ RENAMED = {
     ("sample", "--photos"): "sample OUT --count NUMBER",
     ("score", "--crops"): "score --tta crops",
     ("score", "--flip"): "score --tta flip",
+    ("split", "--held-out"): "split --validation FILE",
+    ("split", "--share"): "split --fraction FRACTION",
     ("submit", "--aicrowd"): "aicrowd BUNDLE",
 }
 

@@ -114,16 +114,19 @@ def _split_sample(out: Path, *, count: int, seed: int) -> tuple[Manifest, Manife
     from ophis import CountryPrior, read_manifest
     from ophis.cli.terminal.progress import bar
     from ophis.cli.terminal.tables import print_counts
-    from ophis.datasets.near_duplicates import near_duplicate_groups
+    from ophis.datasets.split import split
     from ophis.datasets.synthetic import sample
 
     with bar(count) as advance:
         manifest = read_manifest(sample(out / "sample", count=count, seed=seed, progress=advance))
     print_counts(manifest)
-    groups = near_duplicate_groups(manifest)
-    train, validation = manifest.split(VALIDATION_FRACTION, seed=seed, groups=groups)
-    train.write(out / "train.csv")
-    validation.write(out / "validation.csv")
+    train, validation = split(
+        manifest,
+        VALIDATION_FRACTION,
+        seed=seed,
+        train=out / "train.csv",
+        validation=out / "validation.csv",
+    )
     CountryPrior.fit(train).write(out / "prior.csv")
     return train, validation
 

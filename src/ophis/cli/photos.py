@@ -1,20 +1,19 @@
-"""Verbs about photos: gathered in a manifest, parted for training and judging."""
+"""Commands of photos: collect them in a manifest, split it, pack them for training."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ophis.cli.options import Json
 from ophis.cli.outcome import finish
-from ophis.errors import InputError, PhotoFailure
+from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from ophis.datasets.manifest import Manifest
-    from ophis.datasets.renaming import Renaming
+    from ophis.datasets.collection import Collection
 
 
 def collect(
@@ -29,135 +28,116 @@ def collect(
     merge_names: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> None:
-    """Read a table, a folder or an archive of photos and write it as one manifest.
+    """Read a table, a folder or an archive of photos, and write it as one manifest.
 
     Args:
         source: A CSV (photo,species,country; SnakeCLEF 2020 to 2024; iNaturalist's export), a
-            Parquet manifest, a folder (one subfolder a species, or Hugging Face's metadata.csv or
+            Parquet manifest, a folder (one subfolder per species, or Hugging Face's metadata.csv or
             metadata.jsonl), or a Darwin Core archive (.zip).
         out: The manifest to write, .csv or .parquet.
-        photos: Where the photos of a table or an archive lie; by default beside the table, in the
+        photos: Folder of the photos of a table or an archive; default: beside the table, or the
             folder with the archive's name.
-        unpack: Unpack the photos of an archive to this folder first; they then lie there.
-        synonyms: A table name,accepted: each name becomes the accepted one; every change is said.
-        normalise_names: Write scientific names in one way, without authors and subspecies; every
-            change is said. Names that would become the same stay apart, and are said too.
-        merge_names: The same, and names that become the same are one species.
-        json: One JSON object: what is in the manifest, which names changed, which photos are not
-            there.
+        unpack: Folder to unpack the photos of an archive to; they are then read there.
+        synonyms: A table name,accepted: each name becomes its accepted name; changes are listed.
+        normalise_names: Write scientific names in one spelling, without authors and subspecies;
+            changes are listed. Names that become equal are kept apart and listed.
+        merge_names: The same, and names that become equal are merged.
+        json: One JSON object: counts of the manifest, changed names, missing photos.
     """
-    from ophis import read_manifest
     from ophis.cli.terminal.progress import waiting
-    from ophis.cli.terminal.tables import counts_of, print_counts, print_json
-    from ophis.datasets.renaming import read_synonyms
+    from ophis.cli.terminal.tables import counts_of, print_counts, print_json, print_renaming
+    from ophis.datasets.collection import collect
 
-    accepted = read_synonyms(synonyms) if synonyms else None
-    unpacked = None
-    if unpack:
-        from ophis.datasets.archive import unpack_photos
-
-        if photos:
-            raise InputError("--unpack says where the photos lie; leave --photos out")
-        with waiting(f"unpacking {source}"):
-            unpacked = unpack_photos(source, unpack)
-        if not json:
-            print(f"{unpacked:,} photos of {source} in {unpack}")
-        photos = unpack
     with waiting(f"reading {source}"):
-        manifest = read_manifest(source, photos=photos)
-    manifest, renamed = _named(
-        manifest, accepted, normalise=normalise_names, merge=merge_names, json=json
-    )
-    with waiting("looking for the photos"):
-        manifest.write(out)
-        missing = manifest.missing_photos()
+        collection = collect(
+            source,
+            out,
+            photos=photos,
+            unpack=unpack,
+            synonyms=synonyms,
+            normalise_names=normalise_names,
+            merge_names=merge_names,
+        )
     if json:
-        facts = {"manifest": out, **counts_of(manifest), "unpacked": unpacked, "names": renamed}
-        print_json(facts | {"missing": list(map(str, missing))})
+        facts = {"manifest": out, **counts_of(collection.manifest)}
+        facts |= {"unpacked": collection.unpacked, "names": collection.names()}
+        print_json(facts | {"missing": list(map(str, collection.missing))})
     else:
-        print_counts(manifest)
-    if missing:
-        print(
-            f"ophis: {len(missing):,} of {len(manifest):,} photos are not there, the first is"
-            f" {missing[0]}",
-            file=sys.stderr,
-        )
-
-
-def _named(
-    manifest: Manifest,
-    synonyms: dict[str, str] | None,
-    *,
-    normalise: bool,
-    merge: bool,
-    json: bool,
-) -> tuple[Manifest, dict[str, Any]]:
-    """The manifest with the names that were asked for, and what was done to them, also said."""
-    from ophis.cli.terminal.tables import print_renaming
-    from ophis.datasets.renaming import accepted_names, normalised_names
-
-    changes: list[tuple[Renaming, bool]] = []
-    if synonyms is not None:
-        changes.append((accepted_names(manifest, synonyms), True))
-        manifest = changes[-1][0].apply(manifest, merge=True)
-    if normalise or merge:
-        changes.append((normalised_names(manifest), merge))
-        manifest = changes[-1][0].apply(manifest, merge=merge)
-    elif several := len(normalised_names(manifest).merges):
-        print(
-            f"ophis: {several:,} species stand under several names; --normalise-names says which",
-            file=sys.stderr,
-        )
-    renamed: dict[str, Any] = {"renamed": {}, "merged": {}, "kept_apart": {}}
-    for renaming, merged in changes:
-        renamed["renamed"] |= renaming.changes
-        renamed["merged" if merged else "kept_apart"] |= renaming.merges
-        if not json:
+        if collection.unpacked is not None:
+            print(f"{collection.unpacked:,} photos of {source} in {unpack}")
+        for renaming, merged in collection.renamings:
             print_renaming(renaming, merge=merged)
-    return manifest, renamed
+        print_counts(collection.manifest)
+    _print_warnings(collection)
+
+
+def _print_warnings(collection: Collection) -> None:
+    if collection.ambiguous:
+        print(
+            f"ophis: {collection.ambiguous:,} species are written in several ways;"
+            " --normalise-names lists them",
+            file=sys.stderr,
+        )
+    if missing := collection.missing:
+        print(
+            f"ophis: {len(missing):,} of {len(collection.manifest):,} photos are missing; the first"
+            f" is {missing[0]}",
+            file=sys.stderr,
+        )
 
 
 def split(
     manifest: Path,
     /,
     *,
-    train: Path,
-    held_out: Path,
-    share: float = 0.2,
+    out: Path | None = None,
+    train: Path | None = None,
+    validation: Path | None = None,
+    fraction: float = 0.2,
     seed: int = 0,
     photos: Path | None = None,
     near_duplicates: bool = True,
     json: Json = False,
 ) -> None:
-    """Split a manifest in two, species by species, and keep together what belongs together.
+    """Split a manifest into training and validation photos, species by species.
 
-    Photos of one observation, and identical or nearly identical photos, stay on one side.
+    Photos of one observation, and identical or nearly identical photos, stay in one part.
 
     Args:
         manifest: The manifest to split.
-        train: Where to write the larger part.
-        held_out: Where to write the part that is held out.
-        share: Share of the photos to hold out.
-        seed: The same seed splits in the same way.
-        photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
-        near_duplicates: Look at the photos themselves for duplicates (reads every photo).
-        json: One JSON object: both files and how many photos they name.
+        out: Folder for train.csv and validation.csv.
+        train: File for the training part; default: train.csv in the folder of --out.
+        validation: File for the validation part; default: validation.csv in the folder of --out.
+        fraction: Fraction of the photos for validation.
+        seed: Equal seeds give equal splits.
+        photos: Folder of the photos of a table; default: beside the table.
+        near_duplicates: Read every photo to find near duplicates.
+        json: One JSON object: both files and their numbers of photos.
     """
-    from ophis import read_manifest
     from ophis.cli.terminal.progress import bar
-    from ophis.datasets.near_duplicates import near_duplicate_groups
+    from ophis.datasets.sources import read_manifest
+    from ophis.datasets.split import split
 
+    if out is None and (train is None or validation is None):
+        raise InputError("name a folder by --out, or two files by --train and --validation")
+    folder = out or Path()
+    train, validation = train or folder / "train.csv", validation or folder / "validation.csv"
     whole = read_manifest(manifest, photos=photos)
-    groups = None
-    if near_duplicates:
-        with bar(len(whole)) as advance:
-            groups = near_duplicate_groups(whole, progress=advance)
-    rest, held = whole.split(share, seed=seed, groups=groups)
-    rest.write(train)
-    held.write(held_out)
+    with bar(len(whole) if near_duplicates else 0) as advance:
+        parts = split(
+            whole,
+            fraction,
+            seed=seed,
+            near_duplicates=near_duplicates,
+            train=train,
+            validation=validation,
+            progress=advance,
+        )
+    train_photos, validation_photos = map(len, parts)
+    facts = {"train": train, "photos": train_photos, "validation": validation}
     finish(
-        f"{len(rest):,} photos in {train}, {len(held):,} held out in {held_out}",
-        {"train": train, "photos": len(rest), "held_out": held_out, "held_out_photos": len(held)},
+        f"{train_photos:,} photos in {train}, {validation_photos:,} in {validation}",
+        facts | {"validation_photos": validation_photos},
         json=json,
     )
 
@@ -175,31 +155,31 @@ def pack(
     workers: int | None = None,
     json: Json = False,
 ) -> int:
-    """Decode every photo once, squeeze it to a square, and write the squares into shards.
+    """Decode every photo once, resize it, and write the resized photos into shards.
 
-    Every verb that takes a manifest takes the pack too. A pack that was stopped goes on at the same
-    command; asked for again when it is whole, the photos are compared with those it was made from.
+    Every command that takes a manifest also takes the pack. The same command resumes an interrupted
+    pack; for a complete pack it compares the photos with those that were packed.
 
     Args:
         manifest: The photos.
-        out: The folder of the pack.
-        pixels: Side of the square; the recipe's resize_pixels, so that nothing is resized again.
-        quality: Of the JPEG files, 1 to 100; 95 by default.
-        raw: Keep the pixels as they are, nothing lost, nothing to decode, eight times the space.
-        shard_photos: Rows of the manifest a shard.
-        photos: Where the photos of a table lie; by default beside the table.
-        workers: Threads; by default one a processor core. They change no byte.
-        json: One JSON object: what was packed and how large it is.
+        out: Folder of the pack.
+        pixels: Side of the resized photos; the recipe's resize_pixels avoids a second resize.
+        quality: Of the JPEG files, 1 to 100; default: 95.
+        raw: Store raw pixels: no loss, no decoding, eight times the space.
+        shard_photos: Rows of the manifest in one shard.
+        photos: Folder of the photos of a table; default: beside the table.
+        workers: Threads; default: one for each processor core. They do not change the bytes.
+        json: One JSON object: number of photos, shards and bytes.
     """
-    from ophis import read_manifest
     from ophis.cli.terminal.progress import bar
-    from ophis.datasets.shards.writer import pack as packed
+    from ophis.datasets.shards.writer import pack
+    from ophis.datasets.sources import read_manifest
 
     if raw and quality is not None:
-        raise InputError("--raw keeps the pixels as they are; leave --quality out")
+        raise InputError("--raw stores pixels without JPEG; leave --quality out")
     rows = read_manifest(manifest, photos=photos)
     with bar(len(rows)) as advance:
-        done = packed(
+        packed = pack(
             rows,
             out,
             pixels=pixels,
@@ -208,12 +188,12 @@ def pack(
             workers=workers,
             progress=advance,
         )
-    failures = [PhotoFailure(photo, f"{photo}: {reason}") for photo, reason in done.failures()]
-    number, size = len(rows) - len(failures), done.shard_bytes()
+    failures, shards, size = packed.failures(), packed.metadata.shards, packed.shard_bytes()
+    number = len(rows) - len(failures)
     return finish(
         f"{number:,} photos packed, {len(failures):,} could not be read; {out}:"
-        f" {done.metadata.shards:,} shards, {size / 1000 / max(number, 1):,.1f} kB a photo",
-        {"pack": out, "photos": number, "shards": done.metadata.shards, "bytes": size},
+        f" {shards:,} shards, {size / 1000 / max(number, 1):,.1f} kB a photo",
+        {"pack": out, "photos": number, "shards": shards, "bytes": size},
         failures=failures,
         json=json,
     )

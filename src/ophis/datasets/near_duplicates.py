@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ophis.datasets.manifest import join_groups
+from ophis.datasets.groups import join_groups
 from ophis.datasets.shards.reader import PackedPhoto
 from ophis.errors import PhotoError
 from ophis.images.decode import decode, read_bytes, read_photo

@@ -21,6 +21,7 @@ from ophis.datasets.resized import read_square
 from ophis.datasets.shards.metadata import METADATA_FILE
 from ophis.datasets.shards.reader import Pack
 from ophis.datasets.shards.writer import _locked, pack
+from ophis.datasets.split import split
 from ophis.images.decode import read_photo
 from ophis.images.preprocessing import resize
 
@@ -367,7 +368,7 @@ def test_many_shards_need_at_most_256_open_files(coloured, tmp_path):
 
 def test_split_tables_read_the_pack(jpeg, tmp_path):
     """`ophis split PACK`: written elsewhere and inside the pack, by its column `folder`."""
-    train, validation = jpeg.split(0.3, seed=1, groups=near_duplicate_groups(jpeg))
+    train, validation = split(jpeg, 0.3, seed=1)
     for place in (tmp_path, jpeg.folder.parent):
         for part, name in ((train, "train.csv"), (validation, "validation.parquet")):
             back = read_manifest(part.write(place / name))

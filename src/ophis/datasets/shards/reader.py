@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ophis.datasets.shards.metadata import BLOCK, PackMetadata, npy_header, shard_path
-from ophis.errors import InputError, PhotoError
+from ophis.errors import InputError, PhotoError, PhotoFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -167,9 +167,10 @@ class Pack:
             raise PhotoError(f"{self.name(place)}: is no array of {pixels} x {pixels} pixels")
         return np.frombuffer(data, np.uint8, offset=len(header)).reshape(pixels, pixels, 3)
 
-    def failures(self) -> list[tuple[str, str]]:
+    def failures(self) -> list[PhotoFailure]:
         """Return the photos that could not be packed, each with the reason."""
-        return [(row[0], row[1]) for row in self.index.select("photo", "failure").rows() if row[1]]
+        failed = self.index.filter(self.index["failure"] != "").select("photo", "failure")
+        return [PhotoFailure(photo, f"{photo}: {reason}") for photo, reason in failed.rows()]
 
     def shard_bytes(self) -> int:
         """Return the total size of the finished tar files."""

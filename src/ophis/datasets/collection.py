@@ -1,0 +1,90 @@
+"""Collection of photos from any source into one manifest file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ophis.datasets.archive import unpack_photos
+from ophis.datasets.renaming import Renaming, accepted_names, normalised_names, read_synonyms
+from ophis.datasets.sources import read_manifest
+from ophis.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ophis.datasets.manifest import Manifest
+    from ophis.datasets.shards.reader import PackedPhoto
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Manifest of collected photos, and the changes of its species names.
+
+    Attributes:
+        manifest: the manifest that was written.
+        missing: photos without a file.
+        unpacked: photos that an archive holds; None where none was unpacked.
+        renamings: changes of names in their order, each with True where equal names were merged.
+        ambiguous: number of species that are still written in several ways.
+    """
+
+    manifest: Manifest
+    missing: list[Path | PackedPhoto]
+    unpacked: int | None = None
+    renamings: tuple[tuple[Renaming, bool], ...] = ()
+    ambiguous: int = 0
+
+    def names(self) -> dict[str, Any]:
+        """Return the changes of names as JSON values: renamed, merged, kept_apart."""
+        names: dict[str, Any] = {"renamed": {}, "merged": {}, "kept_apart": {}}
+        for renaming, merged in self.renamings:
+            names["renamed"] |= renaming.changes
+            names["merged" if merged else "kept_apart"] |= renaming.merges
+        return names
+
+
+def collect(
+    source: str | Path,
+    out: str | Path,
+    *,
+    photos: str | Path | None = None,
+    unpack: str | Path | None = None,
+    synonyms: str | Path | None = None,
+    normalise_names: bool = False,
+    merge_names: bool = False,
+) -> Collection:
+    """Read a table, a folder or an archive of photos, and write it as one manifest.
+
+    Args:
+        source: the table, folder or archive; see `read_manifest`.
+        out: the manifest to write, .csv or .parquet.
+        photos: the folder of the photos; see `read_manifest`.
+        unpack: folder to unpack the photos of an archive to; they are then read there.
+        synonyms: table `name,accepted`; each name becomes its accepted name.
+        normalise_names: write scientific names in one spelling; names that become equal are kept
+            apart.
+        merge_names: the same, and names that become equal are merged.
+
+    Raises:
+        InputError: as `read_manifest`, `read_synonyms` and `unpack_photos`, and when ``photos`` and
+            ``unpack`` are both given.
+    """
+    accepted = read_synonyms(synonyms) if synonyms else None
+    unpacked = None
+    if unpack:
+        if photos:
+            raise InputError("photos and unpack are two folders for the same photos; give one")
+        unpacked = unpack_photos(source, unpack)
+        photos = unpack
+    manifest, renamings, ambiguous = read_manifest(source, photos=photos), [], 0
+    if accepted is not None:
+        renamings.append((accepted_names(manifest, accepted), True))
+        manifest = renamings[-1][0].apply(manifest, merge=True)
+    if normalise_names or merge_names:
+        renamings.append((normalised_names(manifest), merge_names))
+        manifest = renamings[-1][0].apply(manifest, merge=merge_names)
+    else:
+        ambiguous = len(normalised_names(manifest).merges)
+    manifest.write(out)
+    return Collection(manifest, manifest.missing_photos(), unpacked, tuple(renamings), ambiguous)
