@@ -30,19 +30,19 @@ PAPER = {
         (10000, 0.00003),
     ],
 )
-def test_the_learning_rate_is_the_papers(step, rate):
+def test_learning_rate_of_the_paper(step, rate):
     assert learning_rate(step, **PAPER) == pytest.approx(rate, rel=1e-12)
     assert read_recipe("paper_in21k").learning_rate_at(step) == pytest.approx(rate, rel=1e-12)
 
 
-def test_the_two_paper_recipes_differ_in_one_key():
+def test_paper_recipes_differ_in_one_key():
     a, b = (read_recipe(RECIPES / f"paper_{name}.toml") for name in ("in1k", "in21k"))
     different = [f.name for f in fields(Recipe) if getattr(a, f.name) != getattr(b, f.name)]
     assert different == ["weights"]
     assert (a.weights, b.weights) == ("BiT-S-R50x1.npz", "BiT-M-R50x1.npz")
 
 
-def test_the_recipes_of_the_pretraining_experiment_differ_in_one_key():
+def test_pretraining_recipes_differ_in_one_key():
     folder = RECIPES.parent / "benchmarks" / "pretraining"
     names = ("none", "few", "spread", "all")
     read = {name: read_recipe(folder / f"snakes_{name}.toml") for name in names}
@@ -51,7 +51,7 @@ def test_the_recipes_of_the_pretraining_experiment_differ_in_one_key():
     assert read_recipe(folder / "pretrain.toml").backbone == read["none"].backbone
 
 
-def test_the_paper_recipe_is_the_paper_word_by_word():
+def test_paper_recipe_has_the_values_of_the_paper():
     r = read_recipe("paper_in21k")
     assert (r.backbone, r.head) == ("resnetv2_50x1_bit", "zero")
     assert (r.resize_pixels, r.crop_pixels, r.test_pixels) == (512, 456, 456)
@@ -66,7 +66,7 @@ def test_the_paper_recipe_is_the_paper_word_by_word():
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
-def test_every_shipped_recipe_reads_and_writes_back(path, tmp_path):
+def test_shipped_recipes_read_and_write(path, tmp_path):
     recipe = read_recipe(path.stem)
     again = tmp_path / "again.toml"
     again.write_text(recipe.to_toml())
@@ -100,12 +100,12 @@ def test_every_shipped_recipe_reads_and_writes_back(path, tmp_path):
             "batch_photos = 512 is no multiple of micro_batch_photos = 33",
         ),
         ({"crop_pixels": 513}, "crop_pixels should not exceed resize_pixels"),
-        ({"decay_steps": [6000, 3000]}, "decay_steps should rise"),
+        ({"decay_steps": [6000, 3000]}, "decay_steps should increase"),
         ({"head": "warm"}, "head = 'warm' should be one of"),
         ({"precision": "fp8"}, "precision = 'fp8' should be one of"),
     ],
 )
-def test_a_wrong_key_is_refused_by_its_name(change, words, tmp_path):
+def test_wrong_key_is_refused(change, words, tmp_path):
     import tomllib
 
     values = tomllib.loads((RECIPES / "paper_in21k.toml").read_text()) | change
@@ -116,7 +116,7 @@ def test_a_wrong_key_is_refused_by_its_name(change, words, tmp_path):
     assert "\n" not in str(refusal.value)
 
 
-def test_the_file_is_named(tmp_path):
+def test_error_names_the_file(tmp_path):
     (tmp_path / "mine.toml").write_text("steps = \n")
     with pytest.raises(InputError, match=r"mine.toml: cannot be read as TOML"):
         read_recipe(tmp_path / "mine.toml")
@@ -126,7 +126,7 @@ def test_the_file_is_named(tmp_path):
         find_recipe("paper")
 
 
-def test_whole_numbers_may_stand_for_fractions():
+def test_integers_are_accepted_for_floats():
     import tomllib
 
     values = tomllib.loads((RECIPES / "demo.toml").read_text()) | {"weight_decay": 0}

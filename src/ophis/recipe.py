@@ -1,4 +1,4 @@
-"""A recipe: everything that changes the weights, flat, complete, read from TOML."""
+"""Training recipe: all settings that change the weights, in one flat TOML file."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ PRECISIONS = ("float32", "bfloat16", "auto")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What is trained, on which pixels, and for how long. Units stand in the names.
+    """Settings of a training run. Names include the units.
 
-    Every key must stand in the file and no other may: two recipes can then be compared line by
-    line, and no default can change a published result behind its back.
+    A file must give every key and no other: recipes can then be compared line by line, and a new
+    default cannot change a published result.
     """
 
     backbone: str  # a timm model name
     weights: str  # "none", "hub", "lite0" or a file name: .npz, .safetensors, .pt, .pth
     head: str  # "zero" (as in the released code of BiT and of the paper) or "random"
-    frozen_stages: int  # the stem and the stages after it that keep their weights; 0 trains all
-    resize_pixels: int  # the photo is squeezed to this square ...
-    crop_pixels: int  # ... and a random square of this side is cut from it
-    test_pixels: int  # validation and use: squeezed to this square, no crop
+    frozen_stages: int  # first stages, stem included, that keep their weights; 0 trains all
+    resize_pixels: int  # photos are resized to a square of this side ...
+    crop_pixels: int  # ... and a random square of this side is cropped
+    test_pixels: int  # validation and inference: resized to this side, no crop
     mean: tuple[float, float, float]  # per channel, of values in [0, 1]
     deviation: tuple[float, float, float]
-    least_area: float  # of that square: each crop shows a share in [least_area, 1] of it; 1 is off
-    flip_probability: float  # left and right
+    least_area: float  # of a crop, as a fraction of the resized photo, in (0, 1]; 1 is off
+    flip_probability: float  # horizontal
     rotation_degrees: float  # uniformly in [-degrees, +degrees]; 0 is off
     colour_jitter: float  # brightness, contrast, saturation factors in [1 - j, 1 + j]; 0 is off
     mixup_alpha: float  # Beta(alpha, alpha); 0 is off
@@ -45,35 +45,35 @@ class Recipe:
     dropout: float  # before the head
     steps: int  # optimiser steps
     batch_photos: int  # photos of one optimiser step ...
-    micro_batch_photos: int  # ... accumulated from pieces of this many
-    optimiser: str  # "sgd", or "adamw": decay apart from the gradient (Loshchilov & Hutter 2019)
+    micro_batch_photos: int  # ... and of one forward pass; gradients are accumulated
+    optimiser: str  # "sgd" or "adamw" (Loshchilov & Hutter 2019)
     learning_rate: float  # at the end of the warm-up
     warmup_steps: int
-    decay_steps: tuple[int, ...]  # at each of these the rate is divided ...
+    decay_steps: tuple[int, ...]  # at each of these steps the rate is divided ...
     decay_factor: float  # ... by this
-    momentum: float  # of AdamW its first beta; the second is 0.999
+    momentum: float  # of AdamW: its first beta; the second is 0.999
     weight_decay: float
     evaluate_every_steps: int  # and once more at the end
-    precision: str  # "float32", "bfloat16" (autocast), "auto": bfloat16 where the device gains
+    precision: str  # "float32", "bfloat16" (autocast), "auto": bfloat16 where it is faster
     seed: int
 
     def __post_init__(self) -> None:
-        for rule, complaint in _rules(self):
-            if not rule:
-                raise InputError(complaint)
+        for passed, message in _checks(self):
+            if not passed:
+                raise InputError(message)
 
     @property
     def micro_batches(self) -> int:
-        """Pieces whose gradients are accumulated in one optimiser step."""
+        """Micro-batches of one optimiser step."""
         return self.batch_photos // self.micro_batch_photos
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """What validation and use do to a photo."""
+        """Preprocessing of validation and inference."""
         return Preprocessing(pixels=self.test_pixels, mean=self.mean, deviation=self.deviation)
 
     def learning_rate_at(self, step: int) -> float:
-        """Rate of optimiser step ``step`` (the first is 0): see `learning_rate`."""
+        """Return the rate of an optimiser step, from 0; see `learning_rate`."""
         return learning_rate(
             step,
             base=self.learning_rate,
@@ -83,23 +83,23 @@ class Recipe:
         )
 
     def to_toml(self) -> str:
-        """The recipe as TOML; `read_recipe` reads it back unchanged."""
+        """Return the recipe as TOML; `read_recipe` reads it back unchanged."""
         return "".join(f"{f.name} = {_toml(getattr(self, f.name))}\n" for f in fields(self))
 
     def sha256(self) -> str:
-        """Digest of the values: comments and order of the file do not count."""
+        """Return a digest of the values, independent of comments and order in the file."""
         return hashlib.sha256(self.to_toml().encode()).hexdigest()
 
 
 def learning_rate(
     step: int, *, base: float, warmup_steps: int, decay_steps: tuple[int, ...], decay_factor: float
 ) -> float:
-    """Linear warm-up, then a staircase, as the paper's text has it (section 4).
+    """Return the learning rate of a step: linear warm-up, then a staircase (paper, section 4).
 
-    The rate of step i is ``base * i / warmup_steps`` while i < warmup_steps, and afterwards
-    ``base`` divided by ``decay_factor`` once for every decay step d with i >= d. So with the
-    paper's numbers step 2,999 has 0.03 and step 3,000 has 0.003. (The released code of BiT
-    compares with ``<=`` there and so divides one step later, at 3,001; we follow the text.)
+    The rate of step i is ``base * i / warmup_steps`` for i < warmup_steps, and afterwards ``base``
+    divided by ``decay_factor`` once for each decay step d with i >= d. With the paper's numbers,
+    step 2,999 has 0.03 and step 3,000 has 0.003. (The released code of BiT compares with ``<=``
+    and divides one step later, at 3,001; this follows the paper's text.)
     """
     if step < warmup_steps:
         return base * step / warmup_steps
@@ -108,7 +108,7 @@ def learning_rate(
 
 
 def find_recipe(name: str | Path) -> Path:
-    """The file of a recipe given by its path, or by the name of one that ships with ophis."""
+    """Return the file of a recipe, given by its path or by the name of a shipped recipe."""
     path = Path(name)
     if path.suffix == ".toml" or path.is_file():
         return path
@@ -116,7 +116,7 @@ def find_recipe(name: str | Path) -> Path:
         if (shipped := folder / f"{name}.toml").is_file():
             return shipped
     known = sorted({file.stem for folder in _shipped_folders() for file in folder.glob("*.toml")})
-    raise InputError(f"no recipe is called {str(name)!r}; give a .toml file or one of {known}")
+    raise InputError(f"no recipe has the name {str(name)!r}; give a .toml file or one of {known}")
 
 
 def _shipped_folders() -> tuple[Path, Path]:
@@ -128,7 +128,7 @@ def read_recipe(name: str | Path) -> Recipe:
     """Read a recipe from a TOML file, or a shipped one by name.
 
     Raises:
-        InputError: naming the file and the key that is unknown, missing or out of its range.
+        InputError: naming the file and the key that is unknown, missing or out of range.
     """
     path = find_recipe(name)
     try:
@@ -144,20 +144,24 @@ def read_recipe(name: str | Path) -> Recipe:
 
 
 def recipe_from(values: dict[str, Any]) -> Recipe:
-    """A recipe from a mapping; unknown and missing keys are refused by name."""
+    """Return the recipe of a mapping.
+
+    Raises:
+        InputError: naming the key that is unknown, missing or out of range.
+    """
     types = get_type_hints(Recipe)
     for key in values:
         if key not in types:
             close = difflib.get_close_matches(key, types, n=1)
-            mend = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(types)}"
-            raise InputError(f"unknown key {key!r}; {mend}")
+            hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(types)}"
+            raise InputError(f"unknown key {key!r}; {hint}")
     if missing := [key for key in types if key not in values]:
-        raise InputError(f"missing key {missing[0]!r}; a recipe states every key")
+        raise InputError(f"missing key {missing[0]!r}; a recipe gives every key")
     return Recipe(**{key: _typed(key, values[key], types[key]) for key in types})
 
 
 def _typed(key: str, value: object, wanted: Any) -> Any:  # noqa: ANN401 - one of four types
-    """The value as the type that the key wants; TOML's 1 may stand for 1.0."""
+    """Return the value in the type of the key; an integer is accepted for a float."""
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if get_args(wanted) and isinstance(value, list):
@@ -175,53 +179,54 @@ def _typed(key: str, value: object, wanted: Any) -> Any:  # noqa: ANN401 - one o
     return value
 
 
-def _rules(r: Recipe) -> list[tuple[bool, str]]:
-    """Each rule of the values with the line that is said when it is broken."""
-    positive = ("resize_pixels", "crop_pixels", "test_pixels", "steps", "batch_photos")
-    positive += ("micro_batch_photos", "evaluate_every_steps", "learning_rate", "decay_factor")
-    not_negative = ("rotation_degrees", "mixup_alpha", "warmup_steps", "momentum", "seed")
-    not_negative += ("weight_decay", "frozen_stages")
-    positive += ("least_area",)
-    shares = (
-        "least_area",
-        "flip_probability",
-        "colour_jitter",
-        "label_smoothing",
-        "dropout",
-        "momentum",
-    )
-    rules = [(getattr(r, k) > 0, f"{k} = {getattr(r, k)} should be above 0") for k in positive]
-    rules += [
-        (getattr(r, k) >= 0, f"{k} = {getattr(r, k)} should not be below 0") for k in not_negative
+_POSITIVE = (
+    "resize_pixels", "crop_pixels", "test_pixels", "steps", "batch_photos", "micro_batch_photos",
+    "evaluate_every_steps", "learning_rate", "decay_factor", "least_area",
+)  # fmt: skip
+_NOT_NEGATIVE = (
+    "rotation_degrees", "mixup_alpha", "warmup_steps", "momentum", "seed", "weight_decay",
+    "frozen_stages",
+)  # fmt: skip
+_FRACTIONS = (
+    "least_area", "flip_probability", "colour_jitter", "label_smoothing", "dropout", "momentum",
+)  # fmt: skip
+_BELOW_ONE = ("momentum", "label_smoothing", "dropout")
+_CHOICES = {"head": HEADS, "optimiser": OPTIMISERS, "precision": PRECISIONS}
+
+
+def _checks(recipe: Recipe) -> list[tuple[bool, str]]:
+    """Return each check of single values with the message for its failure."""
+    values = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
+    checks = [(values[k] > 0, f"{k} = {values[k]} should be above 0") for k in _POSITIVE]
+    checks += [(values[k] >= 0, f"{k} = {values[k]} should not be below 0") for k in _NOT_NEGATIVE]
+    checks += [
+        (0 <= values[k] <= 1, f"{k} = {values[k]} should be within 0 and 1") for k in _FRACTIONS
     ]
-    rules += [
-        (0 <= getattr(r, k) <= 1, f"{k} = {getattr(r, k)} should be within 0 and 1") for k in shares
+    checks += [(values[k] < 1, f"{k} should be below 1") for k in _BELOW_ONE]
+    checks += [
+        (values[k] in names, f"{k} = {values[k]!r} should be one of {names}")
+        for k, names in _CHOICES.items()
     ]
-    rules += [
-        (r.crop_pixels <= r.resize_pixels, "crop_pixels should not exceed resize_pixels"),
+    return checks + _joint_checks(recipe)
+
+
+def _joint_checks(recipe: Recipe) -> list[tuple[bool, str]]:
+    """Return each check of lists and of several values with the message for its failure."""
+    return [
+        (recipe.crop_pixels <= recipe.resize_pixels, "crop_pixels should not exceed resize_pixels"),
         (
-            r.batch_photos % r.micro_batch_photos == 0,
-            f"batch_photos = {r.batch_photos} is no multiple of micro_batch_photos"
-            f" = {r.micro_batch_photos}",
+            recipe.batch_photos % recipe.micro_batch_photos == 0,
+            f"batch_photos = {recipe.batch_photos} is no multiple of micro_batch_photos"
+            f" = {recipe.micro_batch_photos}",
         ),
-        (r.momentum < 1, "momentum should be below 1"),
-        (r.label_smoothing < 1, "label_smoothing should be below 1"),
-        (r.dropout < 1, "dropout should be below 1"),
-        (all(d > 0 for d in r.deviation), "deviation should be above 0 in each channel"),
-        (all(a < b for a, b in pairwise(r.decay_steps)), "decay_steps should rise"),
-        (r.head in HEADS, f"head = {r.head!r} should be one of {HEADS}"),
+        (all(d > 0 for d in recipe.deviation), "deviation should be above 0 in each channel"),
+        (all(a < b for a, b in pairwise(recipe.decay_steps)), "decay_steps should increase"),
         (
-            r.frozen_stages == 0 or r.weights != "none",
-            f'weights = "none" with frozen_stages = {r.frozen_stages} would keep random weights;'
-            " pretrained ones can be frozen",
+            recipe.frozen_stages == 0 or recipe.weights != "none",
+            f'weights = "none" with frozen_stages = {recipe.frozen_stages} would keep random'
+            " weights; pretrained ones can be frozen",
         ),
-        (
-            r.optimiser in OPTIMISERS,
-            f"optimiser = {r.optimiser!r} should be one of {OPTIMISERS}",
-        ),
-        (r.precision in PRECISIONS, f"precision = {r.precision!r} should be one of {PRECISIONS}"),
     ]
-    return rules
 
 
 def _toml(value: str | float | tuple[float, ...]) -> str:
