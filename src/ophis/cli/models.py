@@ -1,9 +1,9 @@
-"""Verbs about models: trained, made bundles of, put together."""
+"""Commands for models: train, export, quantise, combine, card."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ophis.inference.ensemble import MemberResult
+    from ophis.train.export import Retest
 
 
 def train(
@@ -34,24 +35,24 @@ def train(
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
-    """Fine-tune a model by a recipe; the same command goes on where it was stopped.
+    """Fine-tune a model by a recipe; after a stop the same command goes on.
 
     Args:
         recipe: A TOML file, or the name of a recipe that ships with ophis: demo, paper_in1k, ...
         train: Manifest of the photos to learn from.
-        validation: Manifest of the photos to judge by.
+        validation: Manifest of the photos to evaluate on.
         out: The run folder.
-        photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
-        weights_folder: Where the recipe's weights file lies.
+        photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
+        weights_folder: Folder of the recipe's weights file.
         device: auto, cpu or cuda.
         workers: Threads that read photos; by default one for each CPU core.
         compile: Run the training steps through torch.compile; needs a CUDA device.
-        save_every: Seconds between checkpoints: the most work that a killed process loses.
+        save_every: Seconds between checkpoints, the most work that a killed process loses.
         check_photos: Decode every photo before the first step, and record the results in the run
             folder; without it, a bad photo stops the run at the step that needs it.
-        skip_bad: Train without the photos that cannot be used, and name them in the run folder's
+        skip_bad: Train without the photos that cannot be used, and list them in the run folder's
             skipped.csv, instead of refusing to begin.
-        json: One JSON object: the run folder, and how good it is on the validation photos.
+        json: One JSON object: the run folder, and its metrics on the validation photos.
     """
     from ophis import read_manifest, read_recipe
     from ophis.train import fit
@@ -71,28 +72,22 @@ def train(
             skip_bad=skip_bad,
             progress=progress,
         ),
-        facts=lambda folder: {
-            "run": folder,
-            "validation": _judged(folder),
-            "skipped": _skipped(folder),
-        },
+        facts=_run_facts,
         json=json,
     )
 
 
-def _judged(folder: Path) -> dict[str, float]:
-    """The figures of a run that is done."""
+def _run_facts(folder: Path) -> dict[str, Any]:
+    """Return the metrics of a finished run, and the number of photos left out."""
     from ophis import evaluate, read_scores
     from ophis.evaluation.run import SCORES
-
-    return evaluate(read_scores(folder / SCORES)).as_dict()
-
-
-def _skipped(folder: Path) -> dict[str, int]:
-    """How many photos a run left out, by part."""
     from ophis.train.photo_check import read_skipped
 
-    return {part: len(photos) for part, photos in read_skipped(folder).items()}
+    return {
+        "run": folder,
+        "validation": evaluate(read_scores(folder / SCORES)).as_dict(),
+        "skipped": {part: len(photos) for part, photos in read_skipped(folder).items()},
+    }
 
 
 def export(
@@ -108,64 +103,49 @@ def export(
     weights: bool = True,
     json: Json = False,
 ) -> int:
-    """Make a bundle of a trained run, to identify with, without torch.
+    """Write the bundle of a trained run, which identifies without torch.
 
     Args:
-        run: A run folder, or `imagenet17`: the 17 kinds of snake of ImageNet, without training.
+        run: A run folder, or `imagenet17`: the 17 snake classes of ImageNet, without training.
         out: The bundle folder.
-        prior: What a country says, of `ophis fit-prior`; by default what wins on the run's
-            validation scores.
-        pixels: Show photos with so many pixels a side, instead of the recipe's test_pixels; needs
-            --train and --validation, because all that was learned of such photos is learned anew.
-        train: With --pixels, the manifest that the run learned from.
-        validation: With --pixels, the manifest that it was judged by.
-        photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
+        prior: A prior of `ophis fit-prior`; by default the best on the run's validation scores.
+        pixels: Resize photos to this many pixels a side, instead of the recipe's test_pixels; needs
+            --train and --validation, because calibration, prior and guarantees are fitted again.
+        train: With --pixels, the training manifest of the run.
+        validation: With --pixels, the validation manifest of the run.
+        photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
         weights: Write the torch weights too (model.safetensors), for timm, for the Hugging Face Hub
-            and for training on: half of the folder; no answer needs them.
-        json: One JSON object: the bundle, its version, and whether it was judged on photos.
+            and for further training: half of the folder, not needed to identify.
+        json: One JSON object: the bundle, its version, and whether it was evaluated on photos.
     """
-    retest = (pixels, train, validation, photos)
-    _export_run(run, out, prior=prior, retest=retest, weights=weights)
-    return finish(out, _facts_of(out), json=json)
-
-
-def _export_run(
-    run: str,
-    out: Path,
-    *,
-    prior: Path | None,
-    retest: tuple[int | None, Path | None, Path | None, Path | None],
-    weights: bool,
-) -> None:
-    """A bundle of a run, or of `imagenet17`."""
-    from ophis import read_manifest
     from ophis.cli.terminal.progress import waiting
     from ophis.evaluation.run import PRIOR, SPECIES
     from ophis.taxonomy.species_list import SpeciesList
-    from ophis.train.export import Retest, export_imagenet17
     from ophis.train.export import export as export_run
 
-    pixels, train, validation, photos = retest
-    if run == "imagenet17":
-        if prior or pixels is not None or train or validation:
-            raise InputError("imagenet17 has no photos and no countries; give nothing but --out")
-        with waiting("writing the bundle"):
-            export_imagenet17(out, weights=weights)
-        return
-    if not (pixels is not None) == bool(train) == bool(validation):
-        raise InputError("--pixels, --train and --validation belong together; give all or none")
     given = read_prior_option(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
-    test = None
-    if pixels is not None and train and validation:
-        test = Retest(pixels, *(read_manifest(path, photos=photos) for path in (train, validation)))
+    retest = _read_retest(pixels, train, validation, photos)
     with waiting("writing the bundle, and comparing it with torch"):
-        export_run(run, out, prior=given, test=test, weights=weights)
-    if not prior:  # what the run counted is what its bundle's own prior is made of
-        read_prior_option(Path(run) / PRIOR, SpeciesList.read(Path(run) / SPECIES))
+        export_run(run, out, prior=given, retest=retest, weights=weights)
+    if not prior and (counts := Path(run) / PRIOR).is_file():
+        read_prior_option(counts, SpeciesList.read(Path(run) / SPECIES))
+    return finish(out, _bundle_facts(out), json=json)
 
 
-def _facts_of(folder: Path) -> dict[str, object]:
-    """What a program wants to know of a bundle that was made."""
+def _read_retest(
+    pixels: int | None, train: Path | None, validation: Path | None, photos: Path | None
+) -> Retest | None:
+    from ophis import read_manifest
+    from ophis.train.export import Retest
+
+    if pixels is None and train is None and validation is None:
+        return None
+    if pixels is None or train is None or validation is None:
+        raise InputError("--pixels, --train and --validation belong together; give all or none")
+    return Retest(pixels, *(read_manifest(path, photos=photos) for path in (train, validation)))
+
+
+def _bundle_facts(folder: Path) -> dict[str, object]:
     from ophis.inference.bundles.bundle import read_bundle
 
     bundle = read_bundle(folder)
@@ -187,18 +167,18 @@ def combine(
     photos: Path | None = None,
     json: Json = False,
 ) -> int:
-    """Make a bundle that asks several bundles, or shows each photo several times.
+    """Write an ensemble of bundles, or one bundle with test-time augmentation.
 
-    Prints what each bundle by itself, and all together, are worth and cost on those photos.
+    Prints accuracy and cost of each bundle and of the ensemble on the validation photos.
 
     Args:
         bundles: Bundle folders of the same species; one is enough with --tta.
-        validation: Manifest of labelled photos that no bundle learned from: what the combination is
-            calibrated with, and what its guarantees are made on.
+        validation: Manifest of labelled photos that no bundle learned from, for the calibration and
+            the guarantees of the ensemble.
         out: The bundle folder to write.
         tta: Test-time augmentation: average the logits of each photo with those of its mirror image
             (flip) or its four corners (crops); may be repeated.
-        photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
+        photos: Folder of the photos of a SnakeCLEF table; by default that of the table.
         json: One JSON object with all figures.
     """
     from ophis import read_manifest
@@ -207,8 +187,8 @@ def combine(
 
     rows = read_manifest(validation, photos=photos)
     with bar(len(rows) * len(bundles) * (2 if tta else 1)) as advance:
-        worth = combine_bundles(bundles, out, validation=rows, tta=tta, progress=advance)
-    return _finish_judged(worth, out, json=json)
+        results = combine_bundles(bundles, out, validation=rows, tta=tta, progress=advance)
+    return _finish_members(results, out, json=json)
 
 
 def quantise(
@@ -222,46 +202,46 @@ def quantise(
     photos: Path | None = None,
     json: Json = False,
 ) -> int:
-    """Make a bundle that counts in 8 bits: a quarter of the size, and faster.
+    """Write a bundle with 8-bit convolutions: a quarter of the size, and faster.
 
-    Prints what the bundle and its 8-bit form are worth and cost on the validation photos.
+    Prints accuracy and cost of both bundles on the validation photos.
 
     Args:
-        bundle: A plain bundle folder.
-        train: Manifest of photos that it learned from, or others like them: the ranges of its
-            numbers are taken from at most 256 of them.
-        validation: Manifest of labelled photos that it did not learn from: what the new bundle is
-            judged and calibrated with.
-        out: The bundle folder to write; not written where too much is lost.
-        most_loss: How many points of top-1 and of macro F1 may be lost.
-        photos: Where the photos of SnakeCLEF tables lie; by default beside the table.
+        bundle: A bundle folder of one network.
+        train: Manifest of its training photos, or of similar ones; the ranges of its activations
+            are taken from at most 256 of them.
+        validation: Manifest of labelled photos that it did not learn from, to evaluate and
+            calibrate the new bundle.
+        out: The bundle folder; nothing is written when too much accuracy is lost.
+        most_loss: Percentage points of top-1 and of macro F1 that may be lost.
+        photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
         json: One JSON object with all figures.
     """
     from ophis import read_manifest
     from ophis.cli.terminal.progress import bar
     from ophis.train.export import quantise as quantise_bundle
 
-    learned, judged = (read_manifest(path, photos=photos) for path in (train, validation))
-    with bar(2 * len(judged)) as advance:
-        worth = quantise_bundle(
+    learned, rows = (read_manifest(path, photos=photos) for path in (train, validation))
+    with bar(2 * len(rows)) as advance:
+        results = quantise_bundle(
             bundle,
             out,
             train=learned,
-            validation=judged,
+            validation=rows,
             most_loss=most_loss / 100,
             progress=advance,
         )
-    return _finish_judged(worth, out, json=json)
+    return _finish_members(results, out, json=json)
 
 
-def _finish_judged(worth: Sequence[MemberResult], out: Path, *, json: bool) -> int:
-    """The table of what each bundle is worth, then the bundle that was made."""
+def _finish_members(results: Sequence[MemberResult], out: Path, *, json: bool) -> int:
+    """Print the table of the bundles' results, then the bundle that was written."""
     from ophis.cli.terminal.tables import member_rows, print_member_results
 
     if not json:
-        print_member_results(worth)
-    facts = {"bundle": out, "results": member_rows(worth)}
-    return finish(out, facts, failures=worth[-1].failures, json=json)
+        print_member_results(results)
+    facts = {"bundle": out, "results": member_rows(results)}
+    return finish(out, facts, failures=results[-1].failures, json=json)
 
 
 def card(
@@ -273,15 +253,15 @@ def card(
     write: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> None:
-    """Print the card of a bundle, from what was measured of it: for people and for the Hub.
+    """Print the model card of a bundle, for people and for the Hugging Face Hub.
 
     Args:
         bundle: A bundle folder, `imagenet17`, or hf://owner/name.
-        scores: A run folder, or scores by this bundle of photos that it did not learn from: judge
-            by these, instead of by what the bundle holds.
-        license: What its weights may be used under, as the Hub writes it: cc-by-4.0, apache-2.0.
-        write: Put it into the bundle as README.md; the bundle has another version then.
-        json: One JSON object with all that was measured.
+        scores: A run folder, or scores of this bundle on photos that it did not learn from, to take
+            the evaluation results from instead of the bundle.
+        license: Licence of the weights, as the Hub writes it: cc-by-4.0, apache-2.0.
+        write: Write the card into the bundle as README.md, which changes the bundle's version.
+        json: One JSON object with all evaluation results.
     """
     from dataclasses import asdict
 
@@ -294,7 +274,7 @@ def card(
 
     if write and as_typed(bundle).startswith(SCHEME):
         raise InputError(f"{bundle}: --write is for a bundle folder of your own; leave it out")
-    with waiting("judging"):
+    with waiting("evaluating"):
         run = read_scored_run(scores) if scores else None
         found, results, text = card_of(bundle_folder(as_typed(bundle)), run=run, license=license)
     version = rewrite(found, results, text) if write else found.version

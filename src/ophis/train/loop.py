@@ -96,10 +96,7 @@ def fit(
     inputs = RunInputs(recipe, train, validation, species, Path(weights_folder))
     inputs.require_valid()
     execution = Execution(workers or os.cpu_count() or 1, save_every_seconds, compile=compile)
-    with (
-        Processes.from_environment(device) as processes,
-        StopRequest(out, recipe.steps) as stop,
-    ):
+    with Processes.from_environment(device) as processes, StopRequest(out, recipe.steps) as stop:
         if compile:
             require_compiler(processes.device)
         progress = progress if progress and processes.leads else Progress()
@@ -109,8 +106,7 @@ def fit(
         usable = usable_photos(train, validation, out, check)
         inputs = replace(inputs, train=usable[0], validation=usable[1])
         inputs.require_valid()  # again: a species may have lost all its photos
-        training, message = Training.begin(inputs, out, processes, stop, execution, progress)
-        training.run(message)
+        Training.begin(inputs, out, processes, stop, execution, progress).run()
     return out
 
 
@@ -142,10 +138,6 @@ class Training:
     Attributes:
         inputs: recipe, photos and species.
         out: the run folder.
-        processes: of the run.
-        stop: request to stop.
-        execution: settings.
-        state: network and optimiser.
         first: step at which the run begins or resumes.
         precision: of the convolutions; None is float32.
         log: of the run.
@@ -172,26 +164,21 @@ class Training:
         stop: StopRequest,
         execution: Execution,
         progress: Progress,
-    ) -> tuple[Self, str | None]:
-        """Create the state of the first step or restore the saved one; describe the run.
-
-        Returns:
-            The run, and a line about the checkpoint from which it resumes.
-        """
+    ) -> Self:
+        """Create the state of the first step, or restore the saved one, and describe the run."""
         recipe, found = inputs.recipe, resume_checkpoint(out, processes)
         saved = found.checkpoint if found else None
         if saved:
             require_same_run(saved, recipe, inputs.train.sha256(), out)
         state = TrainingState.begin(inputs, processes, saved, compiled=execution.compile)
         stop.saved_step = saved.step if saved else None
-        message = None
         if found and saved:
-            message = found.damage or f"going on from step {saved.step:,}, saved in {out}"
+            progress.message(found.damage or f"going on from step {saved.step:,}, saved in {out}")
         precision = autocast_dtype(recipe.precision, processes.device)
         if processes.leads:
             run_folder.describe(out, inputs, processes, precision, compiled=execution.compile)
         first = saved.step if saved else 0
-        training = cls(
+        return cls(
             inputs=inputs,
             out=out,
             processes=processes,
@@ -202,14 +189,11 @@ class Training:
             precision=precision,
             log=RunLog(out if processes.leads else None, first, recipe.steps, progress),
         )
-        return training, message
 
-    def run(self, message: str | None) -> None:
-        """Train from the first step to the end of the run, after a message."""
+    def run(self) -> None:
+        """Train from the first step to the end of the run."""
         recipe = self.inputs.recipe
         with self.log, self.stop.deferred():
-            if message:
-                self.log.message(message)
             if self._misses_validation():
                 self._validate(self.first)
             batches = self._micro_batches()

@@ -31,18 +31,18 @@ if TYPE_CHECKING:
     from ophis.train.processes import Processes
 
 FILE = "ood_model.npz"  # in a run folder
-MOST_PHOTOS = 20_000  # of training that are looked at once more
-RANK = 128  # directions whose own variance is kept; the rest share one
-SHRINKAGE = 0.1  # towards a covariance that is the same in all directions
+MAX_PHOTOS = 20_000  # training photos that the model is fitted on
+RANK = 128  # directions with a variance of their own; all others have one in common
+SHRINKAGE = 0.1  # towards equal variance in all directions
 
 
 class OodModel(nn.Module):
-    """Features to OOD score.
+    """Model of the features of training photos, from which the OOD score is computed.
 
     Args:
         means: [species, features], of features of length one.
-        directions: [rank, features], scaled: how much less a difference counts along each.
-        weight: what a squared difference counts elsewhere.
+        directions: [rank, features], scaled by the square root of the weight they subtract.
+        weight: of a squared difference in all other directions.
     """
 
     means: torch.Tensor
@@ -60,24 +60,24 @@ class OodModel(nn.Module):
             self.register_buffer(name, torch.from_numpy(np.asarray(values, np.float32)))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Features [photos, features] to OOD score [photos]."""
+        """Return the OOD scores, [photos], of features [photos, features]."""
         unit = functional.normalize(features.float(), dim=1)
         everywhere = _squared_differences(unit, self.means) * self.weight
         along = _squared_differences(unit @ self.directions.T, self.means @ self.directions.T)
         return (everywhere - along).amin(dim=1)
 
     def write(self, path: Path) -> None:
-        """Write an .npz without pickles, whole or not at all."""
+        """Write an .npz without pickles, atomically."""
         arrays = {name: value.cpu().numpy() for name, value in self.named_buffers()}
         with whole_file(path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
 
     @classmethod
     def read(cls, path: Path) -> OodModel:
-        """Read what `write` wrote.
+        """Read a file of `write`.
 
         Raises:
-            InputError: naming the file when it is damaged or something else.
+            InputError: naming the file when it is damaged or of another kind.
         """
         arrays = read_npz(path, what="OOD model file")
         if arrays.keys() != {"means", "directions", "weight"}:
@@ -86,14 +86,14 @@ class OodModel(nn.Module):
 
 
 class WithOodScore(nn.Module):
-    """A timm model that gives logits [photos, species] and OOD score [photos]."""
+    """Network of timm that returns logits [photos, species] and OOD scores [photos]."""
 
     def __init__(self, model: nn.Module, ood_model: OodModel) -> None:
         super().__init__()
         self.model, self.ood_model = model, ood_model
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """[photos, 3, side, side] float32 to logits and OOD score."""
+        """Return logits and OOD scores of [photos, 3, side, side], float32."""
         whole = self.model.forward_features(pixels)  # ty: ignore[not-callable]
         logits = self.model.forward_head(whole)  # ty: ignore[not-callable]
         pooled = self.model.forward_head(whole, pre_logits=True)  # ty: ignore[not-callable]
@@ -101,7 +101,7 @@ class WithOodScore(nn.Module):
 
 
 def _squared_differences(rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """[rows, width] and [others, width] to [rows, others]; one product instead of a cube."""
+    """Return the squared distances, [rows, others], without an array of all differences."""
     lengths = rows.square().sum(1, keepdim=True) + others.square().sum(1)
     return lengths - 2 * rows @ others.T
 
@@ -115,9 +115,9 @@ def fit_ood_model(
     processes: Processes,
     workers: int | None = None,
 ) -> OodModel:
-    """Look once more at training photos, at most 20,000, the same share of each species.
+    """Fit the OOD model on at most 20,000 training photos, evenly over the species.
 
-    Each process reads its part; the result does not depend on how many there are.
+    Each process reads a part of them; the result does not depend on the number of processes.
     """
     model.eval()
     chosen = _choose(train.truth(species), len(species))[processes.rank :: processes.count]
@@ -146,8 +146,8 @@ def _features(
 
 
 def _choose(truth: NDArray[np.int64], species: int) -> NDArray[np.int64]:
-    """Rows of at most as many photos of each species, drawn by a fixed seed, in order."""
-    most = -(-MOST_PHOTOS // species)
+    """Return sorted rows with an equal maximum of photos for each species, by a fixed seed."""
+    most = -(-MAX_PHOTOS // species)
     order = np.random.default_rng(0).permutation(len(truth))
     kept = [order[truth[order] == column][:most] for column in range(species)]
     return np.sort(np.concatenate(kept))
@@ -156,32 +156,32 @@ def _choose(truth: NDArray[np.int64], species: int) -> NDArray[np.int64]:
 def ood_model_from_features(
     features: NDArray[np.float64], truth: NDArray[np.int64], *, species: int
 ) -> OodModel:
-    """Means of the species and what is common to all of them around these means.
+    """Estimate the means of the species and their common covariance.
 
     Args:
         features: [photos, features].
         truth: [photos], column of the species.
-        species: how many; one without a photo is nowhere near anything.
+        species: number of species; one without photos is never the nearest.
     """
     width = features.shape[1]
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    # Far from everything, so that an absent species is never the nearest.
+    # Far from all features of length one, for species without photos.
     means = np.full((species, width), 10.0)
     for column in np.unique(truth):
         means[column] = unit[truth == column].mean(axis=0)
     residuals = unit - means[truth]
     variances, directions = _principal(residuals)
-    total = variances.sum() or 1.0  # one photo a species: nothing is known, all directions alike
+    total = variances.sum() or 1.0  # one photo a species: equal variances
     rank = min(RANK, len(variances) - 1)
     kept, rest = variances[:rank], (total - variances[:rank].sum()) / (width - rank)
     kept, rest = ((1 - SHRINKAGE) * v + SHRINKAGE * total / width for v in (kept, rest))
-    own = _own_distances(residuals, directions[:rank], 1 / rest - 1 / kept, 1 / rest)
-    typical = own.mean() or 1.0
+    distances = _distances_to_own_mean(residuals, directions[:rank], 1 / rest - 1 / kept, 1 / rest)
+    typical = distances.mean() or 1.0
     scaled = directions[:rank] * np.sqrt(np.maximum(1 / rest - 1 / kept, 0) / typical)[:, None]
     return OodModel(*(np.asarray(a, np.float32) for a in (means, scaled, 1 / rest / typical)))
 
 
-def _own_distances(
+def _distances_to_own_mean(
     residuals: NDArray[np.float64],
     directions: NDArray[np.float64],
     less: NDArray[np.float64],
@@ -191,7 +191,7 @@ def _own_distances(
 
 
 def _principal(residuals: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Variances, falling, and their directions [variances, width]."""
+    """Return variances in descending order, and their directions, [variances, width]."""
     photos, width = residuals.shape
     if photos < width:
         _, lengths, directions = np.linalg.svd(residuals, full_matrices=False)

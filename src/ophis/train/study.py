@@ -59,10 +59,6 @@ def study(
         InputError: before any training, when recipes, photos and folder do not fit together.
         Stopped: after Ctrl-C or SIGTERM; the same call resumes.
     """
-    # Here: both need matplotlib, and `ophis train` does not.
-    from ophis.evaluation.report.comparison_report import write_comparison  # noqa: PLC0415
-    from ophis.train.explain import explain_runs  # noqa: PLC0415
-
     out = Path(out)
     read = _read_recipes(recipes, out)
     out.mkdir(parents=True, exist_ok=True)
@@ -83,11 +79,16 @@ def study(
             checked=out / CHECKED,
             progress=progress,
         )
+    return _write_report(out, _model_names(recipes), validation)
+
+
+def _write_report(out: Path, names: tuple[str, str], validation: Manifest) -> Path:
+    # Here: both need matplotlib, and `ophis train` does not.
+    from ophis.evaluation.report.comparison_report import write_comparison  # noqa: PLC0415
+    from ophis.train.explain import explain_runs  # noqa: PLC0415
+
     folders = out / LETTERS[0], out / LETTERS[1]
-    a, b = (
-        read_scored_run(folder, name=name)
-        for folder, name in zip(folders, _model_names(recipes), strict=True)
-    )
+    a, b = (read_scored_run(folder, name=name) for folder, name in zip(folders, names, strict=True))
     explain = explain_runs(folders, validation)
     write_comparison(a, b, out / REPORT, photos=validation, explain=explain)
     return out / REPORT

@@ -81,20 +81,20 @@ def test_every_convolution_counts_in_8_bits_with_7_bit_filters(eight):
             assert made[node.input[0]].op_type == "DequantizeLinear"
 
 
-def test_too_much_lost_is_refused_and_nothing_written(bundle, halves, tmp_path):
+def test_too_large_loss_is_refused_and_nothing_written(bundle, halves, tmp_path):
     with pytest.raises(InputError, match=r"points of .* are lost on 12 photos, more than -200"):
         quantise(bundle, tmp_path / "out", train=halves[0], validation=halves[1], most_loss=-2.0)
     assert not list(tmp_path.iterdir())
 
 
-def test_what_cannot_be_quantised_is_refused(bundle, eight, halves, tmp_path):
+def test_unsuitable_bundle_or_photos_are_refused(bundle, eight, halves, tmp_path):
     both = tmp_path / "both"
     combine([bundle], both, validation=halves[1], tta=["flip"])
     unlabelled = halves[1].table.with_columns(species=pl.lit(None, pl.String))
     bad = halves[0].table.with_columns(photo=pl.lit("gone.png"))
     for folder, out, changes, line in (
-        (both, "out", {}, "is a combination"),
-        (eight[0], "out", {}, "counts in 8 bits already"),
+        (both, "out", {}, "is an ensemble"),
+        (eight[0], "out", {}, "is quantised already"),
         (bundle, bundle, {}, "is the bundle to quantise"),
         (bundle, "out", {"validation": type(halves[1])(unlabelled, halves[1].folder)}, "label"),
         (bundle, "out", {"train": type(halves[0])(bad, halves[0].folder)}, "can be read"),
@@ -105,7 +105,7 @@ def test_what_cannot_be_quantised_is_refused(bundle, eight, halves, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_prints_both_and_where_it_is(bundle, halves, tmp_path, capsys):
+def test_command_prints_both_results_and_the_folder(bundle, halves, tmp_path, capsys):
     for name, half in zip(("train", "validation"), halves, strict=True):
         half.write(tmp_path / f"{name}.csv")
     shutil.copytree(bundle, tmp_path / "plain")

@@ -6,7 +6,7 @@ import torch
 from timm.layers import GroupNormAct
 from torch.nn import functional
 
-from ophis.train.networks.group_norm import LEAST_PIXELS, GroupNorm, fast_group_norm
+from ophis.train.networks.group_norm import MIN_PIXELS, GroupNorm, fast_group_norm
 
 GROUPS = 4
 
@@ -86,7 +86,7 @@ def test_within_it_a_model_uses_it_for_large_maps_only(monkeypatch):
     with fast_group_norm(model):
         model(pixels).square().sum().backward()
     assert sides
-    assert all(side**2 >= LEAST_PIXELS for side in sides)
+    assert all(side**2 >= MIN_PIXELS for side in sides)
     assert len(sides) < sum(isinstance(m, GroupNormAct) for m in model.modules())
     for name, gradient in expected.items():
         found = model.get_parameter(name).grad

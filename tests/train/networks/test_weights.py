@@ -325,7 +325,7 @@ def test_a_run_notes_the_digest_of_its_weights_and_keeps_it_when_they_are_gone(
 
 def test_a_folder_without_a_trained_run_gives_no_weights(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty: no checkpoint in it"):
+    with pytest.raises(InputError, match=r"empty: there is no checkpoint in it"):
         create_model("bit_r14_half", species=2, weights="empty", weights_folder=tmp_path)
 
 

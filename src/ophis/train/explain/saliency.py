@@ -1,4 +1,4 @@
-"""Where a network looks: one number a pixel, and how concentrated these numbers are."""
+"""Saliency maps, and their concentration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SMOOTHGRAD_NOISE = 0.3  # 15 % of the range of normalised pixels, which is about
 
 
 class Method(StrEnum):
-    """How a map is made."""
+    """Method of a saliency map."""
 
     GRADIENT = "gradient"  # Simonyan et al. 2014, the paper's
     SMOOTHGRAD = "smoothgrad"  # Smilkov et al. 2017
@@ -28,7 +28,7 @@ class Method(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> Self:
-        raise InputError(f"maps are {', '.join(cls)}; there are none called {value!r}")
+        raise InputError(f"unknown map {value!r}; known: {', '.join(cls)}")
 
 
 def saliency(
@@ -39,27 +39,27 @@ def saliency(
     method: Method = Method.GRADIENT,
     seed: int = 0,
 ) -> NDArray[np.float32]:
-    """How much each pixel of each photo matters for the logit of its target.
+    """Return the influence of each pixel of each photo on the logit of its target.
 
     Args:
-        model: a classifier in eval mode; its parameters are left alone.
+        model: a classifier; its parameters are not changed.
         pixels: [photos, 3, rows, columns], float32, normalised.
-        targets: [photos], int64, the class whose logit is followed.
+        targets: [photos], int64: the class whose logit is explained.
         method: GRADIENT: one gradient of that logit with respect to the input, the largest
-            magnitude of the three channels. SMOOTHGRAD: the same of the mean gradient of 25 noisy
-            copies. GRAD_CAM: the last feature map, weighted by its mean gradients, enlarged.
+            magnitude of the three channels. SMOOTHGRAD: likewise for the mean gradient of 25 noisy
+            copies. GRAD_CAM: the last feature map, weighted by its mean gradients and enlarged.
         seed: of SMOOTHGRAD's noise.
 
     Returns:
         [photos, rows, columns], at least 0.
 
     Raises:
-        InputError: when GRAD_CAM is asked of a network whose features are no picture.
+        InputError: for GRAD_CAM with a network whose features are not a map.
     """
     model.eval()
     if method is Method.GRAD_CAM:
         return _grad_cam(model, pixels, targets)
-    pixels = pixels.detach().clone().requires_grad_()  # the caller's tensor is left alone
+    pixels = pixels.detach().clone().requires_grad_()
     gradient = Saliency(model)
     if method is Method.SMOOTHGRAD:
         with torch.random.fork_rng(devices=[]):
@@ -74,7 +74,7 @@ def saliency(
 
 
 class _Split(nn.Module):
-    """A timm model whose last feature map has a name to hook on."""
+    """Network of timm with a named layer at its last feature map, for a hook."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -103,25 +103,25 @@ def _grad_cam(model: nn.Module, pixels: torch.Tensor, targets: torch.Tensor) -> 
 
 
 def concentration(maps: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How concentrated each map is, [photos], in [0, 1].
+    """Return the concentration of each map, [photos], in [0, 1].
 
-    One less the map's entropy as a share of the largest possible: 0, all pixels matter alike;
-    1, one pixel has all. A map of zeros has 0.
+    It is one minus the map's entropy as a fraction of the largest possible: 0 for a constant map, 1
+    for a single pixel. A map of zeros has 0.
     """
     flat = maps.reshape(len(maps), -1).astype(np.float64)
     total = flat.sum(axis=1, keepdims=True)
-    share = np.divide(flat, total, out=np.full_like(flat, 1 / flat.shape[1]), where=total > 0)
-    logs = np.log(share, out=np.zeros_like(share), where=share > 0)
-    return 1 + (share * logs).sum(axis=1) / np.log(flat.shape[1])
+    fraction = np.divide(flat, total, out=np.full_like(flat, 1 / flat.shape[1]), where=total > 0)
+    logs = np.log(fraction, out=np.zeros_like(fraction), where=fraction > 0)
+    return 1 + (fraction * logs).sum(axis=1) / np.log(flat.shape[1])
 
 
 def mass_inside(maps: NDArray[np.float32], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of each map's sum that lies inside its box, [photos], in [0, 1].
+    """Return the fraction of each map's sum inside its box, [photos], in [0, 1].
 
     Args:
         maps: [photos, rows, columns], at least 0.
-        boxes: [photos, 4]: left, top, right, bottom as shares of width and height. A pixel that
-            the box covers in part counts with that part. NaN where there is no box.
+        boxes: [photos, 4]: left, top, right, bottom as fractions of width and height; NaN without
+            a box. A pixel on the border counts with its covered part.
 
     Returns:
         NaN where there is no box or the map is zero.
@@ -137,7 +137,7 @@ def mass_inside(maps: NDArray[np.float32], boxes: NDArray[np.float64]) -> NDArra
 def _covered(
     pixels: int, low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Part of each pixel of a side between low and high, [photos, pixels]."""
+    """Return the covered part of each pixel along one side, [photos, pixels]."""
     edges = np.arange(pixels + 1) / pixels
     right = np.minimum(edges[None, 1:], high[:, None])
     left = np.maximum(edges[None, :-1], low[:, None])

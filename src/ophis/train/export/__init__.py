@@ -4,8 +4,9 @@ It knows torch networks and the files of a bundle. It does not know how a networ
 its run folder.
 """
 
-from ophis.train.export.bundle import Retest, export, write_bundle
+from ophis.train.export.bundle import write_bundle
 from ophis.train.export.imagenet17 import export_imagenet17
 from ophis.train.export.quantisation import quantise
+from ophis.train.export.run_export import Retest, export
 
 __all__ = ["Retest", "export", "export_imagenet17", "quantise", "write_bundle"]

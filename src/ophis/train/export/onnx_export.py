@@ -27,12 +27,12 @@ TOLERANCE = 1e-4  # of a probability, between torch and ONNX Runtime
 def write_onnx(
     model: nn.Module, path: Path, *, side: int, outputs: tuple[str, ...] = ("logits",)
 ) -> None:
-    """Write the network as one ONNX file: input `pixels`, any number of photos.
+    """Write the network as one ONNX file with input `pixels` and any number of photos.
 
     Args:
         model: [photos, 3, side, side] to one output or several.
-        path: of the file.
-        side: pixels.
+        path: of the ONNX file.
+        side: pixels of a photo's side.
         outputs: their names: `logits`, then `ood_score` if there is one, then those of `EVIDENCE`.
     """
     example = torch.zeros(2, 3, side, side)
@@ -41,7 +41,7 @@ def write_onnx(
     before = quiet.level
     quiet.setLevel(logging.ERROR)
     try:
-        # The exporter tells its progress on stdout and warns of its own internals.
+        # The exporter prints its progress and warns about its internals.
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             torch.onnx.export(
@@ -59,15 +59,17 @@ def write_onnx(
 
 
 def check_parity(model: nn.Module, path: Path, *, side: int, photos: int = 4) -> float:
-    """Largest difference of a probability between torch and ONNX Runtime on made pixels.
+    """Return the largest difference of a probability between torch and ONNX Runtime.
+
+    Both score the same random pixels.
 
     Raises:
         InputError: when it exceeds 1e-4, or OOD score or evidence differ by more than 0.1 %.
     """
-    import onnxruntime  # noqa: PLC0415 - only here does the training side need it
+    import onnxruntime  # noqa: PLC0415 - for this check alone
 
-    chance = np.random.default_rng(0)
-    pixels = chance.uniform(-1, 1, size=(photos, 3, side, side)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    pixels = rng.uniform(-1, 1, size=(photos, 3, side, side)).astype(np.float32)
     with torch.inference_mode():
         outputs = model(torch.from_numpy(pixels))
     expected = [o.numpy() for o in (outputs if isinstance(outputs, tuple) else (outputs,))]

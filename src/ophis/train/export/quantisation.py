@@ -1,8 +1,8 @@
-"""A bundle whose convolutions count in 8 bits: a quarter of the size, and faster.
+"""Static quantisation of a bundle's convolutions to 8 bits: a quarter of the size, and faster.
 
-Static quantisation: the range of the numbers that go into each convolution is taken from real
-photos once, each filter has a scale of its own. Everything else stays in float32. What it costs in
-right answers is measured on photos that were not learned from, before a bundle is written.
+The range of each convolution's input is taken from real photos; each filter has its own scale. All
+other operations stay in float32. The loss of accuracy is evaluated on photos that were not learned
+from, before a bundle is written.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from ophis.inference.ensemble import MemberResult
     from ophis.scores.scores import Scores
 
-MOST_PHOTOS = 256  # that the ranges are taken from
-MOST_LOSS = 0.005  # of top-1 and of macro F1
+MAX_PHOTOS = 256  # for the ranges
+MAX_LOSS = 0.005  # of top-1 and of macro F1
 NAMES = ("float32", "int8")
 
 
@@ -59,41 +59,41 @@ def quantise(
     *,
     train: Manifest,
     validation: Manifest,
-    most_loss: float = MOST_LOSS,
+    most_loss: float = MAX_LOSS,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[MemberResult, ...]:
-    """Make a bundle of another whose convolutions count in 8 bits, and judge both.
+    """Write an 8-bit bundle of another bundle, and evaluate both.
 
-    Calibration, prior and rule are fitted anew, on what the new network says.
+    Calibration, prior and rule are fitted on the scores of the new network.
 
     Args:
-        folder: a plain bundle.
+        folder: a bundle of one network.
         out: the bundle folder to write; an older bundle there is replaced.
-        train: photos that it learned from, or others like them; ranges are taken from at most 256.
+        train: photos that it learned from, or similar ones; ranges are taken from at most 256.
         validation: labelled photos that it did not learn from.
-        most_loss: how much top-1 accuracy and macro F1 may lose, as shares.
+        most_loss: loss of top-1 accuracy and macro F1 that is accepted, in [0, 1].
         progress: called with the number of photos done since the last call.
 
     Returns:
-        The worth of the old bundle and of the new.
+        The results of the old bundle and of the new one.
 
     Raises:
-        InputError: when it is a combination, was quantised already, keeps numbers in other files,
-            no photo can be read, or more is lost than allowed; then nothing is written.
+        InputError: before anything is written, when the bundle is an ensemble, is quantised already
+            or keeps tensors in other files, no photo can be read, or too much accuracy is lost.
     """
     bundle = read_bundle(folder)
     member = _only_member(bundle)
     if Path(out).resolve() == bundle.folder.resolve():
-        raise InputError(f"{out} is the bundle to quantise; choose another --out")
+        raise InputError(f"{out} is the bundle to quantise; choose another folder")
     if (validation.truth(bundle.species) < 0).all():
-        raise InputError("no validation photo has a species, so none can be judged; label some")
+        raise InputError("no validation photo has a species to compare with; label some")
     with BundleWriter(out) as writer:
         eight = replace(member, model=writer.folder / MODEL)
         quantise_network(member, eight.model, train=train)
         write_selftest(eight, rounded=True)
         shutil.copy(bundle.folder / IMAGES, writer.folder / IMAGES)
-        worth, scores = _judged((member, eight), validation, progress)
-        _require_little_loss(worth, most_loss)
+        members, scores = _evaluate((member, eight), validation, progress)
+        _require_little_loss(members, most_loss)
         calibration, prior, rule = refit(bundle.prior, scores)
         sizes = tuple(m.model.stat().st_size for m in (member, eight))
         results = evaluate_bundle(
@@ -101,7 +101,7 @@ def quantise(
             calibration=calibration,
             prior=prior,
             rule=rule,
-            about=about_quantised(bundle, worth, sizes=sizes),
+            about=about_quantised(bundle, members, sizes=sizes),
         )
         writer.write(
             species=bundle.species,
@@ -111,26 +111,28 @@ def quantise(
             card=card(bundle.species, results, calibration=calibration, prior=prior, rule=rule),
             results=results,
         )
-    return worth
+    return members
 
 
 def _only_member(bundle: Bundle) -> Member:
     if len(bundle.members) > 1 or bundle.tta != NO_TTA:
         raise InputError(
-            f"{bundle.folder} is a combination; quantise what it was made of, then combine those"
+            f"{bundle.folder} is an ensemble; quantise its members, then combine these"
         )
     (member,) = bundle.members
-    require_single_file(member.model)  # onnx, unlike our engines, would read the others
+    require_single_file(member.model)  # onnx, unlike the engines, would read other files
     if any(node.op_type == "QuantizeLinear" for node in onnx.load(member.model).graph.node):
-        raise InputError(f"{bundle.folder} counts in 8 bits already; quantise what it was made of")
+        raise InputError(
+            f"{bundle.folder} is quantised already; quantise the bundle it was made of"
+        )
     return member
 
 
 def quantise_network(member: Member, out: Path, *, train: Manifest) -> None:
-    """Write the member's network with most of its convolutions in 8 bits; see `_kept`.
+    """Write the member's network with most convolutions in 8 bits; see `_float_convolutions`.
 
-    Filters are kept to 7 bits, so that no processor's pairs of 8-bit products overflow: the same
-    photo gets the same answer on an old laptop and on a new server.
+    Filters have 7 bits, because sums of two 8-bit products overflow on CPUs without VNNI. So the
+    logits of a photo do not depend on the CPU.
 
     Raises:
         InputError: when no photo can be read.
@@ -144,7 +146,7 @@ def quantise_network(member: Member, out: Path, *, train: Manifest) -> None:
             _Ranges(member, train),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
-            nodes_to_exclude=_kept(onnx.load(plain), len(member.species)),
+            nodes_to_exclude=_float_convolutions(onnx.load(plain), len(member.species)),
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -155,34 +157,34 @@ def quantise_network(member: Member, out: Path, *, train: Manifest) -> None:
 
 
 class _Ranges(CalibrationDataReader):
-    """Photos for the calibration, one after the other; those that cannot be read are passed."""
+    """Photos for the ranges, one by one; unreadable ones are skipped."""
 
     def __init__(self, member: Member, train: Manifest) -> None:
         order = np.random.default_rng(0).permutation(len(train))
         self._batches = pixel_batches(
-            train.take(np.sort(order[:MOST_PHOTOS])),
+            train.take(np.sort(order[:MAX_PHOTOS])),
             preprocessing=member.preprocessing,
             batch_photos=1,
         )
         self._seen = 0
 
     def get_next(self) -> dict[str, NDArray[np.float32]]:
-        """The next photo as the network takes it; nothing after the last."""
+        """Return the network's input for the next photo; an empty dict after the last."""
         for batch in self._batches:
             if batch.rows:
                 self._seen += 1
                 return {"pixels": batch.pixels}
         if not self._seen:
-            raise InputError("none of the training photos can be read, so no range is known")
+            raise InputError("none of the training photos can be read; give others for the ranges")
         return {}
 
 
-def _kept(model: onnx.ModelProto, species: int) -> list[str]:
-    """Convolutions that stay in float32: of heads, and those that see one channel at a time.
+def _float_convolutions(model: onnx.ModelProto, species: int) -> list[str]:
+    """Return the convolutions that stay in float32: heads and depthwise ones.
 
-    A head, with a filter a species, counts little and decides much. Of one channel each number has
-    few products to hide its rounding in: with these in 8 bits an EfficientNet-Lite0 differs twice
-    as much (docs/log.md).
+    A head takes little time, and its errors are those of the logits. A depthwise convolution sums
+    few products, so that rounding errors do not average out: with them in 8 bits the logits of an
+    EfficientNet-Lite0 differ twice as much (docs/log.md).
     """
     shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
@@ -194,30 +196,31 @@ def _kept(model: onnx.ModelProto, species: int) -> list[str]:
     ]
 
 
-def _judged(
+def _evaluate(
     members: Sequence[Member], validation: Manifest, progress: Callable[[int], None] | None
 ) -> tuple[tuple[MemberResult, ...], Scores]:
-    """The worth of both, and what the second says."""
+    """Return the results of both members, and the scores of the second."""
     networks = [Network(member, member.species) for member in members]
     found = [score_timed(network, validation, NO_TTA, progress) for network in networks]
-    worth = (member_result(name, *figures) for name, figures in zip(NAMES, found, strict=True))
-    return tuple(worth), found[-1][0]
+    results = (member_result(name, *figures) for name, figures in zip(NAMES, found, strict=True))
+    return tuple(results), found[-1][0]
 
 
-def _require_little_loss(worth: Sequence[MemberResult], most: float) -> None:
-    before, after = (w.evaluation for w in worth)
+def _require_little_loss(members: Sequence[MemberResult], most: float) -> None:
+    before, after = (member.evaluation for member in members)
     for name in ("top1", "macro_f1"):
         lost = getattr(before, name) - getattr(after, name)
         if lost > most:
             raise InputError(
                 f"in 8 bits {100 * lost:.1f} points of {name} are lost on {after.photos:,} photos,"
-                f" more than {100 * most:g}; nothing was written (--most-loss allows more)"
+                f" more than {100 * most:g}; nothing was written; accept a larger loss, or keep the"
+                " bundle as it is"
             )
 
 
 @contextmanager
 def _quietly() -> Generator[None]:
-    """ONNX Runtime's quantiser logs advice about itself to the root logger."""
+    """Silence ONNX Runtime's quantiser, which logs advice to the root logger."""
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.ERROR)

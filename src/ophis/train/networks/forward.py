@@ -1,4 +1,4 @@
-"""Layers that compute in another way for a while."""
+"""Temporary replacement of the forward method of layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def replaced_forward(
     forwards: Mapping[nn.Module, Callable[[torch.Tensor], torch.Tensor]],
 ) -> Generator[None]:
-    """Within it each of these layers has another forward; afterwards its class's own again."""
+    """Replace the forward method of layers inside the block."""
     for layer, forward in forwards.items():
         layer.forward = forward
     try:

@@ -1,17 +1,27 @@
-"""Backbones through timm, with a new head."""
+"""Backbones of timm with a new head, and `bit_r14_half`, a small Big Transfer network."""
 
 from __future__ import annotations
 
 import difflib
 import re
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import timm
-from timm.models import get_arch_pretrained_cfgs, group_modules, group_parameters
+from timm.layers import StdConv2d
+from timm.models import (
+    ResNetV2,
+    build_model_with_cfg,
+    generate_default_cfgs,
+    get_arch_pretrained_cfgs,
+    group_modules,
+    group_parameters,
+    register_model,
+)
 from torch import nn
 
 from ophis.errors import InputError
-from ophis.train.networks import small_bit  # noqa: F401 - registers its network with timm
 from ophis.train.networks.standardisation import standardise_as_published
 from ophis.train.networks.weights import LITE0_BACKBONE, fill_body, load_lite0, load_weights
 from ophis.train.networks.weights_file import one_line
@@ -28,18 +38,17 @@ def create_model(
     head: str = "zero",
     dropout: float = 0.0,
 ) -> nn.Module:
-    """A network with one logit a species.
+    """Create a network with one logit for each species.
 
     Args:
         backbone: name of a timm model.
-        species: how many.
-        weights: "none"; "hub", timm's own pretrained ones; "lite0", the small ones of the demo
+        species: number of logits.
+        weights: "none"; "hub", those that timm downloads; "lite0", the small ones of the demo
             extra; or, in ``weights_folder``, a file (.npz, .safetensors, .pt, .pth) or the folder
-            of an earlier run. The head that comes with them is never taken.
-        weights_folder: where that file or folder lies.
-        head: "zero": all logits of an untrained model are 0, as Big Transfer starts; "random":
-            as timm starts it.
-        dropout: part of the features dropped before the head while training, 0 to 1.
+            of an earlier run. Their head is never used.
+        weights_folder: folder of that file or folder.
+        head: "zero": weights and biases of 0, as in Big Transfer; "random": timm's.
+        dropout: fraction of the features dropped before the head in training, in [0, 1].
 
     Returns:
         [photos, 3, side, side] float32 -> logits [photos, species].
@@ -66,22 +75,22 @@ def create_model(
 
 
 def classifier_of(model: nn.Module) -> nn.Module:
-    """The head of a timm model."""
+    """Return the last layer of a timm model."""
     return model.get_classifier()  # ty: ignore[not-callable]
 
 
 def freeze(model: nn.Module, stages: int) -> list[nn.Module]:
-    """Take the first stages out of training, weights and running statistics alike.
+    """Freeze the first stages: weights and running statistics.
 
     Args:
         model: a timm model.
-        stages: how many, as timm counts them: the stem is the first, then stage by stage.
+        stages: number of stages, as timm counts them; the stem is the first.
 
     Returns:
-        The frozen modules; they belong in eval mode while the rest trains.
+        The frozen modules, which must be in eval mode during training.
 
     Raises:
-        InputError: when nothing but the head would be left to train, or less.
+        InputError: when not even one stage before the head would be trained.
     """
     if not stages:
         return []
@@ -99,28 +108,64 @@ def freeze(model: nn.Module, stages: int) -> list[nn.Module]:
 
 
 def _check_name(backbone: str) -> None:
-    """Refuse what timm does not know, the tag of pretrained weights included."""
+    """Refuse names that timm does not list, with or without a tag of pretrained weights."""
     name, dot, _ = backbone.partition(".")
     if not timm.is_model(name):
-        asked, known = name, timm.list_models()
+        wanted, known = name, timm.list_models()
     elif dot:
-        asked, known = backbone, list(get_arch_pretrained_cfgs(name))
+        wanted, known = backbone, list(get_arch_pretrained_cfgs(name))
     else:
         return
-    if asked in known:
+    if wanted in known:
         return
-    close = difflib.get_close_matches(asked.lower(), known, n=3)
-    mend = f"did you mean {' or '.join(close)}?" if close else "timm.list_models() lists them"
-    raise InputError(f"timm has no backbone called {backbone!r}; {mend}")
+    close = difflib.get_close_matches(wanted.lower(), known, n=3)
+    fix = f"did you mean {' or '.join(close)}?" if close else "timm.list_models() lists them"
+    raise InputError(f"timm has no backbone called {backbone!r}; {fix}")
 
 
 def _load_from_hub(model: nn.Module, backbone: str) -> None:
-    """Fill the body with the weights that timm fetches, whatever their head."""
+    """Fill the body with the weights that timm downloads."""
     try:
         fetched = timm.create_model(backbone, pretrained=True).state_dict()
-    except Exception as error:  # the hub's client, and those below it, raise many kinds
+    except Exception as error:  # the hub's client and its libraries raise many kinds
         raise InputError(
             f"the pretrained weights of {backbone} could not be fetched ({one_line(error)});"
             ' without a network give a local file: weights = "NAME.safetensors"'
         ) from None
     fill_body(model, fetched, source=f"pretrained {backbone}")
+
+
+# timm reads this name from every module of networks; without a URL nothing is fetched.
+default_cfgs = generate_default_cfgs(
+    {
+        "bit_r14_half": {
+            "input_size": (3, 64, 64),
+            "num_classes": 1000,
+            "mean": (0.5, 0.5, 0.5),
+            "std": (0.5, 0.5, 0.5),
+            "first_conv": "stem.conv",
+            "classifier": "head.fc",
+        }
+    }
+)
+
+
+@register_model
+def bit_r14_half(pretrained: bool = False, **options: Any) -> ResNetV2:  # noqa: ANN401 - timm's
+    """Build Big Transfer's ResNet-v2 with one unit a stage and half the width.
+
+    For experiments on two CPU cores. Group norm, weight standardisation and bottleneck units are
+    those of BiT-R50x1 (Kolesnikov et al. 2020); 14 layers, 2.0 million parameters, 0.08 GFLOP
+    (multiply-add = 2) a photo of 64 x 64. There are no published weights: pretrain it with
+    `ophis train`. timm requires this signature.
+    """
+    return build_model_with_cfg(
+        ResNetV2,
+        "bit_r14_half",
+        pretrained,
+        layers=(1, 1, 1, 1),
+        channels=(128, 256, 512, 1024),
+        stem_type="fixed",
+        conv_layer=partial(StdConv2d, eps=1e-10),
+        **options,
+    )

@@ -1,7 +1,7 @@
-"""Weight standardisation of Big Transfer: as published, once an optimiser step, folded away.
+"""Weight standardisation of Big Transfer: once an optimiser step, and folded for inference.
 
-A standardised convolution (Qiao et al. 2019) subtracts from each filter its mean and divides by its
-deviation before it convolves. timm does so in every forward pass.
+A standardised convolution (Qiao et al. 2019) subtracts the mean of each filter and divides by its
+std before it convolves. timm does so in every forward pass.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ StandardisedLayer = StdConv2d | StdConv2dSame
 
 
 def standardise_as_published(model: nn.Module) -> None:
-    """Standardise kernels as the released code of Big Transfer does.
+    """Standardise kernels as in the released code of Big Transfer.
 
-    It adds 1e-10 to a kernel's variance, timm 1e-8. Trained kernels can have variances that small,
-    and then the published weights give other logits.
+    It adds 1e-10 to a kernel's variance, timm 1e-8. Published kernels have variances so small that
+    the logits differ.
     """
     for module in model.modules():
         if isinstance(module, StdConv2d):
@@ -36,7 +36,7 @@ def standardise_as_published(model: nn.Module) -> None:
 
 
 def standardised(layer: StandardisedLayer) -> torch.Tensor:
-    """The filters that a layer convolves with: the same operation as in its forward, to the bit."""
+    """Return the standardised filters of a layer, bit by bit those of its forward pass."""
     flat = layer.weight.reshape(1, layer.out_channels, -1)
     standard = functional.batch_norm(flat, None, None, training=True, momentum=0.0, eps=layer.eps)
     return standard.reshape_as(layer.weight)
@@ -44,11 +44,11 @@ def standardised(layer: StandardisedLayer) -> torch.Tensor:
 
 @contextmanager
 def standardised_once(model: nn.Module) -> Generator[None]:
-    """Within it filters are standardised once, whatever number of pieces a step has.
+    """Standardise filters once for all micro-batches of an optimiser step.
 
-    The weights do not change between the pieces of one optimiser step, so neither do the filters.
-    The pieces leave their gradients with the filters; on leaving without an error, the sum goes
-    through the standardisation once, which is linear in it, and is added to the weights' gradients.
+    The weights do not change between the micro-batches, which accumulate gradients of the filters.
+    At the end of the block their sum is propagated through the standardisation once, and added to
+    the gradients of the weights.
     """
     layers = [module for module in model.modules() if isinstance(module, StandardisedLayer)]
     filters = [standardised(layer) for layer in layers]
@@ -63,7 +63,7 @@ def standardised_once(model: nn.Module) -> Generator[None]:
 
 
 def convolve_with(layer: StandardisedLayer, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The layer's forward with filters that are there already."""
+    """Compute the layer's output with given filters."""
     if getattr(layer, "same_pad", False):
         x = pad_same(x, list(layer.kernel_size), list(layer.stride), list(layer.dilation))
     return functional.conv2d(
@@ -72,10 +72,10 @@ def convolve_with(layer: StandardisedLayer, filters: torch.Tensor, x: torch.Tens
 
 
 def fold_weight_standardisation(model: nn.Module) -> nn.Module:
-    """A copy in eval mode whose standardised convolutions are plain ones, same logits.
+    """Return a copy in eval mode with plain convolutions of standardised weights; equal logits.
 
-    The standardised weights are constants once training is over: baked in, they are not computed
-    anew for every photo, and an exporter sees initialisers instead of arithmetic.
+    After training the standardised weights are constants, which need not be computed for each photo
+    and which an exporter stores as initialisers.
     """
     folded = copy.deepcopy(model).eval()
     for name, module in list(folded.named_modules()):
@@ -86,8 +86,8 @@ def fold_weight_standardisation(model: nn.Module) -> nn.Module:
 
 
 def _plain(layer: StdConv2d | StdConv2dSame) -> nn.Conv2d:
-    """The convolution with standardised weights baked in (Qiao et al. 2019, as BiT uses it)."""
-    # timm's "same" kind pads as TensorFlow does, by the size of what comes in.
+    """Return a plain convolution with the layer's standardised weights."""
+    # Padding "same" of TensorFlow depends on the size of the input.
     kind = Conv2dSame if getattr(layer, "same_pad", False) else nn.Conv2d
     rows, columns = layer.kernel_size
     plain = kind(

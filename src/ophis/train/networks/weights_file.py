@@ -1,4 +1,4 @@
-"""Tensors of a weights file by name: nothing in it is run, and damage is refused."""
+"""Tensors of a weights file by name, read without running code and checked for damage."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    # An open .npz is a mapping of NumPy arrays; the other readers give torch's tensors.
+    # NumPy arrays of an open .npz, or torch's tensors of the other formats.
     Tensors = Mapping[str, torch.Tensor] | Mapping[str, np.ndarray]
 
 SUFFIXES = (".npz", ".safetensors", ".pt", ".pth")
-_DIGEST_BESIDE = ".sha256"  # of a file `w.pt`: `w.pt.sha256`, as sha256sum writes it
-_MOST_DIGEST_BYTES = 4096
+_DIGEST_SUFFIX = ".sha256"  # the digest of `w.pt` is in `w.pt.sha256`, as sha256sum writes it
+_MAX_DIGEST_BYTES = 4096
 
 
 def read_tensors(path: Path, stack: ExitStack) -> Tensors:
-    """The file's tensors by name, an .npz's one at a time: R152x4 has 3.7 GB of them.
+    """Return a file's tensors by name; those of an .npz are read one at a time (R152x4: 3.7 GB).
 
-    An .npz and torch's own files hold checksums. A .safetensors does not: it is checked where its
-    digest stands in `bundle.json` or in a file `NAME.sha256` beside it, as any file is.
+    Files in .npz, .pt and .pth format contain checksums. Any file is also compared with its digest
+    in `bundle.json` or in a file `NAME.sha256` beside it, which is the only check of .safetensors.
 
     Args:
-        path: of one of the `SUFFIXES`.
-        stack: keeps the file open as long as its tensors are read.
+        path: with one of the `SUFFIXES`.
+        stack: keeps the file open while its tensors are read.
 
     Raises:
-        InputError: naming the file, when it is damaged or holds something else than weights.
+        InputError: naming the file, when it is damaged or does not contain weights.
     """
     _require_digest(path)
     try:
@@ -52,36 +52,36 @@ def read_tensors(path: Path, stack: ExitStack) -> Tensors:
             return state_of(handle)
         file = np.load(handle, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
-            raise TypeError("a single array")  # noqa: TRY301 # the same refusal as below
+            raise TypeError("a single array")  # noqa: TRY301 # reported below
         require_sizes(file.zip)
         return stack.enter_context(file)
-    except Exception as error:  # the three readers raise a dozen kinds on damaged files
+    except Exception as error:  # the readers raise many kinds on damaged files
         raise InputError(
             f"{path}: not a file of plain weights, or damaged ({one_line(error)});"
-            " nothing in it was executed; fetch it anew, or save a state dict or safetensors"
+            " nothing in it was executed; download it again, or save a state dict or safetensors"
         ) from None
 
 
 def _require_digest(path: Path) -> None:
-    """Where somebody wrote down what the file should be: that it is that."""
+    """Compare the file with its digest, if there is one."""
     if path.name == WEIGHTS and (path.parent / INDEX).is_file():
         if verify_weights(path.parent) is False:
-            raise InputError(f"{path}: its checksum differs from {INDEX}; copy the bundle anew")
+            raise InputError(f"{path}: its checksum differs from {INDEX}; copy the bundle again")
         return
-    beside = path.with_name(path.name + _DIGEST_BESIDE)
+    beside = path.with_name(path.name + _DIGEST_SUFFIX)
     if not beside.is_file():
         return
     with beside.open("rb") as file:
-        said = re.match(rb"\s*([0-9a-fA-F]{64})\b", file.read(_MOST_DIGEST_BYTES))
-    if not said:
-        raise InputError(f"{beside}: should begin with the sha256 of {path.name}; write it anew")
+        digest = re.match(rb"\s*([0-9a-fA-F]{64})\b", file.read(_MAX_DIGEST_BYTES))
+    if not digest:
+        raise InputError(f"{beside}: should begin with the sha256 of {path.name}; write it again")
     with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != said[1].decode().lower():
-            raise InputError(f"{path}: its checksum differs from {beside.name}; fetch it anew")
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest[1].decode().lower():
+            raise InputError(f"{path}: its checksum differs from {beside.name}; download it again")
 
 
 def _require_checksums(handle: IO[bytes]) -> None:
-    """Of a file that torch wrote as a zip: torch itself does not look at its checksums."""
+    """Verify the checksums of a zip file written by torch, which torch does not."""
     if zipfile.is_zipfile(handle):
         with zipfile.ZipFile(handle) as archive:
             if damaged := archive.testzip():
@@ -90,21 +90,21 @@ def _require_checksums(handle: IO[bytes]) -> None:
 
 
 def state_of(handle: IO[bytes]) -> Mapping[str, torch.Tensor]:
-    """A state dict, read without running anything.
+    """Read a state dict without running code.
 
     Raises:
-        TypeError: when it is none; and a dozen kinds when it is damaged.
+        TypeError: when the file contains something else; other errors when it is damaged.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses
+        warnings.simplefilter("ignore")  # torch warns about pickles before it refuses them
         state = torch.load(handle, map_location="cpu", weights_only=True)
     if not isinstance(state, dict) or not all(
         isinstance(n, str) and isinstance(t, torch.Tensor) for n, t in state.items()
     ):
-        raise TypeError("it holds something else than names and their tensors")
+        raise TypeError("it contains something else than tensors by name")
     return state
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, cut to its first line; its kind when it says nothing."""
+    """Return the first line of an error's message; its type if the message is empty."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
