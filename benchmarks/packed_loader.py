@@ -28,11 +28,11 @@ import torch
 from side_by_side import Row, arguments, row, tell, timed
 
 from ophis import Manifest, read_manifest, read_recipe
-from ophis.datasets.resized import read_square
 from ophis.datasets.shards.writer import pack
 from ophis.datasets.synthetic import sample
 from ophis.images.preprocessing import normalise
 from ophis.train.batches import Batches
+from ophis.train.pixels import read_resized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -220,7 +220,7 @@ def difference(manifest: Manifest, out: Path, recipe: Recipe) -> float:
     dataset = dataset.decode(webdataset.handle_extension("jpg", decoded)).to_tuple("jpg;npy")
     largest = 0.0
     for photo, (square,) in zip(manifest.photos()[:32], dataset, strict=False):
-        own = read_square(photo, recipe.resize_pixels)
+        own = read_resized(photo, recipe.resize_pixels)
         if not np.array_equal(own, square):
             sys.exit(f"{photo}: other pixels than webdataset's")
         theirs = numbers.of_crop(square, 20, 30, mirrored=True).numpy()

@@ -92,9 +92,9 @@ def test_a_photo_is_decoded_once_for_all_runs_that_share_the_notes(
 ):
     train, validation = halves
     read = []
-    decode = photo_check.read_square
+    decode = photo_check.read_resized
     monkeypatch.setattr(
-        photo_check, "read_square", lambda photo, side: (read.append(photo), decode(photo, side))
+        photo_check, "read_resized", lambda photo, side: (read.append(photo), decode(photo, side))
     )
     monkeypatch.setattr(photo_check, "PHOTOS_BETWEEN_WRITES", 5)
     photos = {"train": train, "validation": validation, "checked": tmp_path / "checked.parquet"}

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageOps
 
 from ophis import PhotoError
-from ophis.datasets.resized import square
 from ophis.geography.location import gps_of
 from ophis.images import formats as photo_formats
 from ophis.images.decode import decode, read_photo
@@ -40,10 +39,10 @@ def test_transparent_pixels_of_a_heic_lie_over_white():
     assert np.asarray(decode(heic(clear))).min() >= 254
 
 
-def test_a_square_of_a_heic_is_that_of_its_pixels():
-    from ophis.images.preprocessing import resize
+def test_a_resized_heic_has_the_pixels_of_its_decoded_image():
+    from ophis.images.preprocessing import decode_resized, resize
 
-    np.testing.assert_array_equal(square(WHOLE, 48), resize(decode(WHOLE), 48))
+    np.testing.assert_array_equal(decode_resized(WHOLE, 48), resize(decode(WHOLE), 48))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

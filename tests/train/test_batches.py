@@ -8,7 +8,6 @@ from PIL import Image, ImageEnhance
 from ophis import InputError
 from ophis.images.decode import read_photo
 from ophis.images.preprocessing import normalise, resize
-from ophis.images.resampling import resampler
 from ophis.train.batches import (
     Batches,
     MicroBatch,
@@ -20,6 +19,7 @@ from ophis.train.batches import (
     photo_at,
     rng_at,
 )
+from ophis.train.pixels import read_resized
 
 PLAIN = {
     "flip_probability": 0.0,
@@ -164,13 +164,13 @@ def test_micro_batches_equal_augmentation_by_pillow_alone(tmp_path, small, keys,
         exif[0x0112] = 1 + number
         paths.append(tmp_path / f"{number}.{kind.lower()}")
         Image.fromarray(pixels).save(paths[-1], kind, exif=exif)
-    assert resampler() is not None  # as after many photos
     found = list(Batches(recipe, paths, np.arange(6), workers=2).micro_batches(0))
     for position in range(recipe.steps * recipe.batch_photos):
         number, place = divmod(position, recipe.micro_batch_photos)
         row = photo_at(position, photos=6, seed=recipe.seed)
         rng = rng_at(recipe.seed, RngKey.PIXELS, position)
-        pixels = by_pillow_alone(read_photo(paths[row]), recipe, rng)
+        resized = Image.fromarray(read_resized(paths[row], recipe.resize_pixels))
+        pixels = by_pillow_alone(resized, recipe, rng)
         expected = normalise(pixels, recipe.preprocessing)
         np.testing.assert_array_equal(found[number].pixels[place], expected)
         assert found[number].truth[place] == row

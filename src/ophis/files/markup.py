@@ -10,11 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 HTML_CELL = "text-align:left;padding:.1em 1em .1em 0"  # style of a table cell
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-CELL_STYLE = "text-align:left;padding:.1em 1em .1em 0"
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~]|^[#+=-])")
 
 

@@ -17,8 +17,8 @@ from PIL import Image, UnidentifiedImageError
 from ophis.errors import PhotoError, Reason
 from ophis.files.atomic import NO_PLAIN_FILE, plain_file
 from ophis.images.formats import describe, formats_of
-from ophis.images.jpeg import require_whole
-from ophis.images.orientation import DAMAGED, upright
+from ophis.images.jpeg import jpeg_pixels, require_whole
+from ophis.images.orientation import DAMAGED, orientation, upright
 from ophis.images.structure import structure_error
 
 if TYPE_CHECKING:
@@ -107,6 +107,28 @@ def decode(data: bytes, name: str = "photo") -> Image.Image:
     with open_photo(data, name) as photo:
         require_whole(data, photo)
         return upright_rgb(photo)
+
+
+def decode_jpeg(
+    data: bytes, name: str = "photo"
+) -> tuple[NDArray[np.uint8], Image.Transpose | None] | None:
+    """Decode a plain JPEG to its pixels as stored, in less time than `decode`.
+
+    Args:
+        data: a whole file.
+        name: the photo's name in error messages.
+
+    Returns:
+        Pixels, [rows, columns, 3], and the transposition that turns them upright; together they
+        are the pixels of `decode`. None where `decode` has to be called: for other formats, other
+        colour spaces, and without simplejpeg.
+
+    Raises:
+        PhotoError: as `decode`.
+    """
+    with open_photo(data, name) as photo:
+        pixels = jpeg_pixels(data, photo)
+        return None if pixels is None else (pixels, orientation(photo))
 
 
 @contextmanager

@@ -27,7 +27,7 @@ _COLOUR_SPACES = {"RGB": ("YCbCr", "RGB"), "L": ("Gray",)}  # of the file, by Pi
 
 
 def jpeg_pixels(data: bytes, photo: Image.Image) -> NDArray[np.uint8] | None:
-    """Pixels of a whole file as they are stored: [rows, columns, 4], RGB and a byte of no meaning.
+    """Pixels of a whole file as they are stored: [rows, columns, 3].
 
     Args:
         data: the file.
@@ -39,7 +39,7 @@ def jpeg_pixels(data: bytes, photo: Image.Image) -> NDArray[np.uint8] | None:
     Raises:
         ValueError: when pixels were lost; see `require_whole`.
     """
-    return _decoded(data, photo, "RGBX")
+    return _decoded(data, photo, "RGB")
 
 
 def require_whole(data: bytes, photo: Image.Image) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ophis.errors import InputError
+from ophis.images.decode import decode, decode_jpeg
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,8 +105,22 @@ def _table(preprocessing: Preprocessing) -> NDArray[np.float32]:
 
 
 def resize(photo: Image.Image, pixels: int) -> NDArray[np.uint8]:
-    """Squeeze to a square by antialiased bilinear interpolation: [pixels, pixels, 3], uint8."""
+    """Resize to a square by antialiased bilinear interpolation: [pixels, pixels, 3]."""
     return np.asarray(photo.resize((pixels, pixels), Image.Resampling.BILINEAR))
+
+
+def decode_resized(data: bytes, pixels: int, name: str = "photo") -> NDArray[np.uint8]:
+    """Decode and resize a photo: `resize` of `decode`, with the same pixels in less time.
+
+    Raises:
+        PhotoError: as `decode`.
+    """
+    jpeg = decode_jpeg(data, name)
+    if jpeg is None:
+        return resize(decode(data, name), pixels)
+    stored, transposition = jpeg
+    photo = Image.fromarray(stored)
+    return resize(photo if transposition is None else photo.transpose(transposition), pixels)
 
 
 def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:

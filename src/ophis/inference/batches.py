@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophis.datasets.resized import read_square, square
+from ophis.datasets.shards.pixels import read_packed
 from ophis.datasets.shards.reader import PackedPhoto
 from ophis.errors import PhotoError, PhotoFailure
 from ophis.images.decode import decode, read_bytes, read_photo
-from ophis.images.preprocessing import normalise
+from ophis.images.preprocessing import decode_resized, normalise
 from ophis.images.test_time_augmentation import NO_TTA, mean_over_crops, network_input
 from ophis.scores.scores import SHA256_BYTES, Scores, concatenate
 
@@ -215,11 +215,11 @@ def _pixels(
     side = preprocessing.pixels
     try:
         if isinstance(path, PackedPhoto):
-            photo = read_square(path, side) if tta == NO_TTA else read_photo(path)
+            photo = read_packed(path, side) if tta == NO_TTA else read_photo(path)
             digest = path.source_sha256
         else:
             data, name = read_bytes(path), str(path)
-            photo = square(data, side, name) if tta == NO_TTA else decode(data, name)
+            photo = decode_resized(data, side, name) if tta == NO_TTA else decode(data, name)
             digest = hashlib.sha256(data).digest()
     except PhotoError as error:
         return error

@@ -30,7 +30,6 @@ PACKAGES = {
     "openvino": "openvino",
     "torch": "train",
     "timm": "train",
-    "numba": "train",
     "simplejpeg": "core",
     "ray": "ray",
     "huggingface-hub": "hub",

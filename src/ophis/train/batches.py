@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageEnhance
 
-from ophis.datasets.resized import look_up, read_square
 from ophis.images.preprocessing import resize
+from ophis.train.pixels import normalise_into, read_resized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -208,8 +208,9 @@ class Batches:
         """Write a photo to ``out``, [crop_pixels, crop_pixels, 3]; return its species' column."""
         row = photo_at(position, photos=len(self._photos), seed=self._recipe.seed)
         rng = rng_at(self._recipe.seed, RngKey.PIXELS, position)
-        resized = read_square(self._photos[row], self._recipe.resize_pixels)
-        look_up(augment_resized(resized, self._recipe, rng), self._recipe.preprocessing, out)
+        resized = read_resized(self._photos[row], self._recipe.resize_pixels)
+        pixels = augment_resized(resized, self._recipe, rng)
+        normalise_into(pixels, self._recipe.preprocessing, out)
         return int(self._truth[row])
 
 

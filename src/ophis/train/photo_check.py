@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from ophis.datasets.resized import read_square
 from ophis.errors import BadPhotosError, InputError, PhotoError, PhotoFailure
 from ophis.files.atomic import whole_file
 from ophis.files.csv import numbered_rows, write_csv
 from ophis.images.decode import MIN_SIDE
+from ophis.train.pixels import read_resized
 from ophis.train.progress import Progress
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _bad_rows(manifest: Manifest, check: PhotoCheck) -> dict[int, str]:
 def _reason(photo: Path | PackedPhoto) -> str:
     """Return why a photo cannot be used, "" if it can. It is decoded as in training."""
     try:
-        read_square(photo, MIN_SIDE)
+        read_resized(photo, MIN_SIDE)
     except PhotoError as error:
         return str(error)
     return ""

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from ophis import read_manifest
-from ophis.datasets.resized import read_square
-from ophis.datasets.shards.pixels import _memory
+from ophis.datasets.shards.pixels import _memory, read_packed
 from ophis.datasets.shards.reader import Pack
 from ophis.datasets.shards.writer import pack
 from ophis.errors import PhotoError
@@ -26,19 +25,19 @@ def packed(coloured, tmp_path_factory):
 def test_simplejpeg_gives_the_pixels_of_pillow(packed):
     pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
     for photo in packed.photos():
-        assert np.array_equal(read_square(photo, 48), np.asarray(decode(photo.read_bytes())))
+        assert np.array_equal(read_packed(photo, 48), np.asarray(decode(photo.read_bytes())))
 
 
 def test_pillow_decodes_without_simplejpeg(packed, monkeypatch):
     monkeypatch.setattr("ophis.datasets.shards.pixels.simplejpeg", lambda: None)
     for photo in packed.photos():
-        assert np.array_equal(read_square(photo, 48), np.asarray(read_photo(photo)))
+        assert np.array_equal(read_packed(photo, 48), np.asarray(read_photo(photo)))
 
 
 def test_kept_pixels_are_not_overwritten(packed):
     """A buffer is used again only when no array and no view refers to it."""
-    squares = [read_square(photo, 48) for photo in packed.photos()]
-    views = [read_square(photo, 48)[3:40, ::-1][:, 2:] for photo in packed.photos()]
+    squares = [read_packed(photo, 48) for photo in packed.photos()]
+    views = [read_packed(photo, 48)[3:40, ::-1][:, 2:] for photo in packed.photos()]
     for photo, square, view in zip(packed.photos(), squares, views, strict=True):
         expected = np.asarray(read_photo(photo))
         assert np.array_equal(square, expected)
@@ -71,7 +70,7 @@ def test_jpeg_of_other_size_is_refused(packed, tmp_path):
     table.write_parquet(index)
     assert Pack(out).complete
     with pytest.raises(PhotoError, match=r"photo '2\.png': is not of 48 x 48 pixels"):
-        read_square(read_manifest(out).photos()[2], 48)
+        read_packed(read_manifest(out).photos()[2], 48)
 
 
 def test_raw_member_of_other_shape_is_refused(coloured, tmp_path):
@@ -85,4 +84,4 @@ def test_raw_member_of_other_shape_is_refused(coloured, tmp_path):
     cells[2] = hashlib.sha256(data[start : start + length]).hexdigest()
     table.with_columns(sha256=pl.Series(cells)).write_parquet(index)
     with pytest.raises(PhotoError, match=r"photo '2\.png': is no array of 48 x 48 pixels"):
-        read_square(read_manifest(tmp_path / "pack").photos()[2], 48)
+        read_packed(read_manifest(tmp_path / "pack").photos()[2], 48)

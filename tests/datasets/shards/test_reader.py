@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ophis import InputError, read_manifest
-from ophis.datasets.resized import read_square
 from ophis.datasets.shards.metadata import MANIFEST_FILE, METADATA_FILE
+from ophis.datasets.shards.pixels import read_packed
 from ophis.datasets.shards.reader import MappedShards, Pack
 from ophis.datasets.shards.writer import pack
 from ophis.errors import PhotoError
@@ -158,13 +158,13 @@ def test_truncated_shard_is_refused(copy):
 def test_shard_truncated_while_open_is_refused(copy):
     """Access behind the end of a mapped file would kill the process (SIGBUS)."""
     photos = read_manifest(copy).photos()
-    read_square(photos[0], 32)
+    read_packed(photos[0], 32)
     path = copy / "shard-00000.tar"
     with path.open("r+b") as file:
         file.truncate(100)
     with pytest.raises(PhotoError, match=r"shard-00000\.tar: was changed"):
-        read_square(photos[9], 32)
-    assert read_square(photos[10], 32).shape == (32, 32, 3)
+        read_packed(photos[9], 32)
+    assert read_packed(photos[10], 32).shape == (32, 32, 3)
 
 
 def test_member_of_other_name_is_refused(copy):
@@ -190,12 +190,12 @@ def test_flipped_bit_is_refused(made, tmp_path_factory, where, bit, row):
     path.write_bytes(data)
     photos = read_manifest(copy).photos()
     with pytest.raises(PhotoError) as error:
-        read_square(photos[row], 32)
+        read_packed(photos[row], 32)
     assert one_line(error) == (
         f"{path}: photo '{row}.png': differs from what was packed; delete {path.stem}.parquet"
         " beside it and pack again, which writes this shard again"
     )
-    read_square(photos[(row + 1) % 36], 32)  # the others are intact
+    read_packed(photos[(row + 1) % 36], 32)  # the others are intact
     shutil.rmtree(folder)
 
 
@@ -246,8 +246,8 @@ def test_pack_is_thread_safe(made, coloured):
     packed = Pack(made)
     packed._shards._max_open = 1
     photos = packed.photos(packed.index["photo_id"])
-    expected = [read_square(photo, 32).copy() for photo in photos]
+    expected = [read_packed(photo, 32).copy() for photo in photos]
     order = np.random.default_rng(0).integers(0, 36, 2000)
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda row: read_square(photos[row], 32).copy(), order))
+        found = list(pool.map(lambda row: read_packed(photos[row], 32).copy(), order))
     assert all(np.array_equal(a, expected[row]) for a, row in zip(found, order, strict=True))

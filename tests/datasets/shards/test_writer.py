@@ -17,8 +17,8 @@ from PIL import Image
 from ophis import InputError, read_manifest
 from ophis.datasets.manifest import Manifest
 from ophis.datasets.near_duplicates import near_duplicate_groups
-from ophis.datasets.resized import read_square
 from ophis.datasets.shards.metadata import METADATA_FILE
+from ophis.datasets.shards.pixels import read_packed
 from ophis.datasets.shards.reader import Pack
 from ophis.datasets.shards.writer import _locked, pack
 from ophis.datasets.split import split
@@ -72,12 +72,12 @@ def ophis(*arguments, **kind):
 def test_raw_pixels_equal_resized_photos(coloured, raw):
     for path, photo in zip(coloured.paths(), raw.photos(), strict=True):
         expected = resize(read_photo(path), 36)
-        assert np.array_equal(read_square(photo, 36), expected)
+        assert np.array_equal(read_packed(photo, 36), expected)
         assert np.array_equal(np.asarray(read_photo(photo)), expected)
 
 
 def test_raw_pixels_are_a_view_of_the_shard(raw):
-    pixels = read_square(raw.photos()[0], 36)
+    pixels = read_packed(raw.photos()[0], 36)
     assert not pixels.flags.owndata
     assert not pixels.flags.writeable
 
@@ -87,13 +87,13 @@ def test_packed_jpeg_equals_pillow_round_trip(coloured, jpeg):
     for path, photo in zip(coloured.paths(), jpeg.photos(), strict=True):
         buffer = io.BytesIO()
         Image.fromarray(resize(read_photo(path), 36)).save(buffer, "JPEG", quality=95)
-        assert np.array_equal(read_square(photo, 36), np.asarray(Image.open(buffer)))
+        assert np.array_equal(read_packed(photo, 36), np.asarray(Image.open(buffer)))
 
 
 @pytest.mark.parametrize("kind", ["raw", "jpeg"])
 def test_packed_photo_is_resized_to_other_sizes(kind, request):
     photo = request.getfixturevalue(kind).photos()[5]
-    assert np.array_equal(read_square(photo, 24), resize(read_photo(photo), 24))
+    assert np.array_equal(read_packed(photo, 24), resize(read_photo(photo), 24))
 
 
 @pytest.mark.parametrize("kind", ["raw", "jpeg"])
@@ -112,7 +112,7 @@ def test_tarfile_and_numpy_read_a_shard(coloured, raw):
             array = np.load(io.BytesIO(content(shard, f"{key}.npy")))
             label = json.loads(content(shard, f"{key}.json"))
             assert int(content(shard, f"{key}.cls")) == coloured.truth(species)[row]
-        assert np.array_equal(array, read_square(photo, 36))
+        assert np.array_equal(array, read_packed(photo, 36))
         expected = coloured.table.row(row, named=True)
         assert label == {name: expected[name] for name in label}
         assert set(label) == {"photo_id", "photo", "species", "country", "observation"}
@@ -130,7 +130,7 @@ def test_webdataset_reads_the_shards(kind, request):
     assert len(samples) == len(packed)
     for row, (key, pixels, label) in enumerate(samples):
         assert int(key) == row
-        assert np.array_equal(pixels, read_square(packed.photos()[row], 36))
+        assert np.array_equal(pixels, read_packed(packed.photos()[row], 36))
         assert label["photo_id"] == packed.table["photo_id"][row]
     del found
     gc.collect()
@@ -164,7 +164,7 @@ def test_offsets_point_to_their_photos(
         assert shard[index["offset"] :][: index["length"]] == photo.read_bytes()
         if quality is None:
             assert np.array_equal(
-                read_square(photo, pixels), resize(read_photo(manifest.paths()[row]), pixels)
+                read_packed(photo, pixels), resize(read_photo(manifest.paths()[row]), pixels)
             )
 
 
@@ -205,7 +205,7 @@ def test_killed_pack_is_resumed(coloured, jpeg, tmp_path):
     before = first.stat()
     seen = read_manifest(out)
     assert len(seen) == 10
-    assert np.array_equal(read_square(seen.photos()[9], 36), read_square(jpeg.photos()[9], 36))
+    assert np.array_equal(read_packed(seen.photos()[9], 36), read_packed(jpeg.photos()[9], 36))
 
     done = ophis("pack", table, "--out", out, "--pixels", 36, "--shard-photos", 10)
     assert done.returncode == 0, done.stderr
@@ -220,7 +220,7 @@ def test_unfinished_pack_is_readable(coloured, tmp_path):
     def inspect(_):
         found = read_manifest(tmp_path / "pack")
         if len(found):
-            read_square(found.photos()[-1], 36)
+            read_packed(found.photos()[-1], 36)
         seen.append((len(found), Pack(found.folder).complete))
 
     pack(coloured, tmp_path / "pack", progress=inspect, **WHOLE)
@@ -237,7 +237,7 @@ def test_resume_refuses_changed_photo(unreadable, tmp_path):
         pack(unreadable, out, **WHOLE)
     (out / "shard-00002.parquet").unlink()
     pack(unreadable, out, **WHOLE)
-    assert not read_square(read_manifest(out).photos()[20], 36).any()
+    assert not read_packed(read_manifest(out).photos()[20], 36).any()
 
 
 @pytest.mark.parametrize(
@@ -317,10 +317,10 @@ def test_unreadable_photos_keep_their_rows(unreadable, tmp_path):
     for row, photo in enumerate(packed.photos()):
         if row in (4, 13):
             with pytest.raises(InputError, match="could not be packed"):
-                read_square(photo, 36)
+                read_packed(photo, 36)
         else:
             path = unreadable.paths()[row]
-            assert np.array_equal(read_square(photo, 36), resize(read_photo(path), 36))
+            assert np.array_equal(read_packed(photo, 36), resize(read_photo(path), 36))
 
 
 FULL = """
@@ -356,10 +356,10 @@ def test_many_shards_need_at_most_256_open_files(coloured, tmp_path):
     pack(manifest, out, pixels=32, quality=None, shard_photos=1)
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
-        "from ophis import read_manifest; from ophis.datasets.resized import read_square\n"
+        "from ophis import read_manifest; from ophis.datasets.shards.pixels import read_packed\n"
         f"photos = read_manifest({str(out)!r}).photos()\n"
         "for _ in range(2):\n"
-        "    for photo in photos: read_square(photo, 32).sum()\n"
+        "    for photo in photos: read_packed(photo, 32).sum()\n"
         "print(len(photos))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
@@ -399,5 +399,5 @@ def test_paths_of_a_pack_are_refused(raw):
 
 def test_packed_photo_can_be_pickled(raw):
     photo = pickle.loads(pickle.dumps(raw.photos()[20]))  # noqa: S301 - our own bytes
-    assert np.array_equal(read_square(photo, 36), read_square(raw.photos()[20], 36))
+    assert np.array_equal(read_packed(photo, 36), read_packed(raw.photos()[20], 36))
     assert photo == raw.photos()[20]

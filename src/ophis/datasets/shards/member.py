@@ -13,8 +13,8 @@ from PIL import Image
 
 from ophis.datasets.shards.metadata import BLOCK, npy_header
 from ophis.errors import PhotoError
-from ophis.images.decode import decode, read_bytes
-from ophis.images.preprocessing import resize
+from ophis.images.decode import read_bytes
+from ophis.images.preprocessing import decode_resized
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,7 @@ def encode(rows: PhotoRows, row: int, metadata: PackMetadata) -> Member:
     try:
         data = read_bytes(path)
         source = hashlib.sha256(data).hexdigest()
-        resized = resize(decode(data, name), metadata.pixels)
+        resized = decode_resized(data, metadata.pixels, name)
     except PhotoError as error:
         reason = str(error)
         for prefix in (f"{path}: ", f"{name}: "):

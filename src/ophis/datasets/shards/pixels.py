@@ -9,13 +9,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ophis.errors import PhotoError
-from ophis.images.decode import decode
+from ophis.images.decode import decode, read_photo
 from ophis.images.jpeg import simplejpeg
+from ophis.images.preprocessing import resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis.datasets.shards.reader import PackedPhoto
+
+
+def read_packed(photo: PackedPhoto, pixels: int) -> NDArray[np.uint8]:
+    """Read a packed photo as a square: [pixels, pixels, 3].
+
+    Nothing is resized where the pack has that size already.
+
+    Raises:
+        PhotoError: as `read_photo`, and for a packed photo that is not of the pack's size.
+    """
+    if photo.pack.metadata.pixels == pixels:
+        return packed_square(photo)
+    return resize(read_photo(photo), pixels)
 
 
 def packed_square(photo: PackedPhoto) -> NDArray[np.uint8]:

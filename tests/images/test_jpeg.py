@@ -7,22 +7,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ophis import PhotoError
-from ophis.datasets import resized as squares
-from ophis.datasets.resized import look_up, read_square, square
+from ophis.images import jpeg
 from ophis.images.decode import decode
 from ophis.images.jpeg import FEW_BYTES, jpeg_pixels
-from ophis.images.preprocessing import Preprocessing, normalise, resize
-from ophis.images.resampling import Resampler, resampler
+from ophis.images.preprocessing import decode_resized, resize
 from tests.support.paths import SHARED
 
 NOISE = np.random.default_rng(0).integers(0, 256, (75, 110, 3), np.uint8)
 SMOOTH = np.asarray(Image.fromarray(NOISE[:8, :12]).resize((110, 75), Image.Resampling.BICUBIC))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def loaded():
-    """As after many photos: otherwise Pillow would be compared with itself."""
-    assert resampler() is not None
 
 
 def encoded(pixels: np.ndarray, kind: str = "JPEG", mode: str = "RGB", **options: object) -> bytes:
@@ -53,7 +45,7 @@ def outcome(data: bytes, way) -> tuple[bytes, str]:
 def require_same(data: bytes, pixels: int = 48) -> str:
     """The plain way and the fast one end alike; the reason where both refuse."""
     plain = outcome(data, lambda x: resize(decode(x, "a.jpg"), pixels))
-    assert outcome(data, lambda x: square(x, pixels, "a.jpg")) == plain
+    assert outcome(data, lambda x: decode_resized(x, pixels, "a.jpg")) == plain
     return plain[1]
 
 
@@ -179,42 +171,19 @@ def test_damaged_jpegs_end_alike_in_both_ways(data, place, noise, lost):
     require_same(data[:cut] + noise + data[cut + lost :])
 
 
-def test_a_mistake_of_ours_is_not_taken_for_a_damaged_photo(monkeypatch):
+def test_a_fault_of_this_package_is_not_reported_as_a_damaged_photo(monkeypatch):
     def wrong(*_: object) -> None:
         raise TypeError("ours")
 
-    monkeypatch.setattr(Resampler, "squeezed", wrong)
+    monkeypatch.setattr("ophis.images.preprocessing.resize", wrong)
     with pytest.raises(TypeError, match="ours"):
-        square(encoded(NOISE), 48)
+        decode_resized(encoded(NOISE), 48)
 
 
-def test_without_the_extra_it_is_pillow_alone(monkeypatch):
-    monkeypatch.setattr(squares, "resampler_once_worthwhile", lambda: None)
-    monkeypatch.setattr(squares, "jpeg_pixels", None)  # not even asked
+def test_without_simplejpeg_pillow_decodes(monkeypatch):
+    monkeypatch.setattr(jpeg, "simplejpeg", lambda: None)
+    assert not by_simplejpeg(encoded(NOISE))
     require_same(encoded(NOISE))
-
-
-def test_squares_of_a_few_pixels_are_pillows():
-    assert require_same(encoded(NOISE), 8) == ""
-
-
-def test_files_are_refused_by_name(tmp_path):
-    with pytest.raises(PhotoError, match=r"none\.jpg: there is no such photo"):
-        read_square(tmp_path / "none.jpg", 48)
-    (tmp_path / "bad.jpg").write_bytes(encoded(NOISE)[:-200])
-    with pytest.raises(PhotoError, match=r"bad\.jpg: damaged or cut short"):
-        read_square(tmp_path / "bad.jpg", 48)
-
-
-@pytest.mark.parametrize("compiled", [True, False])
-def test_numbers_looked_up_are_the_normalised_ones_also_of_a_mirrored_crop(compiled, monkeypatch):
-    if not compiled:
-        monkeypatch.setattr(squares, "resampler_once_worthwhile", lambda: None)
-    preprocessing = Preprocessing(40, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    for view in (NOISE, NOISE[3:43, 5:45], NOISE[3:43, 5:45][:, ::-1]):
-        out = np.empty(view.shape, np.float32)
-        look_up(view, preprocessing, out)
-        np.testing.assert_array_equal(out.transpose(2, 0, 1), normalise(view, preprocessing))
 
 
 @pytest.mark.parametrize("folder", ["badimages/files", "photos"])
@@ -225,5 +194,5 @@ def test_hostile_and_real_files_end_alike(folder):
     for path in paths[:: max(1, len(paths) // 300)]:
         data = path.read_bytes()
         plain = outcome(data, lambda x: resize(decode(x), 96))
-        assert outcome(data, lambda x: square(x, 96)) == plain, path.name
+        assert outcome(data, lambda x: decode_resized(x, 96)) == plain, path.name
     assert len(paths) > 200
