@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 WORKERS = 2
 BATCH = 32
 RESIZED, CROP = 512, 456
-HALF = (0.5, 0.5, 0.5)  # mean and deviation
+HALF = (0.5, 0.5, 0.5)  # mean and std
 REACH = {"torchvision": 1.9, "timm": 2.2, "fastai": 2.4}
 
 

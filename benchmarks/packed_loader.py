@@ -56,11 +56,11 @@ class Numbers:
 
     Attributes:
         mean: per channel, of values in [0, 1].
-        deviation: per channel.
+        std: per channel.
     """
 
     mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
+    std: tuple[float, float, float]
 
     def __call__(self, square: NDArray[np.uint8]) -> torch.Tensor:
         """Crop, mirror and normalise: [3, CROP, CROP], float32."""
@@ -76,8 +76,8 @@ class Numbers:
         pixels = torch.from_numpy(crop).permute(2, 0, 1).contiguous()
         if mirrored:
             pixels = pixels.flip(2)
-        mean, deviation = (torch.tensor(x).view(3, 1, 1) for x in (self.mean, self.deviation))
-        return pixels.float().div_(255).sub_(mean).div_(deviation)
+        mean, std = (torch.tensor(x).view(3, 1, 1) for x in (self.mean, self.std))
+        return pixels.float().div_(255).sub_(mean).div_(std)
 
 
 def main() -> None:
@@ -170,7 +170,7 @@ def ours_of(manifest: Manifest, recipe: Recipe, cores: int) -> Callable[[], None
 
 def peer(out: Path, recipe: Recipe, processes: int) -> Any:  # noqa: ANN401
     """Webdataset's loader of the same shards: shuffled, decoded, cropped, in batches."""
-    numbers = Numbers(recipe.mean, recipe.deviation)
+    numbers = Numbers(recipe.mean, recipe.std)
     shards = [str(path) for path in sorted(out.glob("*.tar"))]
     dataset = (
         webdataset.WebDataset(shards, shardshuffle=len(shards), empty_check=False)
@@ -214,7 +214,7 @@ def shortest(epoch: Callable[[], None], times: int = 3) -> float:
 
 def difference(manifest: Manifest, out: Path, recipe: Recipe) -> float:
     """Largest difference of a number between both, of some photos uncropped and cropped alike."""
-    numbers = Numbers(recipe.mean, recipe.deviation)
+    numbers = Numbers(recipe.mean, recipe.std)
     shards = [str(path) for path in sorted(out.glob("*.tar"))]
     dataset = webdataset.WebDataset(shards, shardshuffle=False)
     dataset = dataset.decode(webdataset.handle_extension("jpg", decoded)).to_tuple("jpg;npy")

@@ -55,7 +55,7 @@ def test_paper_recipe_has_the_values_of_the_paper():
     r = read_recipe("paper_in21k")
     assert (r.backbone, r.head) == ("resnetv2_50x1_bit", "zero")
     assert (r.resize_pixels, r.crop_pixels, r.test_pixels) == (512, 456, 456)
-    assert (r.mean, r.deviation) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert (r.mean, r.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     assert (r.flip_probability, r.mixup_alpha) == (0.5, 0.1)
     assert (r.steps, r.batch_photos, r.micro_batch_photos) == (10_000, 512, 32)
     assert r.micro_batches == 16
@@ -85,7 +85,7 @@ def test_shipped_recipes_read_and_write(path, tmp_path):
         ({"steps": 1.5}, "steps = 1.5 should be of type int"),
         ({"mean": [0.5]}, "mean needs 3 numbers, not 1"),
         ({"mean": 0.5}, "mean = 0.5 should be of type list"),
-        ({"deviation": [0.5, 0.0, 0.5]}, "deviation should be above 0"),
+        ({"std": [0.5, 0.0, 0.5]}, "std should be above 0"),
         ({"learning_rate": float("nan")}, "finite"),
         ({"optimiser": "adam"}, "optimiser = 'adam' should be one of ('sgd', 'adamw')"),
         ({"momentum": 1.0}, "momentum should be below 1"),

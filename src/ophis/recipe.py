@@ -35,7 +35,7 @@ class Recipe:
     crop_pixels: int  # ... and a random square of this side is cropped
     test_pixels: int  # validation and inference: resized to this side, no crop
     mean: tuple[float, float, float]  # per channel, of values in [0, 1]
-    deviation: tuple[float, float, float]
+    std: tuple[float, float, float]
     least_area: float  # of a crop, as a fraction of the resized photo, in (0, 1]; 1 is off
     flip_probability: float  # horizontal
     rotation_degrees: float  # uniformly in [-degrees, +degrees]; 0 is off
@@ -70,7 +70,7 @@ class Recipe:
     @property
     def preprocessing(self) -> Preprocessing:
         """Preprocessing of validation and inference."""
-        return Preprocessing(pixels=self.test_pixels, mean=self.mean, deviation=self.deviation)
+        return Preprocessing(pixels=self.test_pixels, mean=self.mean, std=self.std)
 
     def learning_rate_at(self, step: int) -> float:
         """Return the rate of an optimiser step, from 0; see `learning_rate`."""
@@ -219,7 +219,7 @@ def _joint_checks(recipe: Recipe) -> list[tuple[bool, str]]:
             f"batch_photos = {recipe.batch_photos} is no multiple of micro_batch_photos"
             f" = {recipe.micro_batch_photos}",
         ),
-        (all(d > 0 for d in recipe.deviation), "deviation should be above 0 in each channel"),
+        (all(d > 0 for d in recipe.std), "std should be above 0 in each channel"),
         (all(a < b for a, b in pairwise(recipe.decay_steps)), "decay_steps should increase"),
         (
             recipe.frozen_stages == 0 or recipe.weights != "none",

@@ -10,7 +10,7 @@ from ophis.images.preprocessing import Preprocessing, normalise, preprocess, res
 from ophis.images.usability import MIN_CONTRAST, unusable_reason
 from tests.support.photos import encode, picture, png_header
 
-HALF = Preprocessing(pixels=456, mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5))
+HALF = Preprocessing(pixels=456, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 
 @pytest.mark.parametrize(
@@ -166,13 +166,13 @@ def test_files_are_refused_by_name(tmp_path, monkeypatch):
 
 @given(
     mean=st.tuples(*[st.floats(0, 1)] * 3),
-    deviation=st.tuples(*[st.floats(0.01, 10)] * 3),
+    std=st.tuples(*[st.floats(0.01, 10)] * 3),
 )
-def test_normalising_equals_the_formula_in_float64_rounded_once(mean, deviation):
+def test_normalising_equals_the_formula_in_float64_rounded_once(mean, std):
     pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)[..., None].repeat(3, axis=-1)
-    found = normalise(pixels, Preprocessing(16, mean, deviation))
+    found = normalise(pixels, Preprocessing(16, mean, std))
     for channel in range(3):
-        exact = (pixels[..., channel] / 255 - mean[channel]) / deviation[channel]
+        exact = (pixels[..., channel] / 255 - mean[channel]) / std[channel]
         np.testing.assert_array_equal(found[channel], exact.astype(np.float32))
 
 

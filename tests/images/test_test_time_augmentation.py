@@ -19,7 +19,7 @@ from ophis.images.test_time_augmentation import (
     write_tta,
 )
 
-HALF = Preprocessing(pixels=32, mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5))
+HALF = Preprocessing(pixels=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 
 @pytest.fixture(scope="module")

@@ -129,7 +129,7 @@ def page(browser, tmp_path_factory):
 
 
 def seen(page, data: bytes, tta: tuple[Crop, ...] = TTA) -> dict[str, Any]:
-    images = {"pixels": SIDE, "mean": IMAGES.mean, "deviation": IMAGES.deviation}
+    images = {"pixels": SIDE, "mean": IMAGES.mean, "std": IMAGES.std}
     return page.evaluate(SQUEEZE, [encoded(data), images, [vars(crop) for crop in tta]])
 
 

@@ -112,7 +112,7 @@ class Calibration:
                 scores.species,
                 self.species,
                 names=("the scores", "what the calibration was fitted on"),
-                mend="fit it on scores of this model",
+                fix="fit it on scores of this model",
             )
         return replace(scores, logits=scores.logits * self.scale + self.offset)
 

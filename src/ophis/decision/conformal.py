@@ -62,7 +62,7 @@ class PredictionSets:
             scores.species,
             self.species,
             names=("the scores", "what the sets were fitted on"),
-            mend="fit them on scores of this model",
+            fix="fit them on scores of this model",
         )
         found = nonconformity(scores) <= self.thresholds + ROUNDING
         found[np.arange(len(scores)), scores.logits.argmax(axis=1)] = True

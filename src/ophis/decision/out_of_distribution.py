@@ -75,7 +75,7 @@ def ood_detection(snakes: Scores, others: Scores, *, passing: float = PASSING) -
         snakes.species,
         others.species,
         names=("the scores of snakes", "those of OOD photos"),
-        mend="score both with the same bundle",
+        fix="score both with the same bundle",
     )
     if (snakes.ood_score is None) != (others.ood_score is None):
         raise InputError(

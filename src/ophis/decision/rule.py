@@ -117,7 +117,7 @@ class DecisionRule:
             scores.species,
             self.species,
             names=("the scores", "what the rule was fitted on"),
-            mend="fit it on scores of this model",
+            fix="fit it on scores of this model",
         )
         if self.by == BY_DISTANCE and scores.ood_score is None:
             raise InputError(

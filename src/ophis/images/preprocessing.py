@@ -32,12 +32,12 @@ class Preprocessing:
     Attributes:
         pixels: side of the square that the photo is squeezed to.
         mean: per channel, subtracted from values in [0, 1].
-        deviation: per channel, divided by.
+        std: per channel, divided by.
     """
 
     pixels: int
     mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
+    std: tuple[float, float, float]
 
     def table(self) -> NDArray[np.float32]:
         """The value of each byte in each channel: [3, 256], float32.
@@ -71,15 +71,13 @@ class Preprocessing:
         for key, way in _CONSTANTS.items():
             if values.get(key) != way:
                 raise InputError(f"{path}: {key} = {values.get(key)!r}, but only {way!r} is known")
-        pixels, mean, deviation = (values.get(key) for key in ("pixels", "mean", "deviation"))
+        pixels, mean, std = (values.get(key) for key in ("pixels", "mean", "std"))
         if not isinstance(pixels, int) or isinstance(pixels, bool) or not 1 <= pixels <= MAX_SIDE:
             raise InputError(f"{path}: pixels = {pixels!r} should be a whole number to {MAX_SIDE}")
-        for key, numbers in (("mean", mean), ("deviation", deviation)):
-            if not _three_numbers(numbers) or (
-                key == "deviation" and not all(n > 0 for n in numbers)
-            ):
+        for key, numbers in (("mean", mean), ("std", std)):
+            if not _three_numbers(numbers) or (key == "std" and not all(n > 0 for n in numbers)):
                 raise InputError(f"{path}: {key} = {numbers!r} should be three numbers, above 0")
-        return cls(pixels, _triple(mean), _triple(deviation))
+        return cls(pixels, _triple(mean), _triple(std))
 
 
 def _triple(numbers: list[float]) -> tuple[float, float, float]:
@@ -98,8 +96,8 @@ def _three_numbers(value: object) -> bool:
 @lru_cache(maxsize=8)
 def _table(preprocessing: Preprocessing) -> NDArray[np.float32]:
     values = np.arange(256) / 255
-    mean, deviation = np.array(preprocessing.mean), np.array(preprocessing.deviation)
-    table = ((values[None] - mean[:, None]) / deviation[:, None]).astype(np.float32)
+    mean, std = np.array(preprocessing.mean), np.array(preprocessing.std)
+    table = ((values[None] - mean[:, None]) / std[:, None]).astype(np.float32)
     table.setflags(write=False)  # shared by all callers
     return table
 

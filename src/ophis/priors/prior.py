@@ -194,7 +194,7 @@ class Prior(ABC):
             scores.species,
             self.species,
             names=("the scores", "the prior"),
-            mend="fit the prior with the species of the scores",
+            fix="fit the prior with the species of the scores",
         )
 
     def likelihood(

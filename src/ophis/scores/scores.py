@@ -204,7 +204,7 @@ def concatenate(parts: Sequence[Scores]) -> Scores:
             first.species,
             part.species,
             names=("the first scores", f"scores {number}"),
-            mend="score all photos with one model",
+            fix="score all photos with one model",
         )
     return Scores(
         logits=np.concatenate([part.logits for part in parts]),

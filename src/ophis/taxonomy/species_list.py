@@ -138,7 +138,7 @@ class SpeciesList:
 
 
 def require_same_species(
-    species: SpeciesList, others: SpeciesList, *, names: tuple[str, str], mend: str
+    species: SpeciesList, others: SpeciesList, *, names: tuple[str, str], fix: str
 ) -> None:
     """Refuse two lists that differ, by the first difference in name or order.
 
@@ -149,7 +149,7 @@ def require_same_species(
         species: a list.
         others: another one, which should be the same.
         names: what a refusal calls each, as in "the scores".
-        mend: what to do about it.
+        fix: what to do about it.
 
     Raises:
         InputError: naming the first species that differs.
@@ -159,7 +159,7 @@ def require_same_species(
     pairs = enumerate(zip_longest(species, others), start=1)
     place, pair = next((place, pair) for place, pair in pairs if pair[0] != pair[1])
     first, second = ("missing" if name is None else repr(name) for name in pair)
-    raise InputError(f"species {place} is {first} in {names[0]} and {second} in {names[1]}; {mend}")
+    raise InputError(f"species {place} is {first} in {names[0]} and {second} in {names[1]}; {fix}")
 
 
 def genus(species: str) -> str:

@@ -245,7 +245,7 @@ class BundleWriter:
                     species,
                     part.species,
                     names=("the bundle", name),
-                    mend="fit it on scores of this model",
+                    fix="fit it on scores of this model",
                 )
         if rule:
             rule.write(self.folder / DECISION)

@@ -129,7 +129,7 @@ def _pretrained_cfg(
         "crop_pct": 1.0,
         "crop_mode": "squash",
         "mean": list(preprocessing.mean),
-        "std": list(preprocessing.deviation),
+        "std": list(preprocessing.std),
         "num_classes": species,
         "first_conv": published.get("first_conv"),
         "classifier": published.get("classifier"),

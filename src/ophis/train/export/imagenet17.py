@@ -43,10 +43,8 @@ KINDS = (
     "Crotalus cerastes",  # 68 sidewinder
 )
 # EfficientNet-Lite takes (byte - 127) / 128; ImageNet's mean and std would cost accuracy.
-MEAN, DEVIATION = 127 / 255, 128 / 255
-PREPROCESSING = Preprocessing(
-    pixels=224, mean=(MEAN, MEAN, MEAN), deviation=(DEVIATION, DEVIATION, DEVIATION)
-)
+MEAN, STD = 127 / 255, 128 / 255
+PREPROCESSING = Preprocessing(pixels=224, mean=(MEAN, MEAN, MEAN), std=(STD, STD, STD))
 
 
 def imagenet17_model() -> nn.Module:

@@ -12,7 +12,7 @@ const LEAST_CONTRAST = 12; // of 255, between the darkest and the lightest twent
 /**
  * images.json.
  *
- * @typedef {{pixels: number, mean: number[], deviation: number[]}} Preprocessing
+ * @typedef {{pixels: number, mean: number[], std: number[]}} Preprocessing
  */
 
 /**
@@ -209,10 +209,10 @@ function windowOf(photo, crop) {
  *
  * @param {Preprocessing} preprocessing
  */
-export function byteTable({ mean, deviation }) {
+export function byteTable({ mean, std }) {
   return Float32Array.from({ length: 3 * 256 }, (_, place) => {
     const channel = place >> 8;
-    return ((place & 255) / 255 - (mean[channel] ?? 0)) / (deviation[channel] ?? 1);
+    return ((place & 255) / 255 - (mean[channel] ?? 0)) / (std[channel] ?? 1);
   });
 }
 
