@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ophis.errors import InputError, PhotoError
     from ophis.evaluation.comparison import Comparison, compare
     from ophis.evaluation.metrics import Evaluation, evaluate
+    from ophis.evaluation.report.page import write_report
     from ophis.inference.classifier import load
     from ophis.priors.country_counts import CountryPrior
     from ophis.priors.prior_file import read_prior
@@ -40,6 +41,7 @@ __all__ = [
     "read_prior",
     "read_recipe",
     "read_scores",
+    "write_report",
 ]
 
 
@@ -61,6 +63,7 @@ _MODULES = {
     "read_prior": "priors.prior_file",
     "read_recipe": "recipe",
     "read_scores": "scores.scores",
+    "write_report": "evaluation.report.page",
 }
 
 

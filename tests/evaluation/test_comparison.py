@@ -9,8 +9,9 @@ from sklearn.metrics import f1_score
 
 from ophis import InputError, Scores, SpeciesList, compare
 from ophis.errors import PhotoFailure
-from ophis.evaluation.comparison import sign_test, trend
+from ophis.evaluation.comparison import sign_test
 from ophis.evaluation.metrics import evaluate, macro_f1, predictions
+from ophis.evaluation.species_gains import fit_trend
 
 NAMES = ("Naja naja", "Naja kaouthia", "Pantherophis guttatus", "Pantherophis obsoletus")
 
@@ -54,7 +55,7 @@ def test_the_papers_disagreement_gives_its_difference():
     result = compare(a, b, resamples=200)
     counts = result.disagreement
     assert (counts.only_b, counts.only_a, counts.photos) == (1989, 433, 14_029)
-    top1 = result.figures[0]
+    top1 = result.metrics[0]
     assert top1.name == "top-1"
     assert top1.difference.value == pytest.approx(0.1109, abs=5e-5)
     assert (round(top1.a.value, 4), round(top1.b.value, 4)) == (0.6848, 0.7957)
@@ -69,9 +70,9 @@ def test_figures_are_those_of_evaluate():
     result = compare(a, b, resamples=50)
     for own, scores in (("a", a), ("b", b)):
         judged = evaluate(scores)
-        found = [getattr(figure, own).value for figure in result.figures]
+        found = [getattr(figure, own).value for figure in result.metrics]
         assert found == pytest.approx([judged.top1, judged.top5, judged.macro_f1], abs=1e-12)
-    for figure in result.figures:
+    for figure in result.metrics:
         assert figure.difference.value == pytest.approx(figure.b.value - figure.a.value)
         for each in (figure.a, figure.b, figure.difference):
             assert each.low <= each.value <= each.high
@@ -98,7 +99,7 @@ def test_intervals_cover_the_difference_as_often_as_they_say():
         scores = [
             made(np.stack([r, ~r], axis=1), [0] * 150, names=NAMES[:2]) for r in (right_a, right_b)
         ]
-        difference = compare(*scores, resamples=300, seed=draw).figures[0].difference
+        difference = compare(*scores, resamples=300, seed=draw).metrics[0].difference
         inside += difference.low <= (0.6 * 0.9 + 0.4 * 0.5) - 0.6 <= difference.high
     assert 180 <= inside <= 198  # 190 expected; 4 standard deviations are 12
 
@@ -114,7 +115,7 @@ def test_photos_of_one_observation_stay_together_in_the_bootstrap():
     ]  # fmt: skip
     alone, together = (compare(*pair, resamples=400) for pair in (one, ten))
     assert together.observations == 60
-    for first, second in zip(alone.figures, together.figures, strict=True):
+    for first, second in zip(alone.metrics, together.metrics, strict=True):
         assert first == second
 
 
@@ -165,7 +166,7 @@ def test_gains_stand_beside_the_training_photos_and_the_trend_is_least_squares()
     assert (result.trend.low <= result.trend.line).all()
     assert (result.trend.line <= result.trend.high).all()
     assert compare(a, b, resamples=20).trend is None
-    assert trend(result.per_species[:2], resamples=20, seed=0) is None
+    assert fit_trend(result.per_species[:2], resamples=20, seed=0) is None
 
 
 def test_order_of_photos_and_species_does_not_matter():
@@ -174,7 +175,7 @@ def test_order_of_photos_and_species_does_not_matter():
     turned = shuffled.with_species(SpeciesList(tuple(reversed(b.species.names))))
     assert turned.species.names != b.species.names
     one, other = (compare(a, each, resamples=20) for each in (turned, b))
-    assert one.figures == other.figures
+    assert one.metrics == other.metrics
     assert one.gains_of_b == other.gains_of_b
     assert one.confusions == other.confusions
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 import ophis
 from ophis import CountryPrior, Manifest, SpeciesList, read_manifest
-from ophis.evaluation.report.figures import Figure
-from ophis.evaluation.report.figures import write as write_figures
+from ophis.evaluation.report.figure import Figure, write_figures
 from ophis.files.csv import as_meant, as_text, write_csv
 from ophis.files.tables import as_text as table_as_text
 from ophis.files.tables import read_rows
@@ -132,7 +131,7 @@ CSV_MODULES = {
     "challenges/submission.py": "challenges compare ids and names as they are",
     "datasets/shards/writer.py": "for a digest",
     "datasets/manifest.py": "for a digest, and escaped text",
-    "evaluation/report/figures.py": "escaped text",
+    "evaluation/report/figure.py": "escaped text",
 }
 
 

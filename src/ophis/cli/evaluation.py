@@ -138,10 +138,10 @@ def _prior_of(path: Path, species: SpeciesList, *, quiet: bool) -> Prior:
 
 
 def _drawn(judged: Mapping[tuple[str, bool], Scores], folder: Path) -> list[Path]:
-    from ophis.evaluation.report.curves import reliability_plot, risk_coverage_plot
-    from ophis.evaluation.report.figures import write
+    from ophis.evaluation.report.figure import write_figures
+    from ophis.evaluation.report.reliability_figures import reliability_plot, risk_coverage_plot
 
-    return write([reliability_plot(judged), risk_coverage_plot(judged)], folder)
+    return write_figures([reliability_plot(judged), risk_coverage_plot(judged)], folder)
 
 
 def compare(

@@ -1,4 +1,4 @@
-"""What was measured of a bundle: the figures that its card is written from, and nothing else."""
+"""Evaluation results of a bundle: the file evaluation.json, from which its card is written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from ophis.decision.calibration import reliability
 from ophis.errors import InputError
-from ophis.evaluation.comparison import interval
+from ophis.evaluation.bootstrap import bootstrap_observations, percentile_interval
+from ophis.evaluation.confusions import wrong_pairs
 from ophis.evaluation.metrics import macro_f1, predictions, ranks
 from ophis.files.atomic import whole_file
 from ophis.scores.validation import validation_halves
@@ -30,28 +31,28 @@ if TYPE_CHECKING:
     from ophis.scores.scores import Scores
 
 RESAMPLES = 1000
-MOST_ROWS = 10  # species, confusions and countries that are named, the worst first
-MIN_PHOTOS = 5  # of a country or a species, below which its share says next to nothing
+MAX_ROWS = 10  # of each table of species, confusions and countries
+MIN_PHOTOS = 5  # of a species or country, for its accuracy to be listed
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class EvaluationResults:
-    """Figures and facts by name; what is empty was not measured.
+    """Results and facts by name; those that are not known are empty.
 
     Attributes:
-        about: what it is and what it was made of: title, text, recipe, license.
-        training: photos, species and countries learned from.
-        validation: photos evaluated, and those that could not be read.
-        metrics: top-1, top-5 and macro F1, with 95 % intervals, without and with the country.
+        about: description: title, text, recipe, license.
+        training: numbers of training photos, species and countries.
+        validation: numbers of photos evaluated, and of those that could not be read.
+        metrics: top-1, top-5 and macro F1 with 95 % intervals, without and with the country.
         reliability: log loss, Brier score and calibration errors of the same rows.
-        guarantees: how often sets held the true species, and how large they were.
-        worst_species: recall of those most often missed.
-        confusions: the pairs taken for each other most often.
-        dangerous_confusions: those where a snake that may be dangerous is taken for one not known
-            to be.
-        worst_countries: top-1 by country.
+        guarantees: coverage of the conformal sets, and their size.
+        worst_species: accuracy of the species with the lowest.
+        confusions: the most frequent pairs of true and predicted species.
+        dangerous_confusions: those of a species that may be dangerous and a prediction that is not
+            known to be.
+        worst_countries: accuracy of the countries with the lowest.
         facts: of the run: digests, versions, hardware.
     """
 
@@ -68,7 +69,7 @@ class EvaluationResults:
     facts: Row = field(default_factory=dict)
 
     def write(self, path: str | Path) -> Path:
-        """Write evaluation.json, whole or not at all."""
+        """Write the results as JSON."""
         with whole_file(path) as temporary:
             text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
             temporary.write_text(text + "\n", encoding="utf-8")
@@ -76,19 +77,19 @@ class EvaluationResults:
 
 
 def read_results(path: str | Path) -> EvaluationResults:
-    """Read what `EvaluationResults.write` wrote.
+    """Read the file that `EvaluationResults.write` writes.
 
     Raises:
-        InputError: naming the file and what is wrong with it.
+        InputError: naming the file and the error in it.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
-        return EvaluationResults(**{name: _listed(value) for name, value in values.items()})
+        return EvaluationResults(**{name: _tuple(value) for name, value in values.items()})
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not evaluation results: {error}") from None
 
 
-def _listed(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+def _tuple(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -102,37 +103,37 @@ def evaluate_bundle(
     facts: Row | None = None,
     about: Row | None = None,
 ) -> EvaluationResults:
-    """Judge a bundle's parts on scores of photos that it did not learn from.
+    """Evaluate the parts of a bundle on scores of validation photos.
 
     Args:
-        scores: raw; those that calibration, prior and rule were fitted on, or others.
+        scores: raw scores; None leaves the results of validation empty.
         calibration: of the bundle.
         prior: of the bundle.
         rule: of the bundle.
-        counts: photos learned from, by country and species.
-        facts: what a run noted of itself.
+        counts: training photos by country and species.
+        facts: of the run.
         about: see `EvaluationResults`.
     """
     training = _training(counts) if counts else {}
     if scores is None or not (scores.truth >= 0).any():
         return EvaluationResults(about=about or {}, training=training, facts=facts or {})
     known = scores.take(scores.truth >= 0)
-    # With the country only on the half that neither calibration nor prior was fitted on.
-    judging = _labelled_half(known)
-    alone = calibration.apply(judging) if calibration else judging
-    kinds = [("all photos, the image alone", known), ("the image alone", alone)]
+    # Calibrated and with the country only on the half on which neither was fitted.
+    half = _evaluation_half(known)
+    calibrated = calibration.apply(half) if calibration else half
+    variants = [("all photos, the image alone", known), ("the image alone", calibrated)]
     if prior:
-        kinds.append(("with the country", prior.adjust(judging)))
+        variants.append(("with the country", prior.adjust(half)))
     return EvaluationResults(
         about=about or {},
         training=training,
         validation=_validation(scores),
-        metrics=tuple({"variant": what, **_figures(part)} for what, part in kinds),
+        metrics=tuple({"variant": name, **_metrics(part)} for name, part in variants),
         reliability=tuple(
-            {"variant": what, "photos": len(part), **reliability(part).as_dict()}
-            for what, part in kinds[1:]
+            {"variant": name, "photos": len(part), **reliability(part).as_dict()}
+            for name, part in variants[1:]
         ),
-        guarantees=_guarantees(rule, alone) if rule else {},
+        guarantees=_guarantees(rule, calibrated) if rule else {},
         worst_species=_worst_species(known),
         confusions=_confusions(known, only_dangerous=False),
         dangerous_confusions=_confusions(known, only_dangerous=True),
@@ -141,10 +142,10 @@ def evaluate_bundle(
     )
 
 
-def _labelled_half(known: Scores) -> Scores:
-    """The half to promise on; all, where that has none."""
-    _, judging = validation_halves(known)
-    return judging if len(judging) else known
+def _evaluation_half(known: Scores) -> Scores:
+    """The half on which nothing was fitted; all photos if it is empty."""
+    _, half = validation_halves(known)
+    return half if len(half) else known
 
 
 def _training(counts: CountryPrior) -> Row:
@@ -175,31 +176,25 @@ def _validation(scores: Scores) -> Row:
     }
 
 
-def _figures(scores: Scores) -> Row:
-    """Top-1, top-5 and macro F1 with 95 % intervals: whole observations are drawn anew."""
-    observation = np.unique(scores.observations, return_inverse=True)[1]
-    count = int(observation.max()) + 1
-    place, answers = ranks(scores), predictions(scores)
+def _metrics(scores: Scores) -> Row:
+    """Top-1, top-5 and macro F1 with 95 % intervals."""
+    rank, answers = ranks(scores), predictions(scores)
 
-    def figures(weights: NDArray[np.float64]) -> list[float]:
-        shares = [float(weights @ (place < k) / weights.sum()) for k in (1, 5)]
-        return [*shares, macro_f1(scores.truth, answers, weights=weights)]
+    def metrics(weights: NDArray[np.float64]) -> list[float]:
+        accuracies = [float(weights @ (rank < k) / weights.sum()) for k in (1, 5)]
+        return [*accuracies, macro_f1(scores.truth, answers, weights=weights)]
 
-    chance = np.random.default_rng(0)
-    fair = np.full(count, 1 / count)
-    drawn = np.array(
-        [
-            figures(chance.multinomial(count, fair)[observation].astype(np.float64))
-            for _ in range(RESAMPLES)
-        ]
+    whole, resampled = bootstrap_observations(
+        scores.observations, metrics, resamples=RESAMPLES, seed=0
     )
-    whole = figures(np.ones(len(scores)))
-    named = zip(("top1", "top5", "macro_f1"), whole, drawn.T, strict=True)
-    return {"photos": len(scores)} | {n: asdict(interval(value, d)) for n, value, d in named}
+    named = zip(("top1", "top5", "macro_f1"), whole, resampled.T, strict=True)
+    return {"photos": len(scores)} | {
+        name: asdict(percentile_interval(value, column)) for name, value, column in named
+    }
 
 
 def _guarantees(rule: DecisionRule, alone: Scores) -> Row:
-    """What was promised; it was fitted on these photos, so it is no figure of how it is kept."""
+    """Guaranteed coverage and sizes of sets, from the photos on which the sets are fitted."""
     sets = rule.image.names.sets(alone)
     return {
         "photos": rule.image.names.photos,
@@ -223,34 +218,32 @@ def _worst_countries(scores: Scores) -> tuple[Row, ...]:
     return _worst(scores.countries, predictions(scores) == scores.truth, "country")
 
 
-def _worst(names: Sequence[str], right: NDArray[np.bool_], what: str) -> tuple[Row, ...]:
-    """Groups of enough photos, those least often right first."""
+def _worst(names: Sequence[str], right: NDArray[np.bool_], column: str) -> tuple[Row, ...]:
+    """Groups of at least MIN_PHOTOS photos, the lowest accuracy first."""
     photos, hits = Counter(names), Counter(n for n, hit in zip(names, right, strict=True) if hit)
     rows: list[Row] = [
-        {what: name, "photos": count, "accuracy": hits[name] / count}
+        {column: name, "photos": count, "accuracy": hits[name] / count}
         for name, count in photos.items()
         if count >= MIN_PHOTOS
     ]
-    return tuple(sorted(rows, key=lambda row: (row["accuracy"], -row["photos"], row[what])))[
-        :MOST_ROWS
+    return tuple(sorted(rows, key=lambda row: (row["accuracy"], -row["photos"], row[column])))[
+        :MAX_ROWS
     ]
 
 
 def _confusions(scores: Scores, *, only_dangerous: bool) -> tuple[Row, ...]:
-    answers = predictions(scores)
-    wrong = answers != scores.truth
-    pairs = Counter(zip(scores.truth[wrong].tolist(), answers[wrong].tolist(), strict=True))
+    pairs = wrong_pairs(scores)
     photos = Counter(scores.truth.tolist())
     names = scores.species
     rows = [
         {"species": names[a], "taken_for": names[b], "photos": n, "species_photos": photos[a]}
         for (a, b), n in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
-        if not only_dangerous or _undangerous_name(names[a], names[b])
+        if not only_dangerous or _danger_missed(names[a], names[b])
     ]
-    return tuple(rows[:MOST_ROWS])
+    return tuple(rows[:MAX_ROWS])
 
 
-def _undangerous_name(species: str, taken_for: str) -> bool:
-    """Whether a snake that may be dangerous gets the name of one not known to be."""
-    unknown = Danger.NOT_KNOWN_DANGEROUS
-    return danger(species) is not unknown and danger(taken_for) is unknown
+def _danger_missed(species: str, taken_for: str) -> bool:
+    """Tell if a species that may be dangerous is taken for one that is not known to be."""
+    harmless = Danger.NOT_KNOWN_DANGEROUS
+    return danger(species) is not harmless and danger(taken_for) is harmless

@@ -1,4 +1,7 @@
-"""One side of a comparison: scores, and what is known of how they came about. No torch."""
+"""Run folder with its scores, or a scores file: one model of a comparison.
+
+Reads the files that training writes, without torch.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from ophis.recipe import Recipe
     from ophis.scores.scores import Scores
 
-# The files of a run folder.
+# Files of a run folder.
 RECIPE, SPECIES, PRIOR, SCORES, FACTS, LOG = (
     "recipe.toml",
     "species.csv",
@@ -32,15 +35,15 @@ RECIPE, SPECIES, PRIOR, SCORES, FACTS, LOG = (
 
 @dataclass(frozen=True)
 class ScoredRun:
-    """A model to compare.
+    """Scores of a model, with the files of its run folder if there is one.
 
     Attributes:
-        name: what to call it.
-        scores: of the photos to compare on.
-        folder: of the run, where there is one; then all else can be there too.
+        name: of the model.
+        scores: of the evaluated photos.
+        folder: of the run; None for a scores file, which has none of the following.
         prior: training photos by country and species.
         recipe: of the run.
-        log: a row a step: `step, loss, learning_rate, ..., validation_top1, ...`.
+        log: one row for each step: `step, loss, learning_rate, ..., validation_top1, ...`.
         facts: digests, versions, hardware.
     """
 
@@ -54,17 +57,17 @@ class ScoredRun:
 
 
 def read_scored_run(path: str | Path, *, name: str | None = None) -> ScoredRun:
-    """Read a scores file, or a run folder with all that stands in it.
+    """Read a scores file, or a run folder with its files.
 
     Raises:
-        InputError: naming the file that is missing or is something else.
+        InputError: naming the file that is missing or invalid.
     """
     path = Path(path)
     if not path.is_dir():
         return ScoredRun(name or _stem(path), read_scores(path))
     if not (path / SCORES).is_file():
         raise InputError(
-            f"{path}: no {SCORES} in it; is it a run folder that ophis train finished?"
+            f"{path}: no {SCORES} in it; use a run folder that `ophis train` has finished"
         )
     scores = read_scores(path / SCORES)
     return ScoredRun(
@@ -79,14 +82,14 @@ def read_scored_run(path: str | Path, *, name: str | None = None) -> ScoredRun:
 
 
 def distinct_names(*paths: Path) -> tuple[str, ...]:
-    """What to call models: the shortest ends of their paths that differ.
+    """Return names of models: the shortest ends of their paths that differ.
 
     >>> distinct_names(Path("runs/a/scores.npz"), Path("runs/b/scores.npz"))
     ('a', 'b')
     >>> distinct_names(Path("runs/old"), Path("new.npz"))
     ('old', 'new')
     """
-    # The last part says nothing where it is the file's usual name.
+    # The usual name of a scores file is the same for all runs.
     parts = [
         [*path.absolute().parts[:-1], *([] if path.name == SCORES else [_stem(path)])]
         for path in paths
@@ -95,7 +98,7 @@ def distinct_names(*paths: Path) -> tuple[str, ...]:
         names = tuple("/".join(part[-length:]) for part in parts)
         if len(set(names)) == len(names):
             return names
-    return tuple(chr(ord("A") + place) for place in range(len(paths)))  # the same twice
+    return tuple(chr(ord("A") + number) for number in range(len(paths)))  # equal paths
 
 
 def _stem(path: Path) -> str:
@@ -103,13 +106,13 @@ def _stem(path: Path) -> str:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What a run noted of itself; empty when it is gone."""
+    """Read the facts of a run; empty without the file."""
     path = folder / FACTS
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _read_log(path: Path) -> pl.DataFrame | None:
-    """The log of a run; of a step that was done twice, after a stop, the later row."""
+    """Read the log of a run. Of a step that was repeated after a stop, the later row is kept."""
     if not path.is_file() or not path.stat().st_size:
         return None
     try:
@@ -119,5 +122,7 @@ def _read_log(path: Path) -> pl.DataFrame | None:
         raise InputError(f"{path}: not the log of a run: {error}") from None
     columns = ("step", "loss", "learning_rate", "validation_top1")
     empty = [pl.lit(None, pl.Float64).alias(c) for c in columns if c not in table.columns]
-    table = table.with_columns(empty).with_columns(judged=pl.col("validation_top1").is_not_null())
-    return table.unique(["step", "judged"], keep="last", maintain_order=True).drop("judged")
+    table = table.with_columns(empty).with_columns(
+        evaluated=pl.col("validation_top1").is_not_null()
+    )
+    return table.unique(["step", "evaluated"], keep="last", maintain_order=True).drop("evaluated")

@@ -65,7 +65,7 @@ def test_study_writes_runs_manifests_and_report(studied, recipes):
     figures = json.loads((studied / "report.json").read_text())
     b = read_scores(studied / "b" / "scores.npz")
     assert figures["names"] == ["short", "long"]
-    assert figures["figures"][0]["b"]["value"] == (b.logits.argmax(axis=1) == b.truth).mean()
+    assert figures["metrics"][0]["b"]["value"] == (b.logits.argmax(axis=1) == b.truth).mean()
     assert len(read_manifest(studied / "validation.csv")) == 18
 
 

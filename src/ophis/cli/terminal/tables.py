@@ -217,14 +217,14 @@ def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("model")
-    for figure in comparison.figures:
+    for figure in comparison.metrics:
         table.add_column(figure.name, justify="right")
         table.add_column("95 % interval", style="dim")
     rows = ((comparison.names[0], "a"), (comparison.names[1], "b"), ("difference", "difference"))
     for name, kind in rows:
         sign = "+" if kind == "difference" else ""
         cells = []
-        for figure in comparison.figures:
+        for figure in comparison.metrics:
             value = getattr(figure, kind)
             cells.append(f"{100 * value.value:{sign}.2f}")
             cells.append(f"{100 * value.low:{sign}.2f} to {100 * value.high:{sign}.2f}")

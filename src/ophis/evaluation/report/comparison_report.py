@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from ophis.datasets.manifest import Manifest
     from ophis.evaluation.comparison import Comparison
-    from ophis.evaluation.report.page import Maps
+    from ophis.evaluation.report.examples import SaliencyMaps
     from ophis.evaluation.run import ScoredRun
 
     # Maps by photo id, and a note on how they were made.
-    Explain = Callable[[Comparison], tuple[Mapping[str, Maps], str]]
+    Explain = Callable[[Comparison], tuple[Mapping[str, SaliencyMaps], str]]
 
 
 def write_comparison(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ophis.errors import InputError, PhotoError
-from ophis.evaluation.report.page import DISCREPANCIES, Maps
+from ophis.evaluation.report.examples import MAX_DISCREPANCIES, SaliencyMaps
 from ophis.images.decode import read_photo
 from ophis.images.preprocessing import preprocess
 from ophis.train.explain.saliency import Method, concentration, mass_inside, saliency
@@ -50,7 +50,7 @@ def explain_runs(
     """
     chosen = Method(method)
 
-    def explain_comparison(comparison: Comparison) -> tuple[Mapping[str, Maps], str]:
+    def explain_comparison(comparison: Comparison) -> tuple[Mapping[str, SaliencyMaps], str]:
         return explain(runs, comparison, photos, method=chosen), NOTES[chosen]
 
     return explain_comparison
@@ -62,8 +62,8 @@ def explain(
     photos: Manifest,
     *,
     method: Method = Method.GRADIENT,
-    shown: int = DISCREPANCIES,
-) -> dict[str, Maps]:
+    shown: int = MAX_DISCREPANCIES,
+) -> dict[str, SaliencyMaps]:
     """Make maps of the largest discrepancies, for the logit of the true species.
 
     Args:
@@ -103,9 +103,9 @@ def explain(
     }
 
 
-def _maps(a: NDArray[np.float32], b: NDArray[np.float32], box: NDArray[np.float64]) -> Maps:
+def _maps(a: NDArray[np.float32], b: NDArray[np.float32], box: NDArray[np.float64]) -> SaliencyMaps:
     inside = [float(mass_inside(each, box)[0]) for each in (a, b)]
-    return Maps(
+    return SaliencyMaps(
         maps=(a[0], b[0]),
         concentration=(float(concentration(a)[0]), float(concentration(b)[0])),
         inside=None if np.isnan(inside).any() else (inside[0], inside[1]),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ophis import CountryPrior, read_recipe
-from ophis.evaluation.report.page import Maps, write_report
+from ophis.evaluation.report.examples import SaliencyMaps
+from ophis.evaluation.report.page import write_report
 from ophis.evaluation.run import ScoredRun
 from tests.support.made_scores import compared, made, photographed
 
@@ -19,7 +20,7 @@ def report(tmp_path_factory):
     prior = CountryPrior(pair[0].species, ("democratic-republic-of-the-congo", "UNKNOWN"), counts)
     comparison = compared(pair, prior, names=("efficientnet_b0_scratch_long_name", "B"))
     looks = tuple(np.random.default_rng(0).random((2, 64, 64)).astype(np.float32))
-    maps = {x.photo_id: Maps(looks, (0.1, 0.2)) for x in comparison.gains_of_b[:12]}
+    maps = {x.photo_id: SaliencyMaps(looks, (0.1, 0.2)) for x in comparison.gains_of_b[:12]}
     sides = tuple(
         ScoredRun(name, scores, prior=prior, recipe=read_recipe("demo"), facts={"digest": "0" * 64})
         for name, scores in zip(comparison.names, pair, strict=True)

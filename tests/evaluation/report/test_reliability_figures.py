@@ -9,8 +9,12 @@ from polars.testing import assert_frame_equal
 from ophis import InputError
 from ophis.decision.calibration import reliability
 from ophis.evaluation.metrics import risk_coverage
-from ophis.evaluation.report.curves import COLOURS, reliability_plot, risk_coverage_plot
-from ophis.evaluation.report.figures import write
+from ophis.evaluation.report.figure import write_figures
+from ophis.evaluation.report.reliability_figures import (
+    COLOURS,
+    reliability_plot,
+    risk_coverage_plot,
+)
 from tests.support.made_scores import EVIL, made
 
 
@@ -33,7 +37,7 @@ def judged():
 )
 def test_a_figure_holds_the_numbers_of_every_line(judged, draw, table, tmp_path):
     figure = draw(judged)
-    (picture,) = write([figure], tmp_path)
+    (picture,) = write_figures([figure], tmp_path)
     assert picture == tmp_path / f"{figure.name}.svg"
     back = pl.read_csv(picture.with_suffix(".csv"))
     for (name, country), scores in judged.items():

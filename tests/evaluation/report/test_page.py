@@ -7,7 +7,9 @@ import polars as pl
 import pytest
 
 from ophis import CountryPrior, SpeciesList, compare, read_recipe
-from ophis.evaluation.report.page import Maps, figures, heat, small_percent, verdict, write_report
+from ophis.evaluation.report.examples import SaliencyMaps, overlay
+from ophis.evaluation.report.page import small_percent, verdict, write_report
+from ophis.evaluation.report.species_figures import class_distribution, country_distribution, gains
 from ophis.evaluation.run import ScoredRun
 from tests.support.made_scores import EVIL, compared, made, photographed
 
@@ -68,7 +70,7 @@ def test_every_figure_lies_beside_it_as_svg_with_its_numbers(pair, prior, tmp_pa
     folder = tmp_path / "r-figures"
     names = {path.stem for path in folder.iterdir()}
     assert names == {
-        "gains", "class-distribution", "country-distribution", "learning-rate", "mixup-shares",
+        "gains", "class-distribution", "country-distribution", "learning-rate", "mixup-weights",
     }  # fmt: skip
     for name in names:
         root = ET.parse(folder / f"{name}.svg").getroot()  # noqa: S314 - our own
@@ -100,12 +102,12 @@ def test_the_figures_hold_the_numbers_of_the_real_table(published_counts):
     prior = CountryPrior.from_counts(
         published_counts, SpeciesList(tuple(sorted(published_counts["species"].unique())))
     )
-    classes, countries = figures.class_distribution(prior), figures.country_distribution(prior)
+    classes, countries = class_distribution(prior), country_distribution(prior)
     photos = classes.numbers["photos"]
     assert (len(photos), photos[0], photos[-1], photos.sum()) == (783, 12_201, 17, 245_185)
     assert "783 species with 17 to 12,201 training photos each" in classes.caption
     assert len(countries.numbers) == 188
-    assert round(countries.numbers["share"][0], 4) == 0.6142
+    assert round(countries.numbers["fraction"][0], 4) == 0.6142
     assert "61.42% of the photos come from United States of America" in countries.caption
 
 
@@ -116,7 +118,7 @@ def test_the_figures_hold_the_numbers_of_the_real_table(published_counts):
 def test_ticks_of_a_logarithmic_axis_are_plain_numbers(pair, fewest, most, labels):
     counts = np.geomspace(fewest, most, 6).round().astype(int)[None]
     prior = CountryPrior(pair[0].species, ("UNKNOWN",), counts)
-    figure = figures.gains(compared(pair, prior))
+    figure = gains(compared(pair, prior))
     assert figure
     shown = re.findall(r"<text[^>]*>(.*?)</text>", figure.svg)
     assert set(labels) <= set(shown)
@@ -125,9 +127,7 @@ def test_ticks_of_a_logarithmic_axis_are_plain_numbers(pair, fewest, most, label
 
 def test_the_country_that_nobody_knows_is_no_place_to_come_from(pair):
     prior = CountryPrior(pair[0].species, ("UNKNOWN",), np.ones((1, 6), int))
-    assert (
-        "100.00% of the photos show no known country" in figures.country_distribution(prior).caption
-    )
+    assert "100.00% of the photos show no known country" in country_distribution(prior).caption
 
 
 def test_the_same_numbers_give_the_same_file(pair, prior, tmp_path):
@@ -146,7 +146,7 @@ def test_photos_and_maps_are_shown_and_a_lost_photo_is_left_out(pair, prior, tmp
     first, second = (x.photo_id for x in comparison.gains_of_b[:2])
     (tmp_path / second).unlink()
     look = np.random.default_rng(0).random((64, 64)).astype(np.float32)
-    maps = {first: Maps((look, look), (0.1, 0.25), (0.5, 0.75))}
+    maps = {first: SaliencyMaps((look, look), (0.1, 0.25), (0.5, 0.75))}
     path = write_report(comparison, tmp_path / "r.html", photos=manifest, maps=maps)
     page = Page(path.read_text())
     shown = min(12, len(comparison.gains_of_b)) + min(12, len(comparison.gains_of_a))
@@ -161,19 +161,19 @@ def test_heat_shows_the_photo_where_nothing_matters_and_colour_where_much_does()
     photo = np.full((40, 40, 3), 200, np.uint8)
     look = np.zeros((80, 80), np.float32)
     look[:40] = 1
-    shown = heat(photo, look)
+    shown = overlay(photo, look)
     assert shown.shape == (40, 40, 3)
     assert np.ptp(shown[-1].astype(int), axis=1).max() == 0  # grey
     assert np.ptp(shown[0].astype(int), axis=1).min() > 50
-    assert (heat(photo, np.zeros((80, 80), np.float32)) == shown[-1, -1]).all()
+    assert (overlay(photo, np.zeros((80, 80), np.float32)) == shown[-1, -1]).all()
 
 
 @pytest.mark.parametrize(
     ("strengths", "words"),
     [
-        ((0.0, 6.0), "B names more photos rightly: top-1 is"),
-        ((6.0, 0.0), "B names fewer photos rightly: top-1 is"),
-        ((1.0, 1.0), "do not tell which of the two is better"),
+        ((0.0, 6.0), "B names more photos correctly: top-1 is"),
+        ((6.0, 0.0), "B names fewer photos correctly: top-1 is"),
+        ((1.0, 1.0), "do not show which model is better"),
     ],
 )
 def test_the_verdict_says_no_more_than_the_interval(strengths, words):
@@ -197,7 +197,7 @@ def test_a_report_of_the_papers_size_stays_under_5_megabytes(tmp_path):
     manifest = photographed(tmp_path, pair[0].take(np.array([place[x] for x in wanted])))
     chance = np.random.default_rng(0)
     maps = {
-        photo: Maps(tuple(chance.random((2, 456, 456)).astype(np.float32)), (0.1, 0.1))
+        photo: SaliencyMaps(tuple(chance.random((2, 456, 456)).astype(np.float32)), (0.1, 0.1))
         for photo in wanted
     }
     sides = tuple(
