@@ -25,11 +25,12 @@ ROOT = Path(__file__).resolve().parents[1]
 AREAS = {
     "decision/rule.py": ["tests/decision/test_rule.py"],
     "decision/guarantees.py": ["tests/decision/test_conformal.py", "tests/decision/test_rule.py"],
-    "priors/prior.py": ["tests/priors/test_prior.py"],
-    "images/parts.py": ["tests/images/test_preprocessing.py", "tests/hostile/test_photos_parts.py"],
-    "datasets/archive.py": ["tests/datasets/test_archive.py"],
+    "priors/prior.py": ["tests/priors/test_prior.py", "tests/priors/test_mixture.py"],
     "train/checkpoint.py": ["tests/hostile/test_training_checkpoint.py"],
-    "serve/admission.py": ["tests/serve/test_admission.py", "tests/serve/test_serve_bounds.py"],
+    "datasets/archive.py": ["tests/datasets/test_archive.py"],
+    "images/structure.py": ["tests/images", "tests/hostile/test_photos_structure.py"],
+    "serve/admission.py": ["tests/serve/test_admission.py", "tests/serve/test_limits.py"],
+    "serve/limits.py": ["tests/serve/test_limits.py"],
 }
 CONFIG = """
 [tool.mutmut]
@@ -60,7 +61,12 @@ def measure(module: str, tests: list[str]) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         mutmut = Path(sys.executable).with_name("mutmut")
         done = subprocess.run(
-            [mutmut, "run"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+            [mutmut, "run"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         shown = subprocess.run(
             [mutmut, "results", "--all", "true"],

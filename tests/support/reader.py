@@ -82,7 +82,11 @@ def make_place(folder: Path) -> None:
 
 
 def run_page(page: Path, folder: Path) -> None:
-    """Run all that a page shows, commands first; each has to end well."""
+    """Run the commands of a page, then its Python; each has to succeed.
+
+    CONTRIBUTING.md shows commands for the checkout, other pages for the folder of the demo.
+    """
+    folder = ROOT if page.name == "CONTRIBUTING.md" else folder
     for command in commands(page):
         run(command, folder, forked=page.name != "README.md")
     for number, code in enumerate(blocks(page, "python")):
