@@ -53,7 +53,7 @@ def test_bad_photos_are_listed_before_the_first_step(sides, small, tmp_path, fig
     figure(f"{len(bad)} bad of {len(train) + len(validation)} listed, no step done")
 
 
-def test_a_run_that_skips_bad_photos_is_that_of_the_others(sides, small, tmp_path, figure):
+def test_run_that_skips_bad_photos_equals_one_without_them(sides, small, tmp_path, figure):
     train, validation, bad = sides
     out = fit(small(), train=train, validation=validation, out=tmp_path / "run", skip_bad=True)
     with (out / photo_check.SKIPPED).open(newline="") as file:
@@ -73,7 +73,7 @@ def test_a_run_that_skips_bad_photos_is_that_of_the_others(sides, small, tmp_pat
     figure(f"{len(bad)} of {len(train) + len(validation)} skipped, all weights the same to the bit")
 
 
-def test_what_was_skipped_stays_out_when_the_run_goes_on(sides, small, tmp_path):
+def test_skipped_photos_stay_out_when_the_run_resumes(sides, small, tmp_path):
     train, validation, bad = sides
     call = {"train": train, "validation": validation, "out": tmp_path / "run"}
     fit(small(), **call, skip_bad=True)
@@ -87,9 +87,7 @@ def test_what_was_skipped_stays_out_when_the_run_goes_on(sides, small, tmp_path)
         fit(small(), **call)
 
 
-def test_a_photo_is_decoded_once_for_all_runs_that_share_the_notes(
-    halves, small, tmp_path, monkeypatch
-):
+def test_photos_are_checked_once_for_runs_that_share_the_file(halves, small, tmp_path, monkeypatch):
     train, validation = halves
     read = []
     decode = photo_check.read_resized
@@ -111,7 +109,7 @@ def test_a_photo_is_decoded_once_for_all_runs_that_share_the_notes(
     assert len(read) == 3 * 36
 
 
-def test_of_a_pack_the_index_says_which_photos_are_bad(sides, small, tmp_path):
+def test_bad_photos_of_a_pack_are_known_from_its_index(sides, small, tmp_path):
     train, validation, bad = sides
     packed = []
     for name, manifest in (("train", train), ("validation", validation)):
@@ -125,7 +123,7 @@ def test_of_a_pack_the_index_says_which_photos_are_bad(sides, small, tmp_path):
     fit(small(steps=1), **call, out=tmp_path / "run", skip_bad=True)
 
 
-def test_a_species_of_which_only_bad_photos_are_there_is_no_species(sides, small, tmp_path):
+def test_species_with_bad_photos_only_is_refused(sides, small, tmp_path):
     train, validation, _ = sides
     for path, species in zip(train.paths(), train.table["species"], strict=True):
         if species == "Made red":
@@ -134,7 +132,7 @@ def test_a_species_of_which_only_bad_photos_are_there_is_no_species(sides, small
         fit(small(), train=train, validation=validation, out=tmp_path / "run", skip_bad=True)
 
 
-def test_unchecked_photos_have_at_least_to_be_there(sides, small, tmp_path):
+def test_missing_files_are_found_without_decoding(sides, small, tmp_path):
     train, validation, bad = sides
     gone = {path.name for m in (train, validation) for path in m.paths() if not path.exists()}
     assert gone < bad

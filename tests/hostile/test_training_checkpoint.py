@@ -88,7 +88,7 @@ def test_every_flipped_bit_and_every_truncation_is_found(saved_twice, full_size,
         (lambda p: p.unlink(), "is missing"),
     ],
 )
-def test_the_newest_valid_one_is_taken_and_it_is_said(saved_twice, caplog, spoil, said):
+def test_newest_valid_checkpoint_is_used_with_a_warning(saved_twice, caplog, spoil, said):
     spoil(saved_twice / "checkpoint.pt")
     line = f"{saved_twice}/checkpoint.pt {said}; going on from the one before, step 1"
     read = load_checkpoint(saved_twice)
@@ -107,7 +107,7 @@ def test_the_newest_valid_one_is_taken_and_it_is_said(saved_twice, caplog, spoil
     assert same(read, made(1))
 
 
-def test_where_none_is_valid_it_is_one_line(saved_twice):
+def test_two_damaged_checkpoints_are_one_line(saved_twice):
     for name in ("checkpoint.pt", "checkpoint-before.pt"):
         (saved_twice / name).write_bytes(b"PK")
     words = "checkpoint.pt is damaged (cut short, or no checkpoint)"
@@ -119,13 +119,13 @@ def test_where_none_is_valid_it_is_one_line(saved_twice):
             reader(saved_twice)
 
 
-def test_a_checkpoint_without_a_checksum_is_refused(tmp_path):
+def test_checkpoint_without_checksum_is_refused(tmp_path):
     torch.save(vars(made(1)), tmp_path / "checkpoint.pt")
     with pytest.raises(InputError, match=r"no checkpoint\), and .*-before.pt is missing; move"):
         load_checkpoint(tmp_path)
 
 
-def test_processes_that_see_different_checkpoints_do_not_begin(saved_twice):
+def test_processes_with_different_checkpoints_are_refused(saved_twice):
     class Two(Processes):
         def gather(self, mine):
             return [mine, None]
@@ -134,9 +134,7 @@ def test_processes_that_see_different_checkpoints_do_not_begin(saved_twice):
         resume_checkpoint(saved_twice, Two(torch.device("cpu"), count=2))
 
 
-def test_a_power_failure_leaves_the_old_checkpoint_or_the_new(
-    saved_twice, tmp_path_factory, figure
-):
+def test_power_failure_leaves_old_or_new_checkpoint(saved_twice, tmp_path_factory, figure):
     folder = tmp_path_factory.mktemp("after")
     states = states_of(saved_twice, lambda: save_checkpoint(made(3), saved_twice))
     for is_over, state in states:

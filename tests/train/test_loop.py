@@ -26,8 +26,8 @@ def gradients(model):
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-def test_the_accumulated_gradient_equals_that_of_the_one_large_batch(coloured, small):
-    """16 pieces of 2, mixup and label smoothing on, in float64, group norm."""
+def test_accumulated_gradient_equals_that_of_one_large_batch(coloured, small):
+    """16 batches of 2, mixup and label smoothing on, in float64, group norm."""
     recipe = small(
         backbone="resnetv2_50x1_bit", batch_photos=32, micro_batch_photos=2, mixup_alpha=1.0,
         label_smoothing=0.1, head="random",
@@ -36,20 +36,20 @@ def test_the_accumulated_gradient_equals_that_of_the_one_large_batch(coloured, s
     model = create_model(recipe.backbone, species=3, weights="none", head="random").double()
     truth = coloured.truth(coloured.species_list())
     made = Batches(recipe, coloured.paths(), truth, workers=2)
-    pieces = [p for p in made.micro_batches(0) if p.step == 0]
-    doubles = [replace(p, pixels=p.pixels.double()) for p in pieces]
+    batches = [p for p in made.micro_batches(0) if p.step == 0]
+    doubles = [replace(p, pixels=p.pixels.double()) for p in batches]
     loss = accumulate(model, iter(doubles), recipe, ALONE, None)
     accumulated = gradients(model)
 
     model.zero_grad()
-    share = mixup_coefficient(recipe, 0)
-    partners = [mixup_partners(recipe, p) for p in pieces]
-    mixed = [mix(p.pixels, share, q) for p, q in zip(doubles, partners, strict=True)]
-    own = torch.cat([p.truth for p in pieces])
-    other = torch.cat([p.truth[q] for p, q in zip(pieces, partners, strict=True)])
+    coefficient = mixup_coefficient(recipe, 0)
+    partners = [mixup_partners(recipe, p) for p in batches]
+    mixed = [mix(p.pixels, coefficient, q) for p, q in zip(doubles, partners, strict=True)]
+    own = torch.cat([p.truth for p in batches])
+    other = torch.cat([p.truth[q] for p, q in zip(batches, partners, strict=True)])
     logits = model(torch.cat(mixed))
-    whole = share * functional.cross_entropy(logits, own, label_smoothing=0.1)
-    whole = whole + (1 - share) * functional.cross_entropy(logits, other, label_smoothing=0.1)
+    whole = coefficient * functional.cross_entropy(logits, own, label_smoothing=0.1)
+    whole = whole + (1 - coefficient) * functional.cross_entropy(logits, other, label_smoothing=0.1)
     whole.backward()
 
     assert loss == pytest.approx(whole.item(), rel=1e-9)
@@ -58,9 +58,7 @@ def test_the_accumulated_gradient_equals_that_of_the_one_large_batch(coloured, s
         assert torch.allclose(accumulated[name], gradient, rtol=1e-6, atol=1e-9), name
 
 
-def test_the_loss_is_that_of_the_pieces_to_the_bit_and_read_once_a_step(
-    coloured, small, monkeypatch
-):
+def test_loss_is_the_mean_of_micro_batches_and_read_once_a_step(coloured, small, monkeypatch):
     from ophis.train import gradient
 
     recipe = small(head="random", batch_photos=28)
@@ -75,8 +73,8 @@ def test_the_loss_is_that_of_the_pieces_to_the_bit_and_read_once_a_step(
     item = torch.Tensor.item
     monkeypatch.setattr(gradient, "micro_batch_loss", remembered)
     monkeypatch.setattr(torch.Tensor, "item", lambda tensor: (read.append(1), item(tensor))[1])
-    pieces = Batches(recipe, coloured.paths(), truth, workers=1).micro_batches(0)
-    mean = accumulate(model, pieces, recipe, ALONE, None)
+    batches = Batches(recipe, coloured.paths(), truth, workers=1).micro_batches(0)
+    mean = accumulate(model, batches, recipe, ALONE, None)
     assert not read
     expected = 0.0
     for loss in losses:
@@ -85,7 +83,7 @@ def test_the_loss_is_that_of_the_pieces_to_the_bit_and_read_once_a_step(
     assert mean == expected
 
 
-def test_to_a_gpu_photos_go_through_pinned_memory_and_nobody_waits():
+def test_copy_to_gpu_is_pinned_and_asynchronous_with_a_fake_tensor():
     asked = []
 
     class Remembering:
@@ -106,19 +104,19 @@ def test_to_a_gpu_photos_go_through_pinned_memory_and_nobody_waits():
     assert asked == [(torch.device("cpu"), {})]
 
 
-def test_label_smoothing_is_really_applied(coloured, small):
+def test_label_smoothing_changes_the_loss(coloured, small):
     truth = coloured.truth(coloured.species_list())
     losses = []
     for smoothing in (0.0, 0.2):
         recipe = small(label_smoothing=smoothing, head="random", mixup_alpha=0.0)
         torch.manual_seed(0)
         model = create_model(recipe.backbone, species=3, weights="none", head="random")
-        pieces = Batches(recipe, coloured.paths(), truth, workers=1).micro_batches(0)
-        losses.append(accumulate(model, pieces, recipe, ALONE, None))
+        batches = Batches(recipe, coloured.paths(), truth, workers=1).micro_batches(0)
+        losses.append(accumulate(model, batches, recipe, ALONE, None))
     assert losses[0] != losses[1]
 
 
-def test_a_run_learns_and_leaves_all_to_repeat_it(halves, small, tmp_path):
+def test_run_learns_and_writes_all_to_repeat_it(halves, small, tmp_path):
     train, validation = halves
     recipe = small(
         backbone="bit_r14_half", resize_pixels=72, crop_pixels=64, test_pixels=64,
@@ -141,7 +139,7 @@ def test_a_run_learns_and_leaves_all_to_repeat_it(halves, small, tmp_path):
     assert list((out / "tensorboard").glob("events*"))
 
 
-def test_the_first_step_has_the_loss_of_a_zero_head(halves, small, tmp_path):
+def test_first_loss_is_that_of_a_zero_head(halves, small, tmp_path):
     train, validation = halves
     out = fit(small(steps=1), train=train, validation=validation, out=tmp_path / "r")
     first = json.loads((out / "log.jsonl").read_text().splitlines()[0])
@@ -151,7 +149,7 @@ def test_the_first_step_has_the_loss_of_a_zero_head(halves, small, tmp_path):
 @pytest.mark.parametrize(
     "change", [{}, {"optimiser": "adamw", "learning_rate": 0.001}], ids=["sgd", "adamw"]
 )
-def test_going_on_gives_the_weights_of_the_run_that_was_never_stopped(
+def test_resumed_run_has_the_weights_of_an_uninterrupted_one(
     halves, small, tmp_path, monkeypatch, change
 ):
     train, validation = halves
@@ -182,7 +180,7 @@ def test_going_on_gives_the_weights_of_the_run_that_was_never_stopped(
         assert torch.allclose(tensor, second.model[name], rtol=1e-5, atol=1e-6), name
 
 
-def test_frozen_stages_keep_weights_and_statistics_and_the_rest_learns(halves, small, tmp_path):
+def test_frozen_stages_keep_weights_and_statistics(halves, small, tmp_path):
     train, validation = halves
     before = pretrained_lite0().state_dict()
     recipe = small(
@@ -200,9 +198,7 @@ def test_frozen_stages_keep_weights_and_statistics_and_the_rest_learns(halves, s
     assert len(moved) > 0.95 * len(rest)  # a bias here and there moves by less than it can show
 
 
-def test_a_run_that_was_stopped_while_it_was_judged_is_judged_when_it_goes_on(
-    halves, small, tmp_path, monkeypatch
-):
+def test_run_stopped_in_validation_validates_when_it_resumes(halves, small, tmp_path, monkeypatch):
     from ophis.train import Stopped, loop
 
     train, validation = halves
@@ -219,17 +215,17 @@ def test_a_run_that_was_stopped_while_it_was_judged_is_judged_when_it_goes_on(
     monkeypatch.undo()
     log = fit(small(), **call) / "log.jsonl"
 
-    def judged():
+    def validated():
         lines = map(json.loads, log.read_text().splitlines())
         return [line["step"] for line in lines if "validation_top1" in line]
 
-    assert judged() == [2, 4]
-    fit(small(), **call)  # it is done: judged once more, and only at the end
-    assert judged() == [2, 4, 4]
+    assert validated() == [2, 4]
+    fit(small(), **call)  # finished: validated again, and only at the end
+    assert validated() == [2, 4, 4]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
-def test_the_optimiser_is_the_recipes(small, name, kind):
+def test_optimiser_is_that_of_the_recipe(small, name, kind):
     recipe = small(optimiser=name, momentum=0.7, weight_decay=0.01)
     found = create_optimiser(recipe, [torch.nn.Parameter(torch.zeros(1))])
     assert type(found) is kind
@@ -238,7 +234,7 @@ def test_the_optimiser_is_the_recipes(small, name, kind):
     assert group.get("momentum", group.get("betas", [0])[0]) == 0.7
 
 
-def test_a_folder_of_another_run_is_refused(halves, small, tmp_path):
+def test_folder_of_another_run_is_refused(halves, small, tmp_path):
     train, validation = halves
     out = fit(small(steps=1), train=train, validation=validation, out=tmp_path / "r")
     before = (out / "checkpoint.pt").read_bytes()
@@ -249,7 +245,7 @@ def test_a_folder_of_another_run_is_refused(halves, small, tmp_path):
     assert (out / "checkpoint.pt").read_bytes() == before
 
 
-def test_a_loss_that_is_no_number_stops_and_saves_nothing(halves, small, tmp_path):
+def test_infinite_loss_stops_without_saving(halves, small, tmp_path):
     train, validation = halves
     with pytest.raises(InputError, match=r"the loss is (nan|inf)|no longer finite"):
         fit(
@@ -260,9 +256,7 @@ def test_a_loss_that_is_no_number_stops_and_saves_nothing(halves, small, tmp_pat
     assert saved is None or all(t.isfinite().all() for t in saved.model.values())
 
 
-def test_an_unreadable_photo_stops_with_its_name_and_what_was_learned_is_saved(
-    halves, small, tmp_path
-):
+def test_unreadable_photo_stops_the_run_after_saving(halves, small, tmp_path):
     train, validation = halves
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -282,7 +276,7 @@ def test_an_unreadable_photo_stops_with_its_name_and_what_was_learned_is_saved(
     assert saved.step == 2
 
 
-def test_what_cannot_become_a_run_is_refused_before_anything_is_written(halves, small, tmp_path):
+def test_invalid_inputs_are_refused_before_anything_is_written(halves, small, tmp_path):
     train, validation = halves
     from ophis import SpeciesList
 
@@ -304,7 +298,7 @@ def test_what_cannot_become_a_run_is_refused_before_anything_is_written(halves, 
         assert not (tmp_path / "run").exists()
 
 
-def test_precision_is_chosen_by_the_device():
+def test_precision_depends_on_the_device():
     cpu = choose_device("cpu")
     assert autocast_dtype("float32", cpu) is None
     assert autocast_dtype("bfloat16", cpu) is torch.bfloat16

@@ -8,10 +8,10 @@ from ophis.train.out_of_distribution import SHRINKAGE, OodModel, ood_model_from_
 @pytest.fixture
 def cloud():
     """Three kinds of features, stretched along some directions, and their truth."""
-    chance = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     truth = np.arange(90) % 3
-    centres = chance.normal(size=(3, 12)) * 3
-    return centres[truth] + chance.normal(size=(90, 12)) * np.linspace(0.1, 1, 12), truth
+    centres = rng.normal(size=(3, 12)) * 3
+    return centres[truth] + rng.normal(size=(90, 12)) * np.linspace(0.1, 1, 12), truth
 
 
 def mahalanobis(features, truth, photos):
@@ -38,14 +38,14 @@ def test_ood_score_is_the_mahalanobis_distance_written_out(cloud):
     assert found == pytest.approx(mahalanobis(features, truth, photos), rel=1e-3)
 
 
-def test_what_was_learned_from_has_about_one_and_other_things_have_more(cloud):
+def test_training_features_score_about_one_and_others_more(cloud):
     features, truth = cloud
     ood_model = ood_model_from_features(features, truth, species=3)
     assert ood_score(ood_model, features).mean() == pytest.approx(1, abs=0.1)
     assert ood_score(ood_model, -features).min() > ood_score(ood_model, features).max()
 
 
-def test_length_does_not_count(cloud):
+def test_length_of_features_does_not_matter(cloud):
     features, truth = cloud
     ood_model = ood_model_from_features(features, truth, species=3)
     assert ood_score(ood_model, 7 * features) == pytest.approx(
@@ -53,7 +53,7 @@ def test_length_does_not_count(cloud):
     )
 
 
-def test_more_directions_than_photos_and_one_photo_a_species():
+def test_fewer_photos_than_features_and_one_photo_a_species():
     features = np.random.default_rng(5).normal(size=(6, 40))
     few = ood_model_from_features(features, np.array([0, 0, 0, 1, 1, 1]), species=2)
     assert ood_score(few, features).mean() == pytest.approx(1, abs=0.05)
@@ -62,7 +62,7 @@ def test_more_directions_than_photos_and_one_photo_a_species():
     assert (ood_score(single, -features) > 1).all()
 
 
-def test_a_species_without_a_photo_is_never_the_nearest(cloud):
+def test_species_without_photos_is_never_the_nearest(cloud):
     features, truth = cloud
     with_empty = ood_model_from_features(features, truth, species=5)
     assert ood_score(with_empty, features) == pytest.approx(
@@ -70,7 +70,7 @@ def test_a_species_without_a_photo_is_never_the_nearest(cloud):
     )
 
 
-def test_written_and_read_it_says_the_same(cloud, tmp_path):
+def test_written_model_gives_equal_scores(cloud, tmp_path):
     features, truth = cloud
     ood_model = ood_model_from_features(features, truth, species=3)
     ood_model.write(tmp_path / "f.npz")

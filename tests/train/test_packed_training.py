@@ -30,9 +30,7 @@ def losses(run):
     return [line["loss"] for line in lines if "loss" in line]
 
 
-def test_the_losses_and_scores_of_a_raw_pack_are_those_of_the_folder(
-    halves, packs, small, tmp_path
-):
+def test_raw_pack_gives_losses_and_scores_of_the_folder(halves, packs, small, tmp_path):
     recipe = small(test_pixels=36, flip_probability=0.5, mixup_alpha=0.1, rotation_degrees=5.0)
     train, validation = halves
     folder = fit(recipe, train=train, validation=validation, out=tmp_path / "folder")
@@ -57,7 +55,7 @@ AUGMENTED = [
 
 
 @pytest.mark.parametrize("change", AUGMENTED)
-def test_the_pixels_of_a_raw_pack_are_those_of_the_folder(halves, packs, small, change):
+def test_raw_pack_gives_pixels_of_the_folder(halves, packs, small, change):
     recipe = small(**change)
     truth = halves[0].truth(halves[0].species_list())
     one, other = (
@@ -69,7 +67,7 @@ def test_the_pixels_of_a_raw_pack_are_those_of_the_folder(halves, packs, small, 
         assert torch.equal(a.truth, b.truth)
 
 
-def test_a_jpeg_pack_trains_and_is_another_run(halves, packs, small, tmp_path):
+def test_jpeg_pack_is_another_run(halves, packs, small, tmp_path):
     fit(small(), train=packs["jpeg"], validation=halves[1], out=tmp_path)
     assert len(losses(tmp_path)) == 4
     about = json.loads((tmp_path / FACTS).read_text())
@@ -79,7 +77,7 @@ def test_a_jpeg_pack_trains_and_is_another_run(halves, packs, small, tmp_path):
         fit(small(), train=halves[0], validation=halves[1], out=tmp_path)
 
 
-def test_a_photo_serves_only_one_side_also_in_packs(packs, small, coloured, tmp_path):
+def test_packed_photo_in_both_manifests_is_refused(packs, small, coloured, tmp_path):
     pack(coloured.take(np.arange(20, 30)), tmp_path / "pack", pixels=32)
     with pytest.raises(InputError, match="is in training and validation"):
         fit(
@@ -90,7 +88,7 @@ def test_a_photo_serves_only_one_side_also_in_packs(packs, small, coloured, tmp_
         )
 
 
-def test_an_unfinished_pack_does_not_train(packs, coloured, small, tmp_path):
+def test_unfinished_pack_is_refused(packs, coloured, small, tmp_path):
     pack(coloured.take(np.arange(24)), tmp_path / "pack", pixels=36, shard_photos=7)
     (tmp_path / "pack" / "shard-00003.parquet").unlink()
     seen = read_manifest(tmp_path / "pack")
@@ -100,7 +98,7 @@ def test_an_unfinished_pack_does_not_train(packs, coloured, small, tmp_path):
         fit(small(), train=seen, validation=packs["validation"], out=tmp_path / "run")
 
 
-def test_a_photo_that_could_not_be_packed_stops_training_by_name(coloured, packs, small, tmp_path):
+def test_photo_that_was_not_packed_is_named(coloured, packs, small, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     for path in coloured.paths()[:24]:

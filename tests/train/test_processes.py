@@ -21,12 +21,12 @@ from ophis.train.stop import StepInterrupted, StopRequest
 from tests.support.training_process import start_training, wait_for_steps
 
 STEPS = 12
-RATE = 0.002  # low: float32 tells sums in another order apart, and a high rate would amplify that
+RATE = 0.002  # low: a high rate would amplify rounding errors of the order of summation
 
 
 @pytest.fixture(scope="module")
 def runs(coloured, small, tmp_path_factory):
-    """The same recipe by one process and by two, neither of them disturbed."""
+    """Run folders of the same recipe by one process and by two."""
     folders = {}
     for name, count in (("one", 1), ("two", 2)):
         folder = tmp_path_factory.mktemp(name)
@@ -44,7 +44,7 @@ def runs(coloured, small, tmp_path_factory):
 
 
 def logged(run: Path, figure: str) -> list[float]:
-    """A figure of each step; of a step that was repeated the last time."""
+    """Return a figure of each step; of a repeated step the last."""
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     found = {line["step"]: line[figure] for line in lines if figure in line}
     assert sorted(found) == list(range(STEPS))
@@ -64,8 +64,8 @@ def children(process: int) -> list[int]:
 
 
 @pytest.mark.full
-def test_two_processes_learn_what_one_learns(runs):
-    """Sampling is proved in test_batches: the pieces of two are those of one, none twice."""
+def test_two_processes_learn_the_weights_of_one(runs):
+    """That two divide the micro-batches of one is tested in test_batches."""
     one, two = runs["one"], runs["two"]
     assert json.loads((two / "run.json").read_text())["processes"] == 2
     assert logged(two, "learning_rate") == logged(one, "learning_rate")
@@ -94,7 +94,7 @@ with processes:
 
 @pytest.fixture
 def joining():
-    """Start a process that meets another one through the store of a torchrun that is played."""
+    """Return a function that starts a process, which joins another one through a fake torchrun."""
     kept = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
 
     def start(rank, attempt):
@@ -115,15 +115,15 @@ def joining():
 
 
 @pytest.mark.full
-def test_a_restart_does_not_ask_for_processes_that_are_gone(joining):
-    """The first start leaves its addresses in the store; in the second one process is late."""
+def test_restart_does_not_use_addresses_of_ended_processes(joining):
+    """The first start leaves addresses in the store; in the second a process is late."""
     for attempt in "01":
         both = [joining(rank, attempt) for rank in (1, 0)]
         outputs = [process.communicate(timeout=60) for process in both]
-        assert [said for said, _ in outputs] == ["3.0\n", "3.0\n"], outputs
+        assert [printed for printed, _ in outputs] == ["3.0\n", "3.0\n"], outputs
 
 
-def test_restarts_on_several_machines_need_a_new_store_each(monkeypatch):
+def test_restarts_on_several_machines_need_new_stores(monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
     monkeypatch.setenv("GROUP_WORLD_SIZE", "2")
@@ -134,18 +134,18 @@ def test_restarts_on_several_machines_need_a_new_store_each(monkeypatch):
 
 @dataclass
 class Both(Processes):
-    """This process and another one, of which is known whether it has to stop."""
+    """This process, and another one that stops or not."""
 
     other_stops: bool = False
-    heard: list[bool] = field(default_factory=list)
+    received: list[bool] = field(default_factory=list)
 
     def any(self, *, here: bool) -> bool:
-        self.heard.append(here)
+        self.received.append(here)
         return here or self.other_stops
 
 
-def test_all_leave_the_step_when_one_cannot_read_a_photo():
-    """Before the next exchange: whoever went on would wait in it for the others."""
+def test_all_processes_leave_the_step_when_one_cannot_read_a_photo():
+    """A process that went on would wait for the others in the next exchange."""
 
     def unreadable():
         raise PhotoError("a.jpg: this is no photo")
@@ -155,15 +155,15 @@ def test_all_leave_the_step_when_one_cannot_read_a_photo():
     here = Both(cpu)
     with pytest.raises(StepInterrupted) as interruption:
         StopRequest(Path("run"), 1).next_batch(unreadable(), here)
-    assert here.heard == [True]
+    assert here.received == [True]
     assert str(interruption.value.photo) == "a.jpg: this is no photo"
     with pytest.raises(StepInterrupted) as interruption:
-        StopRequest(Path("run"), 1).next_batch(iter(["piece"]), Both(cpu, other_stops=True))
+        StopRequest(Path("run"), 1).next_batch(iter(["batch"]), Both(cpu, other_stops=True))
     assert interruption.value.photo is None
-    assert StopRequest(Path("run"), 1).next_batch(iter(["piece"]), Both(cpu)) == "piece"
+    assert StopRequest(Path("run"), 1).next_batch(iter(["batch"]), Both(cpu)) == "batch"
 
 
-def test_statistics_are_averaged_where_they_learn_and_kept_where_they_are_frozen(monkeypatch):
+def test_statistics_are_averaged_except_in_frozen_layers(monkeypatch):
     model = torch.nn.Sequential(torch.nn.BatchNorm2d(2), torch.nn.BatchNorm2d(2))
     model[0].eval()
     monkeypatch.setattr(processes, "_sum", lambda tensor: tensor.add_(2))  # two others have 1
@@ -175,10 +175,8 @@ def test_statistics_are_averaged_where_they_learn_and_kept_where_they_are_frozen
 
 @pytest.mark.full
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
-def test_a_run_whose_processes_are_killed_ends_with_the_weights_of_the_undisturbed(
-    runs, coloured, small, tmp_path
-):
-    """kill -9 of the process that leads, after its restart of the other one."""
+def test_killed_run_ends_with_the_weights_of_an_undisturbed_one(runs, coloured, small, tmp_path):
+    """kill -9 of the leading process, then of the other one."""
     out = tmp_path / "run"
     process = start_training(
         out,

@@ -15,7 +15,7 @@ def ctrl_c():
 
 
 @in_a_child
-def test_outside_of_what_is_held_a_stop_ends_the_block_past_every_except():
+def test_stop_outside_deferred_block_is_immediate():
     def begin():
         with StopRequest(Path("run"), 9):
             try:
@@ -29,7 +29,7 @@ def test_outside_of_what_is_held_a_stop_ends_the_block_past_every_except():
 
 
 @in_a_child
-def test_held_it_waits_and_at_once_it_does_not():
+def test_deferred_stop_waits_and_immediate_stop_does_not():
     reached = []
 
     def train():
@@ -47,7 +47,7 @@ def test_held_it_waits_and_at_once_it_does_not():
 
 @pytest.mark.parametrize(("second", "ends"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
 @in_a_child
-def test_a_second_ctrl_c_ends_all_and_a_second_sigterm_is_the_first(second, ends):
+def test_second_ctrl_c_ends_the_process_and_second_sigterm_does_not(second, ends):
     """A scheduler sends it to all, and torchrun passes on to its processes what it was sent."""
     reached = []
 
@@ -65,7 +65,7 @@ def test_a_second_ctrl_c_ends_all_and_a_second_sigterm_is_the_first(second, ends
     assert bool(reached) is not ends
 
 
-def test_the_handlers_of_before_are_back_afterwards():
+def test_signal_handlers_are_restored():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with StopRequest(Path("run"), 9):
         assert signal.getsignal(signal.SIGTERM) != before[1]

@@ -45,7 +45,7 @@ def pixels():
     return torch.rand(2, 3, 7, 6, generator=torch.Generator().manual_seed(0)).double() * 2 - 1
 
 
-def test_the_map_is_the_largest_finite_difference_of_the_channels(smooth, pixels):
+def test_gradient_map_equals_finite_differences(smooth, pixels):
     targets = torch.tensor([2, 0])
     step = 1e-5
     expected = np.zeros((2, 3, 7, 6))
@@ -61,7 +61,7 @@ def test_the_map_is_the_largest_finite_difference_of_the_channels(smooth, pixels
     np.testing.assert_allclose(found, np.abs(expected).max(axis=1), rtol=1e-6, atol=1e-9)
 
 
-def test_smoothgrad_is_the_gradient_where_that_is_everywhere_the_same(pixels):
+def test_smoothgrad_of_a_linear_network_is_its_gradient(pixels):
     last = nn.Linear(3 * 7 * 6, 4)
     linear = nn.Sequential(nn.Flatten(), last).double().eval()
     targets = torch.tensor([1, 3])
@@ -72,7 +72,7 @@ def test_smoothgrad_is_the_gradient_where_that_is_everywhere_the_same(pixels):
     np.testing.assert_allclose(plain, expected, rtol=1e-6)
 
 
-def test_smoothgrad_is_the_mean_of_noisy_gradients_and_its_seed_fixes_it(smooth, pixels):
+def test_smoothgrad_is_the_mean_of_noisy_gradients(smooth, pixels):
     targets = torch.tensor([2, 0])
     ask = {"method": Method.SMOOTHGRAD}
     before = torch.random.get_rng_state()
@@ -81,10 +81,10 @@ def test_smoothgrad_is_the_mean_of_noisy_gradients_and_its_seed_fixes_it(smooth,
     assert torch.equal(before, torch.random.get_rng_state())
     assert np.abs(one - other).max() > 0
     # Many noisy copies of our own: the two means lie near each other, the plain map further off.
-    chance = torch.Generator().manual_seed(7)
+    rng = torch.Generator().manual_seed(7)
     total = torch.zeros_like(pixels)
     for _ in range(400):
-        noisy = pixels + 0.3 * torch.randn(pixels.shape, generator=chance).double()
+        noisy = pixels + 0.3 * torch.randn(pixels.shape, generator=rng).double()
         noisy.requires_grad_()
         logits = smooth(noisy)
         (gradient,) = torch.autograd.grad(logits[0, 2] + logits[1, 0], noisy)
@@ -94,7 +94,7 @@ def test_smoothgrad_is_the_mean_of_noisy_gradients_and_its_seed_fixes_it(smooth,
     assert np.abs(one - expected).mean() < np.abs(plain - expected).mean()
 
 
-def test_grad_cam_is_the_feature_map_weighted_by_its_mean_gradients(smooth, pixels):
+def test_grad_cam_weights_the_feature_map_by_mean_gradients(smooth, pixels):
     targets = torch.tensor([2, 0])
     features = smooth.forward_features(pixels).detach().requires_grad_()
     logits = smooth.forward_head(features)
@@ -106,7 +106,7 @@ def test_grad_cam_is_the_feature_map_weighted_by_its_mean_gradients(smooth, pixe
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-9)
 
 
-def test_grad_cam_of_a_network_without_a_feature_picture_is_refused():
+def test_grad_cam_without_a_feature_map_is_refused():
     model = timm.create_model("vit_tiny_patch16_224", img_size=32, num_classes=2)
     photo, target = torch.zeros(1, 3, 32, 32), torch.tensor([0])
     with pytest.raises(InputError, match="grad-cam needs a convolutional backbone"):
@@ -114,7 +114,7 @@ def test_grad_cam_of_a_network_without_a_feature_picture_is_refused():
     assert saliency(model, photo, target).shape == (1, 32, 32)
 
 
-def test_neither_the_model_nor_the_pixels_are_touched(smooth, pixels):
+def test_model_and_pixels_are_unchanged(smooth, pixels):
     before = pixels.clone()
     for method in Method:
         saliency(smooth, pixels, torch.tensor([0, 1]), method=method)
@@ -124,7 +124,7 @@ def test_neither_the_model_nor_the_pixels_are_touched(smooth, pixels):
 
 
 def scrambled(model, layers):
-    """The model with the weights of its last layers drawn anew (Adebayo et al. 2018)."""
+    """Return the model with random weights in its last layers (Adebayo et al. 2018)."""
     torch.manual_seed(0)
     weights = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     for module in weights[max(0, len(weights) - layers) :]:
@@ -133,7 +133,7 @@ def scrambled(model, layers):
 
 
 @pytest.mark.parametrize("method", [Method.GRADIENT, Method.SMOOTHGRAD, Method.GRAD_CAM])
-def test_the_map_changes_when_the_weights_are_scrambled(synthetic_photo, method):
+def test_maps_depend_on_the_weights(synthetic_photo, method):
     """The sanity check of Adebayo et al. 2018, from the head down, on a real network."""
     photo = torch.from_numpy(preprocess(read_photo(synthetic_photo), PREPROCESSING))[None]
     target = torch.tensor([60])
@@ -147,7 +147,7 @@ def test_the_map_changes_when_the_weights_are_scrambled(synthetic_photo, method)
     assert abs(likeness[-1]) < 0.5
 
 
-def test_concentration_of_the_extremes():
+def test_concentration_of_constant_and_single_pixel_maps():
     even, one = np.ones((1, 4, 5), np.float32), np.zeros((1, 4, 5), np.float32)
     one[0, 2, 3] = 7
     half = np.zeros((1, 4, 4), np.float32)
@@ -159,7 +159,7 @@ def test_concentration_of_the_extremes():
 
 
 @given(st.integers(0, 1000), st.floats(0.1, 100))
-def test_concentration_is_of_the_shares_alone(seed, factor):
+def test_concentration_does_not_depend_on_scale(seed, factor):
     maps = np.random.default_rng(seed).random((3, 5, 6)).astype(np.float32)
     found = concentration(maps)
     assert ((found >= 0) & (found <= 1)).all()
@@ -167,7 +167,7 @@ def test_concentration_is_of_the_shares_alone(seed, factor):
     np.testing.assert_allclose(concentration(maps[:, ::-1]), found)
 
 
-def test_mass_inside_counts_a_part_of_a_pixel_as_that_part():
+def test_mass_inside_counts_partly_covered_pixels():
     maps = np.ones((4, 4, 8), np.float32)
     boxes = np.array(
         [[0, 0, 1, 1], [0, 0, 0.5, 0.5], [0.0625, 0, 0.125, 1], [np.nan] * 4], dtype=np.float64
@@ -177,7 +177,7 @@ def test_mass_inside_counts_a_part_of_a_pixel_as_that_part():
 
 
 @given(st.integers(0, 1000), st.floats(0.1, 0.9))
-def test_mass_left_and_right_of_a_line_is_all_of_it(seed, line):
+def test_masses_on_both_sides_of_a_line_sum_to_one(seed, line):
     maps = np.random.default_rng(seed).random((1, 5, 6)).astype(np.float32)
     parts = [mass_inside(maps, np.array([box]))[0] for box in ([0, 0, line, 1], [line, 0, 1, 1])]
     assert sum(parts) == pytest.approx(1)

@@ -30,7 +30,7 @@ def ready(imagenet17):
 
 
 @pytest.mark.parametrize("name", ["bundle", "ready"])
-def test_timm_makes_the_network_that_onnx_runtime_runs(name, request, coloured):
+def test_timm_network_gives_the_logits_of_onnx_runtime(name, request, coloured):
     folder = request.getfixturevalue(name)
     model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     (member,) = read_bundle(folder).members
@@ -41,7 +41,7 @@ def test_timm_makes_the_network_that_onnx_runtime_runs(name, request, coloured):
         np.testing.assert_allclose(model(torch.from_numpy(pixels)), logits, rtol=1e-3, atol=1e-4)
 
 
-def test_timms_own_transform_shows_the_photo_as_we_do(ready, coloured):
+def test_timm_transform_equals_the_preprocessing(ready, coloured):
     """Squeezed to a square, bilinear; up to rounding of bytes."""
     model = timm.create_model(f"local-dir:{ready}", pretrained=True)
     data = resolve_model_data_config(model)
@@ -51,14 +51,14 @@ def test_timms_own_transform_shows_the_photo_as_we_do(ready, coloured):
     np.testing.assert_allclose(show(photo), preprocess(photo, member.preprocessing), atol=0.02)
 
 
-def test_the_config_names_the_species_in_their_order(bundle):
+def test_config_lists_species_in_order(bundle):
     config = json.loads((bundle / "config.json").read_text())
     assert config["label_names"] == list(read_bundle(bundle).species)
     assert config["num_classes"] == 3
     assert config["pretrained_cfg"]["input_size"] == [3, 32, 32]
 
 
-def test_weights_may_be_left_out_and_damage_to_them_shows_in_the_doctors_check(bundle, tmp_path):
+def test_weights_are_optional_and_doctor_finds_damage(bundle, tmp_path):
     assert verify_weights(bundle) is True
     light = export(bundle.parent / "run", tmp_path / "light", weights=False)
     assert not (light / "model.safetensors").exists()

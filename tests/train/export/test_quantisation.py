@@ -30,7 +30,7 @@ def eight(bundle, halves, tmp_path_factory):
     return out, quantise(bundle, out, train=halves[0], validation=halves[1])
 
 
-def test_it_says_nearly_the_same_in_fewer_bytes(bundle, eight, halves):
+def test_8_bit_logits_are_close_and_the_file_is_smaller(bundle, eight, halves):
     plain, other = ophis.load(bundle), ophis.load(eight[0])
     expected, found = (c.score(halves[1]) for c in (plain, other))
     difference = np.abs(found.logits - expected.logits).max()
@@ -43,7 +43,7 @@ def test_it_says_nearly_the_same_in_fewer_bytes(bundle, eight, halves):
     assert other.bundle.version != plain.bundle.version
 
 
-def test_its_promises_are_made_on_what_it_says_itself(bundle, eight, halves):
+def test_guarantees_are_fitted_on_8_bit_scores(bundle, eight, halves):
     plain, other = ophis.load(bundle).bundle, ophis.load(eight[0]).bundle
     scores = ophis.load(eight[0]).score(halves[1])
     calibration, prior, rule = refit(plain.prior, scores)
@@ -56,7 +56,7 @@ def test_its_promises_are_made_on_what_it_says_itself(bundle, eight, halves):
     assert answer.bundle == other.version
 
 
-def test_worth_is_that_of_both_on_the_validation_photos(bundle, eight, halves):
+def test_results_are_those_of_both_bundles(bundle, eight, halves):
     before, after = eight[1]
     assert (before.name, after.name) == ("float32", "int8")
     for worth, folder in ((before, bundle), (after, eight[0])):
@@ -65,7 +65,7 @@ def test_worth_is_that_of_both_on_the_validation_photos(bundle, eight, halves):
         assert f"| {worth.name} | {worth.evaluation.top1:.1%} |" in card
 
 
-def test_every_convolution_counts_in_8_bits_with_7_bit_filters(eight):
+def test_convolutions_have_8_bits_and_7_bit_filters(eight):
     graph = onnx.load(eight[0] / MODEL).graph
     made = {output: node for node in graph.node for output in node.output}
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}

@@ -65,7 +65,7 @@ def bundle(run, tmp_path_factory):
     return export(run, tmp_path_factory.mktemp("bundle") / "bundle")
 
 
-def test_a_bundle_holds_its_files_and_a_card(bundle):
+def test_bundle_contains_files_and_card(bundle):
     assert sorted(path.name for path in bundle.iterdir()) == EXPECTED_FILES
     card = (bundle / "README.md").read_text()
     assert "On 12 validation photos that it did not learn from" in card
@@ -73,7 +73,7 @@ def test_a_bundle_holds_its_files_and_a_card(bundle):
     assert "too few validation photos: it refuses none" in card
 
 
-def test_onnx_runtime_says_what_torch_says(bundle, run, coloured):
+def test_onnx_runtime_scores_equal_torch(bundle, run, coloured):
     """Same species, probabilities within 1e-4, on every validation photo."""
     torchs = read_scores(run / "scores.npz")
     onnxs = ophis.load(bundle).score(coloured.take(np.arange(24, 36)))
@@ -85,7 +85,7 @@ def test_onnx_runtime_says_what_torch_says(bundle, run, coloured):
     np.testing.assert_allclose(onnxs.ood_score, torchs.ood_score, rtol=1e-3)
 
 
-def test_a_run_is_exported_at_other_pixels_with_all_that_depends_on_them(run, coloured, tmp_path):
+def test_export_at_other_pixels_fits_everything_again(run, coloured, tmp_path):
     train, validation = coloured.take(np.arange(24)), coloured.take(np.arange(24, 36))
     out = export(run, tmp_path / "large", retest=Retest(48, train, validation))
     classifier = ophis.load(out)
@@ -121,9 +121,7 @@ def test_a_run_is_exported_at_other_pixels_with_all_that_depends_on_them(run, co
         assert done.value.code == 2
 
 
-def test_pixels_that_no_bundle_or_no_network_takes_are_refused(
-    run, coloured, tmp_path, monkeypatch
-):
+def test_unsupported_pixels_are_refused(run, coloured, tmp_path, monkeypatch):
     train, validation = coloured.take(np.arange(24)), coloured.take(np.arange(24, 36))
 
     def refusal(pixels: int) -> str:
@@ -163,7 +161,7 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     assert len(alone.bundle) == 12
 
 
-def test_the_photos_own_position_tells_the_country_and_stays_untold(bundle, tmp_path):
+def test_position_in_the_photo_gives_the_country_and_is_not_output(bundle, tmp_path):
     classifier = ophis.load(bundle)
     exif = Image.Exif()
     exif.get_ifd(ExifTags.IFD.GPSInfo).update(
@@ -192,26 +190,26 @@ def exported(run, folder, *, offset=0.0):
     """A bundle of a run with made scores, for those of a run with more validation photos."""
     copy = shutil.copytree(run, folder / "run")
     scores = read_scores(copy / "scores.npz")
-    chance = np.random.default_rng(0)
-    truth = chance.integers(0, 3, 300)
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 300)
     names = tuple(map(str, range(300)))
     made = Scores(
-        4 * np.eye(3)[truth] * (chance.random((300, 1)) < 0.7)
-        + chance.normal(size=(300, 3)) + offset,
+        4 * np.eye(3)[truth] * (rng.random((300, 1)) < 0.7)
+        + rng.normal(size=(300, 3)) + offset,
         scores.species, names, truth, ("kenya",) * 300, names,
-        ood_score=ood_scores(scores).mean() * chance.gamma(20, 1 / 20, 300),
+        ood_score=ood_scores(scores).mean() * rng.gamma(20, 1 / 20, 300),
     )  # fmt: skip
     made.write(copy / "scores.npz")
     return export(copy, folder / "bundle"), made
 
 
 @pytest.fixture(scope="module")
-def judged(run, tmp_path_factory):
-    return exported(run, tmp_path_factory.mktemp("judged"))
+def evaluated(run, tmp_path_factory):
+    return exported(run, tmp_path_factory.mktemp("evaluated"))
 
 
-def test_a_bundle_of_enough_validation_photos_is_calibrated(judged, coloured):
-    bundle, made = judged
+def test_bundle_with_enough_validation_photos_is_calibrated(evaluated, coloured):
+    bundle, made = evaluated
     classifier = ophis.load(bundle)
     calibration = classifier.bundle.calibration
     assert calibration
@@ -228,15 +226,15 @@ def test_a_bundle_of_enough_validation_photos_is_calibrated(judged, coloured):
     assert abs(expected - softmax(logits).max()) > 1e-4
 
 
-def test_a_bundle_of_a_network_that_prefers_a_species_is_mended_by_species(run, coloured, tmp_path):
+def test_bias_towards_a_species_is_calibrated(run, coloured, tmp_path):
     bundle, made = exported(run, tmp_path, offset=np.array([2.0, 0, -2]))
     classifier = ophis.load(bundle)
     calibration = classifier.bundle.calibration
     assert calibration
     fitting, judging = validation_halves(made)
     np.testing.assert_array_equal(calibration.offset, fit_vector(fitting).offset)
-    mended = calibration.apply(judging)
-    assert ophis.evaluate(mended).top1 > ophis.evaluate(judging).top1
+    calibrated = calibration.apply(judging)
+    assert ophis.evaluate(calibrated).top1 > ophis.evaluate(judging).top1
     card = (bundle / "README.md").read_text()
     assert f"mean temperature {calibration.temperature:.2f};\n  they may change which spec" in card
     assert "without the country and before its calibration," in card
@@ -247,8 +245,8 @@ def test_a_bundle_of_a_network_that_prefers_a_species_is_mended_by_species(run, 
         assert [guess.species for guess in answer] == [raw.species[n] for n in order]
 
 
-def test_an_answer_is_what_the_rule_decides(judged, coloured):
-    bundle, made = judged
+def test_answer_follows_the_decision_rule(evaluated, coloured):
+    bundle, made = evaluated
     classifier = ophis.load(bundle)
     rule, calibration = classifier.bundle.rule, classifier.bundle.calibration
     assert rule
@@ -265,11 +263,11 @@ def test_an_answer_is_what_the_rule_decides(judged, coloured):
         assert answer.lines[-1].startswith("Treat every bite as an emergency")
 
 
-def test_a_photo_unlike_all_that_was_learned_gets_no_name(judged, coloured, tmp_path):
+def test_out_of_distribution_photo_gets_no_species(evaluated, coloured, tmp_path):
     stripes = np.zeros((96, 96, 3), np.uint8)
     stripes[::2], stripes[:, ::3] = 255, (200, 200, 0)
     Image.fromarray(stripes).save(tmp_path / "stripes.png")
-    answer = ophis.load(judged[0]).identify(tmp_path / "stripes.png", country="KE")
+    answer = ophis.load(evaluated[0]).identify(tmp_path / "stripes.png", country="KE")
     assert answer.state is State.NO_SNAKE
     assert (answer.name, answer.possible, answer.guesses) == (None, (), ())
     assert answer.verdict is Verdict.MAY_BE_VENOMOUS
@@ -286,9 +284,9 @@ def test_a_photo_unlike_all_that_was_learned_gets_no_name(judged, coloured, tmp_
         (Image.effect_noise((63, 400), 90).convert("RGB"), "too few pixels"),
     ],
 )
-def test_flat_blank_and_tiny_photos_never_get_a_name(judged, tmp_path, picture, why):
+def test_flat_blank_and_tiny_photos_get_no_species(evaluated, tmp_path, picture, why):
     picture.save(tmp_path / "photo.png")
-    answer = ophis.load(judged[0]).identify(tmp_path / "photo.png")
+    answer = ophis.load(evaluated[0]).identify(tmp_path / "photo.png")
     assert answer.state is State.UNUSABLE
     assert (answer.name, answer.possible, answer.guesses) == (None, (), ())
     assert answer.verdict is Verdict.MAY_BE_VENOMOUS
@@ -296,7 +294,7 @@ def test_flat_blank_and_tiny_photos_never_get_a_name(judged, tmp_path, picture, 
     assert answer.lines[-1].startswith("Treat every bite as an emergency")
 
 
-def test_identify_on_the_command_line_answers_without_torch(bundle, coloured):
+def test_identify_command_loads_no_torch(bundle, coloured):
     code = (
         "import sys\nfrom ophis.cli import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code\n"
@@ -313,9 +311,7 @@ def test_identify_on_the_command_line_answers_without_torch(bundle, coloured):
     assert answer["guesses"][0]["danger"] == "treat as venomous"
 
 
-def test_the_hidden_test_of_2020_is_answered_end_to_end(
-    bundle, coloured, tmp_path, monkeypatch, capsys
-):
+def test_hidden_test_of_2020_end_to_end(bundle, coloured, tmp_path, monkeypatch, capsys):
     lines = ["hashed_id,country,continent,filename"]
     lines += [f"id{n},{country},x,{n}.png" for n, country in enumerate(["Kenya", "India", ""])]
     (tmp_path / "metadata.csv").write_text("\n".join([*lines, "id3,Kenya,x,none.png"]) + "\n")
@@ -344,9 +340,7 @@ def test_the_hidden_test_of_2020_is_answered_end_to_end(
         assert float(row[name]) == pytest.approx(probability, abs=1e-5)
 
 
-def test_names_of_one_country_in_a_run_are_said_where_they_are_used(
-    run, coloured, tmp_path, monkeypatch, capsys
-):
+def test_merged_country_names_are_printed(run, coloured, tmp_path, monkeypatch, capsys):
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     with (copy / "prior.csv").open("a") as file:
@@ -368,7 +362,7 @@ def test_names_of_one_country_in_a_run_are_said_where_they_are_used(
     assert f"ophis: {tmp_path / 'bundle'}: {told}\n" in said.err
 
 
-def test_a_bad_photo_is_a_failure_and_its_neighbours_keep_their_rows(bundle, coloured, tmp_path):
+def test_bad_photos_are_failures_and_others_keep_their_rows(bundle, coloured, tmp_path):
     good = coloured.paths()
     names = []
     for number in range(40):
@@ -391,7 +385,7 @@ def test_a_bad_photo_is_a_failure_and_its_neighbours_keep_their_rows(bundle, col
         classifier.identify(tmp_path / "00.png")
 
 
-def test_a_changed_cut_or_missing_file_is_refused_by_name(bundle, tmp_path):
+def test_changed_or_missing_file_is_refused_by_name(bundle, tmp_path):
     import shutil
 
     for name in set(EXPECTED_FILES) - {WEIGHTS}:  # which `verify_weights` looks at
@@ -411,7 +405,7 @@ def test_a_changed_cut_or_missing_file_is_refused_by_name(bundle, tmp_path):
         ophis.load(tmp_path / "nothing")
 
 
-def test_a_failed_export_leaves_the_old_bundle(bundle, tmp_path, monkeypatch):
+def test_failed_export_leaves_the_old_bundle(bundle, tmp_path, monkeypatch):
     before = read_bundle(bundle).version
     with pytest.raises(InputError, match="is not a run folder"):
         export(tmp_path, bundle)
@@ -423,7 +417,7 @@ def test_a_failed_export_leaves_the_old_bundle(bundle, tmp_path, monkeypatch):
     assert sorted(p.name for p in (tmp_path / "mine").iterdir()) == ["thesis.txt"]
 
 
-def test_an_export_that_differs_from_torch_is_refused(tmp_path):
+def test_export_that_differs_from_torch_is_refused(tmp_path):
     torch.manual_seed(0)
     model = create_model("resnetv2_50x1_bit", species=3, weights="none", head="random")
     model = fold_weight_standardisation(model)
@@ -435,7 +429,7 @@ def test_an_export_that_differs_from_torch_is_refused(tmp_path):
         check_parity(model, tmp_path / "m.onnx", side=32)
 
 
-def test_imagenet17_is_the_packages_own_head_cut_to_its_snakes(tmp_path):
+def test_imagenet17_head_is_the_snake_part_of_the_packages_head(tmp_path):
     assert (FIRST_CLASS, len(KINDS)) == (52, 17)
     pixels = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""The fast backward of group norm against torch's own, in float64."""
+"""Fast backward of group norm against torch in float64."""
 
 import pytest
 import timm
@@ -40,14 +40,14 @@ def exact(x, gradient, weight, bias):
 
 
 @pytest.mark.parametrize("shape", [(12, 33), (4, 1), (64, 8)])
-def test_gradients_equal_torchs_in_float64(shape):
+def test_gradients_equal_torch_in_float64(shape):
     given = tensors(torch.float64, *shape)
     for found, expected in zip(gradients(ours, *given), exact(*given), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
-def test_rounding_is_of_the_order_of_torchs(kind):
+def test_rounding_errors_are_like_those_of_torch(kind):
     given = tensors(kind)
     expected = exact(*given)
     found, other = (gradients(function, *given) for function in (ours, torchs))
@@ -58,7 +58,7 @@ def test_rounding_is_of_the_order_of_torchs(kind):
         assert error <= 3 * max(own, torch.finfo(mine.dtype).eps * right.abs().max())
 
 
-def test_a_gradient_in_another_layout_is_the_same():
+def test_gradient_in_another_layout_is_equal():
     x, gradient, weight, bias = tensors(torch.float64)
     for found, expected in zip(
         gradients(ours, x, gradient.contiguous(), weight, bias),
@@ -68,7 +68,7 @@ def test_a_gradient_in_another_layout_is_the_same():
         assert torch.equal(found, expected)
 
 
-def test_within_it_a_model_uses_it_for_large_maps_only(monkeypatch):
+def test_fast_backward_is_used_for_large_maps_only(monkeypatch):
     sides = []
     real = GroupNorm.apply
     monkeypatch.setattr(

@@ -71,7 +71,7 @@ def with_the_files_head(model, tensors):
 @pytest.mark.parametrize(
     ("depth", "side"), [(50, 64), (50, 49), pytest.param(101, 40, marks=pytest.mark.full)]
 )
-def test_bit_gives_the_logits_of_the_published_architecture(tmp_path, depth, side):
+def test_bit_logits_equal_the_published_architecture(tmp_path, depth, side):
     """In float64, with made weights of the official names and shapes."""
     path = write_bit_npz(tmp_path / "made.npz", blocks=BLOCKS[depth], classes=7)
     tensors = dict(np.load(path))
@@ -86,7 +86,7 @@ def test_bit_gives_the_logits_of_the_published_architecture(tmp_path, depth, sid
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
-def test_the_small_bit_is_the_published_architecture_with_one_unit_a_stage():
+def test_small_bit_equals_the_published_architecture_with_one_unit_a_stage():
     torch.manual_seed(0)
     model = create_model("bit_r14_half", species=5, weights="none", head="random").double().eval()
     tensors = {}
@@ -105,7 +105,7 @@ def test_the_small_bit_is_the_published_architecture_with_one_unit_a_stage():
     assert logits.std() > 1e-3
 
 
-def test_bit_keeps_its_logits_where_kernels_vary_little(tmp_path):
+def test_bit_logits_are_equal_for_kernels_of_small_variance(tmp_path):
     """As some trained ones do: timm's own 1e-8 would be a tenth of the variance and more."""
     tensors = bit_tensors(classes=7)
     for name, tensor in list(tensors.items()):
@@ -127,7 +127,7 @@ def test_bit_keeps_its_logits_where_kernels_vary_little(tmp_path):
         assert (model(pixels) - expected).abs().max() > 1e-3
 
 
-def test_a_wide_bit_gives_the_logits_of_the_published_architecture(tmp_path):
+def test_wide_bit_logits_equal_the_published_architecture(tmp_path):
     """R50x3's widths and one unit a block: its full depth takes gigabytes in float64."""
     blocks = (1, 1, 1, 1)
     path = write_bit_npz(tmp_path / "made.npz", blocks=blocks, width=3, classes=7)
@@ -146,7 +146,7 @@ def test_a_wide_bit_gives_the_logits_of_the_published_architecture(tmp_path):
 @pytest.mark.parametrize(
     ("depth", "width"), [(50, 1), (50, 3), (101, 1), (101, 3), (152, 2), (152, 4)]
 )
-def test_each_bit_backbone_has_the_official_names_and_shapes(depth, width):
+def test_bit_backbones_have_official_names_and_shapes(depth, width):
     with torch.device("meta"):  # shapes without memory: R152x4 has 3.7 GB
         model = timm.create_model(f"resnetv2_{depth}x{width}_bit", num_classes=5)
     found = {}
@@ -158,7 +158,7 @@ def test_each_bit_backbone_has_the_official_names_and_shapes(depth, width):
     assert found == {n: shape for n, shape in official.items() if "/head/" not in n}
 
 
-def test_made_weights_have_the_number_of_tensors_of_the_official_file():
+def test_random_weights_have_as_many_tensors_as_the_official_file():
     # BiT-R50x1: 16 units of 3 kernels and 3 norms, 4 projections, root, last norm, head.
     assert len(bit_shapes()) == 16 * 3 + 16 * 6 + 4 + 1 + 2 + 2
     kernel = bit_tensors(blocks=(1,))["resnet/block1/unit01/b/standardized_conv2d/kernel"]
@@ -166,7 +166,7 @@ def test_made_weights_have_the_number_of_tensors_of_the_official_file():
 
 
 @pytest.mark.parametrize("backbone", ["resnetv2_50x1_bit", "tf_efficientnet_lite0"])
-def test_a_zero_head_says_the_same_of_all_species_and_a_random_one_does_not(backbone):
+def test_zero_head_gives_equal_logits_and_random_head_does_not(backbone):
     pixels = torch.rand(2, 3, 32, 32)
     zero = create_model(backbone, species=4, weights="none").eval()
     other = create_model(backbone, species=4, weights="none", head="random").eval()
@@ -178,7 +178,7 @@ def test_a_zero_head_says_the_same_of_all_species_and_a_random_one_does_not(back
 
 
 @pytest.mark.parametrize("backbone", ["resnetv2_50x1_bit", "tf_efficientnet_lite0"])
-def test_dropout_stands_before_the_head_while_training(backbone):
+def test_dropout_is_before_the_head_in_training(backbone):
     model = create_model(backbone, species=4, weights="none", head="random", dropout=0.5)
     pixels = torch.rand(1, 3, 32, 32).expand(2, -1, -1, -1)
     features = []
@@ -192,7 +192,7 @@ def test_dropout_stands_before_the_head_while_training(backbone):
 
 
 @pytest.mark.parametrize(("kind", "near"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
-def test_weight_standardisation_is_folded_without_a_change(kind, near):
+def test_folding_weight_standardisation_keeps_logits(kind, near):
     torch.manual_seed(0)
     model = create_model("resnetv2_50x1_bit", species=4, weights="none", head="random").to(kind)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -217,13 +217,13 @@ def test_weight_standardisation_is_folded_without_a_change(kind, near):
         ("?", r"'\?'; timm\.list_models\(\) lists them"),
     ],
 )
-def test_an_unknown_backbone_is_refused_with_the_ones_that_look_alike(asked, words):
+def test_unknown_backbone_is_refused_with_similar_names(asked, words):
     with pytest.raises(InputError, match=words) as refusal:
         create_model(asked, species=2, weights="none")
     assert "\n" not in str(refusal.value)
 
 
-def test_a_backbone_may_carry_the_tag_of_its_weights():
+def test_backbone_with_tag_of_weights_is_accepted():
     backbone = "resnet10t.c3_in1k"
     assert create_model(backbone, species=2, weights="none")(torch.rand(2, 3, 32, 32)).shape == (
         2, 2,
@@ -243,7 +243,7 @@ def fake_hub(monkeypatch, answer):
     monkeypatch.setattr(room.timm, "create_model", create)
 
 
-def test_a_hub_that_fails_is_told_in_one_line_with_the_mend(monkeypatch):
+def test_failed_download_is_one_line_with_the_fix(monkeypatch):
     def fail(_):
         raise OSError("\nno route to the hub\nsecond line")
 
@@ -256,7 +256,7 @@ def test_a_hub_that_fails_is_told_in_one_line_with_the_mend(monkeypatch):
 
 
 @pytest.mark.parametrize("species", [3, 1000])
-def test_the_body_comes_from_the_hub_and_the_head_never(monkeypatch, species):
+def test_hub_weights_fill_the_body_only(monkeypatch, species):
     fetched = []
     fake_hub(monkeypatch, lambda model: fetched.append(model) or model)
     torch.manual_seed(0)
@@ -277,7 +277,7 @@ def test_the_body_comes_from_the_hub_and_the_head_never(monkeypatch, species):
         ("tf_efficientnet_lite0", 8, "classifier.weight"),
     ],
 )
-def test_freezing_leaves_all_from_the_next_stage_on(backbone, stages, first):
+def test_freezing_stops_at_the_given_stage(backbone, stages, first):
     with torch.device("meta"):
         model = timm.create_model(backbone)
     names = [name for name, _ in model.named_parameters()]
@@ -290,7 +290,7 @@ def test_freezing_leaves_all_from_the_next_stage_on(backbone, stages, first):
     assert still <= alone
 
 
-def test_what_cannot_be_frozen_is_refused_with_the_number_that_can():
+def test_too_many_frozen_stages_are_refused():
     model = timm.create_model("resnet18", num_classes=2)
     assert freeze(model, 0) == []
     with pytest.raises(InputError, match="frozen_stages = 6, but this backbone has 5 stages"):

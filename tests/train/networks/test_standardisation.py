@@ -8,7 +8,7 @@ from ophis.train.networks.standardisation import fold_weight_standardisation, st
 
 
 def layers(kind: torch.dtype = torch.float64) -> nn.Sequential:
-    """Every sort of standardised layer: strides, groups, bias, dilation, TensorFlow's padding."""
+    """Return layers with strides, groups, bias, dilation and TensorFlow's padding."""
     torch.manual_seed(0)
     options = {"stride": 2, "groups": 2, "bias": True, "eps": 1e-3}
     return nn.Sequential(
@@ -32,64 +32,64 @@ def gradients(model):
 
 
 @pytest.mark.parametrize("side", [8, 9])
-def test_gradients_of_several_pieces_equal_the_plain_form(side):
+def test_gradients_of_several_micro_batches_equal_the_plain_form(side):
     once, plain = layers(), layers()
-    pieces = torch.randn(3, 2, 4, side, side, dtype=torch.float64)
-    for piece in pieces:
-        plain(piece).square().sum().backward()
+    batches = torch.randn(3, 2, 4, side, side, dtype=torch.float64)
+    for batch in batches:
+        plain(batch).square().sum().backward()
     with standardised_once(once):
-        outputs = [once(piece) for piece in pieces]
+        outputs = [once(batch) for batch in batches]
         for output in outputs:
             output.square().sum().backward()
-    torch.testing.assert_close(outputs[-1], plain(pieces[-1]), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(outputs[-1], plain(batches[-1]), rtol=1e-12, atol=1e-12)
     expected = gradients(plain)
     assert len(expected) == 5
     for name, gradient in gradients(once).items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-9, atol=1e-12)
 
 
-def test_filters_are_standardised_once_whatever_the_number_of_pieces(monkeypatch):
+def test_filters_are_standardised_once_for_all_micro_batches(monkeypatch):
     calls = []
     real = standardisation.functional.batch_norm
     monkeypatch.setattr(
         torch.nn.functional, "batch_norm", lambda *a, **k: (calls.append(1), real(*a, **k))[1]
     )
-    model, piece = layers(), torch.randn(1, 4, 8, 8, dtype=torch.float64)
+    model, batch = layers(), torch.randn(1, 4, 8, 8, dtype=torch.float64)
     with standardised_once(model):
         for _ in range(4):
-            model(piece).sum().backward()
+            model(batch).sum().backward()
     assert len(calls) == 3
-    model(piece)
-    assert len(calls) == 6  # the layers' own forward is there again
+    model(batch)
+    assert len(calls) == 6  # the layers' forward is restored
 
 
-def test_frozen_layers_get_no_gradient_and_gradients_are_added_to_what_is_there():
-    model, piece = layers(), torch.randn(1, 4, 8, 8, dtype=torch.float64)
+def test_frozen_layers_get_no_gradient_and_others_accumulate():
+    model, batch = layers(), torch.randn(1, 4, 8, 8, dtype=torch.float64)
     model[0].requires_grad_(requires_grad=False)
     for _ in range(2):
         with standardised_once(model):
-            model(piece).sum().backward()
+            model(batch).sum().backward()
     assert model[0].weight.grad is None
     twice = gradients(model)
     model.zero_grad()
     with standardised_once(model):
-        model(piece).sum().backward()
+        model(batch).sum().backward()
     for name, gradient in gradients(model).items():
         torch.testing.assert_close(twice[name], 2 * gradient)
 
 
-def test_an_interrupted_step_leaves_the_model_as_it_was():
-    model, piece = layers(), torch.randn(1, 4, 8, 8, dtype=torch.float64)
-    expected = model(piece)
+def test_interrupted_step_leaves_the_model_unchanged():
+    model, batch = layers(), torch.randn(1, 4, 8, 8, dtype=torch.float64)
+    expected = model(batch)
 
     def step():
         with standardised_once(model):
-            model(piece).sum().backward()
+            model(batch).sum().backward()
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
         step()
     kernels = [p for name, p in model.named_parameters() if name.endswith("weight")]
     assert all(kernel.grad is None for kernel in kernels)
-    torch.testing.assert_close(model(piece), expected)
+    torch.testing.assert_close(model(batch), expected)
     assert "forward" not in vars(model[0])

