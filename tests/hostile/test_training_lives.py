@@ -132,13 +132,13 @@ def test_a_killed_run_ends_as_one_that_was_never_killed(lives, begin, tmp_path, 
     figure(f"{kills} kills of {len(runs)} runs, {inside} of them inside a save: all to the bit")
 
 
-MOMENTS = {"step": "training", "score_model": "judging", "resume_checkpoint": "starting"}
+MOMENTS = {"step": "training", "final_scores": "validating", "resume_checkpoint": "starting"}
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_sigterm_saves_and_ends_in_time(lives, begin, tmp_path, figure, moment):
     """While it trains, judges or starts; what takes longer than the grace is not waited for."""
-    steps = STEPS if moment == "score_model" else 5000
+    steps = STEPS if moment == "final_scores" else 5000
     for processes in (1, 2):
         words = begin(f"run-{processes}", steps=steps, evaluate_every_steps=steps, save_every=300)
         order = {"signal": signal.SIGTERM, "all": True, "seconds": 0.05, "when": moment}
