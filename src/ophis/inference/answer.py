@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ophis.decision.rule import State
-from ophis.geography.countries import UNKNOWN, country_code, country_name, name_in
+from ophis.geography.countries import UNKNOWN, country_code, country_name
+from ophis.geography.country_names import name_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

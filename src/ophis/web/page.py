@@ -13,7 +13,8 @@ from enum import StrEnum
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from ophis.geography.countries import iso_codes, name_in, other_names
+from ophis.geography.countries import iso_codes
+from ophis.geography.country_names import all_names, name_in
 from ophis.locales import languages, read_sentences
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def page_files(settings: Settings) -> dict[str, bytes]:
     found[BORDERS] = files("ophis.geography").joinpath(BORDERS).read_bytes()
     for language in languages():
         found[f"words/{language}.json"] = _json(words_of(language))
-    found[COUNTRIES] = _json(other_names())
+    found[COUNTRIES] = _json(all_names())
     found[SETTINGS] = _json({**asdict(settings), "languages": languages()})
     return found
 
