@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ophis import compare, evaluate, load, read_manifest
-from ophis.evaluation.snakeclef_metrics import official
+from ophis.evaluation.snakeclef_metrics import snakeclef_metric
 from ophis.images.test_time_augmentation import tta_crops
 from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.ensemble import ensemble
@@ -124,7 +124,7 @@ def figures(scores: Scores) -> NDArray[np.float64]:
     """Top-1, macro F1 and SnakeCLEF 2023's track 1, in points."""
     venomous = np.array([danger(name) is Danger.VENOMOUS for name in scores.species])
     found = evaluate(scores)
-    track1 = official("snakeclef2023-track1", scores, venomous=venomous)
+    track1 = snakeclef_metric("snakeclef2023-track1", scores, venomous=venomous)
     return np.array([100 * found.top1, 100 * found.macro_f1, track1])
 
 

@@ -26,7 +26,7 @@ from ophis.decision.out_of_distribution import ood_detection
 from ophis.decision.rule import State, Verdict, fit_rule
 from ophis.decision.vector_scaling import default_calibration
 from ophis.evaluation.metrics import risk_coverage
-from ophis.evaluation.snakeclef_metrics import least_cost, official, trade_off
+from ophis.evaluation.snakeclef_metrics import least_cost, snakeclef_metric, trade_off
 from ophis.priors.country_counts import read_counts
 from ophis.priors.range_maps import read_range_map
 from ophis.priors.selection import default_prior
@@ -151,7 +151,7 @@ def splits(
             figures |= of_sets(mode, sets, judged)
             figures |= of_costs(mode, scores)
             if range_map:
-                figures[f"{mode}: snakeclef2021"] = official(
+                figures[f"{mode}: snakeclef2021"] = snakeclef_metric(
                     "snakeclef2021", scores, range_map=range_map
                 )
             decisions = rule.decide(scores, is_ood=is_ood, image=image)
@@ -170,7 +170,7 @@ def probabilities(name: str, scores: Scores) -> Figures:
         if key in ("top1", "top5", "macro_f1")
     }
     for metric in METRICS:
-        figures[f"{name}: {metric}"] = official(
+        figures[f"{name}: {metric}"] = snakeclef_metric(
             metric,
             scores,
             venomous=known_venomous(scores),
@@ -192,7 +192,9 @@ def of_costs(mode: str, scores: Scores) -> Figures:
     answers = least_cost(one, venomous)
     cheapest = replace(one, logits=np.eye(len(scores.species))[answers])
     figures = {
-        f"{mode}: {metric} of least-cost answers": official(metric, cheapest, venomous=venomous)
+        f"{mode}: {metric} of least-cost answers": snakeclef_metric(
+            metric, cheapest, venomous=venomous
+        )
         for metric in METRICS[2:]
     }
     costs = np.array([1.0, 2.0, 5.0, 10.0, 20.0, 50.0])

@@ -17,7 +17,7 @@ from ophis import CountryPrior, Scores, evaluate, read_manifest, read_prior, rea
 from ophis.cli import ALIASES, RENAMED, app, main
 from ophis.decision.calibration import reliability
 from ophis.evaluation.metrics import risk_coverage
-from ophis.evaluation.snakeclef_metrics import official
+from ophis.evaluation.snakeclef_metrics import snakeclef_metric
 from ophis.locales import languages, read_sentences
 from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.scores import concatenate
@@ -90,7 +90,7 @@ def test_evaluate_prints_official_scores(judged):
     said = json.loads(ophis("evaluate", judged / "scores.npz", *metric, "--json").stdout)
     (row,) = said["evaluations"]
     assert row["snakeclef2020"] == pytest.approx(evaluate(scores).macro_f1)
-    assert row["snakeclef2023-track2"] == official("snakeclef2023-track2", scores)
+    assert row["snakeclef2023-track2"] == snakeclef_metric("snakeclef2023-track2", scores)
     shown = ophis("evaluate", judged / "scores.npz", *metric).stdout.splitlines()
     assert shown[0].split()[-2:] == ["snakeclef2020", "snakeclef2023-track2"]
     assert shown[1].split()[-1] == f"{row['snakeclef2023-track2']:.0f}"

@@ -12,14 +12,14 @@ from ophis import InputError, Scores, SpeciesList
 from ophis.evaluation.snakeclef_metrics import (
     COSTS,
     METRICS,
-    Confusions,
-    confusions,
-    country_f1,
+    DangerErrors,
+    count_danger_errors,
     expected_cost,
     least_cost,
-    official,
-    track1,
-    track2,
+    macro_f1_by_country,
+    snakeclef_metric,
+    track1_score,
+    track2_cost,
     trade_off,
 )
 from ophis.priors.range_maps import RangeMap, read_range_map
@@ -53,18 +53,20 @@ def answered(truth, answer, observations=None) -> Scores:
 
 def test_the_published_example_of_track_1():
     """54.21 macro F1 and errors of 27.67, 2.86, 6.86 and 18.46 % are 86.33."""
-    made = Confusions(hh=2767, hv=286, vh=686, vv=1846, h=10_000, v=10_000)
+    made = DangerErrors(hh=2767, hv=286, vh=686, vv=1846, h=10_000, v=10_000)
     assert [made.percentage(kind) for kind in COSTS] == [27.67, 2.86, 6.86, 18.46]
-    assert track1(0.5421, made) == pytest.approx(86.33, abs=0.005)
+    assert track1_score(0.5421, made) == pytest.approx(86.33, abs=0.005)
 
 
 def test_the_published_example_of_track_2():
-    assert track2(Confusions(hh=1743, hv=180, vh=104, vv=280, h=9999, v=9999)) == 3183
+    assert track2_cost(DangerErrors(hh=1743, hv=180, vh=104, vv=280, h=9999, v=9999)) == 3183
 
 
 def test_errors_are_counted_by_danger_and_right_answers_are_none():
-    errors = confusions(np.array([0, 0, 0, 1, 1, 3, 2]), np.array([0, 1, 2, 1, 3, 0, 0]), VENOMOUS)
-    assert errors == Confusions(hh=1, hv=1, vh=1, vv=2, h=3, v=4)
+    errors = count_danger_errors(
+        np.array([0, 0, 0, 1, 1, 3, 2]), np.array([0, 1, 2, 1, 3, 0, 0]), VENOMOUS
+    )
+    assert errors == DangerErrors(hh=1, hv=1, vh=1, vv=2, h=3, v=4)
     assert errors.percentage("vh") == 25
     assert errors.percentage("hh") == 33.33
 
@@ -73,7 +75,7 @@ def test_country_f1_by_hand():
     # Naja: 2 true, 1 answered, 1 hit: 2/3; Boa: 1, 2, 1: 2/3; Vipera: 1, 1, 1: 1; Natrix: nowhere.
     scores = answered([0, 0, 1, 2], [0, 1, 1, 2])
     # India: (2/3 + 2/3) / 2; Brazil: 2/3; France: Vipera alone; Kenya: nobody.
-    assert country_f1(scores, RANGE_MAP) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    assert macro_f1_by_country(scores, RANGE_MAP) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
 
 
 def test_two_columns_of_one_country_are_two_in_the_mean(tmp_path):
@@ -83,10 +85,10 @@ def test_two_columns_of_one_country_are_two_in_the_mean(tmp_path):
     range_map = read_range_map(tmp_path / "m.csv")
     scores = answered([0, 2, 1, 1], [0, 1, 1, 2])  # Naja: 1; Boa: 2 / 4; Vipera: nowhere
     assert range_map.countries == {"CY", "KE"}
-    assert country_f1(scores, range_map) == pytest.approx((1 + 0.5 + 1) / 3)
+    assert macro_f1_by_country(scores, range_map) == pytest.approx((1 + 0.5 + 1) / 3)
 
 
-def test_the_official_mean_is_over_the_columns_of_the_organisers_map(shared_2021):
+def test_2021_mean_is_over_the_columns_of_the_organisers_map(shared_2021):
     f1_score = pytest.importorskip("sklearn.metrics").f1_score
     path = shared_2021 / "species_relevance.csv"
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -108,9 +110,9 @@ def test_the_official_mean_is_over_the_columns_of_the_organisers_map(shared_2021
         if name in species:
             lives[species.index(name)] |= np.array(cells) == "1"
     means = [f1[c].mean() for col in lives.T if len(c := np.intersect1d(occurs, col.nonzero()[0]))]
-    assert official("snakeclef2021", scores, range_map=read_range_map(path)) == pytest.approx(
-        np.mean(means), rel=1e-12
-    )
+    assert snakeclef_metric(
+        "snakeclef2021", scores, range_map=read_range_map(path)
+    ) == pytest.approx(np.mean(means), rel=1e-12)
 
 
 def by_loops(metric, truth, answer):
@@ -156,7 +158,7 @@ pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, ma
 @given(pairs=pairs)
 def test_every_metric_equals_its_definition_in_plain_loops(metric, pairs):
     truth, answer = zip(*pairs, strict=True)
-    got = official(metric, answered(truth, answer), range_map=RANGE_MAP, venomous=VENOMOUS)
+    got = snakeclef_metric(metric, answered(truth, answer), range_map=RANGE_MAP, venomous=VENOMOUS)
     assert got == pytest.approx(by_loops(metric, truth, answer), abs=2e-2)
     if not metric.endswith("track1"):  # where a rounding of a half may fall either way
         assert got == pytest.approx(by_loops(metric, truth, answer), rel=1e-12)
@@ -165,18 +167,18 @@ def test_every_metric_equals_its_definition_in_plain_loops(metric, pairs):
 def test_what_a_metric_needs_is_asked_for():
     scores = answered([0], [0])
     with pytest.raises(InputError, match=r"'snakeclef1999'; there are snakeclef2020"):
-        official("snakeclef1999", scores)
+        snakeclef_metric("snakeclef1999", scores)
     with pytest.raises(InputError, match="snakeclef2021 needs the organisers' map"):
-        official("snakeclef2021", scores)
+        snakeclef_metric("snakeclef2021", scores)
     with pytest.raises(InputError, match="no photo has a known species"):
-        official("snakeclef2020", answered([-1], [0]))
+        snakeclef_metric("snakeclef2020", answered([-1], [0]))
 
 
 def test_rows_of_unknown_species_do_not_count():
     scores = answered([0, -1, 1], [0, 1, 0])
     without = answered([0, 1], [0, 0])
     for metric in METRICS:
-        assert official(metric, scores, range_map=RANGE_MAP) == official(
+        assert snakeclef_metric(metric, scores, range_map=RANGE_MAP) == snakeclef_metric(
             metric, without, range_map=RANGE_MAP
         )
 
@@ -238,6 +240,6 @@ def test_the_dearer_a_miss_the_fewer_there_are_and_the_more_alarms():
     assert missed[-1] < missed[0]
     assert (np.diff(alarms) >= 0).all()
     assert alarms[-1] > alarms[0]
-    official_cost = curve.filter(vh_cost=5.0)["track2"][0]
-    most_probable = track2(confusions(truth, scores.logits.argmax(axis=1), VENOMOUS))
-    assert official_cost < most_probable
+    snakeclef_cost = curve.filter(vh_cost=5.0)["track2"][0]
+    most_probable = track2_cost(count_danger_errors(truth, scores.logits.argmax(axis=1), VENOMOUS))
+    assert snakeclef_cost < most_probable

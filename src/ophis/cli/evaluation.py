@@ -65,7 +65,7 @@ def evaluate(
     from ophis.decision.calibration import reliability as how_reliable
     from ophis.decision.out_of_distribution import ood_detection
     from ophis.evaluation.run import distinct_names
-    from ophis.evaluation.snakeclef_metrics import official
+    from ophis.evaluation.snakeclef_metrics import snakeclef_metric
     from ophis.scores.aggregation import aggregate_observations
     from ophis.taxonomy.danger import dangerous
 
@@ -88,7 +88,7 @@ def evaluate(
                     logits, weight = weight.adjust(alone), None
                 rows[name, country] = judge(logits, prior=weight)
                 more[name, country] = {
-                    wanted: official(
+                    wanted: snakeclef_metric(
                         wanted,
                         logits,
                         range_map=lists,

@@ -1,8 +1,9 @@
-"""The official scores of SnakeCLEF 2020 to 2024, and answers that cost the least by them.
+"""SnakeCLEF metrics of 2020 to 2024, and answers of least expected cost.
 
-From 2022 on one observation, which may have several photos, gets one answer. From 2023 on it counts
-what an error may do to a person: v is a medically important species, h one that their table
-does not call so, and vh means that a medically important snake was taken for one that is not.
+2020: macro F1 of photos. 2021: macro F1 averaged over countries (`macro_f1_by_country`). 2022:
+macro F1 of observations. 2023 and 2024: two tracks that weight errors by danger, of observations.
+In their terms v is a medically important species, h any other, and vh an error that takes a
+medically important species for another.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ if TYPE_CHECKING:
     from ophis.priors.range_maps import RangeMap
     from ophis.scores.scores import Scores
 
-# What an error costs, by danger of the true species and of the answer (SnakeCLEF 2023 and 2024).
+# Cost of an error by danger of the true species and of the answer (SnakeCLEF 2023 and 2024).
 COSTS = {"hh": 1.0, "hv": 2.0, "vh": 5.0, "vv": 2.0}
 
 
 @dataclass(frozen=True)
-class Confusions:
-    """Wrong answers by danger of the true species (first letter) and of the answer (second).
+class DangerErrors:
+    """Numbers of errors by danger of the true species (first letter) and of the answer (second).
 
     Attributes:
-        hh, hv, vh, vv: counts of errors; hv is one not medically important taken for one that is.
-        h, v: how many there are of each in truth, right or wrong.
+        hh, hv, vh, vv: numbers of errors.
+        h, v: numbers of true species of each group, answered correctly or not.
     """
 
     hh: int
@@ -49,28 +50,28 @@ class Confusions:
     v: int
 
     def percentage(self, kind: str) -> float:
-        """Errors of a kind in percent of their true group, rounded to 2 decimals as published."""
-        of = self.h if kind[0] == "h" else self.v
-        return round(100 * getattr(self, kind) / of, 2) if of else 0.0
+        """Return the errors of a kind in percent of their group, rounded as published."""
+        total = self.h if kind[0] == "h" else self.v
+        return round(100 * getattr(self, kind) / total, 2) if total else 0.0
 
 
-def confusions(
+def count_danger_errors(
     truth: NDArray[np.int64], answer: NDArray[np.int64], venomous: NDArray[np.bool_]
-) -> Confusions:
-    """Count the errors of each kind; right answers count in ``h`` and ``v`` only."""
-    v, taken, wrong = venomous[truth], venomous[answer], truth != answer
-    return Confusions(
-        hh=int((wrong & ~v & ~taken).sum()),
-        hv=int((wrong & ~v & taken).sum()),
-        vh=int((wrong & v & ~taken).sum()),
-        vv=int((wrong & v & taken).sum()),
+) -> DangerErrors:
+    """Count the errors of each kind."""
+    v, answer_v, wrong = venomous[truth], venomous[answer], truth != answer
+    return DangerErrors(
+        hh=int((wrong & ~v & ~answer_v).sum()),
+        hv=int((wrong & ~v & answer_v).sum()),
+        vh=int((wrong & v & ~answer_v).sum()),
+        vv=int((wrong & v & answer_v).sum()),
         h=int((~v).sum()),
         v=int(v.sum()),
     )
 
 
-def track1(f1: float, errors: Confusions) -> float:
-    """SnakeCLEF 2023 and 2024, track 1, from 0 to 100: macro F1 and the four shares of errors.
+def track1_score(f1: float, errors: DangerErrors) -> float:
+    """Return track 1 of SnakeCLEF 2023 and 2024, from 0 to 100: macro F1 and rates of errors.
 
     Args:
         f1: macro F1 of the observations, in [0, 1].
@@ -80,37 +81,37 @@ def track1(f1: float, errors: Confusions) -> float:
     return (100 * f1 + sum(kinds.values())) / (1 + sum(COSTS.values()))
 
 
-def track2(errors: Confusions) -> float:
-    """SnakeCLEF 2023 and 2024, track 2: what all errors cost together; the less the better."""
+def track2_cost(errors: DangerErrors) -> float:
+    """Return track 2 of SnakeCLEF 2023 and 2024: the total cost of errors; lower is better."""
     return sum(cost * getattr(errors, kind) for kind, cost in COSTS.items())
 
 
-def country_f1(scores: Scores, range_map: RangeMap) -> float:
-    """SnakeCLEF 2021: F1 of each species over all photos, averaged by country, then over those.
+def macro_f1_by_country(scores: Scores, range_map: RangeMap) -> float:
+    """Return the macro F1 of SnakeCLEF 2021: the mean over countries of the mean F1 of species.
 
-    A country is a column of the map. In it count the species that the map puts there and that
-    occur in truth or answer.
+    F1 of a species is over all photos. The species of a country are those that occur in truth or
+    answer and that the map places there. A country is a column of the map.
 
     Raises:
-        InputError: when the map puts no judged species into any country.
+        InputError: the map places no species of the scores in any country.
     """
     per_species = _f1_by_species(scores.truth, predictions(scores), len(scores.species))
     occurs = {species_key(name): f1 for name, f1 in zip(scores.species, per_species, strict=True)}
     means = []
-    # As the organisers' columns stand, though two may be one country by its ISO code.
+    # Columns of the organisers, of which two may have the same ISO code.
     for there in range_map.columns.values():
-        living = [f1 for name, f1 in occurs.items() if np.isfinite(f1) and name in there]
-        if living:
-            means.append(np.mean(living))
+        f1_there = [f1 for name, f1 in occurs.items() if np.isfinite(f1) and name in there]
+        if f1_there:
+            means.append(np.mean(f1_there))
     if not means:
-        raise InputError("the range map puts none of the judged species into any country")
+        raise InputError("the range map places no species of the scores in any country")
     return float(np.mean(means))
 
 
 def _f1_by_species(
     truth: NDArray[np.int64], answer: NDArray[np.int64], length: int
 ) -> NDArray[np.float64]:
-    """F1 of each species, NaN where it occurs neither in truth nor answer."""
+    """F1 of each species, [species]; NaN if it occurs neither in truth nor in answers."""
     true, answered = (np.bincount(x, minlength=length) for x in (truth, answer))
     hit = np.bincount(truth[truth == answer], minlength=length)
     total = true + answered
@@ -118,7 +119,7 @@ def _f1_by_species(
 
 
 def expected_cost(venomous: NDArray[np.bool_], costs: dict[str, float]) -> NDArray[np.float64]:
-    """Cost of each answer for each true species, [true, answer]; 0 for the right one."""
+    """Return the cost of each answer for each true species, [true, answer]; 0 if correct."""
     letters = np.where(venomous, "v", "h")
     table = np.array([[costs[a + b] for b in letters] for a in letters])
     np.fill_diagonal(table, 0)
@@ -128,10 +129,9 @@ def expected_cost(venomous: NDArray[np.bool_], costs: dict[str, float]) -> NDArr
 def least_cost(
     scores: Scores, venomous: NDArray[np.bool_], costs: dict[str, float] | None = None
 ) -> NDArray[np.int64]:
-    """The answer with the smallest expected cost for each row, [rows].
+    """Return the answer of least expected cost for each row, [rows].
 
-    With the probabilities right, nobody who knows no more does better by the official cost. Of
-    equal costs the more probable species wins.
+    Optimal for calibrated probabilities. Of equal costs the more probable species is chosen.
     """
     probabilities = np.exp(log_probabilities(scores.logits))
     cost = probabilities @ expected_cost(venomous, costs or COSTS)
@@ -141,60 +141,61 @@ def least_cost(
 def trade_off(
     scores: Scores, venomous: NDArray[np.bool_], weights: NDArray[np.float64]
 ) -> pl.DataFrame:
-    """Venomous snakes missed against false alarms, as vh is made dearer.
+    """Return missed venomous snakes and false alarms for several costs of vh.
 
     Args:
         scores: with known species.
         venomous: [species].
-        weights: costs of vh to try; the others stay as in `COSTS`.
+        weights: costs of vh; the others are those of `COSTS`.
 
     Returns:
-        A row a weight: `vh_cost, missed` (share of the venomous taken for others), `alarms` (share
-        of the others taken for venomous), `top1, track2`.
+        A row for each cost: `vh_cost, missed` (fraction of venomous snakes taken for others),
+        `alarms` (fraction of others taken for venomous), `top1, track2`.
     """
-    import polars as pl  # noqa: PLC0415 - an answer does without
+    import polars as pl  # noqa: PLC0415 - not loaded by `ophis identify`
 
     rows: list[dict[str, Any]] = []
     for weight in weights:
         answer = least_cost(scores, venomous, COSTS | {"vh": float(weight)})
-        errors = confusions(scores.truth, answer, venomous)
+        errors = count_danger_errors(scores.truth, answer, venomous)
         rows.append(
             {
                 "vh_cost": float(weight),
                 "missed": errors.vh / max(errors.v, 1),
                 "alarms": errors.hv / max(errors.h, 1),
                 "top1": float((answer == scores.truth).mean()),
-                "track2": track2(errors),
+                "track2": track2_cost(errors),
             }
         )
     return pl.DataFrame(rows)
 
 
-def official(
+def snakeclef_metric(
     metric: str,
     scores: Scores,
     *,
     range_map: RangeMap | None = None,
     venomous: NDArray[np.bool_] | None = None,
 ) -> float:
-    """An official score by its name, one of `METRICS`.
+    """Compute a SnakeCLEF metric by name.
 
     Args:
-        metric: such as "snakeclef2023-track1".
+        metric: a key of `METRICS`, such as "snakeclef2023-track1".
         scores: of photos; rows of unknown species are left out.
         range_map: the organisers' map, for 2021.
-        venomous: which species are medically important, [species], for 2023 and 2024.
+        venomous: medically important species, [species], for 2023 and 2024; by default
+            `taxonomy.danger.dangerous`.
 
     Raises:
-        InputError: when the metric is not known, or what it needs is not given.
+        InputError: the metric is unknown, or an argument that it needs is missing.
     """
     if metric not in METRICS:
-        raise InputError(f"no metric is called {metric!r}; there are {', '.join(METRICS)}")
+        raise InputError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}")
     known = scores.take(scores.truth >= 0)
     if not len(known):
-        raise InputError("no photo has a known species, so nothing can be judged; add `species`")
+        raise InputError("no photo has a known species, so nothing can be evaluated; add `species`")
     if metric == "snakeclef2021" and range_map is None:
-        raise InputError("snakeclef2021 needs the organisers' map of who lives where: --range-map")
+        raise InputError("metric snakeclef2021 needs the organisers' map; give range_map")
     if venomous is None:
         venomous = dangerous(scores.species)
     return METRICS[metric](known, range_map, venomous)
@@ -205,7 +206,7 @@ def _photo_f1(scores: Scores, _: RangeMap | None, __: NDArray[np.bool_]) -> floa
 
 
 def _country_f1(scores: Scores, range_map: RangeMap | None, _: NDArray[np.bool_]) -> float:
-    return country_f1(scores, range_map) if range_map else np.nan
+    return macro_f1_by_country(scores, range_map) if range_map else np.nan
 
 
 def _observation_f1(scores: Scores, _: RangeMap | None, __: NDArray[np.bool_]) -> float:
@@ -215,12 +216,13 @@ def _observation_f1(scores: Scores, _: RangeMap | None, __: NDArray[np.bool_]) -
 def _track1(scores: Scores, _: RangeMap | None, venomous: NDArray[np.bool_]) -> float:
     one = aggregate_observations(scores)
     answer = predictions(one)
-    return track1(macro_f1(one.truth, answer), confusions(one.truth, answer, venomous))
+    errors = count_danger_errors(one.truth, answer, venomous)
+    return track1_score(macro_f1(one.truth, answer), errors)
 
 
 def _track2(scores: Scores, _: RangeMap | None, venomous: NDArray[np.bool_]) -> float:
     one = aggregate_observations(scores)
-    return track2(confusions(one.truth, predictions(one), venomous))
+    return track2_cost(count_danger_errors(one.truth, predictions(one), venomous))
 
 
 METRICS: dict[str, Callable[[Scores, RangeMap | None, NDArray[np.bool_]], float]] = {
