@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ophis import InputError
-from ophis.datasets.archive import MOST_BYTES, open_archive, unpack_photos
+from ophis.datasets.archive import MAX_BYTES, open_archive, unpack_photos
 
 
 def pack(path: Path, members: dict[str, bytes], **changes: int) -> Path:
-    """A zip of these members; ``changes`` are set on the first member's entry."""
+    """Write a zip of these members; ``changes`` are set on the entry of the first."""
     with zipfile.ZipFile(path, "w") as archive:
         for number, (name, data) in enumerate(members.items()):
             entry = zipfile.ZipInfo(name)
@@ -22,7 +22,7 @@ def pack(path: Path, members: dict[str, bytes], **changes: int) -> Path:
     return path
 
 
-def test_photos_are_unpacked_and_other_members_are_not(tmp_path):
+def test_unpack_photos_writes_photos_only(tmp_path):
     path = pack(
         tmp_path / "a.zip", {"a.JPG": b"1", "b/c.png": b"2", "b/": b"", "meta.xml": b"<a/>"}
     )
@@ -33,11 +33,9 @@ def test_photos_are_unpacked_and_other_members_are_not(tmp_path):
     assert unpack_photos(path, tmp_path / "out") == 2  # again, over the same photos
 
 
-def test_a_file_of_another_content_is_not_replaced(tmp_path):
+def test_unpack_refuses_to_replace_other_file(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"mine")
-    with pytest.raises(
-        InputError, match=r"a\.jpg: is there already and differs; unpack to another"
-    ):
+    with pytest.raises(InputError, match=r"a\.jpg: exists and differs; unpack to another"):
         unpack_photos(pack(tmp_path / "a.zip", {"a.jpg": b"other"}), tmp_path)
     assert (tmp_path / "a.jpg").read_bytes() == b"mine"
 
@@ -45,9 +43,9 @@ def test_a_file_of_another_content_is_not_replaced(tmp_path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("../a.jpg", "leads out of the folder"),
-        ("b/../../a.jpg", "leads out of the folder"),
-        ("b/..", "leads out of the folder"),
+        ("../a.jpg", "leaves the folder"),
+        ("b/../../a.jpg", "leaves the folder"),
+        ("b/..", "leaves the folder"),
         ("/etc/a.jpg", "is an absolute path"),
         ("~/a.jpg", "is an absolute path"),
         ("C:/a.jpg", "is an absolute path"),
@@ -55,7 +53,7 @@ def test_a_file_of_another_content_is_not_replaced(tmp_path):
         ("a\n.jpg", "has a control character"),
     ],
 )
-def test_a_member_that_would_land_elsewhere_is_named_and_nothing_is_written(tmp_path, name, words):
+def test_member_outside_folder_is_refused(tmp_path, name, words):
     path = pack(tmp_path / "a.zip", {"good.jpg": b"1", name: b"2"})
     with pytest.raises(InputError, match=words) as refusal:
         unpack_photos(path, tmp_path / "out")
@@ -70,13 +68,13 @@ def test_a_member_that_would_land_elsewhere_is_named_and_nothing_is_written(tmp_
         ({"external_attr": stat.S_IFIFO << 16}, "is a link or no plain file"),
     ],
 )
-def test_a_member_that_is_no_file_is_refused(tmp_path, changes, words):
+def test_special_member_is_refused(tmp_path, changes, words):
     path = pack(tmp_path / "a.zip", {"a.jpg": b"/etc/passwd"}, **changes)
     with pytest.raises(InputError, match=rf"member 'a\.jpg' {words}"):
         unpack_photos(path, tmp_path / "out")
 
 
-def test_a_bomb_is_refused_by_its_member_before_it_is_unpacked(tmp_path):
+def test_zip_bomb_is_refused(tmp_path):
     path = pack(tmp_path / "a.zip", {"small.jpg": b"x", "bomb.jpg": bytes(1 << 20)})
     with pytest.raises(InputError, match=r"'bomb\.jpg' unpacks to more than 100 times its size"):
         unpack_photos(path, tmp_path / "out")
@@ -90,15 +88,15 @@ def declare(path: Path, old: int, new: int) -> None:
     path.write_bytes(data.replace(old.to_bytes(4, "little"), new.to_bytes(4, "little")))
 
 
-def test_more_than_two_gibibytes_in_all_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("ophis.datasets.archive.MOST_BYTES", 10)
+def test_archive_above_two_gibibytes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("ophis.datasets.archive.MAX_BYTES", 10)
     path = pack(tmp_path / "a.zip", {"a.jpg": b"12345", "b.jpg": b"12345", "c.jpg": b"1"})
     with pytest.raises(InputError, match=r"member 'c\.jpg' goes beyond 2 GiB unpacked"):
         unpack_photos(path, tmp_path / "out")
-    assert MOST_BYTES == 2 * 1024**3
+    assert MAX_BYTES == 2 * 1024**3
 
 
-def test_a_member_that_is_longer_than_it_says_is_refused_when_it_is_read(tmp_path):
+def test_member_longer_than_its_size_is_refused(tmp_path):
     """The size that is checked is the size that is read: no member yields more than it declares."""
     import random
 
@@ -110,11 +108,11 @@ def test_a_member_that_is_longer_than_it_says_is_refused_when_it_is_read(tmp_pat
     assert not list((tmp_path / "out").rglob("*.jpg"))
 
 
-def test_a_member_that_stands_twice_or_has_a_password_is_refused(tmp_path):
+def test_duplicate_and_encrypted_members_are_refused(tmp_path):
     path = pack(tmp_path / "a.zip", {"a.jpg": b"1", "b.jpg": b"2"})
     data = path.read_bytes()
     (tmp_path / "twice.zip").write_bytes(data.replace(b"b.jpg", b"a.jpg"))
-    with pytest.raises(InputError, match=r"'a\.jpg' stands twice"):
+    with pytest.raises(InputError, match=r"'a\.jpg' is there twice"):
         unpack_photos(tmp_path / "twice.zip", tmp_path / "out")
     entry = data.index(b"PK\x01\x02")
     (tmp_path / "locked.zip").write_bytes(data[: entry + 8] + b"\x01" + data[entry + 9 :])
@@ -123,7 +121,7 @@ def test_a_member_that_stands_twice_or_has_a_password_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("link", ["b", "b/c.jpg"])
-def test_a_link_that_waits_in_the_folder_is_not_followed(tmp_path, link):
+def test_existing_link_is_not_followed(tmp_path, link):
     outside, out = tmp_path / "outside", tmp_path / "out"
     outside.mkdir()
     (out / link).parent.mkdir(parents=True)
@@ -133,7 +131,7 @@ def test_a_link_that_waits_in_the_folder_is_not_followed(tmp_path, link):
     assert not list(outside.iterdir())
 
 
-def test_what_is_no_archive_is_refused(tmp_path):
+def test_other_files_are_refused(tmp_path):
     (tmp_path / "a.zip").write_text("text")
     with pytest.raises(InputError, match=r"a\.zip: cannot be read as zip"):
         unpack_photos(tmp_path / "a.zip", tmp_path / "out")
@@ -142,7 +140,7 @@ def test_what_is_no_archive_is_refused(tmp_path):
 
 
 def unpacked(path: Path, folder: Path) -> tuple[int, str | None]:
-    """How many photos, or the one line that refuses them."""
+    """Return the number of photos, or the message of the refusal."""
     try:
         return unpack_photos(path, folder), None
     except InputError as error:
@@ -159,7 +157,7 @@ MEMBERS = st.lists(PARTS, min_size=1, max_size=4).map("/".join).map("{}x.jpg".fo
 
 @settings(max_examples=60)
 @given(names=st.lists(MEMBERS, min_size=1, max_size=3, unique=True))
-def test_no_member_ever_lands_outside(tmp_path_factory, names):
+def test_members_stay_inside_the_folder(tmp_path_factory, names):
     folder = tmp_path_factory.mktemp("archive")
     path = pack(folder / "a.zip", dict.fromkeys(names, b"1"))
     number, said = unpacked(path, folder / "deep" / "out")
@@ -173,7 +171,7 @@ def test_no_member_ever_lands_outside(tmp_path_factory, names):
 
 @settings(max_examples=60)
 @given(place=st.integers(0, 10**6), bits=st.integers(1, 255), cut=st.booleans())
-def test_damage_is_said_and_never_a_traceback(tmp_path_factory, place, bits, cut):
+def test_damaged_archive_is_refused(tmp_path_factory, place, bits, cut):
     folder = tmp_path_factory.mktemp("damage")
     path = pack(folder / "a.zip", {"a.jpg": b"some bytes" * 9, "b/c.jpg": b"others"})
     data = bytearray(path.read_bytes())
@@ -184,7 +182,7 @@ def test_damage_is_said_and_never_a_traceback(tmp_path_factory, place, bits, cut
     assert said is None or str(path) in said
 
 
-def test_reading_stops_at_the_guard(tmp_path):
+def test_open_archive_checks_every_member(tmp_path):
     path = pack(tmp_path / "a.zip", {"../a": b"1"})
-    with pytest.raises(InputError, match="leads out"), open_archive(path):
+    with pytest.raises(InputError, match="leaves the folder"), open_archive(path):
         pytest.fail("the archive should not have been opened")

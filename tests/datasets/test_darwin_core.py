@@ -50,7 +50,7 @@ def meta(*parts: str, head: str = "") -> str:
 
 
 def archive(folder: Path, **members: str | bytes) -> Path:
-    """A sound archive; ``members`` replace or add some, None leaves one out."""
+    """Write a valid archive; ``members`` replace or add members, None omits one."""
     usual = {"meta": meta(CORE, MEDIA), "occurrence": OCCURRENCES, "multimedia": PHOTOS}
     path = folder / "sightings.zip"
     with zipfile.ZipFile(path, "w") as packed:
@@ -60,7 +60,7 @@ def archive(folder: Path, **members: str | bytes) -> Path:
     return path
 
 
-def test_each_photo_gets_what_its_occurrence_says(tmp_path):
+def test_photos_have_terms_of_their_occurrence(tmp_path):
     manifest = read_manifest(archive(tmp_path))
     ours = manifest.table.select("photo", "species", "country", "observation", "license")
     assert ours.rows() == [
@@ -74,7 +74,7 @@ def test_each_photo_gets_what_its_occurrence_says(tmp_path):
     assert read_manifest(tmp_path / "sightings.zip", photos=tmp_path).folder == tmp_path
 
 
-def test_cells_are_parted_as_the_description_says(tmp_path):
+def test_delimiters_of_the_description(tmp_path):
     how = 'fieldsTerminatedBy=";" linesTerminatedBy="\\r\\n" fieldsEnclosedBy="\'"'
     core = part("core", DWC + "Occurrence", "occurrence.txt", TERMS[:1], how=how)
     core = core.replace("UTF-8", "ISO-8859-1")
@@ -93,7 +93,7 @@ def test_cells_are_parted_as_the_description_says(tmp_path):
     assert list(manifest.table["country"]) == ["ke", "ke"]
 
 
-def test_the_core_may_come_last_and_name_the_photos_itself(tmp_path):
+def test_core_with_associated_media_after_extension(tmp_path):
     core = part("core", DWC + "Occurrence", "occurrence.txt", [*TERMS, DWC + "associatedMedia"])
     other = part("extension", "http://rs.gbif.org/terms/1.0/Identifier", "other.txt", [])
     rows = "\no1\tBoa boa\t\tKE\t\ta.jpg | https://a.example/b.jpg\no2\tBoa boa\t\tKE\t\t\n"
@@ -102,11 +102,11 @@ def test_the_core_may_come_last_and_name_the_photos_itself(tmp_path):
     assert list(manifest.table["observation"]) == ["o1", "o1"]
 
 
-def test_one_photo_of_two_snakes_has_two_rows(tmp_path):
+def test_photo_of_two_occurrences_has_two_rows(tmp_path):
     photos = "id\ttype\tidentifier\tlicense\no1\t\ta.jpg\no3\t\ta.jpg\n"
     manifest = read_manifest(archive(tmp_path, multimedia=photos))
     assert list(manifest.table["photo_id"]) == ["o1 a.jpg", "o3 a.jpg"]
-    with pytest.raises(InputError, match=r"multimedia\.txt, row 3: photo 'o1 a\.jpg' stands twice"):
+    with pytest.raises(InputError, match=r"row 3: photo 'o1 a\.jpg' is there twice"):
         read_manifest(archive(tmp_path, multimedia=photos.replace("o3", "o1")))
 
 
@@ -127,13 +127,13 @@ OUTSIDE = '<!DOCTYPE a SYSTEM "file:///etc/passwd">'
         ({"meta": meta(CORE.replace("Occurrence", "Event"))}, "its core is 'Event'"),
         ({"meta": meta(CORE.replace('<id index="0"/>', ""))}, "no id for the rows of Occurrence"),
         ({"meta": meta(CORE.replace('<id index="0"', '<id index="-1"'))}, "'-1' should be the num"),
-        ({"meta": meta(CORE.replace(r'"\t"', '"||"'))}, "parted and enclosed by one character"),
+        ({"meta": meta(CORE.replace(r'"\t"', '"||"'))}, "separated and quoted by a character"),
         (
             {"meta": meta(CORE.replace(r'"\n"', '"|"'))},
             "rows should end with a line break, not '|'",
         ),
-        ({"meta": meta(CORE.replace("UTF-8", "zlib"), MEDIA)}, "encoding 'zlib' is not known"),
-        ({"meta": meta(CORE.replace("UTF-8", "odd"), MEDIA)}, "encoding 'odd' is not known"),
+        ({"meta": meta(CORE.replace("UTF-8", "zlib"), MEDIA)}, "encoding 'zlib' is unknown"),
+        ({"meta": meta(CORE.replace("UTF-8", "odd"), MEDIA)}, "encoding 'odd' is unknown"),
         ({"meta": meta(CORE.replace("scientificName", "x"))}, "has no term scientificName"),
         ({"meta": meta(CORE, MEDIA.replace("identifier", "x"))}, "has no term identifier in Multi"),
         ({"meta": meta(CORE)}, "there is no photo"),
@@ -146,29 +146,32 @@ OUTSIDE = '<!DOCTYPE a SYSTEM "file:///etc/passwd">'
             {"multimedia": "\no1\t\thttp://a.example/%2e%2e/a.jpg\t\n"},
             "row 2: photo '../a.jpg' leaves the folder",
         ),
-        ({"multimedia": "\no1\t\thttp://[a/b.jpg\n"}, "'http://[a/b.jpg' is no address"),
+        ({"multimedia": "\no1\t\thttp://[a/b.jpg\n"}, "'http://[a/b.jpg' is no URL"),
         (
             {"occurrence": OCCURRENCES.replace("o2", "o1")},
-            "occurrence.txt, row 3: id 'o1' stands tw",
+            "occurrence.txt, row 3: id 'o1' is there tw",
         ),
-        ({"occurrence": OCCURRENCES.encode("utf-16")}, "occurrence.txt: is not UTF-8"),
+        ({"occurrence": OCCURRENCES.encode("utf-16")}, "occurrence.txt: is not in UTF-8"),
         # Other codecs fail in other ways than UTF-8 does.
-        ({"meta": meta(CORE.replace("UTF-8", "utf-16"))}, "occurrence.txt: is not utf-16, as"),
-        ({"meta": meta(CORE.replace("UTF-8", "undefined"))}, "is not undefined, as meta.xml says"),
+        ({"meta": meta(CORE.replace("UTF-8", "utf-16"))}, "occurrence.txt: is not in utf-16, the"),
+        (
+            {"meta": meta(CORE.replace("UTF-8", "undefined"))},
+            "is not in undefined, the encod",
+        ),
         ({"meta": IN_JAPANESE}, "meta.xml cannot be read: multi-byte encodings are not supported"),
         (
             {"meta": meta(CORE.replace('index="1"', 'index="9"'), MEDIA)},
-            "occurrence.txt: has 5 columns, but meta.xml puts scientificName in column 10; mend",
+            "occurrence.txt: has 5 columns, but meta.xml puts scientificName in column 10; correct",
         ),
         (
             {"multimedia": "id\ttype\tidentifier\no1\t\ta.jpg\n"},
-            "multimedia.txt: has 3 columns, but meta.xml puts license in column 4; mend either",
+            "multimedia.txt: has 3 columns, but meta.xml puts license in column 4; correct either",
         ),
         ({"occurrence": OCCURRENCES.replace("NA\t", "QQ\t")}, "no country is called 'QQ'"),
         ({"occurrence": "id\no1\t" + "".join(map(str, range(300_000)))}, "row 2: is longer than a"),
     ],
 )
-def test_a_wrong_archive_is_refused_by_member_and_row(tmp_path, members, words):
+def test_wrong_archive_is_refused(tmp_path, members, words):
     with pytest.raises(InputError) as refusal:
         read_manifest(archive(tmp_path, **members))
     line = str(refusal.value)
@@ -179,7 +182,7 @@ def test_a_wrong_archive_is_refused_by_member_and_row(tmp_path, members, words):
 
 
 @pytest.mark.parametrize("location", ["../secret.txt", "/etc/passwd", "secret.txt", "file:a"])
-def test_a_location_outside_of_the_archive_is_not_there(tmp_path, location):
+def test_location_outside_archive_is_refused(tmp_path, location):
     (tmp_path / "secret.txt").write_text(OCCURRENCES)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "secret.txt").write_text(OCCURRENCES)
@@ -189,7 +192,7 @@ def test_a_location_outside_of_the_archive_is_not_there(tmp_path, location):
 
 
 @pytest.mark.parametrize("encoding", ["UTF-8", "utf-16-le", "utf-16"])
-def test_a_byte_order_mark_is_no_part_of_the_first_id(tmp_path, encoding):
+def test_byte_order_mark_is_skipped(tmp_path, encoding):
     core = CORE.replace("UTF-8", encoding).replace('Lines="1"', 'Lines="0"')
     rows = OCCURRENCES.partition("\n")[2]
     mark = "" if encoding == "utf-16" else "\ufeff"  # that codec writes its own
@@ -197,7 +200,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_id(tmp_path, encoding):
     assert read_manifest(path).table["observation"][0] == "o1"
 
 
-def test_a_quote_that_never_ends_is_refused_where_it_begins(tmp_path):
+def test_unclosed_quote_is_refused(tmp_path):
     core = CORE.replace('fieldsEnclosedBy=""', "fieldsEnclosedBy='\"'")
     rows = OCCURRENCES.replace('Vipera "ammodytes"', '"Vipera')
     with pytest.raises(InputError, match=r"occurrence\.txt, row 4: unexpected end of data"):

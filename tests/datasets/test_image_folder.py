@@ -13,7 +13,7 @@ def touch(folder: Path, *names: str) -> None:
         (folder / name).touch()
 
 
-def test_a_metadata_file_tells_species_and_country(tmp_path):
+def test_metadata_file(tmp_path):
     touch(tmp_path, "train/1.jpg", "validation/2.jpg")
     text = "file_name,label,country,observation\ntrain/1.jpg,Boa boa,NA,7\nvalidation/2.jpg,,,8\n"
     (tmp_path / "metadata.csv").write_text(text)
@@ -28,7 +28,7 @@ def test_a_metadata_file_tells_species_and_country(tmp_path):
     assert list(read_manifest(tmp_path).table["subset"]) == ["train", "validation"]
 
 
-def test_each_part_may_have_its_own_metadata(tmp_path):
+def test_metadata_files_of_parts(tmp_path):
     touch(tmp_path, "train/a/1.jpg", "validation/1.jpg")
     (tmp_path / "train" / "metadata.csv").write_text("file_name,species,sex\na/1.jpg,Boa boa,f\n")
     row = {
@@ -48,7 +48,7 @@ def test_each_part_may_have_its_own_metadata(tmp_path):
     assert not manifest.missing_photos()
 
 
-def test_parts_without_metadata_have_a_subfolder_a_species(tmp_path):
+def test_parts_with_subfolders_of_species(tmp_path):
     touch(tmp_path, "train/Boa boa/1.jpg", "test/Naja naja/1.jpg", "test/Naja naja/2.jpg")
     table = read_manifest(tmp_path).table.select("photo", "species", "subset")
     assert table.rows() == [
@@ -71,7 +71,7 @@ def test_parts_without_metadata_have_a_subfolder_a_species(tmp_path):
         (
             "metadata.csv",
             "file_name,country\n1.jpg,KE\n",
-            "metadata.csv: a column of names is missi",
+            "metadata.csv: a column of species is missi",
         ),
         (
             "metadata.csv",
@@ -96,7 +96,7 @@ def test_parts_without_metadata_have_a_subfolder_a_species(tmp_path):
         ("metadata.jsonl", "\n", "metadata.jsonl: there is no row"),
     ],
 )
-def test_a_wrong_metadata_file_is_refused_by_row(tmp_path, name, text, words):
+def test_wrong_metadata_file_is_refused(tmp_path, name, text, words):
     for place in (tmp_path, tmp_path / "parts" / "train"):
         place.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(text)
@@ -106,14 +106,14 @@ def test_a_wrong_metadata_file_is_refused_by_row(tmp_path, name, text, words):
         assert "\n" not in str(refusal.value)
 
 
-def test_two_metadata_files_are_one_too_many(tmp_path):
+def test_two_metadata_files_are_refused(tmp_path):
     (tmp_path / "metadata.csv").touch()
     (tmp_path / "metadata.jsonl").touch()
     with pytest.raises(InputError, match=r"has metadata\.csv and metadata\.jsonl; keep one"):
         read_manifest(tmp_path)
 
 
-def test_a_part_that_is_a_link_out_of_the_folder_is_refused(tmp_path):
+def test_part_linked_from_outside_is_refused(tmp_path):
     touch(tmp_path, "elsewhere/Boa boa/1.jpg", "data/train/Boa boa/1.jpg")
     (tmp_path / "data" / "test").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="test: this link leaves"):
@@ -121,7 +121,7 @@ def test_a_part_that_is_a_link_out_of_the_folder_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("link", ["photos/b.jpg", "photos/sub"])
-def test_a_table_may_not_name_a_photo_behind_a_link_that_leaves(tmp_path, link):
+def test_photo_behind_link_to_outside_is_refused(tmp_path, link):
     touch(tmp_path, "outside/c.jpg", "photos/a.jpg")
     target = tmp_path / "outside"
     (tmp_path / link).symlink_to(target / "c.jpg" if link.endswith("jpg") else target)

@@ -29,7 +29,7 @@ def photos(tmp_path):
     return folder
 
 
-def test_photos_are_found_by_the_observations_id(tmp_path, photos):
+def test_photos_are_found_by_observation_id(tmp_path, photos):
     table = write(
         tmp_path,
         HEADER,
@@ -52,7 +52,7 @@ def test_photos_are_found_by_the_observations_id(tmp_path, photos):
     assert list(manifest.table["quality_grade"])[:4] == ["research"] * 3 + ["needs_id"]
 
 
-def test_what_was_collected_reads_back(tmp_path, photos):
+def test_collected_manifest_reads_back(tmp_path, photos):
     table = write(tmp_path, HEADER, f"11,2024-05-01,research,{URL},Namibia,,Naja nigricincta,1")
     manifest = read_manifest(table, photos=photos)
     back = read_manifest(manifest.write(tmp_path / "back.csv"))
@@ -61,14 +61,14 @@ def test_what_was_collected_reads_back(tmp_path, photos):
         assert list(back.table[column]) == list(manifest.table[column])
 
 
-def test_without_the_addresses_each_observation_keeps_its_row(tmp_path):
+def test_observations_without_urls_keep_their_rows(tmp_path):
     table = write(tmp_path, "id,scientific_name,observed_on", "7,Boa boa,2024-05-01")
     manifest = read_manifest(table)
     assert list(manifest.paths()) == [tmp_path / "7.jpg"]
     assert list(manifest.table["country"]) == [UNKNOWN]
 
 
-def test_an_added_column_tells_the_photo(tmp_path):
+def test_column_photo_takes_precedence(tmp_path):
     table = write(
         tmp_path, f"{HEADER},photo", "7,,,,Kenya,,Boa boa,1,a/b.jpg", "7,,,,,,Boa boa,1,c.jpg"
     )
@@ -83,16 +83,16 @@ def test_an_added_column_tells_the_photo(tmp_path):
         ("x7,,,u,,,Boa boa,1", "observations.csv, row 3: id 'x7' should be a number"),
         ("../7,,,u,,,Boa boa,1", "observations.csv, row 3: id '../7' should be a number"),
         ("8,,,u,Atlantis,,Boa boa,1", "observations.csv, row 3: no country is called 'Atlantis'"),
-        ("11,,,u,,,Boa boa,1", "row 3: photo '11-3.jpeg' stands twice, before in row 2"),
+        ("11,,,u,,,Boa boa,1", "row 3: photo '11-3.jpeg' is there twice, first in row 2"),
     ],
 )
-def test_a_wrong_row_is_named_as_it_stands_in_the_export(tmp_path, photos, row, words):
+def test_wrong_row_is_refused(tmp_path, photos, row, words):
     table = write(tmp_path, HEADER, f"11,,,{URL},,,Boa boa,1", row)
     with pytest.raises(InputError) as refusal:
         read_manifest(table, photos=photos)
     assert words in str(refusal.value)
 
 
-def test_an_export_without_any_photo_is_refused(tmp_path):
+def test_export_without_photos_is_refused(tmp_path):
     with pytest.raises(InputError, match="no observation has a photo"):
         read_manifest(write(tmp_path, HEADER, "7,,,,,,Boa boa,1"))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ophis import Manifest, read_manifest
 from ophis.datasets.near_duplicates import (
-    MOST_BITS,
+    MAX_BITS,
     near_duplicate_groups,
     near_groups,
     perceptual_hash,
@@ -18,7 +18,7 @@ from tests.support.paths import SHARED
 
 
 def smooth(seed: int) -> Image.Image:
-    """A made picture with large forms, as photos have."""
+    """Return an image with large shapes, like a photo."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
     return Image.fromarray(coarse).resize((240, 180), Image.Resampling.BICUBIC)
 
@@ -34,18 +34,18 @@ def as_jpeg(photo: Image.Image, quality: int) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_same_picture_smaller_recompressed_or_brighter_is_near_another_is_far(seed):
+def test_hash_is_stable_under_small_changes(seed):
     photo = smooth(seed)
     worse = Image.open(io.BytesIO(as_jpeg(photo, 30)))
-    assert distance(photo, worse) <= MOST_BITS
-    assert distance(photo, photo.resize((120, 90))) <= MOST_BITS
-    assert distance(photo, photo.point(lambda value: value * 0.9)) <= MOST_BITS
-    assert distance(photo, smooth(seed + 100)) > 3 * MOST_BITS
+    assert distance(photo, worse) <= MAX_BITS
+    assert distance(photo, photo.resize((120, 90))) <= MAX_BITS
+    assert distance(photo, photo.point(lambda value: value * 0.9)) <= MAX_BITS
+    assert distance(photo, smooth(seed + 100)) > 3 * MAX_BITS
 
 
 @settings(max_examples=25)
 @given(seed=st.integers(0, 1000), flips=st.lists(st.integers(0, 12), min_size=1, max_size=12))
-def test_banding_finds_exactly_what_comparing_all_with_all_finds(seed, flips):
+def test_near_groups_equals_brute_force(seed, flips):
     chance = np.random.default_rng(seed)
     hashes = chance.integers(0, 256, (12, 16), np.uint8)
     bits = np.unpackbits(hashes[: len(flips)], axis=1)
@@ -53,15 +53,15 @@ def test_banding_finds_exactly_what_comparing_all_with_all_finds(seed, flips):
         bits[row, chance.choice(128, number, replace=False)] ^= 1
     hashes = np.concatenate([hashes, np.packbits(bits, axis=1)])
     labels = near_groups(hashes)
-    close = np.bitwise_count(hashes[:, None] ^ hashes[None]).sum(axis=2) <= MOST_BITS
+    close = np.bitwise_count(hashes[:, None] ^ hashes[None]).sum(axis=2) <= MAX_BITS
     reach = close
     for _ in range(5):  # chains
         reach = reach @ close
     np.testing.assert_array_equal(labels[:, None] == labels[None], reach)
 
 
-def test_many_equal_hashes_are_one_group_in_no_time():
-    """As all plain walls and "no photo" signs: 10 thousand million pairs if all were compared."""
+def test_equal_hashes_are_one_group():
+    """Brute force would compare 10 billion pairs."""
     hashes = np.zeros((100_000, 16), np.uint8)
     hashes[0] = 255
     labels = near_groups(hashes)
@@ -69,11 +69,11 @@ def test_many_equal_hashes_are_one_group_in_no_time():
     assert (labels[1:] == labels[1]).all()
 
 
-def test_no_photos_are_no_groups():
+def test_no_photos_have_no_groups():
     assert near_groups(np.zeros((0, 16), np.uint8)).shape == (0,)
 
 
-def test_photos_are_grouped_and_bad_files_stand_alone_or_by_their_bytes(tmp_path):
+def test_groups_of_duplicates_and_unreadable_files(tmp_path):
     files = {
         "a.jpg": as_jpeg(smooth(1), 95),
         "a_again.jpg": as_jpeg(smooth(1), 60),
@@ -92,7 +92,7 @@ def test_photos_are_grouped_and_bad_files_stand_alone_or_by_their_bytes(tmp_path
     assert same == {("a_again.jpg", "a.jpg"), ("text_copy.jpg", "text.jpg")}
 
 
-def test_known_groups_of_real_photos_are_found():
+def test_recall_on_real_photos():
     if not (SHARED / "photos").is_dir():
         pytest.skip("the in-house photos are not here (shared/data/photos)")
     manifest = read_manifest(SHARED / "photos" / "manifest.csv")

@@ -15,7 +15,7 @@ def write(folder: Path, text: str) -> Path:
     return folder / "m.csv"
 
 
-def test_a_table_of_2021_leaves_the_organisers_own_folder_behind(tmp_path):
+def test_table_of_2021(tmp_path):
     path = "/Datasets/SnakeCLEF-2021/inaturalist/f00.jpg"
     manifest = read_manifest(write(tmp_path, f"{HEADER_2021}\n{ROW_2021},{path}\n"))
     assert list(manifest.paths()) == [tmp_path / "inaturalist" / "f00.jpg"]
@@ -37,7 +37,10 @@ def test_a_table_of_2021_leaves_the_organisers_own_folder_behind(tmp_path):
             "row 2: photo '../f00.jpg' leaves",
         ),
         (f"{HEADER_2021}\n{ROW_2021},\n", "row 2: image_path is empty"),
-        (f"{HEADER_2021}\n{ROW_2021},a.jpg\n{ROW_2021},b.jpg\n", "row 3: photo 'f00' stands twice"),
+        (
+            f"{HEADER_2021}\n{ROW_2021},a.jpg\n{ROW_2021},b.jpg\n",
+            "row 3: photo 'f00' is there",
+        ),
         (
             "UUID,image_path,country\nf,a.jpg,Kenya\n",
             "column 'binomial' is missing; a SnakeCLEF 20",
@@ -50,18 +53,18 @@ def test_a_table_of_2021_leaves_the_organisers_own_folder_behind(tmp_path):
         ("observation_id,image_path,code\n7,/a.jpg,KE\n", "row 2: photo '/a.jpg' leaves"),
         (
             "observation_id,image_path,code,country\n7,a.jpg,KE,Kenya\n",
-            "has columns 'country' and 'code'; take one out",
+            "has columns 'country' and 'code'; remove one",
         ),
     ],
 )
-def test_a_wrong_table_is_refused_by_row(tmp_path, text, words):
+def test_wrong_table_is_refused(tmp_path, text, words):
     with pytest.raises(InputError) as refusal:
         read_manifest(write(tmp_path, text))
     assert words in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
-def test_photos_of_one_observation_stay_together_from_2022_on(tmp_path):
+def test_table_of_2022_keeps_observations_together(tmp_path):
     text = (
         "observation_id,endemic,binomial_name,code,image_path,class_id,subset\r\n"
         "HM 1954,TRUE,Naja nigricincta,NA,1990/a/1.jpg,7,train\n"
@@ -83,7 +86,7 @@ def test_photos_of_one_observation_stay_together_from_2022_on(tmp_path):
     assert [len(part) for part in split(one, 0.5, near_duplicates=False)] == [2, 0]
 
 
-def test_columns_stand_in_any_order_and_test_tables_lack_some(tmp_path):
+def test_column_order_and_test_tables(tmp_path):
     text = (
         "class_id,subset,image_path,code,binomial_name,captive,endemic,observation_id\n"
         "3,val,1.jpg,ke,Boa boa,False,True,7\n"
@@ -102,7 +105,7 @@ def test_columns_stand_in_any_order_and_test_tables_lack_some(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["microtrain", "microval"])
-def test_the_organisers_own_tables_of_2021_are_read_whole(shared_2021, name):
+def test_published_tables_of_2021(shared_2021, name):
     manifest = read_manifest(shared_2021 / f"snakeclef2021_{name}_5000.csv")
     assert len(manifest) == 5000
     assert manifest.table["photo"].str.contains(r"^(inaturalist|herpmapper|flickr)/\w+\.jpg$").all()

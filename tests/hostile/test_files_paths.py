@@ -142,7 +142,7 @@ def test_what_is_no_plain_file_is_no_photo_and_nobody_waits_for_it(tmp_path, mak
     (tmp_path / "Boa").mkdir()
     make(tmp_path / "Boa" / "a.jpg")
     (tmp_path / "a.jpg").unlink()
-    with pytest.raises(InputError, match=r"Boa/a\.jpg: is no plain file .*; take it out"):
+    with pytest.raises(InputError, match=r"Boa/a\.jpg: is no plain file .*; remove it"):
         read_manifest(tmp_path)
 
 

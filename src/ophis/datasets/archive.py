@@ -1,4 +1,4 @@
-"""Zip archives from elsewhere: looked through before anything is read, unpacked to one folder."""
+"""Untrusted zip archives: every member is checked before any is read or unpacked."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from ophis.taxonomy.species_list import UNWRITABLE
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-MOST_BYTES = 2 << 30  # of all members, unpacked
-MOST_RATIO = 100  # unpacked to packed; text of tables comes to 20
-_PIECE = 1 << 20
+MAX_BYTES = 2 << 30  # of all members, unpacked
+MAX_RATIO = 100  # unpacked size / packed size; tables reach 20
+_CHUNK_BYTES = 1 << 20
 
 
 def is_archive(path: Path) -> bool:
-    """Whether the name says a zip archive."""
+    """Return True for a path with the suffix .zip."""
     return path.suffix.lower() == ".zip"
 
 
 @contextmanager
 def open_archive(path: Path) -> Generator[zipfile.ZipFile]:
-    """An archive of which every member was looked at.
+    """Open an archive after a check of every member.
 
-    Refused are names that lead out of a folder on any system, links and other things that are no
-    files, members with a password, names that stand twice, more than 100 bytes out of one, and
-    more than 2 GiB in all. The sizes are those that the archive gives; no member yields more.
+    Refused are paths that leave the folder on any system, links and special files, encrypted
+    members, duplicate names, a compression ratio above 100, and more than 2 GiB in all. The sizes
+    are those of the archive's directory; zipfile reads no more than that.
 
     Raises:
-        InputError: naming the archive and the member; also for damage that shows while reading.
+        InputError: naming the archive and the member; also for damage found while reading.
     """
     try:
-        # The file by itself: a member that a failure left open would hold it open too.
+        # The file is opened here, because an open member would otherwise keep it open.
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             _refuse_members(path, archive.infolist())
             yield archive
@@ -51,16 +51,16 @@ def open_archive(path: Path) -> Generator[zipfile.ZipFile]:
 
 
 def unpack_photos(path: str | Path, folder: str | Path) -> int:
-    """Write the photos among an archive's members to a folder, each whole or not at all.
+    """Unpack the photos of an archive to a folder, each atomically.
 
-    A photo that is there already, with the same bytes, is left alone.
+    A photo that exists with the same checksum is kept.
 
     Returns:
-        How many photos the archive holds.
+        The number of photos in the archive.
 
     Raises:
-        InputError: naming the member that the guard of `open_archive` refuses, that a link in the
-            folder would lead elsewhere, or that would replace another file.
+        InputError: naming the member that `open_archive` refuses, that follows a link out of the
+            folder, or that would replace another file.
     """
     path, folder = Path(path), Path(folder)
     number = 0
@@ -79,34 +79,34 @@ def _unpack(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, folde
         raise InputError(f"{path}: member {member.filename!r} would follow a link out of {folder}")
     if photo.exists():
         if not photo.is_file() or _checksum(photo) != member.CRC:
-            raise InputError(f"{photo}: is there already and differs; unpack to another folder")
+            raise InputError(f"{photo}: exists and differs; unpack to another folder")
         return
     with (
         archive.open(member) as packed,
         whole_file(photo, synced=False) as temporary,
         temporary.open("wb") as file,
     ):
-        while piece := _read(path, packed):
-            file.write(piece)
+        while chunk := _read(path, packed):
+            file.write(chunk)
 
 
 def _read(path: Path, packed: IO[bytes]) -> bytes:
-    """A piece of a member: what fails here is the archive's, not the place that is written to."""
+    """Read a chunk of a member; errors name the archive, not the file that is written."""
     try:
-        return packed.read(_PIECE)
+        return packed.read(_CHUNK_BYTES)
     except (*ZIP_DAMAGE, OSError) as error:
         raise _damaged(path, error) from None
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: cannot be read as zip: {error}; get it again")
+    return InputError(f"{path}: cannot be read as zip: {error}; download it again")
 
 
 def _checksum(photo: Path) -> int:
     checksum = 0
     with photo.open("rb") as file:
-        while piece := file.read(_PIECE):
-            checksum = zlib.crc32(piece, checksum)
+        while chunk := file.read(_CHUNK_BYTES):
+            checksum = zlib.crc32(chunk, checksum)
     return checksum
 
 
@@ -114,35 +114,35 @@ def _refuse_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     total, names = 0, set()
     for member in members:
         total += member.file_size
-        if wrong := _wrong(member) or (total > MOST_BYTES and "goes beyond 2 GiB unpacked"):
+        if wrong := _wrong(member) or (total > MAX_BYTES and "goes beyond 2 GiB unpacked"):
             raise InputError(f"{path}: member {member.filename!r} {wrong}; the archive is refused")
         if member.filename in names:
-            raise InputError(f"{path}: member {member.filename!r} stands twice; get another copy")
+            raise InputError(f"{path}: member {member.filename!r} is there twice; get another copy")
         names.add(member.filename)
 
 
 def _wrong(member: zipfile.ZipInfo) -> str | None:
-    """What is wrong with a member, if anything."""
+    """Return the reason to refuse a member, or None."""
     name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
-    # `orig_filename`: zipfile itself cuts a name at a NUL and turns the system's separator.
-    wrongs = {
+    # `orig_filename`: zipfile cuts a name at NUL and replaces the system's separator.
+    reasons = {
         "is an absolute path or has a backslash": "\\" in member.orig_filename
         or re.match(r"/|~|[A-Za-z]:", name),
-        "leads out of the folder": not name or {".", ".."} & set(name.split("/")),
+        "leaves the folder": not name or {".", ".."} & set(name.split("/")),
         "has a control character in its name": UNWRITABLE.search(member.orig_filename),
         "is a link or no plain file": kind not in (0, stat.S_IFREG, stat.S_IFDIR),
         "has a password": member.flag_bits & 1,
-        f"unpacks to more than {MOST_RATIO} times its size": member.file_size
-        > MOST_RATIO * member.compress_size,
+        f"unpacks to more than {MAX_RATIO} times its size": member.file_size
+        > MAX_RATIO * member.compress_size,
     }
-    return next((words for words, is_so in wrongs.items() if is_so), None)
+    return next((words for words, applies in reasons.items() if applies), None)
 
 
 def open_member(path: Path, archive: zipfile.ZipFile, name: str) -> IO[bytes]:
-    """A member to read from.
+    """Open a member.
 
     Raises:
-        InputError: naming the member that the archive lacks.
+        InputError: naming the missing member.
     """
     try:
         return archive.open(name)

@@ -1,7 +1,7 @@
-"""Darwin Core archives: occurrences and their photos, in our columns.
+"""Darwin Core archives: occurrences and their photos.
 
-After the Darwin Core text guide (https://dwc.tdwg.org/text/): `meta.xml` says which member holds
-the core and which the extensions, how cells are parted, and which column is which term.
+Implements the Darwin Core text guide (https://dwc.tdwg.org/text/): `meta.xml` describes the members
+of the core and the extensions, their delimiters and the term of each column.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ophis.datasets.darwin_core_meta import Part
 
-# Kept beside our columns, where the archive has them: what was said, whose the photo is, where.
+# Kept as further columns where the archive has them: identification, rights, position.
 _OCCURRENCE_TERMS = (
     "scientificName", "taxonRank", "occurrenceID", "basisOfRecord", "eventDate",
     "decimalLatitude", "decimalLongitude",
@@ -44,26 +44,26 @@ _ABOVE_SPECIES = frozenset({
 })  # fmt: skip
 _NOWHERE = frozenset({"ZZ", "XZ"})  # GBIF's codes for an unknown country and for the high seas
 _NO_PHOTOS = re.compile(r"sound|moving ?image|audio|video", re.IGNORECASE)
-_MOST_LETTERS_A_LINE = 1 << 20
+_MAX_LINE_CHARACTERS = 1 << 20
 
 
 def read_darwin_core(path: Path) -> Rows:
-    """A row a photo: each photo of the multimedia extension with what its occurrence says.
+    """Read one row per photo of the multimedia extension, with the terms of its occurrence.
 
-    Without that extension the addresses in the occurrences' `associatedMedia` are taken. Sounds and
-    films are passed over. `photo` is the path of a member, or the path in the photo's address as
-    `wget --force-directories --no-host-directories` keeps it. `observation` is the occurrence's id.
-    A name of a rank above the species is no species; `scientificName` keeps it.
+    Without that extension, the URLs in `associatedMedia` of the occurrences are read. Sounds and
+    films are skipped. `photo` is the path of a member, or the path of the URL (as `wget
+    --force-directories --no-host-directories` saves it). `observation` is the occurrence's id. A
+    name above the species gives an empty species; `scientificName` keeps it.
 
     Raises:
-        InputError: naming the archive, the member, the row and the mend.
+        InputError: naming the archive, the member, the row and the fix.
     """
     with open_archive(path) as archive:
         core, photos = _parts(path, read_meta(path, archive, terms=_TERMS))
         occurrences: dict[str, tuple[str, dict[str, str]]] = {}
         for place, cells in _read_part(path, archive, core):
             if cells[KEY] in occurrences:
-                raise InputError(f"{place}: id {cells[KEY]!r} stands twice; keep one")
+                raise InputError(f"{place}: id {cells[KEY]!r} is there twice; keep one")
             occurrences[cells[KEY]] = place, cells
         if photos:
             found = list(_of_extension(_read_part(path, archive, photos), occurrences))
@@ -81,7 +81,7 @@ def read_darwin_core(path: Path) -> Rows:
 
 
 def _parts(path: Path, parts: list[Part]) -> tuple[Part, Part | None]:
-    """The core and the first extension that holds photos."""
+    """Return the core and the first extension with photos."""
     if not parts:
         raise InputError(f"{path}: {META} describes no core; get the archive again")
     core, *extensions = parts
@@ -105,31 +105,31 @@ def _of_extension(
         if _NO_PHOTOS.search(f"{cells.get('type', '')} {cells.get('format', '')}"):
             continue
         if cells[KEY] not in occurrences:
-            raise InputError(f"{place}: there is no occurrence {cells[KEY]!r}; take the row out")
-        address = cells.get("accessURI") or cells.get("identifier", "")
-        yield place, _photo(place, address, occurrences[cells[KEY]][1], cells)
+            raise InputError(f"{place}: there is no occurrence {cells[KEY]!r}; remove the row")
+        url = cells.get("accessURI") or cells.get("identifier", "")
+        yield place, _photo(place, url, occurrences[cells[KEY]][1], cells)
 
 
 def _of_core(
     occurrences: dict[str, tuple[str, dict[str, str]]],
 ) -> Iterator[tuple[str, dict[str, str]]]:
     for place, cells in occurrences.values():
-        for address in cells.get("associatedMedia", "").split("|"):
-            if address.strip():
-                yield place, _photo(place, address.strip(), cells, cells)
+        for url in cells.get("associatedMedia", "").split("|"):
+            if url.strip():
+                yield place, _photo(place, url.strip(), cells, cells)
 
 
 def _photo(
-    place: str, address: str, occurrence: dict[str, str], photo: dict[str, str]
+    place: str, url: str, occurrence: dict[str, str], photo: dict[str, str]
 ) -> dict[str, str]:
-    """The row of one photo in our columns."""
+    """Return the row of one photo."""
     name, rank = occurrence.get("scientificName", ""), occurrence.get("taxonRank", "")
     above = rank.lower() in _ABOVE_SPECIES or is_above_species(name)
     country = occurrence.get("countryCode", "")
     country = "" if country.upper() in _NOWHERE else country or occurrence.get("country", "")
     return {
-        "photo_id": address,
-        "photo": _path_of(place, address),
+        "photo_id": url,
+        "photo": _path_of(place, url),
         "species": "" if above else name,
         "country": country,
         "observation": occurrence[KEY],
@@ -138,14 +138,14 @@ def _photo(
     }
 
 
-def _path_of(place: str, address: str) -> str:
-    """Where a photo lies in the folder: its address without scheme and host."""
-    if not re.match("https?://", address, re.IGNORECASE):
-        return address
+def _path_of(place: str, url: str) -> str:
+    """Return the path of a photo in the folder: its URL without scheme and host."""
+    if not re.match("https?://", url, re.IGNORECASE):
+        return url
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(url)
     except ValueError as error:
-        raise InputError(f"{place}: {address!r} is no address: {error}") from None
+        raise InputError(f"{place}: {url!r} is no URL: {error}") from None
     query = f"?{parts.query}".replace("/", "%2F") if parts.query else ""
     return unquote(parts.path).lstrip("/") + query
 
@@ -153,7 +153,7 @@ def _path_of(place: str, address: str) -> str:
 def _read_part(
     path: Path, archive: zipfile.ZipFile, part: Part
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Place and cells by term, trimmed, of each row that has any filled."""
+    """Yield the place of each non-empty row and its trimmed cells by term."""
     for name in part.files:
         place = f"{path}, {name}"
         with open_member(path, archive, name) as member:
@@ -162,10 +162,12 @@ def _read_part(
                     io.TextIOWrapper(member, part.encoding, newline=""), place, part
                 )
             except LookupError:
-                raise InputError(f"{place}: encoding {part.encoding!r} is not known") from None
-            except UnicodeError:  # the kind for bytes (UnicodeDecodeError) is not every codec's
                 raise InputError(
-                    f"{place}: is not {part.encoding}, as {META} says; mend either"
+                    f"{place}: encoding {part.encoding!r} is unknown; correct {META}"
+                ) from None
+            except UnicodeError:  # some codecs do not raise the subclass UnicodeDecodeError
+                raise InputError(
+                    f"{place}: is not in {part.encoding}, the encoding in {META}; correct either"
                 ) from None
 
 
@@ -191,12 +193,12 @@ def _read_cells(
                     for term, column in part.columns.items()
                 }
                 if not found[KEY]:
-                    raise InputError(f"{row}: its id is empty; the row belongs to no occurrence")
+                    raise InputError(f"{row}: its id is empty; fill it in, or remove the row")
                 yield row, {t: found.get(t) or part.defaults.get(t, "") for t in _TERMS}
             line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{place}, row {line}: {error}; write the table again") from None
-    if line > part.header_lines + 1:  # there was a row
+        raise InputError(f"{place}, row {line}: {error}; export the table again") from None
+    if line > part.header_lines + 1:  # at least one row
         _require_columns(part, widest, place)
 
 
@@ -205,16 +207,18 @@ def _require_columns(part: Part, widest: int, place: str) -> None:
         if column >= widest:
             raise InputError(
                 f"{place}: has {widest} columns, but {META} puts {term or 'the id'} in column"
-                f" {column + 1}; mend either"
+                f" {column + 1}; correct either"
             )
 
 
 def _lines(text: io.TextIOWrapper, place: str) -> Iterator[str]:
-    """Lines of a length that fits into memory."""
+    """Yield lines of a limited length."""
     number = 0
-    while line := text.readline(_MOST_LETTERS_A_LINE):
+    while line := text.readline(_MAX_LINE_CHARACTERS):
         number += 1
-        if len(line) == _MOST_LETTERS_A_LINE:
-            raise InputError(f"{place}, row {number}: is longer than a row can be; refused")
-        # A byte order mark, which not every encoding takes out, is no part of the first id.
+        if len(line) == _MAX_LINE_CHARACTERS:
+            raise InputError(
+                f"{place}, row {number}: is longer than a row can be; correct the row's quotes"
+            )
+        # Some encodings keep the byte order mark before the first id.
         yield line.removeprefix("\ufeff") if number == 1 else line

@@ -1,4 +1,4 @@
-"""`meta.xml` of a Darwin Core archive: which member holds what, and which column is which term."""
+"""Description of a Darwin Core archive, `meta.xml`: members, delimiters and terms of columns."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 META = "meta.xml"
-KEY = ""  # in place of a term: the id of the occurrence
-_MOST_BYTES = 1 << 20
+KEY = ""  # in place of a term: id of the occurrence
+_MAX_BYTES = 1 << 20
 _ESCAPES = {r"\t": "\t", r"\n": "\n", r"\r\n": "\r\n", r"\r": "\r"}
 
 
 @dataclass
 class Part:
-    """The core or an extension, as `meta.xml` describes it.
+    """Core or extension of an archive.
 
     Attributes:
-        core: or an extension.
-        row_type: last word of the address of what a row is: `Occurrence`, `Multimedia`.
+        core: True for the core, False for an extension.
+        row_type: last word of the row type's URI: `Occurrence`, `Multimedia`.
         delimiter: between cells.
         quote: around cells; empty for none.
         encoding: of the members.
-        header_lines: at the start of each member, to be passed over.
+        header_lines: lines to skip at the start of each member.
         files: members with the rows.
-        columns: column by term, the term without its address; the occurrence's id under "".
-        defaults: what a term is in every row that has no cell for it.
+        columns: column by term (last word of its URI); `KEY` for the occurrence's id.
+        defaults: value by term for rows without a cell.
     """
 
     core: bool
@@ -49,27 +49,27 @@ class Part:
 
 
 def read_meta(path: Path, archive: zipfile.ZipFile, *, terms: Collection[str]) -> list[Part]:
-    """The core and then the extensions.
+    """Read `meta.xml`: the core, then the extensions.
 
-    A document type is refused before anything in it is read: entities are declared there.
+    A document type is refused before it is read, because it may declare entities.
 
     Args:
         path: of the archive, for messages.
-        archive: that `open_archive` let through.
-        terms: last words of the terms to look for; others are passed over.
+        archive: from `open_archive`.
+        terms: last words of the terms to read; others are skipped.
 
     Raises:
-        InputError: naming the archive and what is wrong in its description.
+        InputError: naming the archive and the fault in its description.
     """
     with open_member(path, archive, META) as member:
-        text = member.read(_MOST_BYTES + 1)
-    if len(text) > _MOST_BYTES:
-        raise InputError(f"{path}: {META} is over 1 MiB; that is no description of tables")
+        text = member.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        raise InputError(f"{path}: {META} is over 1 MiB, too large for a description")
     parser = expat.ParserCreate(namespace_separator=" ")
     meta = _Meta(f"{path}, {META}", terms)
     parser.StartDoctypeDeclHandler = meta.doctype
     parser.StartElementHandler = meta.start
-    parser.CharacterDataHandler = meta.letters
+    parser.CharacterDataHandler = meta.characters
     parser.EndElementHandler = meta.end
     try:
         parser.Parse(text, True)
@@ -77,13 +77,13 @@ def read_meta(path: Path, archive: zipfile.ZipFile, *, terms: Collection[str]) -
         raise InputError(f"{path}: {META} is no XML: {error}; get the archive again") from None
     except InputError:
         raise
-    except (LookupError, ValueError) as error:  # what Python makes of the encoding it names
+    except (LookupError, ValueError) as error:  # an unknown or wrong encoding
         raise InputError(f"{path}: {META} cannot be read: {error}; write it in UTF-8") from None
     return sorted(meta.parts, key=lambda part: not part.core)
 
 
 class _Meta:
-    """What expat calls while it reads `meta.xml`."""
+    """Handlers of the expat parser."""
 
     def __init__(self, place: str, terms: Collection[str]) -> None:
         self.parts: list[Part] = []
@@ -92,7 +92,7 @@ class _Meta:
         self._text = ""
 
     def doctype(self, *_: object) -> None:
-        raise InputError(f"{self._place}: has a DOCTYPE, which may hide entities; it is refused")
+        raise InputError(f"{self._place}: has a DOCTYPE, which may declare entities; remove it")
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._text = ""
@@ -104,7 +104,7 @@ class _Meta:
         elif self.parts and name == "field":
             self._field(self.parts[-1], attributes)
 
-    def letters(self, text: str) -> None:
+    def characters(self, text: str) -> None:
         self._text += text
 
     def end(self, name: str) -> None:
@@ -112,7 +112,7 @@ class _Meta:
             self.parts[-1].files.append(self._text.strip())
 
     def _part(self, attributes: dict[str, str], *, core: bool) -> Part:
-        """Defaults are the text guide's."""
+        """Return the part with the defaults of the text guide."""
         delimiter = attributes.get("fieldsTerminatedBy", ",")
         part = Part(
             core=core,
@@ -124,7 +124,7 @@ class _Meta:
         )
         ends = attributes.get("linesTerminatedBy", "\n")
         if len(part.delimiter) != 1 or len(part.quote) > 1 or part.delimiter in "\r\n":
-            raise InputError(f"{self._place}: cells should be parted and enclosed by one character")
+            raise InputError(f"{self._place}: cells should be separated and quoted by a character")
         if _ESCAPES.get(ends, ends) not in ("\n", "\r\n", "\r"):
             raise InputError(f"{self._place}: rows should end with a line break, not {ends!r}")
         return part
@@ -146,5 +146,5 @@ class _Meta:
         return int(text)
 
 
-def _last_word(address: str) -> str:
-    return re.split("[/#:]", address)[-1]
+def _last_word(uri: str) -> str:
+    return re.split("[/#:]", uri)[-1]

@@ -1,4 +1,4 @@
-"""Folders of photos: one subfolder a species, or a metadata file as Hugging Face has it."""
+"""Folders of photos: one subfolder per species, or a metadata file (Hugging Face)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from ophis.taxonomy.species_list import UNWRITABLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# As Hugging Face's image folders call the parts of a dataset.
+# Names of the parts of a dataset in Hugging Face's image folders.
 PARTS = frozenset({"train", "training", "validation", "valid", "val", "dev", "test", "testing"})
-ABSOLUTE = r"^[/\\~]|^[A-Za-z]:"  # a path, on any system
+ABSOLUTE = r"^[/\\~]|^[A-Za-z]:"  # an absolute path, on any system
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
 def read_image_folder(folder: Path, read_table: Callable[[Path], Rows]) -> Rows:
-    """Rows of a folder, in our columns.
+    """Read the rows of a folder.
 
-    Where every subfolder is called `train`, `validation`, `test` or the like, each is read by
-    itself, and a column `subset` tells which.
+    Where every subfolder has a name of `PARTS` (`train`, `validation`, `test`), each is read by
+    itself, and the column `subset` holds its name.
 
     Args:
         folder: of photos, or of the parts of a dataset.
@@ -50,7 +50,7 @@ def read_image_folder(folder: Path, read_table: Callable[[Path], Rows]) -> Rows:
 
 
 def labelled(rows: Rows) -> Rows:
-    """A metadata file in our columns: `file_name` is the photo, `species` or `label` its name.
+    """Return a metadata file with the columns of a manifest: `file_name`, `species` or `label`.
 
     Raises:
         InputError: when the column of names is missing or holds numbers.
@@ -62,16 +62,16 @@ def labelled(rows: Rows) -> Rows:
     name = next((n for n in ("label", "scientific_name") if n in table.columns), None)
     if name is None:
         raise InputError(
-            f"{rows.path}: a column of names is missing; call it 'species' (or 'label')"
+            f"{rows.path}: a column of species is missing; name it 'species' (or 'label')"
         )
     rows = rows.with_table(table.rename({name: "species"}))
     number = pl.col("species").str.contains(r"^[0-9]+$")
-    rows.refuse_first(number, f"{name} is the number {{species}}; write the species' name")
+    rows.refuse_first(number, f"{name} is the number {{species}}; write the species' name instead")
     return rows
 
 
 def refuse_paths(rows: Rows) -> None:
-    """A photo's path stays within the folder on any system.
+    """Refuse paths that leave the folder on any system.
 
     Raises:
         InputError: naming the row.
@@ -79,7 +79,7 @@ def refuse_paths(rows: Rows) -> None:
     photo = pl.col("photo")
     rows.refuse_first(photo == "", "photo is empty; give its path")
     leaves = photo.str.contains(rf"(^|[/\\])\.\.([/\\]|$)|{ABSOLUTE}")
-    words = "photo {photo!r} leaves the folder; use a path within it, or --photos FOLDER"
+    words = "photo {photo!r} leaves the folder; use a path within it, or give the folder of photos"
     rows.refuse_first(leaves, words)
     words = "photo {photo!r} has a backslash; write paths with '/'"
     rows.refuse_first(photo.str.contains("\\", literal=True), words)
@@ -106,7 +106,7 @@ def _with_metadata(metadata: Path, read_table: Callable[[Path], Rows]) -> Rows:
 
 
 def _joined(folder: Path, parts: dict[str, Rows]) -> Rows:
-    """The parts one below the other; a cell that one of them lacks is empty."""
+    """Concatenate the parts; cells of missing columns are empty."""
     tables = [
         rows.table.with_columns(photo=pl.lit(f"{name}/") + pl.col("photo"), subset=pl.lit(name))
         for name, rows in parts.items()
@@ -121,27 +121,29 @@ def _joined(folder: Path, parts: dict[str, Rows]) -> Rows:
     return Rows(folder, table, where)
 
 
-def _with_species(folder: Path, kinds: list[Path]) -> Rows:
-    """One subfolder a species; hidden files and files that are no photos are passed over."""
+def _with_species(folder: Path, folders: list[Path]) -> Rows:
+    """Read one subfolder per species; hidden files and other files are skipped."""
     pairs: list[tuple[str, str]] = []
-    if not kinds:
-        raise InputError(f"{folder}: needs a manifest file, or one subfolder a species")
-    for kind in kinds:
-        if kind.name != kind.name.strip():
-            raise InputError(f"{str(kind)!r}: begins or ends with a space; rename it")
-        photos = sorted(_photos_below(kind, folder.resolve()))
+    if not folders:
+        raise InputError(f"{folder}: has no metadata file and no subfolder of a species")
+    for subfolder in folders:
+        if subfolder.name != subfolder.name.strip():
+            raise InputError(f"{str(subfolder)!r}: begins or ends with a space; rename it")
+        photos = sorted(_photos_below(subfolder, folder.resolve()))
         if not photos:
-            raise InputError(f"{kind}: there is no photo of this species; add some or remove it")
-        pairs += [(photo.relative_to(folder).as_posix(), kind.name) for photo in photos]
+            raise InputError(
+                f"{subfolder}: there is no photo of this species; add photos or remove the folder"
+            )
+        pairs += [(photo.relative_to(folder).as_posix(), subfolder.name) for photo in photos]
     photo, species = zip(*pairs, strict=True)
     table = pl.DataFrame({"photo": photo, "species": species, "country": country_key(None)})
     return Rows(folder, table, lambda _: str(folder))
 
 
-def _photos_below(kind: Path, root: Path) -> Iterator[Path]:
-    """Photos at any depth. Links are followed to files only, and refused where they leave."""
-    _refuse_link(kind, root)
-    for below, folders, files in os.walk(kind, onerror=_refuse_folder):
+def _photos_below(folder: Path, root: Path) -> Iterator[Path]:
+    """Yield photos at any depth. Links to files are followed unless they leave the folder."""
+    _refuse_link(folder, root)
+    for below, folders, files in os.walk(folder, onerror=_refuse_folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in folders:
             _refuse_link(Path(below, name), root)
@@ -151,10 +153,12 @@ def _photos_below(kind: Path, root: Path) -> Iterator[Path]:
                 continue
             _refuse_link(photo, root)
             if UNWRITABLE.search(str(photo)):
-                raise InputError(f"{str(photo)!r}: no table can hold this name; rename it")
+                raise InputError(
+                    f"{str(photo)!r}: this name cannot be written to a table; rename it"
+                )
             if not photo.is_file() and photo.exists():
-                raise InputError(f"{photo}: is {NO_PLAIN_FILE}; take it out of the folder")
-            yield photo  # a dead link is a missing photo, no less
+                raise InputError(f"{photo}: is {NO_PLAIN_FILE}; remove it from the folder")
+            yield photo  # a dangling link is a missing photo
 
 
 def _refuse_link(path: Path, root: Path) -> None:
@@ -163,4 +167,4 @@ def _refuse_link(path: Path, root: Path) -> None:
 
 
 def _refuse_folder(error: OSError) -> None:
-    raise InputError(f"{error.filename}: cannot be read: {error.strerror}; mend its permissions")
+    raise InputError(f"{error.filename}: cannot be read: {error.strerror}; correct its permissions")

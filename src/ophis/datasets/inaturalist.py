@@ -1,4 +1,4 @@
-"""The table of iNaturalist's export tool, in our columns, and its photos by their names."""
+"""Table of iNaturalist's export tool, with photos named by observation."""
 
 from __future__ import annotations
 
@@ -18,28 +18,27 @@ if TYPE_CHECKING:
 
     from ophis.files.tables import Rows
 
-# Columns of which the tool writes one at least, beside the two that are needed here.
-_TELLING = {"observed_on", "quality_grade", "image_url", "iconic_taxon_name", "taxon_id", "uuid"}
+# The tool writes at least one of these columns beside the two required ones.
+_TYPICAL = {"observed_on", "quality_grade", "image_url", "iconic_taxon_name", "taxon_id", "uuid"}
 # 123.jpg, 123_2.jpg, 123-2.jpg
 _NAME = re.compile(r"([0-9]+)(?:[_-].*)?\.[^.]+")
 
 
 def is_inaturalist(table: pl.DataFrame) -> bool:
-    """Whether the columns are those of the export tool."""
+    """Return True for the columns of the export tool."""
     names = set(table.columns)
     needed = {"id", "scientific_name"} <= names and "species" not in names
-    return needed and bool(_TELLING & names) and "hashed_id" not in names
+    return needed and bool(_TYPICAL & names) and "hashed_id" not in names
 
 
 def from_inaturalist(rows: Rows, folder: Path) -> Rows:
-    """A row a photo: the export has a row an observation and the address of its first photo.
+    """Return one row per photo; the export has one row per observation.
 
     Photos are found in ``folder`` by the observation's id: `123.jpg`, `123_2.jpg`, or any photo in
-    a subfolder `123`. An observation of which there is none keeps a row with `123.jpg`, so that it
-    is listed as missing; one without a photo's address either has no photo and gets no row. A
-    column `photo` tells it instead, where somebody added one.
+    a subfolder `123`. An observation without such a file has the missing photo `123.jpg`, or no row
+    if its `image_url` is empty. A column `photo` takes precedence over file names.
 
-    A name of one word is no species: the row has none, `scientific_name` keeps the word.
+    A name of one word is above the species: the row has no species, `scientific_name` keeps it.
 
     Raises:
         InputError: naming the row.
@@ -63,17 +62,17 @@ def from_inaturalist(rows: Rows, folder: Path) -> Rows:
         pl.Series("photo", photos, dtype=pl.List(pl.String)), _row=pl.int_range(pl.len())
     ).explode("photo")
     if not len(table):
-        raise InputError(f"{rows.path}: no observation has a photo; export some that have")
+        raise InputError(f"{rows.path}: no observation has a photo; export some with photos")
     return rows.with_table(table.drop("_row"), rows=table["_row"].to_list())
 
 
 def _urls(table: pl.DataFrame) -> list[str | None]:
-    """Addresses of the photos; None where the column was not exported, so that nobody knows."""
+    """Return the URLs of the photos; None for each where the column was not exported."""
     return table["image_url"].to_list() if "image_url" in table.columns else [None] * len(table)
 
 
 def _photos_of_observations(folder: Path) -> dict[str, list[str]]:
-    """Names of the photos of each observation, as they lie in the folder, sorted."""
+    """Return the sorted paths of the photos by observation."""
     photos = defaultdict(list)
     for path in folder.iterdir():
         if path.name.isdecimal() and path.is_dir():

@@ -1,4 +1,4 @@
-"""Which photos are the same picture: byte by byte, or nearly, by a perceptual hash."""
+"""Near duplicates: photos with equal bytes, or with nearly equal perceptual hashes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from ophis.datasets.manifest import Manifest
 
-SIDE = 8  # the hash has 2 x 8 x 8 = 128 bits
+SIDE = 8  # of the hash, which has 2 x 8 x 8 = 128 bits
 BITS = 2 * SIDE * SIDE
-# That may differ in near-identical photos. On 1,972 in-house photos with known groups, 8 bits find
-# 92 % of the pairs, and 99 % of what they join is known as right (docs/data.md has the whole
-# curve). Of 578 million pairs of unlike photos, plain skies and dark edges join 3 at 8 bits and 19
-# at 12; a table of 245,185 photos has 52 times as many pairs.
-MOST_BITS = 8
-PAIRS_AT_ONCE = 4_000_000  # candidate pairs compared in one go: 64 MB
+# Bits that may differ in near duplicates. On 1,972 in-house photos with known groups, 8 bits give a
+# recall of 92 % of the pairs and a precision of 99 % (docs/data.md has the curve). Of 578 million
+# pairs of unrelated photos, 3 are joined at 8 bits and 19 at 12 (plain skies, dark edges); a table
+# of 245,185 photos has 52 times as many pairs.
+MAX_BITS = 8
+PAIRS_AT_ONCE = 4_000_000  # candidate pairs compared at once: 64 MB
 
 
 def near_duplicate_groups(
@@ -39,14 +39,14 @@ def near_duplicate_groups(
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> NDArray[np.int64]:
-    """Number the photos so that identical and near-identical ones share a number, [photos].
+    """Return group numbers, equal for identical and nearly identical photos, [photos].
 
-    Reads every photo. One that cannot be read is grouped by its bytes only; one that is not
-    there stands alone.
+    Reads every photo. A photo that cannot be decoded is grouped by its bytes only; a missing photo
+    is alone in its group.
 
     Args:
         manifest: the photos.
-        workers: threads; by default one a processor core.
+        workers: threads; default: one for each processor core.
         progress: called with 1 after each photo.
     """
     digests: list[str] = []
@@ -60,16 +60,18 @@ def near_duplicate_groups(
             if progress:
                 progress(1)
     same_bytes = np.unique(digests, return_inverse=True)[1].astype(np.int64)
-    near = np.arange(len(manifest)) + len(manifest)  # a number of its own for the unreadable
+    near = np.arange(len(manifest)) + len(
+        manifest
+    )  # the undecodable photos keep these distinct numbers
     near[usable] = near_groups(hashes[usable])
     return join_groups(same_bytes, near)
 
 
 def perceptual_hash(photo: Image.Image) -> NDArray[np.uint8]:
-    """128 bits of a photo as 16 bytes: is each spot of a 9 x 9 grey picture darker than the next?
+    """Return the difference hash of a photo: 128 bits in 16 bytes.
 
-    A difference hash, to the right and below: resizing, recompression and small changes of
-    brightness move few bits; another pose moves about half of them.
+    Each bit compares a pixel of a 9 x 9 grey image with its right or lower neighbour. Resizing,
+    recompression and small changes of brightness flip few bits; another pose flips about half.
     """
     grey = photo.convert("L").resize((SIDE + 1, SIDE + 1), Image.Resampling.BOX)
     values = np.asarray(grey, dtype=np.int16)
@@ -92,11 +94,11 @@ def _fingerprint(path: Path | PackedPhoto) -> tuple[str, NDArray[np.uint8] | Non
 
 
 def near_groups(hashes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Number hashes so that any two within `MOST_BITS` of each other share a number.
+    """Return group numbers, equal for hashes within `MAX_BITS` of each other.
 
-    Exact, and without comparing all with all: two hashes that differ in at most 8 bits agree
-    wholly in one at least of any 9 pieces that they are cut into, so only hashes that share a
-    piece are compared, and of equal ones (a plain wall, a "no photo" sign) only one.
+    Exact, without comparing all pairs: two hashes that differ in at most 8 bits agree in at least
+    one of 9 segments (pigeonhole principle), so only hashes with an equal segment are compared.
+    Equal hashes are compared once.
 
     Args:
         hashes: [photos, 16], uint8.
@@ -104,14 +106,14 @@ def near_groups(hashes: NDArray[np.uint8]) -> NDArray[np.int64]:
     hashes, row_of = np.unique(hashes, axis=0, return_inverse=True)
     bits = np.unpackbits(hashes, axis=1)
     numberings = []
-    for piece in np.array_split(np.arange(BITS), MOST_BITS + 1):
-        values = bits[:, piece] @ (1 << np.arange(len(piece)))
+    for segment in np.array_split(np.arange(BITS), MAX_BITS + 1):
+        values = bits[:, segment] @ (1 << np.arange(len(segment)))
         numberings.append(_near_in_buckets(hashes.view(np.uint64), values))
     return join_groups(*numberings)[row_of.ravel()]
 
 
 def _near_in_buckets(hashes: NDArray[np.uint64], values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """As `near_groups`, among the hashes [photos, 2] whose values are equal."""
+    """Apply `near_groups` within the hashes [photos, 2] of equal values."""
     label = np.arange(len(hashes))
     order = np.argsort(values, kind="stable")
     for bucket in np.split(order, np.flatnonzero(np.diff(values[order])) + 1):
@@ -121,7 +123,7 @@ def _near_in_buckets(hashes: NDArray[np.uint64], values: NDArray[np.int64]) -> N
         for start in range(0, len(bucket), rows):
             part = hashes[bucket[start : start + rows], None]
             differing = np.bitwise_count(part ^ hashes[None, bucket]).sum(axis=2, dtype=np.uint8)
-            one, other = np.nonzero(differing <= MOST_BITS)
+            one, other = np.nonzero(differing <= MAX_BITS)
             _union(label, bucket[one + start], bucket[other])
     return np.array([_root(label, row) for row in range(len(label))])
 

@@ -1,4 +1,4 @@
-"""Tables of the SnakeCLEF challenges, 2020 to 2024, in our columns."""
+"""Tables of the SnakeCLEF challenges, 2020 to 2024."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ophis.errors import InputError
 if TYPE_CHECKING:
     from ophis.files.tables import Rows
 
-# In front of every path of the tables of 2021; what follows is the folder as it is unpacked.
+# Prefix of every path in the tables of 2021; the rest is the path in the unpacked folder.
 _FOLDER_2021 = "/Datasets/SnakeCLEF-2021/"
 
 
 def from_snakeclef(rows: Rows) -> Rows:
-    """The table in our columns where its own show a year of SnakeCLEF; else as it is.
+    """Return a table of SnakeCLEF with the columns of a manifest; any other table unchanged.
 
     Raises:
         InputError: naming the column that is missing, or the row.
@@ -32,7 +32,7 @@ def from_snakeclef(rows: Rows) -> Rows:
 
 
 def _from_2020(rows: Rows) -> Rows:
-    """A second id column of validation tables stays as it is."""
+    """Convert a table of 2020; a second id column of validation tables is kept."""
     _require(rows, 2020, ("scientific_name", "country"), "hashed_id, scientific_name, country")
     for column in ("hashed_id", "scientific_name"):
         rows.refuse_first(pl.col(column) == "", f"{column} is empty; fill it in")
@@ -42,7 +42,7 @@ def _from_2020(rows: Rows) -> Rows:
 
 
 def _from_2021(rows: Rows) -> Rows:
-    """The UUID is the photo's id; nothing tells which photos show one snake."""
+    """Convert a table of 2021; the UUID is the photo's id, and there are no observations."""
     _require(rows, 2021, ("binomial", "country"), "binomial, country, UUID, image_path")
     for column in ("binomial", "UUID", "image_path"):
         rows.refuse_first(pl.col(column) == "", f"{column} is empty; fill it in")
@@ -51,19 +51,19 @@ def _from_2021(rows: Rows) -> Rows:
 
 
 def _from_2022(rows: Rows) -> Rows:
-    """2022 to 2024; tables of test photos have no names, some no countries."""
+    """Convert a table of 2022 to 2024; tables of test photos have no names, some no countries."""
     for column in ("observation_id", "image_path"):
         rows.refuse_first(pl.col(column) == "", f"{column} is empty; fill it in")
-    ours = {
+    names = {
         "observation_id": "observation",
         "image_path": "photo",
         "binomial_name": "species",
         "code": "country",
     }
-    table = _renamed(rows, {old: new for old, new in ours.items() if old in rows.table.columns})
+    table = _renamed(rows, {old: new for old, new in names.items() if old in rows.table.columns})
     if "species" not in table.columns:
         table = table.with_columns(species=pl.lit(""))
-    # Written TRUE in some tables and True in others.
+    # TRUE in some tables and True in others.
     flags = [name for name in ("endemic", "captive") if name in table.columns]
     return rows.with_table(table.with_columns(pl.col(flags).str.to_lowercase()))
 
@@ -79,5 +79,5 @@ def _require(rows: Rows, year: int, columns: tuple[str, ...], whole: str) -> Non
 def _renamed(rows: Rows, names: dict[str, str]) -> pl.DataFrame:
     for old, new in names.items():
         if new in rows.table.columns:
-            raise InputError(f"{rows.path}: has columns {new!r} and {old!r}; take one out")
+            raise InputError(f"{rows.path}: has columns {new!r} and {old!r}; remove one")
     return rows.table.rename(names)

@@ -1,4 +1,4 @@
-"""Tables, folders and archives of photos, as they are found, to a Manifest."""
+"""Readers of manifests: tables, folders and archives of photos in every supported format."""
 
 from __future__ import annotations
 
@@ -22,41 +22,39 @@ from ophis.files.tables import Rows
 from ophis.geography.countries import read_country
 
 _ROWS_AT_A_TIME = 100_000
-MOST_SPECIES_NAME = 200  # characters; longer is a broken table, not a name
-# Read by us: trimmed, and each at most once. Other columns stay as they are.
+MAX_SPECIES_NAME = 200  # characters; a longer name is a broken table
+# Columns with a meaning: trimmed and unique. Other columns are kept unchanged.
 _READ = frozenset({
     *COLUMNS, "group", "folder", "hashed_id", "scientific_name",
     "binomial", "UUID", "image_path", "observation_id", "binomial_name", "code",
     "endemic", "captive", "id", "image_url", "place_country_name", "file_name", "label",
 })  # fmt: skip
-_BELOW = pl.col("photo").str.extract("^(.*)/").fill_null("")  # the folder of a photo
-_LINE_BREAK = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"  # `UNWRITABLE` without halves of pairs
+_BELOW = pl.col("photo").str.extract("^(.*)/").fill_null("")  # folder of a photo
+_LINE_BREAK = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"  # `UNWRITABLE` without surrogates
 
 
 def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Manifest:
-    """Read a manifest from what it looks like.
+    """Read a manifest; the format is detected.
 
-    - a folder: one subfolder a species, or `metadata.csv` or `metadata.jsonl` with a column
-      `file_name`, as Hugging Face has them; each also below `train`, `validation` and `test`;
+    - a folder: one subfolder per species, or `metadata.csv` or `metadata.jsonl` with a column
+      `file_name` (Hugging Face); each also below `train`, `validation` and `test`;
     - a pack (see `pack`): the photos of its finished shards;
-    - .parquet, .csv or .jsonl with `photo, species, country`: species and country may be empty, a
-      column `observation` (or `group`) tells which photos show one snake;
+    - .parquet, .csv or .jsonl with `photo, species, country`: species and country may be empty;
+      photos of one snake share a value of the column `observation` (or `group`);
     - .csv of SnakeCLEF 2020 to 2024, by its columns;
-    - .csv of iNaturalist's export tool, the photos in a folder and named by observation;
+    - .csv of iNaturalist's export tool, with photos in a folder, named by observation;
     - .zip: a Darwin Core archive of occurrences with their multimedia.
 
-    Where the folder of a table's photos is a pack, they are taken from there, by `photo_id`.
-
-    Lines without any cell filled are passed over, and so are files of a folder that are hidden or
-    no photos by their suffix.
+    Where the folder of a table's photos is a pack, the photos are read from the pack, by
+    `photo_id`. Empty lines, hidden files and files without a photo's suffix are skipped.
 
     Args:
         path: the table, folder or archive.
-        photos: where the photos of a table lie; by default beside the table. Those of an archive:
-            by default in the folder beside it that has its name.
+        photos: folder of the photos of a table or an archive; default: beside the table, or the
+            folder beside the archive that has its name.
 
     Raises:
-        InputError: naming the file, the row as a text editor counts it, and the mend.
+        InputError: naming the file, the row as a text editor counts it, and the fix.
     """
     path = Path(path)
     if is_pack(path):
@@ -69,21 +67,21 @@ def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Mani
     else:
         rows = _read_table(path)
         folder = _folder(path, rows.table, photos)
-        rows = _in_our_columns(rows, folder)
+        rows = _standard_columns(rows, folder)
     rows = rows.with_table(rows.table.drop("folder", strict=False))
     rows = rows.with_table(_checked(rows))
     if is_pack(folder):
         pack = Pack(folder)
         if folder == path:
-            return Manifest(_finished(rows, pack), folder, pack)
-        _refuse_unpacked(rows, pack)
+            return Manifest(_finished_rows(rows, pack), folder, pack)
+        _require_packed(rows, pack)
         return Manifest(rows.table, folder, pack)
     _refuse_links(rows, folder)
     return Manifest(rows.table, folder)
 
 
-def _finished(rows: Rows, pack: Pack) -> pl.DataFrame:
-    """Of the pack's own table the rows whose shards are written."""
+def _finished_rows(rows: Rows, pack: Pack) -> pl.DataFrame:
+    """Return the rows of the pack's manifest whose shards are written."""
     table = rows.table
     if len(table) == pack.metadata.photos:
         table = table[pack.index["row"].to_list()]
@@ -92,8 +90,8 @@ def _finished(rows: Rows, pack: Pack) -> pl.DataFrame:
     raise InputError(f"{rows.path}: is not the table of the shards beside it; pack again")
 
 
-def _refuse_unpacked(rows: Rows, pack: Pack) -> None:
-    """Each photo of a table stands in the pack, and there under the same file name."""
+def _require_packed(rows: Rows, pack: Pack) -> None:
+    """Refuse a photo that the pack does not hold under the same file name."""
     name = pl.col("photo").str.split("/").list.last()
     own = pack.index.select("photo_id", packed=name)
     rows = rows.with_table(
@@ -107,8 +105,8 @@ def _refuse_unpacked(rows: Rows, pack: Pack) -> None:
     rows.refuse_first(pl.col("packed") != pl.col("name"), words)
 
 
-def _in_our_columns(rows: Rows, folder: Path) -> Rows:
-    """The table with `photo` and `species`, from whichever form its columns show."""
+def _standard_columns(rows: Rows, folder: Path) -> Rows:
+    """Return the table with `photo` and `species`, from the format that its columns show."""
     if is_inaturalist(rows.table):
         return from_inaturalist(rows, folder)
     if "photo" in rows.table.columns:
@@ -119,14 +117,14 @@ def _in_our_columns(rows: Rows, folder: Path) -> Rows:
 
 
 def _read_table(path: Path) -> Rows:
-    """The rows, our columns trimmed and each there once."""
+    """Read the rows; columns with a meaning are trimmed and must be unique."""
     rows = Rows.of_file(path)
     table = rows.table
     named = {name: name.strip() for name in table.columns}
     plain = [name.removesuffix("_duplicated_0") for name in named.values()]  # polars renames twins
     for name in _READ:
         if plain.count(name) > 1:
-            raise InputError(f"{path}: column {name!r} stands twice; keep or rename one")
+            raise InputError(f"{path}: column {name!r} is there twice; remove or rename one")
     if len(set(named.values())) == len(named):
         table = table.rename(named)
     if not len(table):
@@ -136,13 +134,13 @@ def _read_table(path: Path) -> Rows:
 
 
 def _has_blanks(texts: pl.Series) -> bool:
-    """Whether any text begins or ends with blanks; trimming all of them makes a second copy."""
+    """Return True when any text begins or ends with blanks; saves a copy where none does."""
     parts = texts.to_frame().iter_slices(_ROWS_AT_A_TIME)
     return any((part.to_series().str.strip_chars() != part.to_series()).any() for part in parts)
 
 
 def _folder(path: Path, table: pl.DataFrame, photos: str | Path | None) -> Path:
-    """Where the photos lie: as asked, as the table's column `folder` says, beside the table."""
+    """Return the folder of the photos: as given, from the column `folder`, beside the table."""
     if photos is not None:
         if not Path(photos).is_dir():
             raise InputError(f"{photos}: there is no such folder of photos")
@@ -151,21 +149,21 @@ def _folder(path: Path, table: pl.DataFrame, photos: str | Path | None) -> Path:
         return path.parent
     folders = table["folder"].unique()
     if len(folders) > 1:
-        raise InputError(f"{path}: column 'folder' should say the same in every row; rename it")
+        raise InputError(f"{path}: column 'folder' should have one value in all rows; rename it")
     if re.search(ABSOLUTE, folders[0]):
-        raise InputError(f"{path}: column 'folder' should be a relative path; use --photos FOLDER")
-    return Path(os.path.normpath(path.parent / folders[0]))  # without '..' in the middle
+        raise InputError(f"{path}: column 'folder' should be a relative path; correct it")
+    return Path(os.path.normpath(path.parent / folders[0]))  # collapses '..'
 
 
 def _checked(rows: Rows) -> pl.DataFrame:
-    """The table with our columns first, every cell of them checked."""
+    """Return the table with the columns of a manifest first, every cell checked."""
     table = rows.table
     if "photo" not in table.columns:
         found = ", ".join(map(repr, table.columns[:8]))
-        mend = "" if len(table.columns) > 1 else "; put commas between the cells"
+        hint = "" if len(table.columns) > 1 else "; put commas between the cells"
         raise InputError(
             f"{rows.path}: column 'photo' is missing; needed are photo, species and country,"
-            f" found {found}{mend}"
+            f" found {found}{hint}"
         )
     if "species" not in table.columns:
         raise InputError(
@@ -183,7 +181,7 @@ def _checked(rows: Rows) -> pl.DataFrame:
     _refuse_repeated(rows)
     table = table.with_columns(country=_countries(rows))
     for name, instead in (("species", None), ("observation", "photo_id")):
-        if (table[name] == "").any():  # else the column stays as it is, without a copy
+        if (table[name] == "").any():  # else the column is not copied
             other = pl.lit(None, pl.String) if instead is None else pl.col(instead)
             filled = pl.when(pl.col(name) != "").then(pl.col(name)).otherwise(other)
             table = table.with_columns(filled.alias(name))
@@ -191,7 +189,7 @@ def _checked(rows: Rows) -> pl.DataFrame:
 
 
 def _countries(rows: Rows) -> pl.Series:
-    """Keys of the countries; each distinct name is looked up once."""
+    """Return the keys of the countries; each distinct name is read once."""
     countries = rows.table["country"]
     keys: dict[str, str] = {}
     for name in countries.unique():
@@ -204,15 +202,17 @@ def _countries(rows: Rows) -> pl.Series:
 
 
 def _refuse_cells(rows: Rows) -> None:
-    """A photo's path stays within the folder on any system; a name fits on a line."""
+    """Refuse paths that leave the folder, and texts that do not fit on one line."""
     refuse_paths(rows)
     rows.refuse_first(pl.col("photo_id") == "", "photo_id is empty; give every row one")
     for name in ("photo", "photo_id", "species", "observation"):
         broken = pl.col(name).str.contains(_LINE_BREAK)
-        words = f"{name} {{{name}!r}} has a line break or the like; mend the row's quotes"
+        words = (
+            f"{name} {{{name}!r}} has a line break or control character; correct the row's quotes"
+        )
         rows.refuse_first(broken, words)
-    long = pl.col("species").str.len_chars() > MOST_SPECIES_NAME
-    rows.refuse_first(long, "species is longer than a name can be; mend the row's quotes")
+    long = pl.col("species").str.len_chars() > MAX_SPECIES_NAME
+    rows.refuse_first(long, "species is longer than a name can be; correct the row's quotes")
 
 
 def _refuse_repeated(rows: Rows) -> None:
@@ -223,14 +223,14 @@ def _refuse_repeated(rows: Rows) -> None:
         first = int((photo_ids == photo_id).arg_max() or 0)
         earlier = rows.where(first).removeprefix(f"{rows.path}, ")
         raise InputError(
-            f"{rows.where(second)}: photo {photo_id!r} stands twice, before in {earlier}; keep one"
+            f"{rows.where(second)}: photo {photo_id!r} is there twice, first in {earlier}; keep one"
         )
 
 
 def _refuse_links(rows: Rows, folder: Path) -> None:
-    """Refuse a photo that a link leads out of the folder, and what is no plain file.
+    """Refuse links that leave the folder, and files that are not regular.
 
-    Each folder is listed once: asking file by file would take longer than all else.
+    Lists each folder once, because a call for each file would dominate the run time.
     """
     root = folder.resolve()
     for below in rows.table.select(_BELOW).to_series().unique():
@@ -238,25 +238,25 @@ def _refuse_links(rows: Rows, folder: Path) -> None:
         if not place.is_dir():
             continue
         if not place.resolve().is_relative_to(root):
-            words = "photo {photo!r} lies behind a link that leaves the folder; copy it there"
+            words = "photo {photo!r} is behind a link that leaves the folder; copy it there"
             rows.refuse_first(below == _BELOW, words)
-        away, strange = _not_to_be_read(place, root)
-        for names, what in (
-            (away, "a link that leaves the folder; copy the photo instead"),
-            (strange, f"{NO_PLAIN_FILE}; take the row out"),
+        links, special = _unreadable_files(place, root)
+        for names, reason in (
+            (links, "a link that leaves the folder; copy the photo instead"),
+            (special, f"{NO_PLAIN_FILE}; remove the row"),
         ):
             if names:
                 paths = [f"{below}/{name}" if below else name for name in names]
-                rows.refuse_first(pl.col("photo").is_in(paths), f"photo {{photo!r}} is {what}")
+                rows.refuse_first(pl.col("photo").is_in(paths), f"photo {{photo!r}} is {reason}")
 
 
-def _not_to_be_read(place: Path, root: Path) -> tuple[list[str], list[str]]:
-    """Links out of a folder, and what is neither file nor folder, in one of its folders."""
-    away, strange = [], []
+def _unreadable_files(place: Path, root: Path) -> tuple[list[str], list[str]]:
+    """Return links that leave ``root``, and entries that are neither file nor folder."""
+    links, special = [], []
     with os.scandir(place) as files:
         for file in files:
             if file.is_symlink() and not Path(file.path).resolve().is_relative_to(root):
-                away.append(file.name)
+                links.append(file.name)
             elif not (file.is_file() or file.is_dir()) and Path(file.path).exists():
-                strange.append(file.name)
-    return away, strange
+                special.append(file.name)
+    return links, special
