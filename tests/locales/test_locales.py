@@ -80,7 +80,7 @@ def test_countries_have_a_name_in_every_language(language):
 
 def test_a_language_without_words_is_refused_with_those_there_are():
     assert {"en", "es"} <= set(languages())
-    with pytest.raises(InputError, match="no words in language 'tlh'; there are en, es"):
+    with pytest.raises(InputError, match="no sentences in language 'tlh'; choose one of en, es"):
         read_sentences("tlh")
 
 

@@ -181,7 +181,7 @@ def test_the_engine_comes_from_a_folder_or_an_archive(engine, tmp_path):
     assert runtime_files(engine) == files
     assert runtime_files(archive(tmp_path / "npm.tgz", files)) == files
     for what, wrong, told in (
-        ("one.tgz", {MODULE: files[MODULE]}, f"holds no {WASM}"),
+        ("one.tgz", {MODULE: files[MODULE]}, f"has no {WASM}"),
         ("two.tgz", files | {WASM: b"another"}, f"{WASM} is not that of onnxruntime-web {VERSION}"),
     ):
         with pytest.raises(InputError, match=re.escape(told)):
@@ -189,7 +189,7 @@ def test_the_engine_comes_from_a_folder_or_an_archive(engine, tmp_path):
     (tmp_path / "text.tgz").write_text("no archive")
     with pytest.raises(InputError, match="cannot be read"):
         runtime_files(tmp_path / "text.tgz")
-    with pytest.raises(InputError, match=f"holds no {re.escape(MODULE)}"):
+    with pytest.raises(InputError, match=f"has no {re.escape(MODULE)}"):
         runtime_files(tmp_path / "nowhere")
 
 
@@ -201,9 +201,9 @@ def nowhere(monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_without_npm_the_mend_is_said(engine, nowhere, monkeypatch):
+def test_missing_npm_error_names_the_fix(engine, nowhere, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _: None)
-    with pytest.raises(InputError, match=r"neither is npm to fetch it; run `npm pack .* --runtime"):
+    with pytest.raises(InputError, match=r"npm is not installed to fetch it; run `npm pack .* as runtime"):
         runtime_files()
 
 
