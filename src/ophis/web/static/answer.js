@@ -1,18 +1,18 @@
-/** An answer as people read it: the danger first, then what it may be, then what it rests on. */
+/** View of an answer: danger verdict, name, lists of species, photos, reasons. */
 
 import { countryConfirmation } from "./country_confirmation.js";
 import { button, icon, make, withName } from "./elements.js";
-import { told } from "./error_view.js";
+import { errorDetail } from "./error_view.js";
 import { overlaySwitch, photoFigure } from "./overlay.js";
 
 /** @typedef {import("./backend.js").Answer} Answer */
 /** @typedef {Answer["guesses"][number]} Guess */
-/** @typedef {{photo: import("./photo_list.js").Photo, place: number}} Shown - place in the answer, or -1 */
-/** @typedef {import("./sentences.js").Words} Words */
+/** @typedef {{photo: import("./photo_list.js").Photo, index: number}} Shown - index in the answer, or -1 */
+/** @typedef {import("./sentences.js").Sentences} Sentences */
 /** @typedef {{change: () => void, print: () => void, another: () => void,
  *   confirm: (code: string|null) => void}} Acts */
 
-const MOST_OTHERS = 3; // of the less likely: a long list would hide what cannot be excluded
+const MOST_OTHERS = 3; // less likely species; a long list would hide those that cannot be excluded
 
 const ICONS = /** @type {Record<string, string>} */ ({
   "no snake": "unseen",
@@ -25,8 +25,8 @@ const ICONS = /** @type {Record<string, string>} */ ({
 
 /**
  * @param {Answer} answer
- * @returns {{warning: string|null, verdict: string, state: string, reasons: string[]}} its lines by
- *   what they say; the last, on what to do, is on the screen already
+* @returns {{warning: string|null, verdict: string, state: string, reasons: string[]}} the lines by
+ *   kind, without the last one, the emergency advice, which is always on the screen
  */
 export function linesOf(answer) {
   const lines = [...answer.lines];
@@ -38,26 +38,26 @@ export function linesOf(answer) {
 /**
  * @param {Answer} answer
  * @param {Shown[]} shown
- * @param {Words} words
+ * @param {Sentences} sentences
  * @param {Acts} acts
  * @returns {HTMLElement[]}
  */
-export function answerParts(answer, shown, words, acts) {
+export function answerParts(answer, shown, sentences, acts) {
   const parts = [
     ...warning(answer),
-    banner(answer, words),
-    named(answer, words),
-    ...doubts(answer, words, acts),
-    ...lists(answer, words),
-    ...pictures(answer, shown, words),
-    reasons(answer, words),
+    banner(answer, sentences),
+    nameBox(answer, sentences),
+    ...confirmations(answer, sentences, acts),
+    ...lists(answer, sentences),
+    ...photoFigures(answer, shown, sentences),
+    reasons(answer, sentences),
   ];
   const buttons = make(
     "div",
     { class: "buttons" },
-    button(words.say("page", "print"), acts.print, { drawing: "print" }),
-    button(words.say("page", "change"), acts.change),
-    button(words.say("page", "another"), acts.another),
+    button(sentences.text("page", "print"), acts.print, { drawing: "print" }),
+    button(sentences.text("page", "change"), acts.change),
+    button(sentences.text("page", "another"), acts.another),
   );
   return [...parts, buttons];
 }
@@ -70,24 +70,24 @@ function warning(answer) {
 
 /**
  * @param {Answer} answer
- * @returns {string} what the page looks like: one look for each state in which no snake is named
+ * @returns {string} style of the banner: the state if no snake is named, else the verdict
  */
-export function look(answer) {
+export function bannerStyle(answer) {
   if (answer.state === "no snake" || answer.state === "unusable") return answer.state;
   return answer.verdict;
 }
 
 /**
- * The danger, large. Where no snake is seen, that comes in its place, and the danger below.
+ * The verdict as heading. If no snake is named, the state is the heading, with the verdict below.
  *
  * @param {Answer} answer
- * @param {Words} words
+ * @param {Sentences} sentences
  */
-function banner(answer, words) {
-  const kind = look(answer);
-  const said = linesOf(answer).verdict;
-  const unseen = kind === answer.state;
-  const text = unseen ? words.say("page", kind) : said;
+function banner(answer, sentences) {
+  const kind = bannerStyle(answer);
+  const { verdict } = linesOf(answer);
+  const unnamed = kind === answer.state;
+  const text = unnamed ? sentences.text("page", kind) : verdict;
   const heading = make(
     "h2",
     { id: "verdict", tabindex: "-1" },
@@ -95,113 +95,113 @@ function banner(answer, words) {
     text,
   );
   const box = make("div", { class: `verdict ${kind.replaceAll(" ", "-")}` }, heading);
-  if (unseen) box.append(make("p", {}, said));
+  if (unnamed) box.append(make("p", {}, verdict));
   return box;
 }
 
 /**
  * @param {Answer} answer
- * @param {Words} words
+ * @param {Sentences} sentences
  */
-function named(answer, words) {
+function nameBox(answer, sentences) {
   const sentence = linesOf(answer).state;
   const box = make("div", { class: `named ${answer.state.replaceAll(" ", "-")}` });
   if (answer.state === "unidentified") box.append(icon("question"));
   box.append(make("p", { class: "state" }, ...withName(sentence, answer.name)));
   if (answer.state === "no snake" || answer.state === "unusable") {
-    box.append(make("p", {}, words.say("page", "take_another")));
+    box.append(make("p", {}, sentences.text("page", "take_another")));
   }
   return box;
 }
 
 /**
- * What the person is asked: whether the country that the photo tells is right, or the one given.
+ * Requests for confirmation of the country: a contradiction, or a country from the photo's position.
  *
  * @param {Answer} answer
- * @param {Words} words
+ * @param {Sentences} sentences
  * @param {Acts} acts
  */
-function doubts(answer, words, acts) {
+function confirmations(answer, sentences, acts) {
   const parts = [];
   if (answer.contradicts) {
     parts.push(
       make(
         "div",
         { class: "doubt" },
-        make("p", {}, icon("question"), words.say("country", "contradicts")),
-        button(words.say("page", "change"), acts.change),
+        make("p", {}, icon("question"), sentences.text("country", "contradicts")),
+        button(sentences.text("page", "change"), acts.change),
       ),
     );
   }
   if (answer.source === "position" || answer.source === "near a border") {
-    parts.push(countryConfirmation(answer.countries, words, acts.confirm));
+    parts.push(countryConfirmation(answer.countries, sentences, acts.confirm));
   }
   return parts;
 }
 
 /**
  * @param {Answer} answer
- * @param {Words} words
+ * @param {Sentences} sentences
  */
-function lists(answer, words) {
+function lists(answer, sentences) {
   if (!answer.guesses.length) return [];
-  const left = answer.guesses.filter((guess) => answer.possible.includes(guess.species));
+  const possible = answer.guesses.filter((guess) => answer.possible.includes(guess.species));
   const others = answer.guesses
     .filter((guess) => !answer.possible.includes(guess.species))
     .slice(0, MOST_OTHERS);
   const box = make("div", { class: "names" });
   if (!answer.judged) {
-    box.append(...list(words.say("list", "guesses"), answer.guesses, words, "guesses"));
+    box.append(...list(sentences.text("list", "guesses"), answer.guesses, sentences, "guesses"));
     return [box];
   }
-  if (left.length) box.append(...list(words.say("list", "possible"), left, words, "possible"));
-  const further = answer.possible.length - left.length;
+  if (possible.length) box.append(...list(sentences.text("list", "possible"), possible, sentences, "possible"));
+  const further = answer.possible.length - possible.length;
   if (further > 0) {
-    const number = further.toLocaleString(words.language);
-    box.append(make("p", { class: "hint" }, words.say("list", "further", { number })));
+    const number = further.toLocaleString(sentences.language);
+    box.append(make("p", { class: "hint" }, sentences.text("list", "further", { number })));
   }
-  if (others.length) box.append(...list(words.say("list", "others"), others, words, "others"));
+  if (others.length) box.append(...list(sentences.text("list", "others"), others, sentences, "others"));
   return [box];
 }
 
 /**
  * @param {string} title
  * @param {Guess[]} guesses
- * @param {Words} words
+ * @param {Sentences} sentences
  * @param {string} kind
  */
-function list(title, guesses, words, kind) {
+function list(title, guesses, sentences, kind) {
   return [
     make("h3", {}, title),
-    make("ul", { class: `guesses ${kind}` }, ...guesses.map((guess) => row(guess, words, kind))),
+    make("ul", { class: `guesses ${kind}` }, ...guesses.map((guess) => row(guess, sentences, kind))),
   ];
 }
 
-/** @param {number} share - in [0, 1] */
-function bar(share) {
+/** @param {number} fraction - in [0, 1] */
+function bar(fraction) {
   const filled = make("span", { class: "filled" });
-  filled.style.width = `${100 * share}%`;
+  filled.style.width = `${100 * fraction}%`;
   return make("span", { class: "bar", "aria-hidden": "true" }, filled);
 }
 
 /**
  * @param {Guess} guess
- * @param {Words} words
+ * @param {Sentences} sentences
  * @param {string} kind - of the list
  */
-function row(guess, words, kind) {
+function row(guess, sentences, kind) {
   const danger = make(
     "span",
     { class: `danger ${guess.danger.replaceAll(" ", "-")}` },
     icon(ICONS[guess.danger] ?? "question"),
-    words.say("danger", guess.danger),
+    sentences.text("danger", guess.danger),
   );
   return make(
     "li",
     {},
     make("span", { class: "latin", lang: "la", translate: "no" }, guess.species),
-    make("span", { class: "percent" }, words.percent(guess.probability)),
-    ...(kind === "guesses" ? [] : [bar(guess.probability)]), // of no worth: without bars
+    make("span", { class: "percent" }, sentences.percent(guess.probability)),
+    ...(kind === "guesses" ? [] : [bar(guess.probability)]), // unevaluated guesses have no bars
     danger,
   );
 }
@@ -209,69 +209,69 @@ function row(guess, words, kind) {
 /**
  * @param {Answer} answer
  * @param {Shown[]} shown
- * @param {Words} words
+ * @param {Sentences} sentences
  */
-function pictures(answer, shown, words) {
-  const figures = shown.map(({ photo, place }, order) => {
+function photoFigures(answer, shown, sentences) {
+  const figures = shown.map(({ photo, index }, order) => {
     const number = String(order + 1);
-    const figure = photoFigure(photo, number, answer.evidence?.[place], words);
-    const why = place < 0 ? "unread" : answer.photos[place]?.left_out;
+    const figure = photoFigure(photo, number, answer.evidence?.[index], sentences);
+    const why = index < 0 ? "unread" : answer.photos[index]?.left_out;
     if (why) {
-      const reason = words.say("photo", "left_out", { name: number, why: words.say("why", why) });
+      const reason = sentences.text("photo", "left_out", { name: number, why: sentences.text("why", why) });
       figure.append(make("figcaption", {}, reason));
     }
     return figure;
   });
   const box = make("div", { class: "photos" }, ...figures);
-  const grids = shown.map(({ place }) => answer.evidence?.[place]);
+  const grids = shown.map(({ index }) => answer.evidence?.[index]);
   const grid = grids.find((each) => each && Math.max(...each.values) > 0);
-  return [make("div", { class: "seen" }, box, ...(grid ? [overlaySwitch(box, grid, words)] : []))];
+  return [make("div", { class: "seen" }, box, ...(grid ? [overlaySwitch(box, grid, sentences)] : []))];
 }
 
 /**
- * The sentences that are said elsewhere on the screen already.
+ * Lines that the screen shows elsewhere.
  *
  * @param {Answer} answer
- * @param {Words} words
+ * @param {Sentences} sentences
  * @returns {string[]}
  */
-function saidElsewhere(answer, words) {
+function shownElsewhere(answer, sentences) {
   const captions = answer.photos.map(({ name, left_out: why }) =>
-    words.say("photo", "left_out", { name, why: words.say("why", why ?? "") }),
+    sentences.text("photo", "left_out", { name, why: sentences.text("why", why ?? "") }),
   );
-  return [words.say("country", "contradicts"), ...captions];
+  return [sentences.text("country", "contradicts"), ...captions];
 }
 
 /**
  * @param {Answer} answer
- * @param {Words} words
+ * @param {Sentences} sentences
  */
-function reasons(answer, words) {
-  const elsewhere = saidElsewhere(answer, words);
+function reasons(answer, sentences) {
+  const elsewhere = shownElsewhere(answer, sentences);
   const lines = linesOf(answer).reasons.filter((line) => !elsewhere.includes(line));
   const box = make("div", { class: "reasons" });
   if (lines.length) {
     box.append(
-      make("h3", {}, words.say("page", "reasons")),
+      make("h3", {}, sentences.text("page", "reasons")),
       make("ul", {}, ...lines.map((line) => make("li", {}, line))),
     );
   }
   if (answer.failures.length) {
-    const failures = answer.failures.map((failure) => unread(failure, words));
-    box.append(make("h3", {}, words.say("page", "failures")), make("ul", {}, ...failures));
+    const failures = answer.failures.map((failure) => failureItem(failure, sentences));
+    box.append(make("h3", {}, sentences.text("page", "failures")), make("ul", {}, ...failures));
   }
   box.append(
-    make("p", { class: "hint" }, words.say("bundle", "version", { version: answer.bundle })),
+    make("p", { class: "hint" }, sentences.text("bundle", "version", { version: answer.bundle })),
   );
   return box;
 }
 
 /**
  * @param {Answer["failures"][number]} failure
- * @param {Words} words
+ * @param {Sentences} sentences
  */
-function unread({ photo_id: name, reason, code }, words) {
+function failureItem({ photo_id: name, reason, code }, sentences) {
   const number = name.match(/\d+$/)?.[0] ?? "1";
-  const photo = make("b", {}, words.say("page", "photo_number", { number }));
-  return make("li", {}, photo, ...told(code, reason, words));
+  const photo = make("b", {}, sentences.text("page", "photo_number", { number }));
+  return make("li", {}, photo, ...errorDetail(code, reason, sentences));
 }

@@ -1,4 +1,4 @@
-/** The page: what a person does, and what is shown next. */
+/** Entry point of the page: connects the form, the backend and the views. */
 
 import { answerParts, linesOf } from "./answer.js";
 import { BackendError, openBackend } from "./backend.js";
@@ -10,12 +10,12 @@ import { PhotoList } from "./photo_list.js";
 import { matchPhotos } from "./photo_matching.js";
 import { PlaceForm } from "./place_form.js";
 import { cardParts } from "./printed_card.js";
-import { keepLanguage, ownName, preferredLanguage, readWords } from "./sentences.js";
-import { announce, complain, endProgress, tellNetwork, tellProgress } from "./status.js";
+import { storeLanguage, ownName, preferredLanguage, readSentences } from "./sentences.js";
+import { announce, complain, endProgress, showNetwork, showProgress } from "./status.js";
 
 /** @typedef {import("./backend.js").Answer} Answer */
 /** @typedef {import("./backend.js").Settings} Settings */
-/** @typedef {import("./sentences.js").Words} Words */
+/** @typedef {import("./sentences.js").Sentences} Sentences */
 /** @typedef {"empty"|"asking"|"answer"|"error"} Screen */
 
 const MOST_GUESSES = 8;
@@ -23,34 +23,34 @@ const MOST_GUESSES = 8;
 class Page {
   /**
    * @param {Settings} settings
-   * @param {Words} words
+   * @param {Sentences} sentences
    */
-  constructor(settings, words) {
+  constructor(settings, sentences) {
     this.settings = settings;
-    this.words = words;
+    this.sentences = sentences;
     /** @type {AbortController|null} */
-    this.asked = null;
+    this.request = null;
     /** @type {(() => void)|null} */
-    this.redraw = null; // what is shown, in another language
-    this.placeForm = new PlaceForm(words, announce);
-    this.photoList = new PhotoList(words, {
+    this.redraw = null; // draws the current screen again, after a change of language
+    this.placeForm = new PlaceForm(sentences, announce);
+    this.photoList = new PhotoList(sentences, {
       changed: () => this.photosChanged(),
-      refused: complain,
+      rejected: complain,
     });
     this.camera = new Camera({
       taken: (photo) => this.photoList.add([photo]),
-      failed: () => complain(this.say("camera_failed")),
+      failed: () => complain(this.text("camera_failed")),
     });
     this.backend = openBackend(settings);
-    this.backend.catch(() => {}); // told when it is asked
+    this.backend.catch(() => {}); // the error is shown with the next request
   }
 
   /**
    * @param {string} key
    * @param {Record<string, string>} [filled]
    */
-  say(key, filled) {
-    return this.words.say("page", key, filled);
+  text(key, filled) {
+    return this.sentences.text("page", key, filled);
   }
 
   start() {
@@ -58,26 +58,26 @@ class Page {
     byId("ask").hidden = byId("bite").hidden = false;
     byId("form").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.ask();
+      this.submit();
     });
     byId("cancel").addEventListener("click", () => this.cancel());
-    addEventListener("online", () => tellNetwork(this.words, this.settings.mode));
-    addEventListener("offline", () => tellNetwork(this.words, this.settings.mode));
-    this.write();
-    this.warm();
+    addEventListener("online", () => showNetwork(this.sentences, this.settings.mode));
+    addEventListener("offline", () => showNetwork(this.sentences, this.settings.mode));
+    this.writeText();
+    this.load();
   }
 
-  /** Everything that the page says whatever happens, in its language. */
-  write() {
-    this.words.writePage();
+  /** Write all fixed text in the current language. */
+  writeText() {
+    this.sentences.writePage();
     const { mode, bundle, species } = this.settings;
-    const number = species.toLocaleString(this.words.language);
-    byId("bundle").textContent = this.words.say("bundle", "version", { version: bundle });
-    byId("knows").textContent = this.say("knows", { number });
-    byId("private").textContent = this.say(`private_${mode}`, { host: location.host });
-    this.photoList.rename(this.words);
-    this.placeForm.rename(this.words);
-    tellNetwork(this.words, this.settings.mode);
+    const number = species.toLocaleString(this.sentences.language);
+    byId("bundle").textContent = this.sentences.text("bundle", "version", { version: bundle });
+    byId("knows").textContent = this.text("knows", { number });
+    byId("private").textContent = this.text(`private_${mode}`, { host: location.host });
+    this.photoList.setSentences(this.sentences);
+    this.placeForm.setSentences(this.sentences);
+    showNetwork(this.sentences, this.settings.mode);
   }
 
   /** @param {Screen} screen */
@@ -92,42 +92,42 @@ class Page {
     }
   }
 
-  async warm() {
+  async load() {
     try {
       const backend = await this.backend;
-      await backend.warm((share) => tellProgress(this.words, share));
-      backend.kept().then((kept) => {
-        byId("kept").hidden = !kept;
+      await backend.load((fraction) => showProgress(this.sentences, fraction));
+      backend.availableOffline().then((available) => {
+        byId("kept").hidden = !available;
       });
     } catch (error) {
-      // Of anything else the question will say what is wrong.
-      if (error instanceof BackendError && error.reason === "no_webassembly") this.tooOld(error);
+      // Other errors are shown with the next request.
+      if (error instanceof BackendError && error.reason === "no_webassembly") this.showUnsupported(error);
     }
-    endProgress(this.words);
+    endProgress(this.sentences);
   }
 
-  /** @param {BackendError} refusal - of this browser, whatever is asked */
-  tooOld(refusal) {
+  /** @param {BackendError} error - this browser cannot run the model */
+  showUnsupported(error) {
     byId("ask").hidden = true;
-    this.showError(refusal);
+    this.showError(error);
   }
 
   photosChanged() {
     complain("");
     const { photos } = this.photoList;
-    announce(this.say("photos_chosen", { number: String(photos.length) }));
+    announce(this.text("photos_chosen", { number: String(photos.length) }));
     this.placeForm.read(photos.map((photo) => photo.file));
   }
 
-  async ask() {
+  async submit() {
     if (!this.photoList.photos.length) {
-      complain(this.say("photo_first"));
+      complain(this.text("photo_first"));
       byId("take").focus();
       return;
     }
-    await this.placeForm.country.settle();
+    await this.placeForm.country.resolve();
     if (this.placeForm.country.wrong) {
-      complain(this.say("country_none"));
+      complain(this.text("country_none"));
       byId("country").focus();
       return;
     }
@@ -135,33 +135,33 @@ class Page {
     this.placeForm.stop();
     this.show("asking");
     byId("asking-words").focus();
-    const asked = new AbortController();
-    this.asked?.abort();
-    this.asked = asked;
+    const request = new AbortController();
+    this.request?.abort();
+    this.request = request;
     try {
       const backend = await this.backend;
-      const answer = await backend.ask(this.question(), { signal: asked.signal });
+      const answer = await backend.identify(this.formData(), { signal: request.signal });
       const photos = [...this.photoList.photos];
-      const places = await matchPhotos(
+      const indexes = await matchPhotos(
         answer,
         photos.map((photo) => photo.file),
       );
-      const shown = photos.map((photo, order) => ({ photo, place: places[order] ?? -1 }));
-      if (asked === this.asked) this.showAnswer(answer, shown, new Date());
+      const shown = photos.map((photo, order) => ({ photo, index: indexes[order] ?? -1 }));
+      if (request === this.request) this.showAnswer(answer, shown, new Date());
     } catch (error) {
-      if (asked === this.asked) this.showError(error);
+      if (request === this.request) this.showError(error);
     }
   }
 
-  /** @returns {import("./backend.js").Question} */
-  question() {
+  /** @returns {import("./backend.js").IdentifyRequest} */
+  formData() {
     const { code, gps } = this.placeForm;
     return {
       photos: this.photoList.photos.map((photo) => photo.file),
       country: code,
       gps,
       top: MOST_GUESSES,
-      language: this.words.language,
+      language: this.sentences.language,
       evidence: true,
     };
   }
@@ -175,21 +175,21 @@ class Page {
     const acts = {
       change: () => this.change(),
       print: () => print(),
-      another: () => this.another(),
+      another: () => this.reset(),
       confirm: (/** @type {string|null} */ code) => this.confirm(answer, code),
     };
-    byId("answer").replaceChildren(...answerParts(answer, shown, this.words, acts));
-    const photos = shown.filter(({ place }) => place >= 0).map(({ photo }) => photo);
-    byId("card").replaceChildren(...cardParts(answer, photos, this.words, time));
+    byId("answer").replaceChildren(...answerParts(answer, shown, this.sentences, acts));
+    const photos = shown.filter(({ index }) => index >= 0).map(({ photo }) => photo);
+    byId("card").replaceChildren(...cardParts(answer, photos, this.sentences, time));
     this.show("answer");
-    this.redraw = () => this.ask(); // its sentences come in the language of the question
+    this.redraw = () => this.submit(); // the answer's sentences are in the language of the request
     const { warning, verdict, state } = linesOf(answer);
     announce([warning, verdict, state].filter(Boolean).join(" "));
     byId("verdict").focus();
   }
 
   /**
-   * @param {Answer} answer - whose country is that of the photo's own position
+   * @param {Answer} answer - whose country comes from the photo's position
    * @param {string|null} code
    */
   confirm(answer, code) {
@@ -197,25 +197,25 @@ class Page {
     const single = Object.keys(answer.countries).length === 1;
     if (code && single) byId("answer").querySelector(".offered")?.remove();
     if (code && single) byId("verdict").focus();
-    else this.ask();
+    else this.submit();
   }
 
   /** @param {unknown} error */
   showError(error) {
     if (error instanceof DOMException && error.name === "AbortError") return;
-    const acts = { again: () => void this.ask(), change: () => this.change() };
-    const here = this.settings.mode === "local";
-    byId("answer").replaceChildren(...errorParts(error, this.words, here, acts));
+    const acts = { again: () => void this.submit(), change: () => this.change() };
+    const local = this.settings.mode === "local";
+    byId("answer").replaceChildren(...errorParts(error, this.sentences, local, acts));
     this.show("error");
     this.redraw = () => this.showError(error);
     byId("verdict").focus();
   }
 
   cancel() {
-    this.asked?.abort();
-    this.asked = null;
+    this.request?.abort();
+    this.request = null;
     this.show("empty");
-    announce(this.say("cancelled"));
+    announce(this.text("cancelled"));
     byId("submit").focus();
   }
 
@@ -224,7 +224,7 @@ class Page {
     byId("heading").focus();
   }
 
-  another() {
+  reset() {
     this.photoList.clear();
     this.placeForm.forget();
     this.change();
@@ -232,10 +232,10 @@ class Page {
   }
 
   /** @param {string} language */
-  async speak(language) {
-    this.words = await readWords(language);
-    keepLanguage(language);
-    this.write();
+  async setLanguage(language) {
+    this.sentences = await readSentences(language);
+    storeLanguage(language);
+    this.writeText();
     this.redraw?.();
   }
 }
@@ -246,12 +246,12 @@ function offerLanguages(page) {
   for (const language of page.settings.languages) {
     select.append(make("option", { value: language, lang: language }, ownName(language)));
   }
-  select.value = page.words.language;
-  select.addEventListener("change", () => page.speak(select.value));
+  select.value = page.sentences.language;
+  select.addEventListener("change", () => page.setLanguage(select.value));
 }
 
 /** @type {Settings} */
 const settings = await readJson("settings.json");
-const page = new Page(settings, await readWords(preferredLanguage(settings.languages)));
+const page = new Page(settings, await readSentences(preferredLanguage(settings.languages)));
 offerLanguages(page);
 page.start();

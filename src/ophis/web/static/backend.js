@@ -1,33 +1,33 @@
-// Who answers: a server, or the network in this browser. The answers are the same.
+// Interface of the two backends: the service, and the network in this browser.
 
 import { BackendError } from "./backend_error.js";
 
 export { BackendError };
 
 /**
- * What a person asks.
+ * Request to identify one snake.
  *
- * @typedef {object} Question
+ * @typedef {object} IdentifyRequest
  * @property {Blob[]} photos of one snake.
- * @property {string | null} country ISO 3166 alpha-2 code that the person chose.
- * @property {boolean} gps whether a photo's own position tells the country when none is chosen.
- * @property {number} top how many guesses, at least one.
- * @property {string} language of the lines.
- * @property {boolean} evidence whether to tell where in the photos the network looked.
+ * @property {string | null} country ISO 3166 alpha-2 code chosen by the person; null: none.
+ * @property {boolean} gps take the country from a photo's position when none is chosen.
+ * @property {number} top number of guesses, at least one.
+ * @property {string} language of the sentences.
+ * @property {boolean} evidence return evidence maps.
  */
 
 /**
- * Where in a photo the species of the first guess was seen.
+ * Evidence map of a photo for the species of the first guess.
  *
  * @typedef {object} Evidence
  * @property {string} species
  * @property {number} rows
  * @property {number} columns
- * @property {number[]} values row by row, from 0 to 1.
+ * @property {number[]} values row by row, in [0, 1].
  */
 
 /**
- * What is said of one snake: `Answer.as_dict()` of ophis/answer.py, where each field is told of.
+ * Answer: `Answer.as_dict()` of ophis/inference/answer.py, which documents the fields.
  *
  * @typedef {object} Answer
  * @property {{name: string, sha256: string, left_out: string | null}[]} photos
@@ -51,7 +51,7 @@ export { BackendError };
  */
 
 /**
- * settings.json.
+ * Content of settings.json.
  *
  * @typedef {object} Settings
  * @property {"service" | "local"} mode
@@ -63,12 +63,12 @@ export { BackendError };
 
 /**
  * @typedef {object} Backend
- * @property {(question: Question, options?: {signal?: AbortSignal}) => Promise<Answer>} ask
- *   rejects with a `BackendError`, or with what the signal was aborted with.
- * @property {(progress?: (share: number) => void) => Promise<void>} warm makes the first answer
- *   come sooner; progress runs from 0 to 1. Rejects with a `BackendError`.
- * @property {() => Promise<boolean>} kept whether the page answers with the network switched off:
- *   waits until all of it is stored. False where that cannot be, as over plain http.
+ * @property {(request: IdentifyRequest, options?: {signal?: AbortSignal}) => Promise<Answer>} identify
+ *   rejects with a `BackendError`, or with the reason of the signal.
+ * @property {(progress?: (fraction: number) => void) => Promise<void>} load loads the model before
+ *   the first request; progress runs from 0 to 1. Rejects with a `BackendError`.
+ * @property {() => Promise<boolean>} availableOffline resolves when the page is stored: true if it
+ *   works offline, false where storage is impossible, as over plain http.
  */
 
 /**

@@ -1,11 +1,10 @@
-/** A question that cannot be answered: a status and a reason for programs, sentences for people. */
+/** Error of a backend: status and reason code for programs, sentences for people. */
 export class BackendError extends Error {
   /**
-   * @param {number} status as a service would give it: 422 for what a person can mend.
-   * @param {string} reason which of ophis/errors.py's, or of this page's own; the words for it are
-   *   in each language.
-   * @param {string} error one line in English, which may say more.
-   * @param {string} emergency what holds whatever is wrong.
+   * @param {number} status HTTP status; the local backend uses the same: 422 for input to be corrected.
+   * @param {string} reason code; each language has a sentence for it, in the section `error`.
+   * @param {string} error one line in English, with details.
+   * @param {string} emergency advice after a bite.
    */
   constructor(status, reason, error, emergency) {
     super(error);

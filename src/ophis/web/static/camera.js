@@ -1,4 +1,4 @@
-/** A live view of the camera with a shutter; where a phone has an own camera, that one is used. */
+/** Camera dialog with a shutter; on phones, the phone's own camera app instead. */
 
 import { byId } from "./elements.js";
 
@@ -7,10 +7,10 @@ const WANTED = { facingMode: { ideal: "environment" }, width: { ideal: 1920 } };
 
 export class Camera {
   /**
-   * @param {{taken: (photo: Blob) => void, failed: () => void}} told
+   * @param {{taken: (photo: Blob) => void, failed: () => void}} callbacks
    */
-  constructor(told) {
-    this.told = told;
+  constructor(callbacks) {
+    this.callbacks = callbacks;
     /** @type {MediaStream|null} */
     this.stream = null;
     this.dialog = /** @type {HTMLDialogElement} */ (byId("camera"));
@@ -22,7 +22,7 @@ export class Camera {
   }
 
   async open() {
-    // A phone's own camera focuses and zooms, so that nobody needs to go near.
+    // A phone's camera app focuses and zooms, so that nobody needs to approach the snake.
     const phone = matchMedia("(pointer: coarse)").matches;
     if (phone || !navigator.mediaDevices?.getUserMedia) {
       byId("capture").click();
@@ -31,7 +31,7 @@ export class Camera {
     try {
       this.stream = await navigator.mediaDevices.getUserMedia({ video: WANTED });
     } catch {
-      this.told.failed();
+      this.callbacks.failed();
       return;
     }
     this.view.srcObject = this.stream;
@@ -47,7 +47,7 @@ export class Camera {
     canvas.getContext("2d")?.drawImage(this.view, 0, 0);
     canvas.toBlob(
       (blob) => {
-        if (blob) this.told.taken(new File([blob], "camera.jpg", { type: blob.type }));
+        if (blob) this.callbacks.taken(new File([blob], "camera.jpg", { type: blob.type }));
         this.dialog.close();
       },
       "image/jpeg",

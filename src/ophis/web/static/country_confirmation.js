@@ -1,29 +1,29 @@
-/** Countries that a position tells, for a person to confirm: nothing is taken from it by itself. */
+/** Buttons to confirm a country that was derived from a position. */
 
 import { button, make } from "./elements.js";
 
-/** @typedef {import("./sentences.js").Words} Words */
+/** @typedef {import("./sentences.js").Sentences} Sentences */
 
 /**
- * @param {Record<string, number>} countries - shares by code, the largest first
- * @param {Words} words
- * @param {(code: string|null) => void} confirm - null: none of them
- * @param {"position"|"here"} whose - position: that of the photo, or of this device
+ * @param {Record<string, number>} countries - weights by code, the largest first
+ * @param {Sentences} sentences
+ * @param {(code: string|null) => void} confirm - called with null for none of them
+ * @param {"position"|"here"} origin - position of the photo, or of this device
  * @returns {HTMLElement}
  */
-export function countryConfirmation(countries, words, confirm, whose = "position") {
+export function countryConfirmation(countries, sentences, confirm, origin = "position") {
   const codes = Object.keys(countries);
   const border = codes.length > 1;
-  const sentence = words.say("page", `${whose}_${border ? "border" : "offer"}`, {
-    countries: words.placed(countries),
+  const sentence = sentences.text("page", `${origin}_${border ? "border" : "offer"}`, {
+    countries: sentences.countryNames(countries),
   });
   const yes = codes.map((code) => {
-    const country = words.country(code);
-    return button(border ? country : words.say("page", "position_yes", { country }), () =>
+    const country = sentences.country(code);
+    return button(border ? country : sentences.text("page", "position_yes", { country }), () =>
       confirm(code.toUpperCase()),
     );
   });
-  const no = button(words.say("page", border ? "country_unknown" : "position_no"), () =>
+  const no = button(sentences.text("page", border ? "country_unknown" : "position_no"), () =>
     confirm(null),
   );
   const buttons = make("div", { class: "pair" }, ...yes, no);

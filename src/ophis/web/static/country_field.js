@@ -1,20 +1,20 @@
-/** Choosing a country by name: an editable combobox with a list, after the ARIA pattern. */
+/** Combobox of countries, after the ARIA pattern "editable combobox with list autocomplete". */
 
 import { folded, searchCountries } from "./country_search.js";
 import { byId, make } from "./elements.js";
 import { readJson } from "./page_files.js";
 
-/** @typedef {import("./sentences.js").Words} Words */
+/** @typedef {import("./sentences.js").Sentences} Sentences */
 
-const MOST = 40; // options in the list; more are found by typing on
+const MOST = 40; // options in the list
 
 export class CountryField {
   /**
-   * @param {Words} words
+   * @param {Sentences} sentences
    * @param {(sentence: string) => void} announce - to a screen reader
    */
-  constructor(words, announce) {
-    this.words = words;
+  constructor(sentences, announce) {
+    this.sentences = sentences;
     this.announce = announce;
     /** @type {string|null} */
     this.code = null;
@@ -36,12 +36,12 @@ export class CountryField {
     this.unknown.addEventListener("change", () => this.unknown.checked && this.choose(null));
   }
 
-  /** @returns {boolean} whether the person said anything: a country, or not to know it */
+  /** @returns {boolean} true after a choice: a country, or "I don't know" */
   get decided() {
     return this.code !== null || this.unknown.checked;
   }
 
-  /** What else countries are called: much to read, so only for those who type. */
+  /** Load the further names of countries; a large file, so only when the field is used. */
   async readOthers() {
     this.reading ??= readJson("countries.json").then(
       (names) => {
@@ -49,34 +49,34 @@ export class CountryField {
         if (document.activeElement === this.input && this.wrong) this.open();
       },
       () => {
-        this.reading = undefined; // the names in the page's own language do meanwhile
+        this.reading = undefined; // the page's own names remain
       },
     );
     await this.reading;
   }
 
-  /** Whatever was typed is a country, or is wrong. */
-  async settle() {
+  /** Resolve the typed text to a country, or mark it as wrong. */
+  async resolve() {
     if (this.wrong) await this.readOthers();
     this.left();
   }
 
-  /** @param {Words} words */
-  rename(words) {
-    this.words = words;
-    this.input.value = this.code ? words.country(this.code) : "";
+  /** @param {Sentences} sentences */
+  setSentences(sentences) {
+    this.sentences = sentences;
+    this.input.value = this.code ? sentences.country(this.code) : "";
     this.close();
   }
 
   /** @param {string|null} code */
   choose(code) {
     this.code = code;
-    this.input.value = code ? this.words.country(code) : "";
+    this.input.value = code ? this.sentences.country(code) : "";
     if (code) this.unknown.checked = false;
     this.close();
     this.complain("");
     if (code) {
-      this.announce(this.words.say("page", "country_chosen", { country: this.input.value }));
+      this.announce(this.sentences.text("page", "country_chosen", { country: this.input.value }));
     }
   }
 
@@ -94,10 +94,10 @@ export class CountryField {
 
   open() {
     const text = this.code ? "" : this.input.value.trim();
-    const found = searchCountries(text, this.words.countries, this.others);
+    const found = searchCountries(text, this.sentences.countries, this.others);
     this.list.replaceChildren(
-      ...found.slice(0, text ? MOST : undefined).map((country, place) => {
-        const option = make("li", { role: "option", id: `country-${place}` }, country.name);
+      ...found.slice(0, text ? MOST : undefined).map((country, index) => {
+        const option = make("li", { role: "option", id: `country-${index}` }, country.name);
         option.dataset.code = country.code;
         option.setAttribute("aria-selected", String(country.code === this.code));
         if (country.also) option.append(" ", make("small", {}, country.also));
@@ -110,7 +110,7 @@ export class CountryField {
     this.input.setAttribute("aria-expanded", String(found.length > 0));
     if (text) {
       const key = found.length ? "country_found" : "country_none";
-      this.announce(this.words.say("page", key, { number: String(found.length) }));
+      this.announce(this.sentences.text("page", key, { number: String(found.length) }));
     }
   }
 
@@ -143,8 +143,8 @@ export class CountryField {
     if (!options.length) return;
     const from = this.active < 0 && step < 0 ? 0 : this.active;
     this.active = (from + step + options.length) % options.length;
-    for (const [place, option] of options.entries()) {
-      option.setAttribute("aria-selected", String(place === this.active));
+    for (const [index, option] of options.entries()) {
+      option.setAttribute("aria-selected", String(index === this.active));
     }
     const option = /** @type {HTMLElement} */ (options[this.active]);
     this.input.setAttribute("aria-activedescendant", option.id);
@@ -161,28 +161,28 @@ export class CountryField {
     if (option instanceof HTMLElement && option.dataset.code) this.choose(option.dataset.code);
   }
 
-  /** What was typed in full counts as chosen; what is no country stays, with a word on it. */
+  /** Accept a fully typed name; mark other text as wrong. */
   left() {
     this.close();
     const text = folded(this.input.value);
     if (this.code || !text) return;
-    const found = searchCountries(text, this.words.countries, this.others);
+    const found = searchCountries(text, this.sentences.countries, this.others);
     const same = found.filter((country) =>
       [country.code, country.name, country.also].map(folded).includes(text),
     );
     if (same.length === 1 && same[0]) this.choose(same[0].code);
-    else this.complain(this.words.say("page", "country_none"));
+    else this.complain(this.sentences.text("page", "country_none"));
   }
 
-  /** @param {string} sentence - empty when all is well */
+  /** @param {string} sentence - empty: no problem */
   complain(sentence) {
     const hint = byId("country-hint");
-    hint.textContent = sentence || this.words.say("page", "country_hint");
+    hint.textContent = sentence || this.sentences.text("page", "country_hint");
     hint.classList.toggle("problem", sentence !== "");
     this.input.setAttribute("aria-invalid", String(sentence !== ""));
   }
 
-  /** @returns {boolean} whether there is text that is no country */
+  /** @returns {boolean} true while the text is no country */
   get wrong() {
     return this.code === null && this.input.value.trim() !== "";
   }

@@ -1,10 +1,10 @@
-/** Countries by what people call them, in any language. */
+/** Search of countries by name, in any language. */
 
 /** @typedef {{code: string, name: string, also: string}} Found */
 
 /**
  * @param {string} text
- * @returns {string} without accents, capitals, and what joins words
+ * @returns {string} the text in lower case, without accents and punctuation
  */
 export function folded(text) {
   return text
@@ -16,10 +16,10 @@ export function folded(text) {
 }
 
 /**
- * @param {string} text - what was typed
+ * @param {string} text - the search text
  * @param {Record<string, string>} names - the page's name of each country, by code
- * @param {Record<string, string[]>} others - what else it is called, and its other codes
- * @returns {Found[]} the best first; `also` is the other name that fits, if the page's does not
+ * @param {Record<string, string[]>} others - further names and codes of each country
+ * @returns {Found[]} best match first; `also` is the matching further name, if the page's name does not match
  */
 export function searchCountries(text, names, others) {
   const wanted = folded(text);
@@ -29,7 +29,7 @@ export function searchCountries(text, names, others) {
   for (const [code, name] of Object.entries(names)) {
     const own = Math.min(rank(wanted, name), wanted === folded(code) ? 0 : 9);
     const also = own > 2 ? bestOf(wanted, others[code] ?? []) : { rank: 9, name: "" };
-    // A name in another language comes after one in the page's that fits as well.
+    // A name in another language ranks after an equal match in the page's language.
     const best = Math.min(own, also.rank + 0.5);
     if (best < 9) found.push({ code, name, also: best < own ? also.name : "", rank: best });
   }
@@ -44,12 +44,12 @@ function joined(name) {
 /**
  * @param {string} wanted - folded
  * @param {string} name
- * @returns {number} 0 the same, 1 begins so, 2 a word of it begins so, 3 holds it, 9 no
+ * @returns {number} 0 equal, 1 prefix, 2 prefix of a word, 3 substring, 9 no match
  */
 function rank(wanted, name) {
   const there = folded(name);
   if (there === wanted) return 0;
-  // "cote divoire": an apostrophe parts words, or is left out.
+  // "cote divoire": an apostrophe separates words or is omitted.
   if (joined(there).startsWith(joined(wanted))) return 1;
   if (there.includes(` ${wanted}`)) return 2;
   return wanted.length > 2 && there.includes(wanted) ? 3 : 9;

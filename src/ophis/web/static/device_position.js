@@ -1,56 +1,56 @@
-/** The country where this device is: asked for by a tap, found in the browser, never by itself. */
+/** Country of this device, determined in the browser, only after a tap. */
 
 import { byId } from "./elements.js";
-import { countriesHere } from "./position.js";
+import { countriesOfDevice } from "./position.js";
 
-/** @typedef {import("./sentences.js").Words} Words */
-/** @typedef {Record<string, number>} Countries - shares by code, the largest first */
+/** @typedef {import("./sentences.js").Sentences} Sentences */
+/** @typedef {Record<string, number>} Countries - weights by code, the largest first */
 
 const DENIED = 1; // as the Geolocation API numbers it
-const MOST_SECONDS = 30; // also of a browser that never says what became of its own question
+const MOST_SECONDS = 30; // some browsers never report that their permission dialog was dismissed
 
 export class DevicePosition {
   /**
-   * @param {Words} words
+   * @param {Sentences} sentences
    * @param {(sentence: string) => void} announce - to a screen reader
-   * @param {{asked: () => void, found: (countries: Countries) => void}} told
+   * @param {{started: () => void, found: (countries: Countries) => void}} callbacks
    */
-  constructor(words, announce, told) {
-    this.words = words;
+  constructor(sentences, announce, callbacks) {
+    this.sentences = sentences;
     this.announce = announce;
-    this.told = told;
+    this.callbacks = callbacks;
     /** @type {AbortController|null} */
-    this.looking = null;
-    this.problem = ""; // its key among the words
-    // Over plain http browsers tell no position.
+    this.search = null;
+    this.problem = ""; // its key among the sentences
+    // Browsers give no position over plain http.
     byId("here").hidden = !(isSecureContext && navigator.geolocation);
-    byId("here-ask").addEventListener("click", () => this.ask());
+    byId("here-ask").addEventListener("click", () => this.start());
     byId("here-cancel").addEventListener("click", () => this.cancel());
   }
 
-  /** @param {Words} words */
-  rename(words) {
-    this.words = words;
+  /** @param {Sentences} sentences */
+  setSentences(sentences) {
+    this.sentences = sentences;
     this.complain(this.problem);
   }
 
-  async ask() {
-    const looking = new AbortController();
-    const limit = setTimeout(() => looking.abort(), MOST_SECONDS * 1000);
-    this.looking = looking;
-    this.told.asked();
+  async start() {
+    const search = new AbortController();
+    const limit = setTimeout(() => search.abort(), MOST_SECONDS * 1000);
+    this.search = search;
+    this.callbacks.started();
     this.complain("");
     this.show(true);
-    this.announce(this.words.say("page", "here_waiting"));
+    this.announce(this.sentences.text("page", "here_waiting"));
     byId("here-cancel").focus();
     try {
-      const countries = await countriesHere(looking.signal);
-      if (looking !== this.looking) return; // it was cancelled, or asked anew
+      const countries = await countriesOfDevice(search.signal);
+      if (search !== this.search) return; // cancelled or restarted
       this.end(Object.keys(countries).length ? "" : "here_nowhere");
-      if (!this.problem) this.told.found(countries);
+      if (!this.problem) this.callbacks.found(countries);
     } catch (error) {
       const { code } = /** @type {Partial<GeolocationPositionError>} */ (error);
-      if (looking === this.looking) this.end(code === DENIED ? "here_denied" : "here_unavailable");
+      if (search === this.search) this.end(code === DENIED ? "here_denied" : "here_unavailable");
     } finally {
       clearTimeout(limit);
     }
@@ -58,22 +58,22 @@ export class DevicePosition {
 
   cancel() {
     this.stop();
-    this.announce(this.words.say("page", "here_cancelled"));
+    this.announce(this.sentences.text("page", "here_cancelled"));
     byId("here-ask").focus();
   }
 
-  /** Forget what was looked for, or was wrong. */
+  /** Cancel the search and clear the problem. */
   stop() {
-    const { looking } = this;
-    this.looking = null;
-    looking?.abort();
+    const { search } = this;
+    this.search = null;
+    search?.abort();
     this.show(false);
     this.complain("");
   }
 
   /** @param {string} problem */
   end(problem) {
-    this.looking = null;
+    this.search = null;
     this.show(false);
     this.complain(problem);
     if (problem) byId("here-ask").focus();
@@ -85,9 +85,9 @@ export class DevicePosition {
     byId("here-wait").hidden = !waiting;
   }
 
-  /** @param {string} problem - empty when there is none */
+  /** @param {string} problem - empty: none */
   complain(problem) {
     this.problem = problem;
-    byId("here-problem").textContent = problem && this.words.say("page", problem);
+    byId("here-problem").textContent = problem && this.sentences.text("page", problem);
   }
 }

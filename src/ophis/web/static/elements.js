@@ -1,4 +1,4 @@
-/** Making and finding elements of the page. */
+/** Creation and look-up of DOM elements. */
 
 /**
  * @param {string} id
@@ -25,8 +25,8 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 /**
- * @param {string} name - of a drawing in index.html
- * @returns {SVGSVGElement} which says nothing to a screen reader
+ * @param {string} name - of a symbol in index.html
+ * @returns {SVGSVGElement} hidden from screen readers
  */
 export function icon(name) {
   const space = "http://www.w3.org/2000/svg";
@@ -42,7 +42,7 @@ export function icon(name) {
 /**
  * @param {string} text
  * @param {() => void} act
- * @param {{kind?: string, drawing?: string}} [look]
+ * @param {{kind?: string, drawing?: string}} [options]
  * @returns {HTMLButtonElement}
  */
 export function button(text, act, { kind = "plain", drawing } = {}) {
@@ -55,7 +55,7 @@ export function button(text, act, { kind = "plain", drawing } = {}) {
 
 /**
  * @param {string} sentence
- * @param {string|null} name - a scientific name in it
+ * @param {string|null} name - a scientific name in the sentence
  * @returns {(Node|string)[]} the sentence with the name set in italics
  */
 export function withName(sentence, name) {

@@ -1,57 +1,57 @@
-/** Why there is no answer, and what to do. */
+/** View of an error: reason and next steps. */
 
 import { BackendError } from "./backend.js";
 import { button, icon, make } from "./elements.js";
 
-/** @typedef {import("./sentences.js").Words} Words */
+/** @typedef {import("./sentences.js").Sentences} Sentences */
 
-// What may be otherwise when it is asked again; all else a person has to change first.
-const PASSING = [
+// Reasons for which a retry may succeed; others need a change of the request.
+const RETRYABLE = [
   ...["too_slow", "busy", "starting", "stopping", "broken", "wrong_input", "not_found"],
   ...["unreachable", "model_missing", "model_damaged", "model_failed"],
 ];
 
 /**
  * @param {unknown} error
- * @param {boolean} here - whether the model runs in the browser
- * @returns {{reason: string, detail: string}} the reason as `words` know it, and what is said of it
- *   in English
+ * @param {boolean} local - true if the model runs in the browser
+ * @returns {{reason: string, detail: string}} key in the section `error`, and
+ *   the English message
  */
-export function reasonOf(error, here) {
+export function reasonOf(error, local) {
   if (error instanceof BackendError) return { reason: error.reason, detail: error.error };
-  const unreachable = here ? "model_missing" : "unreachable";
+  const unreachable = local ? "model_missing" : "unreachable";
   return { reason: error instanceof TypeError ? unreachable : "broken", detail: "" };
 }
 
 /**
  * @param {unknown} error
- * @param {Words} words
- * @param {boolean} here - whether the model runs in the browser
+ * @param {Sentences} sentences
+ * @param {boolean} local - true if the model runs in the browser
  * @param {{again: () => void, change: () => void}} acts
  * @returns {HTMLElement[]}
  */
-export function errorParts(error, words, here, acts) {
-  const { reason, detail } = reasonOf(error, here);
-  const heading = make("h2", { id: "verdict", tabindex: "-1" }, words.say("page", "no_answer"));
+export function errorParts(error, sentences, local, acts) {
+  const { reason, detail } = reasonOf(error, local);
+  const heading = make("h2", { id: "verdict", tabindex: "-1" }, sentences.text("page", "no_answer"));
   heading.prepend(icon(reason === "unreachable" ? "offline" : "unusable"));
   const box = make("div", { class: "verdict error" }, heading);
-  box.append(make("p", {}, ...told(reason, detail, words)));
-  const change = button(words.say("page", "change"), acts.change);
-  const again = button(words.say("page", "again"), acts.again);
-  const buttons = PASSING.includes(reason) ? [again, change] : [change];
+  box.append(make("p", {}, ...errorDetail(reason, detail, sentences)));
+  const change = button(sentences.text("page", "change"), acts.change);
+  const again = button(sentences.text("page", "again"), acts.again);
+  const buttons = RETRYABLE.includes(reason) ? [again, change] : [change];
   if (reason === "no_webassembly") return [box];
   return [box, make("div", { class: "buttons" }, ...buttons)];
 }
 
 /**
- * A sentence in the person's language, and small what was said in English.
+ * Sentence in the page's language, followed by the English message in small print.
  *
  * @param {string} reason
  * @param {string} detail
- * @param {Words} words
+ * @param {Sentences} sentences
  * @returns {(Node|string)[]}
  */
-export function told(reason, detail, words) {
-  const sentence = words.say("error", reason) || words.say("error", "broken");
+export function errorDetail(reason, detail, sentences) {
+  const sentence = sentences.text("error", reason) || sentences.text("error", "broken");
   return detail ? [sentence, make("small", { class: "detail", lang: "en" }, detail)] : [sentence];
 }

@@ -1,16 +1,16 @@
-// In a page of a single file the other files stand in it, packed: `fetch` finds them there.
+// Files inside a single-file page, compressed; `fetch` reads them from there.
 
-const fromOutside = globalThis.fetch.bind(globalThis);
+const originalFetch = globalThis.fetch.bind(globalThis);
 
 /**
- * @param {RequestInfo | URL} asked
- * @param {RequestInit} [how]
+ * @param {RequestInfo | URL} input
+ * @param {RequestInit} [init]
  */
-globalThis.fetch = async (asked, how) => {
-  const packed = document.getElementById(`file:${asked}`)?.textContent;
-  if (!packed) return fromOutside(asked, how);
+globalThis.fetch = async (input, init) => {
+  const packed = document.getElementById(`file:${input}`)?.textContent;
+  if (!packed) return originalFetch(input, init);
   const letters = atob(packed);
   const bytes = new Uint8Array(letters.length);
-  for (let place = 0; place < bytes.length; place++) bytes[place] = letters.charCodeAt(place);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
 };

@@ -1,20 +1,20 @@
-/** Where the network looked, drawn over a photo. */
+/** Evidence map drawn over a photo. */
 
 import { make } from "./elements.js";
 import { photoImage } from "./photo_list.js";
 
 /** @typedef {import("./backend.js").Evidence} Evidence */
-/** @typedef {import("./sentences.js").Words} Words */
+/** @typedef {import("./sentences.js").Sentences} Sentences */
 
-const FINE = 8; // pixels drawn between two of the grid; the browser smooths the rest
-const DARKEST = 0.5; // what is shaded where the network found nothing
-const GLOW = [255, 176, 32]; // amber: seen by all who confuse red and green
+const CELL_PIXELS = 8; // canvas pixels per grid cell; the browser interpolates further
+const SHADE_OPACITY = 0.5; // opacity of the shade where the evidence is 0
+const AMBER = [255, 176, 32]; // amber, visible with red-green colour blindness
 
 /**
  * @param {Evidence} grid
- * @param {number} row - in rows of the grid, between them too
+ * @param {number} row - in rows of the grid, fractional
  * @param {number} column
- * @returns {number} the value there, linear between the nearest four
+ * @returns {number} bilinear interpolation
  */
 export function valueAt(grid, row, column) {
   const y = Math.min(Math.max(row, 0), grid.rows - 1);
@@ -32,15 +32,15 @@ export function valueAt(grid, row, column) {
  * @param {Evidence} grid
  */
 export function drawEvidence(canvas, grid) {
-  canvas.width = grid.columns * FINE;
-  canvas.height = grid.rows * FINE;
+  canvas.width = grid.columns * CELL_PIXELS;
+  canvas.height = grid.rows * CELL_PIXELS;
   const context = canvas.getContext("2d");
   if (!context) return;
   const image = context.createImageData(canvas.width, canvas.height);
   for (let y = 0; y < canvas.height; y += 1) {
     for (let x = 0; x < canvas.width; x += 1) {
-      // The middle of a cell is where its value holds.
-      const value = valueAt(grid, (y + 0.5) / FINE - 0.5, (x + 0.5) / FINE - 0.5);
+      // A value belongs to the centre of its cell.
+      const value = valueAt(grid, (y + 0.5) / CELL_PIXELS - 0.5, (x + 0.5) / CELL_PIXELS - 0.5);
       image.data.set(colour(value), 4 * (y * canvas.width + x));
     }
   }
@@ -49,16 +49,16 @@ export function drawEvidence(canvas, grid) {
 
 /**
  * @param {number} value - in [0, 1]
- * @returns {number[]} red, green, blue, opacity: from shade over clear to glowing
+ * @returns {number[]} red, green, blue, opacity: from shade over transparent to amber
  */
 function colour(value) {
-  if (value < 0.35) return [10, 16, 28, 255 * DARKEST * (1 - value / 0.35)];
-  return [...GLOW, 255 * 0.55 * ((value - 0.35) / 0.65)];
+  if (value < 0.35) return [10, 16, 28, 255 * SHADE_OPACITY * (1 - value / 0.35)];
+  return [...AMBER, 255 * 0.55 * ((value - 0.35) / 0.65)];
 }
 
 /**
  * @param {Evidence} grid
- * @returns {string} which ninth of the photo holds the most, as `words` call it
+ * @returns {string} key of the ninth of the photo with the most evidence
  */
 export function strongest(grid) {
   const sums = new Map();
@@ -73,8 +73,8 @@ export function strongest(grid) {
 }
 
 /**
- * @param {number} down - share of the photo's height
- * @param {number} along - share of its width
+ * @param {number} down - fraction of the height
+ * @param {number} along - fraction of the width
  * @returns {string}
  */
 function ninth(down, along) {
@@ -87,14 +87,14 @@ function ninth(down, along) {
  * @param {import("./photo_list.js").Photo} photo
  * @param {string} number
  * @param {Evidence|null|undefined} grid
- * @param {Words} words
- * @returns {HTMLElement} the photo, and over it where the network looked
+ * @param {Sentences} sentences
+ * @returns {HTMLElement} the photo with its evidence map
  */
-export function photoFigure(photo, number, grid, words) {
-  const frame = make("div", { class: "frame" }, photoImage(photo, number, words));
+export function photoFigure(photo, number, grid, sentences) {
+  const frame = make("div", { class: "frame" }, photoImage(photo, number, sentences));
   const figure = make("figure", { class: "photo" }, frame);
   if (!grid || Math.max(...grid.values) <= 0) return figure;
-  const where = words.say("page", "looked_where", { where: words.say("page", strongest(grid)) });
+  const where = sentences.text("page", "looked_where", { where: sentences.text("page", strongest(grid)) });
   const canvas = make("canvas", { role: "img", "aria-label": where });
   drawEvidence(canvas, grid);
   frame.append(canvas);
@@ -102,21 +102,21 @@ export function photoFigure(photo, number, grid, words) {
 }
 
 /**
- * @param {HTMLElement} photos - holds the figures
+ * @param {HTMLElement} photos - element that contains the figures
  * @param {Evidence} grid
- * @param {Words} words
- * @returns {HTMLElement} what switches the marks on and off, and says what they are
+ * @param {Sentences} sentences
+ * @returns {HTMLElement} checkbox that shows and hides the maps, with an explanation
  */
-export function overlaySwitch(photos, grid, words) {
+export function overlaySwitch(photos, grid, sentences) {
   const input = make("input", { type: "checkbox" });
   input.checked = true;
   const show = () => photos.classList.toggle("bare", !input.checked);
   input.addEventListener("change", show);
-  const why = words.say("page", "looked_why", { name: grid.species });
+  const why = sentences.text("page", "looked_why", { name: grid.species });
   return make(
     "div",
     { class: "looked" },
-    make("label", { class: "tick" }, input, make("span", {}, words.say("page", "looked"))),
+    make("label", { class: "tick" }, input, make("span", {}, sentences.text("page", "looked"))),
     make("p", { class: "hint" }, why),
   );
 }

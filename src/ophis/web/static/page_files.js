@@ -1,4 +1,4 @@
-// The files of this page that answer: read, watched while they come, and checked.
+// Files of the page: fetched with progress, verified by size and digest.
 
 import { sha256 } from "./digest.js";
 
@@ -16,22 +16,22 @@ export async function readJson(path) {
 }
 
 /**
- * Files of known sizes and digests, by their paths.
+ * Fetch files of known size and digest.
  *
  * @param {Part[]} parts
- * @param {(share: number) => void} progress
- * @returns {Promise<Map<string, Uint8Array<ArrayBuffer>>>}
- * @throws {RangeError} when one was cut short or changed.
- * @throws {Error} when one cannot be had.
+ * @param {(fraction: number) => void} progress
+ * @returns {Promise<Map<string, Uint8Array<ArrayBuffer>>>} content by path.
+ * @throws {RangeError} when a file is truncated or changed.
+ * @throws {Error} when a file cannot be fetched.
  */
-export async function readParts(parts, progress) {
+export async function fetchParts(parts, progress) {
   const all = parts.reduce((sum, part) => sum + part.bytes, 0);
-  let come = 0;
+  let received = 0;
   const found = await Promise.all(
     parts.map(async (part) => {
-      const bytes = await readPart(part, (more) => {
-        come += more;
-        progress(all ? come / all : 1);
+      const bytes = await fetchPart(part, (more) => {
+        received += more;
+        progress(all ? received / all : 1);
       });
       return /** @type {const} */ ([part.path, bytes]);
     }),
@@ -41,9 +41,9 @@ export async function readParts(parts, progress) {
 
 /**
  * @param {Part} part
- * @param {(bytes: number) => void} come called with what has come since the last call.
+ * @param {(bytes: number) => void} count called with the number of bytes since the last call.
  */
-async function readPart(part, come) {
+async function fetchPart(part, count) {
   const response = await fetch(part.path);
   if (!response.ok || !response.body) throw new Error(`${part.path}: status ${response.status}`);
   const bytes = new Uint8Array(part.bytes);
@@ -53,9 +53,9 @@ async function readPart(part, come) {
     if (length + next.value.length > bytes.length) throw new RangeError(`${part.path}: too long`);
     bytes.set(next.value, length);
     length += next.value.length;
-    come(next.value.length);
+    count(next.value.length);
   }
-  if (length < bytes.length) throw new RangeError(`${part.path}: cut short`);
+  if (length < bytes.length) throw new RangeError(`${part.path}: truncated`);
   if ((await sha256(bytes)) !== part.sha256) throw new RangeError(`${part.path}: changed`);
   return bytes;
 }

@@ -1,18 +1,18 @@
-/** The photos that are asked about: chosen, dropped, pasted or taken, with a way to remove each. */
+/** List of chosen, dropped, pasted and taken photos, each with a button to remove it. */
 
 import { byId, icon, make } from "./elements.js";
 
-/** @typedef {import("./sentences.js").Words} Words */
+/** @typedef {import("./sentences.js").Sentences} Sentences */
 /** @typedef {{file: Blob, url: string}} Photo */
 
 export class PhotoList {
   /**
-   * @param {Words} words
-   * @param {{changed: () => void, refused: (sentence: string) => void}} told
+   * @param {Sentences} sentences
+   * @param {{changed: () => void, rejected: (sentence: string) => void}} callbacks
    */
-  constructor(words, told) {
-    this.words = words;
-    this.told = told;
+  constructor(sentences, callbacks) {
+    this.sentences = sentences;
+    this.callbacks = callbacks;
     /** @type {Photo[]} */
     this.photos = [];
     this.list = byId("thumbnails");
@@ -28,11 +28,11 @@ export class PhotoList {
       if (open) byId(open).addEventListener("click", () => input.click());
       input.addEventListener("change", () => {
         this.add([...(input.files ?? [])]);
-        input.value = ""; // so that the same photo can be chosen again
+        input.value = ""; // lets the same photo be chosen again
       });
     }
     const drop = byId("drop");
-    // Over the whole page: a photo dropped beside the field would leave the page.
+    // On the whole page: a photo dropped elsewhere would replace the page.
     document.addEventListener("dragover", (event) => event.preventDefault());
     document.addEventListener("dragenter", () => drop.classList.add("over"));
     document.addEventListener("dragleave", (event) => {
@@ -56,20 +56,20 @@ export class PhotoList {
     const photos = files.filter((file) => !wrong.includes(file));
     this.photos.push(...photos.map((file) => ({ file, url: URL.createObjectURL(file) })));
     this.draw();
-    if (photos.length) this.told.changed();
+    if (photos.length) this.callbacks.changed();
     for (const file of wrong) {
       const name = file instanceof File ? file.name : file.type;
-      this.told.refused(this.words.say("page", "not_a_photo", { name }));
+      this.callbacks.rejected(this.sentences.text("page", "not_a_photo", { name }));
     }
   }
 
-  /** @param {number} place */
-  remove(place) {
-    for (const photo of this.photos.splice(place, 1)) URL.revokeObjectURL(photo.url);
+  /** @param {number} index */
+  remove(index) {
+    for (const photo of this.photos.splice(index, 1)) URL.revokeObjectURL(photo.url);
     this.draw();
-    const next = this.list.children[Math.min(place, this.photos.length - 1)];
+    const next = this.list.children[Math.min(index, this.photos.length - 1)];
     (next?.querySelector("button") ?? byId("choose")).focus();
-    this.told.changed();
+    this.callbacks.changed();
   }
 
   clear() {
@@ -77,24 +77,24 @@ export class PhotoList {
     this.draw();
   }
 
-  /** @param {Words} words */
-  rename(words) {
-    this.words = words;
+  /** @param {Sentences} sentences */
+  setSentences(sentences) {
+    this.sentences = sentences;
     this.draw();
   }
 
   draw() {
     this.list.replaceChildren(
-      ...this.photos.map((photo, place) => {
-        const number = String(place + 1);
+      ...this.photos.map((photo, index) => {
+        const number = String(index + 1);
         const remove = make("button", {
           type: "button",
           class: "remove",
-          "aria-label": this.words.say("page", "photo_remove", { number }),
+          "aria-label": this.sentences.text("page", "photo_remove", { number }),
         });
         remove.append(icon("close"));
-        remove.addEventListener("click", () => this.remove(place));
-        return make("li", {}, photoImage(photo, number, this.words), remove);
+        remove.addEventListener("click", () => this.remove(index));
+        return make("li", {}, photoImage(photo, number, this.sentences), remove);
       }),
     );
   }
@@ -103,16 +103,16 @@ export class PhotoList {
 /**
  * @param {Photo} photo
  * @param {string} number
- * @param {Words} words
- * @returns {HTMLElement} the photo, or a word on why it cannot be seen here
+ * @param {Sentences} sentences
+ * @returns {HTMLElement} the photo, or a sentence if the browser cannot show it
  */
-export function photoImage(photo, number, words) {
+export function photoImage(photo, number, sentences) {
   const shown = make("img", {
     src: photo.url,
-    alt: words.say("page", "photo_number", { number }),
+    alt: sentences.text("page", "photo_number", { number }),
   });
   shown.addEventListener("error", () => {
-    shown.replaceWith(make("span", { class: "unseen" }, words.say("page", "photo_hidden")));
+    shown.replaceWith(make("span", { class: "unseen" }, sentences.text("page", "photo_hidden")));
   });
   return shown;
 }

@@ -1,4 +1,4 @@
-/** Which of an answer's photos is which of those that were asked about. */
+/** Matching of chosen photos to the photos of an answer. */
 
 import { sha256 } from "./digest.js";
 
@@ -7,11 +7,11 @@ import { sha256 } from "./digest.js";
 /**
  * @param {Answer} answer
  * @param {Blob[]} photos
- * @returns {Promise<number[]>} for each photo its place in the answer, -1 where it was not read
+ * @returns {Promise<number[]>} index of each photo in the answer, -1 if it could not be read
  */
 export async function matchPhotos(answer, photos) {
   const known = answer.photos.map((photo) => photo.sha256);
-  if (known.length === photos.length) return photos.map((_, place) => place);
+  if (known.length === photos.length) return photos.map((_, index) => index);
   const bytes = await Promise.all(photos.map((photo) => photo.arrayBuffer()));
   const digests = await Promise.all(bytes.map((each) => sha256(new Uint8Array(each))));
   return digests.map((each) => known.indexOf(each));

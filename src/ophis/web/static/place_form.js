@@ -1,4 +1,4 @@
-/** Where the snake was seen: the country field, and the positions that offer a country for it. */
+/** Place of the photo: country field, and confirmation of countries from positions. */
 
 import { countryConfirmation } from "./country_confirmation.js";
 import { CountryField } from "./country_field.js";
@@ -6,102 +6,102 @@ import { DevicePosition } from "./device_position.js";
 import { byId } from "./elements.js";
 import { countriesOf } from "./position.js";
 
-/** @typedef {import("./sentences.js").Words} Words */
-/** @typedef {Record<string, number>} Countries - shares by code, the largest first */
+/** @typedef {import("./sentences.js").Sentences} Sentences */
+/** @typedef {Record<string, number>} Countries - weights by code, the largest first */
 
 export class PlaceForm {
   /**
-   * @param {Words} words
+   * @param {Sentences} sentences
    * @param {(sentence: string) => void} announce - to a screen reader
    */
-  constructor(words, announce) {
-    this.words = words;
+  constructor(sentences, announce) {
+    this.sentences = sentences;
     this.announce = announce;
-    this.declined = false; // the country that the photo's own position tells
-    /** @type {{countries: Countries, whose: "position"|"here"}|null} */
+    this.declined = false; // the country of the photo's position
+    /** @type {{countries: Countries, origin: "position"|"here"}|null} */
     this.offered = null;
-    this.country = new CountryField(words, announce);
-    this.devicePosition = new DevicePosition(words, announce, {
-      asked: () => this.offer(null),
+    this.country = new CountryField(sentences, announce);
+    this.devicePosition = new DevicePosition(sentences, announce, {
+      started: () => this.offer(null),
       found: (countries) => {
-        this.offer({ countries, whose: "here" });
+        this.offer({ countries, origin: "here" });
         byId("offer").querySelector("button")?.focus();
       },
     });
   }
 
-  /** @returns {string|null} the country that the person confirmed */
+  /** @returns {string|null} the country chosen or confirmed by the person */
   get code() {
     return this.country.code;
   }
 
-  /** @returns {boolean} whether a photo's own position may tell the country */
+  /** @returns {boolean} true if the country may come from a photo's position */
   get gps() {
     return !this.country.decided && !this.declined;
   }
 
-  /** @param {Words} words */
-  rename(words) {
-    this.words = words;
-    this.country.rename(words);
-    this.devicePosition.rename(words);
+  /** @param {Sentences} sentences */
+  setSentences(sentences) {
+    this.sentences = sentences;
+    this.country.setSentences(sentences);
+    this.devicePosition.setSentences(sentences);
     if (this.offered) this.offer(this.offered);
   }
 
   /**
-   * Offer the country that the first photo with a position tells.
+   * Offer the country of the first photo with a position for confirmation.
    *
-   * @param {Blob[]} photos - that are asked about; a later call makes an earlier one void
+   * @param {Blob[]} photos - chosen photos; a later call cancels an earlier one
    */
   async read(photos) {
-    if (this.offered?.whose === "position") this.offer(null);
+    if (this.offered?.origin === "position") this.offer(null);
     this.photos = photos;
     for (const photo of this.gps ? photos : []) {
-      const countries = await countriesOf(photo).catch(() => ({})); // without borders: no offer
+      const countries = await countriesOf(photo).catch(() => ({})); // borders not loaded: no offer
       if (this.photos !== photos || !this.gps) return;
       if (Object.keys(countries).length) {
-        this.offer({ countries, whose: "position" });
+        this.offer({ countries, origin: "position" });
         return;
       }
     }
   }
 
-  /** @param {{countries: Countries, whose: "position"|"here"}|null} offered */
+  /** @param {{countries: Countries, origin: "position"|"here"}|null} offered */
   offer(offered) {
     this.offered = offered;
     const box = byId("offer");
     box.hidden = offered === null;
     box.replaceChildren();
     if (!offered) return;
-    const { countries, whose } = offered;
-    const made = countryConfirmation(
+    const { countries, origin } = offered;
+    const confirmation = countryConfirmation(
       countries,
-      this.words,
-      (code) => this.confirm(whose, code),
+      this.sentences,
+      (code) => this.confirm(origin, code),
       whose,
     );
-    made.querySelector("p")?.setAttribute("id", "offer-words");
-    box.append(made);
-    this.announce(made.querySelector("p")?.textContent ?? "");
+    confirmation.querySelector("p")?.setAttribute("id", "offer-words");
+    box.append(confirmation);
+    this.announce(confirmation.querySelector("p")?.textContent ?? "");
   }
 
   /**
-   * @param {"position"|"here"} whose
+   * @param {"position"|"here"} origin
    * @param {string|null} code
    */
-  confirm(whose, code) {
-    if (whose === "position" || code) this.decide(code);
+  confirm(origin, code) {
+    if (origin === "position" || code) this.decide(code);
     this.offer(null);
     byId(code ? "submit" : "country").focus();
   }
 
-  /** @param {string|null} code - the country that a person confirmed; null: not the photo's */
+  /** @param {string|null} code - the confirmed country; null: the photo's country was declined */
   decide(code) {
     this.country.choose(code);
     this.declined = code === null;
   }
 
-  /** A question is asked: what is still looked for comes too late. */
+  /** Cancel the search for the device's position when the form is submitted. */
   stop() {
     this.devicePosition.stop();
   }

@@ -1,10 +1,10 @@
-/** The card that is printed: one page with the answer, and blanks to be filled in by hand. */
+/** Printed card: one page with the answer, and blanks to fill in by hand. */
 
-import { linesOf, look } from "./answer.js";
+import { bannerStyle, linesOf } from "./answer.js";
 import { icon, make, withName } from "./elements.js";
 
 /** @typedef {import("./backend.js").Answer} Answer */
-/** @typedef {import("./sentences.js").Words} Words */
+/** @typedef {import("./sentences.js").Sentences} Sentences */
 
 const MOST_NAMES = 8;
 const BLANKS = ["card_person", "card_bite_time", "card_bite_place", "card_signs"];
@@ -12,35 +12,35 @@ const BLANKS = ["card_person", "card_bite_time", "card_bite_place", "card_signs"
 /**
  * @param {Answer} answer
  * @param {import("./photo_list.js").Photo[]} photos
- * @param {Words} words
+ * @param {Sentences} sentences
  * @param {Date} time
  * @returns {HTMLElement[]}
  */
-export function cardParts(answer, photos, words, time) {
+export function cardParts(answer, photos, sentences, time) {
   const { warning, verdict, state } = linesOf(answer);
-  const say = (/** @type {string} */ key) => words.say("page", key);
-  const seen = look(answer) === answer.state ? `${say(answer.state)}. ${verdict}` : verdict;
+  const text = (/** @type {string} */ key) => sentences.text("page", key);
+  const seen = bannerStyle(answer) === answer.state ? `${text(answer.state)}. ${verdict}` : verdict;
   const shown = photos[0];
   return [
-    make("h1", {}, say("card")),
-    make("p", { class: "card-never" }, say("card_not_diagnosis")),
+    make("h1", {}, text("card")),
+    make("p", { class: "card-never" }, text("card_not_diagnosis")),
     ...(warning ? [make("p", { class: "card-never" }, warning)] : []),
     make(
       "div",
       { class: "card-top" },
-      ...(shown ? [make("img", { src: shown.url, alt: say("card_photo") })] : []),
+      ...(shown ? [make("img", { src: shown.url, alt: text("card_photo") })] : []),
       make(
         "div",
         {},
         make("h2", {}, icon("danger"), seen),
         make("p", {}, ...withName(state, answer.name)),
-        facts(answer, words, time),
+        facts(answer, sentences, time),
       ),
     ),
-    ...names(answer, words),
-    make("dl", { class: "blanks" }, ...BLANKS.flatMap((key) => blank(say(key)))),
-    make("p", { class: "card-now" }, words.say("advice", "emergency")),
-    make("p", { class: "card-small" }, say("about")),
+    ...names(answer, sentences),
+    make("dl", { class: "blanks" }, ...BLANKS.flatMap((key) => blank(text(key)))),
+    make("p", { class: "card-now" }, sentences.text("advice", "emergency")),
+    make("p", { class: "card-small" }, text("about")),
   ];
 }
 
@@ -51,27 +51,27 @@ function blank(name) {
 
 /**
  * @param {Answer} answer
- * @param {Words} words
+ * @param {Sentences} sentences
  * @param {Date} time
  */
-function facts(answer, words, time) {
-  const when = time.toLocaleString(words.language, { dateStyle: "long", timeStyle: "short" });
-  const countries = words.placed(answer.countries) || words.say("place", "unknown");
-  const sentences = [
+function facts(answer, sentences, time) {
+  const when = time.toLocaleString(sentences.language, { dateStyle: "long", timeStyle: "short" });
+  const countries = sentences.countryNames(answer.countries) || sentences.text("place", "unknown");
+  const lines = [
     answer.source
-      ? words.say("place", answer.source, { countries })
-      : words.say("prior", "no country"),
-    words.say("page", "card_time", { time: when }),
-    words.say("bundle", "version", { version: answer.bundle }),
+      ? sentences.text("place", answer.source, { countries })
+      : sentences.text("prior", "no country"),
+    sentences.text("page", "card_time", { time: when }),
+    sentences.text("bundle", "version", { version: answer.bundle }),
   ];
-  return make("div", {}, ...sentences.map((sentence) => make("p", {}, sentence)));
+  return make("div", {}, ...lines.map((line) => make("p", {}, line)));
 }
 
 /**
  * @param {Answer} answer
- * @param {Words} words
+ * @param {Sentences} sentences
  */
-function names(answer, words) {
+function names(answer, sentences) {
   const key = answer.judged ? "possible" : "guesses";
   const guesses = answer.guesses.filter((each) => answer.possible.includes(each.species));
   if (!guesses.length) return [];
@@ -82,15 +82,15 @@ function names(answer, words) {
         "tr",
         {},
         make("td", {}, make("i", {}, guess.species)),
-        make("td", {}, words.percent(guess.probability)),
-        make("td", {}, words.say("danger", guess.danger)),
+        make("td", {}, sentences.percent(guess.probability)),
+        make("td", {}, sentences.text("danger", guess.danger)),
       ),
     );
   const further = answer.possible.length - Math.min(guesses.length, MOST_NAMES);
-  const number = further.toLocaleString(words.language);
+  const number = further.toLocaleString(sentences.language);
   return [
-    make("h3", {}, words.say("list", key)),
+    make("h3", {}, sentences.text("list", key)),
     make("table", {}, make("tbody", {}, ...rows)),
-    ...(further > 0 ? [make("p", {}, words.say("list", "further", { number }))] : []),
+    ...(further > 0 ? [make("p", {}, sentences.text("list", "further", { number }))] : []),
   ];
 }

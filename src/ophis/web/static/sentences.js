@@ -1,18 +1,18 @@
-/** What the page says, in one language; the sentences are those of Python's `ophis.words`. */
+/** Sentences of the page in one language, from src/ophis/locales. */
 
 import { readJson } from "./page_files.js";
 
-const KEPT = "ophis-language"; // nothing else is ever kept in the browser by the page
+const STORAGE_KEY = "ophis-language"; // the only thing that the page stores
 
-export class Words {
-  /** @param {any} sections - as `words/LANGUAGE.json` has them */
+export class Sentences {
+  /** @param {any} sections - content of `sentences/LANGUAGE.json` */
   constructor(sections) {
     /** @type {string} */
     this.language = sections.language;
     /** @type {Record<string, string>} */
     this.countries = sections.countries;
     this.sections = sections;
-    this.shares = new Intl.NumberFormat(this.language, {
+    this.percentages = new Intl.NumberFormat(this.language, {
       style: "percent",
       minimumFractionDigits: 1,
       maximumFractionDigits: 1,
@@ -21,11 +21,11 @@ export class Words {
 
   /**
    * @param {string} section
-   * @param {string} key - as enums spell it
+   * @param {string} key - value of a Python enum, or its key in the TOML file
    * @param {Record<string, string>} [filled]
-   * @returns {string} a sentence with its places filled in
+   * @returns {string} the sentence with its placeholders filled in
    */
-  say(section, key, filled = {}) {
+  text(section, key, filled = {}) {
     const sentence = this.sections[section]?.[key.replaceAll(" ", "_")] ?? "";
     return sentence.replace(
       /\{(\w+)\}/g,
@@ -42,81 +42,81 @@ export class Words {
   }
 
   /**
-   * @param {number} share - in [0, 1]
-   * @returns {string} never a whole 100 %, nor 0 %: no answer is that sure
+   * @param {number} fraction - in [0, 1]
+   * @returns {string} never 0 % or 100 %: no answer is certain
    */
-  percent(share) {
-    if (share < 0.001) return `< ${this.shares.format(0.001)}`;
-    if (share > 0.999) return `> ${this.shares.format(0.999)}`;
-    return this.shares.format(share);
+  percent(fraction) {
+    if (fraction < 0.001) return `< ${this.percentages.format(0.001)}`;
+    if (fraction > 0.999) return `> ${this.percentages.format(0.999)}`;
+    return this.percentages.format(fraction);
   }
 
   /**
-   * @param {Record<string, number>} countries - shares by code
+   * @param {Record<string, number>} countries - weights by code
    * @returns {string}
    */
-  placed(countries) {
+  countryNames(countries) {
     const codes = Object.keys(countries);
     return codes.map((code) => this.country(code)).join(", ");
   }
 
-  /** Write the page's fixed sentences. */
+  /** Write all fixed sentences into the page. */
   writePage() {
     document.documentElement.lang = this.language;
-    document.title = this.say("page", "title");
-    for (const [data, write] of PLACES) {
+    document.title = this.text("page", "title");
+    for (const [data, write] of ATTRIBUTES) {
       for (const element of document.querySelectorAll(`[data-${data}]`)) {
         const [section = "", key = ""] = (element.getAttribute(`data-${data}`) ?? "").split(".");
-        write(element, this.say(section, key));
+        write(element, this.text(section, key));
       }
     }
   }
 }
 
 /** @type {[string, (element: Element, sentence: string) => void][]} */
-const PLACES = [
-  ["say", (element, sentence) => element.replaceChildren(sentence)],
-  ["say-label", (element, sentence) => element.setAttribute("aria-label", sentence)],
+const ATTRIBUTES = [
+  ["text", (element, sentence) => element.replaceChildren(sentence)],
+  ["text-label", (element, sentence) => element.setAttribute("aria-label", sentence)],
 ];
 
 /**
  * @param {string} language
- * @returns {Promise<Words>}
+ * @returns {Promise<Sentences>}
  */
-export async function readWords(language) {
-  return new Words(await readJson(`words/${language}.json`));
+export async function readSentences(language) {
+  return new Sentences(await readJson(`sentences/${language}.json`));
 }
 
 /**
- * @param {string[]} there - the languages that there are words in
- * @returns {string} the one chosen before, else the first that the browser's owner reads
+ * @param {string[]} there - the languages that there are sentences in
+ * @returns {string} the stored language, else the first available one of the browser
  */
-export function preferredLanguage(there) {
-  const wanted = [kept(), ...navigator.languages.map((tag) => tag.split("-")[0] ?? "")];
-  return wanted.find((language) => there.includes(language)) ?? "en";
+export function preferredLanguage(available) {
+  const wanted = [storedLanguage(), ...navigator.languages.map((tag) => tag.split("-")[0] ?? "")];
+  return wanted.find((language) => available.includes(language)) ?? "en";
 }
 
 /** @returns {string} */
-function kept() {
+function storedLanguage() {
   try {
-    return localStorage.getItem(KEPT) ?? "";
+    return localStorage.getItem(STORAGE_KEY) ?? "";
   } catch {
-    return ""; // storage is switched off
+    return ""; // storage is disabled
   }
 }
 
 /** @param {string} language */
-export function keepLanguage(language) {
+export function storeLanguage(language) {
   try {
-    localStorage.setItem(KEPT, language);
+    localStorage.setItem(STORAGE_KEY, language);
   } catch {
-    // then it is asked again next time
+    // storage is disabled
   }
 }
 
 /**
  * @param {string} language
- * @returns {string} what its speakers call it
+ * @returns {string} its name in the language itself
  */
 export function ownName(language) {
   const name = new Intl.DisplayNames([language], { type: "language" }).of(language) ?? language;

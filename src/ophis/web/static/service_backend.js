@@ -1,16 +1,16 @@
-// Questions that a server answers: `ophis serve`.
+// Backend that sends photos to `ophis serve`.
 
 import { BackendError } from "./backend_error.js";
 
-/** @import { Answer, Backend, Question } from "./backend.js" */
+/** @import { Answer, Backend, IdentifyRequest } from "./backend.js" */
 
 /** @returns {Backend} */
 export function openService() {
-  return { ask, warm: async () => {}, kept: async () => false };
+  return { identify, load: async () => {}, availableOffline: async () => false };
 }
 
 /**
- * Why, when what stands before the service refuses in its place.
+ * Reason code for an error response of a proxy in front of the service.
  *
  * @param {number} status
  */
@@ -22,19 +22,19 @@ function reasonOf(status) {
 }
 
 /**
- * @param {Question} question
+ * @param {IdentifyRequest} request
  * @param {{signal?: AbortSignal}} [options]
  * @returns {Promise<Answer>}
  */
-async function ask(question, { signal } = {}) {
+async function identify(request, { signal } = {}) {
   const form = new FormData();
-  for (const photo of question.photos) form.append("photo", photo);
-  if (question.country) form.append("country", question.country);
+  for (const photo of request.photos) form.append("photo", photo);
+  if (request.country) form.append("country", request.country);
   for (const name of /** @type {const} */ (["gps", "top", "language", "evidence"])) {
-    form.append(name, String(question[name]));
+    form.append(name, String(request[name]));
   }
-  const request = { method: "POST", body: form, ...(signal ? { signal } : {}) };
-  const response = await fetch("identify", request);
+  const init = { method: "POST", body: form, ...(signal ? { signal } : {}) };
+  const response = await fetch("identify", init);
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) {
     const { status } = response;

@@ -1,44 +1,44 @@
-/** What goes on meanwhile: the network, the model on its way, what a screen reader is told. */
+/** Status of the page: problems, network, progress, announcements. */
 
 import { byId, icon } from "./elements.js";
 
-/** @typedef {import("./sentences.js").Words} Words */
+/** @typedef {import("./sentences.js").Sentences} Sentences */
 
-/** @param {string} sentence - to a screen reader */
+/** @param {string} sentence - for screen readers */
 export function announce(sentence) {
   byId("live").textContent = sentence;
 }
 
-/** @param {string} sentence - what is wrong with what was done last; empty when nothing is */
+/** @param {string} sentence - problem of the last action; empty: none */
 export function complain(sentence) {
   byId("problem").textContent = sentence;
 }
 
 /**
- * @param {Words} words
+ * @param {Sentences} sentences
  * @param {string} mode
  */
-export function tellNetwork(words, mode) {
+export function showNetwork(sentences, mode) {
   const note = byId("network");
   note.hidden = navigator.onLine;
-  note.replaceChildren(icon("offline"), words.say("page", `offline_${mode}`));
+  note.replaceChildren(icon("offline"), sentences.text("page", `offline_${mode}`));
 }
 
 /**
- * @param {Words} words
- * @param {number} share - of the model that is here
+ * @param {Sentences} sentences
+ * @param {number} fraction - loaded fraction of the model
  */
-export function tellProgress(words, share) {
-  const sentence = words.say("page", "loading", { percent: words.percent(share) });
+export function showProgress(sentences, fraction) {
+  const sentence = sentences.text("page", "loading", { percent: sentences.percent(fraction) });
   byId("loading").hidden = byId("asking-progress").hidden = false;
   byId("loading-words").textContent = byId("asking-words").textContent = sentence;
   for (const id of ["progress", "asking-progress"]) {
-    /** @type {HTMLProgressElement} */ (byId(id)).value = share;
+    /** @type {HTMLProgressElement} */ (byId(id)).value = fraction;
   }
 }
 
-/** @param {Words} words */
-export function endProgress(words) {
+/** @param {Sentences} sentences */
+export function endProgress(sentences) {
   byId("loading").hidden = byId("asking-progress").hidden = true;
-  byId("asking-words").textContent = words.say("page", "asking");
+  byId("asking-words").textContent = sentences.text("page", "asking");
 }
