@@ -105,7 +105,7 @@ def print_seconds(
         with served(folder / "page") as address:
             page.goto(address)
             seconds["cold"].append(answered(page, photo))
-            page.evaluate("backend.kept()")
+            page.evaluate("backend.availableOffline()")
             memory["first visit"].append(resident(browser))
             page.wait_for_timeout(3000)
             memory["at rest"].append(resident(browser, "VmRSS"))

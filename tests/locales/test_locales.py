@@ -17,7 +17,7 @@ from ophis.locales import languages, read_sentences
 from ophis.priors.prior import PriorEffect, PriorUse
 from ophis.serve.error_response import HTTPReason
 from ophis.taxonomy.danger import Danger
-from ophis.web.page import words_of
+from ophis.web.page import sentences_of
 from tests.support.paths import SOURCE
 
 FILES = sorted((SOURCE / "locales").glob("*.toml"))
@@ -70,7 +70,7 @@ def test_a_language_is_itself_throughout(path):
 
 @pytest.mark.parametrize("language", languages())
 def test_countries_have_a_name_in_every_language(language):
-    names = words_of(language)["countries"]
+    names = sentences_of(language)["countries"]
     assert set(names) == set(iso_codes())
     assert all(name.strip() for name in names.values())
     assert len(set(names.values())) == len(names)

@@ -189,9 +189,10 @@ def test_only_files_of_the_page_are_served(client, classifier):
     assert client.get("/").content == files["index.html"]
     assert client.get(f"/{SETTINGS}").json()["mode"] == "service"
     for path in (
-        "/docs", "/redoc", "/bundle.json", "/__init__.py", "/words", "/words/", "/words/en.toml",
-        "/../pyproject.toml", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "/words/..%2findex.html",
-        "/words/%2e%2e/index.html", "/index.html%00", "/C:/windows/win.ini",
+        "/docs", "/redoc", "/bundle.json", "/__init__.py", "/sentences", "/sentences/",
+        "/sentences/en.toml", "/../pyproject.toml", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd",
+        "/sentences/..%2findex.html",
+        "/sentences/%2e%2e/index.html", "/index.html%00", "/C:/windows/win.ini",
     ):  # fmt: skip
         missing = client.get(path)
         assert missing.status_code == 404, path
@@ -201,7 +202,7 @@ def test_only_files_of_the_page_are_served(client, classifier):
 
 
 def test_page_has_content_types_etags_and_security_headers(client):
-    kinds = {"": "text/html; charset=utf-8", "words/en.json": "application/json"}
+    kinds = {"": "text/html; charset=utf-8", "sentences/en.json": "application/json"}
     for path, kind in kinds.items():
         found = client.get(f"/{path}")
         assert found.headers["content-type"] == kind

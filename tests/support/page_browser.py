@@ -45,7 +45,7 @@ ASK = """async ({photos, ...more}) => {
   const blobs = photos.map((text) => new Blob([bytes(text)]));
   const question = {country: null, gps: false, top: 5, language: "en", evidence: false, ...more};
   try {
-    return await backend.ask({photos: blobs, ...question});
+    return await backend.identify({photos: blobs, ...question});
   } catch ({name, status, reason, error, emergency, message}) {
     return {refusal: {name, status, reason, error, emergency, message}};
   }

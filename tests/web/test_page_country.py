@@ -1,6 +1,6 @@
 """The country on the page: by any of its names, and by the position that a photo holds."""
 
-from ophis.web.page import words_of
+from ophis.web.page import sentences_of
 from tests.support.visits import (
     NAIROBI,
     NAMANGA,
@@ -25,7 +25,7 @@ def test_a_country_is_found_by_any_of_its_names(visit, fake, synthetic_photo):
     choose(page, synthetic_photo)
     page.fill("#country", "Tailandia")
     page.wait_for_selector("[data-code=TH]")  # the names in other languages have come
-    called = words_of("en")["countries"]
+    called = sentences_of("en")["countries"]
     for typed, code in NAMES.items():
         page.fill("#country", typed)
         first = page.locator("[role=option]").first

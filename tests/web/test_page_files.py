@@ -10,7 +10,7 @@ from ophis.errors import Reason
 from ophis.geography.countries import country_code, iso_codes
 from ophis.locales import languages, read_sentences
 from ophis.serve.error_response import HTTPReason
-from ophis.web.page import SETTINGS, Mode, Settings, page_files, words_of
+from ophis.web.page import SETTINGS, Mode, Settings, page_files, sentences_of
 from tests.support.paths import ROOT, SOURCE
 
 PAGE = SOURCE / "web" / "static"
@@ -23,7 +23,7 @@ def page():
 
 def test_the_page_has_its_words_and_settings(page):
     assert page["index.html"].startswith(b"<!doctype html>")
-    assert {f"words/{language}.json" for language in languages()} <= page.keys()
+    assert {f"sentences/{language}.json" for language in languages()} <= page.keys()
     assert json.loads(page[SETTINGS]) == {
         "mode": "service", "bundle": "abc", "judged": True, "species": 3,
         "languages": languages(),
@@ -32,7 +32,7 @@ def test_the_page_has_its_words_and_settings(page):
 
 @pytest.mark.parametrize("language", languages())
 def test_every_country_has_a_name_that_means_it(language):
-    countries = words_of(language)["countries"]
+    countries = sentences_of(language)["countries"]
     assert tuple(countries) == iso_codes()
     for code, name in countries.items():
         assert country_code(name) in (code, None), name  # None: two countries bear it
@@ -67,7 +67,7 @@ def test_every_sentence_of_the_page_is_used_and_every_one_used_is_there():
         path.read_text(encoding="utf-8") for path in [*PAGE.glob("*.js"), PAGE / "index.html"]
     )
     there = set(read_sentences().sections["page"])
-    assert set(re.findall(r"data-say(?:-label)?=\"page\.(\w+)\"", code)) <= there
+    assert set(re.findall(r"data-text(?:-label)?=\"page\.(\w+)\"", code)) <= there
     places = ("top_left", "top", "top_right", "left", "middle", "right", "bottom_left")
     made = {f"where_{place}" for place in (*places, "bottom", "bottom_right")}
     made |= {f"{kind}_{mode}" for kind in ("private", "offline") for mode in Mode}

@@ -89,9 +89,9 @@ def test_a_question_can_be_cancelled(visit, fake, synthetic_photo):
 def test_the_model_on_its_way_is_shown(visit, synthetic_photo):
     slow = """export class BackendError extends Error {}
     export async function openBackend() {
-      return { warm: (tell) => { globalThis.tell = tell; return new Promise(
+      return { load: (tell) => { globalThis.tell = tell; return new Promise(
         (done) => { globalThis.done = done; }); },
-        ask: () => new Promise(() => {}), kept: async () => true };
+        identify: () => new Promise(() => {}), availableOffline: async () => true };
     }"""
     page = visit(routes=[("backend.js", slow)])
     page.wait_for_function("() => globalThis.tell")

@@ -57,7 +57,7 @@ def test_a_page_is_written_whole_and_an_earlier_one_is_replaced(bundle, engine, 
         str(path.relative_to(out)): path.stat().st_size for path in out.rglob("*") if path.is_file()
     }
     assert [file.size for file in written] == sorted((f.size for f in written), reverse=True)
-    assert {"index.html", MODEL, FACTS, "words/es.json", "borders.json"} <= {
+    assert {"index.html", MODEL, FACTS, "sentences/es.json", "borders.json"} <= {
         f.path for f in written
     }
     settings = json.loads((out / "settings.json").read_text())
@@ -107,7 +107,7 @@ def test_one_file_holds_all_and_replaces_its_own_like(bundle, engine, tmp_path):
     assert export_web(bundle, out, single_file=True, runtime=engine) == (first,)
     html = out.read_text()
     assert first.size == len(out.read_bytes())
-    for name in (FACTS, MODEL, f"runtime/{WASM}", "words/es.json", "borders.json"):
+    for name in (FACTS, MODEL, f"runtime/{WASM}", "sentences/es.json", "borders.json"):
         assert f'id="file:{name}"' in html
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', html)
     assert "connect-src" not in policy  # nothing, then: default-src
@@ -182,7 +182,7 @@ def test_the_engine_comes_from_a_folder_or_an_archive(engine, tmp_path):
     assert runtime_files(archive(tmp_path / "npm.tgz", files)) == files
     for what, wrong, told in (
         ("one.tgz", {MODULE: files[MODULE]}, f"has no {WASM}"),
-        ("two.tgz", files | {WASM: b"another"}, f"{WASM} is not that of onnxruntime-web {VERSION}"),
+        ("two.tgz", files | {WASM: b"another"}, f"{WASM} differs from onnxruntime-web {VERSION}"),
     ):
         with pytest.raises(InputError, match=re.escape(told)):
             runtime_files(archive(tmp_path / what, wrong))
@@ -203,7 +203,9 @@ def nowhere(monkeypatch, tmp_path):
 
 def test_missing_npm_error_names_the_fix(engine, nowhere, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _: None)
-    with pytest.raises(InputError, match=r"npm is not installed to fetch it; run `npm pack .* as runtime"):
+    with pytest.raises(
+        InputError, match=r"npm is not installed to fetch it; run `npm pack .* as runtime"
+    ):
         runtime_files()
 
 

@@ -40,7 +40,7 @@ def test_a_page_answers_as_python_does_and_then_without_a_network(
         require_same(
             ask(page, [photo], country="KE"), imagenet17.identify(photo, country="KE").as_dict()
         )
-        assert page.evaluate("backend.kept()") is True
+        assert page.evaluate("backend.availableOffline()") is True
         until(page, CONTROLLED)
         assert {url for url in page.asked if not url.startswith(address)} == set()
         assert f"{address}{WEB_MODEL}" in page.asked
@@ -61,7 +61,7 @@ def test_one_file_answers_when_it_is_opened_from_disk(
         ask(page, [photo, photo], country="IN", language="es"),
         imagenet17.identify([photo, photo], country="IN", language="es").as_dict(),
     )
-    assert page.evaluate("backend.kept()") is True
+    assert page.evaluate("backend.availableOffline()") is True
     assert {re.sub(":.*", "", url) for url in page.asked} == {"file", "blob"}
     assert [url for url in page.asked if url.startswith("file")] == [path.as_uri()]
     assert page.said == []
@@ -94,7 +94,7 @@ def test_a_page_over_plain_http_answers_but_is_not_kept(browser, made, synthetic
             pytest.fail(str(error))
         assert page.evaluate("[isSecureContext, typeof crypto.subtle]") == [False, "undefined"]
         require_same(ask(page, [photo]), load(bundle).identify(photo).as_dict())
-        assert page.evaluate("backend.kept()") is False
+        assert page.evaluate("backend.availableOffline()") is False
         context.close()
 
 

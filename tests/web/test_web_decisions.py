@@ -23,14 +23,14 @@ from tests.support.web_pages import opened_modules
 CASES = 60  # a bundle
 DECIDE = """async ([facts, table, cases, languages]) => {
   const {Decider} = await import(`${location.origin}/decision.js`);
-  const words = {};
+  const sections = {};
   for (const language of languages) {
-    words[language] = await (await fetch(`words/${language}.json`)).json();
+    sections[language] = await (await fetch(`sentences/${language}.json`)).json();
   }
   const decider = new Decider(facts, Float64Array.from(table, (x) => x ?? -Infinity));
   return cases.map(({photos, failures, place, top, language}) => decider.answer(
     photos.map((photo) => ({...photo, logits: Float64Array.from(photo.logits)})),
-    failures, place, {top, words: words[language]}));
+    failures, place, {top, sections: sections[language]}));
 }"""
 
 
@@ -80,9 +80,9 @@ def case(told: Told, number: int, facts: dict[str, Any]) -> tuple[dict[str, Any]
     broken = [b""] * int(chance.integers(2))
     data = [*broken, *(FILES[reason] for reason in why)]
     answer = told.identify(data, country=given, top=top, language=language).as_dict()
-    place = {"shares": [], "source": None}
+    place = {"weights": [], "source": None}
     if given is not None:
-        place = {"shares": list(place_of(given).shares.items()), "source": "given"}
+        place = {"weights": list(place_of(given).shares.items()), "source": "given"}
     seen = [
         {
             "name": found["name"], "why": reason, "logits": told.logits[row].tolist(),
@@ -146,7 +146,7 @@ def test_a_country_that_leaves_no_species_leaves_the_image(page):
       const {Prior} = await import(`${location.origin}/prior.js`);
       const countries = {ke: {factors: 0, ratios: 1, use: "applied", overridden: false}};
       const prior = new Prior(2, countries, Float64Array.of(-Infinity, -Infinity, 1, 1), 2);
-      const place = {shares: [["ke", 1]], source: "given"};
+      const place = {weights: [["ke", 1]], source: "given"};
       const [[row], effect] = prior.adjusted([Float64Array.of(4, 2)], place);
       return [Array.from(row), effect];
     }""")
@@ -157,12 +157,12 @@ def test_a_half_per_cent_is_rounded_as_python_does(page):
     shares = [0.125, 0.375, 0.005, 0.285, 0.545, 1 / 3, 0.995]
     found = page.evaluate(
         """async (shares) => {
-          const {sentences} = await import(`${location.origin}/answer_lines.js`);
-          const words = await (await fetch("words/en.json")).json();
+          const {answerLines} = await import(`${location.origin}/answer_lines.js`);
+          const sections = await (await fetch("sentences/en.json")).json();
           const countries = {in: {code: "IN"}, np: {code: "NP"}};
           const decision = {state: "species", name: "x", species: [0], verdict: "may be venomous"};
-          return shares.map((share) => sentences(words, decision,
-            {shares: [["in", share], ["np", 1 - share]], source: "given"},
+          return shares.map((share) => answerLines(sections, decision,
+            {weights: [["in", share], ["np", 1 - share]], source: "given"},
             {effect: {use: "weighed"}, photos: [{left_out: null}], judged: true, countries})[2]);
         }""",
         shares,

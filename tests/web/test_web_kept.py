@@ -17,7 +17,7 @@ def test_a_new_page_takes_over_when_all_of_it_is_there(opened, made, tmp_path, s
     with served(folder) as address:
         page = opened(address)
         until(page, "Boolean(globalThis.backend)")
-        assert page.evaluate("backend.kept()") is True
+        assert page.evaluate("backend.availableOffline()") is True
         until(page, CONTROLLED)
         newer = with_file_digests(files | {"index.html": INDEX.replace(b"tried", b"newer")})
         write_page(folder, newer | {"index.html": INDEX})  # half of an upload

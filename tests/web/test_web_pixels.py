@@ -1,4 +1,4 @@
-"""The browser's pixels against Python's: photos of all kinds, decoded, resize, looked up."""
+"""The browser's pixels against Python's: photos of all kinds, decode, resize, looked up."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ IMAGES = Preprocessing(SIDE, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TTA = (Crop(), Crop(0.125, 0.0, 0.875), Crop(mirrored=True))
 SQUEEZE = """async ([text, images, tta]) => {
   const module = await import(`${location.origin}/preprocessing.js`);
-  const {decoded, networkInput, unusableReason} = module;
+  const {decode, networkInput, unusableReason} = module;
   const {resize, BILINEAR} = await import(`${location.origin}/resize.js`);
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const packed = (array) => {
@@ -30,7 +30,7 @@ SQUEEZE = """async ([text, images, tta]) => {
     return btoa(parts.join(""));
   };
   try {
-    const photo = await decoded(bytes, "photo");
+    const photo = await decode(bytes, "photo");
     return {
       size: [photo.height, photo.width],
       whole: packed(photo.part(0, 0, photo.width, photo.height)),
@@ -187,8 +187,8 @@ def test_what_is_no_photo_is_refused_in_the_words_of_python(page, name):
 
 def test_a_file_of_more_than_64_mib_is_refused(page):
     told = page.evaluate("""async () => {
-      const {decoded} = await import(`${location.origin}/preprocessing.js`);
-      return decoded(new Uint8Array(64 * 2 ** 20 + 1), "photo").catch((e) => [e.message, e.code]);
+      const {decode} = await import(`${location.origin}/preprocessing.js`);
+      return decode(new Uint8Array(64 * 2 ** 20 + 1), "photo").catch((e) => [e.message, e.code]);
     }""")
     assert told == ["photo: larger than 64 MiB; send a smaller photo", "too_large"]
 

@@ -100,8 +100,8 @@ def test_the_place_of_a_photo_is_that_of_python(page):
             assert (here["latitude"], here["longitude"]) == pytest.approx(expected, abs=1e-12)
         place = place_of(None, photo=data, gps=True)
         assert found[name]["place"]["source"] == place.source, name
-        assert dict(found[name]["place"]["shares"]) == pytest.approx(dict(place.shares)), name
-        assert [key for key, _ in found[name]["place"]["shares"]] == list(place.shares), name
+        assert dict(found[name]["place"]["weights"]) == pytest.approx(dict(place.shares)), name
+        assert [key for key, _ in found[name]["place"]["weights"]] == list(place.shares), name
         codes = {key.upper(): share for key, share in place.shares.items()}
         assert found[name]["countries"] == pytest.approx(codes), name
     sources = {place["place"]["source"] for place in found.values()}
@@ -136,7 +136,7 @@ def test_the_position_in_a_heic_is_found(page):
         + b"\1" * 50
     )
     (found,) = page.evaluate(PLACES, [encoded(made)])
-    assert found["place"] == {"shares": [["np", 1]], "source": "position"}
+    assert found["place"] == {"weights": [["np", 1]], "source": "position"}
 
 
 def test_the_countries_of_a_point_are_those_of_python(page):

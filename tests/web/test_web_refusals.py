@@ -39,7 +39,7 @@ def test_a_model_that_is_not_whole_is_told_so(opened, made, synthetic_photo, tmp
             status, code, error = refused(page, [synthetic_photo.read_bytes()], language=language)
             assert (status, code) == (503, reason)
             assert error.startswith(f"{WEB_MODEL}: ")
-        told = page.evaluate("backend.warm().catch((e) => [e.name, e.status, e.reason])")
+        told = page.evaluate("backend.load().catch((e) => [e.name, e.status, e.reason])")
         assert told == ["BackendError", 503, reason]
         (folder / WEB_MODEL).write_bytes(model)  # the network is back
         assert "lines" in ask(page, [synthetic_photo.read_bytes()])
@@ -93,7 +93,7 @@ def test_a_question_can_be_taken_back_and_progress_is_told(opened, made, synthet
         page = opened(address)
         until(page, "Boolean(globalThis.backend)")
         shares = page.evaluate(
-            "async () => { const s = []; await backend.warm((x) => s.push(x)); return s; }"
+            "async () => { const s = []; await backend.load((x) => s.push(x)); return s; }"
         )
         assert shares == sorted(shares)
         assert shares[-1] == 1
@@ -102,7 +102,7 @@ def test_a_question_can_be_taken_back_and_progress_is_told(opened, made, synthet
             """async (text) => {
               const photo = new Blob([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))]);
               const taken = new AbortController();
-              const asked = backend.ask({photos: [photo], country: null, gps: false, top: 5,
+              const asked = backend.identify({photos: [photo], country: null, gps: false, top: 5,
                 language: "en", evidence: false}, {signal: taken.signal});
               taken.abort();
               return asked.catch((error) => error.name);

@@ -71,7 +71,7 @@ def page_files(settings: Settings) -> dict[str, bytes]:
     found = dict(_static(files("ophis.web").joinpath("static")))
     found[BORDERS] = files("ophis.geography").joinpath(BORDERS).read_bytes()
     for language in languages():
-        found[f"words/{language}.json"] = _json(words_of(language))
+        found[f"sentences/{language}.json"] = _json(sentences_of(language))
     found[COUNTRIES] = _json(all_names())
     found[SETTINGS] = _json({**asdict(settings), "languages": languages()})
     return found
@@ -87,11 +87,11 @@ def content_security_policy() -> str:
     return found[1]
 
 
-def words_of(language: str) -> dict[str, Any]:
-    """The sentences of a language, and what it calls each country, by ISO 3166 alpha-2 code."""
-    words = read_sentences(language)
+def sentences_of(language: str) -> dict[str, Any]:
+    """Return the sentences of a language, and its country names by ISO 3166 alpha-2 code."""
+    sentences = read_sentences(language)
     countries = {code: name_in(code, language) for code in iso_codes()}
-    return {"language": language, **words.sections, "countries": countries}
+    return {"language": language, **sentences.sections, "countries": countries}
 
 
 def _static(folder: Traversable, before: str = "") -> Iterator[tuple[str, bytes]]:

@@ -25,7 +25,7 @@ const ICONS = /** @type {Record<string, string>} */ ({
 
 /**
  * @param {Answer} answer
-* @returns {{warning: string|null, verdict: string, state: string, reasons: string[]}} the lines by
+ * @returns {{warning: string|null, verdict: string, state: string, reasons: string[]}} the lines by
  *   kind, without the last one, the emergency advice, which is always on the screen
  */
 export function linesOf(answer) {
@@ -154,13 +154,15 @@ function lists(answer, sentences) {
     box.append(...list(sentences.text("list", "guesses"), answer.guesses, sentences, "guesses"));
     return [box];
   }
-  if (possible.length) box.append(...list(sentences.text("list", "possible"), possible, sentences, "possible"));
+  if (possible.length)
+    box.append(...list(sentences.text("list", "possible"), possible, sentences, "possible"));
   const further = answer.possible.length - possible.length;
   if (further > 0) {
     const number = further.toLocaleString(sentences.language);
     box.append(make("p", { class: "hint" }, sentences.text("list", "further", { number })));
   }
-  if (others.length) box.append(...list(sentences.text("list", "others"), others, sentences, "others"));
+  if (others.length)
+    box.append(...list(sentences.text("list", "others"), others, sentences, "others"));
   return [box];
 }
 
@@ -173,7 +175,11 @@ function lists(answer, sentences) {
 function list(title, guesses, sentences, kind) {
   return [
     make("h3", {}, title),
-    make("ul", { class: `guesses ${kind}` }, ...guesses.map((guess) => row(guess, sentences, kind))),
+    make(
+      "ul",
+      { class: `guesses ${kind}` },
+      ...guesses.map((guess) => row(guess, sentences, kind)),
+    ),
   ];
 }
 
@@ -217,7 +223,10 @@ function photoFigures(answer, shown, sentences) {
     const figure = photoFigure(photo, number, answer.evidence?.[index], sentences);
     const why = index < 0 ? "unread" : answer.photos[index]?.left_out;
     if (why) {
-      const reason = sentences.text("photo", "left_out", { name: number, why: sentences.text("why", why) });
+      const reason = sentences.text("photo", "left_out", {
+        name: number,
+        why: sentences.text("why", why),
+      });
       figure.append(make("figcaption", {}, reason));
     }
     return figure;
@@ -225,7 +234,9 @@ function photoFigures(answer, shown, sentences) {
   const box = make("div", { class: "photos" }, ...figures);
   const grids = shown.map(({ index }) => answer.evidence?.[index]);
   const grid = grids.find((each) => each && Math.max(...each.values) > 0);
-  return [make("div", { class: "seen" }, box, ...(grid ? [overlaySwitch(box, grid, sentences)] : []))];
+  return [
+    make("div", { class: "seen" }, box, ...(grid ? [overlaySwitch(box, grid, sentences)] : [])),
+  ];
 }
 
 /**

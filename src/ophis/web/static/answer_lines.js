@@ -1,33 +1,33 @@
-// An answer in sentences: what ophis/answer.py says, from the same words.
+// Sentences of an answer; JavaScript version of ophis/inference/answer.py.
 
 /** @import { Decision } from "./decision.js" */
 /** @import { Country, Effect, Place } from "./prior.js" */
 
 /**
- * words/LANG.json: sections of sentences, and what each country is called, by ISO code.
+ * Content of sentences/LANGUAGE.json: sections of sentences, and country names by ISO code.
  *
  * @typedef {{language: string, countries: Record<string, string>} &
- *   Record<string, Record<string, string>>} Words
+ *   Record<string, Record<string, string>>} Sections
  */
 
 /**
- * One sentence with its places filled in; the key as Python's enums spell it.
+ * Sentence with its placeholders filled in; the key is a value of a Python enum.
  *
- * @param {Words} words
+ * @param {Sections} sections
  * @param {string} section
  * @param {string} key
  * @param {Record<string, string>} [filled]
  */
-export function say(words, section, key, filled = {}) {
-  const sentence = words[section]?.[key.replaceAll(" ", "_")];
-  if (sentence === undefined) throw new Error(`no words for ${section}.${key}`);
-  return sentence.replace(/\{(\w+)\}/g, (place, name) => filled[name] ?? place);
+export function sentence(sections, section, key, filled = {}) {
+  const template = sections[section]?.[key.replaceAll(" ", "_")];
+  if (template === undefined) throw new Error(`no sentence for ${section}.${key}`);
+  return template.replace(/\{(\w+)\}/g, (placeholder, name) => filled[name] ?? placeholder);
 }
 
 /**
- * The answer in sentences; one that names no snake does not speak of the country.
+ * Lines of an answer; without a named snake there is no line about the country.
  *
- * @param {Words} words
+ * @param {Sections} sections
  * @param {Decision} decision
  * @param {Place} place
  * @param {object} more
@@ -36,60 +36,64 @@ export function say(words, section, key, filled = {}) {
  * @param {boolean} more.judged
  * @param {Record<string, Country>} more.countries by key.
  */
-export function sentences(words, decision, place, { effect, photos, judged, countries }) {
+export function answerLines(sections, decision, place, { effect, photos, judged, countries }) {
   const why = photos[0] ? photos[0].left_out : "unread";
-  const filled = { name: decision.name ?? "", why: why ? say(words, "why", why) : "" };
-  const lines = judged ? [] : [say(words, "bundle", "never_judged")];
-  lines.push(say(words, "verdict", decision.verdict));
-  lines.push(say(words, "state", decision.state, filled));
+  const filled = { name: decision.name ?? "", why: why ? sentence(sections, "why", why) : "" };
+  const lines = judged ? [] : [sentence(sections, "bundle", "never_judged")];
+  lines.push(sentence(sections, "verdict", decision.verdict));
+  lines.push(sentence(sections, "state", decision.state, filled));
   if (decision.state !== "no snake" && decision.state !== "unusable") {
     if (place.source) {
-      const named = countriesOf(place, words, countries);
-      lines.push(say(words, "place", place.source, { countries: named }));
+      const named = countriesOf(place, sections, countries);
+      lines.push(sentence(sections, "place", place.source, { countries: named }));
     }
-    lines.push(say(words, "prior", effect.use));
-    if (effect.overridden) lines.push(say(words, "country", "overridden"));
-    if (effect.contradicts) lines.push(say(words, "country", "contradicts"));
+    lines.push(sentence(sections, "prior", effect.use));
+    if (effect.overridden) lines.push(sentence(sections, "country", "overridden"));
+    if (effect.contradicts) lines.push(sentence(sections, "country", "contradicts"));
     for (const { name, left_out: reason } of photos) {
       if (!reason) continue;
-      lines.push(say(words, "photo", "left_out", { name, why: say(words, "why", reason) }));
+      lines.push(
+        sentence(sections, "photo", "left_out", { name, why: sentence(sections, "why", reason) }),
+      );
     }
   }
-  return [...lines, say(words, "advice", "emergency")];
+  return [...lines, sentence(sections, "advice", "emergency")];
 }
 
 /**
- * Countries as people read them, several with their shares.
+ * Names of the countries; several with their weights.
  *
  * @param {Place} place
- * @param {Words} words
+ * @param {Sections} sections
  * @param {Record<string, Country>} countries
  */
-function countriesOf(place, words, countries) {
-  const named = new Map(place.shares.map(([key, share]) => [nameOf(key, words, countries), share]));
-  const parts = [...named].map(([name, share]) =>
-    named.size > 1 ? `${name} ${percent(share)}` : name,
+function countriesOf(place, sections, countries) {
+  const named = new Map(
+    place.weights.map(([key, weight]) => [nameOf(key, sections, countries), weight]),
+  );
+  const parts = [...named].map(([name, weight]) =>
+    named.size > 1 ? `${name} ${percent(weight)}` : name,
   );
   return parts.join(", ");
 }
 
 /**
  * @param {string} key
- * @param {Words} words
+ * @param {Sections} sections
  * @param {Record<string, Country>} countries
  */
-function nameOf(key, words, countries) {
+function nameOf(key, sections, countries) {
   const code = countries[key]?.code;
-  return (code && words.countries[code]) || say(words, "place", "unknown");
+  return (code && sections.countries[code]) || sentence(sections, "place", "unknown");
 }
 
 /**
- * A share as whole per cent, halves to the even number, as Python rounds.
+ * Weight in whole per cent, halves to even, like Python.
  *
- * @param {number} share
+ * @param {number} weight
  */
-function percent(share) {
-  const value = share * 100;
+function percent(weight) {
+  const value = weight * 100;
   const low = Math.floor(value);
   const up = value - low > 0.5 || (value - low === 0.5 && low % 2 === 1);
   return `${low + (up ? 1 : 0)}%`;

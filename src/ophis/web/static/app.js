@@ -10,7 +10,7 @@ import { PhotoList } from "./photo_list.js";
 import { matchPhotos } from "./photo_matching.js";
 import { PlaceForm } from "./place_form.js";
 import { cardParts } from "./printed_card.js";
-import { storeLanguage, ownName, preferredLanguage, readSentences } from "./sentences.js";
+import { ownName, preferredLanguage, readSentences, storeLanguage } from "./sentences.js";
 import { announce, complain, endProgress, showNetwork, showProgress } from "./status.js";
 
 /** @typedef {import("./backend.js").Answer} Answer */
@@ -101,7 +101,8 @@ class Page {
       });
     } catch (error) {
       // Other errors are shown with the next request.
-      if (error instanceof BackendError && error.reason === "no_webassembly") this.showUnsupported(error);
+      if (error instanceof BackendError && error.reason === "no_webassembly")
+        this.showUnsupported(error);
     }
     endProgress(this.sentences);
   }

@@ -1,21 +1,21 @@
-// From a point on the earth to the countries around it: ophis/borders.py, from the same borders.
+// Countries around a point on the earth; JavaScript version of ophis/geography/borders.py.
 
 const EARTH_KM = 6371;
-const SAMPLES = 256; // points of a disc: a share is right within a hundredth or two
-const COAST_KM = 50; // from farther out at sea no snake is brought to mind
+const SAMPLES = 256; // points of a disc; weights are accurate to one or two hundredths
+const COAST_KM = 50; // a position farther out at sea has no country
 const DISC_KM = 10;
 const RADIANS = Math.PI / 180;
 
 /** @typedef {[longitude: number, latitude: number]} Point */
 
 /**
- * A polygon with its holes, as closed lines, and the corners of the box around it.
+ * Polygon with holes, as closed rings, and its bounding box.
  *
  * @typedef {{code: string, rings: Point[][], low: Point, high: Point}} Polygon
  */
 
 /**
- * borders.json.
+ * Content of borders.json (TopoJSON).
  *
  * @typedef {object} Topology
  * @property {{scale: Point, translate: Point}} transform
@@ -23,7 +23,7 @@ const RADIANS = Math.PI / 180;
  * @property {{countries: {geometries: {id: string, arcs: number[][][]}[]}}} objects
  */
 
-/** The borders of the world. */
+/** Borders of all countries. */
 export class Borders {
   /** @param {Topology} topology */
   constructor({ transform, arcs, objects }) {
@@ -41,12 +41,12 @@ export class Borders {
   }
 
   /**
-   * The countries within ten kilometres of a point, by their shares of the land there; at sea the
-   * nearest within 50 km.
+   * Countries within ten kilometres of a point, weighted by area; at sea the nearest country
+   * within 50 km.
    *
    * @param {{latitude: number, longitude: number}} position in degrees.
-   * @param {number} [km] how far off it may be, where that is more than ten kilometres.
-   * @returns {[code: string, share: number][]} the largest first.
+   * @param {number} [km] accuracy of the position, if it exceeds ten kilometres.
+   * @returns {[code: string, weight: number][]} the largest first.
    */
   countriesAt({ latitude, longitude }, km = 0) {
     const here = /** @type {Point} */ ([((longitude % 360) + 360) % 360, latitude]);
@@ -59,7 +59,7 @@ export class Borders {
   }
 
   /**
-   * How many of the points lie in each country; each counts once.
+   * Number of points in each country; a point counts once.
    *
    * @param {Point[]} points
    */
@@ -77,10 +77,10 @@ export class Borders {
   }
 
   /**
-   * The country whose coast is nearest, when it is near.
+   * Country with the nearest coast, within COAST_KM.
    *
    * @param {Point} point
-   * @returns {[code: string, share: number][]}
+   * @returns {[code: string, weight: number][]}
    */
   #nearest(point) {
     const away = this.#around([point], COAST_KM)
@@ -90,7 +90,7 @@ export class Borders {
   }
 
   /**
-   * The polygons whose boxes, widened, meet that of the points.
+   * Polygons whose widened bounding boxes intersect that of the points.
    *
    * @param {Point[]} points
    * @param {number} margin in kilometres.
@@ -103,7 +103,7 @@ export class Borders {
     const [west, east] = [low[0] - side, high[0] + side];
     return this.polygons.filter(
       (polygon) =>
-        // Some whole turn brings the one stretch of longitudes onto the other.
+        // The longitude ranges overlap after a shift by a multiple of 360 degrees.
         Math.ceil((polygon.low[0] - east) / 360) <= Math.floor((polygon.high[0] - west) / 360) &&
         polygon.low[1] - up <= high[1] &&
         polygon.high[1] + up >= low[1],
@@ -112,10 +112,10 @@ export class Borders {
 }
 
 /**
- * Points spread evenly over a disc on the sphere, its middle first.
+ * Points distributed evenly over a disc on the sphere, its centre first.
  *
  * @param {Point} middle
- * @param {number} km its radius.
+ * @param {number} km radius.
  * @returns {Point[]}
  */
 function disc([longitude, latitude], km) {
@@ -135,7 +135,7 @@ function disc([longitude, latitude], km) {
 }
 
 /**
- * A point with its longitude on a polygon's side of the earth.
+ * Point with its longitude shifted to the range of a polygon.
  *
  * @param {Polygon} polygon
  * @param {Point} point
@@ -147,7 +147,7 @@ function near({ low, high }, [x, y]) {
 }
 
 /**
- * Whether a point lies inside: a ray to the east crosses its edges an odd time.
+ * True if a point lies inside: a ray to the east crosses an odd number of edges.
  *
  * @param {Polygon} polygon
  * @param {Point} point
@@ -162,7 +162,7 @@ function holds(polygon, point) {
 }
 
 /**
- * From a point to the nearest edge; right where that is not far.
+ * Distance from a point to the nearest edge, in a flat approximation for short distances.
  *
  * @param {Polygon} polygon
  * @param {Point} point
@@ -195,7 +195,7 @@ function* edges({ rings }) {
 }
 
 /**
- * An arc, which is written as steps of whole numbers, in degrees.
+ * Coordinates of a delta-encoded arc, in degrees.
  *
  * @param {Point[]} arc
  * @param {Topology["transform"]} transform
@@ -210,7 +210,7 @@ function lineOf(arc, { scale, translate }) {
 }
 
 /**
- * One closed line of its arcs; one that runs around the earth is closed over its pole.
+ * Ring of joined arcs; a ring around the earth is closed over its pole.
  *
  * @param {Point[][]} arcs
  * @returns {Point[]}
@@ -225,7 +225,7 @@ function closed(arcs) {
 }
 
 /**
- * Longitudes that run on past 180.
+ * Longitudes without jumps at 180 degrees.
  *
  * @param {Point[]} line
  * @returns {Point[]}
@@ -241,13 +241,13 @@ function unwrapped(line) {
 
 /**
  * @param {string} code
- * @param {Point[][]} rings the outer one first.
+ * @param {Point[][]} rings outer ring first.
  * @returns {Polygon}
  */
 function polygon(code, rings) {
   const mean = (/** @type {Point[]} */ ring) =>
     ring.reduce((sum, [x]) => sum + x, 0) / Math.max(ring.length, 1);
-  const middle = mean(rings[0] ?? []); // a hole lies on the same turn as what it is a hole of
+  const middle = mean(rings[0] ?? []); // a hole is shifted to the range of its outer ring
   const placed = rings.map((ring, number) => {
     const turn = number ? 360 * even((middle - mean(ring)) / 360) : 0;
     return ring.map(([x, y]) => /** @type {Point} */ ([x + turn, y]));
@@ -256,7 +256,7 @@ function polygon(code, rings) {
 }
 
 /**
- * The corners of the box around points.
+ * Bounding box of points.
  *
  * @param {Point[]} points
  * @returns {{low: Point, high: Point}}
@@ -274,7 +274,7 @@ function box(points) {
 }
 
 /**
- * Rounded, halves to the even number, as NumPy does.
+ * Rounded, with halves to even, like NumPy.
  *
  * @param {number} value
  */

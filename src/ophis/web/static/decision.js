@@ -1,17 +1,17 @@
-// From logits to an answer: what ophis/classifier.py, decision.py, guarantees.py and conformal.py do.
+// Decision from logits to an answer; JavaScript version of ophis/decision.
 
-import { sentences } from "./answer_lines.js";
+import { answerLines } from "./answer_lines.js";
 import { ROUNDING, setOf } from "./conformal.js";
-import { mended } from "./ensemble.js";
+import { calibrate } from "./ensemble.js";
 import { Prior } from "./prior.js";
 import { energy, meanOf, probabilities, ranked } from "./probabilities.js";
 
 /** @import { Answer } from "./backend.js" */
 /** @import { Calibration, Member } from "./ensemble.js" */
 /** @import { Country, Effect, Place } from "./prior.js" */
-/** @import { Words } from "./answer_lines.js" */
+/** @import { Sections } from "./answer_lines.js" */
 
-const HEARD = 1 - 0.8; // of danger; with that much, by the image alone, no country takes it away
+const DANGER_LIMIT = 1 - 0.8; // of the image alone; above it no country removes a warning
 const MAY_BE_VENOMOUS = "may be venomous";
 const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 
@@ -19,7 +19,7 @@ const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
  *   family: string | null}} Species */
 
 /**
- * Thresholds of nonconformity a species; null: none was promised, so it is always in.
+ * Nonconformity threshold of each species; null: no guarantee, the species is always in the set.
  *
  * @typedef {{names: (number | null)[], danger: (number | null)[]}} Guarantees
  */
@@ -27,12 +27,12 @@ const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 /** @typedef {{by: string, limit: number | null, image: Guarantees, country: Guarantees | null}} Rule */
 
 /**
- * model/facts.json: all of a bundle but its networks; ophis/page/facts.py writes it.
+ * Content of model/facts.json, written by ophis/web/facts.py.
  *
  * @typedef {object} Facts
- * @property {string} bundle its version.
+ * @property {string} bundle version.
  * @property {Species[]} species
- * @property {Member[]} members its networks.
+ * @property {Member[]} members networks of the bundle.
  * @property {Calibration | null} calibration
  * @property {Rule | null} rule
  * @property {{temperature: number, rows: number} | null} prior
@@ -40,12 +40,12 @@ const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
  */
 
 /**
- * What the networks made of a photo.
+ * Scores of one photo.
  *
- * @typedef {object} Seen
+ * @typedef {object} PhotoScores
  * @property {string} name
  * @property {string} sha256
- * @property {string | null} why it is not usable; null: it is.
+ * @property {string | null} why reason why it is not usable; null: usable.
  * @property {Float64Array} logits in the order of the species.
  * @property {number | null} ood_score
  */
@@ -54,16 +54,16 @@ const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 
 /** @typedef {{state: string, name: string | null, species: number[], verdict: string}} Decision */
 
-/** A bundle's knowledge, ready to decide. */
+/** Decision layer of a bundle. */
 export class Decider {
   /**
    * @param {Facts} facts
-   * @param {Float64Array} table of the prior, [rows, species]; empty without one.
+   * @param {Float64Array} table rows of the prior, [rows, species]; empty without a prior.
    */
   constructor(facts, table) {
     this.facts = facts;
     const names = facts.species.map(({ name }) => name);
-    const sorted = [...names].sort(); // by code units, for names as by code points
+    const sorted = [...names].sort(); // by code units, which equals Python's order for these names
     this.order = names.map((name) => sorted.indexOf(name));
     this.prior =
       facts.prior &&
@@ -71,15 +71,15 @@ export class Decider {
   }
 
   /**
-   * What is said of one snake in several photos.
+   * Answer for one snake in several photos.
    *
-   * @param {Seen[]} photos one or more.
+   * @param {PhotoScores[]} photos one or more.
    * @param {Failure[]} failures
    * @param {Place} place
-   * @param {{top: number, words: Words}} options
+   * @param {{top: number, sections: Sections}} options
    * @returns {Answer}
    */
-  answer(photos, failures, place, { top, words }) {
+  answer(photos, failures, place, { top, sections }) {
     const seen = photos.map((photo) => ({
       name: photo.name,
       sha256: photo.sha256,
@@ -91,24 +91,24 @@ export class Decider {
     const [[adjusted = new Float64Array()], effect] = this.#adjusted([one], place);
     const decision = this.#decide(raw, [one, adjusted], place, seen);
     const guesses = decision.species.length ? this.#guesses(adjusted, top) : [];
-    return this.#said(words, decision, place, effect, { photos: seen, failures, guesses });
+    return this.#toAnswer(sections, decision, place, effect, { photos: seen, failures, guesses });
   }
 
   /**
-   * @param {Words} words
+   * @param {Sections} sections
    * @param {Decision} decision
    * @param {Place} place
    * @param {Effect} effect
-   * @param {Pick<Answer, "photos" | "failures" | "guesses">} seen
+   * @param {Pick<Answer, "photos" | "failures" | "guesses">} parts
    * @returns {Answer}
    */
-  #said(words, decision, place, effect, seen) {
+  #toAnswer(sections, decision, place, effect, parts) {
     const { facts } = this;
     const judged = facts.rule !== null;
     const countries = Object.fromEntries(
-      place.shares.map(([key, share]) => [facts.countries[key]?.spelling ?? key, share]),
+      place.weights.map(([key, weight]) => [facts.countries[key]?.spelling ?? key, weight]),
     );
-    const { photos, failures, guesses } = seen;
+    const { photos, failures, guesses } = parts;
     return {
       photos,
       failures,
@@ -125,8 +125,8 @@ export class Decider {
       contradicts: effect.contradicts,
       overridden: effect.overridden,
       bundle: facts.bundle,
-      language: words.language,
-      lines: sentences(words, decision, place, {
+      language: sections.language,
+      lines: answerLines(sections, decision, place, {
         effect,
         photos,
         judged,
@@ -141,7 +141,7 @@ export class Decider {
     return /** @type {Species} */ (this.facts.species[column]);
   }
 
-  /** @param {Seen} photo */
+  /** @param {PhotoScores} photo */
   #isOod({ logits, ood_score }) {
     const { rule } = this.facts;
     if (!rule) return false;
@@ -152,24 +152,24 @@ export class Decider {
   }
 
   /**
-   * Logits with the country's say, else with the calibration of the image's own.
+   * Logits with the prior of the place, or calibrated logits without one.
    *
    * @param {Float64Array[]} rows
    * @param {Place} place
    * @returns {[rows: Float64Array[], effect: Effect]}
    */
   #adjusted(rows, place) {
-    if (place.shares.length && this.prior) return this.prior.adjusted(rows, place);
-    const use = place.shares.length ? "no prior" : "no country";
+    if (place.weights.length && this.prior) return this.prior.adjusted(rows, place);
+    const use = place.weights.length ? "no prior" : "no country";
     const effect = { use, contradicts: false, overridden: false };
-    return [rows.map((row) => mended(row, this.facts.calibration)), effect];
+    return [rows.map((row) => calibrate(row, this.facts.calibration)), effect];
   }
 
   /**
-   * What is said of all in one row, where the danger is also that of each photo by itself.
+   * Decision for the aggregated photos; a warning from any single photo is kept.
    *
    * @param {Float64Array[]} raw of each photo.
-   * @param {[raw: Float64Array, adjusted: Float64Array]} one of all together.
+   * @param {[raw: Float64Array, adjusted: Float64Array]} one all photos aggregated.
    * @param {Place} place
    * @param {{left_out: string | null}[]} seen
    * @returns {Decision}
@@ -179,53 +179,56 @@ export class Decider {
       const unlike = seen.some((photo) => photo.left_out === "unlike");
       return noName(unlike ? "no snake" : "unusable");
     }
-    const together = this.#decided(...one, place);
-    if (together.verdict === MAY_BE_VENOMOUS) return together;
+    const joint = this.#decideRow(...one, place);
+    if (joint.verdict === MAY_BE_VENOMOUS) return joint;
     const warned = this.#adjusted(raw, place)[0].some((row, number) => {
-      const { verdict } = this.#decided(raw[number] ?? row, row, place);
+      const { verdict } = this.#decideRow(raw[number] ?? row, row, place);
       return verdict === MAY_BE_VENOMOUS;
     });
-    return warned ? { ...together, verdict: MAY_BE_VENOMOUS } : together;
+    return warned ? { ...joint, verdict: MAY_BE_VENOMOUS } : joint;
   }
 
   /**
-   * What is said of a row by itself.
+   * Decision for one row of logits.
    *
    * @param {Float64Array} raw
-   * @param {Float64Array} row the same, adjusted.
+   * @param {Float64Array} row adjusted logits.
    * @param {Place} place
    * @returns {Decision}
    */
-  #decided(raw, row, place) {
+  #decideRow(raw, row, place) {
     const { rule, calibration } = this.facts;
     if (!rule) return this.#decision(row, () => true, true);
-    const heard = place.shares.length > 0 && this.prior !== null;
-    const guarantees = (heard && rule.country) || rule.image;
+    const usesPlace = place.weights.length > 0 && this.prior !== null;
+    const guarantees = (usesPlace && rule.country) || rule.image;
     const names = setOf(row, guarantees.names, this.order);
-    const image = mended(raw, calibration);
-    const risky = this.#mayBe(row, guarantees, names) || (heard && this.#seenDanger(image));
+    const image = calibrate(raw, calibration);
+    const risky =
+      this.#mayBeVenomous(row, guarantees, names) || (usesPlace && this.#imageShowsDanger(image));
     return this.#decision(row, (column) => names[column] === true, risky);
   }
 
-  /** @param {Float64Array} image logits of the image alone, calibrated */
-  #seenDanger(image) {
+  /** @param {Float64Array} image calibrated logits of the image alone */
+  #imageShowsDanger(image) {
     const p = probabilities(image);
     const risk = p.reduce(
-      (sum, own, column) => sum + (this.#species(column).dangerous ? own : 0),
+      (sum, value, column) => sum + (this.#species(column).dangerous ? value : 0),
       0,
     );
-    return risk >= HEARD - ROUNDING;
+    return risk >= DANGER_LIMIT - ROUNDING;
   }
 
   /**
-   * Whether a photo may show a venomous species; always, where nothing was promised of them.
+   * True if a photo may show a venomous species; always true without a guarantee for them.
    *
    * @param {Float64Array} row
    * @param {Guarantees} guarantees
-   * @param {boolean[]} names which cannot be excluded
+   * @param {boolean[]} names species that cannot be excluded
    */
-  #mayBe(row, guarantees, names) {
-    const columns = this.facts.species.flatMap((kind, column) => (kind.dangerous ? column : []));
+  #mayBeVenomous(row, guarantees, names) {
+    const columns = this.facts.species.flatMap((species, column) =>
+      species.dangerous ? column : [],
+    );
     if (!columns.length || columns.some((column) => guarantees.danger[column] === null))
       return true;
     const danger = setOf(row, guarantees.danger, this.order);
@@ -270,18 +273,18 @@ function noName(state) {
 }
 
 /**
- * What several possible species have in common: a species, genus, family or nothing.
+ * Common taxon of the candidates: species, genus, family, or none.
  *
- * @param {Species[]} kinds
+ * @param {Species[]} candidates
  * @returns {[state: string, name: string | null]}
  */
-function rollUp(kinds) {
-  const [first] = kinds;
+function rollUp(candidates) {
+  const [first] = candidates;
   if (!first) return ["unidentified", null];
-  if (kinds.length === 1) return ["species", first.name];
-  if (!first.family || kinds.some((kind) => kind.family !== first.family)) {
+  if (candidates.length === 1) return ["species", first.name];
+  if (!first.family || candidates.some((kind) => kind.family !== first.family)) {
     return ["unidentified", null];
   }
-  const genus = kinds.every((kind) => kind.genus === first.genus);
+  const genus = candidates.every((kind) => kind.genus === first.genus);
   return genus ? ["genus", first.genus] : ["family", first.family];
 }

@@ -1,10 +1,10 @@
-// SHA-256, also where the browser does not lend its own: on pages that came over plain http.
+// SHA-256, also over plain http, where browsers do not provide crypto.subtle.
 
 const START = primes(8, (prime) => Math.sqrt(prime));
 const ROUNDS = primes(64, (prime) => Math.cbrt(prime));
 
 /**
- * The digest of bytes as 64 hexadecimal digits.
+ * SHA-256 digest as 64 hexadecimal digits.
  *
  * @param {Uint8Array<ArrayBuffer>} bytes
  * @returns {Promise<string>}
@@ -13,15 +13,15 @@ export async function sha256(bytes) {
   if (globalThis.crypto?.subtle) {
     return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
   }
-  return ownSha256(bytes);
+  return softwareSha256(bytes);
 }
 
 /**
- * The same by our own arithmetic (FIPS 180-4).
+ * SHA-256 in plain JavaScript (FIPS 180-4).
  *
  * @param {Uint8Array} bytes
  */
-export function ownSha256(bytes) {
+export function softwareSha256(bytes) {
   const whole = bytes.length - (bytes.length % 64);
   const end = new Uint8Array(bytes.length - whole + 9 > 64 ? 128 : 64);
   end.set(bytes.subarray(whole));
@@ -33,8 +33,8 @@ export function ownSha256(bytes) {
   addBlocks(state, bytes.subarray(0, whole));
   addBlocks(state, end);
   const digest = new DataView(new ArrayBuffer(32));
-  state.forEach((word, place) => {
-    digest.setInt32(place * 4, word);
+  state.forEach((word, index) => {
+    digest.setInt32(index * 4, word);
   });
   return hex(new Uint8Array(digest.buffer));
 }
@@ -50,8 +50,8 @@ function addBlocks(state, bytes) {
     for (let i = 0; i < 16; i++) w[i] = view.getInt32(start + i * 4);
     for (let i = 16; i < 64; i++) {
       const [a, b] = [at(w, i - 15), at(w, i - 2)];
-      const low = turned(a, 7) ^ turned(a, 18) ^ (a >>> 3);
-      const high = turned(b, 17) ^ turned(b, 19) ^ (b >>> 10);
+      const low = rotateRight(a, 7) ^ rotateRight(a, 18) ^ (a >>> 3);
+      const high = rotateRight(b, 17) ^ rotateRight(b, 19) ^ (b >>> 10);
       w[i] = (at(w, i - 16) + low + at(w, i - 7) + high) | 0;
     }
     addBlock(state, w);
@@ -66,9 +66,10 @@ function addBlock(state, w) {
   let [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = state;
   for (let i = 0; i < 64; i++) {
     const choice = (e & f) ^ (~e & g);
-    const high = turned(e, 6) ^ turned(e, 11) ^ turned(e, 25);
+    const high = rotateRight(e, 6) ^ rotateRight(e, 11) ^ rotateRight(e, 25);
     const one = (h + high + choice + at(ROUNDS, i) + at(w, i)) | 0;
-    const two = (turned(a, 2) ^ turned(a, 13) ^ turned(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+    const two =
+      (rotateRight(a, 2) ^ rotateRight(a, 13) ^ rotateRight(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
     h = g;
     g = f;
     f = e;
@@ -78,29 +79,29 @@ function addBlock(state, w) {
     b = a;
     a = (one + two) | 0;
   }
-  [a, b, c, d, e, f, g, h].forEach((word, place) => {
-    state[place] = at(state, place) + word;
+  [a, b, c, d, e, f, g, h].forEach((word, index) => {
+    state[index] = at(state, index) + word;
   });
 }
 
 /**
  * @param {Int32Array} words
- * @param {number} place that is there.
+ * @param {number} index within bounds.
  */
-function at(words, place) {
-  return /** @type {number} */ (words[place]);
+function at(words, index) {
+  return /** @type {number} */ (words[index]);
 }
 
 /**
  * @param {number} word
- * @param {number} bits to the right.
+ * @param {number} bits
  */
-function turned(word, bits) {
+function rotateRight(word, bits) {
   return (word >>> bits) | (word << (32 - bits));
 }
 
 /**
- * The first 32 bits of the fractions of roots of the first primes.
+ * First 32 bits of the fractional parts of roots of the first primes.
  *
  * @param {number} count
  * @param {(prime: number) => number} root

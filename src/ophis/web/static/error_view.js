@@ -32,7 +32,11 @@ export function reasonOf(error, local) {
  */
 export function errorParts(error, sentences, local, acts) {
   const { reason, detail } = reasonOf(error, local);
-  const heading = make("h2", { id: "verdict", tabindex: "-1" }, sentences.text("page", "no_answer"));
+  const heading = make(
+    "h2",
+    { id: "verdict", tabindex: "-1" },
+    sentences.text("page", "no_answer"),
+  );
   heading.prepend(icon(reason === "unreachable" ? "offline" : "unusable"));
   const box = make("div", { class: "verdict error" }, heading);
   box.append(make("p", {}, ...errorDetail(reason, detail, sentences)));

@@ -1,32 +1,32 @@
-// Where in a photo the species that the answer names first was seen.
+// Evidence maps of an answer; JavaScript version of ophis/inference/evidence.py.
 
 /** @import { Answer, Evidence } from "./backend.js" */
 /** @import { Facts } from "./decision.js" */
-/** @import { Look, Maps } from "./network.js" */
+/** @import { NetworkOutput, Maps } from "./network.js" */
 
-const STEPS = 1e4; // of a value, as ophis/evidence.py rounds them
+const STEPS = 1e4; // rounding of values, as in ophis/inference/evidence.py
 
 /**
- * Of each photo the map of the first guess, by the first network that gives any.
+ * Map of the first guess for each photo, from the first network with evidence maps.
  *
- * @param {{looks: Look[]}[]} photos what the networks made of each.
+ * @param {{outputs: NetworkOutput[]}[]} photos outputs of the networks.
  * @param {Pick<Answer, "guesses">} answer
  * @param {Facts} facts
- * @returns {(Evidence | null)[]} null where that network has none of it.
+ * @returns {(Evidence | null)[]} null if the network has no map of the species.
  */
 export function evidenceOf(photos, answer, facts) {
-  const telling = facts.members.findIndex((_, number) =>
-    photos.some(({ looks }) => looks[number]?.maps),
+  const member = facts.members.findIndex((_, number) =>
+    photos.some(({ outputs }) => outputs[number]?.maps),
   );
-  return photos.map(({ looks }) => mapOf(looks[telling]?.maps, telling, answer, facts));
+  return photos.map(({ outputs }) => mapOf(outputs[member]?.maps, member, answer, facts));
 }
 
 /**
  * @param {Maps | null | undefined} maps
- * @param {number} number of the network.
+ * @param {number} number index of the network.
  * @param {Pick<Answer, "guesses">} answer
  * @param {Facts} facts
- * @returns {Evidence | null} from 0 to 1.
+ * @returns {Evidence | null} values in [0, 1].
  */
 function mapOf(maps, number, { guesses }, { species, members }) {
   const [first] = guesses;
@@ -34,12 +34,12 @@ function mapOf(maps, number, { guesses }, { species, members }) {
   if (!maps || !member || !first) return null;
   const { rows, columns } = maps;
   const names = maps.species.map((column) => species[member.columns.indexOf(column)]?.name);
-  const place = names.indexOf(first.species);
-  if (place < 0) return null;
-  const values = maps.values.subarray(place * rows * columns, (place + 1) * rows * columns);
+  const index = names.indexOf(first.species);
+  if (index < 0) return null;
+  const values = maps.values.subarray(index * rows * columns, (index + 1) * rows * columns);
   const most = values.reduce((a, b) => Math.max(a, b), 1e-12);
-  const shares = Array.from(values, (value) =>
+  const scaled = Array.from(values, (value) =>
     Math.fround(Math.round((Math.max(value, 0) / most) * STEPS) / STEPS),
   );
-  return { species: first.species, rows, columns, values: shares };
+  return { species: first.species, rows, columns, values: scaled };
 }

@@ -1,8 +1,8 @@
-// What a camera wrote beside the pixels: where it lies in a file, and the few tags asked for.
+// EXIF of JPEG, PNG, WebP and HEIC: orientation and GPS tags.
 
 const ORIENTATION = 0x0112;
 const GPS = 0x8825;
-// Bytes of a number of each type of TIFF, and how it is read; rationals are two of them.
+// Size in bytes and reader of each TIFF number type; a rational is two integers.
 /** @type {Record<number, [number, (view: DataView, at: number, little: boolean) => number]>} */
 const NUMBERS = {
   1: [1, (view, at) => view.getUint8(at)],
@@ -16,13 +16,13 @@ const NUMBERS = {
 };
 
 /**
- * Tags by number: text, or numbers.
+ * Tags by number; values are text or numbers.
  *
  * @typedef {Map<number, string | number[]>} Tags
  */
 
 /**
- * How a photo is to be turned, 1 to 8; 1 where nobody says.
+ * EXIF orientation, 1 to 8; 1 if missing.
  *
  * @param {Uint8Array} bytes of the file.
  */
@@ -30,15 +30,15 @@ export function orientationOf(bytes) {
   try {
     const exif = exifOf(bytes);
     const value = exif && tagsAt(exif, firstTable(exif)).get(ORIENTATION);
-    const [turn = 1] = Array.isArray(value) ? value : [];
-    return turn >= 1 && turn <= 8 ? turn : 1;
+    const [orientation = 1] = Array.isArray(value) ? value : [];
+    return orientation >= 1 && orientation <= 8 ? orientation : 1;
   } catch (error) {
     return damaged(error) ?? 1;
   }
 }
 
 /**
- * The tags of a photo's position; null where there are none.
+ * GPS tags of a photo; null if missing.
  *
  * @param {Uint8Array} bytes of the file.
  * @returns {Tags | null}
@@ -55,7 +55,7 @@ export function positionTags(bytes) {
 
 /**
  * @param {unknown} error
- * @returns {null} when reading ran past the end.
+ * @returns {null} for a truncated EXIF; other errors are rethrown.
  */
 function damaged(error) {
   if (error instanceof RangeError) return null;
@@ -63,7 +63,7 @@ function damaged(error) {
 }
 
 /**
- * The EXIF of a JPEG, PNG, WebP or HEIC file, from its byte order on.
+ * EXIF block of a JPEG, PNG, WebP or HEIC file, from its byte-order mark on.
  *
  * @param {Uint8Array} bytes
  * @returns {DataView | null}
@@ -94,7 +94,7 @@ function* jpegParts(view) {
 }
 
 /**
- * The segments of a JPEG before its picture.
+ * Segments of a JPEG before its scan data.
  *
  * @param {DataView} view
  * @returns {Generator<{marker: number, start: number, length: number}>}
@@ -104,7 +104,7 @@ export function* jpegSegments(view) {
     if (view.getUint8(at) !== 0xff) return;
     const marker = view.getUint8(at + 1);
     if (marker === 0xff) {
-      at += 1; // a filling byte
+      at += 1; // fill byte
     } else if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
       at += 2;
     } else {
@@ -137,7 +137,7 @@ function* webpParts(view) {
 }
 
 /**
- * Where the EXIF chunk of a WebP begins; null where there is none.
+ * Offset of the EXIF chunk of a WebP; null if missing.
  *
  * @param {DataView} view
  */
@@ -152,20 +152,20 @@ function webpExif(view) {
 }
 
 /**
- * The same WebP with an EXIF that nobody knows: some browsers turn by it, others do not.
+ * Copy of a WebP with its EXIF chunk disabled, because only some browsers apply its orientation.
  *
  * @param {Uint8Array<ArrayBuffer>} bytes
  */
-export function withoutTurn(bytes) {
+export function withoutOrientation(bytes) {
   const at = webpExif(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   if (at === null) return bytes;
   const copy = bytes.slice();
-  copy.set([0x65, 0x78, 0x69, 0x66], at); // "exif", which no reader of WebP looks for
+  copy.set([0x65, 0x78, 0x69, 0x66], at); // "exif", a chunk name that decoders ignore
   return copy;
 }
 
 /**
- * In HEIC the EXIF lies somewhere after the table of items; its beginning is unmistakable.
+ * EXIF of a HEIC file: searched by its signature instead of parsing the item table.
  *
  * @param {Uint8Array} bytes
  * @returns {Parts}
@@ -185,12 +185,12 @@ function firstTable(exif) {
 }
 
 /**
- * The tags of one table of an EXIF.
+ * Tags of one image file directory.
  *
  * @param {DataView} exif
- * @param {number} table where it begins.
+ * @param {number} table offset of the directory.
  * @returns {Tags}
- * @throws {RangeError} when it is cut short.
+ * @throws {RangeError} when it is truncated.
  */
 function tagsAt(exif, table) {
   const little = exif.getUint8(0) === 0x49;
@@ -202,13 +202,13 @@ function tagsAt(exif, table) {
     const numbers = exif.getUint32(entry + 4, little);
     const [size, read] = NUMBERS[type] ?? [1, null];
     if (numbers > exif.byteLength) continue;
-    const near = size * numbers <= 4;
-    const start = near ? entry + 8 : exif.getUint32(entry + 8, little);
+    const inline = size * numbers <= 4;
+    const start = inline ? entry + 8 : exif.getUint32(entry + 8, little);
     if (read) {
-      const places = Array.from({ length: numbers }, (_, n) => start + n * size);
+      const offsets = Array.from({ length: numbers }, (_, n) => start + n * size);
       tags.set(
         exif.getUint16(entry, little),
-        places.map((at) => read(exif, at, little)),
+        offsets.map((at) => read(exif, at, little)),
       );
     } else {
       tags.set(exif.getUint16(entry, little), text(exif, start, numbers));
@@ -218,7 +218,7 @@ function tagsAt(exif, table) {
 }
 
 /**
- * Bytes as letters, those that are there.
+ * Bytes as Latin-1 text, limited to the available bytes.
  *
  * @param {DataView} view
  * @param {number} start
@@ -226,6 +226,6 @@ function tagsAt(exif, table) {
  */
 export function text(view, start, length) {
   const from = Math.min(start, view.byteLength);
-  const here = Math.min(length, view.byteLength - from);
-  return String.fromCharCode(...new Uint8Array(view.buffer, view.byteOffset + from, here));
+  const available = Math.min(length, view.byteLength - from);
+  return String.fromCharCode(...new Uint8Array(view.buffer, view.byteOffset + from, available));
 }

@@ -1,219 +1,219 @@
-// Questions that are answered in this browser: no photo leaves it, and no network is needed.
+// Backend that runs the model in this browser: no photo leaves it, and it works offline.
 
-import { say } from "./answer_lines.js";
+import { sentence } from "./answer_lines.js";
 import { BackendError } from "./backend_error.js";
 import { Decider } from "./decision.js";
 import { ensemble } from "./ensemble.js";
 import { evidenceOf } from "./evidence.js";
-import { readJson, readParts } from "./page_files.js";
+import { fetchParts, readJson } from "./page_files.js";
 import { givenPlace, placeOf } from "./position.js";
 import { WorkerClient } from "./worker_client.js";
 
-/** @import { Answer, Backend, Question, Settings } from "./backend.js" */
+/** @import { Answer, Backend, IdentifyRequest, Settings } from "./backend.js" */
 /** @import { Facts, Failure } from "./decision.js" */
-/** @import { Words } from "./answer_lines.js" */
+/** @import { Sections } from "./answer_lines.js" */
 /** @import { Part } from "./page_files.js" */
 /** @import { Preprocessing, Crop } from "./preprocessing.js" */
-/** @import { Looked } from "./worker.js" */
+/** @import { PhotoOutputs } from "./worker.js" */
 
 /**
- * What facts.json holds besides what decides.
+ * Content of facts.json: the tables for the decision, and the files of the model.
  *
  * @typedef {Facts & {images: Preprocessing[], tta: Crop[], runtime: string,
  *   parts: {models: Part[], wasm: Part, prior?: Part}}} LocalFacts
  */
 
-/** @typedef {{decider: Decider, facts: LocalFacts, thread: WorkerClient}} Ready */
+/** @typedef {{decider: Decider, facts: LocalFacts, worker: WorkerClient}} LoadedBundle */
 
 const FACTS = "model/facts.json";
 /** @type {import("./prior.js").Place} */
-const NOWHERE = { shares: [], source: null };
+const NOWHERE = { weights: [], source: null };
 
 /**
  * @param {Settings} settings
  * @returns {Backend}
  */
 export function openLocal(settings) {
-  const local = new Local(settings);
-  const stored = keep();
+  const local = new LocalBackend(settings);
+  const stored = storeOffline();
   return {
-    ask: (question, options) => local.ask(question, options),
-    warm: (progress) => local.warm(progress),
-    kept: () => stored,
+    identify: (request, options) => local.identify(request, options),
+    load: (progress) => local.load(progress),
+    availableOffline: () => stored,
   };
 }
 
 /**
- * Have a service worker store the whole page, where the browser lets it.
+ * Store the whole page with a service worker, if the browser allows it.
  *
- * @returns {Promise<boolean>} whether all of it is stored.
+ * @returns {Promise<boolean>} true when everything is stored.
  */
-async function keep() {
-  if (location.protocol === "file:") return true; // all of it stands in the file
+async function storeOffline() {
+  if (location.protocol === "file:") return true; // a single file contains everything
   if (!navigator.serviceWorker) return false;
   try {
     await navigator.serviceWorker.register("service_worker.js", { updateViaCache: "none" });
     await navigator.serviceWorker.ready;
     return true;
   } catch {
-    return false; // the page works as long as there is a network
+    return false; // the page works while there is a network
   }
 }
 
-/** The bundle of this page. */
-class Local {
-  /** @type {Promise<Ready> | null} */
-  #ready = null;
-  /** @type {Set<(share: number) => void>} */
-  #watching = new Set();
+/** Backend with the bundle of this page. */
+class LocalBackend {
+  /** @type {Promise<LoadedBundle> | null} */
+  #bundle = null;
+  /** @type {Set<(fraction: number) => void>} */
+  #listeners = new Set();
 
   /** @param {Settings} settings */
   constructor(settings) {
     this.settings = settings;
   }
 
-  /** @param {(share: number) => void} [progress] */
-  async warm(progress) {
-    if (progress) this.#watching.add(progress);
-    const words = await this.#words(document.documentElement.lang);
-    await this.#open(words).finally(() => progress && this.#watching.delete(progress));
+  /** @param {(fraction: number) => void} [progress] */
+  async load(progress) {
+    if (progress) this.#listeners.add(progress);
+    const sections = await this.#sections(document.documentElement.lang);
+    await this.#loaded(sections).finally(() => progress && this.#listeners.delete(progress));
     progress?.(1);
   }
 
   /**
-   * @param {Question} question
+   * @param {IdentifyRequest} request
    * @param {{signal?: AbortSignal}} [options]
    * @returns {Promise<Answer>}
    */
-  async ask(question, { signal } = {}) {
+  async identify(request, { signal } = {}) {
     signal?.throwIfAborted();
     const aborted = new Promise((_, reject) => {
       signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
-    return /** @type {Promise<Answer>} */ (Promise.race([this.#answer(question), aborted]));
+    return /** @type {Promise<Answer>} */ (Promise.race([this.#answer(request), aborted]));
   }
 
-  /** @param {Question} question */
-  async #answer(question) {
+  /** @param {IdentifyRequest} request */
+  async #answer(request) {
     const { languages } = this.settings;
-    if (!languages.includes(question.language)) {
-      const words = await this.#words("en");
-      const there = languages.join(", ");
-      const error = `no sentences in language '${question.language}'; choose one of ${there}`;
-      throw backendError(422, words, "wrong_input", error);
+    if (!languages.includes(request.language)) {
+      const sections = await this.#sections("en");
+      const available = languages.join(", ");
+      const error = `no sentences in language '${request.language}'; choose one of ${available}`;
+      throw backendError(422, sections, "wrong_input", error);
     }
-    const words = await this.#words(question.language);
-    const { decider, facts, thread } = await this.#open(words);
-    const given = required(question, facts, words);
-    const files = await Promise.all(question.photos.map(bytesOf));
-    const names = files.map((_, at) => (files.length === 1 ? "photo" : `photo ${at + 1}`));
-    const photos = files.map((bytes, at) => ({ name: names[at] ?? "photo", bytes }));
-    const found = await this.#looked(thread, { photos, evidence: question.evidence }, words);
-    const read = files.filter((_, at) => !("reason" in (found[at] ?? {})));
-    const failures = found.flatMap((one) => ("reason" in one ? one : []));
-    const looked = found.flatMap((one) => ("reason" in one ? [] : one));
-    if (!looked.length) throw noneRead(failures, words);
-    const place = given ?? (question.gps ? await placeOf(read) : NOWHERE);
-    const seen = looked.map((one) => ensemble(facts.members, one));
-    const answer = decider.answer(seen, failures, place, { top: question.top, words });
-    if (question.evidence) answer.evidence = evidenceOf(looked, answer, facts);
+    const sections = await this.#sections(request.language);
+    const { decider, facts, worker } = await this.#loaded(sections);
+    const given = requireValid(request, facts, sections);
+    const files = await Promise.all(request.photos.map(bytesOf));
+    const names = files.map((_, i) => (files.length === 1 ? "photo" : `photo ${i + 1}`));
+    const photos = files.map((bytes, i) => ({ name: names[i] ?? "photo", bytes }));
+    const results = await this.#outputs(worker, { photos, evidence: request.evidence }, sections);
+    const read = files.filter((_, i) => !("reason" in (results[i] ?? {})));
+    const failures = results.flatMap((one) => ("reason" in one ? one : []));
+    const outputs = results.flatMap((one) => ("reason" in one ? [] : one));
+    if (!outputs.length) throw noPhotoError(failures, sections);
+    const place = given ?? (request.gps ? await placeOf(read) : NOWHERE);
+    const scores = outputs.map((one) => ensemble(facts.members, one));
+    const answer = decider.answer(scores, failures, place, { top: request.top, sections });
+    if (request.evidence) answer.evidence = evidenceOf(outputs, answer, facts);
     return answer;
   }
 
   /**
-   * @param {WorkerClient} thread
-   * @param {import("./worker.js").Looking} looking
-   * @param {Words} words
-   * @returns {Promise<Looked[]>}
+   * @param {WorkerClient} worker
+   * @param {import("./worker.js").PhotoBatch} batch
+   * @param {Sections} sections
+   * @returns {Promise<PhotoOutputs[]>}
    */
-  async #looked(thread, looking, words) {
+  async #outputs(worker, batch, sections) {
     try {
-      return await thread.ask({ look: looking });
+      return await worker.send({ batch });
     } catch (error) {
-      this.#ready = null; // a thread that ran out of memory is of no more use
-      thread.close();
-      throw backendError(500, words, "model_failed", told(error));
+      this.#bundle = null; // a worker that ran out of memory is unusable
+      worker.close();
+      throw backendError(500, sections, "model_failed", messageOf(error));
     }
   }
 
   /**
-   * @param {Words} words of refusals.
-   * @returns {Promise<Ready>}
+   * @param {Sections} sections for error messages.
+   * @returns {Promise<LoadedBundle>}
    */
-  #open(words) {
-    this.#ready ??= this.#opened(words).catch((error) => {
-      this.#ready = null; // the next one who asks tries again
+  #loaded(sections) {
+    this.#bundle ??= this.#load(sections).catch((error) => {
+      this.#bundle = null; // the next request tries again
       throw error;
     });
-    return this.#ready;
+    return this.#bundle;
   }
 
   /**
-   * @param {Words} words
-   * @returns {Promise<Ready>}
+   * @param {Sections} sections
+   * @returns {Promise<LoadedBundle>}
    */
-  async #opened(words) {
-    if (!runsWebAssembly()) throw backendError(501, words, "no_webassembly", "");
-    const watch = (/** @type {number} */ share) => {
-      for (const progress of this.#watching) progress(share);
+  async #load(sections) {
+    if (!runsWebAssembly()) throw backendError(501, sections, "no_webassembly", "");
+    const report = (/** @type {number} */ fraction) => {
+      for (const progress of this.#listeners) progress(fraction);
     };
     /** @type {LocalFacts} */
     const facts = await readJson(FACTS).catch((error) => {
-      throw backendError(503, words, "model_missing", told(error));
+      throw backendError(503, sections, "model_missing", messageOf(error));
     });
     const { models, wasm, prior } = facts.parts;
     const wanted = [...models, wasm, ...(prior ? [prior] : [])];
-    const parts = await readParts(wanted, watch).catch((error) => {
+    const parts = await fetchParts(wanted, report).catch((error) => {
       const reason = error instanceof RangeError ? "model_damaged" : "model_missing";
-      throw backendError(503, words, reason, told(error));
+      throw backendError(503, sections, reason, messageOf(error));
     });
-    const of = (/** @type {Part | undefined} */ part) =>
+    const bufferOf = (/** @type {Part | undefined} */ part) =>
       parts.get(part?.path ?? "")?.buffer ?? new ArrayBuffer(0);
     const { runtime, images, tta } = facts;
-    const opening = { runtime, wasm: of(wasm), models: models.map(of), images, tta };
-    const thread = new WorkerClient();
-    await thread.ask({ open: opening }, [...opening.models, opening.wasm]).catch((error) => {
-      thread.close();
-      throw backendError(500, words, "model_failed", told(error));
+    const setup = { runtime, wasm: bufferOf(wasm), models: models.map(bufferOf), images, tta };
+    const worker = new WorkerClient();
+    await worker.send({ setup }, [...setup.models, setup.wasm]).catch((error) => {
+      worker.close();
+      throw backendError(500, sections, "model_failed", messageOf(error));
     });
-    return { decider: new Decider(facts, new Float64Array(of(prior))), facts, thread };
+    return { decider: new Decider(facts, new Float64Array(bufferOf(prior))), facts, worker };
   }
 
   /**
    * @param {string} language
-   * @returns {Promise<Words>}
+   * @returns {Promise<Sections>}
    */
-  #words(language) {
+  #sections(language) {
     const known = this.settings.languages.includes(language) ? language : "en";
-    return readJson(`words/${known}.json`);
+    return readJson(`sentences/${known}.json`);
   }
 }
 
 /**
- * Refuse a question that cannot be answered; the place that it gives, or null.
+ * Check a request; return its place, or null if none is given.
  *
- * @param {Question} question
+ * @param {IdentifyRequest} request
  * @param {Facts} facts
- * @param {Words} words
+ * @param {Sections} sections
  */
-function required({ photos, country, top }, facts, words) {
+function requireValid({ photos, country, top }, facts, sections) {
   if (!(Number.isInteger(top) && top >= 1)) {
-    throw backendError(422, words, "wrong_input", `top = ${top} should be 1 or more`);
+    throw backendError(422, sections, "wrong_input", `top = ${top} should be 1 or more`);
   }
   if (!photos.length) {
     const error = "no photo was given; give one, or several of the same snake";
-    throw backendError(422, words, "no_photo", error);
+    throw backendError(422, sections, "no_photo", error);
   }
   try {
     return givenPlace(country, facts.countries);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw backendError(422, words, "unknown_country", error.message);
+    throw backendError(422, sections, "unknown_country", error.message);
   }
 }
 
 /**
- * A file's bytes; none where it cannot be read any more, as after it was deleted.
+ * Content of a file; empty if it cannot be read any more, for example after it was deleted.
  *
  * @param {Blob} blob
  */
@@ -222,35 +222,35 @@ async function bytesOf(blob) {
 }
 
 /**
- * None of the photos can be used: why, where it is the same of all.
+ * Error when no photo can be used, with the common reason of all photos if there is one.
  *
  * @param {Failure[]} failures
- * @param {Words} words
+ * @param {Sections} sections
  */
-function noneRead(failures, words) {
+function noPhotoError(failures, sections) {
   const [code = "", ...others] = new Set(failures.map((failure) => failure.code));
   const error = failures.map((failure) => failure.reason).join("; ");
-  return backendError(422, words, others.length ? "unreadable" : code, error);
+  return backendError(422, sections, others.length ? "unreadable" : code, error);
 }
 
 /**
  * @param {number} status
- * @param {Words} words
+ * @param {Sections} sections
  * @param {string} reason
  * @param {string} error
  */
-function backendError(status, words, reason, error) {
-  return new BackendError(status, reason, error, say(words, "advice", "emergency"));
+function backendError(status, sections, reason, error) {
+  return new BackendError(status, reason, error, sentence(sections, "advice", "emergency"));
 }
 
 /** @param {unknown} error */
-function told(error) {
+function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Whether this browser runs WebAssembly with vectors, which onnxruntime-web needs. */
+/** True if this browser runs WebAssembly with SIMD, which onnxruntime-web needs. */
 function runsWebAssembly() {
-  // A function that gives a vector: (module (func (result v128) i32.const 1 i8x16.splat)).
+  // A function that returns a vector: (module (func (result v128) i32.const 1 i8x16.splat)).
   const program = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0];
   const body = [10, 8, 1, 6, 0, 65, 1, 253, 15, 11];
   return globalThis.WebAssembly?.validate(new Uint8Array([...program, ...body])) === true;

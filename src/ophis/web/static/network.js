@@ -1,22 +1,22 @@
-// The network of a bundle in this browser: onnxruntime-web, WebAssembly, one thread.
+// Network in this browser: onnxruntime-web, WebAssembly, one thread.
 
 /** @import { InferenceSession, Tensor } from "onnxruntime-web" */
 
 /** @typedef {typeof import("onnxruntime-web/wasm")} Runtime */
 
 /**
- * Where in a photo each of a few species was seen: `values` is [species, rows, columns].
+ * Evidence maps of a few species: `values` is [species, rows, columns].
  *
  * @typedef {{species: number[], rows: number, columns: number, values: Float32Array}} Maps
  */
 
 /**
- * What the network says of one photo, the mean over its crops.
+ * Output of a network for one photo, the mean over its crops.
  *
- * @typedef {{logits: Float32Array, ood_score: number | null, maps: Maps | null}} Look
+ * @typedef {{logits: Float32Array, ood_score: number | null, maps: Maps | null}} NetworkOutput
  */
 
-/** One ONNX file ready to run. */
+/** Inference session of one ONNX file. */
 export class Network {
   /**
    * @param {Runtime} runtime
@@ -29,7 +29,7 @@ export class Network {
 
   /**
    * @param {Runtime} runtime
-   * @param {ArrayBuffer} wasm the runtime's own program.
+   * @param {ArrayBuffer} wasm WebAssembly binary of the runtime.
    * @param {ArrayBuffer} model
    */
   static async open(runtime, wasm, model) {
@@ -44,24 +44,24 @@ export class Network {
   /**
    * @param {Float32Array} pixels [crops, 3, side, side].
    * @param {number} side
-   * @param {boolean} evidence whether to tell where the first crop was looked at.
-   * @returns {Promise<Look>}
+   * @param {boolean} evidence return the evidence maps of the first crop.
+   * @returns {Promise<NetworkOutput>}
    */
-  async look(pixels, side, evidence) {
+  async run(pixels, side, evidence) {
     const { session, runtime } = this;
     const crops = pixels.length / (3 * side * side);
     const [input = ""] = session.inputNames;
-    const shown = new runtime.Tensor("float32", pixels, [crops, 3, side, side]);
+    const images = new runtime.Tensor("float32", pixels, [crops, 3, side, side]);
     const wanted = session.outputNames.filter((name) => evidence || !name.startsWith("evidence"));
-    const outputs = await session.run({ [input]: shown }, wanted);
+    const outputs = await session.run({ [input]: images }, wanted);
     const { logits, ood_score } = outputs;
-    const found = {
+    const result = {
       logits: meanOverCrops(numbersOf(logits), crops),
       ood_score: ood_score ? (meanOverCrops(numbersOf(ood_score), crops)[0] ?? null) : null,
       maps: mapsOf(outputs.evidence, outputs.evidence_species),
     };
-    for (const output of [shown, ...Object.values(outputs)]) output.dispose();
-    return found;
+    for (const output of [images, ...Object.values(outputs)]) output.dispose();
+    return result;
   }
 }
 
@@ -71,7 +71,7 @@ function numbersOf(tensor) {
 }
 
 /**
- * The mean over crops, added up in float32 as NumPy does: [crops, ...] to [...].
+ * Mean over crops, summed in float32 like NumPy: [crops, ...] to [...].
  *
  * @param {Float32Array} values
  * @param {number} crops
@@ -80,15 +80,15 @@ function meanOverCrops(values, crops) {
   const size = values.length / crops;
   const mean = values.slice(0, size);
   for (let crop = 1; crop < crops; crop++) {
-    for (let place = 0; place < size; place++) {
-      mean[place] = (mean[place] ?? 0) + (values[crop * size + place] ?? 0);
+    for (let i = 0; i < size; i++) {
+      mean[i] = (mean[i] ?? 0) + (values[crop * size + i] ?? 0);
     }
   }
   return mean.map((sum) => sum / crops);
 }
 
 /**
- * The maps of the first crop, which is the whole photo.
+ * Maps of the first crop, which is the whole photo.
  *
  * @param {Tensor | undefined} evidence [crops, species, rows, columns].
  * @param {Tensor | undefined} species [crops, species].

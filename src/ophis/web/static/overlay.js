@@ -94,7 +94,9 @@ export function photoFigure(photo, number, grid, sentences) {
   const frame = make("div", { class: "frame" }, photoImage(photo, number, sentences));
   const figure = make("figure", { class: "photo" }, frame);
   if (!grid || Math.max(...grid.values) <= 0) return figure;
-  const where = sentences.text("page", "looked_where", { where: sentences.text("page", strongest(grid)) });
+  const where = sentences.text("page", "looked_where", {
+    where: sentences.text("page", strongest(grid)),
+  });
   const canvas = make("canvas", { role: "img", "aria-label": where });
   drawEvidence(canvas, grid);
   frame.append(canvas);

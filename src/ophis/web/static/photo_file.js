@@ -1,19 +1,19 @@
-// A photo's file before any pixel is decoded: what it is, how large, and whether it is refused.
-// The sentences are those of ophis/images.py.
+// Checks of a photo's file before decoding: format, size, dimensions.
+// Messages are those of ophis/images.
 
 import { jpegSegments, text } from "./exif.js";
 
 export const MOST_BYTES = 64 * 2 ** 20;
 const MOST_PIXELS = 80_000_000;
-const LEAST_SIDE = 32; // pixels; nothing smaller shows a snake
+const LEAST_SIDE = 32; // pixels; smaller images show no snake
 const HEIF = ["heic", "heix", "hevc", "mif1", "msf1", "avif"];
-// Markers that begin a JPEG's frame, whatever its coding.
+// Start-of-frame markers of JPEG, for every coding.
 const FRAMES = [0xc0, 0xc1, 0xc2, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf];
 
-/** A photo that cannot be used, and why. */
+/** Photo that cannot be used, with a reason code. */
 export class PhotoError extends Error {
   /**
-   * @param {string} code which of the reasons of ophis/errors.py.
+   * @param {string} code reason code of ophis/errors.py.
    * @param {string} message
    */
   constructor(code, message) {
@@ -23,12 +23,12 @@ export class PhotoError extends Error {
 }
 
 /**
- * What a file is, by its first bytes.
+ * Format of a file, from its first bytes.
  *
  * @param {Uint8Array} bytes
- * @param {string} name of the photo, in refusals.
+ * @param {string} name of the photo, for error messages.
  * @returns {"jpeg" | "png" | "webp" | "heif"}
- * @throws {PhotoError} when it is empty, or no photo that is read.
+ * @throws {PhotoError} when it is empty or of another format.
  */
 export function kindOf(bytes, name) {
   if (!bytes.length) throw new PhotoError("empty", `${name}: the file is empty; copy it again`);
@@ -37,15 +37,15 @@ export function kindOf(bytes, name) {
   if (text(view, 0, 8) === "\x89PNG\r\n\x1a\n") return "png";
   if (text(view, 0, 4) === "RIFF" && text(view, 8, 4) === "WEBP") return "webp";
   if (text(view, 4, 4) === "ftyp" && HEIF.includes(text(view, 8, 4))) return "heif";
-  const [code, told] = what(view);
-  throw new PhotoError(code, `${name}: ${told}; send a JPEG, PNG or WebP photo`);
+  const [code, cause] = otherFormat(view);
+  throw new PhotoError(code, `${name}: ${cause}; send a JPEG, PNG or WebP photo`);
 }
 
 /**
  * @param {DataView} view
- * @returns {[code: string, told: string]}
+ * @returns {[code: string, cause: string]}
  */
-function what(view) {
+function otherFormat(view) {
   const first = text(view, 0, 5);
   if (first === "%PDF-") return ["not_a_photo", "this is a PDF"];
   const four = first.slice(0, 4);
@@ -56,7 +56,7 @@ function what(view) {
 }
 
 /**
- * Refuse a film: a WebP of several pictures, none of which is the one to answer.
+ * Refuse an animated WebP.
  *
  * @param {Uint8Array} bytes
  * @param {"jpeg" | "png" | "webp" | "heif"} kind
@@ -68,18 +68,18 @@ export function requireStill(bytes, kind, name) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const whole = Math.min(bytes.length, 8 + view.getUint32(4, true));
   let pictures = 0;
-  for (let place = 12; place + 8 <= whole; ) {
-    if (text(view, place, 4) === "ANMF") pictures += 1;
+  for (let at = 12; at + 8 <= whole; ) {
+    if (text(view, at, 4) === "ANMF") pictures += 1;
     if (pictures > 1) {
       throw new PhotoError("other_format", `${name}: this is an animation; send one picture of it`);
     }
-    const size = view.getUint32(place + 4, true);
-    place += 8 + size + (size % 2);
+    const size = view.getUint32(at + 4, true);
+    at += 8 + size + (size % 2);
   }
 }
 
 /**
- * Refuse a photo that is too large or shows nothing, before it is decoded.
+ * Refuse a photo with too many or too few pixels.
  *
  * @param {number} width
  * @param {number} height
@@ -104,7 +104,7 @@ export function requireSize(width, height, name) {
 }
 
 /**
- * Width and height as the file says them; null where it does not.
+ * Width and height from the file's header; null if missing.
  *
  * @param {Uint8Array} bytes
  * @param {"jpeg" | "png" | "webp" | "heif"} kind
@@ -117,7 +117,7 @@ export function sizeOf(bytes, kind) {
     if (kind === "png") return [view.getUint32(16), view.getUint32(20)];
     return kind === "webp" ? webpSize(view) : null;
   } catch (error) {
-    if (error instanceof RangeError) return null; // cut short
+    if (error instanceof RangeError) return null; // truncated
     throw error;
   }
 }

@@ -78,7 +78,7 @@ export class PlaceForm {
       countries,
       this.sentences,
       (code) => this.confirm(origin, code),
-      whose,
+      origin,
     );
     confirmation.querySelector("p")?.setAttribute("id", "offer-words");
     box.append(confirmation);

@@ -1,6 +1,5 @@
-// Where a photo was taken: what a person says, the position that a camera wrote into it, or that of
-// this device. The position itself is never shown, sent or kept: it becomes countries, and is
-// forgotten.
+// Place of a photo: given by a person, from its EXIF position, or from the position of this device.
+// A position is converted to countries at once; it is never shown, sent or stored.
 
 import { Borders } from "./borders.js";
 import { positionTags } from "./exif.js";
@@ -9,12 +8,11 @@ import { readJson } from "./page_files.js";
 /** @import { Country, Place } from "./prior.js" */
 
 const [NORTH, LATITUDE, EAST, LONGITUDE] = [1, 2, 3, 4];
-const MOST_KM = 100; // a position that is told no better may lie in too many countries
-const OLD_MS = 300_000; // nobody leaves a country much faster
+const MOST_KM = 100; // a less accurate position may lie in too many countries
+const OLD_MS = 300_000; // a country is rarely left in less time
 
 /**
- * The position in a photo's EXIF; null when there is none that can be meant: see
- * `ophis.position.gps_of`.
+ * Position in a photo's EXIF; null if missing or invalid, see ophis/geography/location.py.
  *
  * @param {Uint8Array} bytes of the file.
  * @returns {{latitude: number, longitude: number} | null}
@@ -30,23 +28,23 @@ export function positionOf(bytes) {
 }
 
 /**
- * Degrees, minutes and seconds with their hemisphere, as one number; null when they are none.
+ * Decimal degrees from degrees, minutes, seconds and hemisphere; null if invalid.
  *
  * @param {string | number[] | undefined} value
  * @param {string | number[] | undefined} reference
- * @param {string[]} sides the one above 0 first.
+ * @param {string[]} sides hemispheres, the positive one first.
  */
 function degrees(value, reference, sides) {
   if (!Array.isArray(value) || value.length < 2 || typeof reference !== "string") return null;
   const side = reference.replace(/^[\0 ]+|[\0 ]+$/g, "").toUpperCase();
   const [whole = 0, minutes = 0, seconds = 0] = value;
-  const within = whole >= 0 && minutes >= 0 && minutes <= 60 && seconds >= 0 && seconds <= 60;
-  if (!sides.includes(side) || !within) return null;
+  const valid = whole >= 0 && minutes >= 0 && minutes <= 60 && seconds >= 0 && seconds <= 60;
+  if (!sides.includes(side) || !valid) return null;
   return (side === sides[0] ? 1 : -1) * (whole + minutes / 60 + seconds / 3600);
 }
 
 /**
- * The place that a person gave; null where nobody gave any.
+ * Place given by a person; null if none.
  *
  * @param {string | null} country ISO code, or a key of `countries`.
  * @param {Record<string, Country>} countries
@@ -58,13 +56,13 @@ export function givenPlace(country, countries) {
   const wanted = country.trim();
   const key = ["", "unknown"].includes(wanted.toLowerCase()) ? "UNKNOWN" : wanted.toLowerCase();
   if (!countries[key]) throw new RangeError(`no country is called '${country}'; use its ISO code`);
-  return { shares: [[key, 1]], source: "given" };
+  return { weights: [[key, 1]], source: "given" };
 }
 
 /** @type {Promise<Borders> | null} */
 let borders = null;
 
-/** @returns {Promise<Borders>} read once; where that failed, the next one who asks tries again */
+/** @returns {Promise<Borders>} loaded once; after a failure the next call tries again */
 function readBorders() {
   borders ??= readJson("borders.json").then(
     (topology) => new Borders(topology),
@@ -77,40 +75,40 @@ function readBorders() {
 }
 
 /**
- * The countries that a photo's own position tells, the largest share first.
+ * Countries at a photo's position, the largest weight first.
  *
  * @param {Uint8Array} bytes of the file.
- * @returns {Promise<[code: string, share: number][]>} none where it has no position.
+ * @returns {Promise<[code: string, weight: number][]>} empty without a position.
  */
-async function sharesOf(bytes) {
+async function weightsOf(bytes) {
   const position = positionOf(bytes);
   if (!position) return [];
   return (await readBorders()).countriesAt(position);
 }
 
 /**
- * The countries that a photo's own position tells; nothing leaves the browser for it.
+ * Countries at a photo's position, determined in the browser.
  *
  * @param {Blob} photo
- * @returns {Promise<Record<string, number>>} their shares by ISO code; none where it has none.
+ * @returns {Promise<Record<string, number>>} weights by ISO code; empty without a position.
  */
 export async function countriesOf(photo) {
-  return Object.fromEntries(await sharesOf(new Uint8Array(await photo.arrayBuffer())));
+  return Object.fromEntries(await weightsOf(new Uint8Array(await photo.arrayBuffer())));
 }
 
 /**
- * The countries around this device, as far as its position is known; the browser asks its owner
- * first.
+ * Countries around this device, within the accuracy of its position; the browser asks for
+ * permission first.
  *
  * @param {AbortSignal} signal
- * @returns {Promise<Record<string, number>>} their shares by ISO code; none far out at sea.
- * @throws {GeolocationPositionError} when it was not allowed, or the position cannot be had.
- * @throws {RangeError} when it is told too roughly.
+ * @returns {Promise<Record<string, number>>} weights by ISO code; empty far out at sea.
+ * @throws {GeolocationPositionError} when it is denied or unavailable.
+ * @throws {RangeError} when it is too inaccurate.
  */
-export async function countriesHere(signal) {
+export async function countriesOfDevice(signal) {
   const { coords } = await deviceAt(signal);
   const km = coords.accuracy / 1000;
-  if (km > MOST_KM) throw new RangeError("the position is told too roughly");
+  if (km > MOST_KM) throw new RangeError("the position is too inaccurate");
   const { latitude, longitude } = coords;
   return Object.fromEntries((await readBorders()).countriesAt({ latitude, longitude }, km));
 }
@@ -127,19 +125,19 @@ function deviceAt(signal) {
 }
 
 /**
- * The place that the first photo with a position tells.
+ * Place of the first photo with a position.
  *
  * @param {Iterable<Uint8Array>} photos
  * @returns {Promise<Place>}
  */
 export async function placeOf(photos) {
   for (const bytes of photos) {
-    const found = await sharesOf(bytes);
+    const found = await weightsOf(bytes);
     if (!found.length) continue;
     return {
-      shares: found.map(([code, share]) => [code.toLowerCase(), share]),
+      weights: found.map(([code, weight]) => [code.toLowerCase(), weight]),
       source: found.length === 1 ? "position" : "near a border",
     };
   }
-  return { shares: [], source: "no position" };
+  return { weights: [], source: "no position" };
 }

@@ -1,39 +1,39 @@
-// A photo as the network sees it: as ophis/images computes it, with the same bytes.
+// Decoding and preprocessing of photos; JavaScript version of ophis/images, with equal pixels.
 
-import { orientationOf, withoutTurn } from "./exif.js";
+import { orientationOf, withoutOrientation } from "./exif.js";
 import { kindOf, MOST_BYTES, PhotoError, requireSize, requireStill, sizeOf } from "./photo_file.js";
 import { BILINEAR, BOX, resize } from "./resize.js";
 
-/** @import { Picture } from "./resize.js" */
+/** @import { Image } from "./resize.js" */
 
-const USABLE_SIDE = 64; // pixels; with fewer a snake may be seen, but not told from others
-const LEAST_CONTRAST = 12; // of 255, between the darkest and the lightest twentieth of a photo
+const USABLE_SIDE = 64; // pixels; below it species cannot be distinguished
+const LEAST_CONTRAST = 12; // of 255, between the 5th and 95th percentile of brightness
 
 /**
- * images.json.
+ * Preprocessing of a network.
  *
  * @typedef {{pixels: number, mean: number[], std: number[]}} Preprocessing
  */
 
 /**
- * A window of an upright photo, in fractions of its sides; see ophis/images/test_time_augmentation.py.
+ * Crop of an upright photo, in fractions of its sides; see ophis/images/test_time_augmentation.py.
  *
  * @typedef {{left: number, top: number, fraction: number, mirrored: boolean}} Crop
  */
 
 /**
- * An upright photo, whose `part` gives RGB.
+ * Upright photo, whose `part` returns RGB.
  *
- * @typedef {Picture & {close: () => void}} Photo
+ * @typedef {Image & {close: () => void}} Photo
  */
 
 /**
  * @param {Uint8Array<ArrayBuffer>} bytes of the file.
- * @param {string} name of the photo, in refusals.
+ * @param {string} name of the photo, for error messages.
  * @returns {Promise<Photo>}
- * @throws {PhotoError} as `ophis.images.decode` does, and for a HEIC that this browser cannot open.
+ * @throws {PhotoError} as `decode` in ophis/images, and for HEIC that this browser cannot decode.
  */
-export async function decoded(bytes, name) {
+export async function decode(bytes, name) {
   if (bytes.length > MOST_BYTES) {
     const most = MOST_BYTES / 2 ** 20;
     throw new PhotoError("too_large", `${name}: larger than ${most} MiB; send a smaller photo`);
@@ -42,41 +42,44 @@ export async function decoded(bytes, name) {
   requireStill(bytes, kind, name);
   const size = sizeOf(bytes, kind);
   if (size) requireSize(...size, name);
-  // Browsers turn JPEG and PNG as their EXIF says; of WebP each thinks otherwise.
-  const turn = kind === "webp" ? orientationOf(bytes) : 1;
-  const bitmap = await createImageBitmap(new Blob([turn > 1 ? withoutTurn(bytes) : bytes]), {
-    imageOrientation: "from-image",
-    colorSpaceConversion: "none",
-    premultiplyAlpha: "none",
-  }).catch(() => {
-    const [code, told] = unreadable(kind);
-    throw new PhotoError(code, `${name}: ${told}`);
+  // All browsers apply the EXIF orientation of JPEG and PNG, but only some that of WebP.
+  const orientation = kind === "webp" ? orientationOf(bytes) : 1;
+  const bitmap = await createImageBitmap(
+    new Blob([orientation > 1 ? withoutOrientation(bytes) : bytes]),
+    {
+      imageOrientation: "from-image",
+      colorSpaceConversion: "none",
+      premultiplyAlpha: "none",
+    },
+  ).catch(() => {
+    const [code, cause] = unreadable(kind);
+    throw new PhotoError(code, `${name}: ${cause}`);
   });
   requireSize(bitmap.width, bitmap.height, name);
-  return upright(bitmap, turn);
+  return upright(bitmap, orientation);
 }
 
 /**
  * @param {string} kind
- * @returns {[code: string, told: string]}
+ * @returns {[code: string, cause: string]}
  */
 function unreadable(kind) {
   if (kind !== "heif") return ["damaged", "damaged or cut short; send the photo again"];
-  const told = "this browser cannot open HEIC and AVIF photos; send a JPEG, PNG or WebP photo";
-  return ["other_format", told];
+  const cause = "this browser cannot open HEIC and AVIF photos; send a JPEG, PNG or WebP photo";
+  return ["other_format", cause];
 }
 
 /**
  * @param {ImageBitmap} bitmap
- * @param {number} turn of EXIF, 1 to 8, that is still to be made.
+ * @param {number} orientation EXIF orientation, 1 to 8, still to be applied.
  * @returns {Photo}
  */
-function upright(bitmap, turn) {
+function upright(bitmap, orientation) {
   const [w, h] = [bitmap.width, bitmap.height];
-  const [width, height] = turn > 4 ? [h, w] : [w, h];
-  // Where the stored pixel (x, y) goes: a x + c y + e, b x + d y + f.
+  const [width, height] = orientation > 4 ? [h, w] : [w, h];
+  // The stored pixel (x, y) moves to (a x + c y + e, b x + d y + f).
   /** @type {[number, number, number, number, number, number][]} */
-  const turns = [
+  const transforms = [
     [1, 0, 0, 1, 0, 0],
     [-1, 0, 0, 1, w, 0],
     [-1, 0, 0, -1, w, h],
@@ -86,25 +89,25 @@ function upright(bitmap, turn) {
     [0, -1, -1, 0, h, w],
     [0, -1, 1, 0, 0, w],
   ];
-  const [a, b, c, d, e, f] = turns[turn - 1] ?? [1, 0, 0, 1, 0, 0];
+  const [a, b, c, d, e, f] = transforms[orientation - 1] ?? [1, 0, 0, 1, 0, 0];
   const part = (/** @type {number[]} */ ...[left = 0, top = 0, across = 0, down = 0]) => {
     const canvas = new OffscreenCanvas(across, down);
-    const drawn = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-    if (!drawn) {
+    const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+    if (!context) {
       throw new PhotoError("model_failed", "this browser has no memory left; close other pages");
     }
-    drawn.imageSmoothingEnabled = false;
-    drawn.fillStyle = "#fff"; // transparent pixels are laid over white
-    drawn.fillRect(0, 0, across, down);
-    drawn.setTransform(a, b, c, d, e - left, f - top);
-    drawn.drawImage(bitmap, 0, 0);
-    return threeOfFour(drawn.getImageData(0, 0, across, down).data);
+    context.imageSmoothingEnabled = false;
+    context.fillStyle = "#fff"; // transparent pixels are composited on white
+    context.fillRect(0, 0, across, down);
+    context.setTransform(a, b, c, d, e - left, f - top);
+    context.drawImage(bitmap, 0, 0);
+    return rgbOf(context.getImageData(0, 0, across, down).data);
   };
   return { width, height, channels: 3, part, close: () => bitmap.close() };
 }
 
 /** @param {Uint8ClampedArray} rgba */
-function threeOfFour(rgba) {
+function rgbOf(rgba) {
   const rgb = new Uint8Array((rgba.length / 4) * 3);
   for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
     rgb[to] = /** @type {number} */ (rgba[from]);
@@ -115,9 +118,9 @@ function threeOfFour(rgba) {
 }
 
 /**
- * Why nobody should be told a name from a photo; null: usable. See `ophis.images.unusable`.
+ * Reason why a photo must not be named; null: usable. See ophis/images/usability.py.
  *
- * @param {Picture} photo
+ * @param {Image} photo
  * @returns {"small" | "flat" | null}
  */
 export function unusableReason(photo) {
@@ -134,7 +137,7 @@ export function unusableReason(photo) {
 }
 
 /**
- * Brightness as Pillow has it (ITU-R 601-2), in whole numbers.
+ * Luma as in Pillow (ITU-R 601-2), rounded to integers.
  *
  * @param {Uint8Array | Uint8ClampedArray} rgb
  */
@@ -150,7 +153,7 @@ function greyOf(rgb) {
 }
 
 /**
- * NumPy's percentile, between neighbours in proportion.
+ * Percentile with linear interpolation, like NumPy.
  *
  * @param {ArrayLike<number>} sorted
  * @param {number} percent
@@ -163,9 +166,9 @@ function percentile(sorted, percent) {
 }
 
 /**
- * A photo as the network sees it: [crops, 3, pixels, pixels].
+ * Network input of a photo: [crops, 3, pixels, pixels].
  *
- * @param {Picture} photo
+ * @param {Image} photo
  * @param {Preprocessing} preprocessing
  * @param {Crop[]} tta
  */
@@ -174,19 +177,19 @@ export function networkInput(photo, preprocessing, tta) {
   const values = new Float32Array(tta.length * 3 * side * side);
   const table = byteTable(preprocessing);
   tta.forEach((crop, number) => {
-    const square = resize(windowOf(photo, crop), side, BILINEAR);
+    const resized = resize(windowOf(photo, crop), side, BILINEAR);
     const start = number * 3 * side * side;
-    normalise(square, table, side, crop.mirrored, values.subarray(start));
+    normalise(resized, table, side, crop.mirrored, values.subarray(start));
   });
   return values;
 }
 
 /**
- * The pixels of a crop, its edges rounded to whole pixels.
+ * Pixels of a crop, with edges rounded to whole pixels.
  *
- * @param {Picture} photo
+ * @param {Image} photo
  * @param {Crop} crop
- * @returns {Picture}
+ * @returns {Image}
  */
 function windowOf(photo, crop) {
   if (crop.fraction === 1) return photo;
@@ -205,7 +208,7 @@ function windowOf(photo, crop) {
 }
 
 /**
- * The value of each byte in each channel, [3, 256]: computed in float64 and rounded once.
+ * Normalised value of each byte in each channel, [3, 256]: computed in float64, rounded once.
  *
  * @param {Preprocessing} preprocessing
  */
@@ -217,20 +220,20 @@ export function byteTable({ mean, std }) {
 }
 
 /**
- * Bytes [side, side, 3] to numbers [3, side, side].
+ * Normalise bytes [side, side, 3] to float32 [3, side, side].
  *
- * @param {ArrayLike<number>} square
+ * @param {ArrayLike<number>} resized
  * @param {Float32Array} table
  * @param {number} side
  * @param {boolean} mirrored
  * @param {Float32Array} out
  */
-function normalise(square, table, side, mirrored, out) {
+function normalise(resized, table, side, mirrored, out) {
   for (let channel = 0; channel < 3; channel++) {
     for (let row = 0; row < side; row++) {
       for (let column = 0; column < side; column++) {
         const from = row * side + (mirrored ? side - 1 - column : column);
-        const byte = /** @type {number} */ (square[from * 3 + channel]);
+        const byte = /** @type {number} */ (resized[from * 3 + channel]);
         out[(channel * side + row) * side + column] = /** @type {number} */ (
           table[channel * 256 + byte]
         );

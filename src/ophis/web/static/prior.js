@@ -1,46 +1,47 @@
-// What a country says of the species: the rows that ophis/page/facts.py worked out, put to use as
-// ophis/prior.py and ophis/mixture.py do.
+// Prior of a place from precomputed rows (ophis/web/facts.py); JavaScript version of ophis/priors.
 
 import { largest, probabilities } from "./probabilities.js";
 
-// Below this, a photo is as much rarer from the country than from anywhere: worth a word.
+// Likelihood ratio below which the answer reports that photo and country contradict each other.
 const CONTRADICTION = 0.05;
 const UNSEEN = ["unseen", "no country"];
 
 /**
- * What is known of a country: `code` its ISO one; the others where a bundle has a prior.
+ * Entry of a country; only `code` exists without a prior.
  *
  * @typedef {object} Country
- * @property {string | null} code
- * @property {string} [spelling] of the key, as the training table has it.
- * @property {number} [factors] which row of the table is added to log-probabilities.
- * @property {number} [ratios] which row tells how much likelier each species is there.
- * @property {string} [use] what the factors were made of.
- * @property {boolean} [overridden] whether a person's rules count in them.
+ * @property {string | null} code ISO 3166 alpha-2.
+ * @property {string} [spelling] name in the training table.
+ * @property {number} [factors] table row that is added to the log-probabilities.
+ * @property {number} [ratios] table row with likelihood ratios of the species.
+ * @property {string} [use] source of the factors.
+ * @property {boolean} [overridden] true if prior overrides apply.
  */
 
 /** @typedef {{use: string, contradicts: boolean, overridden: boolean}} Effect */
 
 /**
+ * Countries of a photo, with weights.
+ *
  * @typedef {object} Place
- * @property {[key: string, share: number][]} shares of countries, the largest first.
- * @property {string | null} source of them.
+ * @property {[key: string, weight: number][]} weights by country key, the largest first.
+ * @property {string | null} source origin of the country.
  */
 
 /**
- * A place's say: factors of log-probabilities, ratios of probabilities.
+ * Prior of a place: terms for log-probabilities, ratios of probabilities.
  *
- * @typedef {object} Say
+ * @typedef {object} PlacePrior
  * @property {Float64Array} factors
  * @property {Float64Array} ratios
  * @property {string} use
  * @property {boolean} overridden
  */
 
-/** A bundle's prior. */
+/** Prior of a bundle. */
 export class Prior {
   /**
-   * @param {number} temperature what logits are divided by first.
+   * @param {number} temperature divisor of the logits.
    * @param {Record<string, Country>} countries by key.
    * @param {Float64Array} table [rows, species].
    * @param {number} species
@@ -53,29 +54,29 @@ export class Prior {
   }
 
   /**
-   * Logits of photos multiplied by what a place says, and what it did to the first of them.
+   * Logits of photos with the prior of a place, and its effect on the first row.
    *
    * @param {Float64Array[]} rows
    * @param {Place} place with one country or more.
    * @returns {[rows: Float64Array[], effect: Effect]}
    */
   adjusted(rows, place) {
-    const say = this.#say(place.shares);
-    let use = say.use;
+    const prior = this.#placePrior(place.weights);
+    let use = prior.use;
     const joint = rows.map((row, number) => {
       const image = row.map((logit) => logit / this.temperature);
-      const product = say.factors.map((factor, column) => factor + (image[column] ?? 0));
+      const product = prior.factors.map((factor, column) => factor + (image[column] ?? 0));
       if (largest(product) > Number.NEGATIVE_INFINITY) return product;
       if (number === 0) use = "excluded";
       return image;
     });
     const [first = new Float64Array()] = rows;
-    const contradicts = this.#likelihood(first, say.ratios) < CONTRADICTION;
-    return [joint, { use, contradicts, overridden: say.overridden }];
+    const contradicts = this.#likelihood(first, prior.ratios) < CONTRADICTION;
+    return [joint, { use, contradicts, overridden: prior.overridden }];
   }
 
   /**
-   * How much likelier a photo is from a place than from anywhere.
+   * Likelihood ratio of a photo: this place against all places.
    *
    * @param {Float64Array} logits
    * @param {Float64Array} ratios
@@ -86,45 +87,45 @@ export class Prior {
   }
 
   /**
-   * @param {[key: string, share: number][]} shares
-   * @returns {Say}
+   * @param {[key: string, weight: number][]} weights
+   * @returns {PlacePrior}
    */
-  #say(shares) {
-    const parts = shares.map(([key, share]) => ({ share, ...this.#of(key) }));
+  #placePrior(weights) {
+    const parts = weights.map(([key, weight]) => ({ weight, ...this.#countryPrior(key) }));
     const [only] = parts;
     if (only && parts.length === 1) return only;
-    const ratios = this.#sum(parts, "ratios", (share, ratio) => share * ratio);
+    const ratios = this.#sum(parts, "ratios", (weight, ratio) => weight * ratio);
     const overridden = parts.some((part) => part.overridden);
     const seen = parts.filter((part) => !UNSEEN.includes(part.use));
     if (!seen.length) {
       return { factors: new Float64Array(this.species), ratios, use: "unseen", overridden };
     }
-    const total = seen.reduce((sum, part) => sum + part.share, 0);
+    const total = seen.reduce((sum, part) => sum + part.weight, 0);
     const mean = this.#sum(seen, "factors", (w, factor) => (w / total) * Math.exp(factor));
-    const most = seen.reduce((best, part) => (part.share > best.share ? part : best));
+    const most = seen.reduce((best, part) => (part.weight > best.weight ? part : best));
     return { factors: mean.map(Math.log), ratios, use: most.use, overridden };
   }
 
   /**
-   * @param {(Say & {share: number})[]} parts
-   * @param {"factors" | "ratios"} which
-   * @param {(share: number, value: number) => number} term
+   * @param {(PlacePrior & {weight: number})[]} parts
+   * @param {"factors" | "ratios"} field
+   * @param {(weight: number, value: number) => number} term
    */
-  #sum(parts, which, term) {
+  #sum(parts, field, term) {
     const sum = new Float64Array(this.species);
     for (const part of parts) {
-      part[which].forEach((value, column) => {
-        sum[column] = (sum[column] ?? 0) + term(part.share, value);
+      part[field].forEach((value, column) => {
+        sum[column] = (sum[column] ?? 0) + term(part.weight, value);
       });
     }
     return sum;
   }
 
   /**
-   * @param {string} key of a country that is known.
-   * @returns {Say}
+   * @param {string} key country key.
+   * @returns {PlacePrior}
    */
-  #of(key) {
+  #countryPrior(key) {
     const country = this.countries[key];
     if (!country) throw new Error(`the prior has no country ${key}`);
     const row = (/** @type {number | undefined} */ number) =>

@@ -1,4 +1,4 @@
-// What ophis/scores.py does with the logits of a photo, in float64.
+// Probabilities from logits, in float64; JavaScript version of ophis/scores.
 
 /**
  * Logarithm of the softmax; one logit must be finite.
@@ -37,20 +37,20 @@ export function largest(values) {
 }
 
 /**
- * Places of values, the largest first; of equal ones by name.
+ * Indexes of values, the largest first; ties in the order of names.
  *
  * @param {Float64Array} values
- * @param {number[]} order of each place, which it would be by name.
+ * @param {number[]} order rank of each index by name.
  */
 export function ranked(values, order) {
-  const places = Array.from(values.keys());
-  return places.sort(
+  const indexes = Array.from(values.keys());
+  return indexes.sort(
     (a, b) => (values[b] ?? 0) - (values[a] ?? 0) || (order[a] ?? 0) - (order[b] ?? 0),
   );
 }
 
 /**
- * The mean of rows, column by column.
+ * Column-wise mean of rows.
  *
  * @param {Float64Array[]} rows one or more.
  */

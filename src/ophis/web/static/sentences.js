@@ -88,7 +88,7 @@ export async function readSentences(language) {
 }
 
 /**
- * @param {string[]} there - the languages that there are sentences in
+ * @param {string[]} available - languages with sentences
  * @returns {string} the stored language, else the first available one of the browser
  */
 export function preferredLanguage(available) {

@@ -1,76 +1,80 @@
-// The thread that looks at photos, so that the page stays alive meanwhile: files in, logits out.
+// Worker that decodes photos and runs the networks, so that the page stays responsive.
 
 import { sha256 } from "./digest.js";
 import { Network } from "./network.js";
 import { PhotoError } from "./photo_file.js";
-import { decoded, networkInput, unusableReason } from "./preprocessing.js";
+import { decode, networkInput, unusableReason } from "./preprocessing.js";
 
 /** @import { Failure } from "./decision.js" */
-/** @import { Look, Runtime } from "./network.js" */
+/** @import { NetworkOutput, Runtime } from "./network.js" */
 /** @import { Preprocessing, Crop } from "./preprocessing.js" */
 
 /**
- * What is needed to look at photos. Of `runtime`, null is what stands before this script, in a page
- * of a single file.
+ * Model of the worker.
  *
- * @typedef {object} Opening
- * @property {string | null} runtime address of onnxruntime-web's module.
+ * @typedef {object} Setup
+ * @property {string | null} runtime URL of onnxruntime-web's module; null in a single-file page,
+ *   where it precedes this script.
  * @property {ArrayBuffer} wasm
  * @property {ArrayBuffer[]} models
- * @property {Preprocessing[]} images of each.
+ * @property {Preprocessing[]} images preprocessing of each model.
  * @property {Crop[]} tta
  */
 
-/** @typedef {{photos: {name: string, bytes: Uint8Array<ArrayBuffer>}[], evidence: boolean}} Looking */
+/** @typedef {{photos: {name: string, bytes: Uint8Array<ArrayBuffer>}[], evidence: boolean}} PhotoBatch */
 
 /**
- * A photo that was looked at by each network, or why it could not be.
+ * Outputs of all networks for a photo, or the reason why it cannot be used.
  *
- * @typedef {{name: string, sha256: string, why: string | null, looks: Look[]} | Failure} Looked
+ * @typedef {{name: string, sha256: string, why: string | null, outputs: NetworkOutput[]} | Failure} PhotoOutputs
  */
 
-/** @typedef {{id: number, open?: Opening, look?: Looking}} Message */
+/** @typedef {{id: number, setup?: Setup, batch?: PhotoBatch}} Message */
 
 /** @type {Promise<{networks: Network[], images: Preprocessing[], tta: Crop[]}> | null} */
-let opened = null;
+let networks = null;
 
 /** @param {MessageEvent<Message>} event */
-async function answer({ data: { id, open, look } }) {
+async function respond({ data: { id, setup, batch } }) {
   try {
-    if (open) opened = opening(open);
-    await opened;
-    postMessage({ id, value: look ? await lookAt(look) : null });
+    if (setup) networks = openNetworks(setup);
+    await networks;
+    postMessage({ id, value: batch ? await runBatch(batch) : null });
   } catch (error) {
     postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
 }
 
-/** @param {Opening} opening */
-async function opening({ runtime, wasm, models, images, tta }) {
+/** @param {Setup} setup */
+async function openNetworks({ runtime, wasm, models, images, tta }) {
   /** @type {Runtime} */
   const ort = runtime ? await import(runtime) : Reflect.get(globalThis, "ophisRuntime");
-  const networks = [];
-  for (const model of models) networks.push(await Network.open(ort, wasm, model));
-  return { networks, images, tta };
+  const opened = [];
+  for (const model of models) opened.push(await Network.open(ort, wasm, model));
+  return { networks: opened, images, tta };
 }
 
 /**
- * One photo after the other: each may fill much of a phone's memory.
+ * Run photos one after the other, because each may fill much of a phone's memory.
  *
- * @param {Looking} looking
- * @returns {Promise<Looked[]>}
+ * @param {PhotoBatch} batch
+ * @returns {Promise<PhotoOutputs[]>}
  */
-async function lookAt({ photos, evidence }) {
-  const found = [];
+async function runBatch({ photos, evidence }) {
+  const results = [];
   for (const { name, bytes } of photos) {
     try {
-      found.push({ name, sha256: await sha256(bytes), ...(await look(bytes, name, evidence)) });
+      results.push({
+        name,
+        sha256: await sha256(bytes),
+        ...(await runPhoto(bytes, name, evidence)),
+      });
     } catch (error) {
       if (!(error instanceof PhotoError)) throw error;
-      found.push({ photo_id: name, reason: error.message, code: error.code });
+      results.push({ photo_id: name, reason: error.message, code: error.code });
     }
   }
-  return found;
+  return results;
 }
 
 /**
@@ -78,21 +82,23 @@ async function lookAt({ photos, evidence }) {
  * @param {string} name
  * @param {boolean} evidence
  */
-async function look(bytes, name, evidence) {
-  if (!opened) throw new Error("no network was opened");
-  const { networks, images, tta } = await opened;
-  const photo = await decoded(bytes, name);
+async function runPhoto(bytes, name, evidence) {
+  if (!networks) throw new Error("no network was opened");
+  const { networks: opened, images, tta } = await networks;
+  const photo = await decode(bytes, name);
   try {
     const why = unusableReason(photo);
-    const looks = [];
-    for (const [number, network] of networks.entries()) {
-      const own = /** @type {Preprocessing} */ (images[number]);
-      looks.push(await network.look(networkInput(photo, own, tta), own.pixels, evidence));
+    const outputs = [];
+    for (const [number, network] of opened.entries()) {
+      const preprocessing = /** @type {Preprocessing} */ (images[number]);
+      outputs.push(
+        await network.run(networkInput(photo, preprocessing, tta), preprocessing.pixels, evidence),
+      );
     }
-    return { why, looks };
+    return { why, outputs };
   } finally {
     photo.close();
   }
 }
 
-addEventListener("message", answer);
+addEventListener("message", respond);

@@ -1,17 +1,17 @@
-// The page's end of worker.js: questions over, answers back.
+// Client of worker.js: sends messages and awaits replies.
 
 /** @import { Message } from "./worker.js" */
 
 const SCRIPT = "worker.js";
 
-/** A thread that looks at photos. */
+/** Worker with pending requests by id. */
 export class WorkerClient {
   /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
   #waiting = new Map();
-  #asked = 0;
+  #sent = 0;
 
   constructor() {
-    this.worker = started();
+    this.worker = startWorker();
     this.worker.addEventListener("message", ({ data: { id, value, error } }) => {
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);
@@ -23,14 +23,14 @@ export class WorkerClient {
 
   /**
    * @param {Omit<Message, "id">} message
-   * @param {ArrayBuffer[]} [given] what is handed over and no longer here.
+   * @param {ArrayBuffer[]} [transferred] buffers that are moved to the worker.
    * @returns {Promise<any>}
    */
-  ask(message, given = []) {
-    const id = this.#asked++;
+  send(message, transferred = []) {
+    const id = this.#sent++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.worker.postMessage({ id, ...message }, given);
+      this.worker.postMessage({ id, ...message }, transferred);
     });
   }
 
@@ -46,10 +46,10 @@ export class WorkerClient {
   }
 }
 
-/** The worker: a file of the page, or, in a page of a single file, a text in it. */
-function started() {
-  const inside = document.getElementById(SCRIPT)?.textContent;
-  if (!inside) return new Worker(new URL(SCRIPT, document.baseURI), { type: "module" });
-  const address = URL.createObjectURL(new Blob([inside], { type: "text/javascript" }));
+/** Start the worker from its file, or from the embedded text of a single-file page. */
+function startWorker() {
+  const embedded = document.getElementById(SCRIPT)?.textContent;
+  if (!embedded) return new Worker(new URL(SCRIPT, document.baseURI), { type: "module" });
+  const address = URL.createObjectURL(new Blob([embedded], { type: "text/javascript" }));
   return new Worker(address);
 }
