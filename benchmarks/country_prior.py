@@ -87,10 +87,10 @@ def main() -> None:
 
 def made() -> CountryPrior:
     """Counts of the paper's shape: a species lives in a tenth of the countries."""
-    chance = np.random.default_rng(0)
-    counts = chance.geometric(0.03, (COUNTRIES, SPECIES))
-    counts *= chance.random(counts.shape) < 0.1
-    counts[np.arange(COUNTRIES), chance.integers(SPECIES, size=COUNTRIES)] += 1
+    rng = np.random.default_rng(0)
+    counts = rng.geometric(0.03, (COUNTRIES, SPECIES))
+    counts *= rng.random(counts.shape) < 0.1
+    counts[np.arange(COUNTRIES), rng.integers(SPECIES, size=COUNTRIES)] += 1
     countries = tuple(f"made-country-{number:03}" for number in range(COUNTRIES))
     return CountryPrior(SpeciesList(tuple(f"made species {n:03}" for n in range(SPECIES))),
                         countries, counts)  # fmt: skip
@@ -98,14 +98,14 @@ def made() -> CountryPrior:
 
 def scores_of(prior: CountryPrior) -> Scores:
     """Photos from the prior's countries, their probabilities drawn at random."""
-    chance = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     ids = tuple(map(str, range(PHOTOS)))
-    places = chance.integers(len(prior.countries), size=PHOTOS)
+    places = rng.integers(len(prior.countries), size=PHOTOS)
     return Scores(
-        logits=np.log(chance.dirichlet(np.ones(len(prior.species)), size=PHOTOS)),
+        logits=np.log(rng.dirichlet(np.ones(len(prior.species)), size=PHOTOS)),
         species=prior.species,
         photo_ids=ids,
-        truth=chance.integers(len(prior.species), size=PHOTOS),
+        truth=rng.integers(len(prior.species), size=PHOTOS),
         countries=tuple(prior.countries[place] for place in places),
         observations=ids,
     )

@@ -1,4 +1,4 @@
-"""How fast do photos in a folder become training pieces, against three other loaders on 2 cores?
+"""Speed of reading training batches from a folder of photos, against three loaders on 2 cores.
 
     python benchmarks/loader.py --photos manifest.csv
 
@@ -139,15 +139,15 @@ def drained(loader: Iterable[object], photos: int) -> Callable[[], None]:
 
 
 def our_turn(recipe: Recipe, paths: list[Path]) -> Callable[[], None]:
-    """The same through `Batches`."""
+    """Return an epoch through `Batches`."""
     truth = np.arange(len(paths)) % 2
 
-    def pieces() -> Iterable[object]:
-        for piece in Batches(recipe, paths, truth, workers=WORKERS).micro_batches(0):
-            yield piece.pixels, piece.truth
+    def batches() -> Iterable[object]:
+        for batch in Batches(recipe, paths, truth, workers=WORKERS).micro_batches(0):
+            yield batch.pixels, batch.truth
 
     def turn() -> None:
-        drained(pieces(), len(paths))()
+        drained(batches(), len(paths))()
 
     return turn
 
@@ -188,7 +188,7 @@ def main() -> None:
             theirs = drained(make(folder), options.count)
             rows.append(
                 row(
-                    f"{options.count} photos of {width}x{height} in a folder to pieces of {BATCH},"
+                    f"{options.count} photos of {width}x{height} in a folder to batches of {BATCH},"
                     f" {CROP} pixels, float32; {WORKERS} cores",
                     f"{name} {version(name)}",
                     timed(our_turn(recipe, paths), theirs, rounds=options.rounds),

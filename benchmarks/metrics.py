@@ -98,8 +98,8 @@ def made(folder: Path, photos: int) -> Path:
     with (folder / "logits").open("wb") as file:
         for start in range(0, photos, ROWS):
             own = truth[start : start + ROWS]
-            chance = np.random.default_rng([1, start])
-            block = chance.standard_normal((len(own), SPECIES), np.float32)
+            rng = np.random.default_rng([1, start])
+            block = rng.standard_normal((len(own), SPECIES), np.float32)
             block[np.arange(len(own)), own] += 3
             file.write(block.tobytes())
     ids = tuple(map(str, range(photos)))

@@ -163,7 +163,7 @@ def ours_of(manifest: Manifest, recipe: Recipe, cores: int) -> Callable[[], None
 
     def epoch() -> None:
         batches = Batches(recipe, manifest.photos(), truth, workers=cores)
-        taken(piece.pixels for piece in batches.micro_batches(0))
+        taken(batch.pixels for batch in batches.micro_batches(0))
 
     return epoch
 

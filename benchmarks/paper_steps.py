@@ -1,11 +1,10 @@
-"""The paper's own recipe for some steps: BiT-R50x1 at 456, accumulation, memory watched.
+"""Time and memory of the paper's recipe: some steps of BiT-R50x1 at 456 pixels.
 
     python benchmarks/paper_steps.py MANIFEST --out FOLDER [--steps 2] [--batch-photos 64]
 
-Real BiT weights cannot be had everywhere, so the weights are made: random numbers under the
-official names and shapes, written to an .npz and read by the loader that reads the real file.
-The step is the paper's but for the number of micro-batches, which --batch-photos sets (512 is the
-paper's; on two cores one such step takes about an hour).
+The weights are random numbers of the official names and shapes, written to an .npz and read by the
+loader of the real file. --batch-photos sets the number of micro-batches of a step: 512 is the
+paper's, and takes about an hour a step on two cores.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from tests.support.made_weights import write_bit_npz
 
 
 def main() -> None:
-    """Run and print seconds a step and peak memory."""
+    """Train, and print minutes and peak memory."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--out", type=Path, required=True)

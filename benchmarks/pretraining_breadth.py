@@ -95,13 +95,13 @@ def unpacked(things: Path, out: Path) -> Path:
 def pretrain(name: str, seed: int, things: Path, out: Path) -> None:
     """Train the network on one choice of the things."""
     train, validation = (read_manifest(things / part) for part in ("train", "val"))
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     classes = np.array(train.species_list().names)
-    few = set(chance.choice(classes, CLASSES, replace=False))
+    few = set(rng.choice(classes, CLASSES, replace=False))
     if name == "few":
         train, validation = (within(each, few) for each in (train, validation))
     elif name == "spread":
-        train = evenly(train, len(within(train, few)) // len(classes), chance)
+        train = evenly(train, len(within(train, few)) // len(classes), rng)
     recipe = replace(read_recipe(RECIPES / "pretrain.toml"), seed=seed)
     print(f"seed {seed}: pretraining on {name}, {len(train):,} photos")
     fit(recipe, train=train, validation=validation, out=out)
@@ -112,27 +112,26 @@ def within(manifest: Manifest, species: set[str]) -> Manifest:
     return manifest.take(manifest.table["species"].is_in(list(species)).to_numpy())
 
 
-def evenly(manifest: Manifest, photos: int, chance: np.random.Generator) -> Manifest:
+def evenly(manifest: Manifest, photos: int, rng: np.random.Generator) -> Manifest:
     """So many photos of each species, drawn at random."""
-    return drawn(manifest, dict.fromkeys(manifest.species_list().names, photos), chance)
+    return drawn(manifest, dict.fromkeys(manifest.species_list().names, photos), rng)
 
 
-def drawn(manifest: Manifest, photos: dict[str, int], chance: np.random.Generator) -> Manifest:
+def drawn(manifest: Manifest, photos: dict[str, int], rng: np.random.Generator) -> Manifest:
     """The given number of photos of each species, or all where there are fewer."""
     names = np.array(manifest.table["species"].to_list())
     chosen = [
-        chance.permutation(np.flatnonzero(names == name))[:number]
-        for name, number in photos.items()
+        rng.permutation(np.flatnonzero(names == name))[:number] for name, number in photos.items()
     ]
     return manifest.take(np.sort(np.concatenate(chosen)))
 
 
 def long_tail(learn: Manifest, seed: int) -> Manifest:
     """Snakes with a geometric fall of the numbers, dealt to the kinds at random."""
-    chance = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([seed, 1])
     names = learn.species_list().names
-    numbers = chance.permutation(np.geomspace(MOST, LEAST, len(names)).round().astype(int))
-    return drawn(learn, dict(zip(names, numbers.tolist(), strict=True)), chance)
+    numbers = rng.permutation(np.geomspace(MOST, LEAST, len(names)).round().astype(int))
+    return drawn(learn, dict(zip(names, numbers.tolist(), strict=True)), rng)
 
 
 def fine_tune(seed: int, train: Manifest, test: Manifest, folder: Path) -> list[dict[str, object]]:

@@ -1,9 +1,9 @@
-"""What many photos cost, in processor time, and what a large training needs, on paper.
+"""CPU time of scoring and loading photos, and operations and memory of the paper's training.
 
     python benchmarks/scale.py MANIFEST [--bundle FOLDER] [--photos 200]
 
-Without a bundle one is made of the paper's network (BiT-R50x1 at 456 pixels, 783 species) with
-random weights. Processor time, not seconds: it stays nearly the same when others use the machine.
+Without a bundle the paper's network is used (BiT-R50x1 at 456 pixels, 783 species) with random
+weights. CPU time hardly depends on other work on the machine.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def tell_training(model: nn.Module, folder: Path) -> None:
-    """Parameters, operations, and what a checkpoint weighs and takes."""
+    """Print parameters, operations, and size and time of a checkpoint."""
     numbers = sum(parameter.numel() for parameter in model.parameters())
     with FlopCounterMode(display=False) as forward:
         output = model.to("meta")(torch.zeros(1, 3, 456, 456, device="meta"))
@@ -88,13 +88,13 @@ def tell_training(model: nn.Module, folder: Path) -> None:
 
 
 def tell_loading(rows: Manifest) -> None:
-    """Processor time of a training photo: decoded, squeezed, cropped."""
+    """Print the CPU time of a training photo: decoded, resized, cropped."""
     batches = Batches(RECIPE, rows.paths(), np.zeros(len(rows), np.int64), workers=1)
-    pieces = batches.micro_batches(0)
-    next(pieces)
+    micro_batches = batches.micro_batches(0)
+    next(micro_batches)
     started, photos = time.process_time(), 0
-    for piece in pieces:
-        photos += len(piece.truth)
+    for batch in micro_batches:
+        photos += len(batch.truth)
         if photos >= 256:
             break
     used = time.process_time() - started
@@ -102,7 +102,7 @@ def tell_loading(rows: Manifest) -> None:
 
 
 def tell_scoring(bundle: Path, rows: Manifest) -> None:
-    """Processor time, memory and bytes of a scored photo, and what a million costs."""
+    """Print CPU time, memory and bytes of a scored photo, and the cost of a million."""
     classifier = load(bundle, threads=1)
     classifier.score(rows.take(np.arange(min(16, len(rows)))), workers=1)
     started = time.process_time()

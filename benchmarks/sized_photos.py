@@ -24,8 +24,8 @@ def sized_photos(
     count: int, size: tuple[int, int], *, manifest: Path | None = None, seed: int = 0
 ) -> list[bytes]:
     """JPEG files of ``size``, (width, height): drawn ones, or those of a manifest, resized."""
-    chance = np.random.default_rng(seed)
-    return [_as_taken(photo, size, chance) for photo in _originals(count, manifest, seed)]
+    rng = np.random.default_rng(seed)
+    return [_as_taken(photo, size, rng) for photo in _originals(count, manifest, seed)]
 
 
 def _originals(count: int, manifest: Path | None, seed: int) -> Iterator[Image.Image]:
@@ -38,9 +38,9 @@ def _originals(count: int, manifest: Path | None, seed: int) -> Iterator[Image.I
             yield decode(photograph(sighting, seed=seed).data)
 
 
-def _as_taken(photo: Image.Image, size: tuple[int, int], chance: np.random.Generator) -> bytes:
+def _as_taken(photo: Image.Image, size: tuple[int, int], rng: np.random.Generator) -> bytes:
     large = np.asarray(photo.resize(size, Image.Resampling.BICUBIC), np.float32)
-    noisy = large + chance.normal(0, NOISE, large.shape).astype(np.float32)
+    noisy = large + rng.normal(0, NOISE, large.shape).astype(np.float32)
     file = io.BytesIO()
     picture = Image.fromarray(np.clip(noisy + 0.5, 0, 255).astype(np.uint8))
     picture.save(file, "JPEG", quality=90, subsampling="4:2:0")

@@ -48,17 +48,17 @@ def main() -> None:
 
 def made(photos: int, spread: float, seed: int) -> tuple[Scores, Scores]:
     """Scores to fit and to judge, whose truth follows mended logits; mended by what is drawn."""
-    chance = np.random.default_rng(seed)
-    factor = 0.5 * np.exp(spread / 2 * chance.normal(size=SPECIES))
-    offset = 1.4 * spread * chance.normal(size=SPECIES)
-    logits = STRENGTH * chance.normal(size=(photos + JUDGED, SPECIES))
-    chances = softmax(logits).cumsum(axis=1) < chance.random((photos + JUDGED, 1))
+    rng = np.random.default_rng(seed)
+    factor = 0.5 * np.exp(spread / 2 * rng.normal(size=SPECIES))
+    offset = 1.4 * spread * rng.normal(size=SPECIES)
+    logits = STRENGTH * rng.normal(size=(photos + JUDGED, SPECIES))
+    drawn = softmax(logits).cumsum(axis=1) < rng.random((photos + JUDGED, 1))
     names = tuple(map(str, range(photos + JUDGED)))
     whole = Scores(
         logits=(logits - offset) / factor,
         species=SpeciesList(tuple(f"species {n}" for n in range(SPECIES))),
         photo_ids=names,
-        truth=np.minimum(chances.sum(axis=1), SPECIES - 1),
+        truth=np.minimum(drawn.sum(axis=1), SPECIES - 1),
         countries=("UNKNOWN",) * len(names),
         observations=names,
     )

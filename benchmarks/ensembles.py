@@ -1,6 +1,6 @@
 """Gain and cost of several scores a snake: test-time augmentation, pixels, networks, photos.
 
-    python benchmarks/asking_more.py RUNS [--seeds 3] [--pixels 288 432 480]
+    python benchmarks/ensembles.py RUNS [--seeds 3] [--pixels 288 432 480]
 
 RUNS is what benchmarks/real_photos.py left: test.csv and the runs photos-0, ... The plain way is
 each run as its recipe says: the whole photo, once, at its test_pixels. Nothing is chosen here:
@@ -177,8 +177,8 @@ def print_pairs(
     gains = []
     for seed, scores in enumerate(seeds):
         for drawing in range(10):
-            chance = np.random.default_rng([seed, drawing])
-            pairs = paired(scores, source, chance)
+            rng = np.random.default_rng([seed, drawing])
+            pairs = paired(scores, source, rng)
             single = replace(pairs, observations=pairs.photo_ids)
             gains.append(figures(fuse(pairs)) - figures(single))
     whole = np.array(gains).reshape(len(seeds), 10, 3).mean(axis=1)
@@ -186,12 +186,12 @@ def print_pairs(
     print(f"| two photos as if of one snake, {name} | {' | '.join(cells)} |", flush=True)
 
 
-def paired(scores: Scores, source: NDArray[np.str_], chance: np.random.Generator) -> Scores:
+def paired(scores: Scores, source: NDArray[np.str_], rng: np.random.Generator) -> Scores:
     """All photos that find a partner of their kind and source, each pair an observation."""
     names = np.empty(len(scores), dtype=object)
     kinds = [f"{truth}/{place}" for truth, place in zip(scores.truth, source, strict=True)]
     for kind in sorted(set(kinds)):
-        rows = chance.permutation([row for row, own in enumerate(kinds) if own == kind])
+        rows = rng.permutation([row for row, own in enumerate(kinds) if own == kind])
         for pair in range(len(rows) // 2):
             names[rows[2 * pair : 2 * pair + 2]] = f"{kind}/{pair}"
     kept = np.array([name is not None for name in names])
