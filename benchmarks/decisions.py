@@ -22,9 +22,11 @@ import numpy as np
 
 from ophis import evaluate, load, read_manifest, read_recipe, read_scores
 from ophis.decision.calibration import reliability
+from ophis.decision.decision import State
 from ophis.decision.out_of_distribution import ood_detection
-from ophis.decision.rule import State, Verdict, fit_rule
+from ophis.decision.rule import fit_rule
 from ophis.decision.vector_scaling import default_calibration
+from ophis.decision.verdict import Verdict
 from ophis.evaluation.metrics import risk_coverage
 from ophis.evaluation.snakeclef_metrics import least_cost, snakeclef_metric, trade_off
 from ophis.priors.country_counts import read_counts
@@ -38,7 +40,7 @@ from ophis.train.export import export
 
 if TYPE_CHECKING:
     from ophis import Manifest, Scores
-    from ophis.decision.rule import Decision
+    from ophis.decision.decision import Decision
     from ophis.priors.range_maps import RangeMap
 
 Figures = dict[str, float]

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from ophis.cli.terminal import answer_text
 from ophis.cli.terminal.answer_text import print_answer
-from ophis.decision.rule import State, Verdict
+from ophis.decision.decision import State
+from ophis.decision.verdict import Verdict
 from ophis.errors import PhotoFailure
 from ophis.inference.answer import Answer, Guess, SeenPhoto
 from ophis.locales import Sentences, languages, read_sentences

@@ -10,18 +10,17 @@ from hypothesis import strategies as st
 
 from ophis import InputError, Scores, SpeciesList
 from ophis.decision.calibration import fit_temperature
-from ophis.decision.guarantees import SURE
+from ophis.decision.decision import State, roll_up
+from ophis.decision.guarantees import MIN_SINGLE_NAME
 from ophis.decision.out_of_distribution import ood_scores
 from ophis.decision.rule import (
-    DANGER,
-    NAMES,
-    State,
-    Verdict,
+    DANGER_COVERAGE,
+    NAMES_COVERAGE,
     decide_without_rule,
     fit_rule,
     read_rule,
-    roll_up,
 )
+from ophis.decision.verdict import Verdict
 from ophis.evaluation.metrics import risk_coverage
 from ophis.priors.country_counts import CountryPrior
 from ophis.scores.validation import validation_halves
@@ -98,10 +97,10 @@ def test_the_promises_are_kept_on_new_photos(rule):
     decisions = rule.decide(scores, is_ood=np.zeros(len(scores), bool))
     held = np.array([t in d.species for d, t in zip(decisions, scores.truth, strict=True)])
     venomous = dangerous(SPECIES)[scores.truth]
-    assert held[venomous].mean() > NAMES - 0.01
-    assert held[~venomous].mean() > NAMES - 0.01
+    assert held[venomous].mean() > NAMES_COVERAGE - 0.01
+    assert held[~venomous].mean() > NAMES_COVERAGE - 0.01
     warned = np.array([d.verdict is Verdict.MAY_BE_VENOMOUS for d in decisions])
-    assert warned[venomous].mean() > DANGER - 0.005
+    assert warned[venomous].mean() > DANGER_COVERAGE - 0.005
     assert not warned[~venomous].all()  # else it would say nothing
 
 
@@ -117,7 +116,7 @@ def test_the_names_hold_the_true_species_among_the_venomous_by_themselves():
     scores = lopsided(20_000, 2)
     sets = fit_rule(lopsided(10_000, 1)).image.names.sets(scores)
     held = sets[np.arange(len(scores)), scores.truth]
-    assert held[dangerous(SPECIES)[scores.truth]].mean() > NAMES - 0.01
+    assert held[dangerous(SPECIES)[scores.truth]].mean() > NAMES_COVERAGE - 0.01
 
 
 def test_of_venomous_snakes_that_look_like_another_99_in_100_are_warned_of_too():
@@ -127,7 +126,7 @@ def test_of_venomous_snakes_that_look_like_another_99_in_100_are_warned_of_too()
     decisions = mimics.decide(scores, is_ood=np.zeros(len(scores), bool))
     warned = np.array([d.verdict is Verdict.MAY_BE_VENOMOUS for d in decisions])
     venomous = dangerous(SPECIES)[scores.truth]
-    assert warned[venomous].mean() > DANGER - 0.004
+    assert warned[venomous].mean() > DANGER_COVERAGE - 0.004
     assert not warned[~venomous].all()
     named = [(dangerous(SPECIES)[list(d.species)]).any() for d in decisions]
     assert np.mean(np.array(named)[venomous]) < 0.97  # by the names alone 1 in 25 goes unwarned
@@ -200,7 +199,7 @@ def test_no_species_is_named_alone_that_is_less_than_sure():
         logits = np.full(8, -30.0)
         logits[[4, 5]] = np.log([share, 1 - share])
         assert decide(good, one(logits))[0].state is state
-    assert SURE == 0.8
+    assert MIN_SINGLE_NAME == 0.8
 
 
 def test_what_is_unlike_all_that_was_learned_is_no_snake_whatever_the_probability(rule):
@@ -274,7 +273,7 @@ def test_without_ood_score_the_energy_decides(rule):
     by_energy = fit_rule(scores)
     assert by_energy.by == "energy"
     assert by_energy.is_ood(replace(scores, logits=scores.logits - 20)).all()
-    with pytest.raises(InputError, match="goes by feature distance, but the scores hold no"):
+    with pytest.raises(InputError, match="uses the feature distance, but the scores hold no"):
         rule.is_ood(scores)
 
 
@@ -292,8 +291,8 @@ def test_written_and_read_it_decides_the_same(rule, tmp_path):
     [
         (lambda v: v.pop("image"), "not a decision rule of ophis"),
         (lambda v: v["image"]["names"]["thresholds"].pop(), "7 thresholds for 8 species"),
-        (lambda v: v["refused"].update(by="vibes"), "refuses by 'vibes'"),
-        (lambda v: v["refused"].update(limit="far"), "not a decision rule of ophis"),
+        (lambda v: v["ood"].update(by="vibes"), "`ood` has by 'vibes'"),
+        (lambda v: v["ood"].update(limit="far"), "not a decision rule of ophis"),
     ],
 )
 def test_a_damaged_rule_is_refused_by_name(rule, tmp_path, change, message):
@@ -327,9 +326,7 @@ def test_it_decides_about_no_other_species_and_no_other_order(rule, tmp_path):
             which.is_ood(other)
         with pytest.raises(InputError, match=message):
             which.decide(other, is_ood=np.zeros(len(other), bool))
-    with pytest.raises(
-        InputError, match="is_ood says something of 3 photos and the scores have 20"
-    ):
+    with pytest.raises(InputError, match="is_ood has 3 photos and the scores have 20"):
         rule.decide(scores, is_ood=np.zeros(3, bool))
 
 

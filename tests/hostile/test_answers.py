@@ -15,8 +15,10 @@ from PIL import Image
 from ophis import CountryPrior, Manifest, Scores, SpeciesList, load, read_manifest
 from ophis.decision.calibration import Calibration
 from ophis.decision.conformal import PredictionSets
+from ophis.decision.decision import State
 from ophis.decision.guarantees import Guarantees
-from ophis.decision.rule import DecisionRule, State, Verdict, fit_rule
+from ophis.decision.rule import DecisionRule, fit_rule
+from ophis.decision.verdict import Verdict
 from ophis.geography.countries import country_key, iso_codes
 from ophis.inference.answer import Answer
 from ophis.inference.bundles.bundle import Bundle

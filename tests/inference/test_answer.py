@@ -1,6 +1,7 @@
 import pytest
 
-from ophis.decision.rule import Decision, State, Verdict
+from ophis.decision.decision import Decision, State
+from ophis.decision.verdict import Verdict
 from ophis.geography.location import Place, Source
 from ophis.inference.answer import SeenPhoto, sentences
 from ophis.locales import read_sentences

@@ -7,8 +7,9 @@ from PIL import Image
 
 from ophis import InputError
 from ophis.decision.calibration import Calibration
+from ophis.decision.decision import State
 from ophis.decision.out_of_distribution import ood_scores
-from ophis.decision.rule import State, Verdict
+from ophis.decision.verdict import Verdict
 from tests.support.classifiers import MAPS, PRIOR, RULE, SPECIES, Network, classifier
 
 

@@ -12,8 +12,9 @@ from PIL import Image
 import ophis
 from ophis import CountryPrior, InputError, PhotoError, Scores, SpeciesList
 from ophis.cli import main
+from ophis.decision.decision import State
 from ophis.decision.guarantees import Guarantees
-from ophis.decision.rule import State, Verdict
+from ophis.decision.verdict import Verdict
 from ophis.images.decode import read_photo
 from ophis.images.test_time_augmentation import NO_TTA, network_input, tta_crops
 from ophis.inference.answer import LeftOut

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ophis.decision.rule import State, Verdict
+from ophis.decision.decision import State
+from ophis.decision.verdict import Verdict
 from ophis.files.markup import html_table
 from ophis.inference.answer import Answer, Guess, SeenPhoto
 from ophis.inference.notebook import answer_html, answer_markdown

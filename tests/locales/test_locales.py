@@ -7,7 +7,8 @@ import pytest
 
 import ophis
 from ophis import InputError, SpeciesList
-from ophis.decision.rule import State, Verdict
+from ophis.decision.decision import State
+from ophis.decision.verdict import Verdict
 from ophis.errors import Reason
 from ophis.geography.countries import iso_codes
 from ophis.geography.location import Source

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ophis.decision.rule import Decision, State, Verdict
+from ophis.decision.decision import Decision, State
+from ophis.decision.verdict import Verdict
 from ophis.errors import PhotoFailure, Reason
 from ophis.geography.location import Place, Source
 from ophis.inference.answer import Answer, Guess, LeftOut, SeenPhoto, sentences

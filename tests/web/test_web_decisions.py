@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ophis.decision.rule import State
+from ophis.decision.decision import State
 from ophis.geography.countries import iso_codes
 from ophis.geography.location import place_of
 from ophis.locales import languages

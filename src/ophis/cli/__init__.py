@@ -80,6 +80,7 @@ _EXTRAS = {
         "train,demo",
     ),
     "captum": "train,demo",
+    "scipy": "train,demo",
     **dict.fromkeys(("ray", "pyarrow"), "ray"),
     "huggingface_hub": "hub",
 }

@@ -1,4 +1,4 @@
-"""What is promised of sets of names and of the danger, and the thresholds that keep it."""
+"""Guarantees by conformal prediction: for the set of names, and for the danger verdict."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophis.decision.conformal import ROUNDING, PredictionSets, fit_sets
-from ophis.scores.scores import log_probabilities
+from ophis.decision.conformal import PredictionSets, fit_sets
 from ophis.taxonomy.danger import dangerous
 
 if TYPE_CHECKING:
@@ -17,41 +16,42 @@ if TYPE_CHECKING:
     from ophis.scores.scores import Scores
     from ophis.taxonomy.species_list import SpeciesList
 
-SURE = 0.8  # no species is named alone with less probability, however good the network
-HEARD = 1 - SURE  # of danger; with that much, by the image alone, no country takes it away
+# Least probability with which an answer gives a single species, however good the network.
+MIN_SINGLE_NAME = 0.8
 
 
 @dataclass(frozen=True, eq=False)
 class Guarantees:
-    """The two kinds of sets.
+    """Conformal sets for names and for danger.
 
     Attributes:
-        names: hold the true species as often as promised, among the venomous and among the others.
-        danger: hold nearly every venomous species; others have no meaning here.
+        names: sets that hold the true species with the stated coverage, among venomous species and
+            among the others.
+        danger: sets that hold nearly every venomous species; other species have no meaning here.
     """
 
     names: PredictionSets
     danger: PredictionSets
 
-    def may_be(self, scores: Scores) -> NDArray[np.bool_]:
-        """Which photos may show a venomous species, [photos].
+    def may_be_venomous(self, scores: Scores) -> NDArray[np.bool_]:
+        """Return the photos that may show a venomous species, [photos].
 
-        All of them, where nothing was promised of the venomous: with too few photos of them, or
-        none in the list of species, that none is left says nothing.
+        All photos, if the sets were fitted with too few photos of venomous species or the species
+        list has none: then an empty set is no evidence.
 
         Raises:
-            InputError: when the scores are of other species.
+            InputError: the scores are of other species.
         """
-        left = self.names.sets(scores) | self.danger.sets(scores)
+        possible = self.names.sets(scores) | self.danger.sets(scores)
         venomous = dangerous(scores.species)
-        promised = np.isfinite(self.danger.thresholds[venomous])
-        if not promised.size or not promised.all():
+        guaranteed = np.isfinite(self.danger.thresholds[venomous])
+        if not guaranteed.size or not guaranteed.all():
             return np.ones(len(scores), np.bool_)
-        may_be: NDArray[np.bool_] = np.any(left & venomous, axis=1)
-        return may_be
+        found: NDArray[np.bool_] = np.any(possible & venomous, axis=1)
+        return found
 
     def as_dict(self) -> dict[str, Any]:
-        """The guarantees as JSON has them; `guarantees_from_dict` reads them back."""
+        """Return the guarantees as JSON values for `guarantees_from_dict`."""
         return {
             name: {
                 "coverage": sets.coverage,
@@ -62,50 +62,32 @@ class Guarantees:
         }
 
 
-def seen_danger(image: Scores) -> NDArray[np.bool_]:
-    """Which photos show a species that may be dangerous to who does not ask for the country.
-
-    A country may have no training photo of a species, and an animal may come from elsewhere: what
-    the photo shows as clearly as that keeps its warning, whatever the country says.
-
-    Args:
-        image: of the image alone, calibrated.
-
-    Returns:
-        [photos].
-    """
-    probability = np.exp(log_probabilities(image.logits))
-    risk = probability[:, dangerous(image.species)].sum(axis=1)
-    seen: NDArray[np.bool_] = risk >= HEARD - ROUNDING
-    return seen
-
-
 def fit_guarantees(scores: Scores, *, names: float, danger: float) -> Guarantees:
-    """Find the thresholds that keep both.
+    """Fit the thresholds of both kinds of sets.
 
     Args:
-        scores: with the calibration or the prior applied, of photos that nothing was fitted on.
-        names: how often the set of names is to hold the true species, in (0, 1).
-        danger: how many of the venomous are not to be excluded, in (0, 1).
+        scores: with calibration or prior applied, of photos that nothing is fitted on.
+        names: coverage of the true species by the set of names, in (0, 1).
+        danger: fraction of venomous snakes that are not excluded, in (0, 1).
 
     Raises:
-        InputError: when a share lies outside (0, 1), or no photo has a known species.
+        InputError: a coverage lies outside (0, 1), or no photo has a known species.
     """
     groups = dangerous(scores.species).astype(np.int64)
     sets = fit_sets(scores, coverage=names, groups=groups)
-    # A network that is right more often than promised would name one of two equally probable.
+    # A network with more coverage than asked for would name one of two equally probable species.
     return Guarantees(
-        names=replace(sets, thresholds=np.maximum(sets.thresholds, SURE)),
+        names=replace(sets, thresholds=np.maximum(sets.thresholds, MIN_SINGLE_NAME)),
         danger=fit_sets(scores, coverage=danger, groups=groups),
     )
 
 
 def guarantees_from_dict(values: dict[str, Any], species: SpeciesList) -> Guarantees:
-    """What `Guarantees.as_dict` gave.
+    """Return the guarantees of `Guarantees.as_dict`.
 
     Raises:
-        ValueError, KeyError, TypeError: when something is missing or of the wrong kind.
-        InputError: when the thresholds are of other species, or one is no number.
+        ValueError, KeyError, TypeError: a value is missing or of the wrong kind.
+        InputError: the thresholds are of other species, or one is NaN.
     """
     sets = {
         name: PredictionSets(
@@ -122,10 +104,10 @@ def guarantees_from_dict(values: dict[str, Any], species: SpeciesList) -> Guaran
 
 
 def finite_or_none(value: float) -> float | None:
-    """A threshold as JSON has it, which knows no infinity: None."""
+    """Return a threshold for JSON, which has no infinity: None."""
     return float(value) if np.isfinite(value) else None
 
 
 def infinite_if_none(value: float | None) -> float:
-    """What `finite_or_none` was given."""
+    """Return the threshold of `finite_or_none`."""
     return np.inf if value is None else float(value)

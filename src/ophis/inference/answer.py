@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from ophis.decision.rule import State
+from ophis.decision.decision import State
 from ophis.geography.countries import UNKNOWN, country_code, country_name
 from ophis.geography.country_names import name_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ophis.decision.rule import Decision, Verdict
+    from ophis.decision.decision import Decision
+    from ophis.decision.verdict import Verdict
     from ophis.errors import PhotoFailure
     from ophis.geography.location import Place, Source
     from ophis.inference.evidence import Evidence

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ophis.decision.rule import State, no_name
+from ophis.decision.decision import State, no_name
 from ophis.errors import InputError, NoPhotoError
 from ophis.geography.countries import UNKNOWN
 from ophis.geography.location import Place, place_at, place_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ophis.datasets.manifest import Manifest
-    from ophis.decision.rule import Decision
+    from ophis.decision.decision import Decision
     from ophis.errors import PhotoFailure
     from ophis.images.test_time_augmentation import Crop
     from ophis.inference.answer import Guess, SeenPhoto

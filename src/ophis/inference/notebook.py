@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from ophis.decision.rule import Verdict
+from ophis.decision.verdict import Verdict
 from ophis.files.markup import HTML_CELL, escape_markdown
 from ophis.locales import read_sentences
 

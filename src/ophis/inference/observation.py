@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ophis.decision.rule import Decision, State, Verdict, decide_without_rule, no_name
+from ophis.decision.decision import Decision, State, no_name
+from ophis.decision.rule import decide_without_rule
+from ophis.decision.verdict import Verdict
 from ophis.inference.answer import Guess, LeftOut, SeenPhoto
 from ophis.priors.mixture import MixedPrior
 from ophis.priors.prior import PriorEffect, PriorUse

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
-from ophis.decision.rule import State, Verdict
+from ophis.decision.decision import State
+from ophis.decision.verdict import Verdict
 from ophis.errors import (
     PhotoFailure,
     Reason,

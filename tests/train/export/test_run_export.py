@@ -16,9 +16,10 @@ from ophis import InputError, PhotoError, Scores, read_manifest, read_scores
 from ophis.challenges.submission_check import check_submission
 from ophis.cli import main
 from ophis.decision.calibration import fit_temperature
+from ophis.decision.decision import State
 from ophis.decision.out_of_distribution import ood_scores
-from ophis.decision.rule import State, Verdict
 from ophis.decision.vector_scaling import fit_vector
+from ophis.decision.verdict import Verdict
 from ophis.evaluation.results import read_results
 from ophis.geography.location import Source
 from ophis.inference.bundles.bundle import NOT_FOR_ANSWERS, WEIGHTS, read_bundle

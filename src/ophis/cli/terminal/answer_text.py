@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ophis.cli.terminal.tables import console
-from ophis.decision.rule import Verdict
+from ophis.decision.verdict import Verdict
 from ophis.locales import read_sentences
 from ophis.taxonomy.danger import Danger
 
