@@ -200,8 +200,8 @@ def paired(scores: Scores, source: NDArray[np.str_], rng: np.random.Generator) -
 
 def spread(values: NDArray[np.float64], sign: str = "") -> str:
     """Mean and sample standard deviation."""
-    deviation = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-    return f"{np.mean(values):{sign}.1f}{deviation}"
+    std = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):{sign}.1f}{std}"
 
 
 if __name__ == "__main__":

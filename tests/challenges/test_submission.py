@@ -205,7 +205,7 @@ def test_columns_are_read_by_name_never_by_position(tmp_path):
         ("hashed_id,boa,boa\nx,1,0\n", "row 1: column 'boa' stands twice, before as 'boa'"),
         ("hashed_id,hashed_id,boa\nx,x,1\n", "row 1: column 'hashed_id' stands twice"),
         ("hashed_id\nx\n", "row 1: there is no column of a species"),
-        ('hashed_id,boa\nx,1\ny,"1\n', "row 3: unexpected end of data; mend the quotes"),
+        ('hashed_id,boa\nx,1\ny,"1\n', "row 3: unexpected end of data; fix the quotes"),
     ],
 )
 def test_a_file_that_is_none_is_named_with_the_row(tmp_path, text, words):

@@ -83,9 +83,9 @@ def test_parts_with_subfolders_of_species(tmp_path):
             "file_name,label\n../1.jpg,Boa\n",
             "row 2: photo '../1.jpg' leaves the fol",
         ),
-        ("metadata.jsonl", '{"file_name":', "metadata.jsonl, row 1: is no JSON"),
+        ("metadata.jsonl", '{"file_name":', "metadata.jsonl, row 1: is not JSON"),
         ("metadata.jsonl", "\n[1]\n", "metadata.jsonl, row 2: should be one JSON object"),
-        ("metadata.jsonl", "[" * 100_000, "metadata.jsonl, row 1: is no JSON"),
+        ("metadata.jsonl", "[" * 100_000, "metadata.jsonl, row 1: is not JSON"),
         ("metadata.jsonl", '{"file_name": ["a"]}', "row 1: a value is a list or an object"),
         ("metadata.jsonl", '{"file_name": "\\ud800"}', "row 1: '\\ud800' has half a letter"),
         (

@@ -97,7 +97,7 @@ def test_link_to_outside_is_refused(tmp_path):
         ("photo,species\n/etc/b.jpg,Boa\n", ["row 2", "leaves the folder"]),
         ("photo,species\nC:\\b.jpg,Boa\n", ["row 2", "leaves the folder"]),
         ("photo,species\n..\\b.jpg,Boa\n", ["row 2", "leaves the folder"]),
-        ('photo,species\na.jpg,"Boa\n', ["row 2", "mend the quotes"]),
+        ('photo,species\na.jpg,"Boa\n', ["row 2", "fix the quotes"]),
         ('photo,species\n\n"a\n.jpg",Boa\n', ["row 3", "line break"]),
         ("photo,species\na.jpg,Boa\n\n\nb\\c.jpg,Boa\n", ["row 5", "backslash"]),
         ("photo;species\na.jpg;Boa\n", ["put commas between the cells"]),

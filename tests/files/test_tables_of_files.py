@@ -52,8 +52,8 @@ def test_a_csv_is_read_as_people_and_programs_write_it(tmp_path, data, rows):
     ("data", "words"),
     [
         (b"a,b\nx,y\nx,y,z\n", "row 3: has 3 cells under 2 names; put a cell with a comma in"),
-        (b'a,b\n"x\ny",z\nx,"y\nz,w\n', "row 4: .*; mend the quotes that start in that row"),
-        (b'a,b\nx,"y"z\n', "row 2: .*; mend the quotes"),
+        (b'a,b\n"x\ny",z\nx,"y\nz,w\n', "row 4: .*; fix the quotes that start in that row"),
+        (b'a,b\nx,"y"z\n', "row 2: .*; fix the quotes"),
         (b'a,b\nx,"y\nz"\nx,\xe9\n', "row 4: is not UTF-8; save the table as that"),
         (b'a,a\n6" x,7\n', "two columns have one name; rename one"),
         ("a,b\nx,y\n".encode("utf-16"), "is no CSV in UTF-8; save the table as that"),

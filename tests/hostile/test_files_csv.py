@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import ophis
 from ophis import CountryPrior, Manifest, SpeciesList, read_manifest
 from ophis.evaluation.report.figure import Figure, write_figures
-from ophis.files.csv import as_meant, as_text, write_csv
-from ophis.files.tables import as_text as table_as_text
+from ophis.files.csv import escape_formula, unescape_formula, write_csv
+from ophis.files.tables import escape_formulas as table_as_text
 from ophis.files.tables import read_rows
 from ophis.priors.country_counts import read_counts
 from ophis.priors.overrides import Override, read_overrides, write_overrides
@@ -47,8 +47,8 @@ def run_by_a_spreadsheet(path: Path) -> list[str]:
 
 @given(CELL)
 def test_a_cell_is_read_as_it_was_meant_and_never_run(cell):
-    written = as_text(cell)
-    assert as_meant(written) == cell
+    written = escape_formula(cell)
+    assert unescape_formula(written) == cell
     assert not written.startswith(STARTS) or NUMBER.fullmatch(written)
 
 
@@ -56,7 +56,7 @@ def test_a_cell_is_read_as_it_was_meant_and_never_run(cell):
 def test_tables_and_single_cells_are_written_alike(cells):
     table = pl.DataFrame({"a": cells, "=b": list(range(len(cells)))}, schema_overrides={"a": str})
     written = table_as_text(table)
-    assert written["a"].to_list() == list(map(as_text, cells))
+    assert written["a"].to_list() == list(map(escape_formula, cells))
     assert written.columns == ["a", "'=b"]
 
 

@@ -212,7 +212,7 @@ def test_absurd_headers_are_refused_before_memory_is_taken(numbers, tmp_path):
 
 
 def test_arrays_that_unpack_without_end_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("ophis.files.npz.MOST_UNPACKED_BYTES", (2 << 20) + 500)
+    monkeypatch.setattr("ophis.files.npz.MAX_UNPACKED_BYTES", (2 << 20) + 500)
     np.savez_compressed(tmp_path / "a.npz", a=np.zeros(1 << 17), b=np.zeros(1 << 17))
     assert read_npz(tmp_path / "a.npz", what="file").keys() == {"a", "b"}
     np.savez_compressed(tmp_path / "a.npz", a=np.zeros(1 << 17), b=np.zeros(1 << 18))

@@ -9,7 +9,7 @@ from PIL import Image
 from ophis import PhotoError
 from ophis.images import jpeg
 from ophis.images.decode import decode
-from ophis.images.jpeg import FEW_BYTES, jpeg_pixels
+from ophis.images.jpeg import MAX_EXTRA_BYTES, jpeg_pixels
 from ophis.images.preprocessing import decode_resized, resize
 from tests.support.paths import SHARED
 
@@ -144,8 +144,10 @@ def test_lost_pixels_that_pillow_makes_up_are_refused(progressive):
     assert "damaged or cut short" in require_same(encoded(SMOOTH)[:-2])
 
 
-@pytest.mark.parametrize(("number", "refused"), [(1, False), (FEW_BYTES, False), (3000, True)])
-def test_a_few_bytes_behind_the_pixels_are_no_damage_and_many_are(number, refused):
+@pytest.mark.parametrize(
+    ("number", "refused"), [(1, False), (MAX_EXTRA_BYTES, False), (3000, True)]
+)
+def test_many_extra_bytes_after_the_pixels_are_damage_and_few_are_not(number, refused):
     data = encoded(SMOOTH)[:-2] + bytes(number) + b"\xff\xd9"
     assert bool(require_same(data)) == refused
     if not refused:

@@ -39,7 +39,7 @@ def test_a_map_is_read_in_either_form(tmp_path, separator):
         ("species,Nepal\nboa,1,0\n", "row 2: has 3 cells under 2 names; put a cell with a ','"),
         ("species;Nepal;India\nboa;1;0;1\n", "has 4 cells under 3 names; put a cell with a ';'"),
         ('species,Nepal\n"boa\nx",1\nadder,?\n', "row 4, column 'Nepal': '?' should be 1 or 0"),
-        ('species,Nepal\n"boa,1\n', "row 2: unexpected end of data; mend the quotes"),
+        ('species,Nepal\n"boa,1\n', "row 2: unexpected end of data; fix the quotes"),
         ("species,Nepal\n", "needs a column of species"),
         ("species\nboa\n", "needs a column of species"),
         ("", "cannot be read as CSV"),

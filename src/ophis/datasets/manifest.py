@@ -15,7 +15,7 @@ import polars as pl
 
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
-from ophis.files.tables import as_text
+from ophis.files.tables import escape_formulas
 from ophis.taxonomy.species_list import SpeciesList
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Manifest:
         table = self._relative_to(path.parent)
         with whole_file(path) as temporary:
             if suffix == ".csv":
-                as_text(table).write_csv(temporary)
+                escape_formulas(table).write_csv(temporary)
             else:
                 table.write_parquet(temporary)
         return path

@@ -1,4 +1,4 @@
-"""Files written atomically; CSV, tables, arrays and text in files.
+"""File formats: atomic writes, CSV, tables, NumPy archives, memory-mapped arrays, markup.
 
-Knows formats; knows nothing of snakes.
+Handles bytes, cells and arrays; has no access to species, photos or models.
 """

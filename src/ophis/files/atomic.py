@@ -1,4 +1,4 @@
-"""Files written whole or not at all; and what damage to a zip shows itself by."""
+"""Atomic writes, opening of regular files only, and the exceptions of damaged zip files."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from ophis.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# What zipfile raises on damage, from its own structures to those of the compressions.
+# Exceptions of zipfile on damage in its own structures and in compressed data.
 ZIP_DAMAGE = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
     UnicodeDecodeError,
 )  # fmt: skip
 NO_PLAIN_FILE = "no plain file (a pipe, a socket or a device)"
-_NO_SUCH_CALL = (errno.EINVAL, errno.ENOTSUP)  # of network disks that cannot wait for a folder
+_NO_SUCH_CALL = (errno.EINVAL, errno.ENOTSUP)  # on network disks that cannot sync a folder
 
 
 def plain_file(path: Path) -> IO[bytes]:
-    """Open a file to read its bytes; nothing else, whatever lies there by now.
+    """Open a regular file to read its bytes.
 
-    A pipe keeps whoever opens it waiting, and a device never ends: so it is opened without
-    waiting, and looked at once it is open, when nobody can put another thing in its place.
+    Opening a pipe blocks, and a device never ends. So the path is opened without blocking and
+    checked after opening, when it can no longer be replaced.
 
     Raises:
-        OSError: when it cannot be opened, or is no plain file.
+        OSError: when it cannot be opened, or is no regular file.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if stat.S_ISREG(os.fstat(handle).st_mode):
@@ -45,15 +45,14 @@ def plain_file(path: Path) -> IO[bytes]:
 
 @contextmanager
 def whole_file(path: str | Path, *, synced: bool = True) -> Generator[Path]:
-    """Yield a temporary file beside ``path``; on leaving without an error it takes its name.
+    """Yield a temporary path beside ``path``; on leaving without an error it replaces ``path``.
 
-    Folders on the way are made. What stood at ``path`` stays until the new file is complete.
+    Missing folders are created. An existing file stays until the new file is complete.
 
     Args:
         path: the file.
-        synced: whether it is on the disk, name and all, before the caller goes on, so that a
-            power failure leaves it whole too. It costs a wait: not for thousands of files that
-            can be had again.
+        synced: wait until content and name are on the disk, so that the file is complete after a
+            power failure, too. Not worth its time for thousands of files that can be rebuilt.
 
     Raises:
         InputError: naming the path when it cannot be written.
@@ -77,8 +76,8 @@ def whole_file(path: str | Path, *, synced: bool = True) -> Generator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Wait until what was written to a file is on the disk."""
-    handle = os.open(path, os.O_RDWR)  # Windows syncs only what may be written
+    """Wait until the content of a file is on the disk."""
+    handle = os.open(path, os.O_RDWR)  # Windows syncs only writable handles
     try:
         os.fsync(handle)
     finally:
@@ -86,7 +85,7 @@ def sync(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk; after a rename both are the new file's."""
+    """Wait until the names in a folder, such as that of a renamed file, are on the disk."""
     if os.name != "posix":  # Windows cannot open a folder
         return
     handle = os.open(folder, os.O_RDONLY)

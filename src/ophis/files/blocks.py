@@ -1,4 +1,4 @@
-"""Rows of large arrays, some at a time: what does not fit in memory stays in its file."""
+"""Blocks of rows of arrays that are memory-mapped because they do not fit in memory."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-BLOCK_BYTES = 2 << 20  # fits the caches of a core: a second look at a block is nearly free
+BLOCK_BYTES = 2 << 20  # fits the caches of a core: a second pass over a block is nearly free
 
-_HUGE_PAGE = 2 << 20  # one look may map so much around it
+_HUGE_PAGE = 2 << 20  # one access may map this much around it
 
 
 def mapped(
     path: Path, dtype: DTypeLike, *, shape: tuple[int, ...], offset: int = 0
 ) -> NDArray[Any]:
-    """An array that stays in its file, to read only; a part is loaded when it is looked at."""
-    if 0 in shape:  # nothing cannot be mapped
+    """Map an array in a file, read-only; a part is loaded when it is accessed."""
+    if 0 in shape:  # an empty array cannot be mapped
         return np.zeros(shape, dtype)
     return np.memmap(path, dtype, mode="r", offset=offset, shape=shape).view(np.ndarray)
 
 
 def row_blocks(array: NDArray[Any]) -> Iterator[slice]:
-    """Slices of rows, about 2 MiB each, one after the other.
+    """Yield slices of rows of about 2 MiB.
 
-    What was looked at of a mapped array leaves this process' memory before the next one comes.
+    The pages of a mapped array are released before the next slice.
     """
     for rows in _slices(array):
         yield rows
-        _let_go(array, rows)
+        _release_pages(array, rows)
 
 
 def for_each_block(array: NDArray[Any], work: Callable[[slice], None]) -> None:
-    """Call ``work`` with the same slices, as many at once as there are processor cores.
+    """Call ``work`` with slices of rows of about 2 MiB, in one thread a processor core.
 
-    For work that NumPy does outside the interpreter's lock, each block by itself.
+    For NumPy operations that release the interpreter's lock.
     """
 
     def one(rows: slice) -> None:
         work(rows)
-        _let_go(array, rows)
+        _release_pages(array, rows)
 
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="ophis-block") as pool:
-        for _ in pool.map(one, _slices(array)):  # whatever one of them raises is raised here
+        for _ in pool.map(one, _slices(array)):  # raises the exceptions of the threads
             pass
 
 
@@ -60,8 +60,8 @@ def _slices(array: NDArray[Any]) -> Iterator[slice]:
         yield slice(start, min(start + rows, len(array)))
 
 
-def _let_go(array: NDArray[Any], rows: slice) -> None:
-    """Tell the system that a mapped array's pages may go; they come back from the file."""
+def _release_pages(array: NDArray[Any], rows: slice) -> None:
+    """Release the pages of a mapped array; the next access reads them from the file."""
     base: object = array
     while isinstance(base, np.ndarray):
         base = base.base
@@ -70,5 +70,5 @@ def _let_go(array: NDArray[Any], rows: slice) -> None:
         first = part.ctypes.data - np.frombuffer(base, np.uint8).ctypes.data
         start = first // _HUGE_PAGE * _HUGE_PAGE
         stop = -(-(first + part.nbytes) // _HUGE_PAGE) * _HUGE_PAGE
-        # Only what is near: other threads are looking at other rows.
+        # Only the pages of these rows: other threads access other rows.
         base.madvise(mmap.MADV_DONTNEED, start, min(stop, len(base)) - start)

@@ -1,10 +1,10 @@
-"""A CSV line by line, and where each row stands: for small tables, such as those of a bundle.
+"""Small CSV tables, such as those of a bundle, by the standard library.
 
-By the standard library: loading polars alone takes longer than an answer.
+polars is not used here: importing it takes longer than identifying a photo.
 
-A spreadsheet runs a cell that begins as a formula does, whoever wrote it: a species may be called
-`=HYPERLINK(...)`. Such a cell is written behind an apostrophe, as spreadsheets themselves mark
-text, and read without it; plain numbers stay as they are.
+Spreadsheets run a cell that begins like a formula, and names come from untrusted files: a species
+may be called `=HYPERLINK(...)`. Such a cell is written with a leading apostrophe, the spreadsheets'
+own mark of text, and read without it. Plain numbers stay unchanged.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 BLANK = " \t\r\n"
-# Apostrophes of the cell's own count: what is written is always read as what it was.
-FORMULA = r"^'*[=+\-@\t\r＝＋－＠]"  # noqa: RUF001 - spreadsheets take wide letters for narrow
+# Leading apostrophes of the cell itself are escaped, too, so that reading restores every cell.
+FORMULA = r"^'*[=+\-@\t\r＝＋－＠]"  # noqa: RUF001 - spreadsheets treat full-width characters as ASCII
 NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"  # the whole cell
 
 
 def write_csv(path: str | Path, rows: Iterable[Iterable[object]]) -> Path:
-    """Write rows of cells, whole or not at all; no cell is one that a spreadsheet runs.
+    """Write rows of cells atomically, with cells escaped by `escape_formula`.
 
     Raises:
         InputError: naming the file when it cannot be written.
@@ -38,29 +38,29 @@ def write_csv(path: str | Path, rows: Iterable[Iterable[object]]) -> Path:
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([as_text(str(cell)) for cell in row] for row in rows)
+        writer.writerows([escape_formula(str(cell)) for cell in row] for row in rows)
     return path
 
 
-def as_text(cell: str) -> str:
-    """The cell, behind an apostrophe where a spreadsheet would run it."""
+def escape_formula(cell: str) -> str:
+    """Return the cell, with a leading apostrophe where a spreadsheet would run it."""
     return f"'{cell}" if re.match(FORMULA, cell) and not re.fullmatch(NUMBER, cell) else cell
 
 
-def as_meant(cell: str) -> str:
-    """What `as_text` was given."""
+def unescape_formula(cell: str) -> str:
+    """Return the cell before `escape_formula`."""
     if cell.startswith("'") and re.match(FORMULA, cell) and not re.fullmatch(NUMBER, cell[1:]):
         return cell[1:]
     return cell
 
 
 def numbered_rows(path: Path, *, separator: str = ",") -> Iterator[tuple[int, list[str]]]:
-    """Line, counted from 1 as a text editor does, and cells of each row that has any filled.
+    """Yield the line, from 1, and the cells of each row that is not empty.
 
-    Cells are as they were meant: see `as_meant`.
+    Cells are unescaped by `unescape_formula`.
 
     Raises:
-        InputError: naming the row that is no CSV, or no UTF-8.
+        InputError: naming the row that is not CSV, or not UTF-8.
         OSError: when the file cannot be opened or read.
     """
     line = 1
@@ -69,11 +69,11 @@ def numbered_rows(path: Path, *, separator: str = ",") -> Iterator[tuple[int, li
             reader = csv.reader(file, delimiter=separator, strict=True)
             for cells in reader:
                 if any(cell.strip(BLANK) for cell in cells):
-                    yield line, [as_meant(cell) for cell in cells]
+                    yield line, [unescape_formula(cell) for cell in cells]
                 line = reader.line_num + 1
     except csv.Error as error:
         raise InputError(
-            f"{path}, row {line}: {error}; mend the quotes that start in that row"
+            f"{path}, row {line}: {error}; fix the quotes that start in that row"
         ) from None
     except UnicodeDecodeError:
         before = _valid_utf8(path.read_bytes())
@@ -82,7 +82,7 @@ def numbered_rows(path: Path, *, separator: str = ",") -> Iterator[tuple[int, li
 
 
 def _valid_utf8(data: bytes) -> bytes:
-    """The bytes before the first that is no UTF-8."""
+    """Return the bytes before the first invalid one."""
     try:
         data.decode()
     except UnicodeDecodeError as error:

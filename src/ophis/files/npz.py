@@ -1,4 +1,4 @@
-"""Arrays in one .npz file, as NumPy has them, of which large ones need not be in memory."""
+"""NumPy .npz archives, with large arrays memory-mapped."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MAPPED_BYTES = 64 << 20  # from here on a stored array stays in the file
-_ALIGNMENT = 64  # bytes: what NumPy itself aligns to, and more than any number needs
-_HEADER, _ZIP64 = 30, 20  # bytes of a member's header, and of the sizes that follow its name
-_PIECE = 1 << 20
-MOST_UNPACKED_BYTES = 8 << 30  # of all arrays that are compressed
+MAPPED_BYTES = 64 << 20  # stored arrays of this size and more stay in the file
+_ALIGNMENT = 64  # bytes, as NumPy's own files
+_HEADER, _ZIP64 = 30, 20  # bytes of a member's header, and of the sizes after its name
+_READ_BYTES = 1 << 20
+MAX_UNPACKED_BYTES = 8 << 30  # of all arrays that are compressed
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -33,13 +33,13 @@ _HEADERS = {
 def write_npz(
     path: str | Path, arrays: Mapping[str, NDArray[Any]], *, stored: Collection[str]
 ) -> Path:
-    """Write arrays as `numpy.load` reads them, whole or not at all; the same bytes each time.
+    """Write arrays for `numpy.load`, atomically and reproducibly.
 
     Args:
         path: the file.
         arrays: by name.
-        stored: names of those that are not compressed, so that `read_npz` can leave them in the
-            file; they are written some rows at a time.
+        stored: names of the arrays to write without compression, so that `read_npz` can map
+            them; they are written in blocks of rows.
     """
     with (
         whole_file(path) as temporary,
@@ -56,7 +56,7 @@ def write_npz(
 
 
 def _padding(place: int) -> bytes:
-    """What moves a place to the next multiple of 64, as a zip's extra field that nobody reads."""
+    """Return a zip extra field that pads an offset to the next multiple of 64."""
     length = -place % _ALIGNMENT
     if not length:
         return b""
@@ -79,14 +79,14 @@ def _write(member: IO[bytes], array: NDArray[Any]) -> None:
 
 
 def read_npz(path: str | Path, *, what: str) -> dict[str, NDArray[Any]]:
-    """Read arrays that `write_npz` or NumPy wrote; no pickles.
+    """Read arrays written by `write_npz` or NumPy; pickles are refused.
 
-    Stored arrays of 64 MiB and more are mapped: they stay in the file, which is read once to
-    check it against its checksum. All others are in memory.
+    Stored arrays of 64 MiB and more are mapped after one pass over the file to verify the
+    checksum. All others are in memory.
 
     Args:
         path: the file.
-        what: it should be, for the refusal.
+        what: the expected content, for error messages.
 
     Raises:
         InputError: naming the file when it is missing, damaged, cut short or something else.
@@ -108,18 +108,16 @@ def read_npz(path: str | Path, *, what: str) -> dict[str, NDArray[Any]]:
 
 
 def require_sizes(archive: zipfile.ZipFile) -> None:
-    """Refuse arrays that are not as large as they say, before memory is taken for them.
+    """Check the size of each array against its header before memory is allocated.
 
     Raises:
-        ValueError: naming the array; also where it holds pickles, which are never read.
+        ValueError: naming the array with another size, or with pickles, which are never read.
     """
     unpacked = 0
     for info in archive.infolist():
         unpacked += info.file_size if info.compress_type != zipfile.ZIP_STORED else 0
-        if unpacked > MOST_UNPACKED_BYTES:
-            raise ValueError(
-                f"{info.filename} goes beyond {MOST_UNPACKED_BYTES >> 30} GiB unpacked"
-            )
+        if unpacked > MAX_UNPACKED_BYTES:
+            raise ValueError(f"{info.filename} goes beyond {MAX_UNPACKED_BYTES >> 30} GiB unpacked")
         with archive.open(info) as member:
             version = np.lib.format.read_magic(member)
             if version not in _HEADERS:
@@ -138,13 +136,13 @@ def _read(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArra
         return array
     with archive.open(info) as member:
         array = np.lib.format.read_array(member, allow_pickle=False)
-        while member.read(_PIECE):  # only at the end is the checksum looked at
+        while member.read(_READ_BYTES):  # zipfile verifies the checksum at the end
             pass
     return array
 
 
 def _mapped(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any] | None:
-    """The array in its file; None where it cannot be used there: not by rows, or not aligned."""
+    """Map an array in its file; None where it is not in row order or not aligned."""
     with archive.open(info) as member:
         if np.lib.format.read_magic(member) != (1, 0):
             return None
@@ -153,13 +151,13 @@ def _mapped(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDAr
         offset = _start(path, info) + header
         if by_columns or dtype.hasobject or not shape or offset % max(1, dtype.alignment):
             return None
-        while member.read(_PIECE):  # at the end zipfile refuses a wrong checksum
+        while member.read(_READ_BYTES):  # zipfile verifies the checksum at the end
             pass
     return mapped(path, dtype, shape=shape, offset=offset)
 
 
 def _start(path: Path, info: zipfile.ZipInfo) -> int:
-    """Where a member's bytes begin: behind its own header, whose length stands in it."""
+    """Return the offset of a member's bytes, after its local header."""
     with path.open("rb") as file:
         file.seek(info.header_offset)
         name, extra = struct.unpack("<26x2H", file.read(_HEADER))

@@ -1,4 +1,4 @@
-"""Rows of a table file as text, and where each stands for whoever has to mend it."""
+"""Tables of text cells from CSV, JSON lines and Parquet, with the place of each row in its file."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rows:
-    """A table of text that came from somewhere, so that a refusal can say from where.
+    """Table of text cells with its origin, for error messages.
 
     Attributes:
         path: the file or folder.
-        table: every cell as text.
-        where: file and row of a row of ``table``, counted from 0, as whoever mends it sees them.
+        table: all cells as text.
+        where: file and row, as in a text editor, of a row of ``table``, from 0.
     """
 
     path: Path
@@ -36,36 +36,36 @@ class Rows:
 
     @classmethod
     def of_file(cls, path: Path) -> Rows:
-        """The rows of a file; raises as `read_rows` does."""
+        """Read the rows of a file; raises as `read_rows`."""
         return cls(path, read_rows(path), partial(place, path))
 
     def with_table(self, table: pl.DataFrame, *, rows: Sequence[int] | None = None) -> Rows:
-        """Another table of the same place; its row n came from row ``rows[n]`` (by default n)."""
+        """Return another table of this origin; its row n is from row ``rows[n]`` (default n)."""
         before = self.where
         where = before if rows is None else (lambda row: before(rows[row]))
         return Rows(self.path, table, where)
 
-    def refuse_first(self, wrong: pl.Expr, words: str) -> None:
-        """Refuse the table at the first row for which ``wrong`` holds.
+    def refuse_first(self, wrong: pl.Expr, message: str) -> None:
+        """Raise an error at the first row for which ``wrong`` holds.
 
         Raises:
-            InputError: its place, and ``words`` with the row's cells put in.
+            InputError: the place, and ``message`` formatted with the row's cells.
         """
         rows = self.table.select(wrong.arg_true()).to_series()
         if len(rows):
             row = int(rows[0])
-            what = words.format(**self.table.row(row, named=True))
-            raise InputError(f"{self.where(row)}: {what}")
+            detail = message.format(**self.table.row(row, named=True))
+            raise InputError(f"{self.where(row)}: {detail}")
 
 
 def read_rows(path: Path) -> pl.DataFrame:
-    """Rows of a CSV in UTF-8, of JSON lines or a Parquet table, every cell as text.
+    """Read a CSV in UTF-8, JSON lines or a Parquet table, all cells as text.
 
-    Nothing is taken for missing: "NA" is Namibia. An absent cell is "". Lines of a CSV without
-    any cell filled are passed over, and so are empty lines of JSON.
+    No text is treated as missing: "NA" is Namibia. An absent cell is "". Empty rows of a CSV and
+    empty lines of JSON are skipped.
 
     Raises:
-        InputError: naming the file, the row and the mend.
+        InputError: naming the file, the row and the fix.
     """
     if not path.is_file() and path.exists():
         what = "a folder" if path.is_dir() else NO_PLAIN_FILE
@@ -78,7 +78,7 @@ def read_rows(path: Path) -> pl.DataFrame:
         return _read_csv(path)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file or folder") from None
-    # PanicException: polars meets damaged Parquet so, with a trace on stderr besides.
+    # PanicException: raised by polars on damaged Parquet, after a trace on stderr.
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = (str(error).splitlines() or ["unreadable"])[0]
         kind = "Parquet" if _is_parquet(path) else "CSV"
@@ -86,10 +86,10 @@ def read_rows(path: Path) -> pl.DataFrame:
 
 
 def place(path: Path, row: int) -> str:
-    """File and row as whoever mends it sees them.
+    """Return file and row for an error message.
 
-    A CSV: the line in a text editor, the header being line 1, also where cells hold line breaks.
-    JSON lines: the line. A Parquet table: rows counted from 1. A folder has no rows.
+    For a CSV the line in a text editor, with the header in line 1, also where cells hold line
+    breaks; for JSON lines the line; for a Parquet table the row from 1. A folder has no rows.
     """
     if path.is_dir():
         return str(path)
@@ -110,7 +110,7 @@ def _is_json(path: Path) -> bool:
 
 
 def _read_json_lines(path: Path) -> pl.DataFrame:
-    """One object a line; each its own columns, in the order in which they first come."""
+    """Read one object a line; columns are in the order of their first occurrence."""
     objects = [_json_object(path, line, text) for line, text in _json_lines(path)]
     names = dict.fromkeys(name for cells in objects for name in cells)
     columns = {name: [cells.get(name, "") for cells in objects] for name in names}
@@ -125,15 +125,15 @@ def _json_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _json_object(path: Path, line: int, text: bytes) -> dict[str, str]:
-    """The cells of one line as text.
+    """Return the cells of one line as text.
 
     Raises:
-        InputError: naming the row that is no object of plain values.
+        InputError: naming the row that is not an object of plain values.
     """
     try:
         cells = json.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}, row {line}: is no JSON: {error}; mend it") from None
+        raise InputError(f"{path}, row {line}: is not JSON: {error}; fix it") from None
     if not isinstance(cells, dict):
         raise InputError(f"{path}, row {line}: should be one JSON object: {{...}}")
     return {
@@ -141,7 +141,7 @@ def _json_object(path: Path, line: int, text: bytes) -> dict[str, str]:
     }
 
 
-def _json_text(path: Path, line: int, value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+def _json_text(path: Path, line: int, value: Any) -> str:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict | list):
         raise InputError(f"{path}, row {line}: a value is a list or an object; make it plain text")
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
@@ -151,7 +151,7 @@ def _json_text(path: Path, line: int, value: Any) -> str:  # noqa: ANN401 - what
 
 
 def _read_csv(path: Path) -> pl.DataFrame:
-    """By polars; what it does not take, row by row, to say where it is wrong or to take it."""
+    """Read by polars; a file that polars refuses is read row by row, which names the wrong row."""
     with path.open("rb") as file:
         if b"\0" in file.read(4096):  # a workbook, or UTF-16
             raise InputError(f"{path}: is no CSV in UTF-8; save the table as that")
@@ -162,8 +162,8 @@ def _read_csv(path: Path) -> pl.DataFrame:
     except pl.exceptions.PolarsError:
         table = _read_row_by_row(path)
     else:
-        table = _as_meant(table)
-    if any("\r" in name for name in table.columns):  # lines that end as on an old Macintosh
+        table = _unescaped(table)
+    if any("\r" in name for name in table.columns):  # line ends of old Macintosh files
         table = _read_row_by_row(path)
     empty = [pl.col(name).str.strip_chars(BLANK) == "" for name in table.columns]
     if not empty or not table.select(empty[0].any()).item():  # so no line is empty
@@ -171,18 +171,18 @@ def _read_csv(path: Path) -> pl.DataFrame:
     return table.filter(~pl.all_horizontal(empty))
 
 
-def as_text(table: pl.DataFrame) -> pl.DataFrame:
-    """A table to write as CSV: see `csv_lines.as_text`, here of all cells and names."""
+def escape_formulas(table: pl.DataFrame) -> pl.DataFrame:
+    """Escape all cells and column names for a CSV: see `csv.escape_formula`."""
     cells = [pl.col(name) for name, kind in table.schema.items() if kind == pl.String]
     table = table.with_columns(
         pl.when(_is_run(cell) & ~_is_number(cell)).then(cell.str.replace("^", "'")).otherwise(cell)
         for cell in cells
     )
-    return table.rename({name: csv_lines.as_text(name) for name in table.columns})
+    return table.rename({name: csv_lines.escape_formula(name) for name in table.columns})
 
 
-def _as_meant(table: pl.DataFrame) -> pl.DataFrame:
-    """What `as_text` was given; columns without any apostrophe at a start are not copied."""
+def _unescaped(table: pl.DataFrame) -> pl.DataFrame:
+    """Undo `escape_formulas`; columns without a leading apostrophe are not copied."""
     cells = [pl.col(n) for n in table.columns if table[n].str.starts_with("'").any()]
     table = table.with_columns(
         pl.when(cell.str.starts_with("'") & _is_run(cell) & ~_is_number(cell.str.slice(1)))
@@ -190,7 +190,7 @@ def _as_meant(table: pl.DataFrame) -> pl.DataFrame:
         .otherwise(cell)
         for cell in cells
     )
-    return table.rename({name: csv_lines.as_meant(name) for name in table.columns})
+    return table.rename({name: csv_lines.unescape_formula(name) for name in table.columns})
 
 
 def _is_run(cell: pl.Expr) -> pl.Expr:
@@ -202,10 +202,10 @@ def _is_number(cell: pl.Expr) -> pl.Expr:
 
 
 def _read_row_by_row(path: Path) -> pl.DataFrame:
-    """A CSV with quotes inside of words (6" long), which polars does not take.
+    """Read a CSV with quotes inside words (6" long), which polars refuses.
 
     Raises:
-        InputError: naming the row that is no CSV, or no UTF-8.
+        InputError: naming the row that is not CSV, or not UTF-8.
     """
     (_, names), *rows = [*numbered_rows(path)] or [(1, [])]
     for line, cells in rows:

@@ -1,4 +1,4 @@
-"""Countries, borders, and the place of a photo.
+"""Countries, borders, and the place where a photo was taken.
 
-Knows names, codes and coordinates; keeps no position.
+Handles names, ISO codes and coordinates; stores no position, and has no access to species.
 """

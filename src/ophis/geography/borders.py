@@ -1,8 +1,8 @@
-"""From a point on the earth to the countries around it: offline, with borders in `borders.json`.
+"""Countries around a point, from Natural Earth's borders in `borders.json`.
 
-The borders are Natural Earth's, in the public domain; `benchmarks/borders.py` thins them and says
-how. They are right within a kilometre or so, and snakes cross them, so a point is a disc: near a
-border the answer is a mixture.
+The borders are in the public domain and simplified by `benchmarks/borders.py` to an accuracy of
+about a kilometre. Snakes cross borders, so a point is treated as a disc: near a border the result
+has several countries.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from ophis.errors import InputError
 Floats = NDArray[np.float64]
 
 EARTH_KM = 6371.0
-SAMPLES = 256  # points of a disc: a share is right within a hundredth or two
-COAST_KM = 50.0  # from farther out at sea no snake is brought to mind
+SAMPLES = 256  # points of a disc: a fraction is accurate to about 0.02
+COAST_KM = 50.0  # a point farther out at sea has no country
 
 
 @dataclass(frozen=True, eq=False)
 class _Polygon:
-    """A polygon with its holes, as edges.
+    """Polygon with its holes, as edges.
 
     Attributes:
         code: ISO 3166 alpha-2 code of the country.
-        starts, ends: [edges, 2] longitude and latitude in degrees; longitudes run on past 180.
+        starts, ends: [edges, 2] longitude and latitude in degrees; longitudes continue past 180.
         low, high: [2] corners of the box around it.
     """
 
@@ -41,13 +41,13 @@ class _Polygon:
     high: Floats
 
     def near(self, points: Floats) -> Floats:
-        """The same points with longitudes on this polygon's side of the earth."""
+        """Shift longitudes by whole turns to this polygon's."""
         middle = (self.low[0] + self.high[0]) / 2
         turns = np.round((middle - points[:, 0]) / 360)
         return points + np.stack([360 * turns, np.zeros(len(points))], axis=1)
 
     def holds(self, points: Floats) -> NDArray[np.bool_]:
-        """Which points lie inside, [points]: a ray to the east crosses its edges an odd time."""
+        """Return True for points inside, [points], by counting the edges crossed to the east."""
         x, y = self.near(points).T[:, :, None]
         (x0, y0), (x1, y1) = self.starts.T, self.ends.T
         crossing = (y0 > y) != (y1 > y)
@@ -56,7 +56,7 @@ class _Polygon:
         return np.count_nonzero(crossing & east, axis=1) % 2 == 1
 
     def kilometres(self, point: Floats) -> float:
-        """From a point, [1, 2], to the nearest edge; right where that is not far."""
+        """Return the distance from a point, [1, 2], to the nearest edge; accurate when short."""
         here = self.near(point)
         shrunk = np.array([np.cos(np.radians(here[0, 1])), 1.0]) * np.radians(EARTH_KM)
         start, edge = (self.starts - here) * shrunk, (self.ends - self.starts) * shrunk
@@ -68,19 +68,19 @@ class _Polygon:
 def countries_at(
     latitude: float, longitude: float, *, uncertainty_km: float = 10.0
 ) -> dict[str, float]:
-    """The countries within a distance of a point, by their shares of the land there.
+    """Return the countries within a distance of a point, with their fractions of its land.
 
     Args:
         latitude: degrees north, -90 to 90.
         longitude: degrees east; any, as 190 is -170.
-        uncertainty_km: radius of the disc, 0 to 1000; 0 asks for the point alone.
+        uncertainty_km: radius of the disc, 0 to 1000; 0 is the point alone.
 
     Returns:
-        ISO 3166 alpha-2 codes ("XK" for Kosovo), the largest share first; the shares sum to 1. At
-        sea the nearest country within 50 km of the point; farther out nothing.
+        Fractions by ISO 3166 alpha-2 code ("XK" for Kosovo), the largest first; they sum to 1. At
+        sea the nearest country within 50 km of the point; farther out none.
 
     Raises:
-        InputError: when a number is none, or out of its range.
+        InputError: for a number that is not finite or out of range.
 
     >>> countries_at(27.7, 85.3)  # Kathmandu
     {'NP': 1.0}
@@ -102,12 +102,12 @@ def countries_at(
 
 
 def _disc(latitude: float, longitude: float, radius_km: float) -> Floats:
-    """Points spread evenly over a disc on the sphere, its middle first, [points, 2]."""
+    """Spread points evenly over a disc on the sphere, its centre first, [points, 2]."""
     if radius_km == 0:
         return np.array([[longitude, latitude]])
     number = np.arange(SAMPLES)
     away = radius_km / EARTH_KM * np.sqrt(number / (SAMPLES - 1))
-    bearing = number * np.pi * (3 - np.sqrt(5))  # the golden angle: no two lie in line
+    bearing = number * np.pi * (3 - np.sqrt(5))  # the golden angle
     lat, lon = np.radians(latitude), np.radians(longitude)
     sine = np.sin(lat) * np.cos(away) + np.cos(lat) * np.sin(away) * np.cos(bearing)
     lats = np.arcsin(np.clip(sine, -1, 1))
@@ -118,7 +118,7 @@ def _disc(latitude: float, longitude: float, radius_km: float) -> Floats:
 
 
 def _counts(points: Floats) -> dict[str, int]:
-    """How many of the points lie in each country; each counts once."""
+    """Count the points in each country; each point counts once."""
     free = np.ones(len(points), bool)
     counts: dict[str, int] = {}
     for polygon in _around(points, 0.0):
@@ -130,28 +130,28 @@ def _counts(points: Floats) -> dict[str, int]:
 
 
 def _nearest(point: Floats) -> dict[str, float]:
-    """The country whose coast is nearest, when it is near."""
+    """Return the country with the nearest coast within `COAST_KM`."""
     away = {(polygon.kilometres(point), polygon.code) for polygon in _around(point, COAST_KM)}
     kilometres, code = min(away, default=(np.inf, ""))
     return {code: 1.0} if kilometres <= COAST_KM else {}
 
 
 def _around(points: Floats, margin_km: float) -> list[_Polygon]:
-    """The polygons whose boxes, widened, meet that of the points."""
+    """Return the polygons with a box, widened by the margin, that overlaps the points' box."""
     polygons, low, high = _world()
     south, north = points[:, 1].min(), points[:, 1].max()
     up = np.degrees(margin_km / EARTH_KM)
     side = up / max(np.cos(np.radians(min(max(abs(south), abs(north)) + up, 90))), 1e-6)
     west, east = points[:, 0].min() - side, points[:, 0].max() + side
-    # Some whole turn brings the one stretch of longitudes onto the other.
-    meets = np.ceil((low[:, 0] - east) / 360) <= np.floor((high[:, 0] - west) / 360)
-    meets &= (low[:, 1] - up <= north) & (high[:, 1] + up >= south)
-    return [polygons[at] for at in np.flatnonzero(meets)]
+    # True where a whole turn moves one range of longitudes onto the other.
+    overlap = np.ceil((low[:, 0] - east) / 360) <= np.floor((high[:, 0] - west) / 360)
+    overlap &= (low[:, 1] - up <= north) & (high[:, 1] + up >= south)
+    return [polygons[at] for at in np.flatnonzero(overlap)]
 
 
 @lru_cache(maxsize=1)
 def _world() -> tuple[list[_Polygon], Floats, Floats]:
-    """The polygons, and the corners of their boxes, [polygons, 2]."""
+    """Read the polygons, and the corners of their boxes, [polygons, 2]."""
     text = files("ophis.geography").joinpath("borders.json").read_text(encoding="utf-8")
     topology = json.loads(text)
     scale, translate = (np.array(topology["transform"][key]) for key in ("scale", "translate"))
@@ -166,7 +166,7 @@ def _world() -> tuple[list[_Polygon], Floats, Floats]:
 
 
 def _ring(arcs: list[Floats]) -> Floats:
-    """One closed line of its arcs; one that runs around the earth is closed over its pole."""
+    """Join arcs to a closed line; a line around the earth is closed over its pole."""
     line = np.concatenate([arcs[0], *(arc[1:] for arc in arcs[1:])])
     line[:, 0] = np.unwrap(line[:, 0], period=360)
     if abs(line[-1, 0] - line[0, 0]) < 180:
@@ -176,7 +176,7 @@ def _ring(arcs: list[Floats]) -> Floats:
 
 
 def _polygon(code: str, rings: list[Floats]) -> _Polygon:
-    middle = rings[0][:, 0].mean()  # a hole lies on the same turn as what it is a hole of
+    middle = rings[0][:, 0].mean()  # holes are on the same turn as the outline
     for ring in rings[1:]:
         ring[:, 0] += 360 * np.round((middle - ring[:, 0].mean()) / 360)
     points = np.concatenate(rings)

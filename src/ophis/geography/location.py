@@ -1,6 +1,6 @@
-"""Where a photo was taken: what a person says, or the position that a camera wrote into it.
+"""Place of a photo: a given country, or the GPS position in its EXIF.
 
-The position itself is never shown or kept: it becomes countries, and is forgotten.
+A position is converted to countries at once; it is never shown, logged or stored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SIGNS = {"N": 1.0, "E": 1.0, "S": -1.0, "W": -1.0}
 
 
 class Source(StrEnum):
-    """Where the country of an answer came from; the words for it are in `words`."""
+    """Source of the country of an answer; its sentences are in section `place` of locales."""
 
     GIVEN = "given"
     POSITION = "position"
@@ -35,11 +35,11 @@ class Source(StrEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """The countries that a photo may be from.
+    """Possible countries of a photo.
 
     Attributes:
-        shares: of the countries, by key, the largest first; they sum to 1, or there are none.
-        source: of them; None when nobody said anything.
+        shares: weights of the countries, by key, the largest first; they sum to 1, or are empty.
+        source: of the countries; None when no country is given.
     """
 
     shares: Mapping[str, float]
@@ -47,13 +47,13 @@ class Place:
 
     @property
     def country(self) -> str:
-        """Key of the country with the largest share; "UNKNOWN" when there is none."""
+        """Key of the country with the largest weight; "UNKNOWN" without one."""
         return next(iter(self.shares), UNKNOWN)
 
 
 @dataclass(frozen=True)
 class Position:
-    """A point on the earth; printed, it does not tell which, so that no log does.
+    """Point on the earth; its representation omits the coordinates, so that no log holds them.
 
     Attributes:
         latitude: degrees north.
@@ -65,10 +65,10 @@ class Position:
 
 
 def gps_of(data: bytes) -> Position | None:
-    """The position in a photo's EXIF; None when there is none that can be meant.
+    """Read the GPS position in a photo's EXIF; None without a valid one.
 
-    A number or a hemisphere that is missing, a division by zero, what lies off the earth, and
-    0, 0, which cameras write that do not know, count as none. Never raises, whatever the bytes.
+    Invalid are a missing number or hemisphere, a division by zero, coordinates out of range, and
+    0, 0, which cameras write without a fix. Never raises, whatever the bytes.
 
     Args:
         data: the bytes of the file.
@@ -80,7 +80,7 @@ def gps_of(data: bytes) -> Position | None:
             tags = photo.getexif().get_ifd(ExifTags.IFD.GPSInfo)
         latitude = _degrees(tags, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "NS")
         longitude = _degrees(tags, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "EW")
-    except Exception:  # Pillow raises a dozen kinds on damaged metadata, and none matters here
+    except Exception:  # Pillow raises many kinds on damaged metadata
         return None
     if not (-90 <= latitude <= 90 and -180 <= longitude <= 180) or latitude == longitude == 0:
         return None
@@ -88,10 +88,10 @@ def gps_of(data: bytes) -> Position | None:
 
 
 def _degrees(tags: Mapping[int, Any], value: int, reference: int, sides: str) -> float:
-    """Degrees, minutes and seconds with their hemisphere, as one number.
+    """Convert degrees, minutes and seconds with their hemisphere to degrees.
 
     Raises:
-        Exception: of some kind, when they are none.
+        Exception: of various kinds, for invalid tags.
     """
     side = tags[reference]
     side = (side.decode("ascii") if isinstance(side, bytes) else str(side)).strip("\0 ").upper()
@@ -104,26 +104,26 @@ def _degrees(tags: Mapping[int, Any], value: int, reference: int, sides: str) ->
 def place_of(
     country: str | Mapping[str, float] | None, *, photo: bytes = b"", gps: bool = False
 ) -> Place:
-    """Where a photo was taken: what a person says goes before what the photo says.
+    """Return the place of a photo: a given country takes precedence over the GPS position.
 
     Args:
-        country: name or ISO code; or several with their weights, of which only the ratios count.
+        country: name or ISO code; or several with positive weights, which are normalised.
         photo: the bytes of the file.
-        gps: whether the photo's own position is asked when no country is given.
+        gps: use the GPS position when no country is given.
 
     Raises:
-        InputError: when no country has that name, a weight is no number above 0, or ``country`` is
-            neither a name nor weights of several.
+        InputError: for an unknown country, a weight that is not a number above 0, or a ``country``
+            that is neither a name nor weights.
     """
     if isinstance(country, Mapping):
-        return Place(_shares(country), Source.GIVEN)
+        return Place(_normalised(country), Source.GIVEN)
     if country is not None:
         return Place({_key_of(country): 1.0}, Source.GIVEN)
     return place_at(gps_of(photo)) if gps else Place({}, None)
 
 
 def place_at(position: Position | None) -> Place:
-    """What a photo's own position says; None: it holds none."""
+    """Return the place of a GPS position; None is a photo without one."""
     codes = countries_at(position.latitude, position.longitude) if position else {}
     if not codes:
         return Place({}, Source.NO_POSITION)
@@ -131,22 +131,22 @@ def place_at(position: Position | None) -> Place:
     return Place({country_key(code): share for code, share in codes.items()}, source)
 
 
-def _shares(weights: Mapping[str, float]) -> dict[str, float]:
-    """Weights by key, the largest first, as shares; two names of one country are added up."""
+def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
+    """Normalise weights by key, the largest first; two names of one country are added."""
     keys: dict[str, str] = {}
     sums: dict[str, float] = {}
     if not weights:
-        raise InputError("country = {} names none; leave it out when nobody knows")
+        raise InputError("country = {} names no country; omit it when the country is unknown")
     numbers = {name: _number(name, weight) for name, weight in weights.items()}
     largest = max(numbers.values())
     for name, number in numbers.items():
         key = _key_of(name)
         key = keys.setdefault(code_or_key(key), key)
-        # Only ratios count, and sums of the largest numbers would be infinite.
+        # Divided by the largest: a sum of very large numbers would be infinite.
         sums[key] = sums.get(key, 0.0) + number / largest
     total = sum(sums.values())
     shares = {key: sums[key] / total for key in sorted(sums, key=sums.__getitem__, reverse=True)}
-    return {key: share for key, share in shares.items() if share > 0}  # too small for a number
+    return {key: share for key, share in shares.items() if share > 0}  # 0 by underflow
 
 
 def _key_of(name: object) -> str:

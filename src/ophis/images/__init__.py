@@ -1,4 +1,4 @@
-"""Photos as bytes and pixels: formats, checks, decoding, orientation, preprocessing.
+"""Photos from untrusted bytes to the network's input: checks, decoding, orientation, preprocessing.
 
-Knows pixels; knows neither species nor models.
+Handles bytes and pixels; has no access to species, places, models or torch.
 """

@@ -1,4 +1,4 @@
-"""Kinds of picture files: those that are read, and what others are by their first bytes."""
+"""Image formats: the supported ones, and a description of other files by their first bytes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from ophis.errors import Reason
 
-FORMATS = ("JPEG", "PNG", "WEBP")  # Pillow opens MPO, which some phones write, as JPEG
+FORMATS = ("JPEG", "PNG", "WEBP")  # Pillow opens MPO, written by some phones, as JPEG
 HEIF = "HEIF"
-# Of files that are taken for photos; those of kinds that are not read are then told why.
+# Suffixes of files that are treated as photos; unsupported formats fail with the reason.
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".gif", ".bmp", ".tif", ".tiff"}
 )
@@ -17,10 +17,10 @@ _AVIF = (b"avif", b"avis")
 
 
 def formats_of(data: bytes) -> tuple[str, ...]:
-    """The formats, as Pillow calls them, that these bytes may be read as.
+    """Return Pillow's names of the formats to try for these bytes.
 
-    HEIC, which iPhones write, is one where pillow-heif is installed. Its decoder, a large library
-    in C, sees no other bytes, and is not loaded before there are some.
+    HEIC, written by iPhones, is supported where pillow-heif is installed. Its decoder, a large C
+    library, receives no other bytes and is loaded at the first HEIC file.
 
     Args:
         data: a whole file.
@@ -29,29 +29,29 @@ def formats_of(data: bytes) -> tuple[str, ...]:
 
 
 def is_heif(data: bytes) -> bool:
-    """Whether a file says that it is HEIC or a relative of it (HEVC, not AVIF)."""
+    """Return True for the signature of HEIC or a related format (HEVC, not AVIF)."""
     return data[4:8] == b"ftyp" and data[8:12] in _HEIF
 
 
 @lru_cache(maxsize=1)
 def reads_heif() -> bool:
-    """Whether HEIC can be read here."""
+    """Return True where pillow-heif is installed, and register it."""
     try:
         from pillow_heif import register_heif_opener  # noqa: PLC0415 - an extra
     except ImportError:
         return False
-    # Nothing but the picture is wanted: no thumbnail, depth or other picture beside it.
+    # Only the primary image is decoded: no thumbnail, depth or auxiliary image.
     register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
     return True
 
 
 def describe(data: bytes) -> tuple[Reason, str]:
-    """What a file is that is no photo of ours, as far as its first bytes tell."""
+    """Return the reason and a description of an unsupported file, by its first bytes."""
     if is_heif(data):
         if reads_heif():
             return Reason.DAMAGED, "this HEIC photo is damaged"
-        wanted = "it needs pip install 'ophis[heic]'"
-        return Reason.OTHER_FORMAT, f"HEIC photos are not read here ({wanted})"
+        requirement = "it needs pip install 'ophis[heic]'"
+        return Reason.OTHER_FORMAT, f"HEIC photos are not read here ({requirement})"
     if data[4:8] == b"ftyp" and data[8:12] in _AVIF:
         return Reason.OTHER_FORMAT, "AVIF photos are not read"
     if data[:5] == b"%PDF-":

@@ -1,7 +1,7 @@
-"""Plain JPEG files by simplejpeg: the pixels of Pillow, but faster, and whether any were lost.
+"""Plain JPEG files decoded by simplejpeg: Pillow's pixels in less time, and a check for lost ones.
 
-Anything odd is left to Pillow, which decides what else is refused and why: other colour spaces, and
-files of which libjpeg-turbo has a warning that says nothing of pixels.
+All other JPEGs are left to Pillow: other colour spaces, and files for which libjpeg-turbo has a
+warning that does not concern pixels.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-FEW_BYTES, FEW_SHARE = 512, 0.02
+MAX_EXTRA_BYTES, MAX_EXTRA_FRACTION = 512, 0.02  # before a marker: no damage up to here
 _TOO_MANY = re.compile(r"Corrupt JPEG data: ([0-9]+) extraneous bytes before marker")
-_LOSSES = ("Corrupt JPEG data", "Premature end of JPEG file")  # libjpeg's words
+_LOSSES = ("Corrupt JPEG data", "Premature end of JPEG file")  # messages of libjpeg-turbo
 _COLOUR_SPACES = {"RGB": ("YCbCr", "RGB"), "L": ("Gray",)}  # of the file, by Pillow's mode
 
 
 def jpeg_pixels(data: bytes, photo: Image.Image) -> NDArray[np.uint8] | None:
-    """Pixels of a whole file as they are stored: [rows, columns, 3].
+    """Decode a whole file to its pixels as stored: [rows, columns, 3].
 
     Args:
         data: the file.
-        photo: the same, opened by Pillow, which has read its header and no pixel.
+        photo: the same file, opened by Pillow but not decoded.
 
     Returns:
-        The pixels that Pillow would give in RGB; None where it is Pillow that has to decode.
+        Pillow's RGB pixels; None where Pillow has to decode.
 
     Raises:
         ValueError: when pixels were lost; see `require_whole`.
@@ -43,17 +43,17 @@ def jpeg_pixels(data: bytes, photo: Image.Image) -> NDArray[np.uint8] | None:
 
 
 def require_whole(data: bytes, photo: Image.Image) -> None:
-    """Refuse a JPEG some of whose pixels are made up because their bits are damaged.
+    """Raise an error for a JPEG with pixels lost to damaged bits.
 
-    Pillow does not tell, and a guess at half a picture is worse than none. It is decoded at an
-    eighth of its size: all bits are read, few pixels are made, in a quarter of the time.
+    Pillow replaces such pixels without a warning. The file is decoded at an eighth of its size:
+    all bits are read and few pixels computed, in a quarter of the time.
 
     Args:
         data: the file.
-        photo: the same, opened by Pillow; others than JPEGs are passed over.
+        photo: the same file, opened by Pillow; other formats than JPEG are skipped.
 
     Raises:
-        ValueError: saying what libjpeg-turbo says.
+        ValueError: with the message of libjpeg-turbo.
     """
     _decoded(data, photo, "GRAY", shrink=8)
 
@@ -64,35 +64,40 @@ def _decoded(
     decoder = simplejpeg()
     if decoder is None or not isinstance(photo, JpegImagePlugin.JpegImageFile):
         return None
-    least = 1 if shrink > 1 else 0  # a side; 0 leaves the size as it is
+    min_side = 1 if shrink > 1 else 0  # 0 keeps the size
     try:
-        height, width, own, _ = decoder.decode_jpeg_header(data, strict=True)
-        if (width, height) != photo.size or own not in _COLOUR_SPACES.get(photo.mode, ()):
+        height, width, file_space, _ = decoder.decode_jpeg_header(data, strict=True)
+        if (width, height) != photo.size or file_space not in _COLOUR_SPACES.get(photo.mode, ()):
             return None
         return decoder.decode_jpeg(
-            data, space, strict=True, min_height=least, min_width=least, min_factor=shrink
+            data, space, strict=True, min_height=min_side, min_width=min_side, min_factor=shrink
         )
-    except (ValueError, RuntimeError, KeyError, MemoryError) as error:  # KeyError: a strange space
+    except (
+        ValueError,
+        RuntimeError,
+        KeyError,
+        MemoryError,
+    ) as error:  # KeyError: colour space
         if _is_loss(str(error), len(data)):
             raise ValueError(str(error)) from None
         return None
 
 
 def _is_loss(reason: str, size: int) -> bool:
-    """Whether a warning means that pixels were lost: not, if a few bytes too many were found.
+    """Return True for a warning about lost pixels.
 
-    Some cameras write such bytes behind their pixels. Many of them are pixels that were passed
-    over after damage.
+    A few extra bytes are no loss: some cameras write them after the pixels. Many extra bytes are
+    pixels that the decoder skipped after damage.
     """
     if found := _TOO_MANY.match(reason):
-        return int(found[1]) > max(FEW_BYTES, size * FEW_SHARE)
+        return int(found[1]) > max(MAX_EXTRA_BYTES, size * MAX_EXTRA_FRACTION)
     return reason.startswith(_LOSSES)
 
 
 @lru_cache(maxsize=1)
 def simplejpeg() -> ModuleType | None:
-    """The package, where it is installed."""
+    """Return the package where it is installed, else None."""
     try:
         return import_module("simplejpeg")
-    except ImportError:  # nobody built it for this platform
+    except ImportError:  # no build for this platform
         return None

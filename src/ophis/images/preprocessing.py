@@ -27,10 +27,10 @@ _CONSTANTS = {
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is done to an upright RGB photo before the network sees it.
+    """Size, mean and std of the network's input.
 
     Attributes:
-        pixels: side of the square that the photo is squeezed to.
+        pixels: side of the square to which the photo is resized.
         mean: per channel, subtracted from values in [0, 1].
         std: per channel, divided by.
     """
@@ -40,10 +40,10 @@ class Preprocessing:
     std: tuple[float, float, float]
 
     def table(self) -> NDArray[np.float32]:
-        """The value of each byte in each channel: [3, 256], float32.
+        """Return the normalised value of each byte in each channel: [3, 256], float32.
 
-        Computed in float64 and rounded once. Whoever looks values up here (training, ONNX, the
-        browser) has the same numbers to the last bit, whatever its arithmetic.
+        Computed in float64 and rounded once, so that training, ONNX and the browser have the same
+        values to the last bit.
         """
         return _table(self)
 
@@ -58,7 +58,7 @@ class Preprocessing:
         """Read images.json.
 
         Raises:
-            InputError: naming the file and the key that is missing or has no meaning here.
+            InputError: naming the file and the key that is missing or invalid.
         """
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -68,9 +68,10 @@ class Preprocessing:
             raise InputError(f"{path}: cannot be read as JSON: {error}") from None
         if not isinstance(values, dict):
             raise InputError(f"{path}: should hold keys and values")
-        for key, way in _CONSTANTS.items():
-            if values.get(key) != way:
-                raise InputError(f"{path}: {key} = {values.get(key)!r}, but only {way!r} is known")
+        for key, value in _CONSTANTS.items():
+            if values.get(key) != value:
+                found = values.get(key)
+                raise InputError(f"{path}: {key} = {found!r}, but only {value!r} is known")
         pixels, mean, std = (values.get(key) for key in ("pixels", "mean", "std"))
         if not isinstance(pixels, int) or isinstance(pixels, bool) or not 1 <= pixels <= MAX_SIDE:
             raise InputError(f"{path}: pixels = {pixels!r} should be a whole number to {MAX_SIDE}")
@@ -122,7 +123,7 @@ def decode_resized(data: bytes, pixels: int, name: str = "photo") -> NDArray[np.
 
 
 def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """Bytes [..., rows, columns, 3] to the network's numbers [..., 3, rows, columns], float32."""
+    """Normalise bytes [..., rows, columns, 3] to float32 [..., 3, rows, columns]."""
     table = preprocessing.table()
     shape = (*pixels.shape[:-3], 3, *pixels.shape[-3:-1])
     values = np.empty(shape, np.float32)
@@ -132,5 +133,5 @@ def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArra
 
 
 def preprocess(photo: Image.Image, preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """An upright RGB photo as the network sees it: [3, pixels, pixels], float32."""
+    """Resize and normalise an upright RGB photo: [3, pixels, pixels], float32."""
     return normalise(resize(photo, preprocessing.pixels), preprocessing)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ophis.errors import InputError
-from ophis.files.csv import as_meant, write_csv
+from ophis.files.csv import unescape_formula, write_csv
 from ophis.geography.countries import UNKNOWN, code_or_key, country_code, country_key
 from ophis.taxonomy.species_list import species_key
 
@@ -158,7 +158,7 @@ def read_overrides(path: str | Path) -> tuple[Override, ...]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [
                 {
-                    name: as_meant(cell) if isinstance(cell, str) else cell
+                    name: unescape_formula(cell) if isinstance(cell, str) else cell
                     for name, cell in row.items()
                 }
                 for row in csv.DictReader(file, strict=True)

@@ -1,4 +1,4 @@
-"""Species list, scientific names, families and danger.
+"""Species lists, scientific names, families and danger to people.
 
-Knows names; knows no photo.
+Handles names of species and tables about them; has no access to photos, scores or models.
 """

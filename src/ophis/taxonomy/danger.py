@@ -30,7 +30,7 @@ _SUBSPECIES = re.compile(r"[a-z]{2,}(a|ae|ens|i|is|or|um|us)")
 
 
 class Danger(StrEnum):
-    """What is said of a species. There is no word for "safe", on purpose."""
+    """Danger of a species to people. There is deliberately no value for "safe"."""
 
     VENOMOUS = "venomous"
     UNKNOWN = "treat as venomous"
@@ -39,47 +39,46 @@ class Danger(StrEnum):
 
 @dataclass(frozen=True)
 class MedicalImportance:
-    """Which species are medically important, as one table says.
+    """Medical importance of species in one table.
 
     Attributes:
-        rows: of species, as `species_key` writes them: whether it is important.
+        rows: True for a medically important species, by `species_key`.
     """
 
     rows: Mapping[str, bool]
 
     def of(self, species: str) -> bool | None:
-        """What the table says of a species, or of the species whose subspecies it is.
+        """Return the table's value for a species, or for the species of a subspecies.
 
         Returns:
-            None where it says nothing.
+            None where the table has neither.
         """
         words = species_key(species).split(" ")
-        said = self.rows.get(" ".join(words))
-        if said is not None or len(words) < 3:
-            return said
+        listed = self.rows.get(" ".join(words))
+        if listed is not None or len(words) < 3:
+            return listed
         parent = self.rows.get(" ".join(words[:2]))
         return parent if parent or _is_subspecies(words[2:]) else None
 
     def danger(self, species: str) -> Danger:
-        """VENOMOUS by its row or by its genus, NOT_KNOWN_DANGEROUS by its row; else UNKNOWN.
+        """Return VENOMOUS by row or genus, NOT_KNOWN_DANGEROUS by row; else UNKNOWN.
 
-        No row takes the danger from a genus that is known to be venomous: not to be medically
-        important is not to be without danger, and the organisers' table, for one, calls no sea
-        snake important.
+        A row cannot clear a species of a venomous genus: a species without medical importance may
+        be dangerous. The table of SnakeCLEF, for example, marks no sea snake as important.
         """
-        said = self.of(species)
-        if said or genus(species) in _venomous_genera():
+        listed = self.of(species)
+        if listed or genus(species) in _venomous_genera():
             return Danger.VENOMOUS
-        return Danger.UNKNOWN if said is None else Danger.NOT_KNOWN_DANGEROUS
+        return Danger.UNKNOWN if listed is None else Danger.NOT_KNOWN_DANGEROUS
 
 
 def read_medical_importance(path: str | Path) -> MedicalImportance:
-    """Read a table `species,mivs` (1 or 0); further columns, such as `source`, are passed over.
+    """Read a table `species,mivs` (1 or 0); other columns are ignored.
 
     Raises:
         InputError: naming the file, the row and what is wrong in it.
     """
-    # Here and not above: rows.py needs polars, and our own table is read without.
+    # Imported here: tables.py needs polars, which `ophis identify` does not load.
     from ophis.files.tables import place, read_rows  # noqa: PLC0415
 
     path = Path(path)
@@ -91,7 +90,7 @@ def read_medical_importance(path: str | Path) -> MedicalImportance:
 
 
 def _importance(pairs: Iterable[tuple[str, str]], where: Callable[[int], str]) -> MedicalImportance:
-    """From the cells of both columns; ``where`` says where a row stands, counted from 0."""
+    """Build the table from pairs of cells; ``where`` names the place of a row, from 0."""
     rows: dict[str, bool] = {}
     for number, (name, mivs) in enumerate(pairs):
         key = species_key(name)
@@ -107,24 +106,24 @@ def _importance(pairs: Iterable[tuple[str, str]], where: Callable[[int], str]) -
 
 
 def danger(species: str) -> Danger:
-    """What our own tables say of a species; see `MedicalImportance.danger`.
+    """Return the danger of a species by the built-in tables; see `MedicalImportance.danger`.
 
-    medical_importance.csv names single species, and those not known to be dangerous only where
-    references class them so. venomous_genera.csv names the genera of the front-fanged families
+    medical_importance.csv lists single species; those not known to be dangerous only where
+    references classify them so. venomous_genera.csv lists the genera of the front-fanged families
     (Elapidae, Viperidae, and the burrowing asps) and the rear-fanged genera with recorded severe
-    bites, as taxonomy has them in the Reptile Database, with older names that photo collections
-    still use. Each row has its source. What stands in neither is no proof of anything.
+    bites, after the Reptile Database, with older names that photo collections still use. Each row
+    has its source. A species in neither table is UNKNOWN.
     """
     return own_medical_importance().danger(species)
 
 
 def dangerous(species: SpeciesList, table: Path | None = None) -> NDArray[np.bool_]:
-    """Which species count as medically important, [species]; the unknown do.
+    """Return a mask of the species that count as dangerous, [species]; unknown ones count.
 
     Args:
         species: the columns.
-        table: the organisers' `species,...,mivs` (1 or 0), taken at its word, because the official
-            scores are. Without it, all that `taxa.danger` does not call NOT_KNOWN_DANGEROUS.
+        table: a CSV `species,...,mivs` (1 or 0) of SnakeCLEF, used without the venomous genera, as
+            in the SnakeCLEF metrics. Without it, all species except NOT_KNOWN_DANGEROUS.
 
     Raises:
         InputError: naming the file and what is wrong in it.
@@ -137,14 +136,14 @@ def dangerous(species: SpeciesList, table: Path | None = None) -> NDArray[np.boo
 
 @lru_cache(maxsize=1)
 def own_medical_importance() -> MedicalImportance:
-    """The table that ships with ophis."""
+    """Read the built-in table."""
     with _IMPORTANCE.open(encoding="utf-8", newline="") as file:
         pairs = [(row["species"], row["mivs"]) for row in csv.DictReader(file, strict=True)]
     return _importance(pairs, lambda number: f"{_IMPORTANCE}, row {number + 2}")
 
 
 def _is_subspecies(words: list[str]) -> bool:
-    """Whether what follows a species' name is one Latin epithet, and no snake of its own."""
+    """Return True for one Latin epithet that is not the name of a venomous genus."""
     return (
         len(words) == 1
         and _SUBSPECIES.fullmatch(words[0]) is not None

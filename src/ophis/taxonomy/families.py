@@ -1,7 +1,7 @@
-"""Which family a snake belongs to, by its genus.
+"""Family of a snake, by its genus.
 
-snake_families.csv and venomous_genera.csv follow the families of the Reptile Database, which keeps
-water snakes and their like among the Colubridae.
+snake_families.csv and venomous_genera.csv follow the families of the Reptile Database, which
+includes water snakes in the Colubridae.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TABLES = ("snake_families.csv", "venomous_genera.csv")
 
 
 def family(species: str) -> str | None:
-    """The family of a species; None where its genus stands in neither table."""
+    """Return the family of a species; None for a genus in neither table."""
     return _families().get(genus(species))
 
 

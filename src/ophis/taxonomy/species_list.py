@@ -12,27 +12,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
-from ophis.files.csv import as_meant, write_csv
+from ophis.files.csv import unescape_formula, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HEADER = "species"
 
-# Control characters, line breaks and halves of surrogate pairs: no table keeps them, and no
-# one-line message can show them.
+# Control characters, line breaks and single surrogates: tables lose them, and one-line messages
+# cannot show them.
 UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class SpeciesList:
-    """Species in a fixed order: the columns of scores, the classes of a model.
+    """Species in a fixed order: the columns of scores and the classes of a model.
 
     Attributes:
         names: not empty, without line breaks, each once.
 
     Raises:
-        InputError: naming the species that stands twice, is empty or cannot be written.
+        InputError: naming the species that is listed twice, empty or has a control character.
     """
 
     names: tuple[str, ...]
@@ -65,27 +65,29 @@ class SpeciesList:
 
     @cached_property
     def alphabetical(self) -> tuple[int, ...]:
-        """Of each species, which it would be by name, from 0."""
+        """Rank of each species in alphabetical order, from 0."""
         order = sorted(range(len(self)), key=self.names.__getitem__)
         return tuple(sorted(range(len(self)), key=order.__getitem__))
 
     def index(self, name: str) -> int:
-        """Place of a species, from 0.
+        """Return the column of a species, from 0.
 
         Raises:
-            InputError: when it is not in the list; names up to three that look alike.
+            InputError: when it is not in the list; suggests up to three similar names.
         """
         if name in self._places:
             return self._places[name]
         close = difflib.get_close_matches(name, self.names, n=3)
-        mend = f"did you mean {' or '.join(map(repr, close))}?" if close else "check its spelling"
-        raise InputError(f"species {name!r} is not among the {len(self)} of the list; {mend}")
+        fix = f"did you mean {' or '.join(map(repr, close))}?" if close else "check its spelling"
+        raise InputError(f"species {name!r} is not among the {len(self)} of the list; {fix}")
 
     def like(self, name: str) -> int:
-        """Place of a species, case, hyphens and spaces aside; the very name comes first.
+        """Return the column of a species, ignoring case, hyphens and spaces.
+
+        The exact name takes precedence.
 
         Raises:
-            InputError: when it is not in the list, or more than one is so like it.
+            InputError: when it is not in the list, or several species differ only in these.
         """
         found = self._keys.get(species_key(name), [])
         if name in self._places or not found:
@@ -103,21 +105,21 @@ class SpeciesList:
         return keys
 
     def write(self, path: str | Path) -> Path:
-        """Write a CSV with the one column `species`, whole or not at all."""
+        """Write a CSV with the one column `species`, atomically."""
         return write_csv(path, [(_HEADER,), *((name,) for name in self)])
 
     @classmethod
     def read(cls, path: str | Path) -> SpeciesList:
-        """Read what `write` wrote.
+        """Read a list written by `write`.
 
         Raises:
             InputError: naming the file and what is wrong in it.
         """
         try:
-            # -sig: spreadsheets put a byte order mark in front.
+            # -sig: spreadsheets write a byte order mark.
             with Path(path).open(encoding="utf-8-sig", newline="") as file:
                 reader = csv.reader(file, strict=True)
-                cells = [([*map(as_meant, row)], reader.line_num) for row in reader if row]
+                cells = [([*map(unescape_formula, row)], reader.line_num) for row in reader if row]
                 header, *rows = cells or [([], 1)]
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such species list") from None
@@ -140,16 +142,16 @@ class SpeciesList:
 def require_same_species(
     species: SpeciesList, others: SpeciesList, *, names: tuple[str, str], fix: str
 ) -> None:
-    """Refuse two lists that differ, by the first difference in name or order.
+    """Raise an error for lists that differ in a name or in the order.
 
-    Columns of numbers belong to species in an order; as many of others give an answer, too, and
-    nobody sees that it is wrong.
+    Columns of numbers are assigned to species by position: with another list of the same length
+    the results would be wrong without any sign of it.
 
     Args:
         species: a list.
-        others: another one, which should be the same.
-        names: what a refusal calls each, as in "the scores".
-        fix: what to do about it.
+        others: the list to compare.
+        names: of both lists in the error message, such as "the scores".
+        fix: the action that the message proposes.
 
     Raises:
         InputError: naming the first species that differs.
@@ -163,10 +165,10 @@ def require_same_species(
 
 
 def genus(species: str) -> str:
-    """The genus of a species: its first word, "Naja" of "naja-naja" and of "Naja sp."."""
+    """Return the genus, the first word: "Naja" of "naja-naja" and of "Naja sp."."""
     return re.split(r"[\s_-]+", species.strip(), maxsplit=1)[0].capitalize()
 
 
 def species_key(species: str) -> str:
-    """One spelling of a name: "naja naja" of "Naja-naja", "Naja_naja" and " Naja  naja "."""
+    """Normalise a name: "naja naja" of "Naja-naja", "Naja_naja" and " Naja  naja "."""
     return " ".join(word for word in re.split(r"[\s_-]+", species.casefold()) if word)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ophis.files.atomic import whole_file
-from ophis.files.tables import as_text
+from ophis.files.tables import escape_formulas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,7 +135,7 @@ def write_figures(figures: Sequence[Figure], folder: str | Path) -> list[Path]:
     for figure, picture in zip(figures, pictures, strict=True):
         for path, text in (
             (picture, figure.svg),
-            (picture.with_suffix(".csv"), as_text(figure.numbers).write_csv()),
+            (picture.with_suffix(".csv"), escape_formulas(figure.numbers).write_csv()),
         ):
             with whole_file(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
