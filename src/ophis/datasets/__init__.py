@@ -1,4 +1,4 @@
-"""Photos with their labels: sources, the manifest, packed shards, synthetic photos.
+"""Datasets: manifests of photos with labels, their sources, splits, shards and synthetic photos.
 
-Knows tables, folders and archives; knows no model.
+Reads and writes tables, folders and archives; has no models.
 """

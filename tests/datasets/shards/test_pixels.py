@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ophis import read_manifest
-from ophis.datasets.shards.pixels import _memory, read_packed
+from ophis.datasets.shards.pixels import _buffer, read_packed
 from ophis.datasets.shards.reader import Pack
 from ophis.datasets.shards.writer import pack
 from ophis.errors import PhotoError
@@ -45,11 +45,11 @@ def test_kept_pixels_are_not_overwritten(packed):
 
 
 def test_unreferenced_buffer_is_used_again():
-    place = _memory(5000).ctypes.data
-    kept = _memory(5000)
+    place = _buffer(5000).ctypes.data
+    kept = _buffer(5000)
     assert kept.ctypes.data == place
-    assert _memory(5000).ctypes.data != place
-    assert _memory(6000).size == 6000
+    assert _buffer(5000).ctypes.data != place
+    assert _buffer(6000).size == 6000
 
 
 def test_jpeg_of_other_size_is_refused(packed, tmp_path):

@@ -1,4 +1,4 @@
-"""Photos decoded and resized once, in tar shards with an index.
+"""Shards: photos decoded and resized once, in tar files with an index.
 
-Knows files and pixels; knows no model.
+Reads and writes files and pixels; has no models.
 """

@@ -1,4 +1,4 @@
-"""The pixels of packed photos, without a detour."""
+"""Pixels of packed photos, decoded into reused memory."""
 
 from __future__ import annotations
 
@@ -20,34 +20,33 @@ if TYPE_CHECKING:
 
 
 def read_packed(photo: PackedPhoto, pixels: int) -> NDArray[np.uint8]:
-    """Read a packed photo as a square: [pixels, pixels, 3].
+    """Read a packed photo, resized to [pixels, pixels, 3].
 
-    Nothing is resized where the pack has that size already.
+    A pack of that size is read without a resize; raw pixels are a read-only view of the shard.
 
     Raises:
-        PhotoError: as `read_photo`, and for a packed photo that is not of the pack's size.
+        PhotoError: as `read_photo`, and for a photo that does not have the size of the pack.
     """
     if photo.pack.metadata.pixels == pixels:
-        return packed_square(photo)
+        return _stored_pixels(photo)
     return resize(read_photo(photo), pixels)
 
 
-def packed_square(photo: PackedPhoto) -> NDArray[np.uint8]:
-    """The pixels that were packed, [side, side, 3]: a view of raw ones, decoded ones else."""
+def _stored_pixels(photo: PackedPhoto) -> NDArray[np.uint8]:
     side = photo.pack.metadata.pixels
-    if photo.pack.metadata.raw:
-        return photo.pack.square(photo.place)
-    data = photo.pack.member(photo.place)
-    square = _decoded(data, side)
-    if square is None:
-        square = np.asarray(decode(bytes(data), str(photo)))
-    if square.shape != (side, side, 3):
+    if (raw := photo.read_pixels()) is not None:
+        return raw
+    data = photo.pack.member(photo.position)
+    decoded = _decode(data, side)
+    if decoded is None:
+        decoded = np.asarray(decode(bytes(data), str(photo)))
+    if decoded.shape != (side, side, 3):
         raise PhotoError(f"{photo}: is not of {side} x {side} pixels; pack again")
-    return square
+    return decoded
 
 
-def _decoded(data: memoryview, side: int) -> NDArray[np.uint8] | None:
-    """The pixels by simplejpeg: those of Pillow in less time. None where it is Pillow's to say."""
+def _decode(data: memoryview, side: int) -> NDArray[np.uint8] | None:
+    """Decode by simplejpeg, faster and with equal pixels; None where Pillow has to decode."""
     decoder = simplejpeg()
     if decoder is None:
         return None
@@ -55,22 +54,21 @@ def _decoded(data: memoryview, side: int) -> NDArray[np.uint8] | None:
         height, width, space, _ = decoder.decode_jpeg_header(data, strict=True)
         if (height, width, space) != (side, side, "YCbCr"):
             return None
-        return decoder.decode_jpeg(data, "RGB", strict=True, buffer=_memory(3 * side * side))
+        return decoder.decode_jpeg(data, "RGB", strict=True, buffer=_buffer(3 * side * side))
     except (ValueError, RuntimeError, KeyError, MemoryError):
         return None
 
 
-def _memory(size: int) -> NDArray[np.uint8]:
-    """Memory that nobody holds any more, or else new.
+def _buffer(size: int) -> NDArray[np.uint8]:
+    """Return this thread's buffer, or a new one while an array or view refers to it.
 
-    New pages would cost a third of the time that decoding takes. Each thread has memory of its
-    own, and whoever keeps a square, or a view of it, keeps that.
+    Touching new pages would take a third of the decoding time.
     """
-    free = getattr(_OWN, "memory", None)
-    if free is None or len(free) != size or sys.getrefcount(free) > _UNUSED:
-        free = _OWN.memory = np.empty(size, np.uint8)
-    return free
+    buffer = getattr(_THREAD, "buffer", None)
+    if buffer is None or len(buffer) != size or sys.getrefcount(buffer) > _UNREFERENCED:
+        buffer = _THREAD.buffer = np.empty(size, np.uint8)
+    return buffer
 
 
-_OWN = local()
-_UNUSED = 3  # references to memory that only `_OWN` holds: its own, `free`, and the argument
+_THREAD = local()
+_UNREFERENCED = 3  # references to an unused buffer: `_THREAD`, the local name, the argument

@@ -105,7 +105,7 @@ class Pack:
         self._failure = self.index["failure"].to_list()
         self._photo_id = self.index["photo_id"].to_list()
         self._source_sha256 = self.index["source_sha256"].to_list()
-        self._place = {photo: place for place, photo in enumerate(self._photo_id)}
+        self._positions = {photo: position for position, photo in enumerate(self._photo_id)}
         self._checked = bytearray(len(self.index))
 
     def __reduce__(self) -> tuple[type[Pack], tuple[Path]]:
@@ -123,11 +123,11 @@ class Pack:
             InputError: naming the id that no finished shard holds.
         """
         try:
-            return [PackedPhoto(self, self._place[photo]) for photo in photo_ids]
+            return [PackedPhoto(self, self._positions[photo]) for photo in photo_ids]
         except KeyError as error:
             raise InputError(f"{self.folder}: no finished shard holds photo {error}") from None
 
-    def member(self, place: int) -> memoryview:
+    def member(self, position: int) -> memoryview:
         """Return the bytes of a photo as a view of the mapped shard.
 
         The sha256 of a JPEG is verified at each call, that of raw pixels at the first call in this
@@ -136,35 +136,38 @@ class Pack:
         Raises:
             PhotoError: naming the shard, the photo and the fix.
         """
-        shard, offset = int(self._shard[place]), int(self._offset[place])
-        if self._failure[place]:
-            reason = self._failure[place]
-            raise PhotoError(f"{self.name(place)}: could not be packed: {reason}")
+        shard, offset = int(self._shard[position]), int(self._offset[position])
+        if self._failure[position]:
+            reason = self._failure[position]
+            raise PhotoError(f"{self.name(position)}: could not be packed: {reason}")
         path = shard_path(self.folder, shard)
         try:
             data = self._shards.read(path)
         except OSError as error:
             raise PhotoError(f"{path}: {error.strerror or error}; {_fix(path)}") from None
         header = data[offset - BLOCK : offset]
-        data = data[offset : offset + int(self._length[place])]
-        if not (self.metadata.raw and self._checked[place]):
-            name = f"{int(self._row[place]):08}{self.metadata.suffix}".encode()
-            same = bytes(header[:100]).rstrip(b"\0") == name
-            if not same or hashlib.sha256(data).hexdigest() != self._sha256[place]:
-                raise PhotoError(f"{self.name(place)}: differs from what was packed; {_fix(path)}")
-            self._checked[place] = 1
+        data = data[offset : offset + int(self._length[position])]
+        if not (self.metadata.raw and self._checked[position]):
+            name = f"{int(self._row[position]):08}{self.metadata.suffix}".encode()
+            valid = bytes(header[:100]).rstrip(b"\0") == name
+            valid = valid and hashlib.sha256(data).hexdigest() == self._sha256[position]
+            if not valid:
+                raise PhotoError(
+                    f"{self.name(position)}: differs from what was packed; {_fix(path)}"
+                )
+            self._checked[position] = 1
         return data
 
-    def square(self, place: int) -> NDArray[np.uint8]:
+    def raw_pixels(self, position: int) -> NDArray[np.uint8]:
         """Return the pixels of a raw photo: [pixels, pixels, 3], uint8, a read-only view.
 
         Raises:
             PhotoError: as `member`, and where the member is no .npy of that shape.
         """
-        pixels, data = self.metadata.pixels, self.member(place)
+        pixels, data = self.metadata.pixels, self.member(position)
         header = npy_header(pixels)
         if data[: len(header)] != header:
-            raise PhotoError(f"{self.name(place)}: is no array of {pixels} x {pixels} pixels")
+            raise PhotoError(f"{self.name(position)}: is no array of {pixels} x {pixels} pixels")
         return np.frombuffer(data, np.uint8, offset=len(header)).reshape(pixels, pixels, 3)
 
     def failures(self) -> list[PhotoFailure]:
@@ -176,30 +179,30 @@ class Pack:
         """Return the total size of the finished tar files."""
         return sum(self._sizes.values())
 
-    def name(self, place: int) -> str:
+    def name(self, position: int) -> str:
         """Return shard and photo id, for error messages."""
-        path = shard_path(self.folder, int(self._shard[place]))
-        return f"{path}: photo {self._photo_id[place]!r}"
+        path = shard_path(self.folder, int(self._shard[position]))
+        return f"{path}: photo {self._photo_id[position]!r}"
 
-    def readable(self, place: int) -> bool:
+    def readable(self, position: int) -> bool:
         """Return True for a photo that could be packed."""
-        return not self._failure[place]
+        return not self._failure[position]
 
-    def identity(self, place: int) -> tuple[str, str]:
+    def identity(self, position: int) -> tuple[str, str]:
         """Return the photo id and the sha256 of the source file."""
-        return self._photo_id[place], self._source_sha256[place]
+        return self._photo_id[position], self._source_sha256[position]
 
 
 class PackedPhoto:
-    """Photo of a pack, used in place of a path.
+    """Photo of a pack, used instead of a path.
 
     Equal photos have the same id and the same source file (by sha256).
     """
 
-    __slots__ = ("pack", "place")
+    __slots__ = ("pack", "position")
 
-    def __init__(self, pack: Pack, place: int) -> None:
-        self.pack, self.place = pack, place
+    def __init__(self, pack: Pack, position: int) -> None:
+        self.pack, self.position = pack, position
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PackedPhoto) and self._identity == other._identity
@@ -211,13 +214,13 @@ class PackedPhoto:
         return hash(self._identity)
 
     def __str__(self) -> str:
-        return self.pack.name(self.place)
+        return self.pack.name(self.position)
 
     __repr__ = __str__
 
     @property
     def _identity(self) -> tuple[str, str]:
-        return self.pack.identity(self.place)
+        return self.pack.identity(self.position)
 
     @property
     def source_sha256(self) -> bytes:
@@ -226,15 +229,15 @@ class PackedPhoto:
 
     def is_file(self) -> bool:
         """Return True for a photo that could be packed."""
-        return self.pack.readable(self.place)
+        return self.pack.readable(self.position)
 
     def read_bytes(self) -> bytes:
         """Return the verified bytes of the member; see `Pack.member`."""
-        return bytes(self.pack.member(self.place))
+        return bytes(self.pack.member(self.position))
 
     def read_pixels(self) -> NDArray[np.uint8] | None:
         """Return the pixels of a raw photo, a view of the shard; None where JPEGs are packed."""
-        return self.pack.square(self.place) if self.pack.metadata.raw else None
+        return self.pack.raw_pixels(self.position) if self.pack.metadata.raw else None
 
 
 def _fix(path: Path) -> str:
