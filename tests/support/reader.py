@@ -14,7 +14,7 @@ from tests.support.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Run apart, in test_docs_workshop.py: they take as long as all the others.
-WORKSHOP = frozenset({"compare.md", "country.md", "performance.md", "scale.md", "together.md"})
+WORKSHOP = frozenset({"compare.md", "country.md", "performance.md", "scale.md", "ensembles.md"})
 BIN = Path(sys.executable).parent
 # Of the page; without npm there is no way to it, and its commands are passed over.
 ENGINE = (ROOT / "node_modules" / "onnxruntime-web").is_dir() or shutil.which("npm")
