@@ -81,7 +81,7 @@ class BigTransfer(nn.Module):
 
 
 def with_weights_of(model: nn.Module, species: int) -> BigTransfer:
-    """The same network with the numbers of timm's `resnetv2_50x1_bit`, in the same mode."""
+    """Return the network with the weights of timm's `resnetv2_50x1_bit`, in its mode."""
     names = {
         "stem.conv": "stem.0",
         "norm": "head.0",

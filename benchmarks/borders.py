@@ -115,7 +115,7 @@ def _part(code: str, point: NDArray[np.float64]) -> str:
 def _crowded(
     lines: dict[int, NDArray[np.float64]], bearers: dict[int, set[str]]
 ) -> dict[int, NDArray[np.bool_]]:
-    """Which points of each arc lie near a point of another country."""
+    """Return a mask of each arc's points near a point of another country."""
     cells = {
         arc: [tuple(cell) for cell in np.floor(line / NEAR_DEGREES).astype(int).tolist()]
         for arc, line in lines.items()

@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def commands_of(folder: Path, photo: Path) -> dict[str, list[str]]:
-    """What a user types, by who answers."""
+    """Return the command lines, by program."""
     model = create_model("resnetv2_50x1_bit", species=len(SPECIES), weights="none", head="random")
     bundled(model.eval(), folder / "bundle")
     save_file(model.state_dict(), folder / "timm.safetensors")

@@ -89,7 +89,7 @@ def photos_in(folder: Path, table: Path) -> Manifest:
 
 
 def whole(snakes: Scores, others: Scores) -> Figures:
-    """How well other things are told from snakes, over all photos, by four measures."""
+    """Return how well four scores separate non-snakes from snakes, over all photos."""
     figures: Figures = {}
     for name, (a, b) in {
         "feature distance": (snakes, others),
@@ -109,7 +109,7 @@ def whole(snakes: Scores, others: Scores) -> Figures:
 
 
 def by(scores: Scores, measure: np.ndarray) -> Scores:
-    """The same scores, refused by another measure."""
+    """Return the scores with another out-of-distribution score."""
     return replace(scores, ood_score=measure)
 
 
@@ -184,7 +184,7 @@ def probabilities(name: str, scores: Scores) -> Figures:
 
 
 def known_venomous(scores: Scores) -> np.ndarray:
-    """Which species are known to be venomous, [species]; the unknown do not count here."""
+    """Return a mask of the species known to be venomous, [species]."""
     return np.array([danger(name) is Danger.VENOMOUS for name in scores.species])
 
 
@@ -221,7 +221,7 @@ def of_sets(mode: str, decisions: list[Decision], judged: Scores) -> Figures:
 
 
 def of_states(mode: str, decisions: list[Decision], judged: Scores) -> Figures:
-    """How often an answer goes how far, and is right as far as it goes."""
+    """Return the frequency of each kind of answer, and its accuracy."""
     figures: Figures = {}
     for state in State:
         rows = [n for n, d in enumerate(decisions) if d.state is state]

@@ -156,7 +156,7 @@ def memory_of(side: str, path: Path) -> float:
 
 
 def peak_mib() -> float:
-    """Of this process so far; Linux tells."""
+    """Return the peak memory of this process (Linux)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 

@@ -52,7 +52,7 @@ REACH = 1.8
 
 @dataclass(frozen=True)
 class Numbers:
-    """What webdataset does to a decoded photo; travels to its processes.
+    """Transform of webdataset for a decoded photo; pickled to its processes.
 
     Attributes:
         mean: per channel, of values in [0, 1].
@@ -71,7 +71,7 @@ class Numbers:
     def of_crop(
         self, square: NDArray[np.uint8], top: int, left: int, *, mirrored: bool
     ) -> torch.Tensor:
-        """The same at a given place."""
+        """Transform a crop at a given position."""
         crop = square[top : top + CROP, left : left + CROP]
         pixels = torch.from_numpy(crop).permute(2, 0, 1).contiguous()
         if mirrored:
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def photos_of(path: Path | None, folder: Path, number: int) -> Manifest:
-    """So many rows, of real photos or of a few drawn ones over and over."""
+    """Return rows of real photos, or of a few synthetic ones repeated."""
     path = path or sample(folder / "synthetic", count=SYNTHETIC)
     manifest = read_manifest(path)
     table = manifest.table[np.arange(number) % len(manifest)]

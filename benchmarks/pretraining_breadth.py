@@ -113,7 +113,7 @@ def within(manifest: Manifest, species: set[str]) -> Manifest:
 
 
 def evenly(manifest: Manifest, photos: int, rng: np.random.Generator) -> Manifest:
-    """So many photos of each species, drawn at random."""
+    """Return random rows with a number of photos for each species."""
     return drawn(manifest, dict.fromkeys(manifest.species_list().names, photos), rng)
 
 

@@ -126,7 +126,7 @@ def linear_head(train: Manifest, test: Manifest, out: Path, *, pixels: int) -> S
 
 @torch.inference_mode()
 def features(manifest: Manifest, pixels: int) -> NDArray[np.float32]:
-    """What the frozen network says before its head, [photos, 1280]."""
+    """Return the features of the frozen network, [photos, 1280]."""
     preprocessing = replace(PREPROCESSING, pixels=pixels)
     model = pretrained_lite0().eval()
     rows = []

@@ -49,7 +49,7 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Whether the ratio reaches what it should, as two digits after the point show it."""
+        """True when the ratio, rounded to two digits, reaches its target."""
         return self.reach is None or round(self.ratio, 2) >= self.reach
 
 
@@ -77,7 +77,7 @@ def timed(
 
 @dataclass(frozen=True)
 class Alone:
-    """What one command took in a process of its own."""
+    """Time and memory of one command in a separate process."""
 
     seconds: float
     megabytes: float  # at its peak
@@ -156,7 +156,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """What `tell` appended; nothing where there is no such file."""
+    """Return the rows that `tell` appended; none without the file."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [Row(**(found | {"spread": tuple(found["spread"])})) for found in map(json.loads, lines)]
 

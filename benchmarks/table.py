@@ -74,7 +74,7 @@ def merged(older: Sequence[Row], newer: Sequence[Row]) -> list[Row]:
 
 
 def machine() -> str:
-    """What ran it: processor, cores, Python."""
+    """Return processor, cores and Python version."""
     python = f"Python {sys.version.split()[0]}"
     return f"{processor()}, {usable_cores()} cores, {platform.system()}, {python}"
 

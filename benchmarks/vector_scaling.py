@@ -74,7 +74,7 @@ def split(scores: Scores, share: float, seed: int) -> tuple[Scores, Scores]:
 
 
 def figures(fitted: Scores, judged: Scores) -> list[float]:
-    """What stands in a row."""
+    """A row of the table."""
     temperature, vector = fit_temperature(fitted), fit_vector(fitted)
     chosen = choose_calibration(fitted).calibration
     mended = [one.apply(judged) for one in (temperature, vector, chosen)]

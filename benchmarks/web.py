@@ -71,7 +71,7 @@ def _code(country: str) -> str | None:
 
 
 def print_bytes(classifier: Classifier, folder: Path) -> None:
-    """Of what a browser loads; licences are not among it."""
+    """Return the bytes that a browser loads, without licences."""
     bundle = classifier.bundle.folder
     files = [
         file for file in export_web(bundle, folder / "bytes") if not file.path.endswith(".txt")
@@ -140,7 +140,7 @@ def answered(page: Page, photo: tuple[bytes, str | None]) -> float:
 
 
 def asked(page: Page, photo: bytes, country: str | None) -> dict[str, Any]:
-    """What the page answers."""
+    """Return the answers of the page."""
     return page.evaluate(ASK, {"photos": [base64.b64encode(photo).decode()], "country": country})
 
 
@@ -162,7 +162,7 @@ def print_agreement(
     classifier: Classifier,
     photos: Sequence[tuple[bytes, str | None]],
 ) -> None:
-    """The same name, state and danger; the largest difference of a probability."""
+    """Require equal names, states and dangers; return the largest difference of a probability."""
     pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
     with served(folder / "page") as address:
         page = browser.new_page()

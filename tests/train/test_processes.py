@@ -65,7 +65,7 @@ def children(process: int) -> list[int]:
 
 @pytest.mark.full
 def test_two_processes_learn_the_weights_of_one(runs):
-    """That two divide the micro-batches of one is tested in test_batches."""
+    """The division of micro-batches is tested in test_batches."""
     one, two = runs["one"], runs["two"]
     assert json.loads((two / "run.json").read_text())["processes"] == 2
     assert logged(two, "learning_rate") == logged(one, "learning_rate")

@@ -5,7 +5,7 @@ not know the command line, the service or the page.
 """
 
 from ophis.train.loop import fit
-from ophis.train.progress import Progress, StepFigures
+from ophis.train.run_log import Progress, StepFigures
 from ophis.train.stop import Stopped
 from ophis.train.study import study
 

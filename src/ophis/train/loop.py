@@ -27,9 +27,8 @@ from ophis.train.networks.compilation import require_compiler
 from ophis.train.out_of_distribution import FILE as OOD_MODEL_FILE
 from ophis.train.photo_check import CHECKED, PhotoCheck, usable_photos
 from ophis.train.processes import Processes, autocast_dtype
-from ophis.train.progress import Progress
 from ophis.train.run_folder import RunInputs
-from ophis.train.run_log import RunLog, has_validation
+from ophis.train.run_log import Progress, RunLog, has_validation
 from ophis.train.stop import StepInterrupted, StopRequest
 from ophis.train.training_state import TrainingState
 

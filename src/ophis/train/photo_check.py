@@ -21,7 +21,7 @@ from ophis.files.atomic import whole_file
 from ophis.files.csv import numbered_rows, write_csv
 from ophis.images.decode import MIN_SIDE
 from ophis.train.pixels import read_resized
-from ophis.train.progress import Progress
+from ophis.train.run_log import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -70,7 +70,7 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes the files and reports progress."""
+        """True for the process that writes files and reports progress."""
         return self.rank == 0
 
     def sum_gradients(self, model: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Log of a run: one line of JSON a step, and curves for TensorBoard."""
+"""Log of a run, one line of JSON a step and curves for TensorBoard, and progress for callers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tensorboard.compat.proto.event_pb2 import Event  # ty: ignore[missing-module-member]
@@ -15,7 +16,6 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from ophis.errors import InputError
 from ophis.evaluation.run import LOG
-from ophis.train.progress import Progress, StepFigures
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -25,6 +25,40 @@ if TYPE_CHECKING:
     from ophis.evaluation.metrics import Evaluation
 
 _VALIDATION_METRICS = ("top1", "top5", "macro_f1")
+
+
+@dataclass(frozen=True)
+class StepFigures:
+    """Figures of an optimiser step that is done.
+
+    Attributes:
+        step: number of the step, from 0.
+        steps: optimiser steps of the whole run.
+        loss: mean over the step's photos.
+        learning_rate: of the step.
+        photos_per_second: of all processes, since the start or the resumption of the run.
+        seconds_left: until the last step at this speed.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    learning_rate: float
+    photos_per_second: float
+    seconds_left: float
+
+
+class Progress:
+    """Receiver of a run's progress. This one ignores it; subclasses show it."""
+
+    def photos_checked(self, done: int, total: int) -> None:
+        """Receive the number of photos decoded so far before the first step."""
+
+    def step_done(self, figures: StepFigures) -> None:
+        """Receive the figures of a step."""
+
+    def message(self, line: str) -> None:
+        """Receive a line for the person who started the run."""
 
 
 class RunLog:

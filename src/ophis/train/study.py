@@ -15,7 +15,7 @@ from ophis.train.photo_check import CHECKED
 if TYPE_CHECKING:
     from ophis.datasets.manifest import Manifest
     from ophis.recipe import Recipe
-    from ophis.train.progress import Progress
+    from ophis.train.run_log import Progress
 
 LETTERS = ("a", "b")
 REPORT = "report.html"

@@ -38,7 +38,7 @@ made_small = partial(bit_tensors, blocks=(1, 1, 1, 1), classes=2)
 
 
 def refusal(path, model=None):
-    """What is said of a file, in one line."""
+    """Return the one-line error of a file."""
     with pytest.raises(InputError) as caught:
         load_weights(model or timm.create_model("resnet10t"), path)
     assert "\n" not in str(caught.value)
