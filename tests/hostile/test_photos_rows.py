@@ -11,6 +11,7 @@ from PIL import Image
 from ophis import Manifest, Scores, SpeciesList, load, read_manifest, read_scores
 from ophis.datasets.shards.writer import pack
 from ophis.inference.bundles.bundle import MODEL
+from ophis.inference.scoring import score
 from tests.support.hostile_photos import saved
 from tests.support.made_bundle import PIXELS, write_made_bundle
 
@@ -79,7 +80,7 @@ def alone(bundle, data: bytes) -> np.ndarray:
     return np.asarray(session.run(None, {"pixels": batch})[0])[0]
 
 
-@pytest.mark.parametrize("way", ["at once", "written as they come", "packed", "raw pixels"])
+@pytest.mark.parametrize("way", ["at once", "written in parts", "packed", "raw pixels"])
 def test_each_row_is_of_the_photo_that_it_names(many, bundle, tmp_path, way, figure):
     manifest, bad = many
     read = manifest
@@ -87,10 +88,11 @@ def test_each_row_is_of_the_photo_that_it_names(many, bundle, tmp_path, way, fig
         quality = None if way == "raw pixels" else 95
         pack(manifest, tmp_path / "pack", pixels=PIXELS, quality=quality, shard_photos=64)
         read = read_manifest(tmp_path / "pack")
-    out = tmp_path / "scores.npz" if way == "written as they come" else None
-    scores = load(bundle).score(read, workers=3, out=out)
-    if out:
-        scores = read_scores(out)
+    if way == "written in parts":
+        score(bundle, read, workers=3, out=tmp_path / "scores.npz")
+        scores = read_scores(tmp_path / "scores.npz")
+    else:
+        scores = load(bundle).score(read, workers=3)
     require_own_rows(scores, read, bad)
     if way != "packed":  # there the pixels lose a little to JPEG once more
         for row, name in enumerate(scores.photo_ids):

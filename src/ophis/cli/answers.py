@@ -92,7 +92,7 @@ def score(
 ) -> int:
     """Score every photo of a manifest and write the logits to a scores file.
 
-    They are written as they come, to OUT.partial: the same command goes on where it was stopped.
+    They are written in parts, to OUT.parts: the same command continues where it was stopped.
 
     Args:
         bundle: A bundle folder, or `imagenet17`.
@@ -103,42 +103,29 @@ def score(
             with those of its mirror image (flip) or its four corners (crops); may be repeated.
         engine: onnxruntime, openvino, or openvino-bfloat16: with rounded numbers, and faster on
             processors that have them.
-        ray: Share the photos among the workers of a Ray cluster: its address; `auto` where this
-            machine belongs to one, or `local` for workers on this machine. The same command goes
-            on where it was stopped.
+        ray: Score with the workers of a Ray cluster, given its address; `auto` on one of its
+            machines, `local` for workers on this machine.
         worker_cores: With --ray, the processor cores of each worker.
         json: One JSON object: the scores file, how many photos, and those that could not be read.
     """
     from ophis import read_manifest
     from ophis.cli.terminal.progress import bar
-    from ophis.images.test_time_augmentation import tta_crops
-    from ophis.inference.classifier import load
     from ophis.inference.memory import keep_freed_memory
-    from ophis.inference.scoring.journal import journal_of
+    from ophis.inference.scoring import score as score_photos
 
     keep_freed_memory()
     rows = read_manifest(manifest, photos=photos)
-    classifier = load(bundle, engine=engine)
-    crops = tta_crops(*tta) if tta else None
-    if ray:
-        from ophis.inference.scoring.ray_workers import score_with_ray
-
-        with bar(len(rows)) as advance:
-            scores = score_with_ray(
-                classifier.bundle,
-                rows,
-                out=out,
-                address=ray,
-                worker_cores=worker_cores,
-                tta=crops,
-                engine=engine,
-                progress=advance,
-            )
-    else:
-        if (begun := journal_of(out)).exists():
-            print(f"ophis: going on with what is in {begun}", file=sys.stderr)
-        with bar(len(rows) * len(classifier.networks)) as advance:
-            scores = classifier.score(rows, tta=crops, progress=advance, out=out)
+    with bar(len(rows)) as advance:
+        scores = score_photos(
+            as_typed(bundle),
+            rows,
+            out=out,
+            tta=tta or None,
+            engine=engine,
+            ray=ray,
+            worker_cores=worker_cores,
+            progress=advance,
+        )
     return finish(
         f"{len(scores):,} photos scored, {len(scores.failures):,} could not be read: {out}",
         {"scores": out, "photos": len(scores)},

@@ -1,4 +1,4 @@
-"""Many photos through one model: rows stay where they are, bad photos are listed."""
+"""Batches of a manifest's photos, read in threads, and their scores by one network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ophis.images.test_time_augmentation import Crop
     from ophis.taxonomy.species_list import SpeciesList
 
-    _Seen = tuple[NDArray[np.float32], bytes]
+    _Read = tuple[NDArray[np.float32], bytes]
     Outputs = tuple[NDArray[np.float32], NDArray[np.float32] | None]
     Forward = Callable[[NDArray[np.float32]], Outputs]
 
@@ -41,15 +41,15 @@ _NO_TRUTH = np.zeros(0, np.int64)
 
 @dataclass(frozen=True, eq=False)
 class PixelBatch:
-    """Some photos of a manifest, read and preprocessed.
+    """Photos of a manifest, read and preprocessed.
 
     Attributes:
-        rows: of the manifest, one a readable photo.
-        pixels: [rows * crops, 3, side, side] float32, the crops of a photo one after the other; of
-            no meaning where there are no rows.
+        rows: rows of the manifest, one for each readable photo.
+        pixels: [rows * crops, 3, side, side] float32, the crops of a photo one after the other;
+            without meaning when there are no rows.
         sha256: [rows, 32], uint8: digests of the files, see `Scores`.
-        failures: the unreadable ones.
-        photos: both together.
+        failures: the unreadable photos.
+        photos: number of readable and unreadable photos.
     """
 
     rows: list[int]
@@ -66,18 +66,18 @@ def pixel_batches(
     tta: tuple[Crop, ...] = NO_TTA,
     workers: int | None = None,
     batch_photos: int = 16,
-    start: int = 0,
 ) -> Iterator[PixelBatch]:
-    """Read the photos of a manifest in its order from row ``start``, some at a time, in threads.
+    """Read the photos of a manifest in its order, in batches and in threads.
 
-    While one batch is looked at, as many more are read as keep all workers busy. As many pixels
-    are kept of each as of ``batch_photos`` whole photos, or those of one photo.
+    The threads read ahead so that all workers are busy while the caller works on a batch. With
+    ``tta`` a batch has fewer photos, so that it has at most ``batch_photos`` crops, or those of
+    one photo.
     """
     workers = workers or os.cpu_count() or 1
     photos, photo_ids = manifest.photos(), manifest.table["photo_id"]
     batch_photos = max(1, batch_photos // len(tta))
     ahead = -(-workers // batch_photos)
-    reading: deque[tuple[range, list[Future[_Seen | PhotoError]]]] = deque()
+    reading: deque[tuple[range, list[Future[_Read | PhotoError]]]] = deque()
 
     def next_read() -> PixelBatch:
         rows, outcomes = reading.popleft()
@@ -85,7 +85,7 @@ def pixel_batches(
 
     pool = ThreadPoolExecutor(workers)
     try:
-        for first in range(start, len(manifest), batch_photos):
+        for first in range(0, len(manifest), batch_photos):
             rows = range(first, min(first + batch_photos, len(manifest)))
             submitted = [pool.submit(_pixels, photos[row], preprocessing, tta) for row in rows]
             reading.append((rows, submitted))
@@ -97,8 +97,8 @@ def pixel_batches(
         pool.shutdown(cancel_futures=True)
 
 
-def _batch(rows: range, outcomes: Sequence[_Seen | PhotoError], photo_ids: pl.Series) -> PixelBatch:
-    read: dict[int, _Seen] = {}
+def _batch(rows: range, outcomes: Sequence[_Read | PhotoError], photo_ids: pl.Series) -> PixelBatch:
+    read: dict[int, _Read] = {}
     failures = []
     for row, outcome in zip(rows, outcomes, strict=True):
         if isinstance(outcome, PhotoError):
@@ -107,7 +107,7 @@ def _batch(rows: range, outcomes: Sequence[_Seen | PhotoError], photo_ids: pl.Se
             read[row] = outcome
     return PixelBatch(
         rows=list(read),
-        pixels=np.concatenate([seen for seen, _ in read.values()])
+        pixels=np.concatenate([pixels for pixels, _ in read.values()])
         if read
         else np.zeros(0, np.float32),
         sha256=np.frombuffer(b"".join(digest for _, digest in read.values()), np.uint8).reshape(
@@ -135,15 +135,15 @@ def score_photos(
         forward: [photos, 3, pixels, pixels] float32 -> logits [photos, species] and OOD scores
             [photos] or None.
         manifest: the photos; those without a species get the truth -1.
-        species: the columns of the logits.
-        preprocessing: what is done to each photo.
+        species: columns of the logits.
+        preprocessing: resize and normalisation of each photo.
         tta: crops of each photo; logits and OOD scores are averaged over them.
         workers: threads that read photos; by default one a processor core.
-        batch_photos: photos a call of ``forward``.
+        batch_photos: photos of one call of ``forward``.
         progress: called with the number of photos done since the last call.
 
     Returns:
-        Scores: a row a readable photo, in the manifest's order; each unreadable photo stands in
+        Scores: one row for each readable photo, in the manifest's order. An unreadable photo is in
         `Scores.failures` with its reason and has no row.
 
     Raises:
@@ -175,12 +175,10 @@ def score_batches(
     tta: tuple[Crop, ...] = NO_TTA,
     workers: int | None = None,
     batch_photos: int = 16,
-    start: int = 0,
 ) -> Iterator[Scores]:
-    """The same, some photos at a time as they are done, from a row of the manifest on.
+    """Score the photos of a manifest in its order and yield the scores of one batch after another.
 
-    Each part has rows and failures of the photos that follow those of the part before. See
-    `score_photos` for what else is given, and raised.
+    See `score_photos` for the arguments and errors.
     """
     truth = manifest.truth(species)
     for batch in pixel_batches(
@@ -189,7 +187,6 @@ def score_batches(
         tta=tta,
         workers=workers,
         batch_photos=batch_photos,
-        start=start,
     ):
         logits: NDArray[np.float32] = np.zeros((0, len(species)), np.float32)
         ood_score = None
@@ -204,14 +201,14 @@ def score_batches(
             failures=tuple(batch.failures),
             ood_score=ood_score,
             sha256=batch.sha256,
-            **texts(manifest, np.array(batch.rows, np.int64)),
+            **row_texts(manifest, np.array(batch.rows, np.int64)),
         )
 
 
 def _pixels(
     path: Path | PackedPhoto, preprocessing: Preprocessing, tta: tuple[Crop, ...]
-) -> _Seen | PhotoError:
-    """The crops of a photo, and the digest of the very bytes that they were made from."""
+) -> _Read | PhotoError:
+    """Return the crops of a photo, and the digest of the bytes that were decoded."""
     side = preprocessing.pixels
     try:
         if isinstance(path, PackedPhoto):
@@ -228,8 +225,8 @@ def _pixels(
     return network_input(photo, preprocessing, tta), digest
 
 
-def texts(manifest: Manifest, rows: NDArray[np.int64]) -> dict[str, Any]:
-    """What `Scores` holds of rows of a manifest, by the names that it has there."""
+def row_texts(manifest: Manifest, rows: NDArray[np.int64]) -> dict[str, Any]:
+    """Return the texts of some rows of a manifest, by their names in `Scores`."""
     return {
         name: tuple(manifest.table[column].gather(rows))
         for name, column in (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ophis.decision.decision import State, no_name
 from ophis.errors import InputError, NoPhotoError
@@ -19,9 +20,9 @@ from ophis.inference.evidence import evidence_for
 from ophis.inference.network import Network
 from ophis.inference.observation import decide, seen_photos
 from ophis.inference.photo import Wanted, read, read_photos
-from ophis.inference.scoring.journal import score_to
 from ophis.locales import read_sentences
 from ophis.scores.ensemble import ensemble
+from ophis.scores.scores import Scores, concatenate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from ophis.inference.photo import Photo, Reader
     from ophis.locales import Sentences
     from ophis.priors.prior import PriorEffect
-    from ophis.scores.scores import Scores
 
 
 class Classifier:
@@ -68,45 +68,37 @@ class Classifier:
         tta: tuple[Crop, ...] | None = None,
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
-        out: str | Path | None = None,
     ) -> Scores:
-        """Score every photo of a manifest without its country: see `batch.score_photos`.
+        """Score every photo of a manifest without its country; see `scoring.score` for many photos.
 
         Args:
             manifest: the photos; each is read once for each network of the bundle.
             tta: crops of each photo; by default those of the bundle.
             workers: threads that read photos; by default one a processor core.
-            progress: called with the number of photos done since the last call, by each network.
-            out: write the scores to this file as they come, so that they need not be in memory;
-                what was stopped goes on where it was. See `journal.score_to`.
-        """
-        tta, networks = tta or self.bundle.tta, self.networks
-        if out is not None:
-            return score_to(
-                out,
-                lambda start: self._batches(manifest, tta, workers, start),
-                manifest=manifest,
-                species=self.bundle.species,
-                facts={
-                    "bundle": self.bundle.version,
-                    "test-time augmentation": json.dumps(list(map(asdict, tta))),
-                    "engine": str(self.engine),
-                },
-                progress=lambda photos: progress(photos * len(networks)) if progress else None,
-            )
-        return ensemble(
-            [
-                network.score(manifest, tta=tta, workers=workers, progress=progress)
-                for network in networks
-            ]
-        )
+            progress: called with the number of photos done since the last call.
 
-    def _batches(
-        self, manifest: Manifest, tta: tuple[Crop, ...], workers: int | None, start: int
+        Raises:
+            InputError: when the manifest holds a species that the bundle does not.
+        """
+        species = self.bundle.species
+        no_truth = np.zeros(0, np.int64)
+        parts = [Scores(np.zeros((0, len(species)), np.float32), species, (), no_truth, (), ())]
+        for batch in self.batches(manifest, tta=tta, workers=workers):
+            parts.append(batch)
+            if progress:
+                progress(len(batch) + len(batch.failures))
+        return concatenate(parts)
+
+    def batches(
+        self,
+        manifest: Manifest,
+        *,
+        tta: tuple[Crop, ...] | None = None,
+        workers: int | None = None,
     ) -> Iterator[Scores]:
-        """Scores of some photos at a time, from a row on, by all networks."""
+        """Score the photos of a manifest and yield the scores of one batch after another."""
         networks = [
-            network.batches(manifest, tta=tta, workers=workers, start=start)
+            network.batches(manifest, tta=tta or self.bundle.tta, workers=workers)
             for network in self.networks
         ]
         return map(ensemble, zip(*networks, strict=True))

@@ -119,7 +119,7 @@ class Network:
             observations=tuple(names),
             ood_score=joined(ood_score),
         )
-        return self._mended(scores), tuple(map(self._evidence, seen))
+        return self._calibrated(scores), tuple(map(self._evidence, seen))
 
     def _evidence(self, found: dict[str, NDArray[Any]]) -> tuple[Evidence, ...]:
         if not set(EVIDENCE) <= found.keys():
@@ -135,7 +135,7 @@ class Network:
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Scores:
-        """Score every photo of a manifest: see `batch.score_photos`."""
+        """Score every photo of a manifest: see `batches.score_photos`."""
         scores = score_photos(
             self.outputs,
             manifest,
@@ -146,7 +146,7 @@ class Network:
             batch_photos=BATCH_PHOTOS,
             progress=progress,
         )
-        return self._mended(scores)
+        return self._calibrated(scores)
 
     def batches(
         self,
@@ -154,9 +154,8 @@ class Network:
         *,
         tta: tuple[Crop, ...] = NO_TTA,
         workers: int | None = None,
-        start: int = 0,
     ) -> Iterator[Scores]:
-        """The same, some photos at a time from a row on: see `batch.score_batches`."""
+        """Score the photos of a manifest batch by batch: see `batches.score_batches`."""
         for part in score_batches(
             self.outputs,
             manifest,
@@ -165,15 +164,14 @@ class Network:
             tta=tta,
             workers=workers,
             batch_photos=BATCH_PHOTOS,
-            start=start,
         ):
-            yield self._mended(part)
+            yield self._calibrated(part)
 
-    def _mended(self, scores: Scores) -> Scores:
-        """With the member's own calibration, where it is one of several, and in our order."""
+    def _calibrated(self, scores: Scores) -> Scores:
+        """Apply the member's own calibration, if any, and order the columns as `species`."""
         calibration = self.member.calibration
-        mended = calibration.apply(scores) if calibration else scores
-        return mended.with_species(self.species)
+        calibrated = calibration.apply(scores) if calibration else scores
+        return calibrated.with_species(self.species)
 
     def _require_shape(self) -> None:
         inputs, outputs = self._engine.inputs, self._engine.outputs

@@ -26,9 +26,16 @@ def bundle(tmp_path):
 @pytest.fixture
 def parts(bundle, coloured, tmp_path):
     """36 photos in 4 parts: 10, 10, 10 and 6."""
-    return ScoreParts.beside(
-        tmp_path / "s.npz", coloured, bundle=bundle, tta=NO_TTA, engine=ENGINE, photos=10
-    )
+    with opened(tmp_path / "s.npz", coloured, bundle=bundle) as parts:
+        yield parts
+
+
+def opened(out, manifest, *, tta=NO_TTA, engine=ENGINE, photos=10, bundle):
+    return ScoreParts.open(out, manifest, bundle=bundle, tta=tta, engine=engine, photos=photos)
+
+
+def photos_of(parts, number):
+    return parts.manifest.take(parts.rows(number))
 
 
 def scored(manifest, failed=()):
@@ -51,10 +58,10 @@ def test_parts_in_any_order_are_the_scores_of_the_manifest(parts, coloured):
     assert len(parts) == 4
     for number in (2, 0, 3, 1):
         assert number in parts.missing()
-        here = [photo for photo in parts.rows(number).table["photo_id"] if photo in failed]
-        scored(parts.rows(number), here).write(parts.path(number))
+        here = [photo for photo in photos_of(parts, number).table["photo_id"] if photo in failed]
+        scored(photos_of(parts, number), here).write(parts.path(number))
     assert parts.missing() == []
-    joined = parts.joined()
+    joined = parts.joined(SPECIES)
     assert list(joined.photo_ids) == [photo for photo in ids if photo not in failed]
     assert [failure.photo_id for failure in joined.failures] == failed
     np.testing.assert_array_equal(joined.logits, scored(coloured, failed).logits)
@@ -63,14 +70,14 @@ def test_parts_in_any_order_are_the_scores_of_the_manifest(parts, coloured):
 @pytest.mark.parametrize("fault", ["lost", "twice", "swapped", "other part", "damaged", "gone"])
 def test_a_photo_that_is_not_there_exactly_once_is_refused(parts, fault):
     for number in range(4):
-        scored(parts.rows(number)).write(parts.path(number))
-    whole = scored(parts.rows(1))
+        scored(photos_of(parts, number)).write(parts.path(number))
+    whole = scored(photos_of(parts, 1))
     first = whole.photo_ids[0]
     wrong = {
         "lost": whole.take(np.arange(9)),
         "twice": replace(whole, failures=(PhotoFailure(first, "made"),)),
         "swapped": whole.take(np.arange(10)[::-1]),
-        "other part": scored(parts.rows(2)),
+        "other part": scored(photos_of(parts, 2)),
     }
     if fault in wrong:
         wrong[fault].write(parts.path(1))
@@ -79,28 +86,35 @@ def test_a_photo_that_is_not_there_exactly_once_is_refused(parts, fault):
     else:
         parts.path(1).unlink()
     with pytest.raises(InputError, match=r"part-000001\.npz"):
-        parts.joined()
+        parts.joined(SPECIES)
 
 
-def test_what_is_there_is_found_again_and_not_mixed_with_another_bundles(
-    parts, bundle, coloured, tmp_path
-):
-    scored(parts.rows(1)).write(parts.path(1))
+def test_parts_are_found_again_and_not_mixed_with_another_model(bundle, coloured, tmp_path):
     out = tmp_path / "s.npz"
-    again = ScoreParts.beside(out, coloured, bundle=bundle, tta=NO_TTA, engine=ENGINE, photos=10)
-    assert again.missing() == [0, 2, 3]
-    given = {"bundle": bundle, "tta": NO_TTA, "engine": ENGINE, "photos": 10}
+    with opened(out, coloured, bundle=bundle) as parts:
+        scored(photos_of(parts, 1)).write(parts.path(1))
+    with opened(out, coloured, bundle=bundle) as again:
+        assert again.missing() == [0, 2, 3]
     changes = {
         "bundle": {"bundle": replace(bundle, version="other")},
         "test-time augmentation": {"tta": (replace(NO_TTA[0], mirrored=True),)},
         "engine": {"engine": "openvino"},
-        "photos": {"photos": 11},
+        "photos": {"photos": 12},
     }
     for name, change in changes.items():
-        with pytest.raises(InputError, match=f"parts made with other {name}; remove it"):
-            ScoreParts.beside(out, coloured, **(given | change))
-    with pytest.raises(InputError, match="parts made with other manifest; remove it"):
-        ScoreParts.beside(out, coloured.take(np.arange(30)), **given)
+        with (
+            pytest.raises(InputError, match=f"holds parts with another {name}; finish them"),
+            opened(out, coloured, **({"bundle": bundle} | change)),
+        ):
+            pass
+    with (
+        pytest.raises(InputError, match="holds parts with another manifest; finish them"),
+        opened(out, coloured.take(np.arange(30)), bundle=bundle),
+    ):
+        pass
     (parts.folder / "parts.json").write_text("{")
-    with pytest.raises(InputError, match="damaged; remove the folder"):
-        ScoreParts.beside(out, coloured, **given)
+    with (
+        pytest.raises(InputError, match=r"parts\.json: damaged"),
+        opened(out, coloured, bundle=bundle),
+    ):
+        pass

@@ -18,7 +18,7 @@ import pytest
 from ophis import read_manifest, read_scores
 from ophis.datasets.manifest import COLUMNS
 from ophis.images.test_time_augmentation import NO_TTA
-from ophis.inference.scoring.ray_workers import PartScorer
+from ophis.inference.scoring.ray_workers import PartScorer, WorkerSettings
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers in /proc")
 
@@ -27,10 +27,10 @@ import sys
 from pathlib import Path
 from ophis import read_manifest
 from ophis.inference.bundles.bundle import read_bundle
-from ophis.inference.scoring.ray_workers import score_with_ray
+from ophis.inference.scoring import score
 bundle = read_bundle(sys.argv[1])
 manifest = read_manifest(sys.argv[2])
-score_with_ray(bundle, manifest, out=Path(sys.argv[3]), part_photos=8)
+score(bundle, manifest, out=Path(sys.argv[3]), ray="local", part_photos=8)
 """
 
 
@@ -171,14 +171,14 @@ def test_the_verb_lists_what_it_could_not_read_and_only_this_machine_knows(
     assert "no.png: this is no photo" in line
 
 
-def scorer(imagenet17, coloured, parts, **changes):
-    parts.mkdir(exist_ok=True)
+def scorer(imagenet17, coloured, folder, **changes):
+    folder.mkdir(exist_ok=True)
     given = {
         "bundle": imagenet17.bundle.folder, "version": imagenet17.bundle.version,
-        "photos": coloured.folder, "folder": parts, "tta": NO_TTA, "threads": 1,
+        "photos": coloured.folder, "parts": folder, "tta": NO_TTA, "threads": 1,
         "engine": "onnxruntime",
     }  # fmt: skip
-    return PartScorer(**(given | changes))
+    return PartScorer(WorkerSettings(**(given | changes)))
 
 
 def block(manifest, number=0):
@@ -191,7 +191,7 @@ def test_a_worker_scores_parts_and_writes_each(imagenet17, coloured, tmp_path):
 
     work = scorer(imagenet17, coloured, tmp_path / "parts")
     both = pa.concat_tables([block(coloured.take(np.arange(n, n + 3)), n) for n in (0, 3)])
-    assert work(both) == {"photos": [3, 3], "refusal": ["", ""]}
+    assert work(both) == {"photos": [3, 3], "error": ["", ""]}
     assert {path.name for path in (tmp_path / "parts").iterdir()} == {
         "part-000000.npz", "part-000003.npz",
     }  # fmt: skip
@@ -202,18 +202,18 @@ def test_a_worker_that_cannot_see_its_files_says_so(imagenet17, coloured, tmp_pa
     changes = {
         "bundle": ({"bundle": tmp_path / "nowhere"}, "nowhere"),
         "version": ({"version": "other"}, "another version"),
-        "photos": ({"photos": tmp_path / "nowhere"}, "the folder of the photos is not there"),
-        "folder": ({"folder": tmp_path / "nowhere"}, "nowhere"),
-        "attempts": ({}, "or one of the 36 from there on ends every worker"),
+        "photos": ({"photos": tmp_path / "nowhere"}, "no such folder of photos"),
+        "folder": ({"parts": tmp_path / "nowhere"}, "nowhere"),
+        "attempts": ({}, "or one of the 36 photos from there on ends every worker"),
     }
     change, words = changes[what]
     if what == "attempts":
         (tmp_path / "parts").mkdir()
         (tmp_path / "parts" / "part-000000.attempts").write_bytes(b".....")
     answer = scorer(imagenet17, coloured, tmp_path / "parts", **change)(block(coloured))
-    (refusal,) = answer["refusal"]
-    assert words in refusal
-    assert "(on machine " in refusal
+    (error,) = answer["error"]
+    assert words in error
+    assert "(on machine " in error
     assert not list(tmp_path.rglob("*.npz"))
 
 
@@ -242,7 +242,7 @@ ray.init = init
     words = ("-c", late + SCORE, imagenet17.bundle.folder, many, tmp_path / "scores.npz")
     process = start(ray_folder, *words)
     errors = process.communicate(timeout=120)[1]
-    said = "InputError: --ray local: Ray did not start: The current node timed out during startup.;"
+    said = "Ray address 'local': Ray did not start: The current node timed out during startup.;"
     assert said in errors.splitlines()[-1]
 
 

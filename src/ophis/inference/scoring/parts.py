@@ -1,39 +1,48 @@
-"""Scores in parts: files beside the scores to be made, each written once, put together checked."""
+"""Parts of a scores file: each holds the scores of some photos and is written whole."""
 
 from __future__ import annotations
 
 import json
 import math
 import shutil
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
-from ophis.scores.scores import Scores, concatenate, read_scores
+from ophis.files.blocks import mapped
+from ophis.inference.batches import row_texts
+from ophis.scores.scores import Scores, joined, read_scores
+from ophis.taxonomy.species_list import require_same_species
 
 if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import Self
+    from collections.abc import Generator, Mapping
+    from typing import IO, Self
+
+    from numpy.typing import NDArray
 
     from ophis.datasets.manifest import Manifest
+    from ophis.errors import PhotoFailure
     from ophis.images.test_time_augmentation import Crop
     from ophis.inference.bundles.bundle import Bundle
+    from ophis.taxonomy.species_list import SpeciesList
 
-PHOTOS = 256
-INDEX = "parts.json"
+PART_PHOTOS = 64  # a killed process loses the work of one part
+INDEX, LOCK, LOGITS = "parts.json", "lock", "logits"
 
 
 @dataclass(frozen=True)
 class ScoreParts:
-    """The rows of a manifest in parts of so many photos, and a folder for the scores of each.
+    """The parts of a manifest's scores, in a folder beside the scores file.
 
     Attributes:
         folder: ``OUT.parts``.
         manifest: the photos.
-        photos: of each part; the last one may have fewer.
+        photos: photos of each part; the last part may have fewer.
     """
 
     folder: Path
@@ -41,94 +50,161 @@ class ScoreParts:
     photos: int
 
     @classmethod
-    def beside(
+    @contextmanager
+    def open(
         cls,
-        out: Path,
+        out: str | Path,
         manifest: Manifest,
         *,
         bundle: Bundle,
         tta: tuple[Crop, ...],
         engine: str,
-        photos: int = PHOTOS,
-    ) -> Self:
-        """Make the folder beside ``out``, or find what an earlier call for it left there.
+        photos: int = PART_PHOTOS,
+    ) -> Generator[Self]:
+        """Create the folder beside ``out``, or open what an earlier run left there, and lock it.
 
         Raises:
-            InputError: when that was made with another bundle, manifest, augmentation or engine.
+            InputError: when the folder holds parts of other photos or another model, which may be
+                hours of work, when it is in use by another process, or cannot be written.
         """
-        parts = cls(out.resolve().with_name(f"{out.name}.parts"), manifest, photos)
-        made_of = {
+        out = Path(out).resolve()
+        parts = cls(out.with_name(f"{out.name}.parts"), manifest, photos)
+        facts = {
             "bundle": bundle.version,
             "manifest": manifest.sha256(),
             "test-time augmentation": [asdict(crop) for crop in tta],
             "engine": str(engine),
             "photos": photos,
         }
-        index = parts.folder / INDEX
-        if not index.exists():
-            with whole_file(index) as temporary:
-                temporary.write_text(json.dumps(made_of, indent=2) + "\n", encoding="utf-8")
-        elif (found := _read(index)) != made_of:
-            differ = [name for name, value in made_of.items() if found.get(name) != value]
+        try:
+            parts.folder.mkdir(parents=True, exist_ok=True)
+            lock = (parts.folder / LOCK).open("ab")
+        except OSError as error:
+            reason = error.strerror or error
             raise InputError(
-                f"{parts.folder} holds parts made with other {' and '.join(differ)}; remove it, or"
-                " choose another --out"
-            )
-        return parts
+                f"{parts.folder}: cannot be written: {reason}; write the scores elsewhere"
+            ) from None
+        with lock:
+            _lock(parts.folder, lock)
+            parts._require_same(facts)
+            yield parts
 
     def __len__(self) -> int:
         return math.ceil(len(self.manifest) / self.photos)
 
     def path(self, number: int) -> Path:
-        """The file of a part's scores."""
+        """Return the file of a part's scores."""
         return self.folder / part_file(number)
 
-    def rows(self, number: int) -> Manifest:
-        """The photos of a part."""
+    def rows(self, number: int) -> NDArray[np.int64]:
+        """Return the rows of the manifest that a part holds."""
         first = number * self.photos
-        return self.manifest.take(np.arange(first, min(first + self.photos, len(self.manifest))))
+        return np.arange(first, min(first + self.photos, len(self.manifest)))
 
     def missing(self) -> list[int]:
-        """The parts that nobody has scored yet."""
+        """Return the parts without a file."""
         return [number for number in range(len(self)) if not self.path(number).exists()]
 
-    def joined(self) -> Scores:
-        """All parts as one, rows in the manifest's order.
+    def joined(self, species: SpeciesList) -> Scores:
+        """Return all parts as one, with rows in the manifest's order.
+
+        The logits are copied to a file of the folder and stay there.
 
         Raises:
-            InputError: naming the part that is missing, damaged, or does not hold each of its
-                photos exactly once, with a row or as a failure.
+            InputError: naming the part that is missing, damaged, of other species, or does not
+                hold each of its photos exactly once, as a row or as a failure.
         """
-        return concatenate([self._checked(number) for number in range(len(self))])
+        failures: list[PhotoFailure] = []
+        kept = np.ones(len(self.manifest), np.bool_)
+        ood_score: list[NDArray[Any] | None] = []
+        sha256: list[NDArray[Any] | None] = []
+        dtype = np.dtype(np.float32)
+        with (self.folder / LOGITS).open("wb") as file:
+            for number in range(len(self)):
+                part, kept[self.rows(number)] = self._checked(number, species)
+                dtype = part.logits.dtype if len(part) else dtype
+                file.write(part.logits.tobytes())
+                failures += part.failures
+                if len(part):
+                    ood_score.append(part.ood_score)
+                    sha256.append(part.sha256)
+        found = np.flatnonzero(kept)
+        return Scores(
+            logits=mapped(self.folder / LOGITS, dtype, shape=(len(found), len(species))),
+            species=species,
+            truth=self.manifest.truth(species)[found],
+            failures=tuple(failures),
+            ood_score=joined(ood_score),
+            sha256=joined(sha256),
+            **row_texts(self.manifest, found),
+        )
 
     def remove(self) -> None:
-        """Remove the folder, once all is in one file."""
+        """Remove the folder; the index first, because parts without one are never used."""
+        (self.folder / INDEX).unlink()
         shutil.rmtree(self.folder)
 
-    def _checked(self, number: int) -> Scores:
+    def _checked(self, number: int, species: SpeciesList) -> tuple[Scores, list[bool]]:
+        """Return a part, and for each of its photos whether it could be read."""
         path = self.path(number)
         if not path.exists():
             raise InputError(
-                f"{path}: scored, but not here; choose --out where all machines see the same files"
+                f"{path}: was scored but is not here; write the scores to a folder that all"
+                " machines share"
             )
         scores = read_scores(path)
-        unread = [failure.photo_id for failure in scores.failures]
-        wanted = self.rows(number).table["photo_id"].to_list()
-        read = [photo for photo in wanted if photo not in set(unread)]
-        if list(scores.photo_ids) != read or sorted([*read, *unread]) != sorted(wanted):
+        require_same_species(
+            species,
+            scores.species,
+            names=("the bundle", str(path)),
+            mend="remove the part and score again",
+        )
+        unread = {failure.photo_id for failure in scores.failures}
+        wanted = self.manifest.table["photo_id"].gather(self.rows(number)).to_list()
+        read = [photo for photo in wanted if photo not in unread]
+        if list(scores.photo_ids) != read or len(read) + len(scores.failures) != len(wanted):
             raise InputError(
-                f"{path}: should hold {len(wanted)} photos, each once; remove it and call again"
+                f"{path}: should hold {len(wanted)} photos, each once; remove it and score again"
             )
-        return scores
+        return scores, [photo not in unread for photo in wanted]
+
+    def _require_same(self, facts: Mapping[str, object]) -> None:
+        """Write the facts that the scores depend on, or compare them with those of the folder."""
+        index = self.folder / INDEX
+        if not index.exists():
+            for left in self.folder.glob("part-*"):  # of a file that was finished
+                left.unlink()
+            with whole_file(index) as temporary:
+                temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+            return
+        try:
+            found = dict(json.loads(index.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(
+                f"{index}: damaged: {error}; remove {self.folder} to score from the beginning"
+            ) from None
+        if other := [name for name, fact in facts.items() if found.get(name) != fact]:
+            raise InputError(
+                f"{self.folder}: holds parts with another {' and '.join(other)}; finish them with"
+                " the command that began them, remove the folder to score from the beginning, or"
+                " write the scores elsewhere"
+            )
 
 
 def part_file(number: int) -> str:
-    """The name of a part's file in the folder."""
+    """Return the name of a part's file in the folder."""
     return f"part-{number:06}.npz"
 
 
-def _read(index: Path) -> dict[str, object]:
+def _lock(folder: Path, file: IO[bytes]) -> None:
+    """Refuse a second process; the lock ends with this process."""
     try:
-        return dict(json.loads(index.read_text(encoding="utf-8")))
-    except ValueError:
-        raise InputError(f"{index.parent}: {INDEX} is damaged; remove the folder") from None
+        import fcntl  # noqa: PLC0415 - not on Windows, where a folder is not locked
+    except ImportError:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(f"{folder}: another process is writing there; wait for it") from None
+    except OSError:  # a network file system without locks
+        return
