@@ -157,7 +157,7 @@ class ScoreParts:
             species,
             scores.species,
             names=("the bundle", str(path)),
-            mend="remove the part and score again",
+            fix="remove the part and score again",
         )
         unread = {failure.photo_id for failure in scores.failures}
         wanted = self.manifest.table["photo_id"].gather(self.rows(number)).to_list()
