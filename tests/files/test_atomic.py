@@ -4,7 +4,7 @@ from ophis import InputError
 from ophis.files.atomic import whole_file
 
 
-def test_a_file_is_written_whole_and_folders_on_the_way_are_made(tmp_path):
+def test_a_file_is_written_and_missing_folders_are_created(tmp_path):
     path = tmp_path / "a" / "b.txt"
     with whole_file(path) as temporary:
         temporary.write_text("new")
@@ -13,7 +13,7 @@ def test_a_file_is_written_whole_and_folders_on_the_way_are_made(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_after_an_error_the_old_file_stands_and_nothing_else_is_left(tmp_path):
+def test_an_error_keeps_the_old_file_and_leaves_no_other(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
 
@@ -28,7 +28,7 @@ def test_after_an_error_the_old_file_stands_and_nothing_else_is_left(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_an_unwritable_path_is_named(tmp_path):
     (tmp_path / "file").write_text("")
 
     def write():

@@ -7,7 +7,7 @@ from tests.support.memory import peak_mib
 
 
 @pytest.mark.parametrize(("rows", "block_bytes"), [(0, 8), (1, 1), (7, 24), (7, 1000), (8, 16)])
-def test_blocks_are_all_rows_once_in_order(monkeypatch, rows, block_bytes):
+def test_row_blocks_cover_all_rows_once_in_order(monkeypatch, rows, block_bytes):
     monkeypatch.setattr(blocks, "BLOCK_BYTES", block_bytes)
     array = np.arange(2 * rows, dtype=np.int32).reshape(rows, 2)
     parts = [array[part] for part in row_blocks(array)]
@@ -16,7 +16,7 @@ def test_blocks_are_all_rows_once_in_order(monkeypatch, rows, block_bytes):
 
 
 @pytest.mark.parametrize("rows", [0, 1, 50])
-def test_several_at_once_are_all_rows_once_too(monkeypatch, rows):
+def test_for_each_block_covers_all_rows_once(monkeypatch, rows):
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 16)
     array, seen = np.arange(2 * rows, dtype=np.int32).reshape(rows, 2), np.zeros(rows, int)
 
@@ -27,7 +27,7 @@ def test_several_at_once_are_all_rows_once_too(monkeypatch, rows):
     assert (seen == 1).all()
 
 
-def test_what_one_of_several_raises_is_raised():
+def test_for_each_block_raises_the_errors_of_its_threads():
     def refuse(_part):
         raise ZeroDivisionError
 
@@ -35,7 +35,7 @@ def test_what_one_of_several_raises_is_raised():
         for_each_block(np.zeros((2, 2)), refuse)
 
 
-def test_a_mapped_array_is_read_from_its_file_and_cannot_be_changed(tmp_path):
+def test_a_mapped_array_is_read_only(tmp_path):
     path = tmp_path / "numbers"
     path.write_bytes(b"head" + np.arange(6, dtype=np.float32).tobytes())
     array = mapped(path, np.float32, shape=(3, 2), offset=4)
@@ -45,7 +45,7 @@ def test_a_mapped_array_is_read_from_its_file_and_cannot_be_changed(tmp_path):
     assert mapped(path, np.float32, shape=(0, 2)).shape == (0, 2)
 
 
-def test_what_was_looked_at_of_a_mapped_array_leaves_memory(tmp_path):
+def test_pages_of_a_mapped_array_are_released(tmp_path):
     path = tmp_path / "large"
     np.ones((100_000, 250), np.float32).tofile(path)  # 95 MiB
     before = f"""

@@ -27,7 +27,7 @@ VALUES = arrays(np.float32, array_shapes(max_dims=3), elements=st.floats(width=3
 
 
 @given(logits=VALUES, name=st.text("abc", min_size=1, max_size=70), few=st.integers(0, 3))
-def test_arrays_come_back_by_us_and_by_numpy(tmp_path_factory, logits, name, few):
+def test_arrays_round_trip_and_numpy_reads_them(tmp_path_factory, logits, name, few):
     path = tmp_path_factory.mktemp("n") / "a.npz"
     given_arrays = {
         "few": np.arange(few), "one": np.array(7), name + "-": logits, "t": logits.T
@@ -46,7 +46,7 @@ def test_arrays_come_back_by_us_and_by_numpy(tmp_path_factory, logits, name, few
         np.testing.assert_array_equal(file["t"], logits.T)
 
 
-def test_the_same_arrays_are_the_same_bytes(tmp_path):
+def test_equal_arrays_give_equal_bytes(tmp_path):
     one, other = (
         write_npz(tmp_path / name, {"a": np.arange(9.0), "b": np.ones(3)}, stored=("a",))
         for name in ("one", "other")
@@ -55,14 +55,14 @@ def test_the_same_arrays_are_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_what_numpy_wrote_is_read(tmp_path, all_mapped, save):
+def test_archives_of_numpy_are_read(tmp_path, all_mapped, save):
     save(tmp_path / "a.npz", logits=np.arange(6.0).reshape(2, 3), f=np.asfortranarray(np.eye(3)))
     read = read_npz(tmp_path / "a.npz", what="file")
     np.testing.assert_array_equal(read["logits"], np.arange(6.0).reshape(2, 3))
     np.testing.assert_array_equal(read["f"], np.eye(3))
 
 
-def test_damage_anywhere_in_a_mapped_array_is_found(tmp_path, all_mapped):
+def test_damage_in_a_mapped_array_is_detected(tmp_path, all_mapped):
     path = write_npz(tmp_path / "a.npz", {"a": np.arange(64.0)}, stored=("a",))
     whole = path.read_bytes()
     start = whole.index(np.arange(64.0).tobytes())
@@ -72,7 +72,7 @@ def test_damage_anywhere_in_a_mapped_array_is_found(tmp_path, all_mapped):
             read_npz(path, what="scores file")
 
 
-def test_an_array_that_says_another_size_than_it_has_is_refused(tmp_path, all_mapped):
+def test_an_array_of_another_size_than_its_header_is_refused(tmp_path, all_mapped):
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": "<f8", "fortran_order": False, "shape": (1000,)}

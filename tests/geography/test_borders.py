@@ -101,17 +101,17 @@ TOO_NEAR = {
 
 
 @pytest.mark.parametrize(("latitude", "longitude", "code"), TOO_NEAR.values())
-def test_a_place_on_a_border_is_in_the_mixture(latitude, longitude, code):
+def test_a_point_on_a_border_includes_its_country(latitude, longitude, code):
     assert countries_at(latitude, longitude)[code] > 0.15
 
 
 @pytest.mark.parametrize(("latitude", "longitude", "code"), [*TOWNS.values(), *ISLANDS.values()])
-def test_known_places_lie_in_their_countries(latitude, longitude, code):
+def test_known_places_are_in_their_countries(latitude, longitude, code):
     assert countries_at(latitude, longitude, uncertainty_km=0) == {code: 1.0}
     assert countries_at(latitude, longitude)[code] > 0.02
 
 
-def test_near_a_border_the_answer_is_a_mixture_of_what_lies_around():
+def test_near_a_border_several_countries_have_fractions():
     assert set(countries_at(-25.5990, -54.5736)) == {"AR", "BR", "PY"}  # where three meet
     shares = countries_at(49.0, -105.0)  # their border is the parallel
     assert shares == pytest.approx({"CA": 0.5, "US": 0.5}, abs=0.08)
@@ -119,7 +119,7 @@ def test_near_a_border_the_answer_is_a_mixture_of_what_lies_around():
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
 
 
-def test_the_disc_is_as_large_as_asked():
+def test_the_disc_has_the_given_radius():
     """Bhairahawa is 4 km from India."""
     assert countries_at(27.505, 83.45, uncertainty_km=1) == {"NP": 1.0}
     assert set(countries_at(27.505, 83.45, uncertainty_km=20)) == {"NP", "IN"}
@@ -141,7 +141,7 @@ def test_at_sea_the_nearest_coast_counts_as_far_as_50_kilometres():
 
 
 @given(LATITUDES, LONGITUDES, st.sampled_from([0.0, 1.0, 10.0, 200.0]))
-def test_shares_sum_to_one_or_there_are_none(latitude, longitude, radius):
+def test_fractions_sum_to_one_or_are_empty(latitude, longitude, radius):
     shares = countries_at(latitude, longitude, uncertainty_km=radius)
     assert not shares or sum(shares.values()) == pytest.approx(1)
     assert all(0 < share <= 1 for share in shares.values())
@@ -165,12 +165,12 @@ def test_a_whole_turn_changes_nothing(place, turns):
         (0, 0, np.nan, "uncertainty_km = nan"),
     ],
 )
-def test_what_is_no_place_is_refused(latitude, longitude, radius, told):
+def test_invalid_coordinates_are_refused(latitude, longitude, radius, told):
     with pytest.raises(InputError, match=told):
         countries_at(latitude, longitude, uncertainty_km=radius)
 
 
-def test_the_borders_hold_every_country_of_iso_3166_and_kosovo():
+def test_borders_contain_every_country_of_iso_3166_and_kosovo():
     topology = json.loads(files("ophis.geography").joinpath("borders.json").read_text())
     codes = [country["id"] for country in topology["objects"]["countries"]["geometries"]]
     assert len(codes) == len(set(codes))

@@ -30,18 +30,18 @@ from tests.support.paths import SHARED, SOURCE
         ("NA", "na"),
     ],
 )
-def test_a_key_is_one_spelling(text, key):
+def test_country_key_normalises_spelling(text, key):
     assert country_key(text) == key
 
 
 @pytest.mark.parametrize("text", [None, "", "  ", "UNKNOWN", "unknown", "NaN", "none"])
-def test_what_is_not_known_is_the_country_unknown(text):
+def test_values_for_unknown_give_unknown(text):
     assert country_key(text) == read_country(text) == UNKNOWN
     assert country_code(country_key(text)) is None
 
 
 @given(st.text(max_size=30))
-def test_a_key_is_its_own_key(text):
+def test_country_key_is_idempotent(text):
     assert country_key(country_key(text)) == country_key(text)
 
 
@@ -75,7 +75,7 @@ def test_a_key_is_its_own_key(text):
         ("Venezuela", "VE"),
     ],
 )
-def test_names_and_codes_lead_to_iso(name, code):
+def test_names_and_codes_give_iso_codes(name, code):
     assert country_code(country_key(name)) == code
 
 
@@ -94,16 +94,16 @@ def test_names_and_codes_lead_to_iso(name, code):
         ("Trinidad & Tobago", "TT"),
     ],
 )
-def test_accents_apostrophes_and_short_forms_make_no_difference(name, code):
+def test_accents_apostrophes_and_short_forms_are_ignored(name, code):
     assert country_code(country_key(name)) == code
 
 
 @pytest.mark.parametrize("name", ["korea", "guinea-something", "niger ia", "nigerr", "united"])
-def test_a_name_that_could_be_two_countries_or_none_has_no_code(name):
+def test_ambiguous_and_unknown_names_have_no_code(name):
     assert country_code(country_key(name)) is None
 
 
-def test_every_name_and_code_of_iso_3166_leads_to_its_own_country():
+def test_every_name_and_code_of_iso_3166_gives_its_country():
     import pycountry
 
     for country in pycountry.countries:
@@ -112,7 +112,7 @@ def test_every_name_and_code_of_iso_3166_leads_to_its_own_country():
                 assert country_code(country_key(name)) == country.alpha_2, name
 
 
-def test_every_name_of_our_own_leads_to_a_code_of_iso_3166_or_kosovo():
+def test_every_alias_has_a_valid_code():
     import pycountry
 
     codes = {country.alpha_2 for country in pycountry.countries} | {"XK"}
@@ -147,7 +147,7 @@ def test_every_name_of_our_own_leads_to_a_code_of_iso_3166_or_kosovo():
         ("República_Dominicana Dominican_Republic", "DO"),
     ],
 )
-def test_a_country_is_known_in_many_languages(names, code):
+def test_country_names_in_many_languages_give_the_code(names, code):
     assert {name: country_code(name) for name in names.split()} == dict.fromkeys(
         names.split(), code
     )
@@ -160,31 +160,31 @@ def test_a_country_is_known_in_many_languages(names, code):
         ("Виргинские острова", r"\(VG\) or .*\(VI\)"),
     ],
 )
-def test_a_name_of_two_countries_is_refused_with_the_choices(name, means):
+def test_an_ambiguous_name_is_refused_with_the_choices(name, means):
     assert country_code(name) is None
     assert len(country_choices(name)) == 2
     with pytest.raises(InputError, match=f"{means}; write the ISO code"):
         read_country(name)
 
 
-def test_a_shared_name_is_refused_with_the_names_that_hold_it():
+def test_a_partial_name_is_refused_with_the_full_names():
     with pytest.raises(InputError, match="did you mean north-korea or south-korea"):
         read_country("Korea")
 
 
 @pytest.mark.parametrize("name", ["N.A.", "n/a", "the IN", "de", "-", "(", "()"])
-def test_punctuation_and_articles_make_no_code_of_what_is_none(name):
+def test_punctuation_and_articles_alone_give_no_code(name):
     assert country_code(name) == {"de": "DE"}.get(name)
 
 
-def test_a_code_is_a_code_in_every_language():
+def test_codes_are_valid_in_every_language():
     """Vietnamese calls Austria Áo, Russia Nga: AO stays Angola and NGA Nigeria."""
     assert country_code("AO") == "AO"
     assert country_code("Áo") == "AT"
     assert country_code("NGA") == "NG"
 
 
-def test_cldr_says_the_same_in_every_language_by_itself():
+def test_no_language_of_cldr_contradicts_the_codes():
     for language in LANGUAGES.split():
         names = babel.Locale.parse(language).territories
         for country in pycountry.countries:
@@ -192,14 +192,14 @@ def test_cldr_says_the_same_in_every_language_by_itself():
                 assert country.alpha_2 in country_choices(name) or name == "Nga", language
 
 
-def test_an_unknown_country_is_refused_with_the_ones_that_look_alike():
+def test_an_unknown_country_is_refused_with_similar_names():
     with pytest.raises(InputError, match="no country is called 'Atlantis'"):
         read_country("Atlantis")
     with pytest.raises(InputError, match=r"did you mean .*kenya"):
         read_country("Kenja")
 
 
-def test_every_country_of_the_organisers_tables_is_known():
+def test_every_country_in_snakeclef_tables_has_a_code():
     if not SHARED.is_dir():
         pytest.skip("the organisers' tables are not here (shared/data)")
     table = SHARED / "snakeclef2020" / "images_per_species_and_country.csv"
@@ -212,7 +212,7 @@ def test_every_country_of_the_organisers_tables_is_known():
     assert [name for name in sorted(names) if not country_code(name)] == ["unknown"]
 
 
-def test_every_country_lies_on_one_continent():
+def test_every_country_is_on_one_continent():
     text = (SOURCE / "geography" / "continents.toml").read_text("utf-8")
     listed = [code for codes in tomllib.loads(text).values() for code in codes]
     assert len(listed) == len(set(listed))
@@ -221,7 +221,7 @@ def test_every_country_lies_on_one_continent():
     assert continent(UNKNOWN) is continent("atlantis") is None
 
 
-def test_continents_are_the_organisers_where_they_are_not_debated(shared_2021):
+def test_continents_agree_with_snakeclef_except_in_disputed_cases(shared_2021):
     """They draw Central America to the south, and the Caucasus, Cyprus and Israel to Europe."""
     ours = {
         "Africa": {"africa"},

@@ -36,13 +36,13 @@ KATHMANDU = ((27.0, 43.0, 1.92), "N", (85.0, 19.0, 26.4), "E")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_the_position_of_a_photo_is_read(kind):
+def test_the_gps_position_is_read(kind):
     found = gps_of(photo(tags(*KATHMANDU), kind))
     assert found
     assert (found.latitude, found.longitude) == pytest.approx((27.7172, 85.324), abs=1e-4)
 
 
-def test_south_and_west_are_below_zero():
+def test_south_and_west_are_negative():
     found = gps_of(photo(tags((25.0, 30.0, 58.68), "S", (54.0, 35.0, 7.44), "W")))
     assert found
     assert (found.latitude, found.longitude) == pytest.approx((-25.5163, -54.5854), abs=1e-4)
@@ -63,11 +63,11 @@ def test_south_and_west_are_below_zero():
         {},
     ],
 )
-def test_what_is_no_position_is_none(written):
+def test_invalid_positions_give_none(written):
     assert gps_of(photo(written)) is None
 
 
-def test_a_division_by_zero_is_no_position():
+def test_a_division_by_zero_gives_none():
     """As some cameras write that have not found their satellites: 0/0."""
     whole = photo(tags(*KATHMANDU))
     seconds = struct.pack("<II", 48, 25)  # 1.92, as Pillow shortens it
@@ -76,18 +76,18 @@ def test_a_division_by_zero_is_no_position():
     assert gps_of(whole.replace(seconds, bytes(8))) is None
 
 
-def test_a_photo_without_one_has_none():
+def test_a_photo_without_position_gives_none():
     drawn = photograph(sightings(36, seed=0)[0], seed=0).data
     assert gps_of(drawn) is None
 
 
 @given(st.binary(max_size=200))
-def test_bytes_of_any_kind_are_no_error(data):
+def test_arbitrary_bytes_raise_no_error(data):
     assert gps_of(data) is None
 
 
 @given(st.data())
-def test_a_damaged_photo_is_no_error(data):
+def test_a_damaged_photo_raises_no_error(data):
     whole = bytearray(photo(tags(*KATHMANDU)))
     for _ in range(data.draw(st.integers(1, 8))):
         whole[data.draw(st.integers(0, 250))] = data.draw(st.integers(0, 255))
@@ -95,11 +95,11 @@ def test_a_damaged_photo_is_no_error(data):
     assert found is None or (-90 <= found.latitude <= 90 and -180 <= found.longitude <= 180)
 
 
-def test_a_position_does_not_print_itself():
+def test_the_representation_of_a_position_omits_the_coordinates():
     assert "27" not in f"{Position(27.7, 85.3)} {Position(27.7, 85.3)!r}"
 
 
-def test_what_a_person_says_goes_before_what_the_photo_says():
+def test_a_given_country_takes_precedence_over_the_position():
     data = photo(tags(*KATHMANDU))
     assert place_of("Kenya", photo=data, gps=True) == Place({"kenya": 1.0}, Source.GIVEN)
     assert place_of(None, photo=data) == Place({}, None)
@@ -109,14 +109,14 @@ def test_what_a_person_says_goes_before_what_the_photo_says():
     assert place_of(None, photo=at_sea, gps=True) == Place({}, Source.NO_POSITION)
 
 
-def test_near_a_border_the_photo_may_be_from_either_side():
+def test_a_position_near_a_border_gives_both_countries():
     place = place_of(None, photo=photo(tags((27.0, 0, 0), "N", (84.0, 52.0, 0), "E")), gps=True)
     assert place.source is Source.BORDER
     assert set(place.shares) == {"np", "in"}
     assert place.country == max(place.shares, key=place.shares.__getitem__)
 
 
-def test_weights_become_shares_and_names_of_one_country_are_added_up():
+def test_weights_are_normalised_and_names_of_one_country_added():
     place = place_of({"India": 1, "Nepal": 2, "Népal": 1, "UNKNOWN": 1})
     assert place == Place({"nepal": 0.6, "india": 0.2, "UNKNOWN": 0.2}, Source.GIVEN)
     assert list(place.shares) == ["nepal", "india", "UNKNOWN"]
@@ -134,15 +134,15 @@ def test_weights_become_shares_and_names_of_one_country_are_added_up():
         ({5: 1}, "country = 5 should be a name or an ISO code, or several with"),
         (5, "country = 5 should be a name or an ISO code, or several with"),
         (["India"], r"country = \['India'\] should be a name"),
-        ({}, "names none"),
+        ({}, "names no country"),
     ],
 )
-def test_what_is_no_country_and_no_weights_is_refused(weights, told):
+def test_invalid_countries_and_weights_are_refused(weights, told):
     with pytest.raises(InputError, match=told):
         place_of(weights)
 
 
-def test_only_the_ratios_of_weights_count_however_large_or_small():
+def test_only_ratios_of_weights_matter():
     place = place_of({"India": 1e308, "Nepal": 1e308, "Kenya": 1e-308})
     assert place.shares == {"india": 0.5, "nepal": 0.5}
     assert place_of({"India": 5e-324}).shares == {"india": 1}

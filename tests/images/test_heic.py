@@ -27,13 +27,13 @@ def differ(found: Image.Image, expected: Image.Image) -> float:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
-def test_a_heic_has_the_pixels_that_were_stored(mode, tmp_path):
+def test_a_heic_decodes_to_the_stored_pixels(mode, tmp_path):
     photo = picture(mode, size=(96, 64))
     (tmp_path / "a.heic").write_bytes(heic(photo))
     assert differ(read_photo(tmp_path / "a.heic"), photo) < 2
 
 
-def test_transparent_pixels_of_a_heic_lie_over_white():
+def test_transparent_pixels_of_a_heic_are_composited_over_white():
     clear = picture("RGBA")
     clear.putalpha(0)
     assert np.asarray(decode(heic(clear))).min() >= 254
@@ -46,7 +46,7 @@ def test_a_resized_heic_has_the_pixels_of_its_decoded_image():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_heic_is_turned_once(orientation):
+def test_the_orientation_of_a_heic_is_applied_once(orientation):
     """The file's own boxes turn it; its EXIF says the same, and would turn it again."""
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -60,7 +60,7 @@ def test_a_heic_is_turned_once(orientation):
     assert differ(decode(data), expected) < 2
 
 
-def test_only_the_primary_picture_counts():
+def test_only_the_primary_image_is_decoded():
     pictures = [Image.new("RGB", (64, 64), colour) for colour in ("red", "green", "blue")]
     file = pillow_heif.HeifFile()
     for one in pictures:
@@ -94,7 +94,7 @@ def test_too_many_pixels_are_refused_before_any_is_decoded(monkeypatch):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99])
-def test_a_heic_cut_short_anywhere_is_refused_in_one_line(share):
+def test_a_truncated_heic_is_refused_in_one_line(share):
     with pytest.raises(PhotoError) as refusal:
         decode(WHOLE[: int(len(WHOLE) * share)], "a.heic")
     assert str(refusal.value).startswith("a.heic: ")
@@ -103,7 +103,7 @@ def test_a_heic_cut_short_anywhere_is_refused_in_one_line(share):
 
 @settings(max_examples=100)
 @given(st.binary(max_size=60), st.integers(12, len(WHOLE)))
-def test_any_bytes_in_a_heic_are_a_photo_or_a_refusal(noise, place):
+def test_arbitrary_bytes_in_a_heic_give_a_photo_or_a_photo_error(noise, place):
     try:
         photo, line = decode(WHOLE[:place] + noise + WHOLE[place + len(noise) :]), ""
     except PhotoError as refusal:
@@ -112,12 +112,12 @@ def test_any_bytes_in_a_heic_are_a_photo_or_a_refusal(noise, place):
     assert photo is None or photo.mode == "RGB"
 
 
-def test_without_the_extra_the_line_says_what_to_install(monkeypatch):
+def test_without_pillow_heif_the_error_names_the_extra(monkeypatch):
     monkeypatch.setattr(photo_formats, "reads_heif", lambda: False)
     with pytest.raises(PhotoError, match=r"a: HEIC photos are not read here .*ophis\[heic\]"):
         decode(WHOLE, "a")
 
 
-def test_avif_is_no_heic():
+def test_avif_is_not_heic():
     with pytest.raises(PhotoError, match="AVIF photos are not read"):
         decode(WHOLE[:8] + b"avif" + WHOLE[12:])

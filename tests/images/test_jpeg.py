@@ -54,9 +54,7 @@ def require_same(data: bytes, pixels: int = 48) -> str:
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("quality", [5, 50, 90, 100])
 @pytest.mark.parametrize("size", [(75, 110), (33, 47), (64, 64)])
-def test_plain_jpegs_have_the_same_pixels_from_another_decoder(
-    progressive, subsampling, mode, quality, size
-):
+def test_simplejpeg_and_pillow_decode_equal_pixels(progressive, subsampling, mode, quality, size):
     for pixels in (NOISE, SMOOTH):
         data = encoded(
             pixels[: size[0], : size[1]],
@@ -71,13 +69,13 @@ def test_plain_jpegs_have_the_same_pixels_from_another_decoder(
 
 @pytest.mark.parametrize("orientation", range(10))
 @pytest.mark.parametrize(("kind", "mode"), [("JPEG", "RGB"), ("JPEG", "L"), ("PNG", "RGB")])
-def test_every_exif_turn_is_the_same(orientation, kind, mode):
+def test_every_exif_orientation_is_applied_before_the_resize(orientation, kind, mode):
     data = encoded(NOISE, kind, mode, exif=turned(orientation))
     assert by_simplejpeg(data) == (kind == "JPEG")
     assert require_same(data) == ""
 
 
-def test_a_tall_photo_that_lies_in_its_file_is_squeezed_as_a_tall_one():
+def test_a_photo_stored_sideways_is_resized_as_an_upright_one():
     lying = np.random.default_rng(1).integers(0, 256, (90, 400, 3), np.uint8)
     for orientation in (1, 5, 6, 7, 8):
         assert require_same(encoded(lying, exif=turned(orientation), quality=95)) == ""
@@ -86,11 +84,11 @@ def test_a_tall_photo_that_lies_in_its_file_is_squeezed_as_a_tall_one():
 @pytest.mark.parametrize(
     "exif", [b"Exif\x00\x00MM\x00*\x00\x00", b"Exif\x00\x00" + bytes(20), b"no exif at all"]
 )
-def test_a_damaged_exif_turns_nothing_in_either_way(exif):
+def test_a_damaged_exif_is_ignored_by_both_decoders(exif):
     assert require_same(encoded(NOISE, exif=exif)) == ""
 
 
-def test_an_exif_that_can_be_read_but_not_be_written_again_is_the_same():
+def test_a_changed_exif_byte_gives_equal_results():
     data = bytearray(encoded(NOISE, exif=turned(6)))
     for place in range(20, 100):  # each byte of the EXIF once
         for value in (0, 1, 255):
@@ -109,7 +107,7 @@ def test_an_exif_that_can_be_read_but_not_be_written_again_is_the_same():
         ("MPO", "RGB", {"save_all": True, "append_images": [Image.fromarray(SMOOTH)]}),
     ],
 )
-def test_other_photos_are_decoded_by_pillow_or_just_as_well(kind, mode, options):
+def test_other_formats_are_decoded_by_pillow(kind, mode, options):
     if mode == "I;16":
         file = io.BytesIO()
         Image.fromarray(NOISE[..., 0].astype(np.uint16) * 257).save(file, kind)
@@ -130,12 +128,12 @@ def test_other_photos_are_decoded_by_pillow_or_just_as_well(kind, mode, options)
         (encoded(NOISE)[:100], "damaged or cut short"),
     ],
 )
-def test_refusals_have_the_same_words(data, words):
+def test_both_decoders_raise_the_same_errors(data, words):
     assert words in require_same(data)
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-def test_lost_pixels_that_pillow_makes_up_are_refused(progressive):
+def test_lost_pixels_that_pillow_replaces_are_refused(progressive):
     data = bytearray(encoded(SMOOTH, restart_marker_blocks=2, progressive=progressive))
     data[-60:-50] = bytes(10)
     with Image.open(io.BytesIO(data)) as photo:
@@ -168,7 +166,7 @@ def test_many_extra_bytes_after_the_pixels_are_damage_and_few_are_not(number, re
     st.binary(min_size=0, max_size=12),
     st.integers(0, 12),
 )
-def test_damaged_jpegs_end_alike_in_both_ways(data, place, noise, lost):
+def test_damaged_jpegs_give_equal_results_by_both_decoders(data, place, noise, lost):
     cut = int(place * len(data))
     require_same(data[:cut] + noise + data[cut + lost :])
 
@@ -189,7 +187,7 @@ def test_without_simplejpeg_pillow_decodes(monkeypatch):
 
 
 @pytest.mark.parametrize("folder", ["badimages/files", "photos"])
-def test_hostile_and_real_files_end_alike(folder):
+def test_hostile_and_real_files_give_equal_results(folder):
     if not (SHARED / folder).is_dir():
         pytest.skip(f"the files are not here (shared/data/{folder})")
     paths = sorted(path for path in (SHARED / folder).rglob("*.*") if path.suffix != ".csv")

@@ -34,7 +34,7 @@ SECTIONS = {
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_language_has_words_for_all_that_can_be_said(path):
+def test_a_language_has_every_sentence_of_the_enums(path):
     words = read_sentences(path.stem)
     for section, kinds in SECTIONS.items():
         for kind in kinds:
@@ -49,7 +49,7 @@ def test_a_language_has_words_for_all_that_can_be_said(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_places_to_fill_in_are_those_of_english(path):
+def test_placeholders_equal_those_of_english(path):
     for section, keys in tomllib.loads(path.read_text(encoding="utf-8")).items():
         for key, sentence in keys.items():
             places = {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
@@ -58,7 +58,7 @@ def test_the_places_to_fill_in_are_those_of_english(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_language_is_itself_throughout(path):
+def test_a_language_file_has_no_english_sentence(path):
     """No sentence was left in English, and Hindi is written in Devanagari."""
     if path.stem == "en":
         return
@@ -79,13 +79,13 @@ def test_countries_have_a_name_in_every_language(language):
     assert names["IN"] == known[language]
 
 
-def test_a_language_without_words_is_refused_with_those_there_are():
+def test_an_unknown_language_is_refused_with_the_known_ones():
     assert {"en", "es"} <= set(languages())
     with pytest.raises(InputError, match="no sentences in language 'tlh'; choose one of en, es"):
         read_sentences("tlh")
 
 
-def test_what_holds_whatever_the_snake_is_stands_in_the_words_only():
+def test_the_emergency_advice_is_in_the_locales_only():
     sentence = read_sentences().text("advice", "emergency")
     for path in Path(ophis.__file__).parent.rglob("*"):
         if path.suffix in (".py", ".jinja", ".js"):

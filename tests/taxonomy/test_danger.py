@@ -31,7 +31,7 @@ from tests.support.paths import SHARED
         "Boiga irregularis of Guam",
     ],
 )
-def test_what_is_known_to_be_venomous_is_said_so(name):
+def test_venomous_genera_are_venomous(name):
     assert danger(name) is Danger.VENOMOUS
 
 
@@ -52,7 +52,7 @@ def test_what_is_known_to_be_venomous_is_said_so(name):
         "Python sebae",
     ],
 )
-def test_all_else_is_treated_as_venomous(name):
+def test_unknown_names_are_treated_as_venomous(name):
     assert danger(name) is Danger.UNKNOWN
     assert "venomous" in danger(name)
 
@@ -65,7 +65,7 @@ def test_a_subspecies_has_the_danger_of_its_species(name):
     assert danger(name) is Danger.NOT_KNOWN_DANGEROUS
 
 
-def test_our_own_table_is_what_the_reader_of_any_table_finds_in_it():
+def test_the_built_in_table_equals_its_reading_as_any_table():
     assert own_medical_importance() == read_medical_importance(_IMPORTANCE)
 
 
@@ -76,7 +76,7 @@ OWN = sorted(own_medical_importance().rows)
     st.text(max_size=30)
     | st.sampled_from(OWN).flatmap(lambda name: st.text().map(name[1:].__add__))
 )
-def test_no_unknown_name_is_called_not_known_to_be_dangerous(name):
+def test_an_unknown_name_is_never_not_known_dangerous(name):
     words = species_key(name).split()
     if " ".join(words) in OWN or (len(words) == 3 and " ".join(words[:2]) in OWN):
         return
@@ -84,7 +84,7 @@ def test_no_unknown_name_is_called_not_known_to_be_dangerous(name):
 
 
 @given(st.sampled_from(OWN), st.text(min_size=1, max_size=12))
-def test_what_follows_a_listed_name_is_a_latin_epithet_or_the_snake_is_unknown(name, more):
+def test_a_suffix_other_than_a_latin_epithet_makes_the_danger_unknown(name, more):
     said = danger(f"{name} {more}")
     if said is Danger.NOT_KNOWN_DANGEROUS and species_key(more):
         assert species_key(more).isascii()
@@ -125,7 +125,7 @@ def test_what_follows_a_listed_name_is_a_latin_epithet_or_the_snake_is_unknown(n
         ),
     ],
 )
-def test_what_is_said_of_the_kinds_of_imagenet17(kinds, expected):
+def test_danger_of_the_imagenet17_classes(kinds, expected):
     assert set(kinds) <= set(KINDS)
     assert {danger(kind) for kind in kinds} == {expected}
     assert len([kind for kind in KINDS if danger(kind) is expected]) == len(kinds)
@@ -136,7 +136,7 @@ def own_rows():
         return list(csv.DictReader(file))
 
 
-def test_our_table_names_each_species_once_with_its_source():
+def test_the_built_in_table_has_each_species_once_with_its_source():
     rows = own_rows()
     names = [row["species"] for row in rows]
     assert names == sorted(set(names), key=str.casefold)
@@ -144,7 +144,7 @@ def test_our_table_names_each_species_once_with_its_source():
     assert all(len(row["source"]) >= 6 and row["mivs"] in "01" for row in rows)
 
 
-def test_our_table_calls_only_single_species_of_no_venomous_genus_not_known_to_be_dangerous():
+def test_the_built_in_table_clears_no_species_of_a_venomous_genus():
     """A row that took the danger from a front-fanged snake would be a mistake in the table."""
     rows = [row["species"] for row in own_rows() if row["mivs"] == "0"]
     with _GENERA.open(newline="") as file:
@@ -158,7 +158,7 @@ def test_our_table_calls_only_single_species_of_no_venomous_genus_not_known_to_b
         assert genus(name) not in genera
 
 
-def test_no_species_that_the_organisers_call_important_is_called_not_known_to_be_dangerous():
+def test_no_important_species_of_snakeclef_is_not_known_dangerous():
     table = SHARED / "snakeclef2021" / "species_medical_importance.csv"
     if not table.is_file():
         pytest.skip("the organisers' table is not here (shared/data/snakeclef2021)")
@@ -172,7 +172,7 @@ def test_no_species_that_the_organisers_call_important_is_called_not_known_to_be
     assert len(important) == 569
 
 
-def test_a_table_of_ones_own_is_read_and_takes_no_danger_from_a_venomous_genus(tmp_path):
+def test_a_user_table_cannot_clear_a_venomous_genus(tmp_path):
     table = tmp_path / "own.csv"
     table.write_text(
         "source,species,mivs\nme,Boa-constrictor,0\nme,Natrix natrix,1\nme,Hydrophis major,0\n"
@@ -187,7 +187,7 @@ def test_a_table_of_ones_own_is_read_and_takes_no_danger_from_a_venomous_genus(t
     assert own.danger("Pantherophis guttatus") is Danger.UNKNOWN
 
 
-def test_every_front_fanged_species_the_organisers_call_important_is_venomous():
+def test_important_front_fanged_species_of_snakeclef_are_venomous():
     table = SHARED / "snakeclef2021" / "species_medical_importance.csv"
     if not table.is_file():
         pytest.skip("the organisers' table is not here (shared/data/snakeclef2021)")
@@ -198,7 +198,7 @@ def test_every_front_fanged_species_the_organisers_call_important_is_venomous():
     assert not missed
 
 
-def test_every_elapid_and_viper_genus_the_organisers_name_is_venomous():
+def test_elapid_and_viper_genera_of_snakeclef_are_venomous():
     tables = sorted((SHARED / "snakeclef2021").glob("*_5000.csv"))
     if not tables:
         pytest.skip("the organisers' tables are not here (shared/data/snakeclef2021)")
@@ -215,7 +215,7 @@ def test_every_elapid_and_viper_genus_the_organisers_name_is_venomous():
     assert not {genus for genus in genera if danger(genus) is not Danger.VENOMOUS}
 
 
-def test_the_table_of_genera_is_sorted_and_names_each_once_with_its_source():
+def test_the_table_of_genera_is_sorted_and_unique_with_sources():
     with _GENERA.open(newline="") as file:
         rows = list(csv.DictReader(file))
     genera = [row["genus"] for row in rows]

@@ -14,7 +14,7 @@ NAMES = st.lists(
 
 
 @given(names=NAMES)
-def test_a_written_list_reads_back_in_its_order(tmp_path_factory, names):
+def test_a_species_list_round_trips_in_order(tmp_path_factory, names):
     path = tmp_path_factory.mktemp("species") / "species.csv"
     species = SpeciesList(tuple(names))
     assert SpeciesList.read(species.write(path)) == species
@@ -31,12 +31,12 @@ def test_a_written_list_reads_back_in_its_order(tmp_path_factory, names):
         (("b\noa",), "line break"),
     ],
 )
-def test_a_list_that_is_no_list_of_species_is_refused(names, words):
+def test_an_invalid_species_list_is_refused(names, words):
     with pytest.raises(InputError, match=words):
         SpeciesList(names)
 
 
-def test_an_unknown_species_is_named_with_the_ones_that_look_alike():
+def test_an_unknown_species_is_refused_with_similar_names():
     with pytest.raises(InputError, match=r"'Naja naia' is not among the 2 .*'Naja naja'"):
         SpeciesList(("Boa constrictor", "Naja naja")).index("Naja naia")
 
@@ -53,7 +53,7 @@ def test_an_unknown_species_is_named_with_the_ones_that_look_alike():
         ('species\n"boa\n', "cannot be read as CSV"),
     ],
 )
-def test_a_wrong_file_is_refused_by_its_name_and_row(tmp_path, text, words):
+def test_an_invalid_file_is_refused_by_name_and_row(tmp_path, text, words):
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(InputError, match=rf"s\.csv(, |: ){words}") as refusal:
         SpeciesList.read(tmp_path / "s.csv")
@@ -67,7 +67,7 @@ def test_a_list_saved_by_a_spreadsheet_is_read(tmp_path):
     assert list(SpeciesList.read(tmp_path / "s.csv")) == ["boa"]
 
 
-def test_a_list_that_cannot_be_written_leaves_nothing(tmp_path):
+def test_a_failed_write_leaves_no_file(tmp_path):
     (tmp_path / "s.csv").mkdir()
     with pytest.raises(InputError, match=r"s\.csv: cannot be written"):
         SpeciesList(("boa",)).write(tmp_path / "s.csv")

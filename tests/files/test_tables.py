@@ -16,7 +16,7 @@ ROWS = st.lists(st.tuples(st.just("x") | CELL.map("x".__add__), CELL, CELL), min
 
 @given(rows=ROWS, end=st.sampled_from(["\n", "\r\n"]), gap=st.integers(0, 2), bom=st.booleans())
 @example(rows=[("x", '6" long', "\n\r"), ("x", "NA", "a,b")], end="\n", gap=1, bom=True)
-def test_any_cells_come_back_and_each_row_stands_where_an_editor_shows_it(
+def test_cells_round_trip_and_rows_have_the_lines_of_an_editor(
     tmp_path_factory, rows, end, gap, bom
 ):
     path = tmp_path_factory.mktemp("rows") / "t.csv"
@@ -43,7 +43,7 @@ def test_any_cells_come_back_and_each_row_stands_where_an_editor_shows_it(
         (b"", []),
     ],
 )
-def test_a_csv_is_read_as_people_and_programs_write_it(tmp_path, data, rows):
+def test_csv_variants_are_read(tmp_path, data, rows):
     (tmp_path / "t.csv").write_bytes(data)
     assert read_rows(tmp_path / "t.csv").rows() == rows
 
@@ -60,14 +60,14 @@ def test_a_csv_is_read_as_people_and_programs_write_it(tmp_path, data, rows):
         (b"PK\x03\x04\x14\0\x06\0", "is no CSV in UTF-8"),
     ],
 )
-def test_what_is_no_csv_is_refused_by_file_row_and_mend(tmp_path, data, words):
+def test_an_invalid_csv_is_refused_by_file_row_and_fix(tmp_path, data, words):
     (tmp_path / "t.csv").write_bytes(data)
     with pytest.raises(InputError, match=rf"t\.csv(, |: ){words}") as refusal:
         read_rows(tmp_path / "t.csv")
     assert "\n" not in str(refusal.value)
 
 
-def test_cells_of_parquet_are_text_and_nothing_is_missing(tmp_path):
+def test_parquet_cells_are_text_without_missing_values(tmp_path):
     path = tmp_path / "t.PARQUET"
     pl.DataFrame({"a": [1, None], "b": ["NA", ""]}).write_parquet(path)
     assert read_rows(path).rows() == [("1", "NA"), ("", "")]
@@ -78,7 +78,7 @@ def test_cells_of_parquet_are_text_and_nothing_is_missing(tmp_path):
         read_rows(path)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     for name in ("none.csv", "none.parquet"):
         with pytest.raises(InputError, match=rf"{name}: there is no such file"):
             read_rows(tmp_path / name)
@@ -89,7 +89,7 @@ VALUE = st.none() | st.booleans() | st.integers() | CELL
 
 @settings(max_examples=40)
 @given(rows=st.lists(st.dictionaries(CELL, VALUE, min_size=1), min_size=1, max_size=6))
-def test_json_lines_come_back_as_text_and_stand_where_an_editor_shows_them(tmp_path_factory, rows):
+def test_json_lines_round_trip_with_the_lines_of_an_editor(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("rows") / "t.jsonl"
     path.write_text("\n\n".join(map(json.dumps, rows)), encoding="utf-8")
     table = read_rows(path)
