@@ -26,7 +26,7 @@ def test_a_contradiction_hides_nothing_of_what_the_country_did(use, overridden):
     (*before, last) = said(PriorEffect(use, contradicts=True, overridden=overridden))
     assert tuple(before[:2]) == plain
     assert len(before) == 2 + overridden
-    assert all("rules that a person wrote" in line for line in before[2:])
+    assert all("prior overrides written for it" in line for line in before[2:])
     assert "Is the country right?" in last
 
 
@@ -34,7 +34,7 @@ def test_of_a_country_that_is_not_known_the_answer_says_so():
     lines = said(PriorEffect(PriorUse.UNKNOWN), Place({"UNKNOWN": 1.0}, Source.GIVEN))
     assert lines[0] == "The country, as given: not known."
     assert lines[1].startswith("The country: not known")
-    assert not any("weighed by the training photos from there" in line for line in lines)
+    assert not any("weighted by the training photos from there" in line for line in lines)
 
 
 def test_where_no_snake_is_seen_nothing_is_said_of_the_country():

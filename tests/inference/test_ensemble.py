@@ -251,7 +251,7 @@ def test_photos_that_show_nothing_have_no_say_and_are_named(bundles, parts, tmp_
     assert answer.guesses == alone.guesses
     assert [photo.left_out for photo in answer.photos] == [LeftOut.FLAT, None]
     assert [failure.photo_id for failure in answer.failures] == [str(tmp_path / "text.jpg")]
-    assert any("dark.png had no say: it shows next to nothing" in line for line in answer.lines)
+    assert any("dark.png was not used: it shows next to nothing" in line for line in answer.lines)
     assert answer.lines[-1].startswith("Treat every bite as an emergency")
     nothing = classifier.identify([tmp_path / "dark.png"] * 2)
     assert nothing.state is State.UNUSABLE
