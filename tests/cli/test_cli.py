@@ -126,7 +126,7 @@ def test_evaluate_judges_files_together_and_observations(judged, capsys):
     things = ("--ood-scores", judged / "other.npz")
     for switch in ("--ensemble", "--by-observation"):
         line = refused_here(capsys, "evaluate", *files, switch, *things)
-        assert "--ood-scores is photo by photo" in line
+        assert "OOD scores are evaluated photo by photo" in line
 
 
 def test_evaluate_draws_reliability_and_risk_of_each_file(judged, capsys):
