@@ -10,11 +10,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ophis import CountryPrior, InputError, Scores, SpeciesList
-from ophis.challenges.aicrowd import IMAGES, METADATA, PREDICTIONS, predict, read_place, read_test
+from ophis.challenges.aicrowd import (
+    IMAGES,
+    METADATA,
+    PREDICTIONS,
+    predict_hidden_test,
+    read_environment,
+    read_hidden_test,
+)
 from ophis.challenges.submission import (
+    add_unread_photos,
     read_class_ids,
     read_species,
-    with_unread,
     write_answers,
     write_probabilities,
 )
@@ -132,8 +139,8 @@ def longer(rows, row, _):
         *((swapped(value), "should be a number") for value in ("inf", "1.5", "\u0661", "0,5")),
         (swapped("0.999999"), "the probabilities sum to "),
         (more, "not to 1 within 1e-06"),
-        (same_id, "stands twice, before in row "),
-        (strange_id, "is not wanted"),
+        (same_id, "is repeated, first in row "),
+        (strange_id, "is not expected"),
         (no_id, "hashed_id is empty"),
         (shorter, "has 3 cells under 4 columns"),
         (longer, "has 5 cells under 4 columns"),
@@ -169,7 +176,7 @@ def test_rows_that_are_missing_are_named(tmp_path_factory, rows, gone):
     problems = check_submission(path, against=folder / "ids.csv").problems
     missing = [f"p{row}" for row in range(rows, rows + 3) if row >= gone]
     assert problems[-1] == f"{path}: no row of {', '.join(map(repr, missing))}"
-    assert [f"row {n + 2}: hashed_id 'p{n}' is not wanted" for n in range(min(gone, rows))] == [
+    assert [f"row {n + 2}: hashed_id 'p{n}' is not expected" for n in range(min(gone, rows))] == [
         problem.removeprefix(f"{path}, ") for problem in problems[:-1]
     ]
 
@@ -184,7 +191,7 @@ def test_columns_are_read_by_name_never_by_position(tmp_path):
     np.testing.assert_allclose(np.array(second[1:], float), [0.7, 0.2, 0, 0.1], atol=1e-8)
     assert not check_submission(path, species=SpeciesList(tuple(reversed(asked.names)))).problems
     problems = check_submission(path, species=SPECIES).problems
-    assert problems == (f"{path}, row 1: column 'elaphe-dione' is not wanted",)
+    assert problems == (f"{path}, row 1: column 'elaphe-dione' is not expected",)
     more = SpeciesList((*asked.names, "a", "b", "c", "d", "e", "f"))
     (problem,) = check_submission(path, species=more).problems
     assert problem == f"{path}, row 1: no column 'a', 'b', 'c', 'd', 'e' and 1 more"
@@ -192,7 +199,9 @@ def test_columns_are_read_by_name_never_by_position(tmp_path):
         write_probabilities(
             scores, tmp_path / "t.csv", species=SpeciesList(("boa boa", "naja naja"))
         )
-    with pytest.raises(InputError, match=r"'boa-boa' and 'Boa boa' are one; keep one spelling"):
+    with pytest.raises(
+        InputError, match=r"'boa-boa' and 'Boa boa' are one species; keep one spelling"
+    ):
         write_probabilities(scores, tmp_path / "t.csv", species=SpeciesList((*SPECIES, "Boa boa")))
     assert not (tmp_path / "t.csv").exists()
 
@@ -202,8 +211,8 @@ def test_columns_are_read_by_name_never_by_position(tmp_path):
     [
         ("", "row 1: neither hashed_id with species nor observation_id,class_id"),
         ("photo,boa\nx,1\n", "row 1: neither hashed_id"),
-        ("hashed_id,boa,boa\nx,1,0\n", "row 1: column 'boa' stands twice, before as 'boa'"),
-        ("hashed_id,hashed_id,boa\nx,x,1\n", "row 1: column 'hashed_id' stands twice"),
+        ("hashed_id,boa,boa\nx,1,0\n", "row 1: column 'boa' is repeated, first as 'boa'"),
+        ("hashed_id,hashed_id,boa\nx,x,1\n", "row 1: column 'hashed_id' is repeated"),
         ("hashed_id\nx\n", "row 1: there is no column of a species"),
         ('hashed_id,boa\nx,1\ny,"1\n', "row 3: unexpected end of data; fix the quotes"),
     ],
@@ -230,8 +239,8 @@ def test_photos_of_one_observation_are_fused_and_answered_by_the_class(tmp_path)
     assert [row[1] for row in table(costly)] == ["class_id", "7", "0", "0"]
     path.write_text("class_id,observation_id\n0,o1\n9,o2\n1.5,o2\n")
     assert [p.removeprefix(str(path)) for p in check_submission(path, **against).problems] == [
-        ", row 3: class_id = 9 is none of the 3 of the challenge",
-        ", row 4: observation_id 'o2' stands twice, before in row 3",
+        ", row 3: class_id = 9 is not among the 3 of the challenge",
+        ", row 4: observation_id 'o2' is repeated, first in row 3",
         ", row 4: class_id = '1.5' should be a whole number from 0",
         ": no row of 'HM 1954'",
     ]
@@ -283,14 +292,14 @@ def test_a_species_without_a_class_is_refused(tmp_path):
         write_answers(
             made(np.zeros((1, 3))), tmp_path / "s.csv", classes={"naja naja": 1, "boa boa": 2}
         )
-    with pytest.raises(InputError, match="no species can be called hashed_id"):
+    with pytest.raises(InputError, match="has the name hashed_id"):
         write_probabilities(made([[0]], species=SpeciesList(("hashed_id",))), tmp_path / "s.csv")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_photo_that_could_not_be_read_has_a_row_too():
     scores = replace(made([[1, 0, 0]]), failures=(PhotoFailure("broken", "broken: is no photo"),))
-    whole = with_unread(scores, {"broken": "india"})
+    whole = add_unread_photos(scores, {"broken": "india"})
     assert (whole.photo_ids, whole.countries) == (("p0", "broken"), ("UNKNOWN", "india"))
     np.testing.assert_allclose(whole.probabilities()[1], 1 / 3)
     counts = pl.DataFrame(
@@ -298,7 +307,7 @@ def test_a_photo_that_could_not_be_read_has_a_row_too():
     )
     prior = CountryPrior.from_counts(counts, SPECIES)
     np.testing.assert_allclose(prior.adjust(whole).probabilities()[1], [0.75, 0.25, 0])
-    assert with_unread(made([[1, 0, 0]])).photo_ids == ("p0",)
+    assert add_unread_photos(made([[1, 0, 0]])).photo_ids == ("p0",)
 
 
 def spoken(capsys, *arguments):
@@ -329,7 +338,7 @@ def test_submit_and_check_on_the_command_line(tmp_path, capsys):
     )
     assert (code, said) == (1, f"{out}: 2 rows, 2 problems\n")
     assert wrong.count("\n") == 2
-    assert f"ophis: {out}, row 2: class_id = 8 is none" in wrong
+    assert f"ophis: {out}, row 2: class_id = 8 is not among" in wrong
 
 
 @pytest.mark.parametrize(
@@ -337,10 +346,13 @@ def test_submit_and_check_on_the_command_line(tmp_path, capsys):
     [
         (["submit", "s.npz"], "requires an argument"),
         (["submit", "--aicrowd", "b"], "is now `ophis aicrowd BUNDLE`"),
-        (["submit", "s.npz", "--style", "observations", "--out", "o.csv"], "needs --classes"),
+        (
+            ["submit", "s.npz", "--style", "observations", "--out", "o.csv"],
+            "observations needs classes",
+        ),
         (
             ["submit", "s.npz", "--style", "aicrowd2020", "--out", "o.csv", "--least-cost"],
-            "are for --style",
+            "aicrowd2020 takes no classes",
         ),
         (["aicrowd", "b"], f"environment variable {IMAGES} is not set"),
     ],
@@ -359,7 +371,7 @@ def test_a_submission_that_cannot_be_is_refused_in_one_line(
 
 def test_a_list_for_the_other_kind_of_file_is_refused(tmp_path):
     path = write_probabilities(made([[1, 0, 0]]), tmp_path / "s.csv")
-    with pytest.raises(InputError, match="file by hashed_id: --classes is for the other kind"):
+    with pytest.raises(InputError, match="file by hashed_id: classes is for the other kind"):
         check_submission(path, classes={1})
     with pytest.raises(InputError, match=r"none\.csv: there is no such file"):
         check_submission(tmp_path / "none.csv")
@@ -371,7 +383,7 @@ def test_a_list_for_the_other_kind_of_file_is_refused(tmp_path):
 def hidden_test(folder, text):
     (folder / "images").mkdir()
     (folder / "metadata.csv").write_text(text)
-    return read_place(
+    return read_environment(
         {
             IMAGES: str(folder / "images"),
             METADATA: str(folder / "metadata.csv"),
@@ -398,8 +410,8 @@ def test_every_row_of_the_hidden_test_is_answered_in_its_order(tmp_path):
         failures = (PhotoFailure("c1", "c1.png: is no photo"),)
         return replace(made([[1, 0, 0], [9, 0, 0]], names=["b2", "a3"]), failures=failures)
 
-    done = predict(SimpleNamespace(bundle=bundle, score=score), test)
-    assert (done.photos, len(done.unread), done.no_countries) == (3, 1, ("Atlantis",))
+    done = predict_hidden_test(SimpleNamespace(bundle=bundle, score=score), test)
+    assert (done.photos, len(done.unread), done.unknown_countries) == (3, 1, ("Atlantis",))
     _, first, second, third = table(test.predictions)
     assert [first[0], second[0], third[0]] == ["c1", "b2", "a3"]
     np.testing.assert_allclose(np.array(first[1:], float), [0.75, 0.25, 0], atol=1e-8)
@@ -411,7 +423,7 @@ def test_every_row_of_the_hidden_test_is_answered_in_its_order(tmp_path):
         None,
         Calibration(np.ones(3), np.array([0.0, 1.0, 2.0]), SPECIES),
     )
-    predict(SimpleNamespace(bundle=bundle, score=score), test)
+    predict_hidden_test(SimpleNamespace(bundle=bundle, score=score), test)
     _, first, second, _ = table(test.predictions)
     np.testing.assert_allclose(np.array(first[1:], float), 1 / 3)
     np.testing.assert_allclose(np.array(second[1:], float), softmax(np.array([1.0, 1, 2])))
@@ -421,22 +433,24 @@ def test_every_row_of_the_hidden_test_is_answered_in_its_order(tmp_path):
     ("text", "words"),
     [
         ("id,country\nx,India\n", "column 'hashed_id' is missing"),
-        ("hashed_id,country\nx,India\nx,Kenya\n", "row 3: hashed_id 'x' stands twice"),
+        ("hashed_id,country\nx,India\nx,Kenya\n", "row 3: hashed_id 'x' is repeated"),
         ("hashed_id,country\n,India\n", "row 2: hashed_id '' is empty"),
         ("hashed_id,filename\nx,../x.jpg\n", "row 2: photo '../x.jpg' leaves the folder"),
     ],
 )
 def test_a_wrong_table_of_the_hidden_test_is_refused(tmp_path, text, words):
     with pytest.raises(InputError, match=words):
-        read_test(hidden_test(tmp_path, text))
+        read_hidden_test(hidden_test(tmp_path, text))
 
 
 def test_without_names_of_files_photos_are_called_by_their_ids(tmp_path):
-    manifest, none = read_test(hidden_test(tmp_path, "hashed_id,country\nabc,United States\n"))
+    manifest, none = read_hidden_test(
+        hidden_test(tmp_path, "hashed_id,country\nabc,United States\n")
+    )
     assert (manifest.table["photo"][0], manifest.table["country"][0]) == (
         "abc.jpg",
         "united-states",
     )
     assert none == ()
     with pytest.raises(InputError, match=f"images2: there is no such folder of photos .{IMAGES}"):
-        read_place({IMAGES: str(tmp_path / "images2"), METADATA: "m", PREDICTIONS: "p"})
+        read_environment({IMAGES: str(tmp_path / "images2"), METADATA: "m", PREDICTIONS: "p"})

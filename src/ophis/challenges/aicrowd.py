@@ -1,8 +1,8 @@
-"""The hidden test of SnakeCLEF 2020 on AIcrowd, end to end: a folder of photos to a file.
+"""Hidden test of SnakeCLEF 2020 on AIcrowd: from a folder of photos to the submission file.
 
-Its machine says in three environment variables where photos and their table lie and where the
-predictions are to go. Nobody is there to mend anything, so every row of the table gets its
-prediction: also where a photo cannot be read or a country is none.
+Three environment variables hold the paths of the photos, their table and the predictions. The test
+runs unattended, so every row of the table gets a prediction, also if its photo cannot be read or
+its country is unknown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from ophis.challenges.submission import HASHED_ID, with_unread, write_probabilities
+from ophis.challenges.submission import HASHED_ID, add_unread_photos, write_probabilities
 from ophis.datasets.manifest import COLUMNS, Manifest
 from ophis.errors import InputError
 from ophis.files.tables import place, read_rows
@@ -38,7 +38,7 @@ IMAGES, METADATA, PREDICTIONS = (
 
 @dataclass(frozen=True)
 class HiddenTest:
-    """Where the machine has the photos and their table, and wants the predictions."""
+    """Paths of the photos, their table and the predictions."""
 
     images: Path
     metadata: Path
@@ -46,27 +46,27 @@ class HiddenTest:
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """What `predict` wrote.
+class HiddenTestResult:
+    """Result of `predict_hidden_test`.
 
     Attributes:
-        path: of the file.
-        photos: rows in it.
-        unread: photos of which only the country was known.
-        no_countries: what the table calls a country and is none; taken for UNKNOWN.
+        path: of the submission file.
+        photos: number of its rows.
+        unread: photos that were predicted from their country only.
+        unknown_countries: names in the table that are no country, taken for UNKNOWN.
     """
 
     path: Path
     photos: int
     unread: tuple[PhotoFailure, ...]
-    no_countries: tuple[str, ...]
+    unknown_countries: tuple[str, ...]
 
 
-def read_place(environment: Mapping[str, str] = os.environ) -> HiddenTest:
+def read_environment(environment: Mapping[str, str] = os.environ) -> HiddenTest:
     """Read the three environment variables.
 
     Raises:
-        InputError: naming the variable that is not set or the place that is not there.
+        InputError: naming the variable that is not set or the folder that does not exist.
     """
     for name in (IMAGES, METADATA, PREDICTIONS):
         if not environment.get(name):
@@ -77,22 +77,22 @@ def read_place(environment: Mapping[str, str] = os.environ) -> HiddenTest:
     return found
 
 
-def read_test(test: HiddenTest) -> tuple[Manifest, tuple[str, ...]]:
-    """The photos of the test: `hashed_id`, `country`, and `filename` where it is given.
+def read_hidden_test(test: HiddenTest) -> tuple[Manifest, tuple[str, ...]]:
+    """Read the table of the test: `hashed_id`, `country`, and `filename` if it has that column.
 
     Returns:
-        A manifest without species, and what the table calls a country and is none: there the
-        country is UNKNOWN.
+        A manifest without species, and the names in the table that are no country; their rows have
+        the country UNKNOWN.
 
     Raises:
-        InputError: naming the table, the row and the mend.
+        InputError: naming the table, the row and the fix.
     """
     path = test.metadata
     table = read_rows(path)
     if HASHED_ID not in table.columns:
         raise InputError(f"{path}: column {HASHED_ID!r} is missing, found {table.columns[:8]}")
     ids = table[HASHED_ID].str.strip_chars()
-    for wrong, words in ((ids == "", "is empty"), (~ids.is_first_distinct(), "stands twice")):
+    for wrong, words in ((ids == "", "is empty"), (~ids.is_first_distinct(), "is repeated")):
         if wrong.any():
             row = int(wrong.arg_max() or 0)
             raise InputError(f"{place(path, row)}: {HASHED_ID} {ids[row]!r} {words}")
@@ -100,51 +100,53 @@ def read_test(test: HiddenTest) -> tuple[Manifest, tuple[str, ...]]:
     for row, name in enumerate(names):
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise InputError(f"{place(path, row)}: photo {name!r} leaves the folder {test.images}")
-    said = table["country"] if "country" in table.columns else pl.Series([""] * len(ids))
-    keys = {name: country_key(name) for name in said.unique()}
-    none = tuple(sorted(n for n, key in keys.items() if key != UNKNOWN and not country_code(key)))
-    keys |= dict.fromkeys(none, UNKNOWN)
+    countries = table["country"] if "country" in table.columns else pl.Series([""] * len(ids))
+    keys = {name: country_key(name) for name in countries.unique()}
+    unknown = tuple(
+        sorted(n for n, key in keys.items() if key != UNKNOWN and not country_code(key))
+    )
+    keys |= dict.fromkeys(unknown, UNKNOWN)
     rows = {
         "photo_id": ids,
         "photo": names,
         "species": pl.Series([None] * len(ids), dtype=pl.String),
-        "country": [keys[name] for name in said],
+        "country": [keys[name] for name in countries],
         "observation": ids,
     }
-    return Manifest(pl.DataFrame(rows).select(COLUMNS), test.images), none
+    return Manifest(pl.DataFrame(rows).select(COLUMNS), test.images), unknown
 
 
-def predict(
+def predict_hidden_test(
     classifier: Classifier,
     test: HiddenTest,
     *,
     species: SpeciesList | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Predicted:
-    """Answer every photo of the test, with its country, and write the predictions.
+) -> HiddenTestResult:
+    """Predict every photo of the test with its country, and write the submission file.
 
     Args:
-        classifier: a bundle; its own prior weighs the country.
-        test: what `read_place` found.
+        classifier: a bundle; its prior adjusts the scores by the country.
+        test: paths, see `read_environment`.
         species: the challenge's columns; by default those of the bundle.
         progress: called with the number of photos done since the last call.
 
     Raises:
-        InputError: as `read_test` and `submission.write_probabilities` do.
+        InputError: see `read_hidden_test` and `submission.write_probabilities`.
     """
-    manifest, none = read_test(test)
+    manifest, unknown = read_hidden_test(test)
     seen = classifier.score(manifest, progress=progress)
     columns = manifest.table.select("photo_id", "country").rows()
     scores = _with_country(classifier, seen, dict(columns))
     order = {name: row for row, name in enumerate(scores.photo_ids)}
     scores = scores.take(np.array([order[name] for name, _ in columns], np.int64))
     write_probabilities(scores, test.predictions, species=species)
-    return Predicted(test.predictions, len(scores), seen.failures, none)
+    return HiddenTestResult(test.predictions, len(scores), seen.failures, unknown)
 
 
 def _with_country(classifier: Classifier, seen: Scores, countries: Mapping[str, str]) -> Scores:
     if prior := classifier.bundle.prior:
-        return prior.adjust(with_unread(seen, countries))
-    # Of a photo that was not read all species stay alike: offsets mend what a network says.
+        return prior.adjust(add_unread_photos(seen, countries))
+    # Calibration comes first: its offsets do not apply to the equal logits of unread photos.
     calibration = classifier.bundle.calibration
-    return with_unread(calibration.apply(seen) if calibration else seen, countries)
+    return add_unread_photos(calibration.apply(seen) if calibration else seen, countries)

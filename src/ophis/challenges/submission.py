@@ -1,8 +1,9 @@
-"""Files of answers as the challenges take them: SnakeCLEF 2020 on AIcrowd, and 2022 to 2024."""
+"""Submission files of the challenges: SnakeCLEF 2020 on AIcrowd, and 2022 to 2024."""
 
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,13 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.evaluation.metrics import predictions
-from ophis.evaluation.snakeclef_metrics import least_cost
+from ophis.evaluation.snakeclef_metrics import least_cost as least_cost_answers
 from ophis.files.atomic import whole_file
 from ophis.files.tables import place, read_rows
 from ophis.geography.countries import UNKNOWN
 from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.scores import Scores, concatenate
+from ophis.taxonomy.danger import dangerous
 from ophis.taxonomy.species_list import SpeciesList, species_key
 
 if TYPE_CHECKING:
@@ -23,33 +25,89 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ophis.priors.prior import Prior
+
 HASHED_ID, OBSERVATION_ID, CLASS_ID = "hashed_id", "observation_id", "class_id"
-# What the tables of the challenges call a species, the first that is there.
+# Columns of species in the tables of the challenges, by preference.
 _SPECIES = ("species", "scientific_name", "binomial_name", "binomial")
-# The rules of 2020 want sums of at most 1, in one place below 1. Ten digits change no number by
-# more than half a billionth of itself; so a billionth less keeps every sum below, and near enough.
+# The rules of 2020 require sums of at most 1, in one place below 1. Ten digits change a number by
+# at most half a billionth of itself, so a billionth less keeps every sum below 1.
 _NUMBER, _BELOW_ONE = "%.10g", 1 - 1e-9
-_ROWS = 1024  # whose probabilities are held at a time
+_ROWS = 1024  # probabilities in memory at a time
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Submission file, with the number of photos in it."""
+
+    path: Path
+    photos: int
+
+
+def submit(
+    scores: Scores,
+    path: str | Path,
+    *,
+    style: str,
+    prior: Prior | None = None,
+    species: SpeciesList | None = None,
+    classes: Mapping[str, int] | None = None,
+    least_cost: bool = False,
+    venomous: Path | None = None,
+) -> Submission:
+    """Write the submission file of a challenge from scores.
+
+    Args:
+        scores: of the challenge's photos.
+        path: the file to write, .csv.
+        style: "aicrowd2020", see `write_probabilities`, or "observations", see `write_answers`.
+        prior: adjusts the scores by the country.
+        species: for "aicrowd2020": the challenge's columns.
+        classes: for "observations": the challenge's class of each species, see `read_class_ids`.
+        least_cost: for "observations": choose the answer of least expected cost.
+        venomous: with ``least_cost``: the organisers' table `species,...,mivs`.
+
+    Raises:
+        InputError: an argument does not belong to the style, or the species do not match.
+    """
+    if style == "aicrowd2020":
+        if classes or least_cost or venomous:
+            raise InputError(
+                "style aicrowd2020 takes no classes, least_cost or venomous; leave them out"
+            )
+        photos = add_unread_photos(scores)
+        adjusted = prior.adjust(photos) if prior else photos
+        return Submission(write_probabilities(adjusted, path, species=species), len(photos))
+    if style != "observations":
+        raise InputError(f"unknown style {style!r}; there are aicrowd2020, observations")
+    if classes is None or species:
+        raise InputError("style observations needs classes, and takes no species")
+    if venomous and not least_cost:
+        raise InputError("venomous is for least_cost; give both")
+    costly = dangerous(scores.species, venomous) if least_cost else None
+    adjusted = prior.adjust(scores) if prior else scores
+    written = write_answers(adjusted, path, classes=classes, venomous=costly)
+    return Submission(written, len(scores))
 
 
 def write_probabilities(
     scores: Scores, path: str | Path, *, species: SpeciesList | None = None
 ) -> Path:
-    """Write `hashed_id` and a column of probabilities a species (SnakeCLEF 2020).
+    """Write `hashed_id` and a column of probabilities for each species (SnakeCLEF 2020).
 
     Args:
-        scores: a row a photo.
-        path: the file to write, whole or not at all.
-        species: the challenge's columns, in its order and spelling; one that the model does not
-            know gets 0. By default those of the scores.
+        scores: of the photos.
+        path: the file to write.
+        species: the challenge's columns, in its order and spelling; a species that is not in the
+            scores gets 0. By default those of the scores.
 
     Raises:
-        InputError: when the challenge does not have a species of the scores.
+        InputError: a species of the scores is not in the challenge's columns.
     """
     path = Path(path)
     wanted = species or scores.species
     if HASHED_ID in wanted:
-        raise InputError(f"no species can be called {HASHED_ID}: the column of ids is; rename it")
+        raise InputError(f"a species has the name {HASHED_ID} of the id column; rename it")
     columns = _columns(scores.species, wanted)
     with (
         whole_file(path) as temporary,
@@ -70,19 +128,19 @@ def write_answers(
     classes: Mapping[str, int],
     venomous: NDArray[np.bool_] | None = None,
 ) -> Path:
-    """Write `observation_id,class_id`, one row an observation (SnakeCLEF 2022 to 2024).
+    """Write `observation_id,class_id`, one row for each observation (SnakeCLEF 2022 to 2024).
 
     The photos of an observation are aggregated by the mean of their logits.
 
     Args:
-        scores: a row a photo.
-        path: the file to write, whole or not at all.
-        classes: the challenge's number of each species, by `species_key`; see `read_class_ids`.
-        venomous: [species]; with it the answer is the one of the least expected official cost, not
-            the most probable one.
+        scores: of the photos.
+        path: the file to write.
+        classes: the challenge's class of each species, by `species_key`; see `read_class_ids`.
+        venomous: [species]; with it the answer is that of least expected cost instead of the most
+            probable one.
 
     Raises:
-        InputError: when a species of the scores has no class, or photos of one observation have
+        InputError: a species of the scores has no class, or photos of one observation have
             different species.
     """
     path = Path(path)
@@ -91,7 +149,7 @@ def write_answers(
         name = scores.species[numbers.index(None)]
         raise InputError(f"species {name!r} has no {CLASS_ID}; add a row for it to the classes")
     one = aggregate_observations(scores)
-    answers = predictions(one) if venomous is None else least_cost(one, venomous)
+    answers = predictions(one) if venomous is None else least_cost_answers(one, venomous)
     with (
         whole_file(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
@@ -103,11 +161,11 @@ def write_answers(
     return path
 
 
-def with_unread(scores: Scores, countries: Mapping[str, str] | None = None) -> Scores:
-    """The scores with a row for each photo that could not be read, too: all species alike.
+def add_unread_photos(scores: Scores, countries: Mapping[str, str] | None = None) -> Scores:
+    """Add a row of equal logits for each photo that could not be read.
 
-    A challenge wants a row for every photo; of one that cannot be read only the country is known,
-    and a prior applied to the result says what there is to say.
+    A challenge requires a row for every photo. A prior that is applied afterwards predicts these
+    photos from their country.
 
     Args:
         scores: with their failures.
@@ -128,10 +186,10 @@ def with_unread(scores: Scores, countries: Mapping[str, str] | None = None) -> S
 
 
 def read_species(path: str | Path) -> SpeciesList:
-    """Read a challenge's list of species, a CSV with a column `species` or `scientific_name`.
+    """Read a challenge's species list, a CSV with a column `species` or `scientific_name`.
 
     Raises:
-        InputError: naming the file and what is wrong in it.
+        InputError: naming the file and the error in it.
     """
     path = Path(path)
     table = read_rows(path)
@@ -145,15 +203,15 @@ def read_species(path: str | Path) -> SpeciesList:
 
 
 def read_class_ids(path: str | Path) -> dict[str, int]:
-    """Read a challenge's number of each species: a CSV with `class_id` and the species.
+    """Read a challenge's class of each species: a CSV with `class_id` and the species.
 
-    The organisers' metadata do, in which a species stands many times.
+    The organisers' metadata, with many rows for each species, is such a table.
 
     Returns:
-        The numbers by `species_key`.
+        The classes by `species_key`.
 
     Raises:
-        InputError: naming the file, the row and what is wrong in it.
+        InputError: naming the file, the row and the error in it.
     """
     path = Path(path)
     table = read_rows(path)
@@ -176,7 +234,7 @@ def read_class_ids(path: str | Path) -> dict[str, int]:
 
 
 def class_id(text: str) -> int | None:
-    """A class as a whole number from 0; None of anything else."""
+    """Parse a class, an integer from 0; None for any other text."""
     plain = text.strip()
     return int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 10 else None
 
@@ -191,7 +249,7 @@ def _species_column(path: Path, columns: Sequence[str]) -> str:
 
 
 def _columns(given: SpeciesList, wanted: SpeciesList) -> NDArray[np.int64]:
-    """Where each wanted species stands among the given, -1 where it does not: [wanted]."""
+    """Column of each wanted species among the given, -1 if it is missing: [wanted]."""
     if given.names == wanted.names:
         return np.arange(len(given))
     at, keys = _keys(given), _keys(wanted)
@@ -199,22 +257,24 @@ def _columns(given: SpeciesList, wanted: SpeciesList) -> NDArray[np.int64]:
         raise InputError(
             f"species {extra[0]!r} of the scores is not among the {len(wanted)} of the challenge"
             f"{f', nor are {len(extra) - 1} more' if len(extra) > 1 else ''}; its probability would"
-            " be lost: use the challenge's own list, or a model of its species"
+            " be lost: use the challenge's list, or a model of its species"
         )
     return np.array([at.get(key, -1) for key in keys])
 
 
 def _keys(species: SpeciesList) -> dict[str, int]:
-    """Where each species stands, by `species_key`."""
+    """Column of each species by `species_key`."""
     keys: dict[str, int] = {}
     for column, name in enumerate(species):
         if (other := keys.setdefault(species_key(name), column)) != column:
-            raise InputError(f"species {species[other]!r} and {name!r} are one; keep one spelling")
+            raise InputError(
+                f"species {species[other]!r} and {name!r} are one species; keep one spelling"
+            )
     return keys
 
 
 def _rows(scores: Scores, columns: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Photo id and probabilities of the columns, photo by photo."""
+    """Photo id and probabilities of each photo, [columns]."""
     known = columns >= 0
     for start in range(0, len(scores), _ROWS):
         part = scores.take(np.arange(start, min(start + _ROWS, len(scores))))

@@ -1,9 +1,9 @@
-"""Is a file of answers one that a challenge takes: row by row, by name and never by position."""
+"""Check of submission files, row by row. Columns are matched by name, not by position."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,15 +22,15 @@ SUM_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What `check_submission` found.
+class SubmissionCheck:
+    """Result of `check_submission`.
 
     Attributes:
         path: of the file.
-        ids: the column of ids: `hashed_id` of a file of probabilities, `observation_id` of one of
-            answers; "" where the file has neither.
-        rows: below the header, filled.
-        problems: a line each, with the row as a text editor counts it; none where all is well.
+        ids: the id column: `hashed_id` in a file of probabilities, `observation_id` in one of
+            answers, "" if the file has neither.
+        rows: number of rows below the header.
+        problems: a sentence for each error, with the line number of a text editor.
     """
 
     path: Path
@@ -46,20 +46,20 @@ def check_submission(
     classes: Collection[int] | None = None,
     against: str | Path | None = None,
     tolerance: float = SUM_TOLERANCE,
-) -> Checked:
+) -> SubmissionCheck:
     """Check a file with `hashed_id` and probabilities, or with `observation_id` and `class_id`.
 
     Args:
         path: the file; it is read row by row.
-        species: the challenge's columns of probabilities, in any order; capitals, spaces, hyphens
-            and underscores make no difference.
+        species: the challenge's columns of probabilities, in any order; case, spaces, hyphens and
+            underscores are ignored.
         classes: the challenge's classes.
-        against: a table whose column of ids names every id that the file should have.
-        tolerance: how far from 1 the probabilities of a row may sum.
+        against: a table whose id column has every id that the file must have.
+        tolerance: largest difference from 1 of the sum of a row.
 
     Raises:
-        InputError: when a file cannot be opened, the table has no such ids, or species or classes
-            are given that do not fit the kind of file.
+        InputError: a file cannot be opened, the table has no such id column, or species or classes
+            do not belong to this kind of file.
     """
     path = Path(path)
     problems: list[str] = []
@@ -74,23 +74,26 @@ def check_submission(
         check = _classes(header, classes)
     else:
         wrong = f"neither {HASHED_ID} with species nor {OBSERVATION_ID},{CLASS_ID}"
-        return Checked(path, "", 0, tuple(broken or [f"{path}, row 1: {wrong}"]))
+        return SubmissionCheck(path, "", 0, tuple(broken or [f"{path}, row 1: {wrong}"]))
     if other[1] is not None:
-        raise InputError(f"{path} is a file by {ids}: --{other[0]} is for the other kind; leave it")
-    wanted = None if against is None else _wanted(Path(against), ids)
-    at, count = header.index(ids), 0
-    seen: dict[str, int] = {}
+        raise InputError(
+            f"{path} is a file by {ids}: {other[0]} is for the other kind of file; leave it out"
+        )
+    seen, count = (
+        _Ids(header.index(ids), None if against is None else _expected(Path(against), ids)),
+        0,
+    )
     for line, cells in rows:
         count += 1
-        wrongs = _row(header, cells, at, seen, line, wanted, check)
+        wrongs = _row(header, cells, line, seen, check)
         problems.extend(f"{path}, row {line}: {wrong}" for wrong in wrongs)
-    # After a row that is no CSV nothing is read, so nothing can be said to be missing.
-    problems += broken or _missing(path, seen, wanted)
-    return Checked(path, ids, count, tuple(problems))
+    # Reading ends at a row that is not CSV; ids after it are not missing.
+    problems += broken or _missing(path, seen)
+    return SubmissionCheck(path, ids, count, tuple(problems))
 
 
 def _numbered(path: Path, broken: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """The rows until the first that is no CSV, which is noted as broken."""
+    """Rows up to the first that is not CSV, whose error is appended to ``broken``."""
     try:
         yield from numbered_rows(path)
     except FileNotFoundError:
@@ -101,27 +104,39 @@ def _numbered(path: Path, broken: list[str]) -> Iterator[tuple[int, list[str]]]:
         broken.append(str(error))
 
 
+@dataclass
+class _Ids:
+    """Id column of a file, with the ids so far and the expected ones."""
+
+    column: int
+    expected: Collection[str] | None
+    rows: dict[str, int] = field(default_factory=dict)  # first row of each id
+
+    def check(self, name: str, line: int) -> str | None:
+        """Return the error in an id, and record it."""
+        first = self.rows.setdefault(name, line)
+        if not name.strip():
+            return "is empty"
+        if first != line:
+            return f"{name!r} is repeated, first in row {first}"
+        if self.expected is not None and name not in self.expected:
+            return f"{name!r} is not expected"
+        return None
+
+
 def _row(
     header: Sequence[str],
     cells: Sequence[str],
-    at: int,
-    seen: dict[str, int],
     line: int,
-    wanted: Collection[str] | None,
+    ids: _Ids,
     check: Callable[[Sequence[str]], str | None],
 ) -> Iterator[str]:
-    """What is wrong in a row; notes its id as seen."""
+    """Errors of a row."""
     if len(cells) != len(header):
         yield f"has {len(cells)} cells under {len(header)} columns"
         return
-    name = cells[at]
-    if not name.strip():
-        yield f"{header[at]} is empty"
-    elif name in seen:
-        yield f"{header[at]} {name!r} stands twice, before in row {seen[name]}"
-    elif wanted is not None and name not in wanted:
-        yield f"{header[at]} {name!r} is not wanted"
-    seen.setdefault(name, line)
+    if wrong := ids.check(cells[ids.column], line):
+        yield f"{header[ids.column]} {wrong}"
     if wrong := check(cells):
         yield wrong
 
@@ -133,7 +148,7 @@ def _probabilities(
     tolerance: float,
     problems: list[str],
 ) -> Callable[[Sequence[str]], str | None]:
-    """Note what is wrong in the header; what checks a row."""
+    """Append the errors of the header to ``problems``; return the check of a row."""
     problems += [f"{path}, row 1: {wrong}" for wrong in _header(header, species)]
     at = header.index(HASHED_ID)
 
@@ -156,21 +171,21 @@ def _probabilities(
 def _header(header: Sequence[str], species: SpeciesList | None) -> Iterator[str]:
     names = [name for name in header if name != HASHED_ID]
     if len(names) < len(header) - 1:
-        yield f"column {HASHED_ID!r} stands twice"
+        yield f"column {HASHED_ID!r} is repeated"
     if not names:
         yield "there is no column of a species"
-    # One snake in two spellings is two columns of one species, wherever somebody knows the species.
+    # With a species list two spellings of one species are a repeated column.
     keys = [species_key(name) for name in names] if species else names
     first: dict[str, str] = {}
     for key, name in zip(keys, names, strict=True):
         if key in first:
-            yield f"column {name!r} stands twice, before as {first[key]!r}"
+            yield f"column {name!r} is repeated, first as {first[key]!r}"
         first.setdefault(key, name)
     if species:
         wanted = {species_key(name): name for name in species}
-        yield from (f"column {first[key]!r} is not wanted" for key in first if key not in wanted)
+        yield from (f"column {first[key]!r} is not expected" for key in first if key not in wanted)
         if missing := [name for key, name in wanted.items() if key not in first]:
-            yield _some("column", missing)
+            yield _list("column", missing)
 
 
 def _classes(
@@ -183,35 +198,35 @@ def _classes(
         if number is None:
             return f"{CLASS_ID} = {cells[at]!r} should be a whole number from 0"
         if classes is not None and number not in classes:
-            return f"{CLASS_ID} = {number} is none of the {len(set(classes))} of the challenge"
+            return f"{CLASS_ID} = {number} is not among the {len(set(classes))} of the challenge"
         return None
 
     return check
 
 
 def _number(cell: str) -> float:
-    """A plain decimal number, NaN of anything else."""
+    """Parse a plain decimal number; NaN for any other text."""
     try:
-        # Python alone reads "1_0", and digits of other scripts.
+        # float() also accepts "1_0" and digits of other scripts.
         return float(cell) if cell.isascii() and "_" not in cell else math.nan
     except ValueError:
         return math.nan
 
 
-def _wanted(table: Path, ids: str) -> dict[str, None]:
-    """The ids that a table names, each once, in its order."""
+def _expected(table: Path, ids: str) -> dict[str, None]:
+    """The distinct ids of a table, in its order."""
     rows = read_rows(table)
     if ids not in rows.columns:
         raise InputError(f"{table}: column {ids!r} is missing, found {rows.columns[:8]}")
     return dict.fromkeys(name for name in rows[ids].str.strip_chars() if name)
 
 
-def _missing(path: Path, seen: Collection[str], wanted: Collection[str] | None) -> Iterator[str]:
-    if missing := [name for name in wanted or () if name not in seen]:
-        yield f"{path}: {_some('row of', missing)}"
+def _missing(path: Path, ids: _Ids) -> Iterator[str]:
+    if missing := [name for name in ids.expected or () if name not in ids.rows]:
+        yield f"{path}: {_list('row of', missing)}"
 
 
-def _some(what: str, names: Sequence[str]) -> str:
+def _list(what: str, names: Sequence[str]) -> str:
     shown = ", ".join(map(repr, names[:5]))
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
     return f"no {what} {shown}{more}"

@@ -1,4 +1,4 @@
-"""Verbs about challenges: files of answers, and their check."""
+"""Commands of challenges: submit, check-submission, aicrowd."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from cyclopts import Parameter
 
 from ophis.cli.options import Json, Named, as_typed, print_merged_countries, read_prior_option
 from ophis.cli.outcome import finish
-from ophis.errors import InputError
 
 
 def submit(
@@ -29,45 +28,34 @@ def submit(
     """Write a submission file of a challenge from scores.
 
     Args:
-        scores: A scores file of the challenge's photos.
-        style: aicrowd2020: `hashed_id` and a probability a species; observations (2022 to 2024):
-            `observation_id,class_id`, photos of one observation aggregated.
+        scores: Scores file of the challenge's photos.
+        style: aicrowd2020: `hashed_id` and a probability for each species. observations (2022 to
+            2024): `observation_id,class_id`, aggregated over the photos of an observation.
         out: The file to write, .csv.
-        prior: A prior of `ophis fit-prior`, to weigh the country.
-        species: The challenge's list of species, for names and order of the columns.
-        classes: For observations: a table with `class_id` and the species.
-        least_cost: For observations: the answer of the least expected official cost.
+        prior: A prior of `ophis fit-prior`, to adjust the scores by the country.
+        species: The challenge's species list, for names and order of the columns.
+        classes: With --style observations, a table with `class_id` and the species.
+        least_cost: With --style observations, choose the answer of least expected cost.
         venomous: With --least-cost, the organisers' table `species,...,mivs`.
-        json: One JSON object: the file, how many photos, and those that could not be read.
+        json: One JSON object: the file, the number of photos, and the photos that failed.
     """
     from ophis import read_scores
-    from ophis.challenges.submission import (
-        read_class_ids,
-        read_species,
-        with_unread,
-        write_answers,
-        write_probabilities,
-    )
-    from ophis.taxonomy.danger import dangerous
+    from ophis.challenges.submission import read_class_ids, read_species
+    from ophis.challenges.submission import submit as write_submission
 
-    columns = read_species(species) if species else None
-    whole = read_scores(scores)
-    said = with_unread(whole) if style == "aicrowd2020" else whole
-    if prior:
-        said = read_prior_option(prior, said.species).adjust(said)
-    if style == "aicrowd2020":
-        if classes or least_cost or venomous:
-            raise InputError("--classes, --least-cost, --venomous are for --style observations")
-        write_probabilities(said, out, species=columns)
-    else:
-        if classes is None or columns:
-            raise InputError("--style observations needs --classes, and no --species")
-        if venomous and not least_cost:
-            raise InputError("--venomous is for --least-cost; give both")
-        costly = dangerous(said.species, venomous) if least_cost else None
-        write_answers(said, out, classes=read_class_ids(classes), venomous=costly)
-    facts = {"file": out, "photos": len(said)}
-    return finish(out, facts, failures=whole.failures, json=json)
+    found = read_scores(scores)
+    done = write_submission(
+        found,
+        out,
+        style=style,
+        prior=read_prior_option(prior, found.species) if prior else None,
+        species=read_species(species) if species else None,
+        classes=read_class_ids(classes) if classes else None,
+        least_cost=least_cost,
+        venomous=venomous,
+    )
+    facts = {"file": done.path, "photos": done.photos}
+    return finish(done.path, facts, failures=found.failures, json=json)
 
 
 def aicrowd(bundle: Named, /, *, species: Path | None = None, json: Json = False) -> int:
@@ -78,22 +66,24 @@ def aicrowd(bundle: Named, /, *, species: Path | None = None, json: Json = False
 
     Args:
         bundle: A bundle folder, or hf://owner/name of the Hugging Face Hub.
-        species: The challenge's list of species, for names and order of the columns.
-        json: One JSON object: the file, how many photos, and those that could not be read.
+        species: The challenge's species list, for names and order of the columns.
+        json: One JSON object: the file, the number of photos, and the photos that failed.
     """
-    from ophis.challenges.aicrowd import predict, read_place
+    from ophis.challenges.aicrowd import predict_hidden_test, read_environment
     from ophis.challenges.submission import read_species
     from ophis.cli.terminal.progress import bar
     from ophis.inference.classifier import load
 
     columns = read_species(species) if species else None
-    test, classifier = read_place(), load(as_typed(bundle))
+    test, classifier = read_environment(), load(as_typed(bundle))
     if classifier.bundle.prior:
         print_merged_countries(classifier.bundle.prior.merged(), bundle)
     with bar(None) as advance:
-        done = predict(classifier, test, species=columns, progress=advance)
-    for name in done.no_countries:
-        print(f"ophis: {test.metadata}: no country is called {name!r}: UNKNOWN", file=sys.stderr)
+        done = predict_hidden_test(classifier, test, species=columns, progress=advance)
+    for name in done.unknown_countries:
+        print(
+            f"ophis: {test.metadata}: unknown country {name!r}, taken for UNKNOWN", file=sys.stderr
+        )
     return finish(
         f"{done.photos:,} photos, {len(done.unread):,} of them by their country only: {done.path}",
         {"file": done.path, "photos": done.photos},
@@ -112,17 +102,17 @@ def check_submission(
     tolerance: float = 1e-6,
     json: Json = False,
 ) -> int:
-    """Check a file of answers: ids, numbers, sums, columns; every wrong row is named.
+    """Check a submission file: ids, columns, numbers and sums of every row.
 
-    Exit status 1 when something is wrong.
+    The exit status is 1 if the file has an error.
 
     Args:
         file: A file with `hashed_id` and probabilities, or with `observation_id,class_id`.
-        species: The challenge's list of species, which the columns should have in any order.
+        species: The challenge's species list; the columns may have any order.
         classes: A table with the challenge's `class_id`.
-        against: A table that names every `hashed_id` or `observation_id` that the file should have.
-        tolerance: How far from 1 the probabilities of a row may sum.
-        json: One JSON object.
+        against: A table of all `hashed_id` or `observation_id` that the file must have.
+        tolerance: Largest difference from 1 of the sum of a row.
+        json: One JSON object: rows and errors.
     """
     from ophis.challenges.submission import read_class_ids, read_species
     from ophis.challenges.submission_check import check_submission as check

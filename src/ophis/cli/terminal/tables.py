@@ -16,7 +16,7 @@ from ophis.geography.countries import same_country
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ophis.challenges.submission_check import Checked
+    from ophis.challenges.submission_check import SubmissionCheck
     from ophis.datasets.manifest import Manifest
     from ophis.datasets.renaming import Renaming
     from ophis.evaluation.comparison import Comparison
@@ -239,7 +239,7 @@ def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
     )
 
 
-def print_checked(checked: Checked, *, json: bool = False) -> None:
+def print_checked(checked: SubmissionCheck, *, json: bool = False) -> None:
     """How many rows and problems there are; the first problems on stderr, or all for programs."""
     if json:
         print_json(asdict(checked))
