@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Question:
-    """What the page asks.
+    """Request of the page.
 
     Attributes:
         photos: their bytes.

@@ -1,4 +1,4 @@
-"""The page in a real browser: with made answers behind it, or with a network of its own."""
+"""Fixtures of the page in a real browser: with a fake service, or with an exported network."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def fake(service):
 
 @pytest.fixture
 def visit(browser, fake):
-    """Open the page as somebody's browser would; whatever it complains of fails the test."""
+    """Open the page in a fresh browser context; console errors fail the test."""
     opened = []
 
     def open_page(
@@ -69,7 +69,7 @@ def fulfil(body):
 
 @pytest.fixture
 def opened(browser):
-    """Opens a page in a fresh profile, and notes whatever it asks for or complains of."""
+    """Open a page in a fresh profile, recording requests and console errors."""
     contexts = []
 
     def open_page(address: str, before: str = ""):
@@ -98,7 +98,7 @@ def engine():
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory, engine):
-    """A page with a network that is a few numbers, and its bundle."""
+    """Page with a tiny network, and its bundle."""
     species = SpeciesList(("Boa constrictor", "Naja naja", "Natrix natrix"))
     bundle = write_made_bundle(tmp_path_factory.mktemp("made") / "bundle", species)
     return tried(web_files(read_bundle(bundle), engine)), bundle
@@ -106,7 +106,7 @@ def made(tmp_path_factory, engine):
 
 @pytest.fixture
 def asked(opened, engine, tmp_path):
-    """Answers of the page with a bundle in it, to photos, and Python's."""
+    """Answers of an exported page and of Python to the same photos."""
 
     def ask_both(classifier, *questions, **more):
         page_files = tried(web_files(classifier.bundle, engine))
@@ -122,6 +122,6 @@ def asked(opened, engine, tmp_path):
 
 @pytest.fixture
 def questions(coloured):
-    """Photos one by one, and all of them of one snake."""
+    """Requests with each photo alone, and with all photos of one snake."""
     photos = [path.read_bytes() for path in coloured.paths()[:6]]
     return [[photo] for photo in photos] + [photos]

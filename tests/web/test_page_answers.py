@@ -1,4 +1,4 @@
-"""Answers on the page, made ones: how they look, in every language, and what they are built of."""
+"""View of answers: layout, languages, order of sections."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from tests.support.visits import (
 )
 
 
-def test_every_answer_fits_and_axe_finds_nothing(visit, fake, synthetic_photo):
+def test_every_answer_fits_and_is_accessible(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo, synthetic_photo)
     for kind in KINDS:
@@ -32,7 +32,7 @@ def test_every_answer_fits_and_axe_finds_nothing(visit, fake, synthetic_photo):
         else:
             assert verdict == read_sentences().text(*expected)
         assert read_sentences().text(*expected) in page.inner_text("#answer")
-        # Whatever is scrolled to, what to do now is on the screen.
+        # The emergency advice stays on the screen while scrolling.
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
         box = page.locator("#emergency-words").bounding_box()
         assert box["y"] >= 0
@@ -61,7 +61,7 @@ def test_every_language_fits(visit, fake, synthetic_photo, language):
         assert "{" not in text
 
 
-def test_the_danger_comes_first_and_the_rest_in_order(visit, fake, synthetic_photo):
+def test_verdict_precedes_the_other_sections(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     ask(page)
@@ -84,7 +84,7 @@ def test_the_danger_comes_first_and_the_rest_in_order(visit, fake, synthetic_pho
     assert widths[:2] == pytest.approx([0.931, 0.041], abs=0.01)
 
 
-def test_a_bundle_that_was_never_judged_says_so_before_all_else(visit, fake, synthetic_photo):
+def test_unevaluated_bundle_shows_its_warning_first(visit, fake, synthetic_photo):
     fake.kind = "never judged"
     page = visit()
     choose(page, synthetic_photo)
@@ -95,7 +95,7 @@ def test_a_bundle_that_was_never_judged_says_so_before_all_else(visit, fake, syn
     assert "Guesses, for trying out only:" in page.inner_text("#answer")
 
 
-def test_each_state_without_a_name_has_a_look_of_its_own(visit, fake, synthetic_photo):
+def test_each_state_without_a_name_has_a_distinct_banner(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     looks = set()
@@ -112,7 +112,7 @@ def test_each_state_without_a_name_has_a_look_of_its_own(visit, fake, synthetic_
     assert len(looks) == 5
 
 
-def test_photos_without_a_say_are_shown_with_the_reason(visit, fake, synthetic_photo, tmp_path):
+def test_excluded_photos_are_shown_with_the_reason(visit, fake, synthetic_photo, tmp_path):
     other = tmp_path / "other.jpg"
     other.write_bytes(synthetic_photo.read_bytes() + b"\0")
     page = visit()
@@ -129,9 +129,7 @@ def test_photos_without_a_say_are_shown_with_the_reason(visit, fake, synthetic_p
 
 
 @pytest.mark.parametrize("language", ["en", "hi"])
-def test_a_photo_that_could_not_be_read_is_told_in_the_persons_language(
-    visit, fake, synthetic_photo, language
-):
+def test_unreadable_photo_is_reported_in_the_page_language(visit, fake, synthetic_photo, language):
     fake.kind = "one unread"
     page, words = visit(language=language), read_sentences(language)
     choose(page, synthetic_photo, synthetic_photo)
@@ -144,7 +142,7 @@ def test_a_photo_that_could_not_be_read_is_told_in_the_persons_language(
     assert detail.get_attribute("lang") == "en"
 
 
-def test_where_the_network_looked_is_drawn_told_and_switched_off(visit, fake, synthetic_photo):
+def test_evidence_map_is_drawn_described_and_switched_off(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     ask(page)

@@ -1,4 +1,4 @@
-"""The country on the page: by any of its names, and by the position that a photo holds."""
+"""Country field: search by name, and the position of a photo."""
 
 from ophis.web.page import sentences_of
 from tests.support.visits import (
@@ -20,7 +20,7 @@ NAMES = {
 }  # fmt: skip
 
 
-def test_a_country_is_found_by_any_of_its_names(visit, fake, synthetic_photo):
+def test_country_is_found_by_any_name(visit, fake, synthetic_photo):
     page = visit(width=1280)  # where the question stays beside the answer
     choose(page, synthetic_photo)
     page.fill("#country", "Tailandia")
@@ -40,7 +40,7 @@ def test_a_country_is_found_by_any_of_its_names(visit, fake, synthetic_photo):
         assert fake.asked[-1].fields["country"] == code
 
 
-def test_a_name_of_no_country_is_said_and_not_asked(visit, fake, synthetic_photo):
+def test_unknown_country_name_is_reported_and_not_sent(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     page.fill("#country", "Atlantis")
@@ -55,7 +55,7 @@ def test_a_name_of_no_country_is_said_and_not_asked(visit, fake, synthetic_photo
     assert fake.asked[-1].fields["gps"] == "false"
 
 
-def test_a_name_typed_in_full_needs_no_choice(visit, fake, synthetic_photo):
+def test_fully_typed_country_needs_no_choice(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     page.fill("#country", "kenya")
@@ -64,7 +64,7 @@ def test_a_name_typed_in_full_needs_no_choice(visit, fake, synthetic_photo):
     assert fake.asked[-1].fields["country"] == "KE"
 
 
-def test_who_types_before_the_names_have_come_is_understood_too(visit, fake, synthetic_photo):
+def test_country_typed_before_the_names_are_loaded_is_resolved(visit, fake, synthetic_photo):
     page = visit()
     held = []
     page.route("**/countries.json", lambda route: held.append(route))  # noqa: PLW0108
@@ -77,7 +77,7 @@ def test_who_types_before_the_names_have_come_is_understood_too(visit, fake, syn
     assert fake.asked[-1].fields["country"] == "TH"
 
 
-def test_the_country_that_the_photo_tells_is_asked_about_before(visit, fake, tmp_path):
+def test_country_of_the_photo_is_offered_for_confirmation(visit, fake, tmp_path):
     page = visit()
     choose(page, photo_at(tmp_path, NAIROBI))
     page.wait_for_selector("#offer")
@@ -91,7 +91,7 @@ def test_the_country_that_the_photo_tells_is_asked_about_before(visit, fake, tmp
     assert fake.asked[-1].fields["country"] == "KE"
 
 
-def test_the_country_that_the_photo_tells_can_be_declined(visit, fake, tmp_path):
+def test_country_of_the_photo_can_be_declined(visit, fake, tmp_path):
     page = visit()
     choose(page, photo_at(tmp_path, NAMANGA))
     page.wait_for_selector("#offer")
@@ -118,7 +118,7 @@ def test_no_country_is_offered_for_a_removed_photo(visit, fake, synthetic_photo,
     assert page.locator("#offer button").count() == 0
 
 
-def test_borders_that_cannot_be_loaded_are_asked_for_again(visit, fake, tmp_path):
+def test_borders_are_loaded_again_after_a_failure(visit, fake, tmp_path):
     page, photo = visit(), photo_at(tmp_path, NAIROBI)
     page.route("**/borders.json", lambda route: route.fulfill(status=503), times=1)
     with page.expect_response("**/borders.json"):
@@ -155,7 +155,7 @@ def test_the_country_of_an_answer_is_confirmed_or_not(visit, fake, synthetic_pho
             assert asked.items() <= fake.asked[-1].fields.items()
 
 
-def test_photo_and_country_that_contradict_each_other_lead_back(visit, fake, synthetic_photo):
+def test_contradicting_country_leads_back_to_the_form(visit, fake, synthetic_photo):
     fake.kind = "contradicts"
     page = visit()
     choose(page, synthetic_photo)

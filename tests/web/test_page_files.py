@@ -1,4 +1,4 @@
-"""The page's files, without a browser: what Python gives out, what they say, what is pinned."""
+"""Files of the page, without a browser: content, sentences, pinned versions."""
 
 import colorsys
 import json
@@ -21,7 +21,7 @@ def page():
     return page_files(Settings(Mode.SERVICE, bundle="abc", judged=True, species=3))
 
 
-def test_the_page_has_its_words_and_settings(page):
+def test_page_contains_sentences_and_settings(page):
     assert page["index.html"].startswith(b"<!doctype html>")
     assert {f"sentences/{language}.json" for language in languages()} <= page.keys()
     assert json.loads(page[SETTINGS]) == {
@@ -31,7 +31,7 @@ def test_the_page_has_its_words_and_settings(page):
 
 
 @pytest.mark.parametrize("language", languages())
-def test_every_country_has_a_name_that_means_it(language):
+def test_country_names_resolve_to_their_country(language):
     countries = sentences_of(language)["countries"]
     assert tuple(countries) == iso_codes()
     for code, name in countries.items():
@@ -46,7 +46,7 @@ def test_the_lock_of_the_page_names_no_host_and_has_digests():
     assert all(package["integrity"].startswith("sha512-") for package in packages.values())
 
 
-def test_the_first_words_stand_in_the_page_before_any_script_runs():
+def test_emergency_advice_needs_no_script():
     html = (PAGE / "index.html").read_text(encoding="utf-8")
     assert read_sentences().text("advice", "emergency") in html
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", html)
@@ -62,7 +62,7 @@ def test_no_colour_is_green():
             assert not (saturation > 0.15 and 75 < 360 * hue < 180), (path.name, colour)
 
 
-def test_every_sentence_of_the_page_is_used_and_every_one_used_is_there():
+def test_sentences_of_the_page_are_used_and_complete():
     code = "\n".join(
         path.read_text(encoding="utf-8") for path in [*PAGE.glob("*.js"), PAGE / "index.html"]
     )
@@ -78,8 +78,8 @@ def test_every_sentence_of_the_page_is_used_and_every_one_used_is_there():
     assert there - named - made == set()
 
 
-def test_every_refusal_has_its_words_and_no_others_are_kept():
-    """Reasons of Python's, and of the page alone."""
+def test_error_sentences_match_the_reasons():
+    """Reasons of Python, and those of the page only."""
     code = "\n".join(path.read_text(encoding="utf-8") for path in PAGE.glob("*.js"))
     there, reasons = set(read_sentences().sections["error"]), {*Reason, *HTTPReason}
     assert reasons <= there

@@ -1,4 +1,4 @@
-"""The page with a network of its own, as a person uses it on a phone whose network is off."""
+"""Exported page on a phone without a network."""
 
 import pytest
 
@@ -26,13 +26,13 @@ HINDI = read_sentences("hi")
 
 @pytest.fixture(scope="module")
 def whole(made, engine):
-    """The page as it is exported, and the bundle in it."""
+    """Exported page, and its bundle."""
     return web_files(read_bundle(made[1]), engine), load(made[1])
 
 
 @pytest.fixture
 def phone(browser):
-    """A phone, whose browser complains of nothing."""
+    """Phone whose browser reports no errors."""
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, locale="hi", has_touch=True, is_mobile=True,
         permissions=["geolocation"],
@@ -47,7 +47,7 @@ def phone(browser):
 
 
 def require_answers(page, classifier, photo, tmp_path):
-    """An answer in the person's language to a photo, and why there is none to a letter."""
+    """Require an answer to a photo in the page's language, and an error for a PDF."""
     choose(page, photo)
     give_country(page, "केन्या")
     ask(page)

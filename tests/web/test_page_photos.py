@@ -1,4 +1,4 @@
-"""Photos on the page: chosen, dropped, pasted, taken, removed."""
+"""List of photos: chosen, dropped, pasted, taken, removed."""
 
 import base64
 
@@ -34,7 +34,7 @@ def test_photos_are_chosen_pasted_dropped_and_removed(visit, fake, synthetic_pho
     ] * 2
 
 
-def test_what_is_no_photo_is_refused_and_one_that_cannot_be_shown_is_kept(visit, fake, tmp_path):
+def test_other_files_are_rejected_and_unshowable_photos_kept(visit, fake, tmp_path):
     (tmp_path / "letter.pdf").write_bytes(b"%PDF-1.7")
     (tmp_path / "snake.heic").write_bytes(b"no picture that a browser knows")
     page = visit()
@@ -47,7 +47,7 @@ def test_what_is_no_photo_is_refused_and_one_that_cannot_be_shown_is_kept(visit,
     assert page.inner_text("#problem") == ""
 
 
-def test_without_a_photo_the_page_says_what_is_missing(visit, fake):
+def test_missing_photo_is_reported(visit, fake):
     page = visit()
     page.click("#submit")
     assert page.inner_text("#problem") == "Take or choose a photo first."
@@ -55,7 +55,7 @@ def test_without_a_photo_the_page_says_what_is_missing(visit, fake):
     assert fake.asked == []
 
 
-def test_the_camera_gives_a_photo_and_is_switched_off_again(visit, fake):
+def test_camera_takes_a_photo_and_is_switched_off(visit, fake):
     page = visit(width=1280)
     page.click("#take")
     page.wait_for_function("() => document.querySelector('#view').videoWidth > 0")
@@ -70,7 +70,7 @@ def test_the_camera_gives_a_photo_and_is_switched_off_again(visit, fake):
     assert photo.startswith(b"\xff\xd8")
 
 
-def test_a_camera_that_is_refused_is_said(visit):
+def test_denied_camera_is_reported(visit):
     page = visit(
         width=1280,
         script="navigator.mediaDevices.getUserMedia = async () => { throw new Error('no') }",

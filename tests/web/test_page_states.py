@@ -1,4 +1,4 @@
-"""The page while there is no answer: before, meanwhile, and where there is none."""
+"""States of the page without an answer: form, progress, errors."""
 
 import pytest
 
@@ -29,7 +29,7 @@ PASSING = {
 NO_SIMD = "WebAssembly.validate = () => false"
 
 
-def test_every_state_without_an_answer_fits_and_axe_finds_nothing(
+def test_every_state_without_an_answer_fits_and_is_accessible(
     visit, fake, synthetic_photo, tmp_path
 ):
     page = visit(width=1280)
@@ -68,7 +68,7 @@ def test_every_state_without_an_answer_fits_and_axe_finds_nothing(
     page.context.set_offline(False)
 
 
-def test_a_question_can_be_cancelled(visit, fake, synthetic_photo):
+def test_request_can_be_cancelled(visit, fake, synthetic_photo):
     fake.go.clear()
     page = visit()
     choose(page, synthetic_photo)
@@ -80,13 +80,13 @@ def test_a_question_can_be_cancelled(visit, fake, synthetic_photo):
     assert focused(page) == "submit"
     assert page.inner_text("#live") == "Cancelled. Nothing was answered."
     fake.go.set()
-    # What was asked before comes too late, and is not shown: only the next answer is.
+    # The answer to the cancelled request is ignored; only the next one is shown.
     fake.kind = "genus"
     ask(page)
     assert "genus" in page.inner_text(".state")
 
 
-def test_the_model_on_its_way_is_shown(visit, synthetic_photo):
+def test_loading_progress_is_shown(visit, synthetic_photo):
     slow = """export class BackendError extends Error {}
     export async function openBackend() {
       return { load: (tell) => { globalThis.tell = tell; return new Promise(
@@ -109,9 +109,7 @@ def test_the_model_on_its_way_is_shown(visit, synthetic_photo):
 
 
 @pytest.mark.parametrize("language", ["en", "es", "hi"])
-def test_a_refusal_says_why_and_what_to_do_in_the_persons_language(
-    visit, fake, synthetic_photo, language
-):
+def test_error_gives_reason_and_fix_in_the_page_language(visit, fake, synthetic_photo, language):
     page, words = visit(width=320, language=language), read_sentences(language)
     choose(page, synthetic_photo)
     for reason in REFUSALS:
@@ -137,7 +135,7 @@ def test_a_refusal_says_why_and_what_to_do_in_the_persons_language(
     assert len(fake.asked) == asked  # nothing is asked anew for it
 
 
-def test_what_was_refused_is_asked_again_or_mended(visit, fake, synthetic_photo):
+def test_error_offers_retry_or_change(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     for status, reason in ((503, HTTPReason.BUSY), (422, Reason.DAMAGED)):
@@ -155,7 +153,7 @@ def test_what_was_refused_is_asked_again_or_mended(visit, fake, synthetic_photo)
         assert page.is_visible(".named")
 
 
-def test_a_server_in_between_that_refuses_is_understood(visit, fake, synthetic_photo):
+def test_error_of_a_proxy_is_understood(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     for status, reason in (
@@ -165,14 +163,14 @@ def test_a_server_in_between_that_refuses_is_understood(visit, fake, synthetic_p
         fake.refusal = status, "", ""
         ask_again(page)
         assert WORDS.text("error", reason) in page.inner_text(".verdict"), status
-    # Nor is a reason that only a newer service knows without words.
+    # An unknown reason, for example of a newer service, has a sentence too.
     fake.refusal = 422, "asleep", "the snake is asleep"
     ask_again(page)
     assert WORDS.text("error", "broken") in page.inner_text(".verdict")
     assert "the snake is asleep" in page.inner_text(".verdict")
 
 
-def test_a_server_that_is_gone_is_said_and_the_guide_stays(visit, fake, synthetic_photo):
+def test_unreachable_server_is_reported_and_the_guide_stays(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     page.context.set_offline(True)
@@ -189,7 +187,7 @@ def test_a_server_that_is_gone_is_said_and_the_guide_stays(visit, fake, syntheti
 
 
 @pytest.mark.parametrize("script", ["delete globalThis.WebAssembly", NO_SIMD])
-def test_a_browser_that_cannot_run_the_model_is_told_so(visit, fake, script):
+def test_unsupported_browser_is_reported(visit, fake, script):
     with page_server(LOCAL, fake) as url:
         page = visit(url=url, script=script)
         page.wait_for_selector("#verdict")

@@ -1,4 +1,4 @@
-"""`ophis web`: what is written, what is refused, and where the engine comes from."""
+"""Export of the page: files, errors, and the source of the engine."""
 
 import hashlib
 import io
@@ -33,7 +33,7 @@ def bundle(tmp_path):
 
 @pytest.fixture
 def engine(monkeypatch, tmp_path):
-    """Made files in the place of onnxruntime-web, pinned as the real ones are."""
+    """Fake files of onnxruntime-web, with matching digests."""
     files = {MODULE: b"const a = 1;export{a as env};", WASM: b"made"}
     pins = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     monkeypatch.setattr(runtime, "DIGESTS", pins)
@@ -47,7 +47,7 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-def test_a_page_is_written_whole_and_an_earlier_one_is_replaced(bundle, engine, tmp_path):
+def test_export_is_atomic_and_replaces_an_earlier_one(bundle, engine, tmp_path):
     out = tmp_path / "page"
     first = export_web(bundle, out, runtime=engine)
     (out / "of_the_earlier.js").write_text("")
@@ -66,7 +66,7 @@ def test_a_page_is_written_whole_and_an_earlier_one_is_replaced(bundle, engine, 
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(bundle, engine, tmp_path):
+def test_export_refuses_foreign_folder(bundle, engine, tmp_path):
     out = write(tmp_path / "out", {"thesis.txt": b"mine"})
     with pytest.raises(InputError, match="contains other files than a page of ophis"):
         export_web(bundle, out, runtime=engine)
@@ -80,9 +80,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(bundle, engine, tmp_pa
         export_web(bundle, tmp_path / "page", single_file=True, runtime=engine)
 
 
-def test_a_page_that_cannot_be_finished_leaves_the_earlier_one(
-    bundle, engine, tmp_path, monkeypatch
-):
+def test_failed_export_keeps_the_earlier_page(bundle, engine, tmp_path, monkeypatch):
     out = tmp_path / "page"
     export_web(bundle, out, runtime=engine)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
@@ -101,7 +99,7 @@ def test_a_page_that_cannot_be_finished_leaves_the_earlier_one(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_one_file_holds_all_and_replaces_its_own_like(bundle, engine, tmp_path):
+def test_single_file_is_complete_and_replaces_an_earlier_one(bundle, engine, tmp_path):
     out = tmp_path / "page.html"
     (first,) = export_web(bundle, out, single_file=True, runtime=engine)
     assert export_web(bundle, out, single_file=True, runtime=engine) == (first,)
@@ -116,7 +114,7 @@ def test_one_file_holds_all_and_replaces_its_own_like(bundle, engine, tmp_path):
     assert re.search(loading, html.partition('<script type="text/plain"')[0]) is None
 
 
-def test_a_module_that_cannot_be_joined_is_said():
+def test_unsupported_module_syntax_is_refused():
     html = b'<meta charset="utf-8"><body><script type="module" src="a.js"></script></body>'
     worker = {"worker.js": b"", "index.html": html}
     engine = b"export{a as env};"
@@ -129,7 +127,7 @@ def test_a_module_that_cannot_be_joined_is_said():
         single_page(worker | {"a.js": b""}, b"export default 1;")
 
 
-def test_of_a_combination_every_network_is_written(engine, coloured, tmp_path):
+def test_every_network_of_an_ensemble_is_exported(engine, coloured, tmp_path):
     species = coloured.species_list()
     parts = [write_made_bundle(tmp_path / f"{seed}", species, seed=seed) for seed in (1, 2)]
     combine(parts, tmp_path / "both", validation=coloured)
@@ -144,8 +142,8 @@ def test_of_a_combination_every_network_is_written(engine, coloured, tmp_path):
         assert (part["bytes"], part["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
 
 
-def test_equal_rows_of_a_prior_are_kept_once():
-    """Of 250 countries most are like their continent."""
+def test_equal_prior_rows_are_stored_once():
+    """Most of 250 countries share the row of their continent."""
     facts, table = facts_of(BUNDLES["bayes"])
     prior = BUNDLES["bayes"].prior
     assert prior
@@ -195,7 +193,7 @@ def test_the_engine_comes_from_a_folder_or_an_archive(engine, tmp_path):
 
 @pytest.fixture
 def nowhere(monkeypatch, tmp_path):
-    """Neither a kept copy nor a checkout's."""
+    """Environment without a cached engine and without node_modules."""
     monkeypatch.setenv("OPHIS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(runtime, "__file__", str(tmp_path / "a" / "b" / "c" / "runtime.py"))
     return tmp_path
@@ -209,7 +207,7 @@ def test_missing_npm_error_names_the_fix(engine, nowhere, monkeypatch):
         runtime_files()
 
 
-def test_what_npm_fetched_is_checked_and_kept(engine, nowhere, monkeypatch):
+def test_engine_from_npm_is_verified_and_cached(engine, nowhere, monkeypatch):
     files = {path.name: path.read_bytes() for path in engine.iterdir()}
     packed = archive(nowhere / "fetched.tgz", files)
     npm = nowhere / "npm"  # what is asked of npm, and what it would do
@@ -229,8 +227,8 @@ def test_what_npm_fetched_is_checked_and_kept(engine, nowhere, monkeypatch):
         runtime_files()
 
 
-def test_the_pins_are_those_of_the_page(engine):
-    """The engine's licence is in the folder too."""
+def test_pinned_engine_matches_package_json(engine):
+    """The exported folder contains the engine's licence."""
     pinned = json.loads((ROOT / "package.json").read_text())["dependencies"]
     assert pinned == {"onnxruntime-web": VERSION}
     assert b"MIT License" in licences()["LICENSE.txt"]

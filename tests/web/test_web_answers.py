@@ -1,4 +1,4 @@
-"""Whole answers of the page in Chromium, as Python's: with and without a network, from disk."""
+"""Answers of the page in Chromium against Python: online, offline, from disk."""
 
 import re
 
@@ -24,11 +24,11 @@ INT8_TOLERANCE = 0.03  # of a probability: a number between two steps falls on o
 
 @pytest.fixture(scope="module")
 def files(imagenet17, engine):
-    """A page with a real network."""
+    """Page with a real network."""
     return tried(web_files(imagenet17.bundle, engine))
 
 
-def test_a_page_answers_as_python_does_and_then_without_a_network(
+def test_page_answers_like_python_online_and_offline(
     opened, files, imagenet17, synthetic_photo, tmp_path
 ):
     folder, photo = (
@@ -51,7 +51,7 @@ def test_a_page_answers_as_python_does_and_then_without_a_network(
     assert page.said == []
 
 
-def test_one_file_answers_when_it_is_opened_from_disk(
+def test_single_file_answers_from_disk(
     opened, files, engine, imagenet17, synthetic_photo, tmp_path
 ):
     path, photo = tmp_path / "page.html", synthetic_photo.read_bytes()
@@ -78,8 +78,8 @@ def test_a_hundred_drawn_photos_have_the_same_names_and_probabilities(
             require_same(ask(page, [photo]), imagenet17.identify(photo).as_dict())
 
 
-def test_a_page_over_plain_http_answers_but_is_not_kept(browser, made, synthetic_photo, tmp_path):
-    """There the browser lends no digest and no service worker."""
+def test_page_over_plain_http_answers_but_is_not_stored(browser, made, synthetic_photo, tmp_path):
+    """Browsers provide no crypto.subtle and no service worker there."""
     from playwright.sync_api import Error
 
     files, bundle = made
@@ -99,13 +99,13 @@ def test_a_page_over_plain_http_answers_but_is_not_kept(browser, made, synthetic
 
 
 def forward(route, address: str) -> None:
-    """A page of another name, from our server."""
+    """Forward a request for another host to the test server."""
     response = route.fetch(url=route.request.url.replace("http://plain.test/", address))
     route.fulfill(response=response)
 
 
 def write_convolving_bundle(folder, species: SpeciesList):
-    """A network of two convolutions, whose logits are means over places."""
+    """Write a bundle of two convolutions with global mean pooling."""
     chance = np.random.default_rng(3)
 
     def weights(*shape):
@@ -128,8 +128,8 @@ def write_convolving_bundle(folder, species: SpeciesList):
     return write_network_bundle(folder, species, nodes, numbers)
 
 
-def test_a_network_of_8_bits_answers_as_in_python(asked, questions, halves, tmp_path):
-    """The browser counts with the same whole numbers; a few of them fall on the other side."""
+def test_quantised_network_answers_like_python(asked, questions, halves, tmp_path):
+    """Integer arithmetic is equal up to a few rounding steps."""
     from ophis.train.export import quantise
 
     plain = write_convolving_bundle(tmp_path / "plain", halves[0].species_list())

@@ -1,4 +1,4 @@
-"""What the page decides, against Python: the same logits, countries and words, field by field."""
+"""Decisions of the page against Python, field by field, for equal logits and countries."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ def page(browser, tmp_path_factory):
 
 
 def country(chance, told) -> str | dict[str, float] | None:
-    """A country as somebody gives it: none, a code, a spelling of the table, or several."""
+    """Return a random country: none, a code, a spelling of the table, or several."""
     spelled = [key for key in told if len(key) > 2]
     kind = chance.integers(5)
     if kind == 0:
@@ -57,7 +57,7 @@ def country(chance, told) -> str | dict[str, float] | None:
 
 
 def case(told: Told, number: int, facts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A question of random photos: as the page gets it, and Python's answer."""
+    """Return a request with random photos for the page, and Python's answer."""
     chance = np.random.default_rng([6, number])
     photos, species = int(chance.choice([1, 1, 2, 3])), told.bundle.species
     why = chance.choice([None, None, None, "small", "flat"], photos).tolist()
@@ -99,7 +99,7 @@ def case(told: Told, number: int, facts: dict[str, Any]) -> tuple[dict[str, Any]
 
 
 def decided(page, told: Told, numbers: range) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Answers of the page and of Python to the same questions."""
+    """Return the answers of the page and of Python to the same requests."""
     facts, table = facts_of(told.bundle)
     facts = json.loads(as_json(facts))
     cases = [case(told, number, facts) for number in numbers]
@@ -111,7 +111,7 @@ def decided(page, told: Told, numbers: range) -> list[tuple[dict[str, Any], dict
 
 
 @pytest.mark.parametrize("name", BUNDLES)
-def test_the_page_decides_as_python_does(page, name):
+def test_page_decides_like_python(page, name):
     for here, there in decided(page, Told(BUNDLES[name]), range(CASES)):
         guesses = [(guess.pop("probability"), guess) for guess in here["guesses"]]
         expected = [(guess.pop("probability"), guess) for guess in there["guesses"]]
@@ -120,8 +120,8 @@ def test_the_page_decides_as_python_does(page, name):
         assert here == there
 
 
-def test_everything_that_can_be_said_was_said():
-    """Of the cases above; else they would prove less than they seem to."""
+def test_cases_cover_all_results():
+    """The cases above produce every state, verdict and reason."""
     states, uses, verdicts, left_out, overridden, odd = set(), set(), set(), set(), set(), set()
     for made in BUNDLES.values():
         told = Told(made)
@@ -141,7 +141,7 @@ def test_everything_that_can_be_said_was_said():
     assert overridden == odd == {False, True}
 
 
-def test_a_country_that_leaves_no_species_leaves_the_image(page):
+def test_country_without_species_keeps_the_image_probabilities(page):
     found = page.evaluate("""async () => {
       const {Prior} = await import(`${location.origin}/prior.js`);
       const countries = {ke: {factors: 0, ratios: 1, use: "applied", overridden: false}};
@@ -153,7 +153,7 @@ def test_a_country_that_leaves_no_species_leaves_the_image(page):
     assert found == [[2, 1], {"use": "excluded", "contradicts": False, "overridden": False}]
 
 
-def test_a_half_per_cent_is_rounded_as_python_does(page):
+def test_half_per_cent_is_rounded_like_python(page):
     shares = [0.125, 0.375, 0.005, 0.285, 0.545, 1 / 3, 0.995]
     found = page.evaluate(
         """async (shares) => {

@@ -1,4 +1,4 @@
-"""Bundles of all kinds in the browser: augmentation, several networks, evidence maps."""
+"""Bundles in the browser: test-time augmentation, ensembles, evidence maps."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tests.support.web_pages import require_same
 SPECIES = SpeciesList(("Boa constrictor", "Naja naja", "Natrix natrix"))
 
 
-def test_crops_are_averaged_as_python_does(asked, questions, coloured, tmp_path):
+def test_crops_are_averaged_like_python(asked, questions, coloured, tmp_path):
     bundle = write_made_bundle(tmp_path / "made", coloured.species_list())
     combine([bundle], tmp_path / "tta", validation=coloured, tta=("flip", "crops"))
     classifier = load(tmp_path / "tta")
@@ -23,10 +23,8 @@ def test_crops_are_averaged_as_python_does(asked, questions, coloured, tmp_path)
         require_same(here, there, 1e-5)
 
 
-def test_all_networks_of_a_combination_are_asked_as_python_does(
-    asked, questions, coloured, tmp_path
-):
-    """Each with its own order of species and its own calibration."""
+def test_ensemble_answers_like_python(asked, questions, coloured, tmp_path):
+    """Members differ in the order of species and in calibration."""
     species = coloured.species_list()
     orders = (species, SpeciesList(tuple(reversed(species.names))))
     parts = [
@@ -48,7 +46,7 @@ def test_all_networks_of_a_combination_are_asked_as_python_does(
 
 
 def write_mapping_bundle(folder, species: SpeciesList):
-    """A network with maps of two species: what each colour's mean over blocks says."""
+    """Write a network with evidence maps of two species: block means of a colour channel."""
     chance = np.random.default_rng(0)
     numbers = {
         "weights": chance.normal(size=(3, len(species))).astype(np.float32),
@@ -76,7 +74,7 @@ def write_mapping_bundle(folder, species: SpeciesList):
 
 @pytest.fixture
 def blocks(tmp_path):
-    """A photo of blocks, each of another colour."""
+    """Photo of blocks in different colours."""
     colours = np.random.default_rng(1).integers(0, 256, (4, 4, 3), np.uint8)
     path = tmp_path / "blocks.png"
     Image.fromarray(colours).resize((96, 96), Image.Resampling.NEAREST).save(path)
@@ -89,17 +87,15 @@ def require_same_map(found, expected):
     assert found == expected
 
 
-def test_the_evidence_is_the_map_of_the_first_guess(asked, blocks, tmp_path):
+def test_evidence_is_the_map_of_the_first_guess(asked, blocks, tmp_path):
     classifier = load(write_mapping_bundle(tmp_path / "bundle", SPECIES))
     ((here, there),) = asked(classifier, [blocks], evidence=True)
     (found,), (expected,) = here["evidence"], there["evidence"]
     require_same_map(found, expected)
 
 
-def test_of_several_networks_the_first_that_can_tells_where_it_looked(
-    asked, blocks, coloured, tmp_path
-):
-    """None of them is asked to when nobody wants to know."""
+def test_evidence_comes_from_the_first_network_with_maps(asked, blocks, coloured, tmp_path):
+    """Without the request for evidence, no network computes maps."""
     species = coloured.species_list()
     parts = [write_made_bundle(tmp_path / "made", species, seed=2),
              write_mapping_bundle(tmp_path / "mapping", species)]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The browser's pixels against Python's: photos of all kinds, decode, resize, looked up."""
+"""Pixels of the browser against Python: decoding, resize, normalisation."""
 
 import base64
 import io
@@ -45,7 +45,7 @@ SQUEEZE = """async ([text, images, tta]) => {
 
 
 def picture(width: int, height: int, seed: int = 0) -> Image.Image:
-    """Waves and noise: edges in all directions, no two pixels alike."""
+    """Return waves and noise: edges in all directions, no two pixels equal."""
     chance = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
     waves = np.stack([np.sin(x / 9), np.sin(y / 7), np.sin((x + y) / 11)], axis=-1)
@@ -73,7 +73,7 @@ def see_through() -> Image.Image:
 
 
 def profiled() -> bytes:
-    """With a colour profile that turns red into blue, for whoever heeds it."""
+    """Return a photo with a colour profile that swaps red and blue."""
     from PIL import ImageCms
 
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -138,7 +138,7 @@ def array(text: str, kind: type, *shape: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", PHOTOS)
-def test_the_browser_has_the_pixels_of_python(page, name):
+def test_browser_pixels_equal_python(page, name):
     photo, found = decode(PHOTOS[name]), seen(page, PHOTOS[name])
     assert "refused" not in found
     assert tuple(found["size"]) == photo.size[::-1]
@@ -156,7 +156,7 @@ def test_the_browser_has_the_pixels_of_python(page, name):
     assert found["why"] == unusable_reason(photo)
 
 
-def test_each_reason_not_to_use_a_photo_is_among_them():
+def test_photos_cover_all_reasons_for_unusability():
     assert {unusable_reason(decode(data)) for data in PHOTOS.values()} == {None, "small", "flat"}
 
 
@@ -177,7 +177,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_photo_is_refused_in_the_words_of_python(page, name):
+def test_other_files_are_refused_with_the_message_of_python(page, name):
     data = REFUSED[name]
     found = seen(page, data)
     with pytest.raises(PhotoError) as error:
@@ -194,7 +194,7 @@ def test_a_file_of_more_than_64_mib_is_refused(page):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP"])
-def test_a_photo_that_is_cut_short_is_damaged(page, kind):
+def test_truncated_photo_is_damaged(page, kind):
     data = {"JPEG": JPEG, "PNG": PHOTOS["PNG"], "WebP": PHOTOS["WebP"]}[kind]
     for length in (len(data) // 2, 20):
         found = seen(page, data[:length])
@@ -202,7 +202,7 @@ def test_a_photo_that_is_cut_short_is_damaged(page, kind):
         assert found["code"] == "damaged"
 
 
-def test_a_heic_that_the_browser_cannot_open_is_told_so(page):
+def test_unsupported_heic_is_reported(page):
     found = seen(page, b"\0\0\0\x18ftypheic" + bytes(100))
     assert found["refused"].startswith("photo: this browser cannot open HEIC")
     assert found["code"] == "other_format"

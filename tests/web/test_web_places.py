@@ -1,4 +1,4 @@
-"""Where a photo was taken, as the page reads it, against Python."""
+"""Place of a photo in the page against Python."""
 
 import io
 import struct
@@ -88,7 +88,7 @@ def photos() -> dict[str, bytes]:
 PHOTOS = photos()
 
 
-def test_the_place_of_a_photo_is_that_of_python(page):
+def test_place_of_a_photo_equals_python(page):
     found = dict(
         zip(PHOTOS, page.evaluate(PLACES, list(map(encoded, PHOTOS.values()))), strict=True)
     )
@@ -108,8 +108,8 @@ def test_the_place_of_a_photo_is_that_of_python(page):
     assert sources == {"position", "near a border", "no position"}
 
 
-def test_bytes_of_any_kind_are_no_error(page):
-    """Also what was a photo before somebody changed some of its bytes."""
+def test_corrupted_files_raise_no_error(page):
+    """Random bytes, and photos with changed bytes."""
     chance = np.random.default_rng(0)
     broken = []
     for number in range(300):
@@ -123,8 +123,8 @@ def test_bytes_of_any_kind_are_no_error(page):
             assert found["position"]["latitude"] == pytest.approx(position.latitude)
 
 
-def test_the_position_in_a_heic_is_found(page):
-    """Where a HEIC keeps its EXIF: somewhere behind the boxes, with the same beginning."""
+def test_position_in_heic_is_found(page):
+    """The EXIF of a HEIC follows its boxes and has the usual signature."""
     with Image.open(io.BytesIO(PHOTOS["JPEG"])) as opened:
         exif = opened.info["exif"]
     made = (
@@ -139,7 +139,7 @@ def test_the_position_in_a_heic_is_found(page):
     assert found["place"] == {"weights": [["np", 1]], "source": "position"}
 
 
-def test_the_countries_of_a_point_are_those_of_python(page):
+def test_countries_of_a_point_equal_python(page):
     chance = np.random.default_rng(1)
     far = zip(chance.uniform(-90, 90, 120), chance.uniform(-180, 180, 120), strict=True)
     near = [(26.4 + x, 87 + y) for x, y in chance.normal(0, 1, (60, 2))]

@@ -1,4 +1,4 @@
-"""What a page that answers in the browser refuses, and for what reason."""
+"""Errors of the local backend."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ EMERGENCY = read_sentences().text("advice", "emergency")
 
 
 def refused(page, photos: list[bytes], **more) -> tuple[int, str, str]:
-    """Status, reason and sentence; the advice that always holds comes along."""
+    """Return status, reason and message; require the emergency advice."""
     refusal = ask(page, photos, **more)["refusal"]
     assert refusal["name"] == "BackendError"
     assert refusal["emergency"] in {EMERGENCY, read_sentences("es").text("advice", "emergency")}
@@ -23,7 +23,7 @@ def refused(page, photos: list[bytes], **more) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("how", ["cut short", "changed", "missing"])
-def test_a_model_that_is_not_whole_is_told_so(opened, made, synthetic_photo, tmp_path, how):
+def test_incomplete_model_is_reported(opened, made, synthetic_photo, tmp_path, how):
     files, _ = made
     folder = write_page(tmp_path / "page", with_file_digests(files))
     model = files[WEB_MODEL]
@@ -45,7 +45,7 @@ def test_a_model_that_is_not_whole_is_told_so(opened, made, synthetic_photo, tmp
         assert "lines" in ask(page, [synthetic_photo.read_bytes()])
 
 
-def test_a_model_that_cannot_run_is_told_so(opened, made, engine, synthetic_photo, tmp_path):
+def test_model_that_cannot_run_is_reported(opened, made, engine, synthetic_photo, tmp_path):
     bundle = read_bundle(made[1])
     (tmp_path / MODEL).write_bytes(b"no model")
     member = replace(bundle.members[0], model=tmp_path / MODEL)
@@ -55,14 +55,14 @@ def test_a_model_that_cannot_run_is_told_so(opened, made, engine, synthetic_phot
         assert refused(page, [synthetic_photo.read_bytes()])[:2] == (500, "model_failed")
 
 
-def test_a_browser_without_webassembly_is_told_so(opened, made, synthetic_photo, tmp_path):
+def test_browser_without_webassembly_is_reported(opened, made, synthetic_photo, tmp_path):
     with served(write_page(tmp_path / "page", with_file_digests(made[0]))) as address:
         page = opened(address, before="delete globalThis.WebAssembly;")
         told = refused(page, [synthetic_photo.read_bytes()])
         assert told == (501, "no_webassembly", "")
 
 
-def test_what_cannot_be_answered_is_refused_as_python_does(opened, made, synthetic_photo, tmp_path):
+def test_invalid_requests_are_refused_like_python(opened, made, synthetic_photo, tmp_path):
     files, _ = made
     photo = synthetic_photo.read_bytes()
     with served(write_page(tmp_path / "page", with_file_digests(files))) as address:
@@ -88,7 +88,7 @@ def test_what_cannot_be_answered_is_refused_as_python_does(opened, made, synthet
         assert [seen["name"] for seen in answer["photos"]] == ["photo 2"]
 
 
-def test_a_question_can_be_taken_back_and_progress_is_told(opened, made, synthetic_photo, tmp_path):
+def test_request_can_be_aborted_and_progress_is_reported(opened, made, synthetic_photo, tmp_path):
     with served(write_page(tmp_path / "page", with_file_digests(made[0]))) as address:
         page = opened(address)
         until(page, "Boolean(globalThis.backend)")

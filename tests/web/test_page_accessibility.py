@@ -1,4 +1,4 @@
-"""The page for all people: by keyboard, by touch, in their language, on paper; and what is kept."""
+"""Accessibility of the page: keyboard, touch, languages, print; and storage."""
 
 import re
 
@@ -59,7 +59,7 @@ def test_the_keyboard_is_enough(visit, fake, synthetic_photo):
     assert page.input_value("#country") == ""
 
 
-def test_what_is_touched_is_large_enough(visit, fake, synthetic_photo):
+def test_touch_targets_are_large_enough(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     page.fill("#country", "in")
@@ -82,7 +82,7 @@ def test_what_is_touched_is_large_enough(visit, fake, synthetic_photo):
     require_large()
 
 
-def test_another_language_is_chosen_asked_in_and_kept(visit, fake, synthetic_photo):
+def test_chosen_language_is_sent_and_stored(visit, fake, synthetic_photo):
     page = visit(language="de")  # there are no words in it
     assert page.get_attribute("html", "lang") == "en"
     names = page.locator("#language option").all_inner_texts()
@@ -99,7 +99,7 @@ def test_another_language_is_chosen_asked_in_and_kept(visit, fake, synthetic_pho
     assert page.get_attribute("html", "lang") == "hi"
 
 
-def test_nothing_is_kept_but_the_language(visit, fake, synthetic_photo):
+def test_only_the_language_is_stored(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     give_country(page)
@@ -113,7 +113,7 @@ def test_nothing_is_kept_but_the_language(visit, fake, synthetic_photo):
 
 
 @pytest.mark.parametrize("language", ["en", "hi"])
-def test_the_card_is_one_sheet_of_paper(visit, fake, synthetic_photo, tmp_path, language):
+def test_printed_card_fits_one_page(visit, fake, synthetic_photo, tmp_path, language):
     page = visit(scheme="dark", script="print = () => { globalThis.printed = true }",
                  language=language)  # fmt: skip
     choose(page, synthetic_photo)
@@ -151,7 +151,7 @@ def test_without_an_answer_the_guide_is_printed(visit):
     assert page.is_visible("#emergency-words")
 
 
-def test_who_wants_no_motion_sees_none(visit, fake, synthetic_photo):
+def test_reduced_motion_is_respected(visit, fake, synthetic_photo):
     fake.go.clear()
     page = visit()
     choose(page, synthetic_photo)

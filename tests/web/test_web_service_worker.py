@@ -1,4 +1,4 @@
-"""A page that the browser keeps: its service worker, a newer page, and the page itself in use."""
+"""Service worker: storage of the page, and its replacement by a newer version."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from tests.support.page_browser import INDEX, served, write_page
 from tests.support.web_pages import CONTROLLED, ask, until
 
 
-def test_a_new_page_takes_over_when_all_of_it_is_there(opened, made, tmp_path, synthetic_photo):
-    """Until then the old one answers; a new one that is not whole changes nothing."""
+def test_new_page_replaces_the_old_one_when_complete(opened, made, tmp_path, synthetic_photo):
+    """The old page remains until every file of the new one is stored."""
     files, _ = made
     folder = write_page(tmp_path / "page", with_file_digests(files))
     update = "navigator.serviceWorker.getRegistration().then((r) => r.update()).catch(String)"
@@ -49,7 +49,7 @@ def test_a_new_page_takes_over_when_all_of_it_is_there(opened, made, tmp_path, s
     assert len(names) == 1
 
 
-def test_the_list_of_what_to_keep_is_that_of_the_page(made):
+def test_service_worker_lists_the_files_of_the_page(made):
     files = with_file_digests(made[0])
     (line,) = re.findall(r"(?m)^const PAGE = (.*);$", files[SERVICE_WORKER].decode())
     listed = json.loads(line)

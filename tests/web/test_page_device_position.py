@@ -1,4 +1,4 @@
-"""The country where the device is: asked for by a tap, confirmed; nothing else is sent or kept."""
+"""Country from the position of the device: only after a tap, confirmed, never stored."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.support.visits import (
 
 WORDS = read_sentences()
 AT_SEA = (-20.0, 75.0)
-# A browser that says nothing until it is told to, and keeps count of who asked.
+# Geolocation stub that answers on command and counts requests.
 STUB = """globalThis.asked = [];
 navigator.geolocation.getCurrentPosition = (found, failed, how) => asked.push({found, failed, how});
 globalThis.at = (latitude, longitude, accuracy = 20) =>
@@ -38,7 +38,7 @@ def at(place, **more):
 
 @pytest.fixture
 def here(visit):
-    """A page in a browser that knows where it is, and may tell."""
+    """Page in a browser with permission for its position."""
     return lambda place, **more: visit(permissions=["geolocation"], geolocation=at(place), **more)
 
 
@@ -79,7 +79,7 @@ def test_near_a_border_each_country_is_offered(here, fake, synthetic_photo):
     assert fake.asked[-1].fields["country"] == "TZ"
 
 
-def test_who_was_elsewhere_says_no_and_keeps_what_was_said(here, fake, tmp_path):
+def test_declined_device_country_keeps_earlier_input(here, fake, tmp_path):
     page = here(NAIROBI)
     choose(page, photo_at(tmp_path, NAIROBI))
     give_country(page, "uganda")
@@ -102,14 +102,14 @@ def test_far_out_at_sea_there_is_no_country(here):
     assert not page.is_visible("#offer")
 
 
-def test_a_browser_that_may_not_tell_is_a_sentence(visit):
+def test_denied_position_is_reported(visit):
     page = visit()  # nobody allows it
     page.click("#here-ask")
     assert said(page) == WORDS.text("page", "here_denied")
     assert focused(page) == "here-ask"
 
 
-def test_it_is_asked_for_by_a_tap_only_and_can_be_cancelled(visit, fake, tmp_path):
+def test_position_needs_a_tap_and_can_be_cancelled(visit, fake, tmp_path):
     page = visit(script=STUB)
     choose(page, photo_at(tmp_path, NAIROBI))
     page.wait_for_selector("#offer")
@@ -129,7 +129,7 @@ def test_it_is_asked_for_by_a_tap_only_and_can_be_cancelled(visit, fake, tmp_pat
     assert (focused(page), page.inner_text("#live")) == (
         "here-ask", WORDS.text("page", "here_cancelled"),
     )  # fmt: skip
-    # What comes now comes too late, be it a position or a refusal.
+    # A result after the cancellation is ignored.
     page.evaluate(f"at{NAIROBI}")
     page.evaluate("fail(1)")
     page.click("#here-ask")
@@ -139,7 +139,7 @@ def test_it_is_asked_for_by_a_tap_only_and_can_be_cancelled(visit, fake, tmp_pat
     assert page.inner_text("#here-problem") == ""
 
 
-def test_what_was_cancelled_while_borders_came_offers_nothing(here, fake, synthetic_photo):
+def test_search_cancelled_while_borders_load_offers_nothing(here, fake, synthetic_photo):
     page, held = here(NAIROBI), []
     choose(page, synthetic_photo)
     page.route("**/borders.json", lambda route: held.append(route))  # noqa: PLW0108
@@ -152,7 +152,7 @@ def test_what_was_cancelled_while_borders_came_offers_nothing(here, fake, synthe
     assert page.locator("#offer button").count() == 0
 
 
-def test_a_question_ends_the_search(visit, fake, synthetic_photo):
+def test_submitting_ends_the_search(visit, fake, synthetic_photo):
     page = visit(script=STUB, width=1280)
     choose(page, synthetic_photo)
     page.click("#here-ask")
@@ -164,15 +164,15 @@ def test_a_question_ends_the_search(visit, fake, synthetic_photo):
 
 
 @pytest.mark.parametrize("code", [2, 3])
-def test_a_position_that_cannot_be_had_is_a_sentence(visit, code):
+def test_unavailable_position_is_reported(visit, code):
     page = visit(script=STUB)
     page.click("#here-ask")
     page.evaluate(f"fail({code})")
     assert said(page) == WORDS.text("page", "here_unavailable")
 
 
-def test_after_a_while_it_is_given_up(visit):
-    """Also where the browser never says what became of its own question."""
+def test_search_ends_after_a_time_limit(visit):
+    """The browser may never report that its dialog was dismissed."""
     page = visit(script=STUB + "const after = setTimeout; let waits = [];"
                  "globalThis.setTimeout = (act, ms) => ms === 30000 ? waits.push(act)"
                  " : after(act, ms); globalThis.later = () => waits.forEach((act) => act());"
@@ -184,7 +184,7 @@ def test_after_a_while_it_is_given_up(visit):
     assert not page.is_visible("#here-wait")
 
 
-def test_a_rough_position_offers_all_countries_that_it_may_be_in(visit):
+def test_inaccurate_position_offers_all_countries_in_range(visit):
     page, arusha = visit(script=STUB), [-3.37, 36.68]  # 90 km from Kenya
     for accuracy, countries in ((20, ["Yes: Tanzania"]), (99_000, ["Kenya", "Tanzania"])):
         page.click("#here-ask")
@@ -197,7 +197,7 @@ def test_a_rough_position_offers_all_countries_that_it_may_be_in(visit):
     assert said(page) == WORDS.text("page", "here_unavailable")
 
 
-def test_without_borders_it_is_said_and_tried_again(here):
+def test_missing_borders_are_reported_and_loaded_again(here):
     page = here(NAIROBI)
     page.route("**/borders.json", lambda route: route.fulfill(status=503), times=1)
     page.click("#here-ask")
@@ -217,7 +217,7 @@ def test_over_plain_http_or_without_a_receiver_nothing_is_offered(visit):
 
 
 @pytest.mark.parametrize("language", languages())
-def test_each_of_its_states_is_said_in_every_language(visit, language):
+def test_each_state_has_sentences_in_every_language(visit, language):
     page, words = visit(script=STUB, width=320, language=language), read_sentences(language)
 
     def seen(key, **filled):
@@ -236,7 +236,7 @@ def test_each_of_its_states_is_said_in_every_language(visit, language):
     assert seen("here_border")
 
 
-def test_each_of_its_states_fits_and_axe_finds_nothing(visit):
+def test_each_state_fits_and_is_accessible(visit):
     page = visit(script=STUB)
     page.click("#here-ask")
     require_fit(page, "waiting")
