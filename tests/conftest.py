@@ -146,7 +146,7 @@ def imagenet17(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the results of `make demo`, a copy for each test module."""
-    from tests.support.reader import make_place
+    from tests.support.docs_pages import make_place
 
     return Path(
         shutil.copytree(

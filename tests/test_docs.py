@@ -1,4 +1,4 @@
-"""All that README and docs/ show is run, on what `make demo` makes; links lead somewhere."""
+"""Commands, code and links of README, CONTRIBUTING and docs/."""
 
 import re
 import shutil
@@ -8,12 +8,12 @@ from dataclasses import fields
 import pytest
 
 from ophis import Recipe, evaluate, read_scores
-from tests.support.reader import PAGES, ROOT, WORKSHOP, run_page, shows_something
+from tests.support.docs_pages import PAGES, ROOT, WORKSHOP, is_runnable, run_page
 
-HERE = [page for page in PAGES if shows_something(page) and page.name not in WORKSHOP]
+HERE = [page for page in PAGES if is_runnable(page) and page.name not in WORKSHOP]
 
 
-def test_the_demo_shows_what_pretraining_and_country_give(place):
+def test_demo_gains_from_pretraining_and_country(place):
     """Drawn photos: that every part works, nothing about real snakes."""
     a, b = (read_scores(place / "demo" / f"run-{name}" / "scores.npz") for name in "ab")
     assert evaluate(b).macro_f1 > evaluate(a).macro_f1 + 0.2
@@ -22,12 +22,12 @@ def test_the_demo_shows_what_pretraining_and_country_give(place):
 
 
 @pytest.mark.parametrize("page", HERE, ids=lambda page: page.name)
-def test_all_that_a_page_shows_runs(place, page):
+def test_page_runs(place, page):
     run_page(page, place)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_make_target_of_a_page_exists(page):
+def test_make_targets_of_page_exist(page):
     for target in re.findall(r"^make ([\w-]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
         make = shutil.which("make")
         assert make
@@ -36,19 +36,19 @@ def test_every_make_target_of_a_page_exists(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_of_a_page_leads_somewhere(page):
+def test_links_of_page_exist(page):
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (page.parent / target).exists(), target
 
 
-def test_the_recipe_page_explains_every_key():
+def test_recipe_page_has_every_key():
     page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
     for field in fields(Recipe):
         assert f"`{field.name}`" in page
 
 
-def test_every_dependency_has_its_line():
+def test_architecture_page_names_every_dependency():
     import tomllib
 
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -59,7 +59,7 @@ def test_every_dependency_has_its_line():
         assert name in page, name
 
 
-def test_the_locks_name_no_host_and_have_hashes():
+def test_locks_have_hashes_and_no_host():
     for lock in sorted((ROOT / "requirements").glob("*.txt")):
         text = lock.read_text(encoding="utf-8")
         assert "://" not in text
@@ -69,7 +69,7 @@ def test_the_locks_name_no_host_and_have_hashes():
         assert all(pins)
 
 
-def test_the_core_lock_is_a_part_of_the_whole_and_holds_no_torch():
+def test_core_lock_is_part_of_whole_lock_without_torch():
     def pins(name: str) -> set[str]:
         text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
         return set(re.findall(r"^([a-zA-Z0-9_.-]+==\S+)", text, re.MULTILINE))

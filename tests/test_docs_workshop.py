@@ -1,10 +1,10 @@
-"""What the longer pages of docs/ show is run, apart from the others: see `reader.WORKSHOP`."""
+"""Commands and code of the longer pages of docs/; see `docs_pages.WORKSHOP`."""
 
 import pytest
 
-from tests.support.reader import ROOT, WORKSHOP, run_page
+from tests.support.docs_pages import ROOT, WORKSHOP, run_page
 
 
 @pytest.mark.parametrize("page", sorted(WORKSHOP))
-def test_all_that_a_page_shows_runs(place, page):
+def test_page_runs(place, page):
     run_page(ROOT / "docs" / page, place)

@@ -1,4 +1,4 @@
-"""All sorts of questions for a long time: nothing grows, and the last answer is as the first."""
+"""Mixed requests over a long time: constant memory, descriptors, threads and answers."""
 
 import os
 import signal
@@ -7,10 +7,9 @@ from collections import Counter
 
 import pytest
 
+from tests.support.load_client import Load, Response, request_of, responses_of
 from tests.support.photos import photo
-from tests.support.service_load import Service, service_of
-from tests.support.service_people import Asked, Load, asked, request_of
-from tests.support.serving import (
+from tests.support.service_probe import (
     at_rest,
     decoders,
     descriptors,
@@ -18,6 +17,7 @@ from tests.support.serving import (
     threads,
     write_requests,
 )
+from tests.support.service_process import Service, service_of
 
 pytestmark = pytest.mark.full
 
@@ -26,7 +26,7 @@ CHANGING = "200 metrics"
 
 
 def requests_of() -> dict[str, bytes]:
-    """By what should come of it and a number: good and bad photos, cut uploads, files, nonsense."""
+    """Return requests by expected status and number: good and bad photos, cut uploads, files."""
     large = phone_photos(3, 4000)
     good = [*large, *phone_photos(3, 640), photo(1), photo(2, 300, "WEBP"), photo(3, 40)]
     bad = [large[0][:-5000], photo(4)[:900], b"no photo", b"", b"%PDF-1.7", photo(5, 20)]
@@ -53,13 +53,13 @@ def _get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
 
 
-def asked_for(service: Service, folder: str, names: list[str], seconds: float) -> list[Asked]:
-    """Three people ask all of it, in turn, after a decoder was killed."""
+def round_of(service: Service, folder: str, names: list[str], seconds: float) -> list[Response]:
+    """Kill a decoder; then send all requests in turn from three clients."""
     os.kill(decoders(service)[0], signal.SIGKILL)
-    return asked(Load(service.port, folder, len(names), at_once=3, seconds=seconds))
+    return responses_of(Load(service.port, folder, len(names), at_once=3, seconds=seconds))
 
 
-def test_a_long_time_of_all_sorts_of_questions(served, tmp_path, figure):
+def test_mixed_requests_leave_memory_and_answers_constant(served, tmp_path, figure):
     rounds, seconds = 6, 20
     requests = requests_of()
     names = list(requests)
@@ -71,7 +71,7 @@ def test_a_long_time_of_all_sorts_of_questions(served, tmp_path, figure):
     right: dict[str, str] = {}
     with service_of(served, tmp_path) as service:
         for _ in range(rounds):
-            for one in asked_for(service, folder, names, seconds):
+            for one in round_of(service, folder, names, seconds):
                 name = names[one.number % len(names)]
                 expected = int(name.split()[0])
                 same = right.setdefault(name, one.digest) == one.digest or name == CHANGING
@@ -83,7 +83,7 @@ def test_a_long_time_of_all_sorts_of_questions(served, tmp_path, figure):
     assert wrong == []
     grown = statistics.median(memory[-3:]) - memory[0]
     figure(
-        f"{rounds} rounds of {seconds} s, {statuses.total():,} requests of {len(names)} sorts:"
+        f"{rounds} rounds of {seconds} s, {statuses.total():,} requests of {len(names)} kinds:"
         f" {grown:+.1f} MB after the first, of {memory[0]:.0f}; descriptors and threads"
         f" {held[0]} before, {held[-1]} after"
     )

@@ -18,7 +18,7 @@ from ophis.train.checkpoint import (
     save_checkpoint,
 )
 from ophis.train.processes import Processes
-from tests.support.power import states_of
+from tests.support.power_failure import states_of
 
 ALONE = Processes(torch.device("cpu"))
 

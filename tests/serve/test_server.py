@@ -21,8 +21,8 @@ import uvicorn
 from ophis import load
 from ophis.serve import Limits, create_app, openapi, server
 from ophis.serve.readiness import Readiness
+from tests.support.docs_pages import ROOT, blocks
 from tests.support.photos import kathmandu_photo, photo
-from tests.support.reader import ROOT, blocks
 from tests.support.service import FORM, form, judged_bundle
 
 LINE = re.compile(

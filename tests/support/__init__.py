@@ -1,1 +1,1 @@
-"""What several tests need: made inputs, processes, a browser. Nothing here is tested."""
+"""Shared parts of tests: synthetic inputs, processes, clients, a browser, lints."""

@@ -1,4 +1,4 @@
-"""How much memory a piece of work takes, in a process of its own."""
+"""Peak memory of code, measured in another process."""
 
 import json
 import subprocess
@@ -26,18 +26,18 @@ def _told(name, before, outcome=None):
 
 
 def peak_mib(before: str, work: str) -> float:
-    """What ``work`` takes at its peak on top of what ``before`` left, resident, in MiB."""
+    """Return the peak resident memory of `work` above the state after `before`, in MiB."""
     told = _run(f"{before}\n_start = _from_here()\n{work}\n_told('', _start)")
     return told[-1][1]
 
 
 def peaks_of(before: str, over: str, outcome: str) -> dict[str, tuple[float, float, Any]]:
-    """What each of many pieces of work takes, one after the other in one process.
+    """Measure memory and processor time of an expression for many items, in one process.
 
     Args:
-        before: makes what the others need.
-        over: gives pairs of a name and an ``item``.
-        outcome: what is worked out of the ``item``.
+        before: code that runs first.
+        over: expression of pairs of a name and an `item`.
+        outcome: expression of the `item`, which is measured.
 
     Returns:
         By name: MiB at the peak, seconds of processor time, and the outcome.
@@ -51,10 +51,10 @@ def peaks_of(before: str, over: str, outcome: str) -> dict[str, tuple[float, flo
 
 def _run(code: str) -> list[list[Any]]:
     if not Path("/proc/self/clear_refs").exists():
-        pytest.skip("only Linux tells the peak of a process")
+        pytest.skip("peak memory is read on Linux only")
     done = subprocess.run(
         [sys.executable, "-c", _BEFORE + code], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    # What the work itself prints is passed over.
+    # Other lines are output of the measured code.
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]

@@ -7,9 +7,9 @@ from ophis.inference.bundles.bundle import read_bundle
 from ophis.web.export import web_files
 from ophis.web.runtime import runtime_files
 from tests.support.made_bundle import write_made_bundle
+from tests.support.page_actions import HEIGHT, SETTINGS, FakeService, started
 from tests.support.page_browser import served, tried, write_page
 from tests.support.page_server import page_server
-from tests.support.visits import HEIGHT, SETTINGS, FakeService, started
 from tests.support.web_pages import ask
 
 

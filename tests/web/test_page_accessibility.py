@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ophis.locales import read_sentences
-from tests.support.visits import (
+from tests.support.page_actions import (
     HEIGHT,
     WIDTHS,
     answered,

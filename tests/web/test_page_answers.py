@@ -4,8 +4,7 @@ import pytest
 
 from ophis.errors import Reason
 from ophis.locales import languages, read_sentences
-from tests.support.made_answers import KINDS
-from tests.support.visits import (
+from tests.support.page_actions import (
     HEIGHT,
     UNSEEN,
     ask,
@@ -16,6 +15,7 @@ from tests.support.visits import (
     require_fit,
     violations,
 )
+from tests.support.synthetic_answers import KINDS
 
 
 def test_every_answer_fits_and_is_accessible(visit, fake, synthetic_photo):

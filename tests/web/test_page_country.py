@@ -1,7 +1,7 @@
 """Country field: search by name, and the position of a photo."""
 
 from ophis.web.page import sentences_of
-from tests.support.visits import (
+from tests.support.page_actions import (
     NAIROBI,
     NAMANGA,
     answered,

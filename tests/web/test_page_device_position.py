@@ -3,7 +3,7 @@
 import pytest
 
 from ophis.locales import languages, read_sentences
-from tests.support.visits import (
+from tests.support.page_actions import (
     NAIROBI,
     NAMANGA,
     ask,

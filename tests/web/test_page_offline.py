@@ -8,8 +8,7 @@ from ophis.locales import read_sentences
 from ophis.web.export import web_files, with_file_digests, with_inline_engine
 from ophis.web.runtime import MODULE
 from ophis.web.single_file import single_page
-from tests.support.page_browser import served, write_page
-from tests.support.visits import (
+from tests.support.page_actions import (
     NAIROBI,
     ask,
     ask_again,
@@ -19,6 +18,7 @@ from tests.support.visits import (
     started,
     violations,
 )
+from tests.support.page_browser import served, write_page
 from tests.support.web_pages import CONTROLLED, until
 
 HINDI = read_sentences("hi")

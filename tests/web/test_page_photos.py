@@ -3,7 +3,7 @@
 import base64
 
 from ophis.locales import read_sentences
-from tests.support.visits import ask, choose, focused, wait_for
+from tests.support.page_actions import ask, choose, focused, wait_for
 
 
 def test_photos_are_chosen_pasted_dropped_and_removed(visit, fake, synthetic_photo):

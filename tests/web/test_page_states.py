@@ -5,8 +5,7 @@ import pytest
 from ophis.errors import Reason
 from ophis.locales import read_sentences
 from ophis.serve.error_response import HTTPReason
-from tests.support.page_server import page_server
-from tests.support.visits import (
+from tests.support.page_actions import (
     LOCAL,
     NAIROBI,
     NAMANGA,
@@ -19,6 +18,7 @@ from tests.support.visits import (
     photo_at,
     require_fit,
 )
+from tests.support.page_server import page_server
 
 WORDS = read_sentences()
 REFUSALS = tuple(WORDS.sections["error"])

@@ -1,7 +1,7 @@
-"""Many people who ask a service at once, in a process of their own: see `asked`.
+"""Clients that load the service, in another process: see `responses_of`.
 
-On new connections, on sockets and nothing above them, so that they take as little as can be of the
-cores that they share with the service.
+Each request has a new connection. Plain sockets take little of the cores that clients and service
+share.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ BOUNDARY = "a-boundary"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request and what came of it.
+class Response:
+    """Response to one request.
 
     Attributes:
         number: of the request, counted from 0.
-        started: when it was begun, by the system's monotonic clock.
+        started: start of the request, in seconds of the monotonic clock.
         seconds: from before the connection was made to the last byte of the answer.
         status: of HTTP; 0 where the connection was closed without an answer.
         retry_after: the header; "" where there was none.
@@ -47,17 +47,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class Load:
-    """Who asks what.
+    """Requests to a service, and their rate.
 
     Attributes:
         port: of the service, on this machine.
-        folder: holds the requests as they are sent, in files 0, 1, ...; asked in turn.
-        requests: how many of them there are. Of one that says that it is longer, the connection is
-            closed after what there is.
-        at_once: people who ask one question after the other; 0: see `per_second`.
-        per_second: questions that are begun each second, whatever became of those before.
-        seconds: after which nobody begins.
-        most: questions at most; 0: no bound.
+        folder: holds the requests as bytes, in files 0, 1, ...; sent in turn.
+        requests: number of files. If the head of a request gives a greater length than the file
+            has, the connection is closed after its last byte.
+        at_once: clients that send one request after another; 0: see `per_second`.
+        per_second: requests that start each second, without waiting for responses.
+        seconds: time after which no request starts.
+        most: maximum number of requests; 0: no limit.
     """
 
     port: int
@@ -70,7 +70,7 @@ class Load:
 
 
 class _Reply(asyncio.Protocol):
-    """Sends a request on a new connection and keeps what comes back."""
+    """Sends a request on a new connection and keeps the response."""
 
     def __init__(self, request: bytes, done: asyncio.Future[bytes]) -> None:
         self._request, self._done, self._came = request, done, bytearray()
@@ -102,14 +102,14 @@ class _Reply(asyncio.Protocol):
 
 
 def _size_of(message: bytes | bytearray) -> int:
-    """Bytes of a request or an answer, as its head says."""
+    """Return the length of a request or response, by its head."""
     end = message.find(b"\r\n\r\n") + 4
     length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", message[:end])
     return end + (int(length[1]) if length else 0)
 
 
-async def ask(port: int, request: bytes, number: int) -> Asked:
-    """Send one request and wait for the answer."""
+async def send(port: int, request: bytes, number: int) -> Response:
+    """Send one request and wait for the response."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[bytes] = loop.create_future()
     started = time.monotonic()
@@ -122,7 +122,7 @@ async def ask(port: int, request: bytes, number: int) -> Asked:
     head, _, body = came.partition(b"\r\n\r\n")
     status = re.match(rb"HTTP/1\.1 (\d+)", head)
     retry = re.search(rb"(?i)\r\nretry-after: *(\S+)", head)
-    return Asked(
+    return Response(
         number=number,
         started=started,
         seconds=seconds,
@@ -132,21 +132,21 @@ async def ask(port: int, request: bytes, number: int) -> Asked:
     )
 
 
-async def put(load: Load, requests: Sequence[bytes]) -> list[Asked]:
-    """Ask as the load says."""
+async def send_all(load: Load, requests: Sequence[bytes]) -> list[Response]:
+    """Send the requests of a load."""
     end, numbers = time.monotonic() + load.seconds, iter(range(load.most or sys.maxsize))
 
-    async def one(number: int) -> Asked:
-        return await ask(load.port, requests[number % len(requests)], number)
+    async def one(number: int) -> Response:
+        return await send(load.port, requests[number % len(requests)], number)
 
-    async def person() -> list[Asked]:
-        found: list[Asked] = []
+    async def client() -> list[Response]:
+        found: list[Response] = []
         while time.monotonic() < end and (number := next(numbers, None)) is not None:
             found.append(await one(number))
         return found
 
     if load.at_once:
-        several = await asyncio.gather(*(person() for _ in range(load.at_once)))
+        several = await asyncio.gather(*(client() for _ in range(load.at_once)))
         return [asked for found in several for asked in found]
     started, tasks = time.monotonic(), []
     for number in numbers:
@@ -159,8 +159,8 @@ async def put(load: Load, requests: Sequence[bytes]) -> list[Asked]:
 
 
 @contextlib.contextmanager
-def asking(load: Load) -> Generator[subprocess.Popen[bytes]]:
-    """The people in a process of their own; its standard output is a line an `Asked`."""
+def clients(load: Load) -> Generator[subprocess.Popen[bytes]]:
+    """Start the clients in another process, which writes one line of JSON a `Response`."""
     command = [sys.executable, __file__, json.dumps(asdict(load))]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
@@ -169,25 +169,25 @@ def asking(load: Load) -> Generator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def asked(load: Load) -> list[Asked]:
-    """What came of a load, in the order in which the questions were begun."""
-    with asking(load) as process:
-        return answers_of(process)
+def responses_of(load: Load) -> list[Response]:
+    """Return the responses of a load, in the order of the requests."""
+    with clients(load) as process:
+        return read_responses(process)
 
 
-def answers_of(process: subprocess.Popen[bytes]) -> list[Asked]:
-    """What came of it, when all are answered."""
+def read_responses(process: subprocess.Popen[bytes]) -> list[Response]:
+    """Wait for the process of `clients` and return its responses."""
     assert process.stdout is not None
-    found = [Asked(*json.loads(line)) for line in process.stdout.read().splitlines()]
+    found = [Response(*json.loads(line)) for line in process.stdout.read().splitlines()]
     if process.wait():
-        raise RuntimeError("those who ask ended with a mistake")
+        raise RuntimeError("the clients ended with an error")
     return sorted(found, key=lambda one: one.number)
 
 
 def request_of(photos: Sequence[bytes], **fields: str) -> bytes:
-    """A question as it is sent."""
-    said = [(f'name="{name}"', value.encode()) for name, value in fields.items()]
-    parts = [('name="photo"; filename="a"', photo) for photo in photos] + said
+    """Return the bytes of a request to /identify."""
+    values = [(f'name="{name}"', value.encode()) for name, value in fields.items()]
+    parts = [('name="photo"; filename="a"', photo) for photo in photos] + values
     body = b"".join(
         f"--{BOUNDARY}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + value + b"\r\n"
         for head, value in parts
@@ -201,17 +201,17 @@ def request_of(photos: Sequence[bytes], **fields: str) -> bytes:
     return head.encode() + body
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that so large a share of them does not exceed."""
+def percentile(values: Sequence[float], fraction: float) -> float:
+    """Return the smallest value that a fraction of all values does not exceed."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
 
 
 def main() -> None:
-    """Ask as the one argument says; a line of standard output is an `Asked`."""
+    """Send the load of the first argument; write one line of JSON a `Response`."""
     load = Load(**json.loads(sys.argv[1]))
     requests = [Path(load.folder, str(n)).read_bytes() for n in range(load.requests)]
-    for one in asyncio.run(put(load, requests)):
+    for one in asyncio.run(send_all(load, requests)):
         print(json.dumps(astuple(one)))
 
 

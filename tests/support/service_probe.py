@@ -1,4 +1,4 @@
-"""A running service, looked at from outside: what it is asked, what it takes, what it says."""
+"""Observation of a running service from outside: memory, descriptors, threads, metrics."""
 
 import contextlib
 import io
@@ -13,11 +13,11 @@ from PIL import Image
 
 from ophis.datasets.synthetic.camera import photograph
 from ophis.datasets.synthetic.population import sightings
-from tests.support.service_load import Service, family
+from tests.support.service_process import Service, family
 
 
 def phone_photos(count: int, width: int = 2000) -> list[bytes]:
-    """Drawn photos, enlarged, as a phone sends them on."""
+    """Return synthetic photos in the size that a phone sends."""
     found = []
     for sighting in sightings(36, seed=0)[:count]:
         with Image.open(io.BytesIO(photograph(sighting, seed=0).data)) as drawn:
@@ -29,7 +29,7 @@ def phone_photos(count: int, width: int = 2000) -> list[bytes]:
 
 
 def write_requests(requests: Sequence[bytes], folder: Path) -> Path:
-    """The folder of a `Load`."""
+    """Write requests into the folder of a `Load`."""
     folder.mkdir()
     for number, request in enumerate(requests):
         (folder / str(number)).write_bytes(request)
@@ -37,9 +37,9 @@ def write_requests(requests: Sequence[bytes], folder: Path) -> Path:
 
 
 def memory_mib(service: Service) -> float:
-    """Resident memory of a service and its decoders, without the files that are mapped.
+    """Return the anonymous memory of a service and its decoders in MiB.
 
-    Of those the shares change with whatever else runs on the machine.
+    Shared pages of mapped files depend on other processes of the machine.
     """
     found = 0
     for pid in family(service.process.pid):
@@ -50,29 +50,29 @@ def memory_mib(service: Service) -> float:
 
 
 def descriptors(service: Service) -> int:
-    """Files, sockets and pipes that the service holds."""
+    """Return the number of open files, sockets and pipes of the service."""
     return len(list(Path(f"/proc/{service.process.pid}/fd").iterdir()))
 
 
 def threads(service: Service) -> int:
-    """Threads of the service."""
+    """Return the number of threads of the service."""
     return len(list(Path(f"/proc/{service.process.pid}/task").iterdir()))
 
 
 def decoders(service: Service) -> list[int]:
-    """Process ids of its decoders."""
+    """Return the process ids of the decoders of the service."""
     return family(service.process.pid)[1:]
 
 
 def gauge(service: Service, name: str) -> int:
-    """One figure of /metrics."""
+    """Return one value of /metrics."""
     text = httpx2.get(f"http://127.0.0.1:{service.port}/metrics", timeout=60).text
     return int(re.findall(rf"^{name} (\d+)\.0$", text, re.MULTILINE)[0])
 
 
 @contextlib.contextmanager
 def watched(service: Service) -> Generator[list[float]]:
-    """Memory in MiB, looked at five times a second as long as this is open."""
+    """Record the memory in MiB five times a second inside the context."""
     seen, over = [memory_mib(service)], threading.Event()
 
     def watch() -> None:
@@ -88,15 +88,15 @@ def watched(service: Service) -> Generator[list[float]]:
         thread.join()
 
 
-def wait_until(done: Callable[[], bool], seconds: float = 60) -> None:
-    """Look again and again; who waits in vain fails."""
+def wait_until(done: Callable[[], bool], seconds: float = 300) -> None:
+    """Wait for a condition; fail after a generous limit."""
     deadline = time.monotonic() + seconds
     while not done():
-        assert time.monotonic() < deadline, f"not so within {seconds} seconds"
+        assert time.monotonic() < deadline, f"condition not met in {seconds} seconds"
         time.sleep(0.01)
 
 
 def at_rest(service: Service) -> float:
-    """Memory in MiB once nobody is answered or received any more."""
+    """Return the memory in MiB when no request is in progress."""
     wait_until(lambda: not gauge(service, "ophis_places_taken"))
     return memory_mib(service)

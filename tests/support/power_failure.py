@@ -1,4 +1,4 @@
-"""What a folder may hold when the power fails while something is written there."""
+"""Possible contents of a folder after a power failure during a write."""
 
 import os
 from collections.abc import Callable, Generator, Iterator
@@ -12,10 +12,10 @@ Step = tuple[str, str]  # a rename; a new file is one from nothing
 
 
 class Disk:
-    """Keeps of a folder what has reached the disk for sure.
+    """Record of what has reached the disk of a folder.
 
-    Names reach it with an fsync of the folder, what a file holds with one of the file. Until then
-    each new name and each rename may be there or not, and a file may be empty or cut short.
+    Names reach the disk with an fsync of the folder, contents with an fsync of the file. Until then
+    each new name and each rename may be present or absent, and a file may be empty or incomplete.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,7 +32,7 @@ class Disk:
         return {path.stat().st_ino: path.read_bytes() for path in self.folder.iterdir()}
 
     def remember(self) -> None:
-        """This moment, at which the power may fail."""
+        """Record the present state as one at which the power may fail."""
         now = self._names()
         for name in now.keys() - self.seen.keys() - {new for _, new in self.unsure}:
             self.unsure.append(("", name))
@@ -44,7 +44,7 @@ class Disk:
 
     @contextmanager
     def watched(self) -> Generator[None]:
-        """Within it fsync and rename are seen."""
+        """Record every fsync and rename inside the context."""
         fsync, replace = os.fsync, os.replace
 
         def watched_fsync(handle: int) -> None:
@@ -68,7 +68,7 @@ class Disk:
         self.remember()
 
     def states(self) -> Iterator[tuple[int, dict[str, bytes]]]:
-        """Each moment's number, and what the folder may hold after a power failure then."""
+        """Yield the number of each recorded moment and a possible state after a failure then."""
         for number, (names, unsure, inodes, synced, live) in enumerate(self.moments):
             for kept in product((False, True), repeat=len(unsure)):
                 found = dict(names)
@@ -77,14 +77,14 @@ class Disk:
                         found[new] = inodes[new]
                     elif there and old in found:
                         found[new] = found.pop(old)
-                for share in (0.0, 0.5, 1.0):
-                    contents = {i: data[: int(share * len(data))] for i, data in live.items()}
+                for fraction in (0.0, 0.5, 1.0):
+                    contents = {i: data[: int(fraction * len(data))] for i, data in live.items()}
                     contents |= synced
                     yield number, {name: contents[inode] for name, inode in found.items()}
 
 
 def states_of(folder: Path, write: Callable[[], object]) -> list[tuple[bool, dict[str, bytes]]]:
-    """Whether the writing was over, and what the folder may hold, of every power failure."""
+    """Return every possible state of the folder; True where the write was complete."""
     disk = Disk(folder)
     with disk.watched():
         write()

@@ -1,4 +1,4 @@
-"""What a reader of README and docs/ does: a page's commands, in a folder like `make demo`'s."""
+"""Commands and code of README and docs/, run in a folder with the results of `make demo`."""
 
 import os
 import re
@@ -13,10 +13,10 @@ from tests.support.forked import ophis
 from tests.support.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Run apart, in test_docs_workshop.py: they take as long as all the others.
+# Pages of test_docs_workshop.py: they take as long as all others, and run beside them.
 WORKSHOP = frozenset({"compare.md", "country.md", "performance.md", "scale.md", "ensembles.md"})
 BIN = Path(sys.executable).parent
-# Of the page; without npm there is no way to it, and its commands are passed over.
+# onnxruntime-web; without npm, commands that need it are left out.
 ENGINE = (ROOT / "node_modules" / "onnxruntime-web").is_dir() or shutil.which("npm")
 
 
@@ -32,18 +32,18 @@ def commands(page: Path) -> list[str]:
 
 
 def run(command: str, folder: Path, *, forked: bool = False) -> str:
-    """What a command prints.
+    """Run a command and return its output.
 
     Args:
-        command: as a page shows it.
-        folder: where it runs.
-        forked: `ophis` without importing torch anew.
+        command: a line of a page.
+        folder: the working folder.
+        forked: run `ophis` in a fork of a process that has imported torch.
     """
     words = shlex.split(command)
     environment = os.environ | {
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "OPHIS_CACHE": str(folder / "cache"),
-        # The longest chain of the suite may use all cores, waiting without spinning.
+        # The longest chain of tests may use all cores; waiting threads do not spin.
         "OMP_NUM_THREADS": str(os.cpu_count() or 1),
         "OMP_WAIT_POLICY": "PASSIVE",
     }
@@ -58,7 +58,7 @@ def run(command: str, folder: Path, *, forked: bool = False) -> str:
 
 
 def make_place(folder: Path) -> None:
-    """Fill a folder as it is after `make demo`, with a quick recipe of one's own."""
+    """Fill a folder with the results of `make demo` and with small files that pages name."""
     folder.mkdir()
     run("ophis demo --out demo", folder)
     quick = read_recipe("demo").to_toml()
@@ -95,6 +95,6 @@ def run_page(page: Path, folder: Path) -> None:
         run(f"python {script}", folder)
 
 
-def shows_something(page: Path) -> bool:
-    """Whether there is anything to run."""
+def is_runnable(page: Path) -> bool:
+    """Return True if a page has commands or Python code."""
     return bool(commands(page) or blocks(page, "python"))

@@ -9,9 +9,9 @@ from PIL import ExifTags, Image
 
 from ophis.locales import read_sentences
 from ophis.web.page import Mode, Settings
-from tests.support.made_answers import made_answer
 from tests.support.page_server import Question
 from tests.support.paths import ROOT
+from tests.support.synthetic_answers import made_answer
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SETTINGS = Settings(Mode.SERVICE, "0123456789ab", judged=True, species=783)

@@ -1,8 +1,8 @@
-"""Lives of `ophis train`: forked from a process that has loaded torch, and ended on order.
+"""Fork server of `ophis train`: runs that are observed and ended at a given point.
 
-Reads a line of JSON a life from standard input and answers with one; see `lives.Lives`. A fork
-costs hundredths of a second where a start costs seconds of importing. Nothing here is in the
-product: what a life notes, and where it ends itself, is wrapped around it after the fork.
+Reads one line of JSON a run from standard input and writes one line; see
+`forked_training.TrainingRuns`. A fork takes hundredths of a second, a start with imports takes
+seconds. The hooks that observe and end a run wrap functions of the package after the fork.
 """
 
 import hashlib
@@ -28,23 +28,23 @@ Order = dict[str, Any]
 
 
 class Notes:
-    """Lines that a life leaves behind, each written at once."""
+    """Lines that a run writes, each at once."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def add(self, **facts: object) -> None:
-        with suppress(OSError):  # where a life may write no more, it notes no more
+        with suppress(OSError):  # a run may have no space left
             os.write(self._file, json.dumps(facts).encode() + b"\n")
 
 
-def end_here(notes: Notes, place: str) -> None:
+def kill_self(notes: Notes, place: str) -> None:
     notes.add(killed=place)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def put(module: object, name: str, new: object) -> None:
-    """Another function under a module's name, in this process alone."""
+def replace(module: object, name: str, new: object) -> None:
+    """Replace a function of a module, in this process only."""
     setattr(module, name, new)
 
 
@@ -52,34 +52,34 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def watch_pieces(order: Order, notes: Notes) -> None:
-    """Note each piece: its pixels and truth, the state of chance, the descriptors that are open."""
+def watch_micro_batches(order: Order, notes: Notes) -> None:
+    """Note pixels, labels, random state and open descriptors of each micro-batch."""
     real, count = gradient.micro_batch_loss, 0
 
-    def watched(model: Any, piece: Any, *rest: Any) -> torch.Tensor:
+    def watched(model: Any, batch: Any, *rest: Any) -> torch.Tensor:
         nonlocal count
         count += 1
         notes.add(
-            step=piece.step,
-            number=piece.number,
-            photos=digest(piece.pixels.numpy().tobytes() + piece.truth.numpy().tobytes()),
-            chance=digest(torch.get_rng_state().numpy().tobytes()),
+            step=batch.step,
+            number=batch.number,
+            photos=digest(batch.pixels.numpy().tobytes() + batch.truth.numpy().tobytes()),
+            rng=digest(torch.get_rng_state().numpy().tobytes()),
             descriptors=len(list(Path("/proc/self/fd").iterdir())),
         )
-        loss = real(model, piece, *rest)
-        if order.get("piece") == count:
-            end_here(notes, "in a step")
-        if order.get("in_piece") == count:
+        loss = real(model, batch, *rest)
+        if order.get("micro_batch") == count:
+            kill_self(notes, "in a step")
+        if order.get("in_micro_batch") == count:
             os.kill(os.getpid(), order["signal"])
-        if order.get("wait_in_piece") == count:
+        if order.get("wait_in_micro_batch") == count:
             time.sleep(100)
         return loss
 
-    put(gradient, "micro_batch_loss", watched)
+    replace(gradient, "micro_batch_loss", watched)
 
 
 class SaveWatch:
-    """Ends the process inside of a save: at a share of its bytes, or before one of its calls."""
+    """Kills the process inside a save: at a fraction of its bytes, or before one of its calls."""
 
     def __init__(self, order: Order, notes: Notes) -> None:
         self._order, self._notes = order, notes
@@ -97,15 +97,15 @@ class SaveWatch:
             return path
 
         def write(state: Any, sink: Any) -> None:
-            if self._order.get("save") == self._saves and "share" in self._order:
+            if self._order.get("save") == self._saves and "fraction" in self._order:
                 counted = _Until(None, -1, lambda: None)
                 real_write(state, counted)
-                last = int(self._order["share"] * counted.taken)
-                sink = _Until(sink, last, lambda: end_here(notes, f"in a save, byte {last}"))
+                last = int(self._order["fraction"] * counted.taken)
+                sink = _Until(sink, last, lambda: kill_self(notes, f"in a save, byte {last}"))
             real_write(state, sink)
 
-        put(loop, "save_checkpoint", save)
-        put(torch, "save", write)
+        replace(loop, "save_checkpoint", save)
+        replace(torch, "save", write)
 
     def _wrap(self, module: Any, name: str) -> None:
         real = getattr(module, name)
@@ -115,17 +115,17 @@ class SaveWatch:
                 self._here(name)
             return real(*arguments)
 
-        put(module, name, watched)
+        replace(module, name, watched)
 
     def _here(self, name: str) -> None:
-        """Before a call, or at the end of a save."""
+        """Kill the process if the order names this call."""
         if self._order.get("save") == self._saves and self._order.get("call") == self._calls:
-            end_here(self._notes, f"in a save, before {name}")
+            kill_self(self._notes, f"in a save, before {name}")
         self._calls += 1
 
 
 class _Until:
-    """A sink up to a byte; then something happens."""
+    """Sink that calls a function when it reaches a byte."""
 
     def __init__(self, sink: Any, last: int, then: Callable[[], None]) -> None:
         self.taken, self._sink, self._last, self._then = 0, sink, last, then
@@ -142,7 +142,7 @@ class _Until:
 
 
 def make_slow(order: Order, notes: Notes) -> None:
-    """Note that something begins, and let it take a while."""
+    """Note the start of a function and delay it."""
     name, seconds = order["slow"]
     real = getattr(loop, name)
 
@@ -151,56 +151,56 @@ def make_slow(order: Order, notes: Notes) -> None:
         time.sleep(seconds)
         return real(*arguments, **named)
 
-    put(loop, name, slow)
+    replace(loop, name, slow)
 
 
 def poison(order: Order) -> None:
-    """At a step the loss is multiplied by something."""
-    step, what = order["poison"]
+    """Multiply the loss of one step by a factor."""
+    step, factor = order["poison"]
     real = gradient.micro_batch_loss
 
-    def spoilt(model: Any, piece: Any, *rest: Any) -> torch.Tensor:
-        loss = real(model, piece, *rest)
-        return loss * float(what) if piece.step == step else loss
+    def scaled(model: Any, batch: Any, *rest: Any) -> torch.Tensor:
+        loss = real(model, batch, *rest)
+        return loss * float(factor) if batch.step == step else loss
 
-    put(gradient, "micro_batch_loss", spoilt)
+    replace(gradient, "micro_batch_loss", scaled)
 
 
 def limit_saves(order: Order) -> None:
-    """While a checkpoint is written no file may grow beyond a size: a disk that is full."""
+    """Limit the size of files while a checkpoint is written, as a full disk does."""
     real = loop.save_checkpoint
 
     def limited(*arguments: Any) -> Path:
         kept = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["most_bytes"], kept[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["save_byte_limit"], kept[1]))
         try:
             return real(*arguments)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, kept)
 
-    put(loop, "save_checkpoint", limited)
+    replace(loop, "save_checkpoint", limited)
 
 
-def live(order: Order, rank: int, port: int) -> None:
-    """Be one process of `ophis train`; does not return."""
-    said = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(said, 2)
-    os.dup2(said, 1)
+def run(order: Order, rank: int, port: int) -> None:
+    """Run one process of `ophis train`; does not return."""
+    output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 2)
+    os.dup2(output, 1)
     if order["processes"] > 1:
         os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(order["processes"])}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     mine = order if rank == order.get("rank", 0) else {}
     notes = Notes(f"{order['notes']}-{rank}")
-    watch_pieces(mine, notes)
+    watch_micro_batches(mine, notes)
     SaveWatch(mine, notes)
     if "slow" in order:
         make_slow(order, notes)
     if "poison" in mine:
         poison(mine)
-    if "most_bytes" in order:
+    if "save_byte_limit" in order:
         limit_saves(order)
-    if "all_bytes" in order:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["all_bytes"],) * 2)
+    if "byte_limit" in order:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["byte_limit"],) * 2)
     if "descriptors" in order:
         resource.setrlimit(resource.RLIMIT_NOFILE, (order["descriptors"],) * 2)
     main(order["words"])
@@ -213,13 +213,13 @@ def free_port() -> int:
 
 
 def begin(order: Order) -> list[int]:
-    """Fork the processes of a life."""
+    """Fork the processes of a run."""
     port, begun = free_port(), []
     for rank in range(order["processes"]):
         child = os.fork()
         if not child:
             try:
-                live(order, rank, port)
+                run(order, rank, port)
             except SystemExit as status:
                 sys.stderr.flush()
                 os._exit(status.code if isinstance(status.code, int) else 1)
@@ -231,16 +231,16 @@ def begin(order: Order) -> list[int]:
 
 
 def has_noted(order: Order, what: str) -> bool:
-    """Whether all processes have noted something."""
+    """Return True if all processes have written a note of this kind."""
     paths = [Path(f"{order['notes']}-{rank}") for rank in range(order["processes"])]
     return all(path.exists() and f'"{what}"' in path.read_text() for path in paths)
 
 
 def signal_on_order(order: Order, begun: list[int]) -> None:
-    """Send a signal when something was noted, and a while later."""
+    """Send a signal some seconds after all processes wrote a note."""
     if "when" not in order:
         return
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not has_noted(order, order["when"]):
         if time.monotonic() > deadline:
             raise TimeoutError(order)
@@ -251,8 +251,8 @@ def signal_on_order(order: Order, begun: list[int]) -> None:
 
 
 def wait(begun: list[int]) -> list[int]:
-    """Exit statuses as a shell has them; who hangs is killed after two minutes."""
-    deadline, statuses = time.monotonic() + 120, {}
+    """Return exit statuses as a shell has them; kill processes after ten minutes."""
+    deadline, statuses = time.monotonic() + 600, {}
     while len(statuses) < len(begun):
         for child in begun:
             if child not in statuses:
@@ -267,7 +267,7 @@ def wait(begun: list[int]) -> list[int]:
 
 
 def state_of(folder: Path) -> dict[str, Any]:
-    """Digests of all that a run has learned."""
+    """Return digests of weights and optimiser state in the checkpoint of a run."""
     saved = checkpoint.load_checkpoint(folder)
     assert saved
     states = saved.optimiser["state"].items()
@@ -289,8 +289,8 @@ def serve() -> None:
             started = time.monotonic()
             begun = begin(order)
             signal_on_order(order, begun)
-            asked = time.monotonic()
-            answer = {"statuses": wait(begun), "seconds_to_end": time.monotonic() - asked}
+            signalled = time.monotonic()
+            answer = {"statuses": wait(begun), "seconds_to_end": time.monotonic() - signalled}
             answer["seconds"] = time.monotonic() - started
         print(json.dumps(answer), flush=True)
 
