@@ -221,6 +221,25 @@ def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloure
     assert done.stdout.startswith("3 countries, 3 species"), done.stderr
 
 
+def test_split_writes_both_parts_to_a_folder(tmp_path, coloured, capsys):
+    table = coloured.folder / "manifest.csv"
+    line = refused_here(capsys, "split", table, "--train", tmp_path / "train.csv")
+    assert "name a folder by --out, or two files by --train and --validation" in line
+    with pytest.raises(SystemExit) as end:
+        main(["split", str(table), "--out", str(tmp_path / "parts"), "--no-near-duplicates"])
+    assert not end.value.code
+    parts = [read_manifest(tmp_path / "parts" / f"{name}.csv") for name in ("train", "validation")]
+    paths = sorted(path.resolve() for part in parts for path in part.paths())
+    assert paths == sorted(path.resolve() for path in coloured.paths())
+
+
+def test_sample_takes_its_folder_as_option(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["sample", "--out", str(tmp_path / "sample"), "--count", "36"])
+    assert not end.value.code
+    assert len(read_manifest(capsys.readouterr().out.strip())) == 36
+
+
 def test_what_a_range_map_calls_by_two_names_is_said(tmp_path, capsys):
     (tmp_path / "m.csv").write_text("photo,species,country\na.jpg,boa,Cyprus\n")
     (tmp_path / "map.csv").write_text("species,Cyprus,n cyprus\nboa,1,0\nBoa,0,1\n")

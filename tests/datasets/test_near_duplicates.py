@@ -46,11 +46,11 @@ def test_hash_is_stable_under_small_changes(seed):
 @settings(max_examples=25)
 @given(seed=st.integers(0, 1000), flips=st.lists(st.integers(0, 12), min_size=1, max_size=12))
 def test_near_groups_equals_brute_force(seed, flips):
-    chance = np.random.default_rng(seed)
-    hashes = chance.integers(0, 256, (12, 16), np.uint8)
+    rng = np.random.default_rng(seed)
+    hashes = rng.integers(0, 256, (12, 16), np.uint8)
     bits = np.unpackbits(hashes[: len(flips)], axis=1)
     for row, number in enumerate(flips):
-        bits[row, chance.choice(128, number, replace=False)] ^= 1
+        bits[row, rng.choice(128, number, replace=False)] ^= 1
     hashes = np.concatenate([hashes, np.packbits(bits, axis=1)])
     labels = near_groups(hashes)
     close = np.bitwise_count(hashes[:, None] ^ hashes[None]).sum(axis=2) <= MAX_BITS
