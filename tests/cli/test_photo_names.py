@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ophis import InputError
-from ophis.cli.photo_names import find_photos
+from ophis.cli.terminal.photo_names import find_photos
 
 
 @pytest.fixture

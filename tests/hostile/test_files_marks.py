@@ -19,8 +19,8 @@ from starlette.testclient import TestClient
 
 from ophis import Recipe, load
 from ophis.cli import main
+from ophis.inference.answer import answer_html, answer_markdown
 from ophis.inference.classifier import Classifier
-from ophis.inference.notebook import answer_html, answer_markdown
 from ophis.serve import create_app
 from tests.support.hostile_photos import segment
 from tests.support.made_bundle import write_made_bundle

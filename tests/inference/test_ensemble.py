@@ -105,7 +105,7 @@ def test_worth_and_card_are_of_the_validation_photos(both, bundles, parts):
     assert worth[0].evaluation == ophis.evaluate(ophis.load(bundles[0]).score(parts[1]))
     assert all(w.milliseconds > 0 for w in worth)
     card = (out / "README.md").read_text()
-    assert "2 networks for 3 species, asked together" in card
+    assert "2 networks for 3 species, an ensemble" in card
     assert "in 2 crops" in card
     assert f"| together | {worth[-1].evaluation.top1:.1%} |" in card
 

@@ -1,16 +1,20 @@
-"""Verbs about answers: of one photo, of many, over HTTP."""
+"""Commands that identify: one photo, many photos, over HTTP."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from ophis.cli.options import Json, Named, TtaKinds, as_typed
 from ophis.cli.outcome import finish, print_failures
 from ophis.errors import InputError, NoPhotoError
+
+if TYPE_CHECKING:
+    from ophis.inference.answer import Answer
+    from ophis.inference.classifier import Classifier
 
 
 def identify(
@@ -28,26 +32,26 @@ def identify(
 ) -> int:
     """Name the snake in each photo.
 
-    A photo that cannot be used is listed, and the others are answered; exit status 1.
+    A photo that cannot be used is listed, the others are identified, and the exit status is 1.
 
     Args:
         bundle: A bundle folder, `imagenet17`, or hf://owner/name of the Hugging Face Hub.
-        photos: Photos; several are answered one by one. A path; a folder: the photos in it; a
+        photos: Photos, identified one by one. A path; a folder: the photos in it; a
             pattern such as 'photos/**/*.jpg'; or - for one photo from standard input.
         files_from: Take photos also from this file, a path a line; - is standard input.
-        one_snake: The photos show the same snake: give one answer to all of them together.
+        one_snake: The photos show the same snake: give one answer to all of them.
         country: Where the photos were taken: a name or an ISO code.
         gps: Without --country, take the country from each photo's own position, if it has one.
-        top: How many species to name.
-        language: What the answer is written in: en, es, fr, hi, pt or sw.
+        top: Number of species to list.
+        language: Language of the answer: en, es, fr, hi, pt or sw.
         json: One JSON object a photo (with --one-snake one in all), each on a line of its own.
     """
-    from ophis.cli.photo_names import find_photos
+    from ophis.cli.terminal.photo_names import find_photos
     from ophis.cli.terminal.progress import waiting
     from ophis.inference.classifier import load
     from ophis.locales import read_sentences
 
-    read_sentences(language)  # a wrong one is refused before the bundle is loaded
+    read_sentences(language)  # refuses an unknown language before the bundle is loaded
     found, passed_over = find_photos(
         list(map(as_typed, photos or ())), listed=as_typed(files_from) if files_from else None
     )
@@ -57,24 +61,35 @@ def identify(
         classifier = load(bundle)
     failed = 0
     for number, snake in enumerate([found] if one_snake else found):
-        try:
-            with waiting("looking"):
-                answer = classifier.identify(
-                    snake, country=country, gps=gps, top=top, language=language
-                )
-        except NoPhotoError as error:
-            answer = classifier.without_photo(error.failures, country=country, language=language)
+        with waiting("identifying"):
+            answer = _answer(
+                classifier, snake, country=country, gps=gps, top=top, language=language
+            )
         print_failures(answer.failures, language=language)
         failed += len(answer.failures)
         if json:
             print(answer.to_json())
-            continue
-        from ophis.cli.terminal.answer_text import print_answer  # needs rich; JSON does not
+        else:
+            from ophis.cli.terminal.answer_text import print_answer  # needs rich; JSON does not
 
-        if number:
-            print()
-        print_answer(answer)
+            print("\n" * bool(number), end="")
+            print_answer(answer)
     return 1 if failed else 0
+
+
+def _answer(
+    classifier: Classifier,
+    photos: Path | bytes | list[Path | bytes],
+    *,
+    country: str | None,
+    language: str,
+    **options: Any,  # noqa: ANN401 - of `Classifier.identify`
+) -> Answer:
+    """Identify the photos of a snake; without a readable photo return the general advice."""
+    try:
+        return classifier.identify(photos, country=country, language=language, **options)
+    except NoPhotoError as error:
+        return classifier.without_photo(error.failures, country=country, language=language)
 
 
 def score(
@@ -98,11 +113,11 @@ def score(
         bundle: A bundle folder, or `imagenet17`.
         manifest: The photos.
         out: The scores file to write, .npz.
-        photos: Where the photos of a SnakeCLEF table lie; by default beside the table.
+        photos: Folder of the photos of a SnakeCLEF table; by default that of the table.
         tta: Test-time augmentation, instead of the bundle's own: average the logits of each photo
             with those of its mirror image (flip) or its four corners (crops); may be repeated.
-        engine: onnxruntime, openvino, or openvino-bfloat16: with rounded numbers, and faster on
-            processors that have them.
+        engine: onnxruntime, openvino, or openvino-bfloat16: rounded to bfloat16, and faster on
+            processors that support it.
         ray: Score with the workers of a Ray cluster, given its address; `auto` on one of its
             machines, `local` for workers on this machine.
         worker_cores: With --ray, the processor cores of each worker.
@@ -143,16 +158,16 @@ def serve(
     workers: int = 2,
     waiting: int = 8,
 ) -> None:
-    """Answer over HTTP, and give out the page that asks: see docs/http.md.
+    """Identify over HTTP and serve the web page: see docs/http.md.
 
-    SIGTERM or Ctrl-C ends it when those in flight are answered.
+    SIGTERM or Ctrl-C ends it after the requests in progress.
 
     Args:
         bundle: A bundle folder, or `imagenet17`.
-        host: The address to listen at; by default only this machine can ask.
+        host: The address to listen at; by default this machine only.
         port: The port to listen at; 0 takes one that is free.
-        workers: Questions answered at once.
-        waiting: Further questions that may wait; one more is told to come again.
+        workers: Requests answered at once.
+        waiting: Further requests that may wait; one more is refused with a time to retry.
     """
     try:
         from ophis.serve import Limits

@@ -14,7 +14,7 @@ from ophis.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ophis.inference.ensemble import MemberResult
+    from ophis.inference.bundles.card_sections import MemberResult
     from ophis.train.export import Retest
 
 
@@ -268,16 +268,16 @@ def card(
     from ophis.cli.terminal.progress import waiting
     from ophis.cli.terminal.tables import print_json
     from ophis.evaluation.run import read_scored_run
-    from ophis.inference.bundles.card_file import card_of, rewrite
     from ophis.inference.bundles.hub import SCHEME
+    from ophis.inference.bundles.model_card import read_card, write_card
     from ophis.inference.bundles.registry import bundle_folder
 
     if write and as_typed(bundle).startswith(SCHEME):
         raise InputError(f"{bundle}: --write is for a bundle folder of your own; leave it out")
     with waiting("evaluating"):
         run = read_scored_run(scores) if scores else None
-        found, results, text = card_of(bundle_folder(as_typed(bundle)), run=run, license=license)
-    version = rewrite(found, results, text) if write else found.version
+        found, results, text = read_card(bundle_folder(as_typed(bundle)), run=run, license=license)
+    version = write_card(found, results, text) if write else found.version
     if json:
         print_json({"bundle": found.folder, "version": version, **asdict(results)})
     else:

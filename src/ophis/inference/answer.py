@@ -1,21 +1,24 @@
-"""What is said of a photo, or of several photos of one snake."""
+"""Answer about the photos of one snake, as a record, sentences, HTML and Markdown."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ophis.decision.decision import State
+from ophis.decision.verdict import Verdict
+from ophis.files.markup import HTML_CELL, escape_markdown
 from ophis.geography.countries import UNKNOWN, country_code, country_name
 from ophis.geography.country_names import name_in
+from ophis.locales import read_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ophis.decision.decision import Decision
-    from ophis.decision.verdict import Verdict
     from ophis.errors import PhotoFailure
     from ophis.geography.location import Place, Source
     from ophis.inference.evidence import Evidence
@@ -23,9 +26,16 @@ if TYPE_CHECKING:
     from ophis.priors.prior import PriorEffect, PriorUse
     from ophis.taxonomy.danger import Danger
 
+# Text takes the colour of the page, light or dark. No green: no answer is an all-clear.
+_BOX = "padding:.4em .7em;border-radius:.3em;color:#fff;font-weight:bold;background:"
+_BACKGROUND = {Verdict.MAY_BE_VENOMOUS: "#a40e26", Verdict.NOT_KNOWN_DANGEROUS: "#505a66"}
+_CAUTION = "border-left:.3em solid #b35900;padding-left:.6em;font-weight:bold"
+_TRACK = "display:inline-block;width:10em;height:.8em;border:1px solid currentColor;opacity:.85"
+_FILLED = "display:block;height:100%;background:#3b82c4;width:"
+
 
 class LeftOut(StrEnum):
-    """Why a photo had no say in an answer; the words for it are in `words`."""
+    """Reason for which a photo is excluded; its words are in `ophis.locales`."""
 
     SMALL = "small"
     FLAT = "flat"
@@ -34,12 +44,12 @@ class LeftOut(StrEnum):
 
 @dataclass(frozen=True)
 class SeenPhoto:
-    """A photo that was read.
+    """A photo that could be read.
 
     Attributes:
-        name: as it was given.
+        name: its path, or its number among the photos of a request.
         sha256: digest of its bytes.
-        left_out: why it had no say; None where it had.
+        left_out: reason for which it is excluded; None when it is included.
     """
 
     name: str
@@ -58,20 +68,18 @@ class Guess:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said of one snake; iterating over it gives the guesses, best first.
+    """Answer about one snake; iterating over it gives the guesses, best first.
 
     Attributes:
-        photos: those that were read, in the order given; most answers have one, and where nothing
-            could be read there is none.
-        failures: those that could not be read, and why.
-        state: how far the answer goes: to a species, a genus, a family, or not at all.
-        name: that species, genus or family, else None.
-        verdict: on the danger, from every species that cannot be excluded.
-        judged: whether the bundle was ever judged on photos; if not, it excludes no species, and
-            its guesses are for trying out only.
+        photos: the photos that could be read, in the order given.
+        failures: the photos that could not be read, with the reason.
+        state: rank of the name: species, genus, family or none.
+        name: the species, genus or family, else None.
+        verdict: danger verdict, from every species that cannot be excluded.
+        judged: whether the bundle was evaluated on photos; if not, it excludes no species.
         possible: the species that cannot be excluded, the most probable first; empty when no snake
-            is seen.
-        guesses: the most probable species, best first; empty when no snake is seen.
+            is detected.
+        guesses: the most probable species, best first; empty when no snake is detected.
         country: key of the country that was used, as the prior spells it, that with the largest
             share of several; "UNKNOWN" when none is known.
         countries: share of each country that the snake may be from, the largest first; more than
@@ -82,11 +90,11 @@ class Answer:
         contradicts: whether the photo looks like species that are hardly expected there.
         overridden: whether a person's rules for the country count in the probabilities.
         bundle: version of the bundle that answers.
-        language: of the lines; the rest is the same in all languages.
-        lines: all that in sentences for people: that the bundle was never judged, if so; the
-            danger, what it is, the country, and what holds whatever the snake is.
-        evidence: where asked for, of each photo: what in it speaks for the best guess; None where
-            that is not known, or nothing was guessed.
+        language: language of the lines; the rest is the same in all languages.
+        lines: the answer in sentences: that the bundle was not evaluated, if so; the danger, the
+            name, the country, and the advice that holds for every snake.
+        evidence: for each photo the evidence map of the best guess, on request; None when the
+            network has none, or nothing was guessed.
     """
 
     photos: tuple[SeenPhoto, ...]
@@ -118,23 +126,19 @@ class Answer:
         return self.guesses[place]
 
     def as_dict(self) -> dict[str, Any]:
-        """The answer as JSON has it."""
+        """Return the answer as plain dictionaries, lists and numbers."""
         return json.loads(json.dumps(asdict(self)))
 
     def to_json(self) -> str:
-        """The same in one line."""
+        """Return the answer as JSON in one line."""
         return json.dumps(self.as_dict(), ensure_ascii=False)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        from ophis.inference.notebook import answer_html  # noqa: PLC0415 - only a notebook asks
-
+        """Return the answer for a notebook."""
         return answer_html(self)
 
     def _repr_markdown_(self) -> str:
-        """What a notebook shows where it cannot show HTML."""
-        from ophis.inference.notebook import answer_markdown  # noqa: PLC0415
-
+        """Return the answer for a notebook that cannot show HTML."""
         return answer_markdown(self)
 
 
@@ -147,7 +151,7 @@ def sentences(
     photos: Sequence[SeenPhoto],
     judged: bool,
 ) -> tuple[str, ...]:
-    """The answer in sentences; an answer that names no snake does not speak of the country."""
+    """Return the answer in sentences; without a name they do not mention the country."""
     why = photos[0].left_out if photos else "unread"
     filled = {"name": decision.name or "", "why": words.text("why", why) if why else ""}
     lines = [
@@ -172,7 +176,7 @@ def sentences(
 
 
 def _named(shares: Mapping[str, float], words: Sentences) -> str:
-    """Countries as people read them, several with their shares."""
+    """Return the names of the countries, several with their weights."""
     names = {_name(key, words): share for key, share in shares.items()}
     several = len(names) > 1
     return ", ".join(f"{name} {share:.0%}" if several else name for name, share in names.items())
@@ -183,3 +187,89 @@ def _name(key: str, words: Sentences) -> str:
         return words.text("place", "unknown")
     code = country_code(key)
     return name_in(code, words.language) if code else country_name(key)
+
+
+def answer_html(answer: Answer) -> str:
+    """Return an answer as HTML without script: danger, name, guesses with bars, other lines."""
+    caution, verdict, state, more, emergency = _lines(answer)
+    words = read_sentences(answer.language)
+    more = [*more, words.text("bundle", "version", version=answer.bundle)]
+    parts = [
+        f'<p style="opacity:.8">{escape(", ".join(_photos(answer)))}</p>',
+        f'<p style="{_CAUTION}">{escape(caution)}</p>' if caution else "",
+        f'<p style="{_BOX}{_BACKGROUND[answer.verdict]}">{escape(verdict)}</p>',
+        f"<p>{escape(state)}</p>",
+        *(
+            _list_html(h, guesses, words, bars=answer.judged)
+            for h, guesses in _lists(answer, words)
+        ),
+        *(f'<p style="opacity:.8">{escape(line)}</p>' for line in more),
+        f"<p><strong>{escape(emergency)}</strong></p>",
+    ]
+    return f'<div lang="{escape(answer.language)}">{"".join(parts)}</div>'
+
+
+def answer_markdown(answer: Answer) -> str:
+    """Return an answer as Markdown."""
+    caution, verdict, state, more, emergency = _lines(answer)
+    words = read_sentences(answer.language)
+    parts = [f"**{escape_markdown(line)}**" for line in (caution, verdict) if line]
+    parts.append(escape_markdown(state))
+    for heading, guesses in _lists(answer, words):
+        cells = (
+            (
+                f"*{escape_markdown(g.species)}*",
+                f"{g.probability:.1%}",
+                escape_markdown(words.text("danger", g.danger)),
+            )
+            for g in guesses
+        )
+        rows = [f"| {' | '.join(row)} |" for row in cells]
+        parts.append(escape_markdown(heading))
+        if rows:
+            parts.append("\n".join(["| | | |", "|---|---:|---|", *rows]))
+    parts += [escape_markdown(line) for line in more]
+    return "\n\n".join([*parts, f"**{escape_markdown(emergency)}**"])
+
+
+def _lines(answer: Answer) -> tuple[str, str, str, list[str], str]:
+    """Return the caution about the bundle (may be empty), danger, state, other lines, advice."""
+    lines = list(answer.lines)
+    caution = "" if answer.judged else lines.pop(0)
+    verdict, state, *more, emergency = lines
+    return caution, verdict, state, more, emergency
+
+
+def _photos(answer: Answer) -> list[str]:
+    return [p.name for p in answer.photos] or [f.photo_id for f in answer.failures]
+
+
+def _lists(answer: Answer, words: Sentences) -> list[tuple[str, list[Guess]]]:
+    """Return the guesses by heading; of a bundle without evaluation all have one heading."""
+    if not answer.judged:
+        return [(words.text("list", "guesses"), list(answer))] if answer.guesses else []
+    left = [guess for guess in answer if guess.species in answer.possible]
+    others = [guess for guess in answer if guess.species not in answer.possible]
+    lists = [(words.text("list", "possible"), left)] if left else []
+    if further := len(answer.possible) - len(left):
+        lists.append((words.text("list", "further", number=f"{further:,}"), []))
+    return [*lists, (words.text("list", "others"), others)] if others else lists
+
+
+def _list_html(heading: str, guesses: Sequence[Guess], words: Sentences, *, bars: bool) -> str:
+    rows = "".join(_row_html(guess, words, bar=bars) for guess in guesses)
+    table = f"<table><tbody>{rows}</tbody></table>" if rows else ""
+    return f"<p>{escape(heading)}</p>{table}"
+
+
+def _row_html(guess: Guess, words: Sentences, *, bar: bool) -> str:
+    share = f"{guess.probability:.1%}"
+    filled = f'<span style="{_FILLED}{share}"></span>'
+    track = f'<span style="{_TRACK}" aria-hidden="true">{filled}</span>'
+    cells = [
+        f"<em>{escape(guess.species)}</em>",
+        share,
+        *([track] if bar else []),
+        escape(words.text("danger", guess.danger)),
+    ]
+    return "<tr>" + "".join(f'<td style="{HTML_CELL}">{cell}</td>' for cell in cells) + "</tr>"

@@ -1,4 +1,4 @@
-"""Photos to names through the networks of a bundle: no torch, nothing from elsewhere."""
+"""Classifier: identifies photos with the networks of a bundle, without torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ophis.decision.decision import Decision
     from ophis.errors import PhotoFailure
     from ophis.images.test_time_augmentation import Crop
-    from ophis.inference.answer import Guess, SeenPhoto
+    from ophis.inference.answer import SeenPhoto
     from ophis.inference.bundles.bundle import Bundle
     from ophis.inference.evidence import Evidence
     from ophis.inference.photo import Photo, Reader
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 
 
 class Classifier:
-    """A bundle ready to answer.
+    """A bundle with its networks loaded.
 
     Args:
-        bundle: what `read_bundle` verified.
-        threads: of the engine; 0 lets it choose.
-        engine: what runs the networks: see `EngineKind`.
+        bundle: a verified bundle, see `read_bundle`.
+        threads: threads of the engine; 0 lets it choose.
+        engine: runtime of the networks: see `EngineKind`.
     """
 
     def __init__(
@@ -114,23 +114,22 @@ class Classifier:
         evidence: bool = False,
         reader: Reader = read,
     ) -> Answer:
-        """Name the snake in a photo, or in several photos of the same snake.
+        """Identify the snake in a photo, or in several photos of the same snake.
 
-        Several are weighed together: those that show nothing, or nothing like a known snake, have
-        no say, and the danger is that of each by itself and of all together.
+        The logits of several photos are aggregated; blank and out-of-distribution photos are
+        excluded. The danger is judged for each photo and for all of them.
 
         Args:
             photo: path, or the bytes of the file; or a list of them.
-            country: where it was taken, as name or ISO code; or several with their weights, as
-                {"Nepal": 0.6, "India": 0.4}. None: nobody said, the image alone decides.
-                "UNKNOWN" is the country of that name in the training table, as the paper treats
-                it.
-            gps: whether a photo's own position tells the country when none is given.
-            top: how many guesses, at least one.
-            language: of `Answer.lines`.
-            evidence: whether to say where in each photo the best guess was found; of several
-                networks by the first that can tell.
-            reader: what reads the bytes of a photo; the service has it done in other processes.
+            country: country of the photo, as name or ISO code; or several with their weights, as
+                {"Nepal": 0.6, "India": 0.4}. None: the image alone decides. "UNKNOWN" is the
+                country of that name in the training table, as in the paper (section 6).
+            gps: take the country from the position of a photo when none is given.
+            top: number of guesses, at least one.
+            language: language of `Answer.lines`.
+            evidence: return the evidence maps of the best guess, from the first network with any.
+            reader: function that decodes the bytes of a photo; the service decodes in other
+                processes.
 
         Raises:
             NoPhotoError: when none of the photos can be read; see `without_photo`.
@@ -151,16 +150,11 @@ class Classifier:
         place = _place(photos, country, gps=gps)
         raw, maps = self._look(photos, place, evidence=evidence)
         seen = seen_photos(self.bundle, photos, raw)
-        decided = decide(self.bundle, raw, seen, place, top=top)
-        best = decided.guesses[0].species if decided.guesses else None
-        return self._answer(
-            words,
-            decided.decision,
-            place,
-            effect=decided.effect,
-            photos=seen,
-            failures=failures,
-            guesses=decided.guesses,
+        decision, effect, guesses = decide(self.bundle, raw, seen, place, top=top)
+        best = guesses[0].species if guesses else None
+        return replace(
+            self._answer(words, decision, place, effect=effect, photos=seen, failures=failures),
+            guesses=guesses,
             evidence=tuple(evidence_for(best, own) for own in maps) if evidence else (),
         )
 
@@ -171,15 +165,15 @@ class Classifier:
         country: str | Mapping[str, float] | None = None,
         language: str = "en",
     ) -> Answer:
-        """What is said where `identify` raised NoPhotoError: no name, and what always holds.
+        """Return the answer for photos that all cannot be used: no name, and general advice.
 
         Args:
-            failures: the photos that cannot be used, and why.
-            country: as `identify` takes it.
-            language: of `Answer.lines`.
+            failures: the photos that cannot be used, see `NoPhotoError.failures`.
+            country: country of the photos, as in `identify`.
+            language: language of `Answer.lines`.
 
         Raises:
-            InputError: as `identify` does of country and language.
+            InputError: when there is no such country or language.
         """
         return self._answer(
             read_sentences(language),
@@ -197,9 +191,8 @@ class Classifier:
         effect: PriorEffect | None = None,
         photos: tuple[SeenPhoto, ...] = (),
         failures: tuple[PhotoFailure, ...] = (),
-        guesses: tuple[Guess, ...] = (),
-        evidence: tuple[Evidence | None, ...] = (),
     ) -> Answer:
+        """Return the answer without guesses and evidence."""
         judged = self.bundle.rule is not None
         spelling = self.bundle.prior.spelling if self.bundle.prior else str
         countries = {spelling(key): share for key, share in place.shares.items()}
@@ -211,7 +204,7 @@ class Classifier:
             verdict=decision.verdict,
             judged=judged,
             possible=tuple(self.bundle.species[column] for column in decision.species),
-            guesses=guesses,
+            guesses=(),
             country=next(iter(countries), UNKNOWN),
             countries=countries,
             source=place.source,
@@ -221,13 +214,12 @@ class Classifier:
             bundle=self.bundle.version,
             language=words.language,
             lines=sentences(words, decision, place, effect=effect, photos=photos, judged=judged),
-            evidence=evidence,
         )
 
     def _look(
         self, photos: Sequence[Photo], place: Place, *, evidence: bool
     ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
-        """Raw scores and the evidence of each photo; rows are numbered where two have one name."""
+        """Return raw scores and evidence of each photo; rows of the same name are numbered."""
         names = [photo.name for photo in photos]
         if len(set(names)) < len(names):
             names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
@@ -245,7 +237,7 @@ class Classifier:
 def _place(
     photos: Sequence[Photo], country: str | Mapping[str, float] | None, *, gps: bool
 ) -> Place:
-    """Where the snake was seen: as given, else by the first photo that holds a position."""
+    """Return the place as given, else from the first photo with a position."""
     if country is not None or not gps:
         return place_of(country)
     places = [place_at(photo.pixels.position) for photo in photos]

@@ -7,7 +7,6 @@ and the guarantees of the answer are fitted anew, on validation photos.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from ophis.evaluation.metrics import evaluate
 from ophis.evaluation.results import evaluate_bundle
 from ophis.images.test_time_augmentation import NO_TTA, tta_crops
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
-from ophis.inference.bundles.card_about import about_combination
+from ophis.inference.bundles.card_sections import MemberResult, about_combination
 from ophis.inference.bundles.model_card import card
 from ophis.inference.network import Network
 from ophis.priors.bayes import BayesPrior
@@ -33,29 +32,10 @@ if TYPE_CHECKING:
     from ophis.datasets.manifest import Manifest
     from ophis.decision.calibration import Calibration
     from ophis.decision.rule import DecisionRule
-    from ophis.errors import PhotoFailure
-    from ophis.evaluation.metrics import Evaluation
     from ophis.images.test_time_augmentation import Crop, Tta
     from ophis.inference.bundles.bundle import Bundle
     from ophis.priors.prior import Prior
     from ophis.scores.scores import Scores
-
-
-@dataclass(frozen=True)
-class MemberResult:
-    """What one way of asking is worth, and what it costs.
-
-    Attributes:
-        name: of the bundle, or of the combination.
-        evaluation: on the validation photos, by the image alone.
-        milliseconds: a photo, reading included, on this machine.
-        failures: the photos that could not be read.
-    """
-
-    name: str
-    evaluation: Evaluation
-    milliseconds: float
-    failures: tuple[PhotoFailure, ...] = ()
 
 
 def combine(
@@ -86,7 +66,7 @@ def combine(
     crops = tta_crops(*tta)
     _require_fit(members, plain=crops == NO_TTA)
     if Path(out).resolve() in {member.folder.resolve() for member in members}:
-        raise InputError(f"{out} is one of the bundles to combine; choose another --out")
+        raise InputError(f"{out} is one of the bundles to combine; choose another folder")
     if (validation.truth(members[0].species) < 0).all():
         raise InputError("no validation photo has a species, so none can be judged; label some")
     with BundleWriter(out) as writer:  # before hours of scoring it refuses what it cannot replace

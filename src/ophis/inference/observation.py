@@ -1,8 +1,8 @@
-"""From what the networks of a bundle saw in the photos of one snake to what is said of it."""
+"""Decision about one observation: the photos of one snake, and its country."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,28 +26,13 @@ if TYPE_CHECKING:
     from ophis.scores.scores import Scores
 
 
-@dataclass(frozen=True)
-class Decided:
-    """What is said of one snake.
-
-    Attributes:
-        decision: the state, the species that cannot be excluded, and the danger.
-        effect: what the country did.
-        guesses: the most probable species, where a name is given; else none.
-    """
-
-    decision: Decision
-    effect: PriorEffect
-    guesses: tuple[Guess, ...]
-
-
 def seen_photos(bundle: Bundle, photos: Sequence[Photo], raw: Scores) -> tuple[SeenPhoto, ...]:
-    """Which photos have a say, and why others have none.
+    """Return the photos with the reason for which some of them are excluded.
 
     Args:
-        bundle: whose rule knows what is unlike all that was learned.
-        photos: of one snake.
-        raw: a row of scores for each.
+        bundle: its rule has the limit of the OOD score.
+        photos: photos of one snake.
+        raw: a row of scores for each photo.
     """
     is_ood = bundle.rule.is_ood(raw) if bundle.rule else np.zeros(len(raw), dtype=np.bool_)
     return tuple(
@@ -60,22 +45,26 @@ def seen_photos(bundle: Bundle, photos: Sequence[Photo], raw: Scores) -> tuple[S
 
 def decide(
     bundle: Bundle, raw: Scores, seen: Sequence[SeenPhoto], place: Place, *, top: int
-) -> Decided:
-    """Weigh the photos of one snake, and the country, into one decision.
+) -> tuple[Decision, PriorEffect, tuple[Guess, ...]]:
+    """Combine the photos of one snake and its country into one decision.
 
-    The danger is also that of each photo by itself: the promise that nearly no venomous snake goes
-    without the warning was made for single photos, whatever they show. A warning from any of them,
-    also one that had no say in the name, keeps it, however many there are.
+    The danger is judged for each photo by itself too, because the guarantee that few venomous
+    snakes go without the warning holds for single photos. A warning from any photo, also an
+    excluded one, stands.
 
     Args:
         bundle: its calibration, prior and rule.
-        raw: the scores of each photo, without the country.
-        seen: which of them have a say.
-        place: where the snake was seen.
-        top: how many guesses.
+        raw: scores of each photo, without the country.
+        seen: the photos, with the excluded ones marked.
+        place: place of the snake.
+        top: number of guesses.
+
+    Returns:
+        The decision, the effect of the country, and the most probable species when a name is
+        given.
     """
     kept = np.array([not photo.left_out for photo in seen])
-    # Of photos that all had no say, the country's is still told to programs.
+    # When all photos are excluded, the answer still reports the effect of the country.
     one = _one(raw.take(kept) if kept.any() else raw)
     scores, effect = _adjusted(bundle, one, place)
     if kept.any():
@@ -88,16 +77,16 @@ def decide(
         unlike = any(photo.left_out is LeftOut.UNLIKE for photo in seen)
         decision = no_name(State.NO_SNAKE if unlike else State.UNUSABLE)
     guesses = _guesses(bundle, scores, top) if decision.species else ()
-    return Decided(decision, effect, guesses)
+    return decision, effect, guesses
 
 
 def _one(scores: Scores) -> Scores:
-    """The rows of one snake as one."""
+    """Return the rows of one snake as one row."""
     return aggregate_observations(replace(scores, observations=("",) * len(scores)))
 
 
 def _adjusted(bundle: Bundle, raw: Scores, place: Place) -> tuple[Scores, PriorEffect]:
-    """Scores with the country's say, else with the calibration of the image's own."""
+    """Apply the prior of the country, or without a country the calibration of the image."""
     if place.shares and bundle.prior:
         here = bundle.prior
         if len(place.shares) > 1:
@@ -109,12 +98,12 @@ def _adjusted(bundle: Bundle, raw: Scores, place: Place) -> tuple[Scores, PriorE
 
 
 def _calibrated(bundle: Bundle, raw: Scores) -> Scores:
-    """What the image alone says."""
+    """Apply the calibration of the image."""
     return bundle.calibration.apply(raw) if bundle.calibration else raw
 
 
 def _each(bundle: Bundle, raw: Scores, scores: Scores, place: Place) -> list[Decision]:
-    """What is said of each row by itself, given raw and adjusted."""
+    """Decide about each row by itself, given raw and adjusted scores."""
     if bundle.rule is None:
         return decide_without_rule(scores)
     heard = bool(place.shares and bundle.prior)

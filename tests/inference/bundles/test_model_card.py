@@ -15,8 +15,7 @@ from ophis.decision.rule import fit_rule
 from ophis.evaluation.results import EvaluationResults, evaluate_bundle, read_results
 from ophis.evaluation.run import ScoredRun
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
-from ophis.inference.bundles.card_file import card_of, rewrite
-from ophis.inference.bundles.model_card import card, imagenet17_card
+from ophis.inference.bundles.model_card import card, imagenet17_card, read_card, write_card
 from tests.support.made_bundle import write_made_bundle
 
 # Antaresia childreni is not known to be dangerous, the others are venomous.
@@ -78,8 +77,8 @@ def test_a_dangerous_snake_taken_for_a_name_not_known_dangerous_is_named(scores,
 def test_what_was_not_measured_says_so():
     text = card(SPECIES, EvaluationResults(), calibration=None, prior=None, rule=None)
     assert text.count("ot measured") >= 6
-    assert "Not judged on any photo." in text
-    assert "%" not in text.split("## What it cannot do")[0]
+    assert "Not evaluated on any photo." in text
+    assert "%" not in text.split("## Limitations")[0]
     head = yaml.safe_load(text.split("---")[1])
     assert "license" not in head
     assert "model-index" not in head
@@ -121,21 +120,21 @@ def test_names_in_a_card_are_never_markup():
 
 def test_a_card_is_measured_anew_and_written_into_its_bundle(scores, tmp_path):
     bundle = read_bundle(write_made_bundle(tmp_path / "bundle", SPECIES))
-    _, before, text = card_of(bundle.folder)
+    _, before, text = read_card(bundle.folder)
     assert before == EvaluationResults()
-    assert "Not judged on any photo." in text
+    assert "Not evaluated on any photo." in text
     facts = {"validation": {"sha256": "0" * 64}}
-    _, after, text = card_of(
+    _, after, text = read_card(
         bundle.folder, run=ScoredRun("x", scores, facts=facts), license="cc-by-4.0"
     )
-    version = rewrite(bundle, after, text)
+    version = write_card(bundle, after, text)
     assert version != bundle.version
     written = read_bundle(bundle.folder)
     assert written.version == version
     assert (bundle.folder / "README.md").read_text() == text
     assert "license: cc-by-4.0" in text
     assert read_results(bundle.folder / "evaluation.json").facts == facts
-    assert card_of(bundle.folder)[2] == text
+    assert read_card(bundle.folder)[2] == text
 
 
 def test_what_no_answer_needs_may_be_missing_and_is_not_trusted_where_it_is(tmp_path, results):
@@ -154,7 +153,7 @@ def test_what_no_answer_needs_may_be_missing_and_is_not_trusted_where_it_is(tmp_
     from ophis import InputError
 
     with pytest.raises(InputError, match=r"evaluation.json: not evaluation results"):
-        card_of(folder)
+        read_card(folder)
 
 
 def test_figures_of_other_species_are_refused(scores, tmp_path):
@@ -162,4 +161,4 @@ def test_figures_of_other_species_are_refused(scores, tmp_path):
 
     folder = write_made_bundle(tmp_path / "bundle", SpeciesList(("a", "b", "c")))
     with pytest.raises(InputError, match="is in one list of species only"):
-        card_of(folder, run=ScoredRun("x", replace(scores)))
+        read_card(folder, run=ScoredRun("x", replace(scores)))

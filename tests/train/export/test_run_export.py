@@ -69,8 +69,8 @@ def bundle(run, tmp_path_factory):
 def test_bundle_contains_files_and_card(bundle):
     assert sorted(path.name for path in bundle.iterdir()) == EXPECTED_FILES
     card = (bundle / "README.md").read_text()
-    assert "On 12 validation photos that it did not learn from" in card
-    assert "A snake of any kind but its own 3 gets one of these names or none" in card
+    assert "On 12 validation photos outside the training data" in card
+    assert "A snake of another species than its 3 gets one of their names or none" in card
     assert "too few validation photos: it refuses none" in card
 
 

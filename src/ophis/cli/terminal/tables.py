@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ophis.datasets.renaming import Renaming
     from ophis.evaluation.comparison import Comparison
     from ophis.evaluation.metrics import Evaluation
-    from ophis.inference.ensemble import MemberResult
+    from ophis.inference.bundles.card_sections import MemberResult
     from ophis.priors.selection import Choice
     from ophis.web.export import WebFile
 

@@ -1,7 +1,7 @@
-"""A bundle: one folder with all that names a snake, checked file by file.
+"""Bundle: a folder with networks, species, calibration, prior and decision rule.
 
-A bundle of one network holds the network itself. A combination holds whole bundles as members, and
-its own calibration, prior and rule, which were fitted on what the members say together.
+A plain bundle holds one network. An ensemble holds plain bundles as members, and a calibration,
+prior and rule fitted on the averaged logits.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ MODEL, SELFTEST, SPECIES, IMAGES, TTA, CALIBRATION, PRIOR, COUNTS, DECISION, CAR
     "README.md",
     "bundle.json",
 )
-# No answer needs them: a bundle without them is whole.
+# Not needed to identify: a bundle without them is complete.
 NOT_FOR_ANSWERS = frozenset({CARD, CONFIG, WEIGHTS, EVALUATION})
 
 
 @dataclass(frozen=True)
 class Member:
-    """One network and what belongs to it.
+    """A network with its species and preprocessing.
 
     Attributes:
         model: the ONNX file: input [photos, 3, pixels, pixels] float32, output logits.
-        species: the columns of its logits.
-        preprocessing: what is done to a photo.
+        species: columns of its logits.
+        preprocessing: resize and normalisation of a photo.
         calibration: what its logits are mended with before they are averaged with those of other
             members; None where it is the only one of a plain bundle, whose calibration waits for
             the country.
@@ -71,13 +71,13 @@ class Member:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle read and verified.
+    """A verified bundle.
 
     Attributes:
-        folder: where it lies.
-        version: first 12 digits of the digest over all its files; stands in every answer.
+        folder: its folder.
+        version: first 12 digits of the digest over all its files; part of every answer.
         species: the classes.
-        members: its networks, one or more; answers are the mean of theirs.
+        members: its networks, one or more, whose logits are averaged.
         tta: crops of each photo that each network scores; the logits are averaged.
         calibration: of the logits, or None where there was nothing to fit it on.
         prior: what a country says of the species, or None where nothing is known of countries. It
@@ -108,21 +108,21 @@ def _read(folder: Path, index: dict[str, dict[str, str]]) -> Bundle:
     digests = index["files"]
     for name, digest in digests.items():
         path = folder / name
-        # Twice the bytes for nothing that an answer needs: `verify_weights` reads them.
+        # As large as the model, and not needed to identify: `verify_weights` reads them.
         if name == WEIGHTS or (name in NOT_FOR_ANSWERS and not path.exists()):
             continue
         if not path.is_file():
-            raise InputError(f"{path}: this file of the bundle is missing; export or copy it anew")
+            raise InputError(f"{path}: this file of the bundle is missing; export or copy it again")
         if sha256(path) != digest:
             raise InputError(
                 f"{path}: its checksum differs from {INDEX}: the file was changed or cut short;"
-                " export or copy the bundle anew"
+                " export or copy the bundle again"
             )
     for name in (SPECIES, *(() if index["members"] else (MODEL, IMAGES))):
         if name not in digests:
-            raise InputError(f"{folder / INDEX}: {name} is not listed; export the bundle anew")
+            raise InputError(f"{folder / INDEX}: {name} is not listed; export the bundle again")
     species = SpeciesList.read(folder / SPECIES)
-    # The counts alone are the paper's prior; with settings beside them they are part of another.
+    # The counts alone are the paper's prior; prior.toml describes any other.
     prior = next((name for name in (PRIOR, COUNTS) if name in digests), None)
     return Bundle(
         folder=folder,
@@ -139,7 +139,7 @@ def _read(folder: Path, index: dict[str, dict[str, str]]) -> Bundle:
 
 
 def files_for_answers(folder: str | Path) -> tuple[list[str], list[str]]:
-    """What the index of a bundle lists: the files that answers need, and the folders of members.
+    """Return the files of a bundle that inference needs, and the folders of its members.
 
     Raises:
         InputError: as `read_bundle` of the index.
@@ -149,14 +149,14 @@ def files_for_answers(folder: str | Path) -> tuple[list[str], list[str]]:
 
 
 def verify_weights(folder: str | Path) -> bool | None:
-    """Whether the torch weights are those that were written; None where there are none."""
+    """Return whether the torch weights match their checksum; None without weights."""
     path = Path(folder) / WEIGHTS
     digest = _read_index(Path(folder))["files"].get(WEIGHTS)
     return None if digest is None or not path.is_file() else sha256(path) == digest
 
 
 def _members(folder: Path, species: SpeciesList, versions: dict[str, str]) -> tuple[Member, ...]:
-    """The network of a plain bundle, or those of the bundles that a combination holds."""
+    """Return the network of a plain bundle, or those of an ensemble's members."""
     if not versions:
         images = Preprocessing.read(folder / IMAGES)
         return (Member(folder / MODEL, species, images, None),)
@@ -164,7 +164,7 @@ def _members(folder: Path, species: SpeciesList, versions: dict[str, str]) -> tu
     for name, version in versions.items():
         index = _read_index(folder / name)
         if index["members"]:  # before they are read: a bundle may name itself
-            raise InputError(f"{folder / name}: does not belong in {folder}; combine anew")
+            raise InputError(f"{folder / name}: does not belong in {folder}; combine again")
         inner = _read(folder / name, index)
         if inner.version != version:
             raise InputError(
@@ -172,13 +172,13 @@ def _members(folder: Path, species: SpeciesList, versions: dict[str, str]) -> tu
                 " whole combination anew"
             )
         if inner.tta != NO_TTA or set(inner.species) != set(species):
-            raise InputError(f"{inner.folder}: does not belong in {folder}; combine anew")
+            raise InputError(f"{inner.folder}: does not belong in {folder}; combine again")
         members.append(replace(inner.members[0], calibration=inner.calibration))
     return tuple(members)
 
 
 def _read_index(folder: Path) -> dict[str, dict[str, str]]:
-    """`files` and `members` of the index, each a mapping of names in the folder."""
+    """Return `files` and `members` of the index, each a mapping of names in the folder."""
     path = folder / INDEX
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
@@ -201,9 +201,9 @@ def _read_index(folder: Path) -> dict[str, dict[str, str]]:
 
 
 class BundleWriter:
-    """Makes a bundle folder whole or not at all: files go to a sibling folder, then a rename.
+    """Context manager that writes a bundle whole or not at all.
 
-    Use as a context manager; inside, write files into `folder`.
+    Files are written into `folder`, a sibling of the bundle, which is renamed at the end.
     """
 
     def __init__(self, out: str | Path) -> None:
@@ -213,7 +213,7 @@ class BundleWriter:
 
     def __enter__(self) -> Self:
         if self.out.exists() and not (self.out / INDEX).is_file() and _holds_anything(self.out):
-            raise InputError(f"{self.out} holds something that is no bundle; choose another --out")
+            raise InputError(f"{self.out} holds something that is no bundle; choose another")
         self.folder.mkdir(parents=True)
         return self
 
@@ -232,11 +232,10 @@ class BundleWriter:
         card: str,
         results: EvaluationResults | None = None,
     ) -> None:
-        """Write everything but what sees the photos: a network with its images.json, or members.
+        """Write everything except the network with its images.json, or the members.
 
         Raises:
-            InputError: when a part was fitted on other species, or in another order; read back, it
-                would be taken for theirs.
+            InputError: when a part was fitted on other species, or in another order.
         """
         parts = {"the prior": prior, "the rule": rule, "the calibration": calibration}
         for name, part in parts.items():
@@ -263,7 +262,7 @@ class BundleWriter:
         for number, member in enumerate(members, start=1):
             name = f"member-{number}"
             (self.folder / name).mkdir()
-            # No more than belongs to it: this folder may lie in the member's.
+            # Only the files of its index: this folder may be inside the member's.
             for file in (*_read_index(member.folder)["files"], INDEX):
                 if file != WEIGHTS and (member.folder / file).is_file():
                     shutil.copy(member.folder / file, self.folder / name / file)
@@ -271,7 +270,7 @@ class BundleWriter:
         write_tta(tta, self.folder / TTA)
 
     def copy(self, bundle: Bundle) -> None:
-        """All that a bundle holds, to write some of it anew."""
+        """Copy all files of a bundle, of which some are then replaced."""
         index = _read_index(bundle.folder)
         for file in index["files"]:
             if (bundle.folder / file).is_file():
@@ -293,7 +292,7 @@ class BundleWriter:
 
 
 def sha256(path: Path) -> str:
-    """Digest of a file."""
+    """Return the SHA-256 digest of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

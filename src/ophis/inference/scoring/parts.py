@@ -67,6 +67,8 @@ class ScoreParts:
             InputError: when the folder holds parts of other photos or another model, which may be
                 hours of work, when it is in use by another process, or cannot be written.
         """
+        if photos < 2 or photos % 2:
+            raise InputError(f"part_photos = {photos} should be an even number from 2")
         out = Path(out).resolve()
         parts = cls(out.with_name(f"{out.name}.parts"), manifest, photos)
         facts = {

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ophis.datasets.manifest import Manifest
     from ophis.images.test_time_augmentation import Tta
+    from ophis.taxonomy.species_list import SpeciesList
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +68,6 @@ def score(
         InputError: when the parts of an earlier run are of other photos or another model, are in
             use or damaged, when the file cannot be written, or when the Ray cluster fails.
     """
-    if part_photos < 2 or part_photos % 2:
-        raise InputError(f"part_photos = {part_photos} should be an even number from 2")
     if not isinstance(bundle, Bundle):
         bundle = read_bundle(bundle_folder(bundle))
     manifest.truth(bundle.species)  # refuses an unknown species before the work starts
@@ -90,17 +89,21 @@ def score(
                 progress=progress,
             )
         elif missing:
-            rows = np.concatenate([parts.rows(number) for number in missing])
-            classifier = Classifier(bundle, engine=engine)
-            batches = classifier.batches(manifest.take(rows), tta=crops, workers=workers)
+            photos = manifest.take(np.concatenate([parts.rows(number) for number in missing]))
+            batches = Classifier(bundle, engine=engine).batches(photos, tta=crops, workers=workers)
             _score_parts(parts, missing, batches, progress)
-        try:
-            parts.joined(bundle.species).write(out)
-        except OSError as error:
-            reason = error.strerror or error
-            raise InputError(f"{parts.folder}: cannot be written: {reason}") from None
-        parts.remove()
+        _join(parts, bundle.species, out)
     return read_scores(out)
+
+
+def _join(parts: ScoreParts, species: SpeciesList, out: str | Path) -> None:
+    """Write the scores file and remove the parts."""
+    try:
+        parts.joined(species).write(out)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{parts.folder}: cannot be written: {reason}") from None
+    parts.remove()
 
 
 def _report_resume(

@@ -12,7 +12,7 @@ from torch import nn
 
 from ophis.evaluation.results import EvaluationResults
 from ophis.images.preprocessing import Preprocessing
-from ophis.inference.bundles.card_about import about_imagenet17
+from ophis.inference.bundles.card_sections import about_imagenet17
 from ophis.taxonomy.species_list import SpeciesList
 from ophis.train.export.bundle import write_bundle
 from ophis.train.networks.model import classifier_of

@@ -31,7 +31,7 @@ from ophis.evaluation.results import evaluate_bundle
 from ophis.images.test_time_augmentation import NO_TTA
 from ophis.inference.batches import pixel_batches
 from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, read_bundle
-from ophis.inference.bundles.card_about import about_quantised
+from ophis.inference.bundles.card_sections import about_quantised
 from ophis.inference.bundles.model_card import card
 from ophis.inference.ensemble import member_result, refit, score_timed
 from ophis.inference.network import Network
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from ophis.datasets.manifest import Manifest
     from ophis.inference.bundles.bundle import Bundle, Member
-    from ophis.inference.ensemble import MemberResult
+    from ophis.inference.bundles.card_sections import MemberResult
     from ophis.scores.scores import Scores
 
 MAX_PHOTOS = 256  # for the ranges

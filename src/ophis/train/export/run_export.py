@@ -13,7 +13,7 @@ from ophis.errors import InputError
 from ophis.evaluation.results import evaluate_bundle
 from ophis.evaluation.run import PRIOR, SCORES, read_facts
 from ophis.images.preprocessing import MAX_SIDE
-from ophis.inference.bundles.card_about import about_run
+from ophis.inference.bundles.card_sections import about_run
 from ophis.priors.country_counts import CountryPrior, read_counts
 from ophis.priors.selection import default_prior
 from ophis.scores.scores import read_scores

@@ -9,8 +9,7 @@ import pytest
 from ophis.decision.decision import State
 from ophis.decision.verdict import Verdict
 from ophis.files.markup import html_table
-from ophis.inference.answer import Answer, Guess, SeenPhoto
-from ophis.inference.notebook import answer_html, answer_markdown
+from ophis.inference.answer import Answer, Guess, SeenPhoto, answer_html, answer_markdown
 from ophis.locales import languages, read_sentences
 from ophis.priors.prior import PriorUse
 from ophis.taxonomy.danger import Danger
