@@ -1,8 +1,8 @@
-"""ophis names a snake from a photo and a country.
+"""Identification of snakes from a photo and a place: the public functions and types.
 
-Importing it loads nothing: each public name brings its module when it is first asked for, so that
-naming a snake does not wait for what reads tables and compares models. ONNX Runtime comes with
-`load`, torch only with `ophis.train`.
+Importing `ophis` loads no module: a public name loads the module that defines it on first access,
+so that identifying a snake does not load what reads tables and compares models. `ophis.train` is
+a package of its own, the only one that loads torch.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ophis.challenges.aicrowd import HiddenTestResult, predict_hidden_test
+    from ophis.challenges.submission import Submission, submit
+    from ophis.challenges.submission_check import SubmissionCheck, check_submission
     from ophis.datasets.collection import Collection, collect
     from ophis.datasets.manifest import Manifest
     from ophis.datasets.shards.reader import Pack
@@ -18,74 +21,178 @@ if TYPE_CHECKING:
     from ophis.datasets.sources import read_manifest
     from ophis.datasets.split import split
     from ophis.datasets.synthetic.sample_folder import sample
-    from ophis.errors import InputError, PhotoError
+    from ophis.decision.calibration import Calibration, Reliability, reliability
+    from ophis.decision.decision import Decision, State
+    from ophis.decision.rule import DecisionRule
+    from ophis.decision.verdict import Verdict
+    from ophis.errors import (
+        BadPhotosError,
+        InputError,
+        NoPhotoError,
+        PhotoError,
+        PhotoFailure,
+        Reason,
+    )
+    from ophis.evaluation.bootstrap import Interval
     from ophis.evaluation.comparison import Comparison, compare
     from ophis.evaluation.metrics import Evaluation, evaluate
+    from ophis.evaluation.report.comparison_report import write_comparison
     from ophis.evaluation.report.page import write_report
-    from ophis.inference.classifier import load
+    from ophis.evaluation.results import EvaluationResults
+    from ophis.evaluation.run import ScoredRun, read_scored_run
+    from ophis.evaluation.table import EvaluationTable, evaluate_files
+    from ophis.inference.answer import Answer, Guess, SeenPhoto
+    from ophis.inference.bundles.bundle import Bundle
+    from ophis.inference.classifier import Classifier, load
+    from ophis.inference.engine import EngineKind
+    from ophis.inference.ensemble import MemberResult, combine
+    from ophis.inference.scoring.scores_file import score
+    from ophis.priors.bayes import BayesPrior
     from ophis.priors.country_counts import CountryPrior
+    from ophis.priors.overrides import Override
+    from ophis.priors.prior import Prior
     from ophis.priors.prior_file import read_prior
+    from ophis.priors.range_maps import RangeMap, read_range_map
     from ophis.recipe import Recipe, read_recipe
     from ophis.scores.scores import Scores, read_scores
+    from ophis.taxonomy.danger import Danger
     from ophis.taxonomy.species_list import SpeciesList
 
 __all__ = [
+    "Answer",
+    "BadPhotosError",
+    "BayesPrior",
+    "Bundle",
+    "Calibration",
+    "Classifier",
     "Collection",
     "Comparison",
     "CountryPrior",
+    "Danger",
+    "Decision",
+    "DecisionRule",
+    "EngineKind",
     "Evaluation",
+    "EvaluationResults",
+    "EvaluationTable",
+    "Guess",
+    "HiddenTestResult",
     "InputError",
+    "Interval",
     "Manifest",
+    "MemberResult",
+    "NoPhotoError",
+    "Override",
     "Pack",
     "PhotoError",
+    "PhotoFailure",
+    "Prior",
+    "RangeMap",
+    "Reason",
     "Recipe",
+    "Reliability",
+    "ScoredRun",
     "Scores",
+    "SeenPhoto",
     "SpeciesList",
+    "State",
+    "Submission",
+    "SubmissionCheck",
+    "Verdict",
+    "check_submission",
     "collect",
+    "combine",
     "compare",
     "evaluate",
+    "evaluate_files",
     "load",
     "pack",
+    "predict_hidden_test",
     "read_manifest",
     "read_prior",
+    "read_range_map",
     "read_recipe",
+    "read_scored_run",
     "read_scores",
+    "reliability",
     "sample",
+    "score",
     "split",
+    "submit",
+    "write_comparison",
     "write_report",
 ]
 
 
-# Where each name is defined; type checkers read the imports above.
+# Module of each name. Type checkers read the imports above.
 _MODULES = {
+    "Answer": "inference.answer",
+    "BadPhotosError": "errors",
+    "BayesPrior": "priors.bayes",
+    "Bundle": "inference.bundles.bundle",
+    "Calibration": "decision.calibration",
+    "Classifier": "inference.classifier",
     "Collection": "datasets.collection",
     "Comparison": "evaluation.comparison",
     "CountryPrior": "priors.country_counts",
+    "Danger": "taxonomy.danger",
+    "Decision": "decision.decision",
+    "DecisionRule": "decision.rule",
+    "EngineKind": "inference.engine",
     "Evaluation": "evaluation.metrics",
+    "EvaluationResults": "evaluation.results",
+    "EvaluationTable": "evaluation.table",
+    "Guess": "inference.answer",
+    "HiddenTestResult": "challenges.aicrowd",
     "InputError": "errors",
+    "Interval": "evaluation.bootstrap",
     "Manifest": "datasets.manifest",
+    "MemberResult": "inference.ensemble",
+    "NoPhotoError": "errors",
+    "Override": "priors.overrides",
     "Pack": "datasets.shards.reader",
     "PhotoError": "errors",
+    "PhotoFailure": "errors",
+    "Prior": "priors.prior",
+    "RangeMap": "priors.range_maps",
+    "Reason": "errors",
     "Recipe": "recipe",
+    "Reliability": "decision.calibration",
+    "ScoredRun": "evaluation.run",
     "Scores": "scores.scores",
+    "SeenPhoto": "inference.answer",
     "SpeciesList": "taxonomy.species_list",
+    "State": "decision.decision",
+    "Submission": "challenges.submission",
+    "SubmissionCheck": "challenges.submission_check",
+    "Verdict": "decision.verdict",
+    "check_submission": "challenges.submission_check",
     "collect": "datasets.collection",
+    "combine": "inference.ensemble",
     "compare": "evaluation.comparison",
     "evaluate": "evaluation.metrics",
+    "evaluate_files": "evaluation.table",
     "load": "inference.classifier",
     "pack": "datasets.shards.writer",
+    "predict_hidden_test": "challenges.aicrowd",
     "read_manifest": "datasets.sources",
     "read_prior": "priors.prior_file",
+    "read_range_map": "priors.range_maps",
     "read_recipe": "recipe",
+    "read_scored_run": "evaluation.run",
     "read_scores": "scores.scores",
+    "reliability": "decision.calibration",
     "sample": "datasets.synthetic.sample_folder",
+    "score": "inference.scoring.scores_file",
     "split": "datasets.split",
+    "submit": "challenges.submission",
+    "write_comparison": "evaluation.report.comparison_report",
     "write_report": "evaluation.report.page",
 }
 
 
 def __getattr__(name: str) -> object:
-    """A public name, when it is first asked for (PEP 562)."""
+    """Load a public name on first access (PEP 562)."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
@@ -93,5 +200,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """All names, also those that nobody asked for yet."""
+    """Return all names, also those that are not loaded yet."""
     return sorted({*globals(), *__all__})

@@ -1,0 +1,24 @@
+"""Names of the public API. A change here changes the API: say so in CHANGELOG.md."""
+
+import ophis
+
+NAMES = """
+Answer BadPhotosError BayesPrior Bundle Calibration Classifier Collection Comparison CountryPrior
+Danger Decision DecisionRule EngineKind Evaluation EvaluationResults EvaluationTable Guess
+HiddenTestResult InputError Interval Manifest MemberResult NoPhotoError Override Pack PhotoError
+PhotoFailure Prior RangeMap Reason Recipe Reliability ScoredRun Scores SeenPhoto SpeciesList State
+Submission SubmissionCheck Verdict
+check_submission collect combine compare evaluate evaluate_files load pack predict_hidden_test
+read_manifest read_prior read_range_map read_recipe read_scored_run read_scores reliability sample
+score split submit write_comparison write_report
+"""
+
+
+def test_public_names_are_pinned():
+    assert set(ophis.__all__) == set(NAMES.split())
+    assert len(ophis.__all__) == len(set(ophis.__all__))
+
+
+def test_returned_and_raised_types_are_public():
+    for name in ophis.__all__:
+        assert getattr(ophis, name).__name__ == name
