@@ -542,7 +542,7 @@ def test_what_holds_is_told_of_a_photo_that_cannot_be_used(imagenet17, unusable,
     spanish = read_sentences("es")
     _, again, told = identified(capsys, imagenet17.bundle.folder, unusable[1], "--language", "es")
     assert again.splitlines()[-1] == spanish.text("advice", "emergency")
-    assert told == f"ophis: {unusable[1]}: {spanish.text('refusal', 'damaged')} ({err[7:-1]})\n"
+    assert told == f"ophis: {unusable[1]}: {spanish.text('error', 'damaged')} ({err[7:-1]})\n"
 
 
 def test_sentences_are_in_the_language_asked_for_and_the_rest_is_not(imagenet17, coloured, capsys):

@@ -48,7 +48,7 @@ def print_failures(failures: Iterable[PhotoFailure], *, language: str = "en") ->
     for failure in failures:
         line = failure.reason
         if language != "en":
-            line = f"{failure.photo_id}: {words.text('refusal', failure.code)} ({failure.reason})"
+            line = f"{failure.photo_id}: {words.text('error', failure.code)} ({failure.reason})"
         print(f"ophis: {line}", file=sys.stderr)
 
 
