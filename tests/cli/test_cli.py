@@ -387,7 +387,7 @@ def test_what_promises_are_made_on_has_no_say_in_the_prior(judged, coloured, tmp
         found.append((out.read_text(), capsys.readouterr().out.replace(str(out), "")))
     assert found[0] == found[1]
     given = judging.write(tmp_path / "judging.npz")
-    assert "judging.npz: in the half to choose with no species is known" in refused_here(
+    assert "judging.npz: no photo of the half to fit on has a known species" in refused_here(
         capsys, "fit-prior", table, "--validation", given, "--out", out
     )
 

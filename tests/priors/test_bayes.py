@@ -12,7 +12,7 @@ from ophis.priors.bayes import BayesPrior, Settings
 from ophis.priors.overrides import Override
 from ophis.priors.prior import PriorEffect, PriorUse
 from ophis.priors.range_maps import RangeMap, RangeMapPrior, read_range_map
-from ophis.priors.selection import Loss, choose_prior, default_prior, fit_bayes
+from ophis.priors.selection import LogLoss, choose_prior, default_prior, fit_bayes
 from ophis.taxonomy.species_list import species_key
 
 SPECIES = SpeciesList(("adder", "boa", "cobra"))
@@ -287,7 +287,7 @@ def test_what_is_fitted_divides_and_beats_image_and_product_on_photos_not_fitted
     learned = learned_from(2000, seed=1)
     prior = fit_bayes(learned, simulated(2000, seed=2))
     assert prior.settings.divide == 1
-    loss = Loss(simulated(5000, seed=3))
+    loss = LogLoss(simulated(5000, seed=3))
     assert loss(prior) < loss(None) - 0.05
     assert loss(prior) < loss(learned)  # which finds some truths impossible, or counts p(s) twice
 
@@ -305,7 +305,7 @@ def test_the_choice_is_what_loses_least_and_never_the_paper(monkeypatch):
         "the paper's product",
     }
     for name, prior in (("image alone", None), ("the paper's product", learned)):
-        assert choice.losses[name] == pytest.approx(Loss(validation)(prior))
+        assert choice.losses[name] == pytest.approx(LogLoss(validation)(prior))
 
 
 def test_the_papers_product_is_not_chosen_where_it_loses_least_either():
@@ -346,7 +346,7 @@ def test_counts_and_scores_of_other_species_or_another_order_are_refused():
                 with pytest.raises(InputError, match=message):
                     fit(counts, validation)
         with pytest.raises(InputError, match=message):
-            Loss(simulated(20, seed=2))(counts)
+            LogLoss(simulated(20, seed=2))(counts)
 
 
 def test_with_few_validation_photos_nothing_is_fitted():
@@ -384,7 +384,7 @@ def test_loss_is_scikit_learns():
     metrics = pytest.importorskip("sklearn.metrics")
     scores = simulated(300, seed=5)
     expected = metrics.log_loss(scores.truth, scores.probabilities(), labels=[0, 1, 2])
-    assert Loss(scores)(None) == pytest.approx(expected, rel=1e-5)
+    assert LogLoss(scores)(None) == pytest.approx(expected, rel=1e-5)
 
 
 def test_no_venomous_species_is_impossible_where_the_organisers_say_it_lives(

@@ -1,4 +1,4 @@
-"""Which prior a bundle gets: the one with the smallest log loss on validation scores."""
+"""Selection of a bundle's prior: the smallest log loss on validation scores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ophis.priors.range_maps import RangeMap
     from ophis.scores.scores import Scores
 
-ABSENT = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+ABSENT_FACTORS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 GRIDS: dict[str, Sequence[float]] = {
     "temperature": tuple(np.geomspace(0.25, 4, 17).tolist()),
     "divide": (1.0, 0.0, 0.25, 0.5, 0.75),
@@ -40,19 +40,19 @@ def fit_bayes(
     range_map: RangeMap | None = None,
     overrides: tuple[Override, ...] = (),
 ) -> BayesPrior:
-    """Choose the smoothing with the smallest log loss on validation scores.
+    """Fit the settings of Bayes' rule by log loss on validation scores.
 
-    One setting after the other, twice around; the photos of ``validation`` must be neither those
-    of the counts nor those that judge the result.
+    Coordinate descent over `GRIDS`, two passes. The photos of ``validation`` are neither those of
+    the counts nor those that the result is evaluated on.
 
     Raises:
-        InputError: when no validation photo has a known species, or the species of counts and
-            scores differ, in name or order.
+        InputError: no validation photo has a known species, or the species of counts and scores
+            differ in name or order.
     """
     known = validation.take(validation.truth >= 0)
     if not len(known):
         raise InputError("no validation photo has a known species; a prior is fitted on some")
-    loss = Loss(known)
+    loss = LogLoss(known)
     best = BayesPrior(counts, Settings(), range_map, overrides)
     least = loss(best)
     for _ in range(2):
@@ -67,14 +67,13 @@ def fit_bayes(
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What won on validation.
+class PriorChoice:
+    """Prior chosen on validation scores.
 
     Attributes:
-        prior: the winner; None when the image alone did.
-        losses: mean -log p of the true species, by what it was judged with; infinite where one
-            excludes the truth.
-        photos: that it was judged on.
+        prior: the prior with the smallest loss; None for the image alone.
+        losses: mean -log p(true species) of each candidate; infinite if it excludes a true species.
+        photos: number of photos of a known species.
     """
 
     prior: Prior | None
@@ -89,16 +88,16 @@ def default_prior(
     range_map: RangeMap | None = None,
     overrides: tuple[Override, ...] = (),
 ) -> Prior | None:
-    """What a bundle gets when nobody says otherwise: `choose_prior`, given enough to choose on.
+    """Return the prior of a new bundle: that of `choose_prior`, with enough photos to choose on.
 
     Args:
         counts: training photos by country and species.
-        validation: scores of photos that were not learned from, or None.
-        range_map: who lives where, if anybody said.
-        overrides: of the user.
+        validation: scores of photos that are not trained on, or None.
+        range_map: countries of each species, or None.
+        overrides: values of p(species | country) that replace fitted ones.
 
     Raises:
-        InputError: when the species of counts and scores differ, in name or order.
+        InputError: the species of counts and scores differ in name or order.
     """
     if validation is not None:
         counts.require_species(validation)
@@ -113,58 +112,58 @@ def choose_prior(
     *,
     range_map: RangeMap | None = None,
     overrides: tuple[Override, ...] = (),
-) -> Choice:
-    """The prior with the smallest log loss on validation scores; never one with an exact zero.
+) -> PriorChoice:
+    """Choose the prior with the smallest log loss on validation scores.
 
-    Compared are the image alone, the range map where one is given, and Bayes' rule with
-    fitted smoothing; the paper's product is judged beside them and never chosen. With overrides
-    it is always Bayes' rule, because no other prior supports them.
+    Candidates are the image alone, the range map if there is one, and Bayes' rule with fitted
+    settings. The paper's product (Eq. 2) is evaluated too and never chosen, because it has exact
+    zeros. With overrides the choice is always Bayes' rule: no other prior supports them.
 
     Raises:
-        InputError: when no validation photo has a known species, or the species of counts and
-            scores differ, in name or order.
+        InputError: no validation photo has a known species, or the species of counts and scores
+            differ in name or order.
     """
     fitted = fit_bayes(counts, validation, range_map=range_map, overrides=overrides)
     known = validation.take(validation.truth >= 0)
-    loss = Loss(known)
+    loss = LogLoss(known)
     candidates: dict[str, Prior | None] = {"image alone": None}
     if range_map:
-        lists = [RangeMapPrior(counts.species, range_map, absent) for absent in ABSENT]
-        candidates["range map"] = min(lists, key=loss)
+        maps = [RangeMapPrior(counts.species, range_map, factor) for factor in ABSENT_FACTORS]
+        candidates["range map"] = min(maps, key=loss)
     candidates["Bayes' rule, smoothed"] = fitted
     losses = {name: loss(prior) for name, prior in candidates.items()}
     best = "Bayes' rule, smoothed" if overrides else min(losses, key=losses.__getitem__)
     losses["the paper's product"] = loss(counts)
-    return Choice(candidates[best], losses, len(known))
+    return PriorChoice(candidates[best], losses, len(known))
 
 
-class Loss:
-    """Mean of -log p(true species | photo, country) over the photos of scores.
+class LogLoss:
+    """Mean of -log p(true species | photo, country) as a function of the prior.
 
     Args:
-        scores: of photos whose species is known.
+        scores: scores of photos of a known species.
     """
 
     def __init__(self, scores: Scores) -> None:
         self._scores = scores
-        # In float32: a fit asks a hundred times, and a loss needs no more than six digits.
+        # float32 is enough for six digits, and a fit evaluates a hundred priors.
         self._logits = log_probabilities(scores.logits).astype(np.float32)
         self._countries = scores.countries
         self._own = (np.arange(len(scores)), scores.truth)
 
     def __call__(self, prior: Prior | None) -> float:
-        """The loss with a prior, without one for None; infinite where it excludes the truth.
+        """Return the loss with a prior, or of the image alone; infinite if it excludes the truth.
 
         Raises:
-            InputError: when the species of the prior are not those of the scores, in order.
+            InputError: the species of prior and scores differ in name or order.
         """
         joint = self._logits
         if prior:
             prior.require_species(self._scores)
             factors, _ = prior.factors_of(self._countries)
             joint = joint / np.float32(prior.temperature) + factors.astype(np.float32)
-        most = joint.max(axis=1, keepdims=True)
-        if np.isneginf(most).any():
+        highest = joint.max(axis=1, keepdims=True)
+        if np.isneginf(highest).any():
             return np.inf
-        total = np.exp(joint - most).sum(axis=1, dtype=np.float64)
-        return float((np.log(total) + most[:, 0] - joint[self._own]).mean(dtype=np.float64))
+        total = np.exp(joint - highest).sum(axis=1, dtype=np.float64)
+        return float((np.log(total) + highest[:, 0] - joint[self._own]).mean(dtype=np.float64))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ophis.evaluation.comparison import Comparison
     from ophis.evaluation.metrics import Evaluation
     from ophis.inference.bundles.card_sections import MemberResult
-    from ophis.priors.selection import Choice
+    from ophis.priors.selection import PriorChoice
     from ophis.web.export import WebFile
 
 MOST_PROBLEMS = 20
@@ -157,7 +157,7 @@ def evaluations_of(
     ]
 
 
-def print_choice(choice: Choice) -> None:
+def print_choice(choice: PriorChoice) -> None:
     """What each prior costs on validation photos."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(f"log loss of {choice.photos:,} validation photos")

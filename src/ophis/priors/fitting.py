@@ -1,0 +1,96 @@
+"""Fit of a prior to training photos, as `ophis fit-prior` does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ophis.errors import InputError
+from ophis.priors.bayes import BayesPrior
+from ophis.priors.country_counts import CountryPrior
+from ophis.priors.selection import choose_prior
+from ophis.scores.validation import validation_halves
+
+if TYPE_CHECKING:
+    from ophis.datasets.manifest import Manifest
+    from ophis.priors.overrides import Override
+    from ophis.priors.prior import Prior
+    from ophis.priors.range_maps import RangeMap
+    from ophis.priors.selection import PriorChoice
+    from ophis.scores.scores import Scores
+
+
+@dataclass(frozen=True)
+class FittedPrior:
+    """Result of `fit_prior`.
+
+    Attributes:
+        counts: training photos by country and species.
+        prior: the prior that is written; None if the image alone has the smallest loss.
+        choice: losses of the candidates; None without validation scores.
+        fitting_photos: number of validation photos that the prior is chosen on.
+    """
+
+    counts: CountryPrior
+    prior: Prior | None
+    choice: PriorChoice | None = None
+    fitting_photos: int = 0
+
+
+def fit_prior(
+    train: Manifest,
+    out: str | Path,
+    *,
+    validation: Scores | None = None,
+    range_map: RangeMap | None = None,
+    overrides: tuple[Override, ...] = (),
+) -> FittedPrior:
+    """Fit a prior and write it.
+
+    A CSV file gets the counts of the paper's Eq. 1, a TOML file Bayes' rule with smoothed
+    p(species | country). With validation scores the TOML file gets the prior with the smallest log
+    loss, see `selection.choose_prior`.
+
+    Args:
+        train: training photos; unlabelled ones do not count.
+        out: file to write, .csv or .toml; the tables of a .toml file are written beside it.
+        validation: scores of photos that are neither trained nor evaluated on. Half of them is
+            used, because `ophis export` fits its guarantees on the other half.
+        range_map: countries of each species.
+        overrides: values of p(species | country) that replace fitted ones.
+
+    Raises:
+        InputError: no photo or no validation photo has a known species, or an option needs a .toml
+            file. The message begins with the parameter or the file.
+    """
+    out = Path(out)
+    smoothed = out.suffix == ".toml"
+    if not smoothed and (validation is not None or range_map or overrides):
+        raise InputError(f"{out}: validation scores, range map and overrides need a prior in .toml")
+    fitting = _fitting_half(validation)
+    try:
+        counts = CountryPrior.fit(train, species=validation.species if validation else None)
+    except InputError as error:
+        raise InputError(f"train: {error}") from None
+    if not smoothed:
+        fitted = FittedPrior(counts, counts)
+    elif fitting is None:
+        fitted = FittedPrior(counts, BayesPrior(counts, range_map=range_map, overrides=overrides))
+    else:
+        choice = choose_prior(counts, fitting, range_map=range_map, overrides=overrides)
+        fitted = FittedPrior(counts, choice.prior, choice, len(fitting))
+    if fitted.prior:
+        fitted.prior.write(out)
+    return fitted
+
+
+def _fitting_half(validation: Scores | None) -> Scores | None:
+    if validation is None:
+        return None
+    fitting, _ = validation_halves(validation)
+    if not (fitting.truth >= 0).any():
+        raise InputError(
+            "validation: no photo of the half to fit on has a known species; add labelled photos"
+        )
+    return fitting
