@@ -112,14 +112,14 @@ def test_a_given_country_takes_precedence_over_the_position():
 def test_a_position_near_a_border_gives_both_countries():
     place = place_of(None, photo=photo(tags((27.0, 0, 0), "N", (84.0, 52.0, 0), "E")), gps=True)
     assert place.source is Source.BORDER
-    assert set(place.shares) == {"np", "in"}
-    assert place.country == max(place.shares, key=place.shares.__getitem__)
+    assert set(place.weights) == {"np", "in"}
+    assert place.country == max(place.weights, key=place.weights.__getitem__)
 
 
 def test_weights_are_normalised_and_names_of_one_country_added():
     place = place_of({"India": 1, "Nepal": 2, "Népal": 1, "UNKNOWN": 1})
     assert place == Place({"nepal": 0.6, "india": 0.2, "UNKNOWN": 0.2}, Source.GIVEN)
-    assert list(place.shares) == ["nepal", "india", "UNKNOWN"]
+    assert list(place.weights) == ["nepal", "india", "UNKNOWN"]
 
 
 @pytest.mark.parametrize(
@@ -144,5 +144,5 @@ def test_invalid_countries_and_weights_are_refused(weights, told):
 
 def test_only_ratios_of_weights_matter():
     place = place_of({"India": 1e308, "Nepal": 1e308, "Kenya": 1e-308})
-    assert place.shares == {"india": 0.5, "nepal": 0.5}
-    assert place_of({"India": 5e-324}).shares == {"india": 1}
+    assert place.weights == {"india": 0.5, "nepal": 0.5}
+    assert place_of({"India": 5e-324}).weights == {"india": 1}

@@ -56,7 +56,7 @@ def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> d
     answer = Answer(
         photos=seen, failures=failures if kind == "one unread" else (), state=state, name=name,
         verdict=verdict, judged=judged, possible=tuple(g.species for g in guesses[:left]),
-        guesses=guesses, country=place.country, countries=place.shares, source=place.source,
+        guesses=guesses, country=place.country, countries=place.weights, source=place.source,
         prior=effect.use, contradicts=effect.contradicts, overridden=False, bundle="0123456789ab",
         language=language, lines=sentences(
             words, decision, place, effect=effect, photos=seen, judged=judged

@@ -82,7 +82,7 @@ def case(told: Told, number: int, facts: dict[str, Any]) -> tuple[dict[str, Any]
     answer = told.identify(data, country=given, top=top, language=language).as_dict()
     place = {"weights": [], "source": None}
     if given is not None:
-        place = {"weights": list(place_of(given).shares.items()), "source": "given"}
+        place = {"weights": list(place_of(given).weights.items()), "source": "given"}
     seen = [
         {
             "name": found["name"], "why": reason, "logits": told.logits[row].tolist(),

@@ -100,9 +100,9 @@ def test_place_of_a_photo_equals_python(page):
             assert (here["latitude"], here["longitude"]) == pytest.approx(expected, abs=1e-12)
         place = place_of(None, photo=data, gps=True)
         assert found[name]["place"]["source"] == place.source, name
-        assert dict(found[name]["place"]["weights"]) == pytest.approx(dict(place.shares)), name
-        assert [key for key, _ in found[name]["place"]["weights"]] == list(place.shares), name
-        codes = {key.upper(): share for key, share in place.shares.items()}
+        assert dict(found[name]["place"]["weights"]) == pytest.approx(dict(place.weights)), name
+        assert [key for key, _ in found[name]["place"]["weights"]] == list(place.weights), name
+        codes = {key.upper(): share for key, share in place.weights.items()}
         assert found[name]["countries"] == pytest.approx(codes), name
     sources = {place["place"]["source"] for place in found.values()}
     assert sources == {"position", "near a border", "no position"}

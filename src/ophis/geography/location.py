@@ -38,17 +38,17 @@ class Place:
     """Possible countries of a photo.
 
     Attributes:
-        shares: weights of the countries, by key, the largest first; they sum to 1, or are empty.
+        weights: of the countries, by key, the largest first; they sum to 1, or are empty.
         source: of the countries; None when no country is given.
     """
 
-    shares: Mapping[str, float]
+    weights: Mapping[str, float]
     source: Source | None
 
     @property
     def country(self) -> str:
         """Key of the country with the largest weight; "UNKNOWN" without one."""
-        return next(iter(self.shares), UNKNOWN)
+        return next(iter(self.weights), UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def place_at(position: Position | None) -> Place:
     if not codes:
         return Place({}, Source.NO_POSITION)
     source = Source.POSITION if len(codes) == 1 else Source.BORDER
-    return Place({country_key(code): share for code, share in codes.items()}, source)
+    return Place({country_key(code): part for code, part in codes.items()}, source)
 
 
 def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
@@ -145,8 +145,9 @@ def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
         # Divided by the largest: a sum of very large numbers would be infinite.
         sums[key] = sums.get(key, 0.0) + number / largest
     total = sum(sums.values())
-    shares = {key: sums[key] / total for key in sorted(sums, key=sums.__getitem__, reverse=True)}
-    return {key: share for key, share in shares.items() if share > 0}  # 0 by underflow
+    order = sorted(sums, key=sums.__getitem__, reverse=True)
+    normalised = {key: sums[key] / total for key in order}
+    return {key: weight for key, weight in normalised.items() if weight > 0}  # 0 by underflow
 
 
 def _key_of(name: object) -> str:

@@ -161,7 +161,7 @@ def sentences(
     ]
     if effect and decision.state not in (State.NO_SNAKE, State.UNUSABLE):
         if place.source:
-            lines.append(words.text("place", place.source, countries=_named(place.shares, words)))
+            lines.append(words.text("place", place.source, countries=_named(place.weights, words)))
         lines.append(words.text("prior", effect.use))
         if effect.overridden:
             lines.append(words.text("country", "overridden"))

@@ -195,7 +195,7 @@ class Classifier:
         """Return the answer without guesses and evidence."""
         judged = self.bundle.rule is not None
         spelling = self.bundle.prior.spelling if self.bundle.prior else str
-        countries = {spelling(key): share for key, share in place.shares.items()}
+        countries = {spelling(key): share for key, share in place.weights.items()}
         return Answer(
             photos=photos,
             failures=failures,
@@ -241,7 +241,7 @@ def _place(
     if country is not None or not gps:
         return place_of(country)
     places = [place_at(photo.pixels.position) for photo in photos]
-    return next((place for place in places if place.shares), places[0])
+    return next((place for place in places if place.weights), places[0])
 
 
 def load(

@@ -87,13 +87,13 @@ def _one(scores: Scores) -> Scores:
 
 def _adjusted(bundle: Bundle, raw: Scores, place: Place) -> tuple[Scores, PriorEffect]:
     """Apply the prior of the country, or without a country the calibration of the image."""
-    if place.shares and bundle.prior:
+    if place.weights and bundle.prior:
         here = bundle.prior
-        if len(place.shares) > 1:
-            here = MixedPrior(bundle.prior, place.shares)
+        if len(place.weights) > 1:
+            here = MixedPrior(bundle.prior, place.weights)
         scores, (effect, *_) = here.adjust_with_effect(raw)
         return scores, effect
-    use = PriorUse.NO_PRIOR if place.shares else PriorUse.NO_COUNTRY
+    use = PriorUse.NO_PRIOR if place.weights else PriorUse.NO_COUNTRY
     return _calibrated(bundle, raw), PriorEffect(use)
 
 
@@ -106,7 +106,7 @@ def _each(bundle: Bundle, raw: Scores, scores: Scores, place: Place) -> list[Dec
     """Decide about each row by itself, given raw and adjusted scores."""
     if bundle.rule is None:
         return decide_without_rule(scores)
-    heard = bool(place.shares and bundle.prior)
+    heard = bool(place.weights and bundle.prior)
     return bundle.rule.decide(
         scores,
         is_ood=np.zeros(len(raw), np.bool_),
