@@ -68,7 +68,7 @@ def test_invalid_positions_give_none(written):
 
 
 def test_a_division_by_zero_gives_none():
-    """As some cameras write that have not found their satellites: 0/0."""
+    """0/0 is written by some cameras without a satellite fix."""
     whole = photo(tags(*KATHMANDU))
     seconds = struct.pack("<II", 48, 25)  # 1.92, as Pillow shortens it
     assert seconds in whole
