@@ -43,7 +43,7 @@ def test_a_folder_stands_for_its_photos_sorted_and_says_which_folders_it_left(fo
     photos, passed_over = find_photos(["photos"])
     assert list(map(str, photos)) == ["photos/a.png", "photos/b.JPG"]
     (line,) = passed_over
-    assert line.startswith("photos: 1 folder in it is not looked into; name 'photos/**/*.jpg'")
+    assert line.startswith("photos: 1 folder in it is not searched; name 'photos/**/*.jpg'")
 
 
 @pytest.mark.parametrize(

@@ -52,19 +52,16 @@ def identify(
     from ophis.locales import read_sentences
 
     read_sentences(language)  # refuses an unknown language before the bundle is loaded
-    found, passed_over = find_photos(
-        list(map(as_typed, photos or ())), listed=as_typed(files_from) if files_from else None
-    )
-    for line in passed_over:
+    listed = as_typed(files_from) if files_from else None
+    found, notes = find_photos(list(map(as_typed, photos or ())), listed=listed)
+    for line in notes:
         print(f"ophis: {line}", file=sys.stderr)
     with waiting(f"loading {bundle}"):
         classifier = load(bundle)
     failed = 0
     for number, snake in enumerate([found] if one_snake else found):
         with waiting("identifying"):
-            answer = _answer(
-                classifier, snake, country=country, gps=gps, top=top, language=language
-            )
+            answer = _answer(classifier, snake, country, language, gps=gps, top=top)
         print_failures(answer.failures, language=language)
         failed += len(answer.failures)
         if json:
@@ -80,7 +77,6 @@ def identify(
 def _answer(
     classifier: Classifier,
     photos: Path | bytes | list[Path | bytes],
-    *,
     country: str | None,
     language: str,
     **options: Any,  # noqa: ANN401 - of `Classifier.identify`

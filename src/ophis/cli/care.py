@@ -1,4 +1,4 @@
-"""Verbs about the installation itself."""
+"""Commands about the installation."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ophis.cli.options import Json, Named
 
 
 def doctor(bundle: Named | None = None, /, *, json: Json = False) -> None:
-    """Say what this machine has, what ophis makes of it, and how fast a bundle answers here.
+    """Show the hardware, packages and settings of this machine, and the speed of a bundle.
 
     Args:
-        bundle: A bundle folder, or `imagenet17`: its files are checked, and each engine asked.
+        bundle: A bundle folder, or `imagenet17`, to check and to time on each engine.
         json: One JSON object with all facts.
     """
     from ophis.cli.terminal.progress import waiting
@@ -21,7 +21,7 @@ def doctor(bundle: Named | None = None, /, *, json: Json = False) -> None:
     from ophis.inference.classifier import load
     from ophis.inference.doctor import examine
 
-    with waiting("looking at this machine"):
+    with waiting("examining this machine"):
         facts = examine(load(bundle).bundle if bundle else None)
     print_facts(facts, json=json)
 
@@ -32,13 +32,13 @@ def completion(
     *,
     install: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Print what makes the shell complete verbs, options and files after the Tab key.
+    """Print the completion script of a shell for commands, options and files.
 
     For this shell only: `source <(ophis completion bash)`; `ophis completion fish | source`.
 
     Args:
         shell: bash, zsh or fish.
-        install: Put it where the shell finds it each time it starts, and say where.
+        install: Install it for all new shells, and print where.
     """
     from ophis.cli import app
 

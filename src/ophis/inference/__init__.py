@@ -1,4 +1,4 @@
-"""Photos to an answer through the networks of a bundle, without torch.
+"""Inference: photos to an answer through the networks of a bundle, without torch.
 
 Knows bundles and engines; knows neither HTTP nor the terminal.
 """

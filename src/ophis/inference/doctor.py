@@ -1,4 +1,4 @@
-"""What this machine has for ophis, and what ophis makes of it."""
+"""Report on this machine: processor, packages, settings, and the speed of a bundle."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ PACKAGES = {
     "pillow-heif": "heic",
     "matplotlib": "report",
 }
-# What makes 8 bits and bfloat16 fast, as Linux names it.
+# Instructions that make 8-bit and bfloat16 arithmetic fast, by their names in Linux.
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
-TURNS = 3
+REPEATS = 3
 _WEIGHTS = {True: "as bundle.json has them", False: "changed or cut short", None: None}
 
 
 def examine(bundle: Bundle | None = None) -> dict[str, dict[str, Any]]:
-    """Look at machine, packages and settings, and ask a bundle on each engine that is there.
+    """Return facts about machine, packages and settings, and time a bundle on each engine.
 
     Returns:
-        Facts by heading and name, as they are printed. A package that is missing is None.
+        Facts by heading and name. A missing package is None.
     """
     facts = {
         "machine": _machine(),
@@ -56,7 +56,7 @@ def examine(bundle: Bundle | None = None) -> dict[str, dict[str, Any]]:
         "devices": _devices(),
     }
     if bundle:
-        facts["bundle"] = _asked(bundle)
+        facts["bundle"] = _bundle_facts(bundle)
     return facts
 
 
@@ -72,12 +72,12 @@ def _machine() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name."""
+    """Return the name of the processor."""
     return _cpuinfo("model name") or platform.processor() or "not known"
 
 
 def usable_cores() -> int:
-    """Processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     usable = getattr(os, "sched_getaffinity", None)
     return len(usable(0)) if usable else os.cpu_count() or 1
 
@@ -116,7 +116,7 @@ def _settings() -> dict[str, Any]:
 
 
 def _devices() -> dict[str, Any]:
-    """What training can run on; torch takes seconds to tell."""
+    """Return the devices for training; importing torch takes seconds."""
     if find_spec("torch") is None:
         return {"cpu": "yes", "cuda": None}
     import torch  # noqa: PLC0415 - only here, where seconds do not matter
@@ -125,8 +125,8 @@ def _devices() -> dict[str, Any]:
     return {"cpu": "yes", "cuda": ", ".join(names) or "no"}
 
 
-def _asked(bundle: Bundle) -> dict[str, Any]:
-    """Its version, and milliseconds a photo of grey on each engine."""
+def _bundle_facts(bundle: Bundle) -> dict[str, Any]:
+    """Return facts about a bundle, and milliseconds a grey photo on each engine."""
     found: dict[str, Any] = {
         "folder": str(bundle.folder),
         "version": bundle.version,
@@ -152,7 +152,7 @@ def _milliseconds(network: Network) -> float:
     grey = np.zeros((1, 3, side, side), np.float32)
     network.outputs(grey)
     seconds = []
-    for _ in range(TURNS):
+    for _ in range(REPEATS):
         started = time.perf_counter()
         network.outputs(grey)
         seconds.append(time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""What runs a network: ONNX Runtime, or OpenVINO for those who want it. Neither knows of photos."""
+"""Engines that run a network: ONNX Runtime, or OpenVINO as an option."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class EngineKind(StrEnum):
-    """The engines by name.
+    """Names of the engines.
 
-    OpenVINO is no faster in float32; in bfloat16, on processors that have it, it is, and rounds
-    each number to 8 bits of precision.
+    OpenVINO is as fast as ONNX Runtime in float32. In bfloat16, on processors that support it, it
+    is faster and rounds each number to 8 bits of precision.
     """
 
     ONNXRUNTIME = "onnxruntime"
@@ -33,12 +33,11 @@ class EngineKind(StrEnum):
 
 
 class Engine(Protocol):
-    """A network ready to run.
+    """A loaded network.
 
     Attributes:
-        inputs: the shapes of what goes in.
-        outputs: the shapes of what comes out, by name; the first dimension, of the photos, may be
-            anything.
+        inputs: shapes of the inputs.
+        outputs: shapes of the outputs, by name; the first dimension is the photos.
     """
 
     inputs: Sequence[Sequence[object]]
@@ -47,7 +46,7 @@ class Engine(Protocol):
     def run(
         self, pixels: NDArray[np.float32], wanted: Collection[str] | None = None
     ) -> dict[str, NDArray[Any]]:
-        """The outputs for [photos, 3, side, side], by name: all, or those wanted."""
+        """Return the outputs for [photos, 3, side, side], by name: all, or those wanted."""
         ...
 
 
@@ -75,7 +74,7 @@ class OnnxRuntime:
     def run(
         self, pixels: NDArray[np.float32], wanted: Collection[str] | None = None
     ) -> dict[str, NDArray[Any]]:
-        """The outputs for [photos, 3, side, side], by name: all, or those wanted."""
+        """Return the outputs for [photos, 3, side, side], by name: all, or those wanted."""
         names = list(self.outputs if wanted is None else wanted)
         found = map(np.asarray, self._session.run(names, {self._name: pixels}))
         return dict(zip(names, found, strict=True))
@@ -87,7 +86,7 @@ class OpenVino:
     Args:
         model: the ONNX file.
         threads: 0 lets it choose.
-        bfloat16: whether it may round to that.
+        bfloat16: round to bfloat16.
 
     Raises:
         InputError: when the package is missing, or the processor has no bfloat16.
@@ -116,9 +115,9 @@ class OpenVino:
     def run(
         self, pixels: NDArray[np.float32], wanted: Collection[str] | None = None
     ) -> dict[str, NDArray[Any]]:
-        """The outputs for [photos, 3, side, side], by name: all, or those wanted."""
+        """Return the outputs for [photos, 3, side, side], by name: all, or those wanted."""
         found = self._model([pixels])
-        # Copies: the next call writes its answer over these.
+        # Copies, because the next call overwrites the tensors.
         return {
             port.any_name: np.array(found[port])
             for port in self._model.outputs
@@ -128,11 +127,11 @@ class OpenVino:
 
 @cache
 def _core(openvino: ModuleType) -> Any:  # noqa: ANN401 - OpenVINO is an extra
-    """The one core of this process, which is never let go.
+    """Return the only core of this process, which is never freed.
 
-    Each core makes a stack for signals. Of two that go in the order in which they came, the second
-    puts the stack of the first back, whose memory is gone (seen with 2026.4), and the next Ctrl-C
-    ends the process with a segmentation fault.
+    Each core installs an alternate signal stack. When two cores are freed in the order of their
+    creation, the second restores the freed stack of the first (OpenVINO 2026.4), and the next
+    Ctrl-C ends the process with a segmentation fault.
     """
     return openvino.Core()
 
@@ -142,10 +141,10 @@ def _shape(port: Any) -> list[int | None]:  # noqa: ANN401 - OpenVINO's ports ha
 
 
 def open_engine(kind: EngineKind | str, model: Path, *, threads: int = 0) -> Engine:
-    """Make a network ready to run.
+    """Load a network.
 
     Raises:
-        InputError: when there is no such engine, it is not to be had here, or the model keeps
+        InputError: when there is no such engine, it is not installed, or the model keeps
             numbers in other files.
     """
     try:

@@ -1,4 +1,4 @@
-"""Bundles made of bundles: several networks, or test-time augmentation, with averaged logits.
+"""Ensembles of bundles: several networks, or test-time augmentation, with averaged logits.
 
 What they say together is more often right and has probabilities of its own, so calibration, prior
 and the guarantees of the answer are fitted anew, on validation photos.
@@ -46,17 +46,17 @@ def combine(
     tta: Sequence[Tta | str] = (),
     progress: Callable[[int], None] | None = None,
 ) -> tuple[MemberResult, ...]:
-    """Make a bundle that asks several, or shows each photo several times, and judge it.
+    """Write a bundle of several bundles, or with test-time augmentation, and evaluate it.
 
     Args:
         bundles: plain ones of the same species; one is enough with ``tta``.
         out: the bundle folder; an older bundle there is replaced.
-        validation: labelled photos that none of them has learned from.
+        validation: labelled photos outside the training data of all bundles.
         tta: kinds of test-time augmentation, "flip", "crops" or both: see `tta_crops`.
         progress: called with the number of photos scored since the last call.
 
     Returns:
-        The worth of each bundle by itself, in their order, and last that of the combination.
+        The results of each bundle, in their order, and last those of the ensemble.
 
     Raises:
         InputError: when the bundles do not fit together, nothing would be combined, no photo has a
@@ -69,10 +69,10 @@ def combine(
         raise InputError(f"{out} is one of the bundles to combine; choose another folder")
     if (validation.truth(members[0].species) < 0).all():
         raise InputError("no validation photo has a species, so none can be judged; label some")
-    with BundleWriter(out) as writer:  # before hours of scoring it refuses what it cannot replace
-        worth, together = _judged(members, crops, validation, progress)
-        _write(writer, members, crops, together=together, worth=worth)
-    return worth
+    with BundleWriter(out) as writer:  # refuses a foreign folder before hours of scoring
+        results, together = _judged(members, crops, validation, progress)
+        _write(writer, members, crops, together=together, compared=results)
+    return results
 
 
 def _judged(
@@ -81,23 +81,23 @@ def _judged(
     validation: Manifest,
     progress: Callable[[int], None] | None,
 ) -> tuple[tuple[MemberResult, ...], Scores]:
-    """The worth of each and of all together, and what they say together."""
+    """Return the results of each member and of the ensemble, and the scores of the ensemble."""
     names = [str(member.folder) for member in members]
-    worth: list[MemberResult] = []
+    results: list[MemberResult] = []
     parts: list[Scores] = []
     seconds = 0.0
     for member in members:
         network = Network(member.members[0], member.species)
         alone, took = score_timed(network, validation, NO_TTA, progress)
-        worth.append(member_result(str(member.folder), alone, took))
+        results.append(member_result(str(member.folder), alone, took))
         if crops != NO_TTA:
             alone, took = score_timed(network, validation, crops, progress)
-        mended = member.calibration.apply(alone) if member.calibration else alone
-        parts.append(mended.with_species(members[0].species))
+        calibrated = member.calibration.apply(alone) if member.calibration else alone
+        parts.append(calibrated.with_species(members[0].species))
         seconds += took
     together = ensemble(parts, names)
-    worth.append(member_result("together", together, seconds))
-    return tuple(worth), together
+    results.append(member_result("together", together, seconds))
+    return tuple(results), together
 
 
 def score_timed(
@@ -106,14 +106,14 @@ def score_timed(
     crops: tuple[Crop, ...],
     progress: Callable[[int], None] | None,
 ) -> tuple[Scores, float]:
-    """Scores of one network with these crops, and the seconds they took."""
+    """Return the scores of one network with these crops, and the seconds they took."""
     started = time.monotonic()
     scores = network.score(validation, tta=crops, progress=progress)
     return scores, time.monotonic() - started
 
 
 def member_result(name: str, scores: Scores, seconds: float) -> MemberResult:
-    """What such scores are worth, and what they cost."""
+    """Return the evaluation of scores, and their cost."""
     photos = len(scores) + len(scores.failures)
     return MemberResult(name, evaluate(scores), 1000 * seconds / photos, scores.failures)
 
@@ -121,10 +121,10 @@ def member_result(name: str, scores: Scores, seconds: float) -> MemberResult:
 def refit(
     prior: Prior | None, scores: Scores
 ) -> tuple[Calibration | None, Prior | None, DecisionRule | None]:
-    """Calibration, prior and rule for a model with such validation scores.
+    """Return calibration, prior and rule for a model with these validation scores.
 
     Args:
-        prior: what the country says by an older model; its counts, map and rules are kept.
+        prior: prior of the original model, whose counts, map and overrides are kept.
         scores: of photos not learned from; one half fits, the other is what guarantees are made on.
     """
     fitting, judging = validation_halves(scores)
@@ -138,11 +138,11 @@ def _write(
     crops: tuple[Crop, ...],
     *,
     together: Scores,
-    worth: Sequence[MemberResult],
+    compared: Sequence[MemberResult],
 ) -> None:
-    """The bundle, with all that is learned from what the members say together."""
+    """Write the bundle with calibration, prior and rule of the ensemble."""
     calibration, prior, rule = refit(members[0].prior, together)
-    species, about = members[0].species, about_combination(members, crops, worth)
+    species, about = members[0].species, about_combination(members, crops, compared)
     results = evaluate_bundle(
         together, calibration=calibration, prior=prior, rule=rule, about=about
     )
@@ -174,7 +174,7 @@ def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:
 
 
 def _prior(prior: Prior | None, fitting: Scores) -> Prior | None:
-    """A prior of the same counts for the new scores; one that counts nothing stays as it is."""
+    """Return a prior with the same counts for the new scores; one without counts stays."""
     if isinstance(prior, BayesPrior):
         return default_prior(
             prior.counts, fitting, range_map=prior.range_map, overrides=prior.overrides

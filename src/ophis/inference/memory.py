@@ -1,4 +1,4 @@
-"""How the C library hands memory out: kept for the next piece instead of given back each time."""
+"""Settings of the C library's memory allocator for training and scoring."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ _NEVER = 2**31 - 1
 
 
 def takes_settings() -> bool:
-    """Whether the C library is glibc, whose settings these are."""
+    """Return whether the C library is glibc, which has these settings."""
     return platform.libc_ver()[0] == "glibc"
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep what is freed, so that large arrays are not paged in again for each photo.
+    """Keep freed memory in the process, so that large arrays are not paged in for each photo.
 
-    By default each array over 32 MiB is fetched from the kernel and given back when it is freed: a
-    training step of large maps then touches hundreds of thousands of fresh pages, each filled with
-    zeros first. The price is that the process holds its peak until it ends. For processes that do
-    the same over and over: training, scoring.
+    By default glibc maps each array over 32 MiB and unmaps it when it is freed, so that a training
+    step of large feature maps touches hundreds of thousands of fresh pages, which the kernel fills
+    with zeros. With these settings the process keeps its peak memory until it ends.
 
     Returns:
-        Whether the C library is glibc and took the settings; elsewhere nothing is changed.
+        Whether the C library is glibc and accepted the settings; others are not changed.
     """
     if not takes_settings():
         return False

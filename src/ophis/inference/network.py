@@ -1,4 +1,4 @@
-"""One ONNX file of a bundle, ready to run: photos to logits, no torch, no network of computers."""
+"""Network of a bundle: an ONNX file that maps photos to logits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ophis.taxonomy.species_list import SpeciesList
 
 
-# With 16 at a time a BiT-R50x1 at 456 pixels takes no less time a photo, and four times the memory.
+# Batches of 16 take as long a photo for BiT-R50x1 at 456 pixels, and four times the memory.
 BATCH_PHOTOS = 2
 
 
@@ -37,14 +37,14 @@ class Network:
     """A network of a bundle.
 
     Args:
-        member: the file and what belongs to it.
-        species: the columns wanted; those of the member in any order.
-        threads: of the engine; 0 lets it choose.
-        engine: what runs it.
+        member: the file, its species and preprocessing.
+        species: columns of the scores; the species of the member in any order.
+        threads: threads of the engine; 0 lets it choose.
+        engine: runtime of the network.
 
     Raises:
         InputError: naming the file when it cannot be run or does not fit its species and pixels,
-            or when the engine is not to be had.
+            or when the engine is not available.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Network:
     def outputs(
         self, pixels: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Run the network, as it is.
+        """Run the network without calibration.
 
         Args:
             pixels: [photos, 3, pixels, pixels].
@@ -88,17 +88,17 @@ class Network:
         *,
         evidence: bool = False,
     ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
-        """Look at photos of which nothing else is known, one after the other.
+        """Score photos without truth, country or observation, one after the other.
 
         Args:
             photos: their crops, resized for this network.
-            names: of the rows.
+            names: names of the rows.
             tta: crops of each photo.
-            evidence: whether it is wanted; else the network does not work it out.
+            evidence: compute the evidence maps.
 
         Returns:
-            Scores, and for each photo the evidence in its first crop for some species, the most
-            probable of the image alone first; none, where the network does not give any.
+            Scores, and for each photo the evidence maps of its first crop for the most probable
+            species of the image alone; empty when the network has none.
         """
         wanted, images = None if evidence else self._plain, self.member.preprocessing
         seen = [
@@ -184,6 +184,6 @@ class Network:
         wrong = [name for name in outputs if name not in ("logits", "ood_score", *EVIDENCE)]
         if wrong or len(outputs.get("ood_score", [None])) != 1:
             raise InputError(
-                f"{model}: besides logits only one number a photo may come, its `ood_score`, and"
+                f"{model}: besides logits only one number a photo is allowed, its `ood_score`, and"
                 f" `{'` and `'.join(EVIDENCE)}`"
             )

@@ -1,7 +1,7 @@
-"""An ONNX file looked through before an engine sees it: all its numbers are in it.
+"""Check of an ONNX file before an engine opens it: no tensor is in another file.
 
-A tensor may name another file that holds its numbers (ONNX's external data). Engines read it,
-wherever it lies, and no checksum of a bundle covers it.
+A tensor may name another file with its numbers (ONNX external data). Engines read that file from
+any folder, and no checksum of a bundle covers it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Which fields of which message of onnx.proto hold messages that may hold tensors.
+# Fields of messages of onnx.proto that hold messages that may hold tensors.
 _HOLDS = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -27,7 +27,7 @@ _HOLDS = {
     "sparse": {1: "tensor", 2: "tensor"},
 }
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a tensor
-_MOST_DEEP = 100  # messages inside of messages, as protobuf itself allows
+_MAX_DEPTH = 100  # messages inside of messages, as protobuf itself allows
 _FIXED = {1: 8, 5: 4}  # bytes of a field by its wire type
 _VARINT, _BYTES = 0, 2
 
@@ -40,7 +40,6 @@ def require_single_file(path: Path) -> None:
     """
     try:
         with plain_file(path) as file:
-            # Closed when nobody looks into it any more.
             data = mmap(file.fileno(), 0, access=ACCESS_READ)
         elsewhere = _is_elsewhere(memoryview(data), "model", 0)
     except (OSError, ValueError) as error:
@@ -50,8 +49,8 @@ def require_single_file(path: Path) -> None:
 
 
 def _is_elsewhere(data: memoryview, kind: str, depth: int) -> bool:
-    """Whether any tensor in a message says that its numbers are in another file."""
-    if depth > _MOST_DEEP:
+    """Return whether a tensor in a message has its numbers in another file."""
+    if depth > _MAX_DEPTH:
         raise ValueError("it is nested too deep")
     for field, value in _fields(data):
         if kind == "tensor":
@@ -65,7 +64,7 @@ def _is_elsewhere(data: memoryview, kind: str, depth: int) -> bool:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field of a message; numbers of fixed length are passed over."""
+    """Yield number and value of each field of a message, except numbers of fixed length."""
     place = 0
     while place < len(data):
         key, place = _number(data, place)
@@ -86,7 +85,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def _number(data: memoryview, place: int) -> tuple[int, int]:
-    """A number in as many bytes as it needs, ten at the most; and where it ends."""
+    """Return a varint of up to ten bytes, and the position after it."""
     number = 0
     for byte in range(10):
         if place >= len(data):

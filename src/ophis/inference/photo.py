@@ -1,4 +1,4 @@
-"""The photos that somebody asks about: what the networks see of each, or why it cannot be read."""
+"""Photos of a request, decoded and resized for the networks."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be known of a photo.
+    """Settings for the decoding of a photo.
 
     Attributes:
         sides: pixels of a side of the images that the networks take.
         tta: crops of the photo.
-        gps: whether its own position is asked for.
+        gps: read the position of the photo.
     """
 
     sides: frozenset[int]
@@ -43,11 +43,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Pixels:
-    """What was wanted of a photo.
+    """Pixels and position of a decoded photo.
 
     Attributes:
-        why: why nobody should be told a name from it; None where it is usable.
-        position: where it was taken, where that was asked for and the photo knows.
+        why: reason for which the photo cannot be identified; None when it can.
+        position: position of the photo, if requested and present.
         resized: by the pixels of a side, its crops: [crops, side, side, 3], uint8.
     """
 
@@ -61,9 +61,9 @@ class Photo:
     """A photo that could be read.
 
     Attributes:
-        name: its path, or which of those given it is.
+        name: its path, or its number among the photos given.
         sha256: digest of the bytes of the file.
-        pixels: what the networks see of it.
+        pixels: its pixels for the networks.
     """
 
     name: str
@@ -72,12 +72,12 @@ class Photo:
 
 
 def read(data: bytes, name: str, wanted: Wanted) -> Pixels:
-    """What is wanted of a photo, read in this process.
+    """Decode and resize a photo in this process.
 
     Args:
-        data: a whole file.
-        name: what to call the photo when it is refused.
-        wanted: of it.
+        data: bytes of the file.
+        name: name of the photo in errors.
+        wanted: settings for the decoding.
 
     Raises:
         PhotoError: as `images.decode`.
@@ -94,12 +94,12 @@ def read(data: bytes, name: str, wanted: Wanted) -> Pixels:
 def read_photos(
     given: Sequence[str | Path | bytes], wanted: Wanted, reader: Reader = read
 ) -> tuple[tuple[Photo, ...], tuple[PhotoFailure, ...]]:
-    """Those that can be read, and the others.
+    """Return the photos that can be read, and the failures of the others.
 
     Args:
         given: paths, or the bytes of files.
-        wanted: of each.
-        reader: what reads the bytes, as `read` does.
+        wanted: settings for the decoding.
+        reader: function that decodes the bytes, like `read`.
 
     Raises:
         InputError: when none is given.

@@ -1,4 +1,4 @@
-"""What a network said of three drawn photos where its bundle was made, to be seen elsewhere."""
+"""What a network said of three drawn photos where its bundle was made, for comparison elsewhere."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PHOTOS = 3
 SIDES = (96, 72)  # pixels of a photo: as few as show anything, for it lies in every bundle
-# Shares of the largest logit. In float32 ONNX Runtime's kernels and OpenVINO's differ by 1e-6 of
+# Fractions of the largest logit. In float32 ONNX Runtime's kernels and OpenVINO's differ by 1e-6 of
 # it; in 8 bits, where a last digit may move a whole step, by 0.04 (docs/log.md).
 TOLERANCE = 1e-4
 ROUNDED_TOLERANCE = 0.1
@@ -40,13 +40,13 @@ ROUNDED_TOLERANCE = 0.1
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Photos, and what is to be said of them.
+    """Photos and the expected logits.
 
     Attributes:
-        photos: PNG files, so that no decoder of another version gives other pixels.
-        logits: [photos, species] as the network gives them, float32.
-        tolerance: how far others may be off, as a share of the largest.
-        dangers: what was said of each species' danger.
+        photos: PNG files, whose pixels do not depend on the version of a decoder.
+        logits: [photos, species], uncalibrated, float32.
+        tolerance: largest difference allowed, as a fraction of the largest logit.
+        dangers: danger of each species.
     """
 
     photos: tuple[bytes, ...]
@@ -90,10 +90,10 @@ def write_selftest(member: Member, *, rounded: bool = False) -> Path:
 
     Args:
         member: the network of a bundle that is being written.
-        rounded: whether it counts in so few bits that other processors may say something else.
+        rounded: 8-bit networks, whose logits differ between processors.
 
     Raises:
-        InputError: when it says nothing usable.
+        InputError: when a logit is not finite.
     """
     from ophis.datasets.synthetic.camera import photograph  # noqa: PLC0415 - no answer needs it
     from ophis.datasets.synthetic.population import sightings  # noqa: PLC0415
@@ -110,12 +110,12 @@ def write_selftest(member: Member, *, rounded: bool = False) -> Path:
 
 
 def require_same(network: Network, engine: EngineKind | str, reader: Reader = read) -> None:
-    """See that a network says here what it said where its bundle was made.
+    """Check that a network gives the logits here that it gave where it was exported.
 
     Args:
-        network: with the file of its self-test beside it.
-        engine: what runs it.
-        reader: what reads the photos.
+        network: a network with the file of its self-test beside it.
+        engine: runtime of the network.
+        reader: function that decodes the photos.
 
     Raises:
         InputError: when a logit differs by more than the tolerance, or a species that was called
@@ -128,7 +128,7 @@ def require_same(network: Network, engine: EngineKind | str, reader: Reader = re
     for number, (photo, expected) in enumerate(zip(test.photos, test.logits, strict=True), start=1):
         (found,) = _logits(network, photo, reader)
         if found.shape != expected.shape:
-            raise InputError(f"{path}: is of another network; export the bundle anew")
+            raise InputError(f"{path}: is of another network; export the bundle again")
         off = float(np.abs(found - expected).max() / max(1.0, float(np.abs(expected).max())))
         if not off <= tolerance:  # not a number is not
             raise InputError(
@@ -145,7 +145,7 @@ def require_same(network: Network, engine: EngineKind | str, reader: Reader = re
 
 
 def require_finite(network: Network, photo: bytes, reader: Reader = read) -> None:
-    """See that a network without a self-test says anything.
+    """Check that a network without a self-test gives finite logits.
 
     Raises:
         InputError: when a logit is not finite.
@@ -163,7 +163,7 @@ def _logits(network: Network, photo: bytes, reader: Reader) -> NDArray[np.float3
 
 
 def png(picture: Image.Image) -> bytes:
-    """A picture as a file that keeps all its pixels."""
+    """Return an image as a lossless PNG file."""
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()

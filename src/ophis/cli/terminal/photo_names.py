@@ -1,4 +1,4 @@
-"""The photos that a person names: by path, folder, pattern, or through standard input."""
+"""Photos of a command line: paths, folders, patterns, or standard input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PATTERN = frozenset("*?[")
 def find_photos(
     names: list[str], *, listed: str | None = None, stdin: IO[bytes] | None = None
 ) -> tuple[list[Path | bytes], list[str]]:
-    """The photos that are meant, in the order named.
+    """Return the photos named on the command line, in their order.
 
     Args:
         names: each a photo, a folder (its photos, sorted; not those of folders in it), a pattern
@@ -27,11 +27,11 @@ def find_photos(
         stdin: what to read as standard input.
 
     Returns:
-        Paths, or the bytes of one photo; and lines about folders that were not looked into.
+        Paths, or the bytes of one photo; and notes about folders that were not searched.
 
     Raises:
         InputError: when a folder or a pattern holds no photo, nothing is named, or standard input
-            is asked for twice or holds nothing.
+            is named twice or is empty.
     """
     if STANDARD_INPUT in names and (listed == STANDARD_INPUT or names.count(STANDARD_INPUT) > 1):
         raise InputError("standard input can be read once; name '-' once, or --files-from -")
@@ -40,21 +40,21 @@ def find_photos(
     if not names:
         raise InputError("no photo was named; give a path, a folder, a pattern, or '-'")
     photos: list[Path | bytes] = []
-    passed_over: list[str] = []
+    notes: list[str] = []
     for name in names:
         if name == STANDARD_INPUT:
             photos.append(_one_photo(stdin))
         elif Path(name).is_dir():
-            photos += _in_folder(Path(name), passed_over)
+            photos += _in_folder(Path(name), notes)
         elif _PATTERN & set(name) and not Path(name).exists():
             photos += _matching(name)
         else:
             photos.append(Path(name))
-    return photos, passed_over
+    return photos, notes
 
 
 def _listed(name: str, stdin: IO[bytes]) -> list[str]:
-    """Paths, one a line; empty lines count for nothing."""
+    """Return the paths of a list, one a line; empty lines are skipped."""
     try:
         data = stdin.read() if name == STANDARD_INPUT else Path(name).read_bytes()
         text = data.decode()
@@ -76,24 +76,24 @@ def _one_photo(stdin: IO[bytes]) -> bytes:
     raise InputError("standard input is empty; send a photo: ophis identify BUNDLE - < photo.jpg")
 
 
-def _in_folder(folder: Path, passed_over: list[str]) -> list[Path]:
+def _in_folder(folder: Path, notes: list[str]) -> list[Path]:
     try:
         inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise InputError(f"{folder}: cannot be read: {error.strerror}") from None
     photos = [path for path in inside if path.suffix.lower() in SUFFIXES and path.is_file()]
     deeper = sum(path.is_dir() for path in inside)
-    mend = f"name '{folder}/**/*.jpg' to have those in it too"
+    fix = f"name '{folder}/**/*.jpg' to have those in it too"
     if not photos:
-        raise InputError(f"{folder}: holds no photo; {mend if deeper else 'name another folder'}")
+        raise InputError(f"{folder}: holds no photo; {fix if deeper else 'name another folder'}")
     if deeper:
         several = "folders in it are" if deeper > 1 else "folder in it is"
-        passed_over.append(f"{folder}: {deeper:,} {several} not looked into; {mend}")
+        notes.append(f"{folder}: {deeper:,} {several} not searched; {fix}")
     return photos
 
 
 def _matching(pattern: str) -> list[Path]:
-    """What a shell would put in the pattern's place, `**` for any folders included."""
+    """Return the files that match a pattern as a shell expands it, with `**` for any folders."""
     names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path's knows no absolute ones
     found = list(map(Path, names))
     photos = [path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()]

@@ -58,9 +58,8 @@ class Member:
         model: the ONNX file: input [photos, 3, pixels, pixels] float32, output logits.
         species: columns of its logits.
         preprocessing: resize and normalisation of a photo.
-        calibration: what its logits are mended with before they are averaged with those of other
-            members; None where it is the only one of a plain bundle, whose calibration waits for
-            the country.
+        calibration: applied to its logits before they are averaged with those of other members;
+            None in a plain bundle.
     """
 
     model: Path
@@ -79,10 +78,9 @@ class Bundle:
         species: the classes.
         members: its networks, one or more, whose logits are averaged.
         tta: crops of each photo that each network scores; the logits are averaged.
-        calibration: of the logits, or None where there was nothing to fit it on.
-        prior: what a country says of the species, or None where nothing is known of countries. It
-            takes the logits as they are: its own temperature was fitted with it.
-        rule: how far an answer goes, or None where no photo was there to learn it from.
+        calibration: calibration of the logits, or None.
+        prior: prior of the species by country, with its own temperature, or None.
+        rule: decision rule, or None without validation photos.
     """
 
     folder: Path
@@ -142,7 +140,7 @@ def files_for_answers(folder: str | Path) -> tuple[list[str], list[str]]:
     """Return the files of a bundle that inference needs, and the folders of its members.
 
     Raises:
-        InputError: as `read_bundle` of the index.
+        InputError: see `read_bundle`.
     """
     index = _read_index(Path(folder))
     return [name for name in index["files"] if name not in NOT_FOR_ANSWERS], list(index["members"])
@@ -212,7 +210,8 @@ class BundleWriter:
         self._members: dict[str, str] = {}  # name in the folder to version
 
     def __enter__(self) -> Self:
-        if self.out.exists() and not (self.out / INDEX).is_file() and _holds_anything(self.out):
+        foreign = self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir()))
+        if foreign and not (self.out / INDEX).is_file():
             raise InputError(f"{self.out} holds something that is no bundle; choose another")
         self.folder.mkdir(parents=True)
         return self
@@ -299,7 +298,3 @@ def sha256(path: Path) -> str:
 
 def _version(digests: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _holds_anything(path: Path) -> bool:
-    return not path.is_dir() or any(path.iterdir())

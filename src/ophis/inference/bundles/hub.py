@@ -1,7 +1,7 @@
 """Bundles of the Hugging Face Hub: `hf://owner/name`, and `hf://owner/name@revision`.
 
-Only what answers need is fetched, all from one commit, and the checksums of `bundle.json` are
-verified as those of any bundle. No photo and no answer leaves the machine.
+Only the files that inference needs are downloaded, all from one commit, and the checksums of
+`bundle.json` are verified. No photo and no answer leaves the machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAME = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([^@\s]+))?")
 
 
 def fetch(name: str) -> Path:
-    """The folder of a bundle of the Hub, fetched unless it is here already.
+    """Return the folder of a bundle of the Hub; download it unless it is cached.
 
     Args:
         name: hf://owner/name, or with a branch, tag or commit hf://owner/name@revision.
@@ -40,7 +40,7 @@ def fetch(name: str) -> Path:
     except ModuleNotFoundError:
         raise InputError(f"{name}: pip install 'ophis[hub]' to fetch bundles") from None
 
-    logging.set_verbosity_error()  # it tells each of its tries; we say how they ended
+    logging.set_verbosity_error()  # it logs each retry
 
     def get(file: str, commit: str | None) -> Path:
         return Path(hf_hub_download(repository, file, revision=commit, library_name="ophis"))
@@ -52,7 +52,7 @@ def fetch(name: str) -> Path:
 
 
 def _fetch_rest(name: str, snapshot: Path, get: Callable[[str], Path], place: str) -> None:
-    """The files of the bundle, and of its members, at a place in the repository."""
+    """Download the files of a bundle, and of its members, from a folder of the repository."""
     files, members = files_for_answers(snapshot / place)
     for file in files:
         _fetched(name, place + file, lambda file=file: get(place + file))
@@ -63,7 +63,7 @@ def _fetch_rest(name: str, snapshot: Path, get: Callable[[str], Path], place: st
 
 
 def _fetched(name: str, file: str, get: Callable[[], Path]) -> Path:
-    """A file of the repository, or one line that says why not."""
+    """Download a file of the repository, or raise an error of one line."""
     from huggingface_hub import errors  # noqa: PLC0415
     from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
 
