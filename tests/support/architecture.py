@@ -27,6 +27,7 @@ SMALL_MODULE_LINES = 80
 FORBIDDEN_FOLDERS = frozenset({"utils", "common", "helpers", "core", "base"})
 # Small modules with one importer, kept because each is a concept of its own.
 SMALL_MODULES: dict[str, str] = {
+    "ophis.images.orientation": "EXIF orientation, found by the name of the file",
     "ophis.serve.site": "files of the page over HTTP, with ETags",
 }
 # Options of other programs that messages or commands of the library contain.
