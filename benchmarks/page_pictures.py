@@ -1,10 +1,11 @@
-"""The README's pictures of the page: what a running `ophis serve` answers to a drawn photo.
+"""The README's pictures of the page: what a running `ophis serve` answers to a synthetic photo.
 
     ophis serve demo/bundle
     python benchmarks/page_pictures.py http://127.0.0.1:8000/ \
         demo/sample/photos/synthetic-00003.jpg Australia
 
-Use drawn photos only: what is in docs/images belongs to everybody. Needs Chromium and playwright.
+Use synthetic photos only, so that nobody holds rights in docs/images.
+Needs Chromium and playwright.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def halves(snakes: Path, out: Path) -> tuple[Manifest, Manifest]:
         for part, path in zip(parts, paths, strict=True):
             part.write(path)
     learn, test = (read_manifest(path) for path in paths)
-    print(f"{len(learn):,} snakes to draw from, {len(test):,} held out")
+    print(f"{len(learn):,} snakes to draw from, {len(test):,} for validation")
     return learn, test
 
 

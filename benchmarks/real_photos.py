@@ -68,7 +68,7 @@ def halves(folder: Path, out: Path) -> tuple[Manifest, Manifest]:
         for part, path in zip(parts, paths, strict=True):
             part.write(path)
     train, test = (read_manifest(path) for path in paths)
-    print(f"{len(train):,} photos to learn from, {len(test):,} held out")
+    print(f"{len(train):,} photos to learn from, {len(test):,} for validation")
     return train, test
 
 
