@@ -1,4 +1,4 @@
-"""Submission files of the SnakeCLEF challenges, and their check.
+"""Submission files of the SnakeCLEF challenges: writing and checking.
 
-Knows bundles and scores; knows neither torch nor the terminal.
+Reads scores and bundles. Does not depend on torch or on the command line.
 """

@@ -1,4 +1,4 @@
 """Metrics, comparison of models, and reports.
 
-Knows scores and run folders; knows no network.
+Reads scores and run folders. Does not load a model.
 """

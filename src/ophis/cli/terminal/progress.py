@@ -1,4 +1,4 @@
-"""How far a long work is, on stderr and only where that is a terminal; rich is loaded only then."""
+"""Progress on stderr, only if that is a terminal; rich is loaded only then."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def bar(total: int | None) -> Generator[Callable[[int], None]]:
-    """A progress bar; gives what is called with the number of things done since the last call.
+    """Show a progress bar; yields a function that advances it.
 
     Args:
-        total: what will be done; None where that is not known yet.
+        total: number of steps; None if it is not known yet.
     """
     if not sys.stderr.isatty():
         yield lambda _: None
@@ -30,21 +30,21 @@ def bar(total: int | None) -> Generator[Callable[[int], None]]:
 
 
 @contextmanager
-def waiting(what: str) -> Generator[None]:
-    """Say what takes so long; it goes away when it is done."""
+def waiting(description: str) -> Generator[None]:
+    """Show a spinner with a description until the work is done."""
     if not sys.stderr.isatty():
         yield
         return
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    said = TextColumn("{task.description}", markup=False)
-    with _progress(SpinnerColumn(style="cyan"), said, TimeElapsedColumn(), kept=False) as progress:
-        progress.add_task(what, total=None)
+    text = TextColumn("{task.description}", markup=False)
+    with _progress(SpinnerColumn(style="cyan"), text, TimeElapsedColumn(), kept=False) as progress:
+        progress.add_task(description, total=None)
         yield
 
 
 def _progress(*columns: ProgressColumn, kept: bool = True) -> Progress:
-    """On stderr; what is printed meanwhile is for stdout, whatever stderr shows."""
+    """Create a display on stderr; output to stdout is not redirected."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,4 +1,4 @@
-"""What a person sees on the terminal: tables and a progress bar; of an answer see `answer_text`."""
+"""Tables and JSON on the terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ophis.priors.selection import PriorChoice
     from ophis.web.export import WebFile
 
-MOST_PROBLEMS = 20
+MAX_PROBLEMS = 20
 LABELS = {  # of metrics whose label is not their name
     "log_loss": "log loss",
     "brier_score": "Brier",
@@ -36,16 +36,16 @@ LABELS = {  # of metrics whose label is not their name
     "auroc_low": "AUROC low",
     "auroc_high": "AUROC high",
 }
-UNBROKEN = 10_000  # columns: more than any line or table has
+UNBROKEN = 10_000  # columns: wider than any line or table
 
 
 def console() -> Console:
-    """Stdout; without a terminal (a file, a pipe) no line is broken and no cell cut short."""
+    """Return a console on stdout. In a file or pipe no line is broken and no cell truncated."""
     return Console(width=None if sys.stdout.isatty() else UNBROKEN, highlight=False)
 
 
 def _print_table(table: Table) -> None:
-    """A table; on a terminal too narrow for it, the cells of each row one below the other."""
+    """Print a table; on a narrow terminal with the cells of each row below each other."""
     out = console()
     wanted = out.measure(table, options=out.options.update(max_width=UNBROKEN)).maximum
     if wanted <= out.width:
@@ -63,12 +63,12 @@ def _print_table(table: Table) -> None:
 
 
 def print_json(value: object) -> None:
-    """One JSON value for programs; paths are texts in it."""
+    """Print a value as JSON, with paths as strings."""
     print(json_format.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def print_counts(manifest: Manifest) -> None:
-    """Photos, species, countries, and the extremes of the long tail."""
+    """Print the numbers of photos, species and countries, and the rarest and commonest species."""
     counted, out = counts_of(manifest), console()
     species = counted["species"]
     out.print(
@@ -123,11 +123,11 @@ def print_evaluations(
     evaluations: Mapping[tuple[str, bool], Evaluation],
     more: Mapping[tuple[str, bool], Mapping[str, float]] | None = None,
 ) -> None:
-    """The paper's table: a row a scores file, once more with the country where it was judged.
+    """Print the paper's table: a row for each scores file, and one with the country.
 
     Args:
-        evaluations: by name and whether the country was used.
-        more: further figures of the same, each a column.
+        evaluations: by name and use of the country.
+        more: further metrics of the same rows, a column each.
     """
     more = more or {}
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -138,11 +138,11 @@ def print_evaluations(
     for metric in next(iter(more.values()), {}):
         table.add_column(LABELS.get(metric, metric), justify="right")
     for (name, country), e in evaluations.items():
-        figures = [f"{e.photos:,}", f"{e.top1:.2%}", f"{e.top5:.2%}", f"{e.macro_f1:.4f}"]
+        cells = [f"{e.photos:,}", f"{e.top1:.2%}", f"{e.top5:.2%}", f"{e.macro_f1:.4f}"]
         for metric, value in more.get((name, country), {}).items():
             digits = {"track1": 2, "track2": 0}.get(metric.rpartition("-")[2], 4)
-            figures.append(f"{value:,.{digits}f}")
-        table.add_row(Text(name), "with" if country else "without", *figures)
+            cells.append(f"{value:,.{digits}f}")
+        table.add_row(Text(name), "with" if country else "without", *cells)
     _print_table(table)
 
 
@@ -150,7 +150,7 @@ def evaluations_of(
     evaluations: Mapping[tuple[str, bool], Evaluation],
     more: Mapping[tuple[str, bool], Mapping[str, float]],
 ) -> list[dict[str, Any]]:
-    """The rows of `print_evaluations` for programs."""
+    """Return the rows of `print_evaluations` as types of JSON."""
     return [
         {"scores": key[0], "country": key[1], **evaluation.as_dict(), **more.get(key, {})}
         for key, evaluation in evaluations.items()
@@ -158,7 +158,7 @@ def evaluations_of(
 
 
 def print_choice(choice: PriorChoice) -> None:
-    """What each prior costs on validation photos."""
+    """Print the validation log loss of each prior."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(f"log loss of {choice.photos:,} validation photos")
     table.add_column("", justify="right")
@@ -195,7 +195,7 @@ def print_member_results(results: Sequence[MemberResult]) -> None:
 
 
 def print_facts(facts: Mapping[str, Mapping[str, object]], *, json: bool = False) -> None:
-    """Facts by heading and name, one a line; None: it is not there."""
+    """Print facts by heading and name; None stands for a missing part."""
     if json:
         print_json(facts)
         return
@@ -205,27 +205,27 @@ def print_facts(facts: Mapping[str, Mapping[str, object]], *, json: bool = False
     for heading, named in facts.items():
         table.add_row(Text(heading, "bold"), "")
         for name, fact in named.items():
-            said = Text("not there", "dim") if fact is None else Text(str(fact))
-            table.add_row(Text(f"  {name}"), said)
+            shown = Text("not there", "dim") if fact is None else Text(str(fact))
+            table.add_row(Text(f"  {name}"), shown)
     _print_table(table)
 
 
 def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
-    """The paper's table of both models with intervals, and who is right where."""
+    """Print the paper's table of both models with intervals, and their disagreement."""
     if json:
         print_json(comparison.as_dict())
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("model")
-    for figure in comparison.metrics:
-        table.add_column(figure.name, justify="right")
+    for metric in comparison.metrics:
+        table.add_column(metric.name, justify="right")
         table.add_column("95 % interval", style="dim")
     rows = ((comparison.names[0], "a"), (comparison.names[1], "b"), ("difference", "difference"))
     for name, kind in rows:
         sign = "+" if kind == "difference" else ""
         cells = []
-        for figure in comparison.metrics:
-            value = getattr(figure, kind)
+        for metric in comparison.metrics:
+            value = getattr(metric, kind)
             cells.append(f"{100 * value.value:{sign}.2f}")
             cells.append(f"{100 * value.low:{sign}.2f} to {100 * value.high:{sign}.2f}")
         table.add_row(Text(name), *cells)
@@ -240,19 +240,19 @@ def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
 
 
 def print_checked(checked: SubmissionCheck, *, json: bool = False) -> None:
-    """How many rows and problems there are; the first problems on stderr, or all for programs."""
+    """Print the numbers of rows and errors, and the first errors on stderr; all errors in JSON."""
     if json:
         print_json(asdict(checked))
         return
-    for problem in checked.problems[:MOST_PROBLEMS]:
+    for problem in checked.problems[:MAX_PROBLEMS]:
         print(f"ophis: {problem}", file=sys.stderr)
-    if more := len(checked.problems[MOST_PROBLEMS:]):
-        print(f"ophis: {more:,} problems more; --json lists all", file=sys.stderr)
+    if more := len(checked.problems[MAX_PROBLEMS:]):
+        print(f"ophis: {more:,} more problems; --json lists all", file=sys.stderr)
     print(f"{checked.path}: {checked.rows:,} rows, {len(checked.problems):,} problems")
 
 
 def print_web(files: Sequence[WebFile]) -> None:
-    """The bytes of a page that a browser loads, as they are and packed by a server."""
+    """Print the bytes of the files of a page, plain and compressed."""
     table = Table(box=None, pad_edge=False)
     table.add_column("file")
     for heading in ("bytes", "gzip"):
