@@ -1,0 +1,26 @@
+"""Scores and a prior for the tests of commands."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ophis import CountryPrior, Scores
+
+
+@pytest.fixture
+def judged(tmp_path, coloured) -> Path:
+    """Scores of made logits, and the prior beside them."""
+    species = coloured.species_list()
+    chance = np.random.default_rng(0)
+    truth = coloured.truth(species)
+    Scores(
+        logits=chance.normal(size=(36, 3)) + 0.5 * np.eye(3)[truth],
+        species=species,
+        photo_ids=tuple(coloured.table["photo_id"]),
+        truth=truth,
+        countries=tuple(coloured.table["country"]),
+        observations=tuple(coloured.table["observation"]),
+    ).write(tmp_path / "scores.npz")
+    CountryPrior.fit(coloured).write(tmp_path / "prior.csv")
+    return tmp_path

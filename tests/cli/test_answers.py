@@ -1,0 +1,132 @@
+"""Command identify."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ophis.cli import main
+from ophis.locales import languages, read_sentences
+from tests.support.commands import ophis, refused, refused_here
+
+
+def test_identify_lists_a_bad_photo_and_answers_the_others(tmp_path, coloured, monkeypatch):
+    """The ready bundle: made once by name, then read; a photo that is text is status 1."""
+    monkeypatch.setenv("OPHIS_CACHE", str(tmp_path / "kept"))
+    (tmp_path / "text.jpg").write_text("this is text")
+    good = coloured.paths()[0]
+    done = ophis("identify", "imagenet17", tmp_path / "text.jpg", good, "--top", 2, "--json")
+    assert done.returncode == 1
+    assert "text.jpg" in done.stderr
+    assert "Traceback" not in done.stderr
+    bad, answer = [json.loads(line) for line in done.stdout.splitlines()]
+    assert bad["failures"][0]["photo_id"] == str(tmp_path / "text.jpg")
+    assert [photo["name"] for photo in answer["photos"]] == [str(good)]
+    assert len(answer["guesses"]) == 2
+    assert (answer["source"], answer["countries"]) == (None, {})
+    together = ophis("identify", "imagenet17", tmp_path / "text.jpg", good, "--one-snake", "--json")
+    assert together.returncode == 1
+    assert "text.jpg" in together.stderr
+    one = json.loads(together.stdout)
+    assert one["guesses"][:2] == answer["guesses"]
+    assert [failure["photo_id"] for failure in one["failures"]] == [str(tmp_path / "text.jpg")]
+    again = ophis("identify", "imagenet17", good, "--gps")
+    assert again.returncode == 0
+    assert again.stderr == ""
+    assert "Treat every bite as an emergency" in again.stdout
+    assert "no position that tells its country" in again.stdout or "no snake" in again.stdout
+    assert "Atlantis" in refused("identify", "imagenet17", good, "--country", "Atlantis")
+    assert "top = 0" in refused("identify", "imagenet17", good, "--top", 0)
+
+    scored = ophis("score", "imagenet17", tmp_path, "--out", tmp_path / "s.npz")
+    assert scored.returncode == 2  # a folder without species folders is no manifest
+    (tmp_path / "m.csv").write_text("photo,species\ntext.jpg,\n")
+    monkeypatch.undo()
+
+
+@pytest.fixture
+def unusable(tmp_path) -> list[Path]:
+    """A text, a photo cut short, and one too small to show anything."""
+    (tmp_path / "text.jpg").write_text("this is text")
+    chance = np.random.default_rng(0)
+    pixels = chance.integers(0, 255, (90, 90, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:900])
+    Image.fromarray(pixels[:31]).save(tmp_path / "tiny.png")
+    return [tmp_path / name for name in ("text.jpg", "cut.jpg", "tiny.png")]
+
+
+def identified(capsys, *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as end:
+        main(["identify", *map(str, arguments)])
+    said = capsys.readouterr()
+    return int(end.value.code or 0), said.out, said.err
+
+
+def test_each_photo_that_cannot_be_used_is_a_row_too(imagenet17, unusable, coloured, capsys):
+    photos = [unusable[0], coloured.paths()[0], *unusable[1:]]
+    bundle = imagenet17.bundle.folder
+    status, out, err = identified(capsys, bundle, *photos, "--json", "--country", "Kenya")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert status == 1
+    assert err.count("\n") == 3
+    assert len(rows) == len(photos)
+    for path, row in zip(photos, rows, strict=True):
+        assert row.keys() == rows[1].keys()
+        assert row["countries"] == {"kenya": 1.0}
+        assert row["lines"][-1] == read_sentences().text("advice", "emergency")
+        if path in unusable:
+            assert (row["photos"], row["guesses"], row["prior"]) == ([], [], None)
+            assert (row["state"], row["verdict"]) == ("unusable", "may be venomous")
+            (failure,) = row["failures"]
+            assert failure["photo_id"] == str(path)
+            assert failure["reason"] in err
+            codes = dict(zip(unusable, ("not_a_photo", "damaged", "too_small"), strict=True))
+            assert failure["code"] == codes[path]
+    status, out, _ = identified(capsys, bundle, *unusable, "--one-snake", "--json")
+    assert status == 1
+    (row,) = [json.loads(line) for line in out.splitlines()]
+    assert [failure["photo_id"] for failure in row["failures"]] == list(map(str, unusable))
+
+
+def test_what_holds_is_told_of_a_photo_that_cannot_be_used(imagenet17, unusable, capsys):
+    status, out, err = identified(capsys, imagenet17.bundle.folder, unusable[1])
+    assert status == 1
+    assert "cut.jpg: damaged or cut short" in err
+    assert "this photo is not usable, because it cannot be read" in out
+    assert out.splitlines()[-1] == read_sentences().text("advice", "emergency")
+    spanish = read_sentences("es")
+    _, again, told = identified(capsys, imagenet17.bundle.folder, unusable[1], "--language", "es")
+    assert again.splitlines()[-1] == spanish.text("advice", "emergency")
+    assert told == f"ophis: {unusable[1]}: {spanish.text('error', 'damaged')} ({err[7:-1]})\n"
+
+
+def test_sentences_are_in_the_language_asked_for_and_the_rest_is_not(imagenet17, coloured, capsys):
+    asked = (imagenet17.bundle.folder, coloured.paths()[0], "--country", "Thailand", "--json")
+    english, spanish = (
+        json.loads(identified(capsys, *asked, "--language", language)[1])
+        for language in ("en", "es")
+    )
+    assert "País indicado: Tailandia." in spanish["lines"]
+    assert not set(english["lines"]) & set(spanish["lines"])
+    for row in (english, spanish):
+        del row["lines"], row["language"]
+    assert english == spanish
+    assert "'tlh'; there are en, es" in refused_here(capsys, "identify", *asked, "--language=tlh")
+    main_help = " ".join(ophis("identify", "--help").stdout.replace("│", " ").split())
+    for language in languages():
+        assert re.search(rf"in: .*\b{language}\b", main_help)
+
+
+def test_a_bundle_that_was_never_judged_says_so_first(imagenet17, coloured, capsys):
+    folder, photo = imagenet17.bundle.folder, coloured.paths()[0]
+    caution = read_sentences().text("bundle", "never_judged")
+    _, out, _ = identified(capsys, folder, photo)
+    assert out.splitlines()[:2] == [str(photo), caution]
+    row = json.loads(identified(capsys, folder, photo, "--json")[1])
+    assert row["lines"][0] == caution
+    assert row["judged"] is False
+    assert imagenet17.identify(photo).lines[0] == caution

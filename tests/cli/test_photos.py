@@ -1,0 +1,136 @@
+"""Commands collect, split and sample."""
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from ophis import Scores, read_manifest, read_prior
+from ophis.cli import main
+from tests.support.commands import ophis, refused_here
+
+
+def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloured):
+    whole = tmp_path / "all.parquet"
+    done = ophis("collect", coloured.folder / "manifest.csv", "--out", whole)
+    assert done.stdout.splitlines()[0] == "36 photos, 3 species, 3 countries", done.stderr
+    done = ophis(
+        "split", whole, "--train", tmp_path / "t.csv", "--validation", tmp_path / "h.csv",
+        "--fraction", "0.25", "--no-near-duplicates",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    train, held = read_manifest(tmp_path / "t.csv"), read_manifest(tmp_path / "h.csv")
+    assert len(train) + len(held) == 36
+    assert sorted([*train.paths(), *held.paths()]) == sorted(coloured.paths())
+    assert all(path.is_file() for path in train.paths())
+    done = ophis("fit-prior", tmp_path / "t.csv", "--out", tmp_path / "p.csv")
+    assert done.stdout.startswith("3 countries, 3 species"), done.stderr
+
+
+def test_split_writes_both_parts_to_a_folder(tmp_path, coloured, capsys):
+    table = coloured.folder / "manifest.csv"
+    line = refused_here(capsys, "split", table, "--train", tmp_path / "train.csv")
+    assert "name a folder by --out, or two files by --train and --validation" in line
+    with pytest.raises(SystemExit) as end:
+        main(["split", str(table), "--out", str(tmp_path / "parts"), "--no-near-duplicates"])
+    assert not end.value.code
+    parts = [read_manifest(tmp_path / "parts" / f"{name}.csv") for name in ("train", "validation")]
+    paths = sorted(path.resolve() for part in parts for path in part.paths())
+    assert paths == sorted(path.resolve() for path in coloured.paths())
+
+
+def test_sample_takes_its_folder_as_option(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["sample", "--out", str(tmp_path / "sample"), "--count", "36"])
+    assert not end.value.code
+    assert len(read_manifest(capsys.readouterr().out.strip())) == 36
+
+
+def collected(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[list[str], str]:
+    """Lines on stdout and what stands on stderr of `ophis collect`, in this process."""
+    with pytest.raises(SystemExit) as end:
+        main(["collect", *map(str, arguments)])
+    said = capsys.readouterr()
+    assert not end.value.code, said.err
+    return said.out.splitlines(), said.err
+
+
+def test_names_of_one_country_are_counted_together_and_that_is_said(tmp_path, capsys):
+    rows = [("boa", "bahamas"), ("boa", "Alemania"), ("adder", "the Bahamas"), ("adder", "Kenya")]
+    lines = [f"{n}.jpg,{species},{country}" for n, (species, country) in enumerate(rows)]
+    (tmp_path / "m.csv").write_text("\n".join(["photo,species,country", *lines]) + "\n")
+    told = "one country, counted together: bahamas, the-bahamas"
+    said, _ = collected(capsys, tmp_path / "m.csv", "--out", tmp_path / "out.csv")
+    assert said[:2] == ["4 photos, 2 species, 4 countries", told]
+    for name in ("p.csv", "p.toml"):
+        with pytest.raises(SystemExit):
+            main(["fit-prior", str(tmp_path / "out.csv"), "--out", str(tmp_path / name)])
+        assert capsys.readouterr().out.splitlines()[1] == told
+        prior = read_prior(tmp_path / name)
+        np.testing.assert_array_equal(
+            prior.log_factors("bahamas")[0], prior.log_factors("the-bahamas")[0]
+        )
+    names = tuple("ab")
+    scores = Scores(
+        np.zeros((2, 2)), prior.species, names, np.array([0, 1]), ("bahamas", "kenya"), names
+    )
+    scores.write(tmp_path / "s.npz")
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(tmp_path / "s.npz"), "--prior", str(tmp_path / "p.csv")])
+    assert capsys.readouterr().err == f"ophis: {tmp_path / 'p.csv'}: {told}\n"
+
+
+def test_collect_says_each_name_it_changes_and_merges_only_when_told(tmp_path, capsys):
+    rows = ("naja-nivea", "Naja nivea (L.)", "Naja nivea (L.)", "boa_boa", "Coluber boa", "")
+    lines = [f"{number}.jpg,{name}" for number, name in enumerate(rows)]
+    (tmp_path / "m.csv").write_text("\n".join(["photo,species", *lines]) + "\n")
+    (tmp_path / "s.csv").write_text("name,accepted\nColuber boa,Boa boa\n")
+    out = tmp_path / "out.csv"
+    given = (tmp_path / "m.csv", "--out", out)
+
+    lines, err = collected(capsys, *given)
+    assert lines[:2] == ["6 photos, 4 species, 1 countries", "photos without a species: 1"]
+    assert "6 of 6 photos are missing; the first is" in err
+    assert "0.jpg" in err
+    assert "1 species are written in several ways; --normalise-names lists them" in err
+
+    lines, _ = collected(capsys, *given, "--normalise-names")
+    both = "'Naja nivea (L.)' (2 photos) and 'naja-nivea' (1 photo)"
+    assert lines[:2] == [
+        "renamed: 'boa_boa' is now 'Boa boa' (1 photo)",
+        f"kept apart: {both} would be 'Naja nivea'; --merge-names makes them one",
+    ]
+    assert read_manifest(out).table["species"].n_unique() == 5
+
+    lines, _ = collected(capsys, *given, "--synonyms", tmp_path / "s.csv", "--merge-names")
+    assert lines[:3] == [
+        "merged: 'Coluber boa' (1 photo) and 'boa_boa' (1 photo) are now 'boa_boa'",
+        "renamed: 'boa_boa' is now 'Boa boa' (2 photos)",
+        f"merged: {both} are now 'Naja nivea'",
+    ]
+    table = read_manifest(out).table
+    assert list(table["species"]) == ["Naja nivea"] * 3 + ["Boa boa"] * 2 + [None]
+    assert list(table["species_as_found"]) == list(rows)
+
+
+def test_collect_unpacks_the_photos_of_an_archive(tmp_path, capsys):
+    meta = (
+        '<archive><core rowType="x/Occurrence"><files><location>o.csv</location></files>'
+        '<id index="0"/><field index="1" term="x/scientificName"/>'
+        '<field index="2" term="x/associatedMedia"/></core></archive>'
+    )
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("meta.xml", meta)
+        archive.writestr("o.csv", "7,Boa boa,p/1.jpg|p/2.jpg\n")
+        archive.writestr("p/1.jpg", "1")
+        archive.writestr("p/2.jpg", "2")
+    given = (tmp_path / "a.zip", "--unpack", tmp_path / "here", "--out", tmp_path / "out.csv")
+    lines, err = collected(capsys, *given)
+    assert lines[0] == f"2 photos of {tmp_path / 'a.zip'} in {tmp_path / 'here'}"
+    assert err == ""
+    manifest = read_manifest(tmp_path / "out.csv")
+    assert not manifest.missing_photos()
+    assert list(manifest.table["observation"]) == ["7", "7"]
+    assert "photos and unpack are two folders" in refused_here(
+        capsys, "collect", *given, "--photos", tmp_path
+    )

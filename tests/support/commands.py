@@ -1,0 +1,36 @@
+"""Runs of the command line, in a process or in this one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ophis.cli import main
+
+
+def ophis(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ophis", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def refused(*arguments: object, cwd: Path | None = None) -> str:
+    """The one line of a refused request: status 2, nothing on stdout, no traceback."""
+    done = ophis(*arguments, cwd=cwd)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("ophis: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def refused_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """As `refused`, in this process: twenty starts of Python would be most of the test's time."""
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    assert end.value.code == 2, said.err
+    assert said.out == ""
+    assert said.err.startswith("ophis: ")
+    assert said.err.count("\n") == 1, said.err
+    return said.err
