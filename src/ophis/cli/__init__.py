@@ -11,11 +11,12 @@ import logging
 import os
 import sys
 import warnings
+from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from ophis.cli.answers import identify, score, serve
-from ophis.cli.care import completion, doctor
+from ophis.cli.care import doctor
 from ophis.cli.challenges import aicrowd, check_submission, submit
 from ophis.cli.demo import demo, sample
 from ophis.cli.evaluation import compare, evaluate, study
@@ -32,6 +33,27 @@ app = App(
     help_format="plaintext",
     group_commands=Group("Help", sort_key=99),  # after all commands
 )
+
+
+def completion(
+    shell: Literal["bash", "zsh", "fish"],
+    /,
+    *,
+    install: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Print the completion script of a shell for commands, options and files.
+
+    For this shell only: `source <(ophis completion bash)`; `ophis completion fish | source`.
+
+    Args:
+        shell: bash, zsh or fish.
+        install: Install it for all new shells, and print where.
+    """
+    if install:
+        print(app.install_completion(shell=shell, add_to_startup=shell == "zsh"))
+    else:
+        print(app.generate_completion(shell=shell))
+
 
 # In the order of `ophis --help`.
 COMMANDS = {

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from cyclopts import Parameter
-
 from ophis.cli.options import Json, Named
 
 
@@ -24,25 +20,3 @@ def doctor(bundle: Named | None = None, /, *, json: Json = False) -> None:
     with waiting("examining this machine"):
         facts = examine(load(bundle).bundle if bundle else None)
     print_facts(facts, json=json)
-
-
-def completion(
-    shell: Literal["bash", "zsh", "fish"],
-    /,
-    *,
-    install: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
-    """Print the completion script of a shell for commands, options and files.
-
-    For this shell only: `source <(ophis completion bash)`; `ophis completion fish | source`.
-
-    Args:
-        shell: bash, zsh or fish.
-        install: Install it for all new shells, and print where.
-    """
-    from ophis.cli import app
-
-    if install:
-        print(app.install_completion(shell=shell, add_to_startup=shell == "zsh"))
-    else:
-        print(app.generate_completion(shell=shell))
