@@ -42,6 +42,13 @@ def test_links_of_page_exist(page):
         assert (page.parent / target).exists(), target
 
 
+def test_reliability_page_names_existing_tests():
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z0-9_/]*test_[a-z0-9_]*\.py)`", page))
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []
+
+
 def test_recipe_page_has_every_key():
     page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
     for field in fields(Recipe):

@@ -105,7 +105,7 @@ def test_stopped_service_answers_all_accepted_requests(served, tmp_path, figure)
             time.sleep(seconds / 2)
             stopped = time.monotonic()
             service.process.send_signal(signal.SIGTERM)
-            status = service.process.wait(60)
+            status = service.process.wait(300)
             took = time.monotonic() - stopped
             found = read_responses(process)
     assert status == 0

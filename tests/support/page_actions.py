@@ -38,7 +38,7 @@ class FakeService:
 
     def __call__(self, question: Question) -> tuple[int, dict[str, Any]]:
         self.asked.append(question)
-        self.go.wait(20)
+        self.go.wait(300)
         if self.refusal:
             status, reason, error = self.refusal
             emergency = read_sentences().text("advice", "emergency")
@@ -49,7 +49,7 @@ class FakeService:
 
 def wait_for(page, happened):
     """Until something has happened that the browser tells of, ten seconds at most."""
-    for _ in range(500):
+    for _ in range(15_000):
         if happened():
             return
         page.wait_for_timeout(20)

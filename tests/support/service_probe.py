@@ -66,7 +66,7 @@ def decoders(service: Service) -> list[int]:
 
 def gauge(service: Service, name: str) -> int:
     """Return one value of /metrics."""
-    text = httpx2.get(f"http://127.0.0.1:{service.port}/metrics", timeout=60).text
+    text = httpx2.get(f"http://127.0.0.1:{service.port}/metrics", timeout=300).text
     return int(re.findall(rf"^{name} (\d+)\.0$", text, re.MULTILINE)[0])
 
 

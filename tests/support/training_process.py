@@ -56,7 +56,7 @@ def start_training(
 
 def wait_for_steps(out: Path, steps: int, process: subprocess.Popen[str]) -> None:
     """Wait until a run has logged so many steps, repeated ones counted again."""
-    log, deadline = out / "log.jsonl", time.monotonic() + 90
+    log, deadline = out / "log.jsonl", time.monotonic() + 600
     while not (log.exists() and log.read_text().count('"loss"') >= steps):
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline

@@ -30,7 +30,7 @@ def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def until(page, expression: str, seconds: float = 20) -> None:
+def until(page, expression: str, seconds: float = 300) -> None:
     """Wait; playwright's own waiting evaluates text in the page, which its policy forbids."""
     for _ in range(int(seconds * 50)):
         if page.evaluate(expression):

@@ -37,7 +37,7 @@ def runs(coloured, small, tmp_path_factory):
             processes=count,
             folder=folder,
         )
-        errors = process.communicate(timeout=180)[1]
+        errors = process.communicate(timeout=600)[1]
         assert process.returncode == 0, errors
         folders[name] = folder / "run"
     return folders
@@ -119,7 +119,7 @@ def test_restart_does_not_use_addresses_of_ended_processes(joining):
     """The first start leaves addresses in the store; in the second a process is late."""
     for attempt in "01":
         both = [joining(rank, attempt) for rank in (1, 0)]
-        outputs = [process.communicate(timeout=60) for process in both]
+        outputs = [process.communicate(timeout=600) for process in both]
         assert [printed for printed, _ in outputs] == ["3.0\n", "3.0\n"], outputs
 
 
@@ -189,7 +189,7 @@ def test_killed_run_ends_with_the_weights_of_an_undisturbed_one(runs, coloured, 
     for rank, steps in ((0, 2), (1, 5)):
         wait_for_steps(out, steps, process)
         os.kill(children(process.pid)[rank], signal.SIGKILL)
-    errors = process.communicate(timeout=180)[1]
+    errors = process.communicate(timeout=600)[1]
     assert process.returncode == 0, errors
     assert errors.count("going on from step") == 2, errors
     assert "Traceback" not in errors

@@ -60,16 +60,29 @@ def ray_folder():
         yield folder
 
 
-def start(ray_folder, *words):
-    environment = os.environ | {"RAY_TMPDIR": ray_folder}
-    return subprocess.Popen(
-        [sys.executable, *(str(word) for word in words)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-    )  # fmt: skip
+def start(ray_folder, *words, attempts=10):
+    """Start a process that scores with Ray, and wait for its workers or its end.
+
+    Ray gives up when it has not started within 30 seconds, which a busy machine may need; then the
+    process is started again.
+    """
+    for remaining in reversed(range(attempts)):
+        process = subprocess.Popen(
+            [sys.executable, *(str(word) for word in words)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=os.environ | {"RAY_TMPDIR": ray_folder},
+        )  # fmt: skip
+        while process.poll() is None and not workers(ray_folder):
+            time.sleep(0.05)
+        if not remaining or process.poll() is None:
+            break
+        if "Ray did not start" not in process.communicate()[1]:
+            break
+    return process
 
 
 def processes(ray_folder, part=b""):
-    """Folders in /proc of what Ray started, with this in their command."""
+    """Return the folders in /proc of processes of Ray with a word in their command."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -82,12 +95,12 @@ def processes(ray_folder, part=b""):
 
 
 def workers(ray_folder):
-    """Process ids of the workers that score."""
+    """Return the process ids of the workers that score."""
     return [int(folder.name) for folder in processes(ray_folder, b"PartScorer")]
 
 
 def addresses(ray_folder):
-    """Hexadecimal addresses at which Ray's processes listen for others."""
+    """Return the hexadecimal addresses at which processes of Ray listen."""
     sockets = set()
     for folder in processes(ray_folder):
         for handle in (folder / "fd").iterdir():
@@ -103,7 +116,7 @@ def addresses(ray_folder):
 
 
 def wait_for(folder, pattern, number, process):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while len(list(folder.glob(pattern))) < number:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -112,7 +125,7 @@ def wait_for(folder, pattern, number, process):
 
 @linux
 @pytest.mark.full
-def test_with_a_worker_killed_and_a_stop_every_photo_is_scored_once_as_by_one_process(
+def test_killed_workers_and_a_stop_leave_scores_as_of_one_process(
     imagenet17, many, ray_folder, tmp_path
 ):
     out = tmp_path / "scores.npz"
@@ -124,7 +137,7 @@ def test_with_a_worker_killed_and_a_stop_every_photo_is_scored_once_as_by_one_pr
     os.kill(killed, signal.SIGKILL)
     wait_for(parts, "part-*.npz", 12, process)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert process.returncode
     assert not out.exists()
     before = {path: path.stat().st_mtime_ns for path in parts.glob("part-*.npz")}
@@ -134,7 +147,7 @@ def test_with_a_worker_killed_and_a_stop_every_photo_is_scored_once_as_by_one_pr
     wait_for(parts, "part-*.npz", len(before) + 1, process)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     os.kill(workers(ray_folder)[0], signal.SIGKILL)
-    errors = process.communicate(timeout=120)[1]
+    errors = process.communicate(timeout=600)[1]
     assert process.returncode == 0, errors
     alone = imagenet17.score(read_manifest(many))
     scores = read_scores(out)
@@ -147,7 +160,7 @@ def test_with_a_worker_killed_and_a_stop_every_photo_is_scored_once_as_by_one_pr
 
 @linux
 @pytest.mark.full
-def test_the_verb_lists_what_it_could_not_read_and_only_this_machine_knows(
+def test_score_with_ray_lists_bad_photos_and_listens_locally(
     imagenet17, many, ray_folder, tmp_path
 ):
     out = tmp_path / "scores.npz"
@@ -163,7 +176,7 @@ def test_the_verb_lists_what_it_could_not_read_and_only_this_machine_knows(
         b"RAY_USAGE_STATS_ENABLED=0"
         in (processes(ray_folder, b"raylet")[0] / "environ").read_bytes()
     )
-    said, errors = process.communicate(timeout=120)
+    said, errors = process.communicate(timeout=600)
     assert process.returncode == 1
     assert "239 photos scored, 1 could not be read" in said
     (line,) = [line for line in errors.splitlines() if not line.startswith("[")]  # Ray's log
@@ -198,7 +211,7 @@ def test_a_worker_scores_parts_and_writes_each(imagenet17, coloured, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["bundle", "version", "photos", "folder", "attempts"])
-def test_a_worker_that_cannot_see_its_files_says_so(imagenet17, coloured, tmp_path, what):
+def test_worker_without_its_files_returns_an_error(imagenet17, coloured, tmp_path, what):
     changes = {
         "bundle": ({"bundle": tmp_path / "nowhere"}, "nowhere"),
         "version": ({"version": "other"}, "another version"),
@@ -218,13 +231,13 @@ def test_a_worker_that_cannot_see_its_files_says_so(imagenet17, coloured, tmp_pa
 
 
 @pytest.mark.full
-def test_a_refusal_of_a_worker_is_one_line(imagenet17, many, ray_folder, tmp_path):
+def test_error_of_worker_is_one_line(imagenet17, many, ray_folder, tmp_path):
     bundle = tmp_path / "bundle"
     shutil.copytree(imagenet17.bundle.folder, bundle)
     vanished = "import shutil\nshutil.rmtree(sys.argv[1])\nmanifest ="
     code = SCORE.replace("manifest =", vanished)
     process = start(ray_folder, "-c", code, bundle, many, tmp_path / "scores.npz")
-    errors = process.communicate(timeout=120)[1]
+    errors = process.communicate(timeout=600)[1]
     lines = [line for line in errors.splitlines() if "ophis.errors.InputError: " in line]
     assert len(lines) == 1, errors
     assert "(on machine " in lines[0]  # Ray's own log may come before it and after it
@@ -241,7 +254,7 @@ ray.init = init
 """
     words = ("-c", late + SCORE, imagenet17.bundle.folder, many, tmp_path / "scores.npz")
     process = start(ray_folder, *words)
-    errors = process.communicate(timeout=120)[1]
+    errors = process.communicate(timeout=600)[1]
     said = "Ray address 'local': Ray did not start: The current node timed out during startup.;"
     assert said in errors.splitlines()[-1]
 
