@@ -44,7 +44,7 @@ def canonical(name: str) -> str:
 
 
 def licence_of(component: dict[str, Any]) -> str:
-    """As an SPDX expression."""
+    """Return the licence as an SPDX expression."""
     if read := READ_BY_US.get(canonical(component["name"])):
         return read
     declared = component.get("licenses", [])

@@ -1,4 +1,4 @@
-"""What ophis is built of: no known holes, no licence that nobody read."""
+"""Dependencies: known advisories, licences and the bill of materials."""
 
 import importlib.util
 import json
@@ -37,7 +37,7 @@ def pins(lock: str) -> dict[str, set[str]]:
 
 
 def everywhere(lock: str) -> set[str]:
-    """What a lock pins for every platform."""
+    """Return the packages that a lock pins for every platform."""
     text = (REQUIREMENTS / lock).read_text(encoding="utf-8")
     return set(re.findall(r"^([a-z0-9-]+)==\S+ \\$", text, re.MULTILINE))
 

@@ -1,4 +1,4 @@
-"""What a person sees in a real terminal, and what files, pipes and NO_COLOR get instead."""
+"""Output in a terminal, and in files, pipes and with NO_COLOR."""
 
 import json
 import os
@@ -110,7 +110,7 @@ def test_a_folder_is_answered_photo_by_photo(bundle, coloured):
 
 
 def completed(*words: str) -> list[str]:
-    """What bash offers after these words, by the script that `ophis completion bash` prints."""
+    """Return the completions of bash for some words, by the script of `ophis completion bash`."""
     bash = shutil.which("bash")
     if not bash:
         pytest.skip("no bash here")

@@ -124,7 +124,7 @@ def test_what_cannot_be_promised_is_refused():
 
 
 class Network(ClassifierMixin, BaseEstimator):
-    """What MAPIE asks: here the rows of X are the probabilities themselves."""
+    """Classifier interface of MAPIE; the rows of X are the probabilities."""
 
     def __init__(self, species):
         self.species = species

@@ -105,7 +105,7 @@ def test_the_promises_are_kept_on_new_photos(rule):
 
 
 def test_the_names_hold_the_true_species_among_the_venomous_by_themselves():
-    """Of a network that knows them worse than the others, and has seen fewer."""
+    """Scores of a network that was trained on fewer photos of these species."""
 
     def lopsided(photos, seed):
         scores = drawn(photos, np.random.default_rng(seed), strength=1.0)
@@ -147,7 +147,7 @@ def test_without_enough_venomous_photos_the_danger_is_never_excluded(strength):
 
 
 def only_calm(scores) -> Scores:
-    """The same photos of a model that knows no venomous species, three of one family instead."""
+    """Scores of a model without venomous species, with three species of one family instead."""
     columns = CALM[:3]
     kept = scores.take(np.isin(scores.truth, columns))
     return replace(
@@ -307,7 +307,7 @@ def test_a_damaged_rule_is_refused_by_name(rule, tmp_path, change, message):
 
 
 def test_it_decides_about_no_other_species_and_no_other_order(rule, tmp_path):
-    """As many of others give an answer, too, and nobody would see that it is wrong."""
+    """Wrong answers for other photos would not be visible in the counts."""
     scores = drawn(20, np.random.default_rng(14))
     names = SPECIES.names
     turned = scores.with_species(SpeciesList(names[::-1]))

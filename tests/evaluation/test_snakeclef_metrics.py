@@ -79,7 +79,7 @@ def test_country_f1_by_hand():
 
 
 def test_two_columns_of_one_country_are_two_in_the_mean(tmp_path):
-    """As the organisers' `cyprus` and `n cyprus` are; for a prior they are one country."""
+    """Two names of one country, such as the organisers' `cyprus` and `n cyprus`."""
     rows = ("species;cyprus;n cyprus;kenya", "Naja naja;1;0;1", "Boa boa;0;1;0")
     (tmp_path / "m.csv").write_text("\n".join(rows) + "\n")
     range_map = read_range_map(tmp_path / "m.csv")

@@ -58,7 +58,7 @@ def logits_of(species: int, photos: int = 1) -> st.SearchStrategy[np.ndarray]:
 
 
 def told(bundle: Bundle, logits: np.ndarray, **said: Any) -> Answer:
-    """What a classifier of the bundle answers when its network gives these logits."""
+    """Return the answer of a classifier whose network gives these logits."""
     classifier = Told(bundle)
     classifier.logits = logits
     classifier.ood_score = np.zeros(len(logits), np.float32)
@@ -66,7 +66,7 @@ def told(bundle: Bundle, logits: np.ndarray, **said: Any) -> Answer:
 
 
 def require_same(a: Answer, b: Answer) -> None:
-    """The same answer, its probabilities within the tolerance."""
+    """Check that two answers are equal, their probabilities within the tolerance."""
     mine, others = ({g.species: g.probability for g in answer} for answer in (a, b))
     assert list(mine) == list(others)
     assert list(mine.values()) == pytest.approx(list(others.values()), abs=TOLERANCE)
@@ -77,7 +77,7 @@ def require_same(a: Answer, b: Answer) -> None:
 
 
 def reordered(bundle: Bundle, order: list[int]) -> Bundle:
-    """The same knowledge, its species in another order."""
+    """Return the bundle with its species in another order."""
     species = SpeciesList(tuple(bundle.species[column] for column in order))
     return replace(
         bundle,

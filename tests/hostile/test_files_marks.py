@@ -1,4 +1,4 @@
-"""What a camera wrote beside the pixels gets nowhere: no answer, log, picture, report or pack."""
+"""Camera metadata: absent from answers, logs, pictures, reports and packs."""
 
 import base64
 import binascii
@@ -103,7 +103,7 @@ def layers(data: bytes, depth: int = 0) -> Iterator[bytes]:
 
 
 def marks_in(data: bytes) -> list[str]:
-    """What of a camera's is found in some bytes."""
+    """Return the marks of a camera in some bytes."""
     found = []
     for layer in layers(data):
         words = (MARK.encode(), MARK.encode("utf-16-le"), *BYTES)

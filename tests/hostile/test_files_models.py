@@ -146,7 +146,7 @@ def test_no_canary_sings_wherever_a_file_is_given(
 
 
 def externalised(model: onnx.ModelProto, location: str) -> bytes:
-    """The same network, its weights in another file."""
+    """Write the network with its weights in another file."""
     [tensor] = model.graph.initializer
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL

@@ -1,4 +1,4 @@
-"""What a table may name, and what is read at all: files inside of its folder, and nothing else."""
+"""Paths in tables: only regular files inside the folder are read."""
 
 import json
 import os

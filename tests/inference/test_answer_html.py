@@ -1,4 +1,4 @@
-"""What a notebook shows of an answer: all of it, escaped, no script, for light and dark pages."""
+"""Answers in a notebook: complete, escaped, without script, for light and dark pages."""
 
 import re
 from dataclasses import replace

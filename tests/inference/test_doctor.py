@@ -1,4 +1,4 @@
-"""What `ophis doctor` says, in this process and as a command."""
+"""Report of `ophis doctor`, in this process and as a command."""
 
 import json
 import platform

@@ -15,7 +15,7 @@ INSIDE = numpy_helper.from_array(np.arange(4, dtype=np.float32), "w")
 
 
 def outside(location: str = "weights.bin") -> TensorProto:
-    """The same four numbers, which lie in another file."""
+    """Return a network whose four weights are in another file."""
     tensor = TensorProto()
     tensor.CopyFrom(INSIDE)
     tensor.ClearField("raw_data")

@@ -1,4 +1,4 @@
-"""What a network said where its bundle was made, seen again."""
+"""Self-test of a bundle: logits compared with those at its export."""
 
 import json
 import shutil
@@ -92,7 +92,7 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, text):
 
 @pytest.mark.parametrize("lost", [Danger.UNKNOWN, Danger.NOT_KNOWN_DANGEROUS])
 def test_a_species_that_is_no_longer_called_venomous_is_refused(network, monkeypatch, lost):
-    """As where the tables of danger were cut short, or are those of an older version."""
+    """Simulate tables of danger that are incomplete or of an older version."""
     monkeypatch.setattr("ophis.inference.self_test.danger", lambda _: lost)
     with pytest.raises(InputError, match=r"'Naja naja' was called venomous .* tables of danger"):
         require_same(network, EngineKind.ONNXRUNTIME)

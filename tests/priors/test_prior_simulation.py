@@ -1,4 +1,4 @@
-"""What the default prior is promised to be worth, in the made world of the benchmark.
+"""Macro F1 of the default prior in a simulated world.
 
 Of its photos the simulated classifier knows exactly what it may believe; a confidence above or
 below 1 spoils that. All of it comes from seeds, so the figures are the same at each run.

@@ -116,7 +116,7 @@ def test_photos_of_one_observation_are_one_answer_by_hand():
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 5), st.permutations(range(6)))
 def test_fusing_commutes_with_temperature_and_offset_and_the_order_of_rows(seed, scale, rows):
-    """What calibration and prior do to a row is to multiply it and to add the same to each."""
+    """Calibration and prior scale a row and add a constant to it."""
     scores = replace(drawn(seed), observations=("a", "b", "a", "c", "b", "a"))
     offset = np.array([0.3, -1.0, 2.0])
     before = aggregate_observations(replace(scores, logits=scale * scores.logits + offset)).logits

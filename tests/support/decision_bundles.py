@@ -72,7 +72,7 @@ class Told(Classifier):
 
 
 def counts(species: SpeciesList) -> CountryPrior:
-    """Of two names of one country, of nobody's country, and of species that are nowhere."""
+    """Return counts with two names of one country, UNKNOWN, and species without photos."""
     chance = np.random.default_rng(3)
     countries = ("UNKNOWN", "atlantis", "bahamas", "india", "kenya", "mexico", "nepal",
                  "the-bahamas", "united-states-of-america")  # fmt: skip
@@ -118,7 +118,7 @@ def bundle(species, *, prior=None, rule="", calibration=None) -> Bundle:
 
 
 def sure(species: SpeciesList) -> Bundle:
-    """Of small sets, and a country that excludes most that is venomous."""
+    """Return a bundle with small sets and a country that excludes most venomous species."""
     table = np.ones((2, len(species)), np.int64)
     table[0, :7] = 0
     sets = PredictionSets(species, 0.95, np.full(len(species), 0.8), 900)

@@ -57,7 +57,7 @@ def png(width: int, height: int, pixels: bytes, *before: bytes) -> bytes:
 
 
 def deflated(size: int) -> bytes:
-    """So many zeros, a thousandth as long."""
+    """Return zeros, compressed to a thousandth of their size."""
     packer = zlib.compressobj(9)
     pieces = [packer.compress(bytes(1 << 20)) for _ in range(size >> 20)]
     return b"".join(pieces) + packer.compress(bytes(size & 0xFFFFF)) + packer.flush()

@@ -1,4 +1,4 @@
-"""What a person does on the page in a real browser, and what is looked at then."""
+"""Actions of a user on the page in a browser, and checks of the layout."""
 
 import threading
 from pathlib import Path
@@ -87,7 +87,7 @@ def ask(page):
 
 
 def ask_again(page, *photos):
-    """The same question once more, or one of other photos; whatever is on the screen."""
+    """Send the request again, or with other photos."""
     if photos:
         page.evaluate("document.querySelectorAll('.remove').forEach((button) => button.click())")
         choose(page, *photos)
@@ -99,7 +99,7 @@ def focused(page):
 
 
 def violations(page):
-    """What axe-core finds, in short."""
+    """Return the violations that axe-core finds, shortened."""
     if not AXE.is_file():
         pytest.skip("axe-core is not here (npm ci)")
     if not page.evaluate("'axe' in globalThis"):
@@ -113,7 +113,7 @@ def violations(page):
 
 
 def overflows(page):
-    """What sticks out of the page, or out of its own button."""
+    """Return elements that are wider than the page or than their button."""
     return page.evaluate(
         """() => [
           ...(document.documentElement.scrollWidth > innerWidth ? ["the page"] : []),
@@ -125,7 +125,7 @@ def overflows(page):
 
 
 def require_fit(page, what=""):
-    """As it stands there it fits, and axe finds nothing: on a phone and wide, light and dark."""
+    """Check layout and accessibility on a phone and wide, light and dark."""
     before = page.viewport_size["width"]
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HEIGHT})

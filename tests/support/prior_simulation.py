@@ -90,7 +90,7 @@ def f1(scores: Scores, prior: Prior | None) -> float:
 
 
 def deal(counts: NDArray[np.int64], photos: int, chance: np.random.Generator) -> NDArray[np.int64]:
-    """So many photos of a collection, drawn without putting back, [countries, species]."""
+    """Draw photos of a collection without replacement, [countries, species]."""
     drawn = chance.multivariate_hypergeometric(counts.ravel(), photos, method="marginals")
     return drawn.reshape(counts.shape)
 

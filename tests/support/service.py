@@ -47,7 +47,7 @@ def ready_app(classifier: Any, *, limits: Limits | None = None) -> FastAPI:
 
 @dataclass
 class Reply:
-    """What came back, and how much of the body was taken."""
+    """Response, and the bytes of the body that the service read."""
 
     status: int
     headers: dict[str, str]

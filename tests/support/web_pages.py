@@ -40,7 +40,7 @@ def until(page, expression: str, seconds: float = 300) -> None:
 
 
 def ask(page, photos: list[bytes], **more):
-    """What a page of `INDEX` answers; a refusal comes back as {"refusal": ...}."""
+    """Return the answer of a page of `INDEX`, or {"refusal": ...} for an error."""
     return page.evaluate(ASK, {"photos": [encoded(photo) for photo in photos], **more})
 
 

@@ -66,7 +66,8 @@ def start(ray_folder, *words, attempts=10):
     Ray gives up when it has not started within 30 seconds, which a busy machine may need; then the
     process is started again.
     """
-    for remaining in reversed(range(attempts)):
+    while True:
+        attempts -= 1
         process = subprocess.Popen(
             [sys.executable, *(str(word) for word in words)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -74,11 +75,10 @@ def start(ray_folder, *words, attempts=10):
         )  # fmt: skip
         while process.poll() is None and not workers(ray_folder):
             time.sleep(0.05)
-        if not remaining or process.poll() is None:
-            break
+        if not attempts or process.poll() is None:
+            return process
         if "Ray did not start" not in process.communicate()[1]:
-            break
-    return process
+            return process
 
 
 def processes(ray_folder, part=b""):

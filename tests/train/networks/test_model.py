@@ -106,7 +106,7 @@ def test_small_bit_equals_the_published_architecture_with_one_unit_a_stage():
 
 
 def test_bit_logits_are_equal_for_kernels_of_small_variance(tmp_path):
-    """As some trained ones do: timm's own 1e-8 would be a tenth of the variance and more."""
+    """Small variances, as in trained networks: timm's epsilon of 1e-8 would be a tenth of them."""
     tensors = bit_tensors(classes=7)
     for name, tensor in list(tensors.items()):
         if name.endswith("standardized_conv2d/kernel"):
