@@ -98,9 +98,9 @@ def test_what_cannot_be_calibrated_is_refused():
         fit_temperature(replace(scores, truth=np.full(3, -1)))
     logits = scores.logits.copy()
     logits[1, scores.truth[1]] = -np.inf
-    with pytest.raises(InputError, match=r"photo '1': the scores call its true species impossible"):
+    with pytest.raises(InputError, match=r"photo '1': the scores exclude its true species"):
         fit_temperature(replace(scores, logits=logits))
-    for species, whose in ((scores.species, "5 species"), (None, "species that nobody named")):
+    for species, whose in ((scores.species, "5 species"), (None, "an unknown species list")):
         with pytest.raises(InputError, match=f"has 3 numbers for {whose}; fit it anew"):
             replace(fit_temperature(scores), offset=np.zeros(3), species=species)
 

@@ -116,7 +116,7 @@ def test_what_cannot_be_promised_is_refused():
         fit_sets(replace(scores, truth=np.full(20, -1)))
     with pytest.raises(InputError, match="3 thresholds for 8 species"):
         replace(fit_sets(scores), thresholds=np.zeros(3))
-    with pytest.raises(InputError, match="a threshold is no number"):
+    with pytest.raises(InputError, match="a threshold is NaN"):
         replace(fit_sets(scores), thresholds=np.full(8, np.nan))
     turned = scores.with_species(SpeciesList(scores.species.names[::-1]))
     with pytest.raises(InputError, match=r"species 1 is 'species 7' in the scores and 'species 0'"):

@@ -196,7 +196,7 @@ def test_what_cannot_be_fitted_is_refused():
     for fit in (fit_vector, choose_calibration):
         with pytest.raises(InputError, match="no photo has a known species"):
             fit(replace(scores, truth=np.full(200, -1)))
-        with pytest.raises(InputError, match="photo '7': the scores call its true species imposs"):
+        with pytest.raises(InputError, match="photo '7': the scores exclude its true species"):
             fit(replace(scores, logits=logits))
 
 

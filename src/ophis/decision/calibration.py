@@ -1,7 +1,6 @@
-"""Are probabilities what they say: how to measure it, and how to mend it.
+"""Calibration of probabilities: reliability measures, temperature scaling, calibrated logits.
 
-Mended are logits, by one temperature for all species or by a factor and an offset for each (see
-`vector_scaling`, which chooses). What is fitted on some scores is judged on others.
+The fit of a factor and an offset for each species is in `vector_scaling`.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far probabilities are from what happens.
+    """Reliability of probabilities.
 
     Attributes:
-        photos: judged.
+        photos: number of photos of a known species.
         log_loss: mean of -log p(true species).
         brier: mean over photos of the squared distance to the truth, from 0 to 2.
-        ece: expected calibration error of the most probable species: mean distance between how
-            sure the answers are and how often they are right, in 15 bins of equal width.
+        ece: expected calibration error of the most probable species: mean distance between
+            confidence and accuracy, in 15 bins of equal width.
         classwise_ece: the same for every species' probability, averaged over species.
         bins: `confidence, right, photos` of each bin that holds any, for the reliability plot.
     """
@@ -51,7 +50,7 @@ class Reliability:
     bins: pl.DataFrame
 
     def as_dict(self) -> dict[str, float]:
-        """The figures by name, without the bins."""
+        """Return the results by name, without the bins."""
         return {
             "log_loss": self.log_loss,
             "brier_score": self.brier,
@@ -62,15 +61,15 @@ class Reliability:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What logits are mended with: logits * scale + offset.
+    """Calibration of logits: logits * scale + offset.
 
     Attributes:
         scale: one number, or [species]; 1 / temperature.
         offset: [species], or 0.
-        species: whose numbers these are; None where there is one for all.
+        species: species of the numbers; None if one number is for all.
 
     Raises:
-        InputError: when there are not as many numbers as species.
+        InputError: there are not as many numbers as species.
     """
 
     scale: NDArray[np.float64]
@@ -81,31 +80,31 @@ class Calibration:
         numbers = max(self.scale.size, self.offset.size)
         known = () if self.species is None else (len(self.species),)
         if not {self.scale.shape, self.offset.shape} <= {(), known}:
-            whose = f"{known[0]} species" if known else "species that nobody named"
+            whose = f"{known[0]} species" if known else "an unknown species list"
             raise InputError(f"a calibration has {numbers} numbers for {whose}; fit it anew")
 
     @property
     def temperature(self) -> float:
-        """Mean temperature: above 1, the network was too sure of itself."""
+        """Mean temperature; above 1 for an overconfident network."""
         return float(np.mean(1 / self.scale))
 
     @property
     def by_species(self) -> bool:
-        """Whether it treats species apart; then it may change which of them comes first."""
+        """True if species have numbers of their own, which can change their order."""
         return max(self.scale.ndim, self.offset.ndim) > 0
 
     def write(self, path: str | Path) -> Path:
-        """Write as JSON, whole or not at all; the species are those of the bundle."""
+        """Write as JSON, atomically, without the species list."""
         values = {"scale": self.scale.tolist(), "offset": self.offset.tolist()}
         with whole_file(path) as temporary:
             temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
         return Path(path)
 
     def apply(self, scores: Scores) -> Scores:
-        """Scores with mended logits, float64.
+        """Return scores with calibrated logits, float64.
 
         Raises:
-            InputError: when it treats species apart and was fitted on others, or in another order.
+            InputError: it has numbers by species, and was fitted on other species or another order.
         """
         if self.species:
             require_same_species(
@@ -118,14 +117,14 @@ class Calibration:
 
 
 def read_calibration(path: str | Path, species: SpeciesList) -> Calibration:
-    """Read what `Calibration.write` wrote.
+    """Read a calibration file.
 
     Args:
         path: the file.
-        species: whose numbers stand in it, where it treats species apart.
+        species: species list of the numbers, if there is one number a species.
 
     Raises:
-        InputError: naming the file and what is wrong in it.
+        InputError: the file is missing or damaged; the message names it.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -146,7 +145,7 @@ def read_calibration(path: str | Path, species: SpeciesList) -> Calibration:
 
 
 def reliability(scores: Scores, *, bins: int = BINS, prior: Prior | None = None) -> Reliability:
-    """Judge probabilities; photos of unknown species are left out.
+    """Return the reliability of probabilities on photos of known species.
 
     Args:
         scores: of photos.
@@ -154,11 +153,11 @@ def reliability(scores: Scores, *, bins: int = BINS, prior: Prior | None = None)
         prior: adjusts the scores first, some rows at a time.
 
     Raises:
-        InputError: when no photo has a known species.
+        InputError: no photo has a known species.
     """
     known = scores.truth >= 0
     if not known.any():
-        raise InputError("no photo has a known species, so nothing can be judged; add `species`")
+        raise InputError("no photo has a known species, so nothing can be evaluated; add `species`")
     loss, brier, sure = np.zeros((3, len(scores)))
     right = np.zeros(len(scores))
     gaps = np.zeros((bins, len(scores.species)))
@@ -189,15 +188,15 @@ def _add_gaps(
     """Add p - truth of each photo and species to its bin: gaps [bins, species], in place."""
     species = gaps.shape[1]
     place = _bin(p, len(gaps)) * species + np.arange(species)
-    # What is there already is the first to be added: the blocks make no difference to any digit.
+    # Sums start with earlier blocks, so that the size of blocks changes no digit.
     weights = np.concatenate([gaps.ravel(), (p - truth).ravel()])
     cells = np.concatenate([np.arange(gaps.size), place.ravel()])
     gaps[:] = np.bincount(cells, weights=weights, minlength=gaps.size).reshape(gaps.shape)
 
 
 def _bins(sure: NDArray[np.float64], right: NDArray[np.float64], bins: int) -> pl.DataFrame:
-    """`confidence, right, photos` of each bin that holds any."""
-    import polars as pl  # noqa: PLC0415 - an answer does without
+    """Return `confidence, right, photos` of each bin that holds any."""
+    import polars as pl  # noqa: PLC0415 - an answer loads no polars
 
     table = pl.DataFrame({"bin": _bin(sure, bins), "confidence": sure, "right": right})
     grouped = table.group_by("bin").agg(
@@ -211,30 +210,29 @@ def _bin(p: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
 
 
 def _calibration_error(p: NDArray[np.float64], happened: NDArray[np.float64], bins: int) -> float:
-    """Mean over photos of |mean p - share that happened| of their bin."""
+    """Return the mean over photos of |mean p - fraction right| of their bin."""
     place = _bin(p, bins)
     gaps = np.bincount(place, weights=p - happened, minlength=bins)
     return float(np.abs(gaps).sum() / len(p))
 
 
 def fit_temperature(scores: Scores) -> Calibration:
-    """One temperature for all species, by log loss (Guo et al. 2017).
+    """Fit one temperature for all species by log loss (Guo et al. 2017).
 
-    The loss is convex in 1 / temperature: its slope has one zero, found by halving. Logits are what
-    is divided. Probabilities in their place would be squeezed together whatever the temperature,
-    and that is how temperature scaling has been published for snakes.
+    The loss is convex in 1 / temperature: its slope has one zero, found by bisection, which needs
+    no SciPy and no sign change. The temperature divides logits, not probabilities.
 
     Raises:
-        InputError: when no photo has a known species.
+        InputError: no photo has a known species.
     """
     known = _known(scores)
-    logits = log_probabilities(known.logits)  # a constant a row changes nothing
+    logits = log_probabilities(known.logits)  # a constant added to a row changes nothing
     finite = np.where(np.isfinite(logits), logits, 0)
     own = logits[np.arange(len(known)), known.truth]
     if np.isneginf(own).any():
         row = int(np.isneginf(own).argmax())
         raise InputError(
-            f"photo {known.photo_ids[row]!r}: the scores call its true species impossible;"
+            f"photo {known.photo_ids[row]!r}: the scores exclude its true species;"
             " calibrate the scores of the image, before any prior"
         )
 
@@ -252,5 +250,5 @@ def fit_temperature(scores: Scores) -> Calibration:
 def _known(scores: Scores) -> Scores:
     known = scores.take(scores.truth >= 0)
     if not len(known):
-        raise InputError("no photo has a known species, so nothing can be judged; add `species`")
+        raise InputError("no photo has a known species, so nothing can be evaluated; add `species`")
     return known

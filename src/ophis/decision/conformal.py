@@ -1,8 +1,8 @@
-"""Sets of species that hold the true one as often as promised: split conformal prediction.
+"""Split conformal prediction: sets of species with a guaranteed coverage of the true one.
 
-From photos that neither training nor any fit has seen follows a threshold; a new photo of the same
-kind then gets every species below it. The promise holds for any network, however bad: a bad one
-gets large sets. It is a promise about photos like those, not about any single one.
+The threshold is fitted on photos that neither training nor another fit uses; the set of a photo
+holds every species below it. The guarantee holds for any network, a bad one has larger sets. It is
+about photos of the same distribution, not about a single photo.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from ophis.scores.scores import Scores
     from ophis.taxonomy.species_list import SpeciesList
 
-# Species beyond this rank count as so much less likely: it keeps sets of doubtful photos short.
+# Penalty of each rank beyond the free ones; it keeps the sets of ambiguous photos small.
 PENALTY, FREE_RANKS = 0.01, 5
-# A threshold is one of the sums that it is compared with, and where a country excludes species many
-# photos have the same one. Processors and browsers add up with other last digits.
+# A threshold equals one of the sums that are compared with it, and the last digits of sums differ
+# between processors and browsers.
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class PredictionSets:
-    """What `fit_sets` found.
+    """Conformal sets; see `fit_sets`.
 
     Attributes:
-        species: what it was fitted on.
-        coverage: how often the set holds the true species, at least.
-        thresholds: [species], what its nonconformity may be; inf where there were too few photos
-            for the promise: then the species is always in.
-        photos: that it was fitted on.
+        species: species list of the fit.
+        coverage: least probability that the set holds the true species.
+        thresholds: [species], highest nonconformity in the set; inf with too few photos for the
+            guarantee, so that the species is in every set.
+        photos: number of photos of the fit.
     """
 
     species: SpeciesList
@@ -50,13 +50,13 @@ class PredictionSets:
         if self.thresholds.shape != (len(self.species),):
             raise InputError(f"{self.thresholds.size} thresholds for {len(self.species)} species")
         if np.isnan(self.thresholds).any():
-            raise InputError("a threshold is no number (NaN)")
+            raise InputError("a threshold is NaN")
 
     def sets(self, scores: Scores) -> NDArray[np.bool_]:
-        """Which species are in the set of each photo, [photos, species]; never none of them.
+        """Return the set of each photo, [photos, species]; no set is empty.
 
         Raises:
-            InputError: when it was fitted on other species, or in another order.
+            InputError: the scores are of other species, or in another order.
         """
         require_same_species(
             scores.species,
@@ -70,13 +70,13 @@ class PredictionSets:
 
 
 def nonconformity(scores: Scores) -> NDArray[np.float64]:
-    """How unlike the network's opinion each species would be, [photos, species].
+    """Return the nonconformity of each species, [photos, species].
 
-    The probability of all species that are more probable (Romano et al. 2020), and a little more
-    for each rank beyond the fifth (Angelopoulos et al. 2021): 0 for the most probable, which is in
-    every set for that. Without their randomisation, so that one photo has one answer; with the
-    species' own probability in the sum, sets would hold more than promised and be several times
-    as large. Of equally probable species each has the first one's value: their order says nothing.
+    The probability of all species that are more probable (Romano et al. 2020), plus a
+    penalty for each rank beyond the fifth (Angelopoulos et al. 2021); 0 for the most probable
+    species. There is no randomisation, so that the answer to a photo is deterministic. The sum
+    excludes the species itself, which would make sets several times as large. Equally probable
+    species have the same value.
     """
     p = np.exp(log_probabilities(scores.logits))
     order = np.argsort(-p, axis=1, kind="stable")
@@ -95,22 +95,22 @@ def nonconformity(scores: Scores) -> NDArray[np.float64]:
 def fit_sets(
     scores: Scores, *, coverage: float = 0.9, groups: NDArray[np.int64] | None = None
 ) -> PredictionSets:
-    """Find the threshold, or one for each group of species.
+    """Fit the threshold, or one for each group of species.
 
     Args:
-        scores: of photos that nothing was fitted on; those of unknown species are left out.
-        coverage: how often sets are to hold the true species, in (0, 1).
-        groups: [species], numbers. The promise then holds within each group by itself: of the
-            venomous snakes, too, so many sets hold the true species.
+        scores: of photos that no other fit uses; those of unknown species are ignored.
+        coverage: least probability that a set holds the true species, in (0, 1).
+        groups: [species], numbers. The guarantee then holds within each group, such as the
+            venomous species.
 
     Raises:
-        InputError: when no photo has a known species, or coverage is not between 0 and 1.
+        InputError: no photo has a known species, or coverage is not between 0 and 1.
     """
     if not 0 < coverage < 1:
         raise InputError(f"coverage = {coverage} should lie between 0 and 1")
     known = scores.take(scores.truth >= 0)
     if not len(known):
-        raise InputError("no photo has a known species, so no set can be promised; label some")
+        raise InputError("no photo has a known species, so no threshold can be fitted; label some")
     own = nonconformity(known)[np.arange(len(known)), known.truth]
     groups = np.zeros(len(scores.species), np.int64) if groups is None else groups
     thresholds = np.empty(len(groups))
@@ -122,6 +122,6 @@ def fit_sets(
 
 
 def conformal_threshold(values: NDArray[np.float64], coverage: float) -> float:
-    """The k-th smallest of n values, k = (n + 1) coverage rounded up; infinite when k > n."""
+    """Return the k-th smallest of n values, k = ceil((n + 1) coverage); infinite for k > n."""
     k = int(np.ceil((len(values) + 1) * coverage - 1e-9))  # (9 + 1) * 0.9 is 9, not 9.000000001
     return float(np.sort(values)[k - 1]) if k <= len(values) else np.inf

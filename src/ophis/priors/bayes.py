@@ -1,9 +1,9 @@
-"""The prior of Bayes' rule: p(s | x, c) is proportional to p(s | x) p(s | c) / p(s).
+"""Prior by Bayes' rule: p(s | x, c) is proportional to p(s | x) p(s | c) / p(s).
 
-The network's p(s | x) already holds how often it saw each species, p(s). Multiplying by p(s | c)
-alone, as the paper's Eq. 2 does, counts that twice; and a species without a training photo from a
-country becomes impossible there. Here p(s | c) is smoothed: country by continent, continent by
-world, and by maps of who lives where.
+The network's p(s | x) already contains the frequency p(s) of each species in training. The paper's
+Eq. 2 multiplies by p(s | c) alone, which counts that frequency twice, and excludes species without
+a training photo from a country. Here p(s | c) is smoothed: country by continent, continent by
+world, and by range maps.
 """
 
 from __future__ import annotations
@@ -31,19 +31,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How much is believed of what; chosen on validation scores by `prior_choice.fit_bayes`.
+    """Smoothing of p(s | c); fitted on validation scores by `selection.fit_bayes`.
 
     Attributes:
-        country_photos: a country counts as if it had so many photos more, as on its continent.
-        continent_photos: a continent, as if it had so many more, as in the world.
+        country_photos: pseudo-photos of a country, distributed as on its continent.
+        continent_photos: pseudo-photos of a continent, distributed as in the world.
         range_map_photos: a species that lives in a country counts as if it had so many photos
             more there; a species that the range map does not contain, too.
-        wrong_countries: share of the photos whose country is taken to be wrong: they show what
-            is photographed anywhere. However sure the counts are, no factor is smaller than that.
+        wrong_countries: fraction of photos whose country is assumed to be wrong, with species as
+            in the world. It is a lower bound of every factor.
         divide: the power of p(s) that is divided out: 1 is Bayes' rule, 0 the paper's product.
-        temperature: what the logits of the image are divided with first: a network that is too
-            sure of itself would not listen to the country, one that doubts too much would follow
-            it blindly.
+        temperature: divides the logits of the image before the product, because an overconfident
+            network would outweigh the country.
     """
 
     country_photos: float = 30.0
@@ -71,12 +70,12 @@ class BayesPrior(Prior):
     Attributes:
         species: the columns, those of the counts.
         counts: training photos by country and species.
-        settings: how much is believed of what.
-        range_map: who lives where, or None.
-        overrides: of the user.
+        settings: smoothing.
+        range_map: countries of each species, or None.
+        overrides: values of p(s | c) that replace smoothed ones.
 
     Raises:
-        InputError: naming the override that cannot hold, or a map that says nothing of the species.
+        InputError: an override is invalid, or the range map has none of the species.
     """
 
     species: SpeciesList = field(init=False)
@@ -87,30 +86,30 @@ class BayesPrior(Prior):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "species", self.counts.species)
-        _ = self._overrides  # refuses those that cannot hold
+        _ = self._overrides  # validates them
         if self.range_map:
             self.range_map.require_one_of(self.species)
 
     @property
     def temperature(self) -> float:
-        """That of the settings."""
+        """Temperature of the settings."""
         return self.settings.temperature
 
     def what_it_is(self) -> str:
-        """The prior in a few words."""
+        """Return a short description."""
         settings = ", ".join(f"{name} {value:g}" for name, value in vars(self.settings).items())
         return f"Bayes' rule with smoothed p(species | country) ({settings})"
 
     def merged(self) -> list[tuple[str, ...]]:
-        """Names of the training table that mean one country and are counted together."""
+        """Return groups of names that mean one country and are counted as one."""
         return self.counts.merged()
 
     def spelling(self, country: str) -> str:
-        """The name that stands in the training table: "australia" of "au"."""
+        """Return the name of a country in the training table: "australia" for "au"."""
         return self.counts.spelling(country)
 
     def probability(self, country: str) -> NDArray[np.float64]:
-        """Smoothed p(s | c), [species], above 0 but where overrides leave nothing; it sums to 1."""
+        """Return smoothed p(s | c), [species]; it is above 0 except by overrides, and sums to 1."""
         return self._smoothed(country, wrong_countries=self.settings.wrong_countries)
 
     def _smoothed(self, country: str, *, wrong_countries: float) -> NDArray[np.float64]:
@@ -126,12 +125,12 @@ class BayesPrior(Prior):
 
     @cached_property
     def world(self) -> NDArray[np.float64]:
-        """p(s) of the training photos, each species with one photo more, [species]."""
+        """p(s) of the training photos, with one pseudo-photo of each species, [species]."""
         photos = self.counts.counts.sum(axis=0) + 1.0
         return photos / photos.sum()
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
-        """Logarithm of p(s | c), less ``divide`` times that of p(s)."""
+        """Return log p(s | c) - ``divide`` * log p(s), and the use of the country."""
         use = PriorUse.UNKNOWN if country_key(country) == UNKNOWN else PriorUse.WEIGHED
         if not self._here(country).any():
             seen = continent(country) in self._continents
@@ -141,20 +140,20 @@ class BayesPrior(Prior):
         return p - self.settings.divide * np.log(self.world), use
 
     def ratios(self, country: str) -> NDArray[np.float64]:
-        """p(s | c) / p(s), the country taken to be right."""
+        """Return p(s | c) / p(s), with the country assumed to be right."""
         if country_key(country) == UNKNOWN:
             return np.ones(len(self.species))
         return self._smoothed(country, wrong_countries=0.0) / self.world
 
     def overridden(self, country: str) -> bool:
-        """Whether there are overrides for a country, under any of its names."""
+        """Return True if there are overrides for a country, under any of its names."""
         return code_or_key(country) in self._overrides
 
     def write(self, path: str | Path) -> Path:
         """Write `NAME.toml` and its tables: counts, range map and overrides.
 
         Raises:
-            InputError: when the name does not end in .toml, or the place cannot be written.
+            InputError: the name does not end in .toml, or the file cannot be written.
         """
         path = Path(path)
         parts = {"range_map": self.range_map is not None, "overrides": bool(self.overrides)}
@@ -167,7 +166,7 @@ class BayesPrior(Prior):
         return path
 
     def _here(self, country: str) -> NDArray[np.float64]:
-        """Training photos of each species in a country, under all its names."""
+        """Return the training photos of each species in a country, under all its names."""
         return self._photos.get(code_or_key(country), self._none)
 
     @cached_property
@@ -180,7 +179,7 @@ class BayesPrior(Prior):
 
     @cached_property
     def _photos(self) -> dict[str, NDArray[np.float64]]:
-        """Photos by ISO code, by key where a name has none: two names of one country are merged."""
+        """Photos by ISO code, or by key for a name without a code."""
         photos: dict[str, NDArray[np.float64]] = {}
         for name, row in zip(self.counts.countries, self.counts.counts, strict=True):
             place = code_or_key(name)
@@ -188,7 +187,7 @@ class BayesPrior(Prior):
         return photos
 
     def _of_continent(self, name: str | None) -> NDArray[np.float64]:
-        """p(s) on a continent, smoothed by the world; of no continent, the world's."""
+        """Return p(s) on a continent, smoothed by the world; p(s) of the world for None."""
         if name not in self._continents:
             return self.world
         photos, more = self._continents[name], self.settings.continent_photos
@@ -203,14 +202,14 @@ class BayesPrior(Prior):
         return photos
 
     def _lives(self, code: str) -> NDArray[np.float64]:
-        """1 where a species lives in a country or nobody says that it does not, [species]."""
+        """Return 0 for species that the range map excludes from a country, else 1, [species]."""
         if self.range_map is None or code not in self.range_map.countries:
             return self._none
         return (~self.range_map.absent(self.species, code)).astype(np.float64)
 
 
 def bayes_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
-    """What `BayesPrior.write` wrote; see `prior_file.read_prior`."""
+    """Return the prior that `BayesPrior.write` wrote; see `prior_file.read_prior`."""
     range_map, overrides = settings.pop("range_map"), settings.pop("overrides")
     return BayesPrior(
         read_counts(path.with_suffix(".csv"), species),

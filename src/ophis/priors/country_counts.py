@@ -1,4 +1,4 @@
-"""The paper's prior: how many training photos each country has of each species."""
+"""Prior of the paper: p(species | country) from counts of training photos (Eq. 1, Eq. 2)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MOST_DIGITS = len(str(_MOST_PHOTOS))
 
 @dataclass(frozen=True, eq=False)
 class CountryPrior(Prior):
-    """The paper's prior: counts of training photos by country and species (its Eq. 1).
+    """Prior of the paper: counts of training photos by country and species (Eq. 1).
 
     Attributes:
         species: the columns.
@@ -39,8 +39,8 @@ class CountryPrior(Prior):
         counts: [countries, species], int64, t_sc: training photos of the species there.
 
     Raises:
-        InputError: when a count is below 0, a country stands twice or has no photo, or there is
-            none.
+        InputError: a count is below 0, a country is repeated or has no photo, or there is no
+            country.
     """
 
     countries: tuple[str, ...]
@@ -58,7 +58,7 @@ class CountryPrior(Prior):
             )
         if len(self._rows) < len(self.countries):
             twice = next(name for name in self.countries if self.countries.count(name) > 1)
-            raise InputError(f"prior: country {twice!r} stands twice; add its counts up")
+            raise InputError(f"prior: country {twice!r} is repeated; add its counts up")
         if not (self.counts >= 0).all():
             row, column = np.argwhere(~(self.counts >= 0))[0]
             raise InputError(
@@ -77,29 +77,29 @@ class CountryPrior(Prior):
             species: the columns wanted; by default those of the manifest.
 
         Raises:
-            InputError: when the manifest holds a species that the list does not, or none at all.
+            InputError: a species of the manifest is not in the list, or the manifest has none.
         """
         return cls.from_counts(manifest.counts(), species or manifest.species_list())
 
     @classmethod
     def from_counts(cls, counts: pl.DataFrame, species: SpeciesList) -> CountryPrior:
-        """From a table `species, country, photos`; a pair that stands twice is summed.
+        """Return the prior of a table `species, country, photos`; repeated pairs are summed.
 
         Raises:
-            InputError: when a species is not in the list, or there are no photos or too many.
+            InputError: a species is not in the list, or there are no photos or too many.
         """
         return cls._counted(counts.select(_COLUMNS).iter_rows(), species)
 
     @classmethod
     def _counted(cls, rows: Iterable[tuple[str, str, int]], species: SpeciesList) -> CountryPrior:
-        """`from_counts` of rows of plain values."""
+        """Return the prior of rows of the table."""
         counted = [row for row in rows if row[2] > 0]
         if not counted:
             raise InputError(
                 "there is no photo of any species; a prior counts those whose species is known"
             )
         if (photos := sum(number for *_, number in counted)) > _MOST_PHOTOS:
-            raise InputError(f"{photos:.3g} photos are more than can be counted; mend `photos`")
+            raise InputError(f"{photos:.3g} photos are more than can be counted; fix `photos`")
         column = {name: species.index(name) for name in dict.fromkeys(name for name, *_ in counted)}
         countries = sorted({country for _, country, _ in counted})
         place = {country: row for row, country in enumerate(countries)}
@@ -114,11 +114,11 @@ class CountryPrior(Prior):
         return self.counts / self.counts.sum(axis=1, keepdims=True)
 
     def species_photos(self) -> dict[str, int]:
-        """Training photos of each species."""
+        """Return the number of training photos of each species."""
         return dict(zip(self.species, self.counts.sum(axis=0).tolist(), strict=True))
 
     def row(self, country: str) -> int | None:
-        """Row of a country, by its key or by its ISO code; None when training never saw it."""
+        """Return the row of a country, by key or ISO code; None if it has no training photo."""
         key = country_key(country)
         if key in self._rows:
             return self._rows[key]
@@ -130,14 +130,14 @@ class CountryPrior(Prior):
 
     @cached_property
     def _codes(self) -> dict[str | None, int]:
-        """ISO code to row; of two names of one country, the one with more photos speaks."""
+        """Row by ISO code; of two names of one country that with more photos."""
         rows = np.argsort(self.counts.sum(axis=1), kind="stable")
         codes = {country_code(self.countries[row]): int(row) for row in rows}
         codes.pop(None, None)  # UNKNOWN has no code
         return codes
 
     def merged(self) -> list[tuple[str, ...]]:
-        """Names of the table that mean one country and are counted together, in its order."""
+        """Return groups of names that mean one country and are counted as one."""
         return same_country(self.countries)
 
     @cached_property
@@ -150,24 +150,24 @@ class CountryPrior(Prior):
         return counts / counts.sum(axis=1, keepdims=True)
 
     def what_it_is(self) -> str:
-        """The prior in a few words."""
+        """Return a short description."""
         return f"{PriorUse.APPLIED} (the paper's Eq. 2), {len(self.countries)} countries"
 
     def spelling(self, country: str) -> str:
-        """The name that stands in the training table: "australia" of "au"."""
+        """Return the name of a country in the training table: "australia" for "au"."""
         row = self.row(country)
         return country if row is None else self.countries[row]
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
-        """Eq. 2: log p(s | c), under all names of c; 0 for a country that training never saw."""
+        """Return log p(s | c) of Eq. 2, under all names of c; 0 for a country without photos."""
         row, known = self.row(country), country_key(country) != UNKNOWN
         if row is None:
             return np.zeros(len(self.species)), PriorUse.UNSEEN if known else PriorUse.NO_COUNTRY
-        with np.errstate(divide="ignore"):  # log 0 is -inf, and that is what is meant
+        with np.errstate(divide="ignore"):  # log 0 is -inf on purpose
             return np.log(self._together[row]), PriorUse.APPLIED if known else PriorUse.UNKNOWN
 
     def ratios(self, country: str) -> NDArray[np.float64]:
-        """p(s | c) / p(s) of the training photos; 1 for a species that has none."""
+        """Return p(s | c) / p(s) of the training photos; 1 for a species without photos."""
         row, anywhere = self.row(country), self.counts.sum(axis=0) / self.counts.sum()
         ones = np.ones(len(self.species))
         if row is None or country_key(country) == UNKNOWN:
@@ -175,7 +175,7 @@ class CountryPrior(Prior):
         return np.divide(self._together[row], anywhere, out=ones, where=anywhere > 0)
 
     def write(self, path: str | Path) -> Path:
-        """Write the counts above zero as CSV `species,country,photos`, whole or not at all."""
+        """Write the counts above zero as CSV `species,country,photos`, atomically."""
         rows, columns = np.nonzero(self.counts)
         cells = (
             (self.species[c], self.countries[r], int(self.counts[r, c]))
@@ -185,10 +185,10 @@ class CountryPrior(Prior):
 
 
 def read_counts(path: str | Path, species: SpeciesList | None = None) -> CountryPrior:
-    """Read what `CountryPrior.write` wrote; ``species`` gives the columns and their order.
+    """Read a CSV file of counts; ``species`` gives the columns and their order.
 
     Raises:
-        InputError: naming the file and what is wrong in it.
+        InputError: the file is missing or damaged; the message names it.
     """
     try:
         (_, names), *rows = [*numbered_rows(Path(path))] or [(1, [])]
@@ -208,7 +208,7 @@ def read_counts(path: str | Path, species: SpeciesList | None = None) -> Country
 
 
 def _count(cells: list[str], place: str) -> tuple[str, str, int]:
-    """One row of the file."""
+    """Return the values of one row of the file."""
     if len(cells) != len(_COLUMNS):
         raise InputError(
             f"{place}: has {len(cells)} cells, not {len(_COLUMNS)}; put a name with a comma in"

@@ -1,4 +1,4 @@
-"""A place that may lie in several countries: p(s | place) = sum over c of w_c p(s | c)."""
+"""Mixture of priors for a place near borders: p(s | place) = sum over c of w_c p(s | c)."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class MixedPrior(Prior):
-    """A prior at one place: every photo is taken to be from there, whatever its own country.
+    """Prior at one place; the countries of photos are ignored.
 
     Attributes:
         species: the columns, those of the prior.
-        prior: what is said of each country.
+        prior: prior of each country.
         shares: of the countries, by key; above 0, summing to 1.
 
     Raises:
-        InputError: when they are not.
+        InputError: they are not.
     """
 
     species: SpeciesList = field(init=False)
@@ -46,15 +46,15 @@ class MixedPrior(Prior):
 
     @property
     def temperature(self) -> float:
-        """That of the prior."""
+        """Temperature of the prior."""
         return self.prior.temperature
 
     def spelling(self, country: str) -> str:
-        """That of the prior."""
+        """Return the key of a country in the prior."""
         return self.prior.spelling(country)
 
     def merged(self) -> list[tuple[str, ...]]:
-        """Those of the prior."""
+        """Return the merged names of the prior."""
         return self.prior.merged()
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:  # noqa: ARG002
@@ -77,15 +77,15 @@ class MixedPrior(Prior):
         return np.sum([w * self.prior.ratios(key) for key, w in self.shares.items()], axis=0)
 
     def overridden(self, country: str) -> bool:  # noqa: ARG002
-        """Whether there are overrides for one of the countries."""
+        """Return True if there are overrides for one of the countries."""
         return any(map(self.prior.overridden, self.shares))
 
     def what_it_is(self) -> str:
-        """The prior in a few words."""
+        """Return a short description."""
         return f"{self.prior.what_it_is()}, at a place in {len(self.shares)} countries"
 
     def write(self, path: str | Path) -> Path:
-        """A mixture belongs to a place, not to a file.
+        """Raise an error, because a mixture belongs to one place.
 
         Raises:
             InputError: always.

@@ -1,4 +1,4 @@
-"""What a person knows better of p(species | country) than the training photos: overrides."""
+"""Prior overrides: values of p(species | country) that replace those of training photos."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ROUNDING = 1e-9  # 0.7 + 0.2 + 0.1 is not quite 1
 
 @dataclass(frozen=True)
 class Override:
-    """What a person knows better of a species in a country.
+    """Override of p(species | country).
 
     Attributes:
         country: key of the country.
         species: name of the species; case, hyphens and spaces do not matter.
         probability: that p(s | c) is taken to be; 0 excludes the species there, None adds it: it
             counts as living there.
-        source: what messages call the override: its file and row.
+        source: file and row for messages.
     """
 
     country: str
@@ -44,7 +44,7 @@ class Override:
 
     @property
     def place(self) -> str:
-        """The country under all its names: its ISO code, of none its key."""
+        """ISO code of the country, or its key if it has none."""
         return code_or_key(self.country)
 
     def __str__(self) -> str:
@@ -52,10 +52,10 @@ class Override:
 
 
 class CountryOverrides:
-    """The overrides of one country, by columns.
+    """Overrides of one country, by columns.
 
     Args:
-        overrides: of one country, that `require_consistent` let through.
+        overrides: of one country, checked by `require_consistent`.
         species: the columns.
 
     Raises:
@@ -85,7 +85,7 @@ class CountryOverrides:
     def applied(
         self, probability: NDArray[np.float64], above: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """p(s | c) by the overrides, [species]; it sums to 1.
+        """Return p(s | c) with the overrides applied, [species]; it sums to 1.
 
         A species that is added is at least as common as ``above``, and as one among all species;
         then those without a number share, in proportion, what the numbers leave.
@@ -108,7 +108,7 @@ class CountryOverrides:
 def overrides_by_country(
     overrides: Iterable[Override], species: SpeciesList
 ) -> dict[str, CountryOverrides]:
-    """The overrides of each country, by its `places.code_or_key`.
+    """Return the overrides of each country, by `countries.code_or_key`.
 
     Raises:
         InputError: as `require_consistent` and `CountryOverrides` do.
@@ -120,7 +120,7 @@ def overrides_by_country(
 
 
 def require_consistent(overrides: Iterable[Override]) -> tuple[Override, ...]:
-    """The overrides, when none says what another one denies.
+    """Return the overrides, or raise an error if two contradict each other.
 
     Raises:
         InputError: a species has two overrides in one country, or the probabilities of a country
@@ -151,7 +151,7 @@ def read_overrides(path: str | Path) -> tuple[Override, ...]:
     """Read `country,species,probability`: a number from 0 (never there) to 1, or `add`.
 
     Raises:
-        InputError: naming file and row.
+        InputError: a row is invalid; the message names file and row.
     """
     path = Path(path)
     try:
@@ -189,7 +189,7 @@ def _override(row: dict[str, str], place: str) -> Override:
 
 
 def write_overrides(overrides: Iterable[Override], path: Path) -> Path:
-    """Write what `read_overrides` reads."""
+    """Write a table of overrides for `read_overrides`."""
     rows = [
         (r.country, r.species, "add" if r.probability is None else r.probability) for r in overrides
     ]

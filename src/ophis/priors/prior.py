@@ -1,4 +1,4 @@
-"""What the country says of the species: p(species | country), and its product with the image."""
+"""Prior for a country: p(species | country), and its product with the image's probabilities."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from ophis.scores.scores import Scores
     from ophis.taxonomy.species_list import SpeciesList
 
-# Below this, a photo is as much rarer from the country than from anywhere: worth a word.
+# Likelihood ratio of a photo below which it contradicts its country.
 CONTRADICTION = 0.05
 
 
 class PriorUse(StrEnum):
-    """What of a country made its factors; the words for it are in `words`."""
+    """Basis of the factors for a country; its sentences are in `locales`."""
 
     APPLIED = "applied"
     UNKNOWN = "unknown"
@@ -48,12 +48,12 @@ class PriorUse(StrEnum):
 
 @dataclass(frozen=True)
 class PriorEffect:
-    """What the country did to an answer.
+    """Effect of the country on an answer.
 
     Attributes:
-        use: what its factors were made of.
-        contradicts: whether the photo looks like species that are hardly expected there.
-        overridden: whether a person's overrides for the country count in it.
+        use: basis of the factors.
+        contradicts: True if the photo looks like species that are improbable in the country.
+        overridden: True if prior overrides for the country apply.
     """
 
     use: PriorUse
@@ -63,7 +63,7 @@ class PriorEffect:
 
 @dataclass(frozen=True, eq=False)
 class Prior(ABC):
-    """What a country says of the species; in front of it no model is seen.
+    """Prior: factors for the probabilities of species, given a country.
 
     Attributes:
         species: the columns.
@@ -73,7 +73,7 @@ class Prior(ABC):
 
     @abstractmethod
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
-        """What is added to the log-probabilities of a photo from a country: [species].
+        """Return the terms added to the log-probabilities of a photo from a country, [species].
 
         Args:
             country: a key, as `places.country_key` writes it.
@@ -81,29 +81,27 @@ class Prior(ABC):
 
     @abstractmethod
     def ratios(self, country: str) -> NDArray[np.float64]:
-        """How much likelier each species is in a country than anywhere, [species].
-
-        Of a species of which the prior cannot tell, and of a country that is not known: 1.
+        """Return p(s | country) / p(s), [species]; 1 where species or country are unknown.
 
         Args:
             country: a key.
         """
 
-    def overridden(self, country: str) -> bool:  # noqa: ARG002 - for the priors that have overrides
-        """Whether a person's overrides for a country count in its factors."""
+    def overridden(self, country: str) -> bool:  # noqa: ARG002 - priors with overrides use it
+        """Return True if prior overrides for a country apply."""
         return False
 
     def factors_of(
         self, countries: Sequence[str]
     ) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-        """`log_factors` of each photo's country, [photos, species], and their use, [photos]."""
+        """Return `log_factors` of each photo's country, [photos, species], and use, [photos]."""
         factors, uses, rows = self._by_country(countries)
         return factors[rows], uses[rows]
 
     def _by_country(
         self, countries: Sequence[str]
     ) -> tuple[NDArray[np.float64], NDArray[np.object_], NDArray[np.int64]]:
-        """`log_factors` and use of each distinct country, and which of them each photo has."""
+        """Return `log_factors` and use of each distinct country, and its number for each photo."""
         rows, names = numbered(countries)
         for name in names - self._found.keys():
             self._found[name] = self.log_factors(name)
@@ -113,28 +111,28 @@ class Prior(ABC):
 
     @cached_property
     def _found(self) -> dict[str, tuple[NDArray[np.float64], PriorUse]]:
-        """`log_factors` of the countries that were asked for: many blocks of photos ask again."""
+        """Cache of `log_factors` by country, for many blocks of photos."""
         return {}
 
     @abstractmethod
     def what_it_is(self) -> str:
-        """The prior in a few words, for the card of a bundle."""
+        """Return a short description for the model card."""
 
     @abstractmethod
     def write(self, path: str | Path) -> Path:
-        """Write the prior so that `read_prior` reads it back."""
+        """Write the prior for `read_prior`."""
 
     @property
     def temperature(self) -> float:
-        """What the logits of the image are divided with before the country is heard."""
+        """Temperature that divides the logits of the image before the product."""
         return 1.0
 
     def spelling(self, country: str) -> str:
-        """A country's key as this prior knows it."""
+        """Return the key of a country in this prior."""
         return country
 
     def merged(self) -> list[tuple[str, ...]]:
-        """Names that mean one country and are counted together; none where nothing is counted."""
+        """Return groups of names that mean one country and are counted as one."""
         return []
 
     def adjust(self, scores: Scores) -> Scores:
@@ -142,17 +140,16 @@ class Prior(ABC):
         return replace(scores, logits=self._joint(scores)[0])
 
     def adjust_with_effect(self, scores: Scores) -> tuple[Scores, tuple[PriorEffect, ...]]:
-        """Multiply, normalise, and say for each photo what the country did.
+        """Multiply by the factors, and return the effect of the country on each photo.
 
-        Where the product is zero for every species, the image's own probabilities stand: never
-        NaN, never an empty answer.
+        Where the product is zero for every species, the image's probabilities are kept.
 
         Returns:
-            Scores whose logits are float64, -inf where a factor is zero, and for each photo what
-            the country did.
+            Scores whose logits are float64, -inf where a factor is zero, and the effect on each
+            photo.
 
         Raises:
-            InputError: when the species of the scores are not those of the prior, in order.
+            InputError: the species of scores and prior differ in name or order.
         """
         joint, use = self._joint(scores)
         image = scores.logits / np.float64(self.temperature)
@@ -165,10 +162,9 @@ class Prior(ABC):
         return replace(scores, logits=joint), tuple(effects)
 
     def _joint(self, scores: Scores) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
-        """Logarithm of the product, [photos, species], and what the factors were made of.
+        """Return the logarithm of the product, [photos, species], and the use of the country.
 
-        Not normalised: a constant a photo changes nothing. Some rows at a time, while they are in
-        the processor's cache.
+        Not normalised, because a constant added to a row changes nothing.
         """
         self.require_species(scores)
         factors, uses, row_of = self._by_country(scores.countries)
@@ -185,10 +181,10 @@ class Prior(ABC):
         return joint, use
 
     def require_species(self, scores: Scores) -> None:
-        """Refuse scores whose species are not those of the prior, in order.
+        """Raise an error for scores of other species or another order.
 
         Raises:
-            InputError: naming the first species that differs.
+            InputError: the message names the first species that differs.
         """
         require_same_species(
             scores.species,
@@ -200,10 +196,10 @@ class Prior(ABC):
     def likelihood(
         self, image: NDArray[np.float64], countries: tuple[str, ...]
     ) -> NDArray[np.float64]:
-        """How much likelier each photo is from its country than from anywhere, [photos].
+        """Return the likelihood ratio p(x | c) / p(x) of each photo, [photos].
 
-        p(x | c) / p(x), which is the sum over species of p(s | x) times the `ratios`. Below
-        `CONTRADICTION` photo and country do not fit together.
+        It is the sum over species of p(s | x) times the `ratios`. Below `CONTRADICTION` the photo
+        contradicts its country.
 
         Args:
             image: logits from the image alone, [photos, species].
@@ -215,7 +211,7 @@ class Prior(ABC):
 
 
 def numbered(names: Sequence[str]) -> tuple[NDArray[np.int64], KeysView[str]]:
-    """A number for each name, [names], and the distinct names in the order of the numbers."""
+    """Return a number for each name, [names], and the distinct names in that order."""
     place = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.fromiter(map(place.__getitem__, names), np.int64, len(names)), place.keys()
 
@@ -236,5 +232,5 @@ def write_settings(path: Path, settings: Mapping[str, str | float | bool]) -> Pa
 
 
 def part_of(path: Path, what: str) -> Path:
-    """The table of a part: prior_range_map.csv beside prior.toml."""
+    """Return the path of a table beside prior.toml, such as prior_range_map.csv."""
     return path.with_name(f"{path.stem}_{what}.csv")

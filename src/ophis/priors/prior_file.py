@@ -21,18 +21,18 @@ def read_prior(path: str | Path, species: SpeciesList | None = None) -> Prior:
     """Read a prior: .csv is the paper's, .toml one with its smoothing (`bayes.BayesPrior`).
 
     Args:
-        path: what a prior's `write` wrote.
+        path: file that `Prior.write` wrote.
         species: the columns and their order; by default the sorted species of the counts.
 
     Raises:
-        InputError: naming the file and what is wrong in it.
+        InputError: the file is missing or damaged; the message names it.
     """
     path = Path(path)
     return _read_settings(path, species) if path.suffix == ".toml" else read_counts(path, species)
 
 
 def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
-    """The prior that a TOML file describes; its tables lie beside it."""
+    """Read the prior of a TOML file and of the tables beside it."""
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

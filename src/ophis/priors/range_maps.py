@@ -1,4 +1,4 @@
-"""Which species lives where, as others have mapped it: a floor under what training photos show."""
+"""Range maps: lists of the countries in which each species lives, and a prior from them."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _PRESENT, _ABSENT = (
 
 @dataclass(frozen=True, eq=False)
 class RangeMap:
-    """Species by country.
+    """Countries in which each species lives.
 
     Attributes:
         places: species, as `taxa.species_key` writes it, to the ISO 3166 codes of the countries
             where it lives.
-        countries: codes that the map speaks of; of others it says nothing.
+        countries: codes of the countries that the map covers.
         columns: country as the map calls it to the species that it puts there: what the official
             score of 2021 averages over. Two of them may be one country: Cyprus and its north. By
             default one a code.
         spellings: the species as the map writes them.
-        source: what messages call the map: its file.
+        source: file for messages.
     """
 
     places: Mapping[str, frozenset[str]]
@@ -56,7 +56,7 @@ class RangeMap:
             object.__setattr__(self, "columns", columns)
 
     def joined(self) -> list[tuple[str, ...]]:
-        """Columns that mean one country, and spellings that mean one species."""
+        """Return columns that mean one country, and spellings that mean one species."""
         species: dict[str, list[str]] = {}
         for name in self.spellings:
             species.setdefault(species_key(name), []).append(name)
@@ -64,10 +64,10 @@ class RangeMap:
         return [*same_country(self.columns), *twice]
 
     def require_one_of(self, species: SpeciesList) -> None:
-        """Refuse a map that says nothing of any species.
+        """Raise an error for a map without any of the species.
 
         Raises:
-            InputError: naming the map.
+            InputError: the message names the map.
         """
         if not any(species_key(name) in self.places for name in species):
             raise InputError(
@@ -76,35 +76,35 @@ class RangeMap:
             )
 
     def lives(self, species: str, country: str) -> bool | None:
-        """Whether a species lives in a country; None where the map does not say."""
+        """Return True if a species lives in a country; None if the map does not cover them."""
         code, where = country_code(country), self.places.get(species_key(species))
         return None if where is None or code not in self.countries else code in where
 
     def absent(self, species: SpeciesList, country: str) -> NDArray[np.bool_]:
-        """Which species the map says do not live in a country, [species]."""
+        """Return the species that do not live in a country by the map, [species]."""
         return _absent(self, species, country)
 
     def write(self, path: str | Path) -> Path:
-        """Write as CSV, a row a species, a column a country, whole or not at all."""
+        """Write as CSV, a row a species, a column a country, atomically."""
         rows = [
             (name, *(int(name in there) for there in self.columns.values())) for name in self.places
         ]
         return write_csv(path, [("species", *self.columns), *rows])
 
 
-@lru_cache(maxsize=1024)  # fitting asks the same a hundred times
+@lru_cache(maxsize=1024)  # a fit evaluates it a hundred times
 def _absent(range_map: RangeMap, species: SpeciesList, country: str) -> NDArray[np.bool_]:
     return np.array([range_map.lives(name, country) is False for name in species])
 
 
 @dataclass(frozen=True, eq=False)
 class RangeMapPrior(Prior):
-    """A list of who lives where, and no counts: absent species count less, none is impossible.
+    """Prior from a range map without counts: absent species have a small factor, none is zero.
 
     Attributes:
         species: the columns.
-        range_map: the lists.
-        absent: what the probability of a species is multiplied with where it is listed as absent.
+        range_map: countries of each species.
+        absent: factor for species that do not live in the country.
     """
 
     range_map: RangeMap
@@ -116,21 +116,21 @@ class RangeMapPrior(Prior):
         self.range_map.require_one_of(self.species)
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
-        """0 for a species that lives there or of which nothing is said, else log of ``absent``."""
+        """Return log ``absent`` for species that do not live in the country, else 0."""
         if country_code(country) not in self.range_map.countries:
             return np.zeros(len(self.species)), PriorUse.UNLISTED
         absent = self.range_map.absent(self.species, country)
         return np.where(absent, np.log(self.absent), 0.0), PriorUse.LISTED
 
     def ratios(self, country: str) -> NDArray[np.float64]:
-        """0 for a species that is listed as absent, else 1.
+        """Return 0 for species that do not live in the country, else 1.
 
-        So of a photo comes the share of its probability that is on the others.
+        The likelihood of a photo is then its probability of the other species.
         """
         return np.where(self.range_map.absent(self.species, country), 0.0, 1.0)
 
     def what_it_is(self) -> str:
-        """The prior in a few words."""
+        """Return a short description."""
         return f"lists of who lives where; the absent count {self.absent:g} times"
 
     def write(self, path: str | Path) -> Path:
@@ -142,7 +142,7 @@ class RangeMapPrior(Prior):
 
 
 def range_map_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
-    """What `RangeMapPrior.write` wrote; see `prior_file.read_prior`."""
+    """Return the prior that `RangeMapPrior.write` wrote; see `prior_file.read_prior`."""
     return RangeMapPrior(
         species or SpeciesList.read(part_of(path, "species")),
         read_range_map(part_of(path, "range_map")),
@@ -153,9 +153,9 @@ def range_map_prior(path: Path, settings: dict[str, Any], species: SpeciesList |
 def read_range_map(path: str | Path) -> RangeMap:
     """Read a table with a row a species and a column a country, cells 1 and 0.
 
-    The first column holds the species. Comma and semicolon are told apart by the first line.
-    SnakeCLEF's `species_relevance.csv` has this form. Two names of one country are joined, and two
-    spellings of one species: it lives there when one of them says so; `RangeMap.joined` tells.
+    The first column holds the species. The first line tells the separator: comma or semicolon.
+    SnakeCLEF's `species_relevance.csv` has this form. Two names of one country are joined,
+    and two spellings of one species, see `RangeMap.joined`: one 1 among them is enough.
 
     Raises:
         InputError: naming the file, and the row and column of what is no species, no country,
@@ -188,7 +188,7 @@ def read_range_map(path: str | Path) -> RangeMap:
 
 
 def _read_table(path: Path) -> list[tuple[int, list[str]]]:
-    """Line and cells of each row, the header first; cells that a row lacks at its end are ""."""
+    """Return line and cells of each row, the header first; missing cells at the end are ""."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             first = file.readline()
@@ -215,7 +215,7 @@ def _read_table(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _codes(names: list[str], path: Path) -> dict[str, str]:
-    """ISO code by name of the column."""
+    """Return the ISO code of each column."""
     codes: dict[str, str] = {}
     before: set[str] = set()
     for name in names:
@@ -235,7 +235,7 @@ def _codes(names: list[str], path: Path) -> dict[str, str]:
 def _living(
     rows: list[tuple[int, list[str]]], column: int, country: str, path: Path
 ) -> Iterator[str]:
-    """The species, by key, for which a column says 1."""
+    """Return the keys of the species with a 1 in a column."""
     for line, cells in rows:
         cell = cells[column].strip().lower()
         if cell in _PRESENT:

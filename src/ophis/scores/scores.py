@@ -1,4 +1,7 @@
-"""Scores: what a model says of each photo. The hinge between pixels and decisions."""
+"""Scores: logits of photos with their true species, countries and observations.
+
+The interface between models and everything after them.
+"""
 
 from __future__ import annotations
 
@@ -38,18 +41,18 @@ class Scores:
     """Logits row by row beside the photo, its true species, country and observation.
 
     Attributes:
-        logits: [photos, species], float; -inf says "impossible", NaN is refused. Of a large file
-            they stay there (`read_scores`) and cannot be written to.
+        logits: [photos, species], float; -inf excludes a species, NaN is an error. Those of a large
+            file are memory-mapped and read-only (`read_scores`).
         species: the columns.
         photo_ids: the rows; unique.
         truth: [photos], int64, column of the true species; -1 where it is not known.
         countries: of each photo, as `places.country_key` writes it.
         observations: of each photo; photos of one snake share it.
         failures: photos that could not be read; they have no row.
-        ood_score: [photos], how unlike the photos learned from, about 1 for one like them, finite;
-            None where the model does not say.
-        sha256: [photos, 32], uint8: the digest of each photo's file as it was read, of a packed
-            photo of the file that it was made from; None where nobody noted it.
+        ood_score: [photos], out-of-distribution score, finite, about 1 for training photos; None if
+            the model has none.
+        sha256: [photos, 32], uint8: digest of each photo's file, of a packed photo that of its
+            source; None if unknown.
     """
 
     logits: NDArray[np.floating[Any]]
@@ -86,9 +89,9 @@ class Scores:
         self._require_numbers()
 
     def _require_numbers(self) -> None:
-        """Refuse NaN, which passes every limit: nothing is larger."""
+        """Raise an error for NaN, which compares false with every threshold."""
         for rows in row_blocks(self.logits):
-            # The highest logit is NaN where any is: one look finds NaN, +inf, and a row of -inf.
+            # The maximum is NaN if any logit is: one test finds NaN, +inf and a row of -inf.
             bad = ~np.isfinite(self.logits[rows].max(axis=1, initial=-np.inf))
             if bad.any():
                 raise InputError(
@@ -106,7 +109,7 @@ class Scores:
         return len(self.photo_ids)
 
     def __repr__(self) -> str:
-        """How many of what; the logits would fill the screen."""
+        """Return the sizes, without the logits."""
         known, failed = int((self.truth >= 0).sum()), len(self.failures)
         return (
             f"Scores({len(self):,} photos, {known:,} of a known species, {len(self.species):,}"
@@ -114,13 +117,13 @@ class Scores:
         )
 
     def probabilities(self) -> NDArray[np.float64]:
-        """Softmax of the logits, [photos, species], rows sum to 1."""
+        """Return the softmax of the logits, [photos, species]; rows sum to 1."""
         return softmax(self.logits)
 
     def take(self, rows: NDArray[Any] | slice) -> Scores:
-        """The scores of these rows (numbers, a mask or a slice), in that order.
+        """Return the scores of some rows (numbers, a mask or a slice), in that order.
 
-        Rows that follow one another are not copied: the logits are a view.
+        The logits of consecutive rows are a view, not a copy.
         """
         numbers = np.arange(len(self))[rows]
         place: NDArray[np.intp] | slice = numbers
@@ -142,9 +145,9 @@ class Scores:
         )
 
     def blocks(self, adjustment: Adjustment | None = None) -> Iterator[tuple[slice, NDArray[Any]]]:
-        """Rows and their logits, adjusted where an adjustment is given, some at a time.
+        """Iterate over blocks of rows and their logits, with the adjustment applied.
 
-        However many photos there are, the logits of some 2 MiB of them are in memory.
+        A block holds about 2 MiB of logits, whatever the number of photos.
         """
         for rows in row_blocks(self.logits):
             yield rows, self._adjusted(rows, adjustment)
@@ -152,17 +155,17 @@ class Scores:
     def for_each_block(
         self, work: Callable[[slice, NDArray[Any]], None], adjustment: Adjustment | None = None
     ) -> None:
-        """The same blocks, several at once: ``work`` gets rows and logits, in any order."""
+        """Call ``work`` with the rows and logits of each block, in threads and in any order."""
         for_each_block(self.logits, lambda rows: work(rows, self._adjusted(rows, adjustment)))
 
     def _adjusted(self, rows: slice, adjustment: Adjustment | None) -> NDArray[Any]:
         return adjustment.adjust(self.take(rows)).logits if adjustment else self.logits[rows]
 
     def with_species(self, species: SpeciesList) -> Scores:
-        """The same scores with the columns in the order of ``species``.
+        """Return the scores with the columns in the order of ``species``.
 
         Raises:
-            InputError: naming a species that is in one list only.
+            InputError: a species is in one of the lists only.
         """
         if only := set(species.names) ^ set(self.species.names):
             raise InputError(
@@ -175,7 +178,7 @@ class Scores:
         )
 
     def write(self, path: str | Path) -> Path:
-        """Write an .npz (no pickle), whole or not at all; logits are not compressed."""
+        """Write an .npz file atomically, without pickle and with uncompressed logits."""
         arrays = {
             "format": np.array(FORMAT),
             "logits": self.logits,
@@ -193,10 +196,10 @@ _TEXTS = ("photo_ids", "countries", "observations")
 
 
 def concatenate(parts: Sequence[Scores]) -> Scores:
-    """The rows of all parts, one after the other; their species must be the same.
+    """Concatenate the rows of scores of the same species.
 
     Raises:
-        InputError: when two parts name different species, or hold the same photo.
+        InputError: two parts have different species, or the same photo.
     """
     first = parts[0]
     for number, part in enumerate(parts[1:], start=2):
@@ -218,23 +221,23 @@ def concatenate(parts: Sequence[Scores]) -> Scores:
 
 
 def joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
-    """OOD score or digests of all parts, one after the other; None where any part has none."""
+    """Concatenate OOD scores or digests; return None if any part has none."""
     known = [part for part in parts if part is not None]
     return np.concatenate(known) if known and len(known) == len(parts) else None
 
 
 def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Softmax over the last axis in float64; a row must have one finite logit."""
+    """Return the softmax over the last axis in float64; each row has a finite logit."""
     found = log_probabilities(logits)
     return np.exp(found, out=found)
 
 
 def log_probabilities(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Logarithm of the softmax over the last axis in float64; a row must have one finite logit."""
+    """Return the log-softmax over the last axis in float64; each row has a finite logit."""
     if logits.ndim == 1:
         return log_probabilities(logits[None])[0]
     found = np.empty(logits.shape)
-    for rows in row_blocks(logits):  # what lies between is small, and stays in the cache
+    for rows in row_blocks(logits):  # blocks stay in the processor's cache
         part, shifted = logits[rows], found[rows]
         np.subtract(part, part.max(axis=-1, keepdims=True), out=shifted, dtype=np.float64)
         shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
@@ -242,7 +245,7 @@ def log_probabilities(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def ranked(values: NDArray[np.floating[Any]], species: SpeciesList) -> list[int]:
-    """Columns, the largest value first; of equal ones by name, not as they happen to stand.
+    """Return the columns by decreasing value; equal values by name.
 
     Args:
         values: of one photo, [species].
@@ -253,16 +256,16 @@ def ranked(values: NDArray[np.floating[Any]], species: SpeciesList) -> list[int]
 
 
 def read_scores(path: str | Path) -> Scores:
-    """Read what `Scores.write` wrote; logits of 64 MiB and more stay in the file.
+    """Read a scores file; logits of 64 MiB and more are memory-mapped.
 
     Raises:
-        InputError: naming the file when it is missing, damaged, cut short or something else.
+        InputError: the file is missing, damaged or no scores file; the message names it.
     """
     arrays = read_npz(path, what="scores file")
     needed = {"format", "logits", "truth", "species", "failures", *_TEXTS}
     if missing := needed - arrays.keys():
         raise InputError(f"{path}: not a scores file of ophis: no {min(missing)!r} in it")
-    seen: dict[str, str] = {}  # a text that stands a million times is kept once
+    seen: dict[str, str] = {}  # equal strings share memory
     try:
         return Scores(
             logits=arrays["logits"],
@@ -281,7 +284,7 @@ def read_scores(path: str | Path) -> Scores:
 
 
 def _text(texts: Sequence[str]) -> NDArray[np.uint8]:
-    """Strings as bytes of JSON: NumPy's own would pad each to the longest and cut final NULs."""
+    """Return strings as bytes of JSON: NumPy pads strings to the longest and cuts NULs."""
     return np.frombuffer(json.dumps(list(texts)).encode(), dtype=np.uint8)
 
 
