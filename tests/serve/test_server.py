@@ -305,14 +305,14 @@ def test_http_md_shows_the_actual_statuses_and_limits():
     for said in (
         f"at most {limits.photos}, {limits.request_bytes // 2**20} MiB together",
         f"more than {limits.photos} photos",
-        f"no byte came for {limits.stall_seconds} seconds",
-        f"more than {limits.upload_seconds // 60} minutes",
-        f"answered at once ({limits.workers})",
-        f"more may wait ({limits.waiting})",
+        f"no byte for {limits.stall_seconds} seconds",
+        f"over {limits.upload_seconds // 60} minutes",
+        f"run at once ({limits.workers})",
+        f"more wait ({limits.waiting})",
         f"hold at most {limits.held_bytes // 2**20} MiB",
         f"at most {limits.decoder_bytes // 2**20} MiB)",
-        f"at most {limits.memory_bytes // 2**20} MiB on top of the model",
+        f"at most {limits.memory_bytes // 2**20} MiB beside the model",
         f"more than {limits.decoder_seconds} seconds",
-        f"they have {limits.grace_seconds} seconds",
+        f"up to {limits.grace_seconds} seconds",
     ):
         assert said in text, said
