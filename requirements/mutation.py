@@ -28,7 +28,7 @@ AREAS = {
     "priors/prior.py": ["tests/priors/test_prior.py", "tests/priors/test_mixture.py"],
     "train/checkpoint.py": ["tests/hostile/test_training_checkpoint.py"],
     "datasets/archive.py": ["tests/datasets/test_archive.py"],
-    "images/structure.py": ["tests/images", "tests/hostile/test_photos_structure.py"],
+    "images/structure.py": ["tests/images/test_decode.py", "tests/images/test_jpeg.py"],
     "serve/admission.py": ["tests/serve/test_admission.py", "tests/serve/test_limits.py"],
     "serve/limits.py": ["tests/serve/test_limits.py"],
 }

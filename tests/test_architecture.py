@@ -83,9 +83,8 @@ def test_imports_are_found_at_any_depth():
 
 @pytest.mark.parametrize("path", OUTSIDE, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_modules_outside_train_import_no_heavy_library_at_once(path):
-    compiled = {"numba"} if path.stem == "pixel_kernels" else set()
     for name in module_level_imports(path):
-        assert name.split(".")[0] not in {*HEAVY} - compiled
+        assert name.split(".")[0] not in HEAVY
 
 
 def test_module_level_imports_are_found_inside_try(tmp_path):
