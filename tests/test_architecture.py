@@ -21,10 +21,7 @@ from ophis.priors.range_maps import RangeMap
 from ophis.taxonomy.species_list import species_key
 from tests.support import architecture
 from tests.support.made_bundle import write_made_bundle
-from tests.support.paths import ROOT, SOURCE
-
-# Violations that are still in the package, one a line.
-KNOWN = set((ROOT / "tests" / "support" / "known_violations.txt").read_text().splitlines())
+from tests.support.paths import SOURCE
 
 HEAVY = (
     "torch",
@@ -63,7 +60,7 @@ def module_level_imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("rule", architecture.RULES)
 def test_package_follows_rule(rule):
-    violations = set(architecture.RULES[rule]()) - KNOWN
+    violations = set(architecture.RULES[rule]())
     assert not violations, "\n".join(sorted(violations))
 
 

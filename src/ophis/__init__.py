@@ -43,9 +43,10 @@ if TYPE_CHECKING:
     from ophis.evaluation.table import EvaluationTable, evaluate_files
     from ophis.inference.answer import Answer, Guess, SeenPhoto
     from ophis.inference.bundles.bundle import Bundle
+    from ophis.inference.bundles.card_sections import MemberResult
     from ophis.inference.classifier import Classifier, load
     from ophis.inference.engine import EngineKind
-    from ophis.inference.ensemble import MemberResult, combine
+    from ophis.inference.ensemble import combine
     from ophis.inference.scoring.scores_file import score
     from ophis.priors.bayes import BayesPrior
     from ophis.priors.country_counts import CountryPrior
@@ -147,7 +148,7 @@ _MODULES = {
     "InputError": "errors",
     "Interval": "evaluation.bootstrap",
     "Manifest": "datasets.manifest",
-    "MemberResult": "inference.ensemble",
+    "MemberResult": "inference.bundles.card_sections",
     "NoPhotoError": "errors",
     "Override": "priors.overrides",
     "Pack": "datasets.shards.reader",

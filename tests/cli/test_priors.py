@@ -54,7 +54,7 @@ def test_fit_prior_chooses_on_validation_scores_and_its_prior_serves(judged, col
 
 
 def test_what_promises_are_made_on_has_no_say_in_the_prior(judged, coloured, tmp_path, capsys):
-    """Of the other half the bundle guarantees something; it may look like anything."""
+    """The guarantees of the bundle are estimated on the other half, whose photos may differ."""
     scores = read_scores(judged / "scores.npz")
     table = str(coloured.folder / "manifest.csv")
     fitting, judging = validation_halves(scores)

@@ -25,7 +25,7 @@ def refused(*arguments: object, cwd: Path | None = None) -> str:
 
 
 def refused_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """As `refused`, in this process: twenty starts of Python would be most of the test's time."""
+    """Return the error line of a command run in this process, without a start of Python."""
     with pytest.raises(SystemExit) as end:
         main([str(argument) for argument in arguments])
     said = capsys.readouterr()

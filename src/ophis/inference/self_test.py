@@ -1,4 +1,4 @@
-"""What a network said of three drawn photos where its bundle was made, for comparison elsewhere."""
+"""Self-test of a bundle: logits of three synthetic photos, compared with those at its export."""
 
 from __future__ import annotations
 

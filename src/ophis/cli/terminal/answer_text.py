@@ -38,7 +38,7 @@ _VERDICT_STYLES = {
 
 
 def print_answer(answer: Answer) -> None:
-    """What the bundle is worth, the danger, what the snake is, the names, and what always holds."""
+    """Evaluation of the bundle, danger, identification, names, and the standing advice."""
     out = console()
     for name in [p.name for p in answer.photos] or [f.photo_id for f in answer.failures]:
         # The terminal breaks it, not we: copied, it is one path.

@@ -84,7 +84,7 @@ def print_counts(manifest: Manifest) -> None:
 
 
 def counts_of(manifest: Manifest) -> dict[str, Any]:
-    """What `print_counts` prints; photos by species, the fewest first."""
+    """Table of `print_counts`: photos by species, the fewest first."""
     import polars as pl
 
     counts = manifest.counts()
@@ -177,7 +177,7 @@ def member_rows(results: Sequence[MemberResult]) -> list[dict[str, Any]]:
 
 
 def print_member_results(results: Sequence[MemberResult]) -> None:
-    """What each way of asking gains and costs, one a row, on the same validation photos."""
+    """Results and cost of each form of inference, one a row, on the same validation photos."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("bundle")
     for heading in ("photos", "top-1", "top-5", "macro F1", "ms a photo"):

@@ -38,7 +38,7 @@ PART = "part"
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """The same settings for all workers.
+    """Settings of all workers.
 
     Attributes:
         bundle: folder of the bundle.
