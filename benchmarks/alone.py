@@ -2,8 +2,8 @@
 
     python -S benchmarks/alone.py COMMAND ...
 
-A process of its own, because the system starts to count a new process at the memory of the one
-that started it: a benchmark that holds gigabytes would find them in every peer.
+The system counts the memory of a new process from that of its parent on. Started directly by a
+benchmark that holds gigabytes, every command would seem to need them.
 """
 
 import json

@@ -3,8 +3,8 @@
 Kolesnikov et al. 2020, "Big Transfer", and the model that its release describes: a ResNet-v2 whose
 convolutions standardise their kernels in every forward pass (variance plus 1e-10), group norm of 32
 groups and ReLU before each convolution, a 7x7 stem, a border of zeros and a 3x3 pool, layout as
-torch has it by default. No line of the release is in it. `with_weights_of` gives it the numbers of
-timm's form of the same network, so that both compute the same function.
+torch has it by default. It contains no line of the release. `with_weights_of` copies the
+weights of timm's model, so that both compute the same function.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BLOCKS = (3, 4, 6, 3)  # of a ResNet50
 
 
 class StandardisedConvolution(nn.Conv2d):
-    """A convolution that standardises its kernels each time it is asked."""
+    """A convolution that standardises its kernels in every forward pass."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name for it
         """[photos, channels, rows, columns]."""
@@ -27,12 +27,12 @@ class StandardisedConvolution(nn.Conv2d):
 
 
 def convolution(into: int, out: int, size: int, stride: int = 1) -> StandardisedConvolution:
-    """Without a bias, its map as large as that before it, but for the stride."""
+    """Return a convolution without bias, padded to keep the size but for the stride."""
     return StandardisedConvolution(into, out, size, stride, size // 2, bias=False)
 
 
 class Block(nn.Module):
-    """Norm and ReLU, then a convolution, three times; what came in is added."""
+    """Three times norm, ReLU and convolution, with a residual connection."""
 
     def __init__(self, into: int, middle: int, stride: int, *, first: bool) -> None:
         super().__init__()
@@ -91,11 +91,11 @@ def with_weights_of(model: nn.Module, species: int) -> BigTransfer:
     state = {}
     for name, tensor in model.state_dict().items():
         place = name.rpartition(".")[0]
-        ours = name.replace(place, names[place]) if place in names else name
+        own = name.replace(place, names[place]) if place in names else name
         if name.startswith("stages."):
             _, stage, _, block, rest = name.split(".", 4)
             number = sum(BLOCKS[: int(stage)]) + int(block)
-            ours = f"body.{number}.{rest.replace('downsample.conv', 'short')}"
-        state[ours] = tensor
+            own = f"body.{number}.{rest.replace('downsample.conv', 'short')}"
+        state[own] = tensor
     copy.load_state_dict(state)
     return copy.train(model.training)

@@ -1,13 +1,13 @@
-"""Makes src/ophis/geography/borders.json of Natural Earth's borders, thinned.
+"""Make src/ophis/geography/borders.json from Natural Earth's borders, simplified.
 
     npm pack world-atlas@2.0.2 && tar xf world-atlas-2.0.2.tgz
     python benchmarks/borders.py package/countries-10m.json
 
 Natural Earth is in the public domain; world-atlas 2.0.2 is its version 4.1.0, 1:10m, as TopoJSON.
-Near another country every bend of 500 m stays, on other coasts those of 3 km. Territories whose
-snakes are not those of their country get the code that ISO 3166 gives them; lines that part one
-country (Northern Cyprus) lose their meaning. `python -m pytest tests/test_borders.py` judges the
-result.
+Near another country bends of 500 m or more stay, on other coasts those of 3 km or more. Territories
+whose snakes are not those of their country get the code that ISO 3166 gives them; lines that part
+one country (Northern Cyprus) lose their meaning. `python -m pytest tests/geography/test_borders.py`
+checks the result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OUT = Path(__file__).parents[1] / "src" / "ophis" / "geography" / "borders.json"
 FINE_DEGREES, COARSE_DEGREES, NEAR_DEGREES = 0.005, 0.03, 0.25
 
 # Natural Earth's names without a code of ISO 3166; the others (Siachen Glacier, reefs) belong to
-# nobody or to too many.
+# no country or are disputed.
 NAMED = {
     "Akrotiri": "CY",
     "Baikonur": "KZ",
@@ -41,7 +41,7 @@ NAMED = {
     "Somaliland": "SO",
     "USNB Guantanamo Bay": "CU",
 }
-# Parts of a country with a code of their own: west, south, east, north.
+# Parts of a country with a separate code: west, south, east, north.
 PARTS = {
     "FR": {
         "GF": (-55, 1, -51, 7),
@@ -58,7 +58,7 @@ PARTS = {
 
 
 def main(source: str) -> None:
-    """Read world-atlas' countries-10m.json, write ours."""
+    """Read world-atlas' countries-10m.json and write borders.json."""
     world = json.loads(Path(source).read_text(encoding="utf-8"))
     scale, translate = (np.array(world["transform"][key]) for key in ("scale", "translate"))
     arcs = [np.cumsum(np.array(arc), axis=0) for arc in world["arcs"]]
@@ -71,14 +71,14 @@ def main(source: str) -> None:
             for polygon in polygons:
                 first = arcs[max(polygon[0][0], ~polygon[0][0])][0] * scale + translate
                 countries.setdefault(_part(code, first), []).append(polygon)
-    bearers: dict[int, set[str]] = {}
+    countries_of_arc: dict[int, set[str]] = {}
     for code, polygons in countries.items():
         for arc in (a for polygon in polygons for ring in polygon for a in ring):
-            bearers.setdefault(max(arc, ~arc), set()).add(code)
-    kept = sorted(bearers)
+            countries_of_arc.setdefault(max(arc, ~arc), set()).add(code)
+    kept = sorted(countries_of_arc)
     place = {arc: number for number, arc in enumerate(kept)}
-    crowded = _crowded({arc: arcs[arc] * scale for arc in kept}, bearers)
-    thinned = [_thin(arcs[arc], scale, crowded[arc]) for arc in kept]
+    near_borders = _near_borders({arc: arcs[arc] * scale for arc in kept}, countries_of_arc)
+    thinned = [_thin(arcs[arc], scale, near_borders[arc]) for arc in kept]
     topology = {
         "type": "Topology",
         "source": "Natural Earth 4.1.0, 1:10m, thinned: benchmarks/borders.py",
@@ -112,8 +112,8 @@ def _part(code: str, point: NDArray[np.float64]) -> str:
     return code
 
 
-def _crowded(
-    lines: dict[int, NDArray[np.float64]], bearers: dict[int, set[str]]
+def _near_borders(
+    lines: dict[int, NDArray[np.float64]], countries_of_arc: dict[int, set[str]]
 ) -> dict[int, NDArray[np.bool_]]:
     """Return a mask of each arc's points near a point of another country."""
     cells = {
@@ -124,17 +124,17 @@ def _crowded(
     for arc, own in cells.items():
         for x, y in set(own):
             for cell in ((x + i, y + j) for i in (-1, 0, 1) for j in (-1, 0, 1)):
-                there.setdefault(cell, set()).update(bearers[arc])
+                there.setdefault(cell, set()).update(countries_of_arc[arc])
     return {
         arc: np.array([len(there[cell]) > 1 for cell in own], bool) for arc, own in cells.items()
     }
 
 
 def _thin(
-    arc: NDArray[np.int64], scale: NDArray[np.float64], crowded: NDArray[np.bool_]
+    arc: NDArray[np.int64], scale: NDArray[np.float64], near_borders: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """The bends of an arc that stand out more than a tolerance (Douglas and Peucker 1973)."""
-    points, tolerance = arc * scale, np.where(crowded, FINE_DEGREES, COARSE_DEGREES)
+    """Return the points of an arc beyond the tolerance (Douglas and Peucker 1973)."""
+    points, tolerance = arc * scale, np.where(near_borders, FINE_DEGREES, COARSE_DEGREES)
     keep = np.zeros(len(arc), bool)
     keep[[0, -1]] = True
     if (arc[0] == arc[-1]).all():  # an island: its farthest point, and one between, stay

@@ -1,8 +1,8 @@
-"""The shortest script that names five species with timm, or with Big Transfer: for cold_start.py.
+"""Shortest script that names five species with timm or with Big Transfer; for cold_start.py.
 
     python benchmarks/cold_peer.py timm|bit WEIGHTS PHOTO
 
-Written as a user would, with no import that it does not need.
+It imports only what it needs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ NAMES = [f"Species {number:03}" for number in range(SPECIES)]
 
 
 def timms(weights: str, photo: Image.Image) -> torch.Tensor:
-    """The model of timm with its own transforms."""
-    import timm  # noqa: PLC0415 - only this peer pays for it
+    """Return the logits of timm's model with its own transforms."""
+    import timm  # noqa: PLC0415 - only this peer needs it
     from safetensors.torch import load_file  # noqa: PLC0415
     from timm.data import create_transform  # noqa: PLC0415
 
@@ -34,7 +34,7 @@ def timms(weights: str, photo: Image.Image) -> torch.Tensor:
 
 
 def original(weights: str, photo: Image.Image) -> torch.Tensor:
-    """Big Transfer as its authors run it."""
+    """Return the logits of Big Transfer as its authors run it."""
     import numpy as np  # noqa: PLC0415
     from bit_original import BigTransfer  # noqa: PLC0415
 

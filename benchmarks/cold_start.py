@@ -1,13 +1,13 @@
-"""The first answer of a cold process: start, load a BiT-R50x1, read a photo, name five species.
+"""Time to the first answer of a new process: start, load a BiT-R50x1, read a photo, name species.
 
     python benchmarks/cold_start.py [--photos MANIFEST] [--rounds 5]
 
-Ours is the command `ophis identify BUNDLE PHOTO --json`, whole, with all that it checks and says.
+ophis is the whole command `ophis identify BUNDLE PHOTO --json`, with all its checks and output.
 The peers are the shortest script with timm (its model, its transforms, weights from safetensors)
 and with Big Transfer as its authors run it (`bit_original.py`, weights from .npz); see
-`cold_peer.py`. All three hold the same numbers. Files are in the system's cache. Modules are
-compiled, as those of an installed package are from its second start on: bytecode goes to a folder
-of its own, also where the environment forbids to write any. Time is the wall's, memory the peak
+`cold_peer.py`. All three hold the same weights. Files are in the system's cache. Modules are
+compiled, as those of an installed package are from its second start on: bytecode goes to a separate
+folder, also where the environment forbids writing it. Time is wall-clock time, memory the peak
 that the system counted for the process.
 """
 
@@ -26,7 +26,7 @@ import torch
 from bit_original import with_weights_of
 from predict import SPECIES, bundled
 from safetensors.torch import save_file
-from side_by_side import Row, alone, arguments, row, tell
+from side_by_side import Row, alone, arguments, report, row
 
 from ophis import read_manifest
 from ophis.datasets.synthetic import sample
@@ -37,19 +37,19 @@ MOST_MEMORY = 450  # MB, in float32
 
 
 def main() -> None:
-    """Write the weights in three forms, start the three by turns."""
+    """Write the weights in three formats and start the three programs in turn."""
     parser = arguments(__doc__)
     parser.set_defaults(rounds=5)
     options = parser.parse_args()
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # The first turn, which is not counted, compiles; or else each start would compile anew.
+        # The first turn, which is not counted, compiles; otherwise each start would compile again.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
         manifest = read_manifest(options.photos or sample(folder / "photos", count=36))
         commands = commands_of(folder, manifest.paths()[0])
-        tell(rows(commands, options.rounds), options.rows)
+        report(rows(commands, options.rounds), options.rows)
 
 
 def commands_of(folder: Path, photo: Path) -> dict[str, list[str]]:
@@ -60,16 +60,16 @@ def commands_of(folder: Path, photo: Path) -> dict[str, list[str]]:
     original = with_weights_of(model, len(SPECIES)).state_dict()
     np.savez(folder / "bit.npz", **{name: t.numpy() for name, t in original.items()})
     peer = [sys.executable, str(HERE / "cold_peer.py")]
-    ours = [sys.executable, "-m", "ophis", "identify", str(folder / "bundle"), str(photo)]
+    command = [sys.executable, "-m", "ophis", "identify", str(folder / "bundle"), str(photo)]
     return {
-        "ophis": [*ours, "--json"],
+        "ophis": [*command, "--json"],
         "timm": [*peer, "timm", str(folder / "timm.safetensors"), str(photo)],
         "bit": [*peer, "bit", str(folder / "bit.npz"), str(photo)],
     }  # fmt: skip
 
 
 def rows(commands: dict[str, list[str]], rounds: int) -> list[Row]:
-    """Seconds and memory against both."""
+    """Return the rows of time and memory against both peers."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     memory: dict[str, list[float]] = {name: [] for name in commands}
     answers: dict[str, dict[str, float]] = {}
@@ -85,7 +85,7 @@ def rows(commands: dict[str, list[str]], rounds: int) -> list[Row]:
     reaches = {"timm": 8.0, "bit": 3.0}
     least, middle, most = (f(memory["ophis"]) for f in (min, median, max))
     met = "met" if middle <= MOST_MEMORY else "not met"
-    held = f"ours {least:.0f} to {most:.0f}; median at most {MOST_MEMORY}: {met}"
+    held = f"ophis {least:.0f} to {most:.0f}; median at most {MOST_MEMORY}: {met}"
     found = []
     for name, peer in peers.items():
         apart = difference(answers["ophis"], answers[name])
@@ -99,11 +99,11 @@ def rows(commands: dict[str, list[str]], rounds: int) -> list[Row]:
     return found
 
 
-def difference(ours: dict[str, float], theirs: dict[str, float]) -> float:
-    """Largest difference of a probability; the same species must be named."""
-    if set(ours) != set(theirs):
-        sys.exit(f"cold_start: other species are named: {set(ours) ^ set(theirs)}")
-    return max(abs(ours[name] - theirs[name]) for name in ours)
+def difference(own: dict[str, float], other: dict[str, float]) -> float:
+    """Return the largest difference of a probability; the species must be the same."""
+    if set(own) != set(other):
+        sys.exit(f"cold_start: the species differ: {set(own) ^ set(other)}")
+    return max(abs(own[name] - other[name]) for name in own)
 
 
 if __name__ == "__main__":

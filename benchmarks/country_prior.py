@@ -1,21 +1,19 @@
-"""The country's say on the photos of the paper: Eq. 1 and 2, all at once against loops.
+"""Speed of the country prior (Eq. 1 and 2): vectorised against loops over photos.
 
     python benchmarks/country_prior.py [--counts COUNTS.csv] [--rows ROWS.jsonl]
 
 14,029 photos (the validation of SnakeCLEF 2020) of 783 species from 188 countries. COUNTS is a
-table `species,country,photos` of a real collection; without it one of the same shape is made. Ours
-is what a user calls, `CountryPrior.adjust`, on float64 scores; `probabilities` after it makes them
-sum to 1.
+table `species,country,photos` of a real collection; without it one of the same shape is made up.
+ophis is `CountryPrior.adjust` on float64 scores; `probabilities` then makes them sum to 1.
 
-The peers are written anew from a description of the authors' released code, with no line of it: a
+The peers are written from a description of the authors' released code and contain no line of it: a
 table of p(species | country) is read from a CSV into a pandas DataFrame; for each photo the row of
-its country is looked up by its number and multiplied with the photo's probabilities; where there is
-no such row the photo's own stay; in the end each photo's numbers are divided by their sum. The
-pandas of its day kept columns of one type together after reading, that of today does not and takes
-longer for a row: both are timed. The third peer is the plainest way: a dictionary of dictionaries,
-photo by photo and species by species. Loops are timed on some of the photos, and their seconds
-multiplied to all: they do the same for each. All run on one thread, so the processor's seconds
-are what counts.
+its country is found by its number and multiplied with the photo's probabilities; without such a row
+the photo's probabilities stay; the products of each photo are divided by their sum. Earlier
+versions of pandas kept columns of one type together after reading; current ones do not and take
+longer for a row: both are timed. The third peer is a dictionary of dictionaries, photo by photo and
+species by species. Loops are timed on some of the photos and their time is scaled to all. Time is
+CPU time on one thread.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from prior_simulation import real
-from side_by_side import arguments, row, tell, timed
+from side_by_side import arguments, report, row, timed
 
 from ophis import CountryPrior, Scores, SpeciesList
 
@@ -44,7 +42,7 @@ SMALLEST = 1e-12
 
 
 def main() -> None:
-    """Time them turn by turn, and compare every probability."""
+    """Time ophis and the peers in turn, and compare every probability."""
     parser = arguments(__doc__)
     parser.add_argument("--counts", type=Path, help="species,country,photos of real photos")
     options = parser.parse_args()
@@ -63,12 +61,12 @@ def main() -> None:
     ):
         apart = float(np.abs(loop(image) - expected).max())
         assert apart <= SMALLEST, (peer, apart)
-        for name, ours in (
+        for name, adjusted in (
             ("adjust", lambda: prior.adjust(scores)),
             ("adjust, probabilities", lambda: prior.adjust(scores).probabilities()),
         ):
-            mine, theirs = timed(
-                ours,
+            own, other = timed(
+                adjusted,
                 lambda: loop(image),  # noqa: B023 - called before the next
                 rounds=options.rounds,
                 clock=time.process_time,
@@ -77,16 +75,16 @@ def main() -> None:
                 row(
                     f"{name}: {what}, 1 thread",
                     f"{peer}; {LOOPED} photos timed",
-                    (mine, [seconds * PHOTOS / LOOPED for seconds in theirs]),
+                    (own, [seconds * PHOTOS / LOOPED for seconds in other]),
                     difference=f"{apart:.1e} of a probability",
                     reach=reach if name == "adjust" else None,
                 )
             )
-    tell(lines, options.rows)
+    report(lines, options.rows)
 
 
 def made() -> CountryPrior:
-    """Counts of the paper's shape: a species lives in a tenth of the countries."""
+    """Return counts of the paper's shape: a species occurs in a tenth of the countries."""
     rng = np.random.default_rng(0)
     counts = rng.geometric(0.03, (COUNTRIES, SPECIES))
     counts *= rng.random(counts.shape) < 0.1
@@ -97,7 +95,7 @@ def made() -> CountryPrior:
 
 
 def scores_of(prior: CountryPrior) -> Scores:
-    """Photos from the prior's countries, their probabilities drawn at random."""
+    """Return random scores of photos from the prior's countries."""
     rng = np.random.default_rng(1)
     ids = tuple(map(str, range(PHOTOS)))
     places = rng.integers(len(prior.countries), size=PHOTOS)
@@ -112,7 +110,7 @@ def scores_of(prior: CountryPrior) -> Scores:
 
 
 def read_as_table(prior: CountryPrior, pandas: Any) -> Any:  # noqa: ANN401 - pandas is no part of ophis
-    """p(species | country) as a DataFrame that was read from a CSV, the countries first."""
+    """Return p(species | country) as a DataFrame read from a CSV, the country first."""
     table = pandas.DataFrame(prior.probability, columns=list(prior.species))
     table.insert(0, "country", list(prior.countries))
     text = io.StringIO(table.to_csv(index=False))
@@ -124,14 +122,14 @@ def by_table(
     prior: CountryPrior,
     scores: Scores,
 ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """The loop of the released code, for these photos."""
+    """Return the loop of the released code for these photos."""
     place = {country: number for number, country in enumerate(prior.countries)}
 
     def loop(image: NDArray[np.float64]) -> NDArray[np.float64]:
         products = []
         for photo, country in enumerate(scores.countries):
-            shares = table.loc[[place[country]]].values[0][1:]
-            products.append(shares * image[photo])
+            weights = table.loc[[place[country]]].values[0][1:]
+            products.append(weights * image[photo])
         return normalised(np.array(products, dtype=np.float64), image)
 
     return loop
@@ -140,8 +138,8 @@ def by_table(
 def by_dictionary(
     prior: CountryPrior, scores: Scores
 ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """Country to species to share, looked up one by one."""
-    shares = {
+    """Return a loop over dictionaries: country to species to weight."""
+    weights = {
         country: dict(zip(prior.species, values, strict=True))
         for country, values in zip(prior.countries, prior.probability.tolist(), strict=True)
     }
@@ -149,7 +147,7 @@ def by_dictionary(
     def loop(image: NDArray[np.float64]) -> NDArray[np.float64]:
         products = []
         for country, own in zip(scores.countries, image.tolist(), strict=True):
-            of_country = shares[country]
+            of_country = weights[country]
             products.append(
                 [p * of_country[name] for name, p in zip(prior.species, own, strict=True)]
             )
@@ -159,7 +157,7 @@ def by_dictionary(
 
 
 def normalised(products: NDArray[np.float64], image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each row divided by its sum; the image's own where that is zero."""
+    """Return rows divided by their sums; the image's row where the sum is zero."""
     sums = products.sum(axis=1, keepdims=True)
     return np.divide(products, sums, out=image.copy(), where=sums > 0)
 

@@ -1,13 +1,13 @@
-"""The whole decision layer behind a real model: every promise judged on photos held out.
+"""Evaluation of the decision layer behind a real model: guarantees on test photos.
 
     python benchmarks/decisions.py RUNS --others FOLDER [--range-map MAP] [--seeds 3] [--splits 20]
 
-RUNS is what benchmarks/real_photos.py left: train.csv, test.csv and the runs photos-0, ... FOLDER
-holds photos of other things than snakes; nothing is learned from them. MAP is the organisers' map
-of who lives where, for the score of 2021. Of each run the held-out photos are split again and
-again, by observation: one half plays the validation photos of a bundle (calibration and prior
-from a half of it, the rule from the rest, as `ophis export` does), the other half is judged.
-Printed are means over splits and seeds, and the spread between seeds.
+RUNS is the output of benchmarks/real_photos.py: train.csv, test.csv and the runs photos-0, ...
+FOLDER holds photos without snakes, which nothing is fitted on. MAP is the organisers' table of
+species by country, for the metric of 2021. The test photos of each run are split repeatedly by
+observation: one half serves as the validation photos of a bundle (calibration and prior from a half
+of it, the rule from the rest, as in `ophis export`), the other half is evaluated. The output is
+means over splits and seeds, and the std between seeds.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ def main() -> None:
     for seed in range(options.seeds):
         snakes, others = scored(options.runs, f"photos-{seed}", options.others)
         run = options.runs / f"photos-{seed}"
-        print(f"seed {seed}: {len(snakes)} photos of snakes, {len(others)} of other things")
+        print(f"seed {seed}: {len(snakes)} photos of snakes, {len(others)} without")
         seeds.append(whole(snakes, others) | splits(snakes, others, run, options.splits, range_map))
     print_table(seeds)
 
 
 def scored(runs: Path, name: str, folder: Path) -> tuple[Scores, Scores]:
-    """Scores with OOD scores of the held-out snakes and of the other things."""
+    """Return scores with OOD scores of the test photos and of the photos without snakes."""
     run = runs / name
-    if read_scores(run / "scores.npz").ood_score is None:  # a run of before there were OOD scores
+    if read_scores(run / "scores.npz").ood_score is None:  # a run older than OOD scores
         recipe = read_recipe(run / "recipe.toml")
         train, test = (read_manifest(runs / f"{part}.csv") for part in ("train", "test"))
         fit(recipe, train=train, validation=test, out=run)
@@ -81,7 +81,7 @@ def scored(runs: Path, name: str, folder: Path) -> tuple[Scores, Scores]:
 
 
 def photos_in(folder: Path, table: Path) -> Manifest:
-    """A manifest of all photos below a folder, of which no species is known."""
+    """Return a manifest of all photos below a folder, without species."""
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
     lines = "".join(f'"{path.relative_to(folder).as_posix()}",\n' for path in found)
     table.write_text(f"photo,species\n{lines}", encoding="utf-8")
@@ -104,7 +104,7 @@ def whole(snakes: Scores, others: Scores) -> Figures:
         figures[f"AUROC by {name}"] = found.auroc
         figures[f"AUROC by {name}, interval from"] = found.low
         figures[f"AUROC by {name}, interval to"] = found.high
-        figures[f"refused by {name} when 90 % pass"] = found.rejected
+        figures[f"rejected by {name} when 90 % of snakes pass"] = found.rejected
     return figures
 
 
@@ -114,14 +114,14 @@ def by(scores: Scores, measure: np.ndarray) -> Scores:
 
 
 def doubt(scores: Scores) -> np.ndarray:
-    """Less the highest log probability."""
+    """Return the negated highest log probability."""
     return -log_probabilities(scores.logits).max(axis=1)
 
 
 def splits(
     snakes: Scores, others: Scores, run: Path, repeats: int, range_map: RangeMap | None
 ) -> Figures:
-    """Means over splits into validation and judged photos."""
+    """Return means over splits into validation and test photos."""
     counts = read_counts(run / "prior.csv", snakes.species)
     gathered: dict[str, list[float]] = defaultdict(list)
     observations = np.array(snakes.observations)
@@ -129,35 +129,35 @@ def splits(
     for split in range(repeats):
         order = np.random.default_rng(split).permutation(names)
         quarters = np.array_split(order, 4)
-        # A bundle halves its validation photos by a hash, which would be the same in every split.
-        fitting, judging = (snakes.take(np.isin(observations, q)) for q in quarters[:2])
-        judged = snakes.take(np.isin(observations, order[len(order) // 2 :]))
+        # A bundle halves its validation photos by a hash, which does not depend on the split.
+        fitting, rule_fitting = (snakes.take(np.isin(observations, q)) for q in quarters[:2])
+        test = snakes.take(np.isin(observations, order[len(order) // 2 :]))
         prior, calibration = default_prior(counts, fitting), default_calibration(fitting)
         assert calibration
-        rule = fit_rule(judging, calibration=calibration, prior=prior)
-        is_ood = rule.is_ood(judged)
+        rule = fit_rule(rule_fitting, calibration=calibration, prior=prior)
+        is_ood = rule.is_ood(test)
         figures = {
             "real snakes that pass": 1 - is_ood.mean(),
-            "other things refused": rule.is_ood(others).mean(),
-            **probabilities("image, raw", judged),
-            **probabilities("image, calibrated", calibration.apply(judged)),
-            **probabilities("paper's product", counts.adjust(judged)),
+            "photos without snakes rejected": rule.is_ood(others).mean(),
+            **probabilities("image, raw", test),
+            **probabilities("image, calibrated", calibration.apply(test)),
+            **probabilities("paper's product", counts.adjust(test)),
         }
-        modes = {"image": calibration.apply(judged)}
+        modes = {"image": calibration.apply(test)}
         if prior:
-            modes["country"] = prior.adjust(judged)
+            modes["country"] = prior.adjust(test)
             figures |= probabilities("country", modes["country"])
         for mode, scores in modes.items():
             image = modes["image"] if mode == "country" else None
-            sets = rule.decide(scores, is_ood=np.zeros(len(judged), bool), image=image)
-            figures |= of_sets(mode, sets, judged)
+            sets = rule.decide(scores, is_ood=np.zeros(len(test), bool), image=image)
+            figures |= of_sets(mode, sets, test)
             figures |= of_costs(mode, scores)
             if range_map:
                 figures[f"{mode}: snakeclef2021"] = snakeclef_metric(
                     "snakeclef2021", scores, range_map=range_map
                 )
             decisions = rule.decide(scores, is_ood=is_ood, image=image)
-            figures |= of_states(mode, decisions, judged)
+            figures |= of_states(mode, decisions, test)
             figures |= of_risk(mode, scores)
         for name, value in figures.items():
             gathered[name].append(float(value))
@@ -165,7 +165,7 @@ def splits(
 
 
 def probabilities(name: str, scores: Scores) -> Figures:
-    """The paper's figures, the official ones, and how reliable the probabilities are."""
+    """Return the paper's metrics, the SnakeCLEF metrics and reliability."""
     figures: Figures = {
         f"{name}: {key}": float(value)
         for key, value in evaluate(scores).as_dict().items()
@@ -189,7 +189,7 @@ def known_venomous(scores: Scores) -> np.ndarray:
 
 
 def of_costs(mode: str, scores: Scores) -> Figures:
-    """Answers of the least expected cost, and venomous snakes missed against false alarms."""
+    """Return metrics of least-cost answers, and missed venomous snakes against false alarms."""
     venomous, one = known_venomous(scores), aggregate_observations(scores)
     answers = least_cost(one, venomous)
     cheapest = replace(one, logits=np.eye(len(scores.species))[answers])
@@ -206,10 +206,10 @@ def of_costs(mode: str, scores: Scores) -> Figures:
     return figures
 
 
-def of_sets(mode: str, decisions: list[Decision], judged: Scores) -> Figures:
-    """Coverage and size of the sets, nothing being refused."""
-    held = [t in d.species for d, t in zip(decisions, judged.truth, strict=True)]
-    venomous = dangerous(judged.species)[judged.truth]
+def of_sets(mode: str, decisions: list[Decision], test: Scores) -> Figures:
+    """Return the coverage and size of the sets without rejection."""
+    held = [t in d.species for d, t in zip(decisions, test.truth, strict=True)]
+    venomous = dangerous(test.species)[test.truth]
     sizes = np.array([len(d.species) for d in decisions])
     warned = np.array([d.verdict is Verdict.MAY_BE_VENOMOUS for d in decisions])
     return {
@@ -220,31 +220,33 @@ def of_sets(mode: str, decisions: list[Decision], judged: Scores) -> Figures:
     }
 
 
-def of_states(mode: str, decisions: list[Decision], judged: Scores) -> Figures:
+def of_states(mode: str, decisions: list[Decision], test: Scores) -> Figures:
     """Return the frequency of each kind of answer, and its accuracy."""
     figures: Figures = {}
     for state in State:
         rows = [n for n, d in enumerate(decisions) if d.state is state]
         figures[f"{mode}: answers of state {state}"] = len(rows) / len(decisions)
         if rows and state in (State.SPECIES, State.GENUS, State.FAMILY):
-            right = [judged.truth[n] in decisions[n].species for n in rows]
+            right = [test.truth[n] in decisions[n].species for n in rows]
             figures[f"{mode}: right at state {state}"] = float(np.mean(right))
     return figures
 
 
 def of_risk(mode: str, scores: Scores) -> Figures:
-    """Wrong among the surest answers."""
+    """Return the error among the most certain answers."""
     curve = risk_coverage(scores)
     risk = curve["risk"].to_numpy()
     figures = {
-        f"{mode}: wrong among the surest {share:.0%}": float(risk[int(share * len(risk)) - 1])
-        for share in (0.5, 0.7, 0.8, 0.9, 1.0)
+        f"{mode}: error among the most certain {fraction:.0%}": float(
+            risk[int(fraction * len(risk)) - 1]
+        )
+        for fraction in (0.5, 0.7, 0.8, 0.9, 1.0)
     }
     return figures | {f"{mode}: area under risk and coverage": float(risk.mean())}
 
 
 def print_table(seeds: list[Figures]) -> None:
-    """Mean and spread of each figure over the seeds, in Markdown."""
+    """Print the mean and std of each figure over the seeds, in Markdown."""
     print("\n| figure | mean | spread of seeds |\n|---|---|---|")
     for name in seeds[0]:
         values = [figures[name] for figures in seeds if name in figures]

@@ -2,7 +2,7 @@
 
     python benchmarks/decode.py --photos manifest.csv
 
-One thread, processor time, a ratio above 1 is faster than Pillow. Scoring decodes by simplejpeg and
+CPU time on one thread; a ratio above 1 is faster than Pillow. Scoring decodes by simplejpeg and
 resizes by Pillow (`decode_resized`, Pillow's pixels); training resizes by torchvision.
 """
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from side_by_side import Row, arguments, row, tell, timed
+from side_by_side import Row, arguments, report, row, timed
 from sized_photos import sized_photos
 
 from ophis.images.decode import decode_jpeg
@@ -57,10 +57,10 @@ def rows_of(size: tuple[int, int], photos: list[bytes], rounds: int) -> list[Row
     work = f"decode {len(photos)} JPEGs of {size[0]}x{size[1]}, resize to {PIXELS}, 1 thread"
     expected = [by_pillow(data) for data in photos]
 
-    def measured(name: str, ours: Callable[[bytes], NDArray[np.uint8]]) -> Row:
-        off = [np.abs(ours(d).astype(int) - e) for d, e in zip(photos, expected, strict=True)]
+    def measured(name: str, decoder: Callable[[bytes], NDArray[np.uint8]]) -> Row:
+        off = [np.abs(decoder(d).astype(int) - e) for d, e in zip(photos, expected, strict=True)]
         seconds = timed(
-            lambda: [ours(data) for data in photos],
+            lambda: [decoder(data) for data in photos],
             lambda: [by_pillow(data) for data in photos],
             rounds=rounds,
             clock=time.process_time,
@@ -90,7 +90,7 @@ def main() -> None:
     for size in SIZES:
         photos = sized_photos(options.count, size, manifest=options.photos)
         rows += rows_of(size, photos, options.rounds)
-    tell(rows, options.rows)
+    report(rows, options.rows)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
-"""Gain and cost of several scores a snake: test-time augmentation, pixels, networks, photos.
+"""Gain and cost of test-time augmentation, larger images, ensembles and several photos of a snake.
 
     python benchmarks/ensembles.py RUNS [--seeds 3] [--pixels 288 432 480]
 
-RUNS is what benchmarks/real_photos.py left: test.csv and the runs photos-0, ... The plain way is
-each run as its recipe says: the whole photo, once, at its test_pixels. Nothing is chosen here:
-every way is printed, on the photos held out. Gains are differences to the plain way of the same
-seed, paired photo by photo, in points; their spread is that of the seeds. For the ensemble each
-seed is one member, and its gain is that over the mean of the members; p is McNemar's exact one,
-seed by seed. Costs are processor time a photo, decoding included, as a ratio to the plain way in
-the same process.
+RUNS is the output of benchmarks/real_photos.py: test.csv and the runs photos-0, ... The plain way
+is the whole photo, once, at the recipe's test_pixels. Nothing is selected: every way is printed, on
+the test photos. Gains are differences to the plain way of the same seed, paired photo by photo, in
+points, with their std over the seeds. Each seed is one member of the ensemble, whose gain is over
+the mean of the members; p is of McNemar's exact test, seed by seed. Costs are CPU time a photo,
+decoding included, as a ratio to the plain way in the same process.
 
-Real photos of one snake are not at hand. In their place stand two photos of the same kind and
-source, drawn at random: their errors are less alike than those of one snake's photos would be, so
-this gain is the most that can be hoped for.
+There are no real photos of one snake. Two random photos of the same species and source replace
+them: their errors correlate less than those of one snake's photos, so this gain is an upper bound.
 """
 
 from __future__ import annotations
@@ -51,7 +49,7 @@ SETS = {
 
 @dataclass(frozen=True)
 class Way:
-    """Scores of the held-out photos, and what they cost: seconds of processor time a photo."""
+    """Scores of the test photos, and CPU seconds a photo."""
 
     scores: Scores
     seconds: float
@@ -81,13 +79,13 @@ def main() -> None:
 
 
 def ways(runs: Path, seed: int, test: Manifest, sizes: list[int]) -> dict[str, Way]:
-    """Every way for one run, the plain one first; kept beside the runs."""
+    """Return every way for one run, the plain one first; bundles are kept beside the runs."""
     run = runs / f"photos-{seed}"
     own = read_run(run).recipe.test_pixels
     plain = network(run, runs, own)
     found = {"plain": timed(plain, test)}
-    for name, seen in SETS.items():
-        found[name] = timed(plain, test, seen)
+    for name, crops in SETS.items():
+        found[name] = timed(plain, test, crops)
     for pixels in sizes:
         found[f"{pixels} pixels"] = timed(network(run, runs, pixels), test)
     largest = network(run, runs, sizes[-1])
@@ -96,7 +94,7 @@ def ways(runs: Path, seed: int, test: Manifest, sizes: list[int]) -> dict[str, W
 
 
 def network(run: Path, runs: Path, pixels: int) -> Path:
-    """A bundle of a run at some pixels, with nothing beside the network."""
+    """Return a bundle of a run at a test size, with the network only."""
     out = runs / f"{run.name}-at-{pixels}"
     if not out.exists():
         trained = read_run(run)
@@ -112,16 +110,16 @@ def network(run: Path, runs: Path, pixels: int) -> Path:
     return out
 
 
-def timed(bundle: Path, test: Manifest, seen: tuple[Crop, ...] | None = None) -> Way:
-    """Scores, and the processor time of one photo."""
+def timed(bundle: Path, test: Manifest, crops: tuple[Crop, ...] | None = None) -> Way:
+    """Return scores and the CPU time of a photo."""
     classifier = load(bundle)
     started = time.process_time()
-    scores = classifier.score(test, tta=seen)
+    scores = classifier.score(test, tta=crops)
     return Way(scores, (time.process_time() - started) / len(test))
 
 
 def figures(scores: Scores) -> NDArray[np.float64]:
-    """Top-1, macro F1 and SnakeCLEF 2023's track 1, in points."""
+    """Return top-1, macro F1 and SnakeCLEF 2023's track 1, in points."""
     venomous = np.array([danger(name) is Danger.VENOMOUS for name in scores.species])
     found = evaluate(scores)
     track1 = snakeclef_metric("snakeclef2023-track1", scores, venomous=venomous)
@@ -129,7 +127,7 @@ def figures(scores: Scores) -> NDArray[np.float64]:
 
 
 def print_row(name: str, found: list[Way], plain: list[Way]) -> None:
-    """Mean and spread over the seeds."""
+    """Print mean and std over the seeds."""
     own = np.array([figures(way.scores) for way in found])
     gains = own - np.array([figures(way.scores) for way in plain])
     pairs = [(p.scores, w.scores) for p, w in zip(plain, found, strict=True)]
@@ -146,48 +144,48 @@ def print_row(name: str, found: list[Way], plain: list[Way]) -> None:
 
 
 def print_ensemble(name: str, found: list[Way], plain: list[Way]) -> None:
-    """All seeds together, by mean logits and by mean probabilities."""
+    """Print the ensemble of all seeds, by mean logits and by mean probabilities."""
     members = np.mean([figures(way.scores) for way in plain], axis=0)
     cost = sum(way.seconds for way in found) / np.mean([way.seconds for way in plain])
     parts = [way.scores for way in found]
     mean = np.mean([part.probabilities() for part in parts], axis=0)
-    for kind, together in (
+    for kind, scores in (
         ("mean logits", ensemble(parts)),
         ("mean probabilities", replace(parts[0], logits=np.log(mean))),
     ):
-        own = figures(together)
+        own = figures(scores)
         cells = [*(f"{v:.1f}" for v in own), *(f"{v:+.1f}" for v in own - members)]
-        tests = [compare(p.scores, together, names=("a", "b"), resamples=10) for p in plain]
+        tests = [compare(p.scores, scores, names=("a", "b"), resamples=10) for p in plain]
         p_values = ", ".join(f"{t.disagreement.p_value:.2g}" for t in tests)
         title = f"{len(found)} networks, {name}, {kind}"
         print(f"| {title} | {' | '.join(cells)} | {p_values} | {cost:.1f} |", flush=True)
 
 
 def by_probability(scores: Scores) -> Scores:
-    """The other way to fuse photos of one snake: their mean probability."""
+    """Aggregate photos of one snake by their mean probability."""
     logits = aggregate_observations(replace(scores, logits=scores.probabilities())).logits
     return replace(aggregate_observations(scores), logits=np.log(logits))
 
 
 def print_pairs(
-    name: str, fuse: Callable[[Scores], Scores], seeds: list[Scores], test: Manifest
+    name: str, aggregate: Callable[[Scores], Scores], seeds: list[Scores], test: Manifest
 ) -> None:
-    """Pairs of one kind and source as if of one snake, ten drawings a seed."""
+    """Print the gain of random pairs of a species and source, ten rounds a seed."""
     source = np.array(test.table["source"].to_list())
     gains = []
     for seed, scores in enumerate(seeds):
-        for drawing in range(10):
-            rng = np.random.default_rng([seed, drawing])
+        for number in range(10):
+            rng = np.random.default_rng([seed, number])
             pairs = paired(scores, source, rng)
             single = replace(pairs, observations=pairs.photo_ids)
-            gains.append(figures(fuse(pairs)) - figures(single))
+            gains.append(figures(aggregate(pairs)) - figures(single))
     whole = np.array(gains).reshape(len(seeds), 10, 3).mean(axis=1)
     cells = ["", "", "", *(spread(whole[:, column], sign="+") for column in range(3)), "", "2.0"]
     print(f"| two photos as if of one snake, {name} | {' | '.join(cells)} |", flush=True)
 
 
 def paired(scores: Scores, source: NDArray[np.str_], rng: np.random.Generator) -> Scores:
-    """All photos that find a partner of their kind and source, each pair an observation."""
+    """Return photos in pairs of one species and source, each pair an observation."""
     names = np.empty(len(scores), dtype=object)
     kinds = [f"{truth}/{place}" for truth, place in zip(scores.truth, source, strict=True)]
     for kind in sorted(set(kinds)):
@@ -199,7 +197,7 @@ def paired(scores: Scores, source: NDArray[np.str_], rng: np.random.Generator) -
 
 
 def spread(values: NDArray[np.float64], sign: str = "") -> str:
-    """Mean and sample standard deviation."""
+    """Return mean and sample std."""
     std = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
     return f"{np.mean(values):{sign}.1f}{std}"
 

@@ -2,9 +2,9 @@
 
     python benchmarks/loader.py --photos manifest.csv
 
-All squeeze to 512 pixels, cut 456 at random, mirror half and normalise to float32; the squares are
-the same pixels. ophis reads in two threads; the others in two processes that stay between turns,
-each with one thread, which is their best setting on two cores.
+All resize to 512 x 512 pixels, crop 456 at random, mirror half and normalise to float32; the
+resized images are the same pixels. ophis reads in two threads; the others in two processes that
+stay between turns, each with one thread, which is their best setting on two cores.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fastai.vision.augment import FlipItem, RandomCrop, Resize, ResizeMethod
 from fastai.vision.core import PILImage
 from fastai.vision.data import ImageBlock
 from PIL import Image
-from side_by_side import Row, arguments, row, tell, timed
+from side_by_side import Row, arguments, report, row, timed
 from sized_photos import sized_photos
 from timm.data import create_dataset, create_loader
 from timm.data.transforms import ToNumpy
@@ -58,7 +58,7 @@ def _cut_and_mirrored() -> list[object]:
 
 
 def torchvision_loader(folder: Path) -> Iterable[object]:
-    """ImageFolder and DataLoader, as torch's tutorial has them."""
+    """Return ImageFolder in a DataLoader, as in torch's tutorial."""
     steps = [*_cut_and_mirrored(), transforms.ToTensor(), transforms.Normalize(HALF, HALF)]
     return DataLoader(
         ImageFolder(str(folder), transforms.Compose(steps)),
@@ -71,7 +71,7 @@ def torchvision_loader(folder: Path) -> Iterable[object]:
 
 
 def timm_loader(folder: Path) -> Iterable[object]:
-    """The loader of timm: bytes from its processes, normalised by its prefetcher."""
+    """Return timm's loader: bytes from its processes, normalised by its prefetcher."""
     loader = create_loader(
         create_dataset("", root=str(folder)),
         input_size=(3, CROP, CROP),
@@ -89,7 +89,7 @@ def timm_loader(folder: Path) -> Iterable[object]:
 
 
 def fastai_loader(folder: Path) -> Iterable[object]:
-    """A photo at a time is transformed, a batch at a time normalised."""
+    """Return fastai's loader: transforms a photo, normalisation a batch."""
     block = DataBlock(
         blocks=[ImageBlock, CategoryBlock],
         get_items=get_image_files,
@@ -104,13 +104,13 @@ def fastai_loader(folder: Path) -> Iterable[object]:
 
 
 def by_fastai(path: Path) -> NDArray[np.uint8]:
-    """The square of fastai."""
+    """Return the resized image of fastai."""
     squish = Resize(RESIZED, method=ResizeMethod.Squish)
     return np.asarray(squish(PILImage.create(path), split_idx=0))
 
 
 def by_torchvision(path: Path) -> NDArray[np.uint8]:
-    """torchvision's, which timm's loader uses too."""
+    """Return the resized image of torchvision, which timm's loader uses too."""
     with Image.open(path) as photo:
         return np.asarray(transforms.Resize((RESIZED, RESIZED))(photo.convert("RGB")))
 
@@ -118,13 +118,13 @@ def by_torchvision(path: Path) -> NDArray[np.uint8]:
 def require_same_pixels(paths: list[Path]) -> None:
     """Raise an AssertionError where two loaders differ by more than 1 of 255."""
     for path in paths:
-        ours = read_resized(path, RESIZED).astype(int)
-        if any(np.abs(ours - read(path)).max() > 1 for read in (by_torchvision, by_fastai)):
-            raise AssertionError(f"{path}: other pixels")
+        own = read_resized(path, RESIZED).astype(int)
+        if any(np.abs(own - read(path)).max() > 1 for read in (by_torchvision, by_fastai)):
+            raise AssertionError(f"{path}: the pixels differ")
 
 
 def drained(loader: Iterable[object], photos: int) -> Callable[[], None]:
-    """One epoch; every photo of it must come, as float32."""
+    """Return an epoch that requires every photo, as float32."""
 
     def turn() -> None:
         seen = 0
@@ -138,7 +138,7 @@ def drained(loader: Iterable[object], photos: int) -> Callable[[], None]:
     return turn
 
 
-def our_turn(recipe: Recipe, paths: list[Path]) -> Callable[[], None]:
+def ophis_turn(recipe: Recipe, paths: list[Path]) -> Callable[[], None]:
     """Return an epoch through `Batches`."""
     truth = np.arange(len(paths)) % 2
 
@@ -153,7 +153,7 @@ def our_turn(recipe: Recipe, paths: list[Path]) -> Callable[[], None]:
 
 
 def written(photos: list[bytes], folder: Path) -> list[Path]:
-    """A folder a species, as ImageFolder wants it."""
+    """Write photos in a folder a species, the layout of ImageFolder."""
     paths = []
     for number, data in enumerate(photos):
         path = folder / f"species-{number % 2}" / f"{number:05}.jpg"
@@ -164,7 +164,7 @@ def written(photos: list[bytes], folder: Path) -> list[Path]:
 
 
 def main() -> None:
-    """Each peer in turn with us."""
+    """Time each peer in turn with ophis."""
     parser = arguments(__doc__)
     parser.add_argument("--count", type=int, default=192, help="photos a turn, a multiple of 32")
     parser.add_argument("--size", type=int, nargs=2, default=(1024, 768), help="of each photo")
@@ -185,18 +185,18 @@ def main() -> None:
         require_same_pixels(paths[:8])
         makers = (torchvision_loader, timm_loader, fastai_loader)
         for name, make in zip(REACH, makers, strict=True):
-            theirs = drained(make(folder), options.count)
+            peer = drained(make(folder), options.count)
             rows.append(
                 row(
                     f"{options.count} photos of {width}x{height} in a folder to batches of {BATCH},"
                     f" {CROP} pixels, float32; {WORKERS} cores",
                     f"{name} {version(name)}",
-                    timed(our_turn(recipe, paths), theirs, rounds=options.rounds),
+                    timed(ophis_turn(recipe, paths), peer, rounds=options.rounds),
                     reach=REACH[name],
                     difference="at most 1 of 255; each loader draws its own crops and flips",
                 )
             )
-    tell(rows, options.rows)
+    report(rows, options.rows)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
     python benchmarks/metrics.py [--scores 1000000] [--rows ROWS.jsonl] [--rounds 2]
 
-A scores file of 783 species (3.1 GB) is made by a seeded generator. Ours is `evaluate` of what
-`read_scores` gave. The peer, torchmetrics, is given the same logits, mapped from the same file, in
-blocks of 10,000 rows: MulticlassAccuracy (micro) with top-1 and top-5 and MulticlassF1Score
-(macro), each by itself, its checks of the arguments off, all cores. Peak memory is that of each
-side in a process of its own, its libraries with it.
+A scores file of 783 species (3.1 GB) is made by a seeded generator. ophis is `evaluate` after
+`read_scores`. The peer, torchmetrics, gets the same logits, mapped from the same file, in blocks of
+10,000 rows: MulticlassAccuracy (micro) with top-1 and top-5 and MulticlassF1Score (macro), each
+separately, without checks of the arguments, on all cores. Peak memory is that of a separate
+process, libraries included.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from side_by_side import arguments, row, tell, timed
+from side_by_side import arguments, report, row, timed
 
 from ophis import Scores, SpeciesList, evaluate, read_scores
 from ophis.files.blocks import mapped, row_blocks
@@ -35,15 +35,15 @@ FARTHEST = 1e-6
 
 
 def main() -> None:
-    """Make the file, time both sides turn by turn, and ask each for its memory."""
+    """Make the file, time ophis and the peer in turn, and measure the memory of each."""
     parser = arguments(__doc__)
     parser.set_defaults(rounds=2)
     parser.add_argument("--scores", type=int, default=1_000_000, help="photos in the file")
-    parser.add_argument("--side", nargs=2, metavar=("SIDE", "FILE"), help="only for its memory")
+    parser.add_argument("--only", nargs=2, metavar=("PROGRAM", "FILE"), help="only for its memory")
     options = parser.parse_args()
-    if options.side:
-        side, path = options.side
-        {"ours": ours, "theirs": theirs}[side](read_scores(path))()
+    if options.only:
+        program, path = options.only
+        PROGRAMS[program](read_scores(path))()
         print(peak_mib())
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -53,19 +53,19 @@ def main() -> None:
 
 
 def compare(path: Path, what: str, rounds: int, rows: Path | None) -> None:
-    """Tell time and memory of both sides on one file."""
+    """Print time and memory of ophis and the peer on one file."""
     torch, torchmetrics = (importlib.import_module(name) for name in ("torch", "torchmetrics"))
     peer = f"torchmetrics {torchmetrics.__version__}, {torch.get_num_threads()} threads"
     started = time.perf_counter()
     scores = read_scores(path)
     opened = time.perf_counter() - started
-    one, other = ours(scores), theirs(scores)
-    apart = float(np.abs(one() - other()).max())
+    own, other = by_ophis(scores), by_torchmetrics(scores)
+    apart = float(np.abs(own() - other()).max())
     assert apart <= FARTHEST, apart
-    figures = timed(one, other, rounds=rounds)
+    figures = timed(own, other, rounds=rounds)
     difference = f"{apart:.1e}"
-    peaks = [memory_of(side, path) for side in ("ours", "theirs")]
-    tell(
+    peaks = [memory_of(program, path) for program in PROGRAMS]
+    report(
         [
             row(
                 f"{what}, {os.cpu_count()} threads",
@@ -93,7 +93,7 @@ def compare(path: Path, what: str, rounds: int, rows: Path | None) -> None:
 
 
 def made(folder: Path, photos: int) -> Path:
-    """A scores file of logits that are right now and then; made block by block."""
+    """Write a scores file of random logits, some of them right, block by block."""
     truth = np.random.default_rng(0).integers(SPECIES, size=photos)
     with (folder / "logits").open("wb") as file:
         for start in range(0, photos, ROWS):
@@ -110,18 +110,18 @@ def made(folder: Path, photos: int) -> Path:
     return path
 
 
-def ours(scores: Scores) -> Callable[[], np.ndarray]:
-    """`evaluate`."""
+def by_ophis(scores: Scores) -> Callable[[], np.ndarray]:
+    """Return a call of `evaluate`."""
 
     def turn() -> np.ndarray:
-        judged = evaluate(scores)
-        return np.array([judged.top1, judged.top5, judged.macro_f1])
+        found = evaluate(scores)
+        return np.array([found.top1, found.top5, found.macro_f1])
 
     return turn
 
 
-def theirs(scores: Scores) -> Callable[[], np.ndarray]:
-    """The peer's three metrics, updated block by block."""
+def by_torchmetrics(scores: Scores) -> Callable[[], np.ndarray]:
+    """Return an update of the peer's three metrics, block by block."""
     torch: Any = importlib.import_module("torch")
     classification: Any = importlib.import_module("torchmetrics.classification")
     most: dict[str, Any] = {"num_classes": SPECIES, "validate_args": False}
@@ -138,7 +138,7 @@ def theirs(scores: Scores) -> Callable[[], np.ndarray]:
             metric.reset()
         for start in range(0, len(scores), ROWS):
             part = scores.logits[start : start + ROWS]
-            for rows in row_blocks(part):  # so that what was read leaves memory here too
+            for rows in row_blocks(part):  # row_blocks releases the memory of each block
                 buffer[rows] = part[rows]
             logits = torch.from_numpy(buffer[: len(part)])
             for metric in metrics:
@@ -148,9 +148,9 @@ def theirs(scores: Scores) -> Callable[[], np.ndarray]:
     return turn
 
 
-def memory_of(side: str, path: Path) -> float:
-    """Peak resident memory of one side in a process of its own, MiB."""
-    command = [sys.executable, __file__, "--side", side, str(path)]
+def memory_of(program: str, path: Path) -> float:
+    """Return the peak resident memory of a program in a separate process, in MiB."""
+    command = [sys.executable, __file__, "--only", program, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
@@ -160,6 +160,8 @@ def peak_mib() -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
+
+PROGRAMS = {"ophis": by_ophis, "torchmetrics": by_torchmetrics}
 
 if __name__ == "__main__":
     main()

@@ -1,12 +1,12 @@
-"""The whole loader from packed shards: ours against webdataset reading the same shards.
+"""Speed of training batches from packed shards: ophis and webdataset on the same shards.
 
     python benchmarks/packed_loader.py [--photos MANIFEST] [--pixels 512] [--batches 32]
 
-Both sides give batches of 16 photos, [16, 3, 456, 456], float32, normalised, on the processor: a
+Both give batches of 16 photos, [16, 3, 456, 456], float32, normalised, on the CPU: a
 random crop of 456 from the packed 512, mirrored half of the time. Both decode JPEG by simplejpeg
-(libjpeg-turbo). webdataset takes the crop before it turns bytes into numbers and mirrors in torch,
-which is its fastest way; its DataLoader keeps its processes between the epochs and has as many as
-gave it the shortest of a few epochs. Ours reads in threads, in the exact order of a run.
+(libjpeg-turbo). webdataset crops before the conversion to float and mirrors in torch, which is
+fastest; its DataLoader keeps its processes between epochs, in the number that gave the shortest of
+a few epochs. ophis reads in threads, in the exact order of a run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 import polars as pl
 import simplejpeg
 import torch
-from side_by_side import Row, arguments, row, tell, timed
+from side_by_side import Row, arguments, report, row, timed
 
 from ophis import Manifest, read_manifest, read_recipe
 from ophis.datasets.shards.writer import pack
@@ -62,17 +62,17 @@ class Numbers:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
-    def __call__(self, square: NDArray[np.uint8]) -> torch.Tensor:
+    def __call__(self, photo: NDArray[np.uint8]) -> torch.Tensor:
         """Crop, mirror and normalise: [3, CROP, CROP], float32."""
-        room = square.shape[0] - CROP + 1
-        top, left = random.randrange(room), random.randrange(room)
-        return self.of_crop(square, top, left, mirrored=random.random() < 0.5)
+        positions = photo.shape[0] - CROP + 1
+        top, left = random.randrange(positions), random.randrange(positions)
+        return self.of_crop(photo, top, left, mirrored=random.random() < 0.5)
 
     def of_crop(
-        self, square: NDArray[np.uint8], top: int, left: int, *, mirrored: bool
+        self, photo: NDArray[np.uint8], top: int, left: int, *, mirrored: bool
     ) -> torch.Tensor:
         """Transform a crop at a given position."""
-        crop = square[top : top + CROP, left : left + CROP]
+        crop = photo[top : top + CROP, left : left + CROP]
         pixels = torch.from_numpy(crop).permute(2, 0, 1).contiguous()
         if mirrored:
             pixels = pixels.flip(2)
@@ -84,9 +84,9 @@ def main() -> None:
     """Pack, compare, print."""
     parser = arguments(__doc__)
     parser.add_argument("--batches", type=int, default=32, help="of 16 photos, an epoch")
-    parser.add_argument("--pixels", type=int, default=512, help="side of the packed squares")
+    parser.add_argument("--pixels", type=int, default=512, help="side of the packed photos")
     parser.add_argument(
-        "--cores", type=int, default=2, help="threads of ours; theirs try to one more"
+        "--cores", type=int, default=2, help="threads of ophis; webdataset tries one process more"
     )
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -103,7 +103,7 @@ def main() -> None:
                 shard_photos=-(-len(manifest) // SHARDS),
             )
             rows.append(compared(out, cores=options.cores, rounds=options.rounds, reach=reach))
-    tell(rows, options.rows)
+    report(rows, options.rows)
 
 
 def photos_of(path: Path | None, folder: Path, number: int) -> Manifest:
@@ -116,7 +116,7 @@ def photos_of(path: Path | None, folder: Path, number: int) -> Manifest:
 
 
 def compared(out: Path, *, cores: int, rounds: int, reach: float | None) -> Row:
-    """One line: an epoch of a pack through both."""
+    """Return a row: an epoch of a pack through both."""
     manifest = read_manifest(out)
     recipe = recipe_of(len(manifest))
     counts = range(cores + 2)
@@ -124,22 +124,22 @@ def compared(out: Path, *, cores: int, rounds: int, reach: float | None) -> Row:
     best = min(seconds, key=lambda count: seconds[count])
     tried = ", ".join(f"{count}: {second:.2f} s" for count, second in seconds.items())
     print(f"webdataset, epochs by number of processes: {tried}", file=sys.stderr)
-    ours = ours_of(manifest, recipe, cores)
-    theirs = epochs_of(peer(out, recipe, best))
+    own = ophis_epochs(manifest, recipe, cores)
+    other = epochs_of(peer(out, recipe, best))
     form = Path(out).name
     kind = "raw" if form == "None" else f"JPEG {form}"
     return row(
         f"epoch of {len(manifest)} packed photos, {kind}, crop {CROP}, {cores} threads",
         f"webdataset {webdataset.__version__}, simplejpeg {simplejpeg.__version__},"
         f" {best} processes",
-        timed(ours, theirs, rounds=rounds),
+        timed(own, other, rounds=rounds),
         difference=f"{difference(manifest, out, recipe):.1e}",
         reach=reach,
     )
 
 
 def recipe_of(photos: int) -> Recipe:
-    """One epoch, a batch a step; crop and flip and nothing else."""
+    """Return a recipe of one epoch, a batch a step, with crop and flip only."""
     return replace(
         read_recipe("paper_in21k"),
         resize_pixels=512,
@@ -157,8 +157,8 @@ def recipe_of(photos: int) -> Recipe:
     )
 
 
-def ours_of(manifest: Manifest, recipe: Recipe, cores: int) -> Callable[[], None]:
-    """One epoch of ours, all batches taken."""
+def ophis_epochs(manifest: Manifest, recipe: Recipe, cores: int) -> Callable[[], None]:
+    """Return an epoch of ophis."""
     truth = manifest.truth(manifest.species_list())
 
     def epoch() -> None:
@@ -169,7 +169,7 @@ def ours_of(manifest: Manifest, recipe: Recipe, cores: int) -> Callable[[], None
 
 
 def peer(out: Path, recipe: Recipe, processes: int) -> Any:  # noqa: ANN401
-    """Webdataset's loader of the same shards: shuffled, decoded, cropped, in batches."""
+    """Return webdataset's loader of the shards: shuffled, decoded, cropped, in batches."""
     numbers = Numbers(recipe.mean, recipe.std)
     shards = [str(path) for path in sorted(out.glob("*.tar"))]
     dataset = (
@@ -185,24 +185,24 @@ def peer(out: Path, recipe: Recipe, processes: int) -> Any:  # noqa: ANN401
 
 
 def decoded(data: bytes) -> NDArray[np.uint8]:
-    """A JPEG's pixels."""
+    """Return a JPEG's pixels."""
     return simplejpeg.decode_jpeg(data, "RGB")
 
 
 def epochs_of(loader: Any) -> Callable[[], None]:  # noqa: ANN401
-    """One epoch of theirs, all batches taken."""
+    """Return an epoch of a loader."""
     return lambda: taken(pixels for pixels, _ in loader)
 
 
 def taken(batches: Iterator[torch.Tensor]) -> None:
-    """Take every batch; the shape is what was agreed, the last may be smaller."""
+    """Consume every batch and check its shape; the last may be smaller."""
     for pixels in batches:
         if pixels.shape[1:] != (3, CROP, CROP) or pixels.dtype != torch.float32:
             sys.exit(f"a batch of {tuple(pixels.shape)}, {pixels.dtype}")
 
 
 def shortest(epoch: Callable[[], None], times: int = 3) -> float:
-    """Seconds of the shortest of some epochs, after one to warm up."""
+    """Return the seconds of the shortest epoch, after one to warm up."""
     epoch()
     found = []
     for _ in range(times):
@@ -213,20 +213,20 @@ def shortest(epoch: Callable[[], None], times: int = 3) -> float:
 
 
 def difference(manifest: Manifest, out: Path, recipe: Recipe) -> float:
-    """Largest difference of a number between both, of some photos uncropped and cropped alike."""
+    """Return the largest difference between both after the same crop of some photos."""
     numbers = Numbers(recipe.mean, recipe.std)
     shards = [str(path) for path in sorted(out.glob("*.tar"))]
     dataset = webdataset.WebDataset(shards, shardshuffle=False)
     dataset = dataset.decode(webdataset.handle_extension("jpg", decoded)).to_tuple("jpg;npy")
     largest = 0.0
-    for photo, (square,) in zip(manifest.photos()[:32], dataset, strict=False):
-        own = read_resized(photo, recipe.resize_pixels)
-        if not np.array_equal(own, square):
-            sys.exit(f"{photo}: other pixels than webdataset's")
-        theirs = numbers.of_crop(square, 20, 30, mirrored=True).numpy()
-        crop = own[20 : 20 + CROP, 30 : 30 + CROP][:, ::-1]
-        ours = normalise(np.ascontiguousarray(crop), recipe.preprocessing)
-        largest = max(largest, float(np.abs(ours - theirs).max()))
+    for packed, (photo,) in zip(manifest.photos()[:32], dataset, strict=False):
+        resized = read_resized(packed, recipe.resize_pixels)
+        if not np.array_equal(resized, photo):
+            sys.exit(f"{packed}: the pixels differ from webdataset's")
+        other = numbers.of_crop(photo, 20, 30, mirrored=True).numpy()
+        crop = resized[20 : 20 + CROP, 30 : 30 + CROP][:, ::-1]
+        own = normalise(np.ascontiguousarray(crop), recipe.preprocessing)
+        largest = max(largest, float(np.abs(own - other).max()))
     return largest
 
 

@@ -1,7 +1,7 @@
-"""The page's icons as PNG, from its one drawing: `python benchmarks/page_icons.py`.
+"""Icons of the page as PNG, from icon.svg: `python benchmarks/page_icons.py`.
 
-They are kept beside icon.svg, since phones do not install a page without them; this makes them anew
-after the drawing has changed. Needs Chromium and playwright.
+They are kept beside icon.svg, because phones do not install a page without them. Run it after a
+change of icon.svg. Needs Chromium and playwright.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests.support
 from tests.support.page_browser import chromium
 
 PAGE = Path(__file__).resolve().parents[1] / "src" / "ophis" / "web" / "static"
-# Name, pixels, and how much of them the drawing fills: a maskable icon is cut to a circle or so.
+# Name, pixels, and the fraction that the drawing fills: a maskable icon is cut, often to a circle.
 ICONS = (("icon-192.png", 192, 1.0), ("icon-512.png", 512, 1.0), ("icon-maskable.png", 512, 0.8))
 
 
 def main() -> None:
-    """Draw them all."""
+    """Write all icons."""
     drawing = (PAGE / "icon.svg").read_text(encoding="utf-8")
     with chromium() as browser:
         for name, pixels, filled in ICONS:

@@ -1,10 +1,10 @@
-"""The README's pictures of the page: what a running `ophis serve` answers to a synthetic photo.
+"""Screenshots of the page for docs/page.md: the answer of `ophis serve` to a synthetic photo.
 
     ophis serve demo/bundle
     python benchmarks/page_pictures.py http://127.0.0.1:8000/ \
         demo/sample/photos/synthetic-00003.jpg Australia
 
-Use synthetic photos only, so that nobody holds rights in docs/images.
+Use synthetic photos only, so that docs/images is free of others' rights.
 Needs Chromium and playwright.
 """
 
@@ -32,7 +32,7 @@ MOST_BYTES = 150_000
 def picture(
     browser: Browser, address: str, photo: str, country: str, *, size: tuple[int, int], scheme: str
 ) -> bytes:
-    """The screen after the question, as PNG."""
+    """Return a screenshot of the answer, as PNG."""
     page = browser.new_page(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -53,14 +53,14 @@ def picture(
 
 
 def small(data: bytes) -> bytes:
-    """A PNG of 256 colours."""
+    """Return a PNG of 256 colours."""
     file = io.BytesIO()
     Image.open(io.BytesIO(data)).convert("RGB").quantize(256).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
 def main(address: str, photo: str, country: str) -> None:
-    """Make both."""
+    """Write all screenshots."""
     IMAGES.mkdir(exist_ok=True)
     with chromium() as browser:
         for name, width, height, scheme in PICTURES:

@@ -2,8 +2,8 @@
 
     python benchmarks/paper_steps.py MANIFEST --out FOLDER [--steps 2] [--batch-photos 64]
 
-The weights are random numbers of the official names and shapes, written to an .npz and read by the
-loader of the real file. --batch-photos sets the number of micro-batches of a step: 512 is the
+The weights are random, with the names and shapes of the published ones, written to an .npz and read
+like the real file. --batch-photos sets the number of micro-batches of a step: 512 is the
 paper's, and takes about an hour a step on two cores.
 """
 

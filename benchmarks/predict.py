@@ -1,9 +1,9 @@
-"""Asking a BiT-R50x1 at 456 pixels: float32, 8 bits, bfloat16, against those it would be run with.
+"""Inference speed of a BiT-R50x1 at 456 pixels: float32, 8 bits and bfloat16, against its peers.
 
     python benchmarks/predict.py [--photos MANIFEST] [--rounds 9]
 
-One network with random numbers (speed does not depend on them) is exported as `ophis export` does,
-and asked through `ophis.inference.network.Network`, as `ophis identify` does. The peers are
+One network with random weights (speed does not depend on them) is exported as by `ophis export`,
+and run by `ophis.inference.network.Network`, as in `ophis identify`. The peers are
 Big Transfer as its authors run it (`bit_original.py`) and timm's model, both in torch on the same
 number of threads, and OpenVINO on the same file. The pixels are the same, read from photos.
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from bit_original import with_weights_of
-from side_by_side import Row, arguments, row, tell, timed
+from side_by_side import Row, arguments, report, row, timed
 
 from ophis import SpeciesList, read_manifest
 from ophis.datasets.synthetic import sample
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ophis import Manifest
     from ophis.inference.bundles.bundle import Member
 
-    Ask = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 SPECIES = SpeciesList(tuple(f"Species {number:03}" for number in range(783)))
 THREADS = os.cpu_count() or 1
@@ -49,7 +49,7 @@ HALF = (0.5, 0.5, 0.5)
 
 
 def main() -> None:
-    """Make the bundle, ask it, print the rows."""
+    """Make the bundle, run it, print the rows."""
     options = arguments(__doc__).parse_args()
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
@@ -61,11 +61,11 @@ def main() -> None:
         )
         member = bundled(model.eval(), folder / "bundle")
         pixels = pixels_of(manifest, member, number=8)
-        tell(rows(model, member, manifest, pixels, options.rounds), options.rows)
+        report(rows(model, member, manifest, pixels, options.rounds), options.rows)
 
 
 def bundled(model: torch.nn.Module, folder: Path) -> Member:
-    """The network as `ophis export` writes it."""
+    """Return the network as `ophis export` writes it."""
     write_bundle(
         model, folder, species=SPECIES, preprocessing=Preprocessing(456, HALF, HALF),
         calibration=None, prior=None, rule=None,
@@ -74,7 +74,7 @@ def bundled(model: torch.nn.Module, folder: Path) -> Member:
 
 
 def pixels_of(manifest: Manifest, member: Member, *, number: int) -> NDArray[np.float32]:
-    """Photos as the network sees them, [photos, 3, 456, 456]."""
+    """Return the network's input, [photos, 3, 456, 456]."""
     (batch,) = pixel_batches(
         manifest.take(np.arange(number)), preprocessing=member.preprocessing, batch_photos=number
     )
@@ -88,15 +88,15 @@ def rows(
     pixels: NDArray[np.float32],
     rounds: int,
 ) -> list[Row]:
-    """All lines: batch 1 in float32 and 8 bits, batch 8 in bfloat16."""
+    """Return all rows: batch 1 in float32 and 8 bits, batch 8 in bfloat16."""
     original = in_torch(with_weights_of(model, len(SPECIES)))
     eight = replace(member, model=member.model.with_name("eight.onnx"))
     quantise_network(member, eight.model, train=manifest)
     published, timms = "Big Transfer, re-written", f"timm {version('timm')}"
     runtime = f"ONNX Runtime {version('onnxruntime')}"
     brain = f"OpenVINO {version('openvino')}"
-    plain, small = asked(member), asked(eight)
-    wide = asked(member, EngineKind.OPENVINO_BFLOAT16)
+    plain, small = in_engine(member), in_engine(eight)
+    wide = in_engine(member, EngineKind.OPENVINO_BFLOAT16)
     few = max(3, rounds // 2)
     cases = (
         (f"1 photo, float32 ({runtime})", published, plain, original, 1, 1.8),
@@ -106,40 +106,40 @@ def rows(
         (f"8 photos, bfloat16 ({brain})", f"ophis, float32, {runtime}", wide, plain, 8, None),
     )
     return [
-        line(work, peer, sides, pixels[:number], rounds if number == 1 else few, reach)
-        for work, peer, *sides, number, reach in cases
+        line(work, peer, both, pixels[:number], rounds if number == 1 else few, reach)
+        for work, peer, *both, number, reach in cases
     ]
 
 
-def asked(member: Member, engine: EngineKind = EngineKind.ONNXRUNTIME) -> Ask:
-    """The network as the product asks it."""
+def in_engine(member: Member, engine: EngineKind = EngineKind.ONNXRUNTIME) -> Infer:
+    """Return the inference of ophis."""
     network = Network(member, SPECIES, threads=THREADS, engine=engine)
     return lambda pixels: network.outputs(pixels)[0]
 
 
-def in_torch(model: torch.nn.Module) -> Ask:
-    """A torch model as its users ask it: no gradients, the default layout, float32."""
+def in_torch(model: torch.nn.Module) -> Infer:
+    """Return the inference of a torch model: no gradients, the default layout, float32."""
 
     @torch.inference_mode()
-    def ask(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def infer(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         return model(torch.from_numpy(pixels)).numpy()
 
-    return ask
+    return infer
 
 
 def line(
     work: str,
     peer: str,
-    sides: Sequence[Ask],
+    both: Sequence[Infer],
     pixels: NDArray[np.float32],
     rounds: int,
     reach: float | None,
 ) -> Row:
-    """Both sides on the same pixels, and how far their logits are apart."""
-    ours, theirs = sides
-    found, expected = ours(pixels), theirs(pixels)
+    """Return a row: both on the same pixels, and the difference of their logits."""
+    own, other = both
+    found, expected = own(pixels), other(pixels)
     apart = np.abs(found - expected).max()
-    figures = timed(lambda: ours(pixels), lambda: theirs(pixels), rounds=rounds)
+    figures = timed(lambda: own(pixels), lambda: other(pixels), rounds=rounds)
     difference = f"logits {apart:.1e} of {np.ptp(expected):.2g}"
     named = f"predict, {work}, {THREADS} threads"
     return row(named, peer, figures, difference=difference, reach=reach)

@@ -1,4 +1,4 @@
-"""Does a broader pretraining make a better snake classifier, most of all for rare kinds?
+"""Accuracy of a snake classifier after broader pretraining, also for rare species.
 
     python benchmarks/pretraining_breadth.py --things THINGS --snakes SNAKES --out runs/breadth
 
@@ -6,15 +6,15 @@ THINGS is a folder with `train/CLASS/*.JPEG` and `val/CLASS/*.JPEG` (or a photos
 one with manifest.csv (photo, species, country, ...) and the photos. For every seed a small Big
 Transfer is pretrained, for equal steps, on
 
-- few: all photos of 20 classes drawn at random,
-- spread: as many photos, taken evenly from all the classes,
+- few: all photos of 20 random classes,
+- spread: as many photos, taken evenly from all classes,
 - all: all photos of all classes,
 
 and each, and one without pretraining, is fine-tuned in the same way (`benchmarks/pretraining/`) on
-the same long-tailed part of the snakes: 150 photos of one kind down to 8 of another, which kind has
-how many being drawn anew for every seed. They are judged on 30 % of the snakes that none learned
-from (`split(manifest, 0.3)`, near duplicates in one part). `ophis study` does the
-fine-tuning and writes the reports. What is there already is not repeated.
+the same long-tailed part of the snakes: 150 photos of one species down to 8 of another, in a random
+order for every seed. They are evaluated on 30 % of the snakes, which none was trained on
+(`split(manifest, 0.3)`, near duplicates in one part). `ophis study` does the
+fine-tuning and writes the reports. Existing runs are not repeated.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 RECIPES = Path(__file__).with_name("pretraining")
 PRETRAININGS = ("few", "spread", "all")
 CLASSES = 20
-MOST, LEAST = 150, 8  # training photos of the commonest and of the rarest kind
+MOST, LEAST = 150, 8  # training photos of the commonest and of the rarest species
 RARE = 30
 
 
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def halves(snakes: Path, out: Path) -> tuple[Manifest, Manifest]:
-    """The fixed split, written down at the first call."""
+    """Return the fixed split, written at the first call."""
     paths = (out / "learn.csv", out / "test.csv")
     if not all(path.exists() for path in paths):
         out.mkdir(parents=True, exist_ok=True)
@@ -78,12 +78,12 @@ def halves(snakes: Path, out: Path) -> tuple[Manifest, Manifest]:
         for part, path in zip(parts, paths, strict=True):
             part.write(path)
     learn, test = (read_manifest(path) for path in paths)
-    print(f"{len(learn):,} snakes to draw from, {len(test):,} for validation")
+    print(f"{len(learn):,} snakes for training, {len(test):,} for testing")
     return learn, test
 
 
 def unpacked(things: Path, out: Path) -> Path:
-    """The folder of the things, unpacked when it is an archive."""
+    """Return the folder of the pretraining photos, unpacked from an archive."""
     if things.is_dir():
         return things
     if not out.exists():
@@ -93,7 +93,7 @@ def unpacked(things: Path, out: Path) -> Path:
 
 
 def pretrain(name: str, seed: int, things: Path, out: Path) -> None:
-    """Train the network on one choice of the things."""
+    """Pretrain a network on one choice of photos."""
     train, validation = (read_manifest(things / part) for part in ("train", "val"))
     rng = np.random.default_rng(seed)
     classes = np.array(train.species_list().names)
@@ -108,17 +108,17 @@ def pretrain(name: str, seed: int, things: Path, out: Path) -> None:
 
 
 def within(manifest: Manifest, species: set[str]) -> Manifest:
-    """The photos of these species."""
+    """Return the photos of these species."""
     return manifest.take(manifest.table["species"].is_in(list(species)).to_numpy())
 
 
 def evenly(manifest: Manifest, photos: int, rng: np.random.Generator) -> Manifest:
     """Return random rows with a number of photos for each species."""
-    return drawn(manifest, dict.fromkeys(manifest.species_list().names, photos), rng)
+    return sampled(manifest, dict.fromkeys(manifest.species_list().names, photos), rng)
 
 
-def drawn(manifest: Manifest, photos: dict[str, int], rng: np.random.Generator) -> Manifest:
-    """The given number of photos of each species, or all where there are fewer."""
+def sampled(manifest: Manifest, photos: dict[str, int], rng: np.random.Generator) -> Manifest:
+    """Return the given number of random photos of each species, or all where there are fewer."""
     names = np.array(manifest.table["species"].to_list())
     chosen = [
         rng.permutation(np.flatnonzero(names == name))[:number] for name, number in photos.items()
@@ -127,22 +127,22 @@ def drawn(manifest: Manifest, photos: dict[str, int], rng: np.random.Generator) 
 
 
 def long_tail(learn: Manifest, seed: int) -> Manifest:
-    """Snakes with a geometric fall of the numbers, dealt to the kinds at random."""
+    """Return snakes in geometrically falling numbers, in a random order of species."""
     rng = np.random.default_rng([seed, 1])
     names = learn.species_list().names
     numbers = rng.permutation(np.geomspace(MOST, LEAST, len(names)).round().astype(int))
-    return drawn(learn, dict(zip(names, numbers.tolist(), strict=True)), rng)
+    return sampled(learn, dict(zip(names, numbers.tolist(), strict=True)), rng)
 
 
 def fine_tune(seed: int, train: Manifest, test: Manifest, folder: Path) -> list[dict[str, object]]:
-    """Two studies, and the comparison across them; a row of figures a pretraining."""
+    """Run two studies and the comparison across them; return a row for each pretraining."""
     recipes = {}
     for name in ("none", *PRETRAININGS):
         recipe = replace(read_recipe(RECIPES / f"snakes_{name}.toml"), seed=seed)
         recipes[name] = folder / "recipes" / f"{name}.toml"
         recipes[name].parent.mkdir(parents=True, exist_ok=True)
         recipes[name].write_text(recipe.to_toml())
-    sides: dict[str, ScoredRun] = {}
+    runs: dict[str, ScoredRun] = {}
     for pair in (("few", "all"), ("none", "spread")):
         out = folder / "_".join(pair)
         study(
@@ -153,15 +153,15 @@ def fine_tune(seed: int, train: Manifest, test: Manifest, folder: Path) -> list[
             weights_folder=folder,
         )
         for name, letter in zip(pair, "ab", strict=True):
-            sides[name] = read_scored_run(out / letter, name=name)
+            runs[name] = read_scored_run(out / letter, name=name)
     explain = explain_runs((folder / "none_spread" / "b", folder / "few_all" / "b"), test)
     report = folder / "spread_all.html"
-    write_comparison(sides["spread"], sides["all"], report, photos=test, explain=explain)
-    return [row(name, seed, side.scores, train) for name, side in sides.items()]
+    write_comparison(runs["spread"], runs["all"], report, photos=test, explain=explain)
+    return [row(name, seed, run.scores, train) for name, run in runs.items()]
 
 
 def row(name: str, seed: int, scores: Scores, train: Manifest) -> dict[str, object]:
-    """Figures of one run: over all, and the mean recall of its rare and of its common kinds."""
+    """Return figures of one run: over all, and the mean recall of rare and of common species."""
     truth = np.asarray(scores.truth)
     recall = np.array([
         (scores.logits[truth == kind].argmax(axis=1) == kind).mean()
@@ -174,18 +174,18 @@ def row(name: str, seed: int, scores: Scores, train: Manifest) -> dict[str, obje
         "seed": seed,
         "top-1": metrics.top1,
         "macro F1": metrics.macro_f1,
-        f"recall, kinds of {RARE} photos or fewer": mean(recall[photos <= RARE]),
-        "recall, other kinds": mean(recall[photos > RARE]),
+        f"recall, species of {RARE} photos or fewer": mean(recall[photos <= RARE]),
+        "recall, other species": mean(recall[photos > RARE]),
     }
 
 
 def mean(values: NDArray[np.float64]) -> float:
-    """Mean as a plain number."""
+    """Return the mean as a float."""
     return float(values.mean())
 
 
 def print_table(rows: pl.DataFrame) -> None:
-    """Mean and standard deviation over the seeds, and the gain of `all` seed by seed."""
+    """Print mean and std over the seeds, and the gain of `all` seed by seed."""
     figures = rows.columns[2:]
     seeds = rows["seed"].n_unique()
     print(f"\n| pretraining, {seeds} seeds | " + " | ".join(figures) + " |")
@@ -202,7 +202,7 @@ def print_table(rows: pl.DataFrame) -> None:
 
 
 def spread(values: NDArray[np.float64]) -> str:
-    """Mean and standard deviation, in points; the deviation where there are two or more."""
+    """Return mean and, of two or more values, std, in points."""
     text = f"{100 * values.mean():.1f}"
     return f"{text} ± {100 * values.std(ddof=1):.1f}" if len(values) > 1 else text
 

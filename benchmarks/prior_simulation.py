@@ -31,7 +31,7 @@ CONFIDENCES = (1.0, 2.0, 0.5)  # factor of the logits: calibrated, over-, under-
 
 
 def main() -> None:
-    """Print a row for each classifier: mean and standard deviation over the seeds."""
+    """Print a row for each classifier: mean and std over the seeds."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--counts", type=Path)
     parser.add_argument("--range-map", type=Path)
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def real(path: Path) -> CountryPrior:
-    """The counts of a collection."""
+    """Return the counts of a collection."""
     table = pl.read_csv(path, empty_string_is_null=False)
     table = table.rename({"scientific_name": "species", "images": "photos"}, strict=False)
     table = table.with_columns(pl.col("country").replace("unknown", "UNKNOWN"))

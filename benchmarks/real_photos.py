@@ -1,13 +1,13 @@
-"""Fine-tuning on real snake photos: pretrained against not, several seeds, photos held out.
+"""Fine-tuning on real snake photos: pretrained and random weights, several seeds, test photos.
 
     python benchmarks/real_photos.py FOLDER --out runs/real [--seeds 3]
 
-FOLDER holds manifest.csv (photo, species, country, group, source) and the photos. A fixed part
-of the groups (30 %, split seed 0) is the test part: no recipe was tuned on it. Each seed trains
-both recipes on the rest. For comparison, a linear head on the frozen pretrained network learns
-from the same photos. Everything is judged on the same test photos, also inside each source,
-because style and kind are mixed up between sources; there only the source's own kinds are in
-question. A run that is there already is not repeated.
+FOLDER holds manifest.csv (photo, species, country, group, source) and the photos. A fixed part of
+the groups (30 %, split seed 0) is the test part: no recipe was tuned on it. Each seed trains both
+recipes on the rest. For comparison, a linear head on the frozen pretrained network is trained on
+the same photos. Everything is evaluated on the same test photos, also within each source, because
+style and species are confounded between sources; there only the source's own species compete.
+Existing runs are not repeated.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def halves(folder: Path, out: Path) -> tuple[Manifest, Manifest]:
-    """The fixed split, written down at the first call."""
+    """Return the fixed split, written at the first call."""
     paths = (out / "train.csv", out / "test.csv")
     if not all(path.exists() for path in paths):
         manifest = read_manifest(folder / "manifest.csv")
@@ -68,12 +68,12 @@ def halves(folder: Path, out: Path) -> tuple[Manifest, Manifest]:
         for part, path in zip(parts, paths, strict=True):
             part.write(path)
     train, test = (read_manifest(path) for path in paths)
-    print(f"{len(train):,} photos to learn from, {len(test):,} for validation")
+    print(f"{len(train):,} photos for training, {len(test):,} for testing")
     return train, test
 
 
 def run(name: str, seed: int, train: Manifest, test: Manifest, out: Path) -> dict[str, Any]:
-    """Train one recipe with one seed and judge it."""
+    """Train one recipe with one seed and evaluate it."""
     folder = out / f"{name}-{seed}"
     minutes = folder / "minutes.json"
     if not minutes.exists():
@@ -81,17 +81,17 @@ def run(name: str, seed: int, train: Manifest, test: Manifest, out: Path) -> dic
         recipe = replace(read_recipe(name), seed=seed)
         fit(recipe, train=train, validation=test, out=folder)
         minutes.write_text(json.dumps((time.monotonic() - started) / 60))
-    judged = figures(read_scores(folder / "scores.npz"), test)
-    return {**judged, "minutes": json.loads(minutes.read_text())}
+    found = figures(read_scores(folder / "scores.npz"), test)
+    return {**found, "minutes": json.loads(minutes.read_text())}
 
 
 def figures(scores: Scores, test: Manifest) -> dict[str, Any]:
-    """Top-1 and macro F1 over all, and inside each source over its own species."""
+    """Return top-1 and macro F1 over all, and within each source over its own species."""
     sources = np.array(test.table["source"].to_list())
     result: dict[str, Any] = {"all": evaluate(scores).as_dict()}
     for source in np.unique(sources):
         part = scores.take(sources == source)
-        own = np.unique(part.truth)  # which of its own kinds is it, the style being given
+        own = np.unique(part.truth)  # the style is given: only the source's species compete
         logits = np.full_like(part.logits, -np.inf)
         logits[:, own] = part.logits[:, own]
         result[str(source)] = evaluate(replace(part, logits=logits)).as_dict()
@@ -99,7 +99,7 @@ def figures(scores: Scores, test: Manifest) -> dict[str, Any]:
 
 
 def linear_head(train: Manifest, test: Manifest, out: Path, *, pixels: int) -> Scores:
-    """Frozen features of the pretrained network and a regularised linear head, cross-validated."""
+    """Return scores of a cross-validated linear head on frozen features."""
     saved = out / f"linear-{pixels}.npz"
     if saved.exists():
         return read_scores(saved)
@@ -139,7 +139,7 @@ def features(manifest: Manifest, pixels: int) -> NDArray[np.float32]:
 
 
 def print_table(rows: dict[str, list[dict[str, Any]]], test: Manifest) -> None:
-    """Mean and standard deviation over the seeds, in Markdown."""
+    """Print mean and std over the seeds, in Markdown."""
     places = ["all", *sorted(set(test.table["source"]))]
     print("\n| model | seeds | " + " | ".join(f"{p}: top-1, F1" for p in places) + " | minutes |")
     print("|---" * (len(places) + 3) + "|")
@@ -154,9 +154,9 @@ def print_table(rows: dict[str, list[dict[str, Any]]], test: Manifest) -> None:
 
 
 def spread(values: list[float]) -> str:
-    """Mean and sample standard deviation."""
-    deviation = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.3f}{deviation}"
+    """Return mean and sample std."""
+    std = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.3f}{std}"
 
 
 if __name__ == "__main__":

@@ -51,19 +51,19 @@ def main() -> None:
     rows = replace(rows, table=rows.table.with_columns(species=pl.lit(None, pl.String)))
     with tempfile.TemporaryDirectory() as folder:
         if options.bundle:
-            tell_scoring(options.bundle, rows)
+            print_scoring(options.bundle, rows)
             return
         model = create_model(RECIPE.backbone, species=783, weights="none", head="zero")
-        tell_training(model, Path(folder))
-        tell_loading(rows)
+        print_training(model, Path(folder))
+        print_loading(rows)
         bundle = write_bundle(
             model, Path(folder) / "bundle", species=SPECIES, preprocessing=RECIPE.preprocessing,
             calibration=None, prior=None, rule=None,
         )  # fmt: skip
-        tell_scoring(bundle, rows)
+        print_scoring(bundle, rows)
 
 
-def tell_training(model: nn.Module, folder: Path) -> None:
+def print_training(model: nn.Module, folder: Path) -> None:
     """Print parameters, operations, and size and time of a checkpoint."""
     numbers = sum(parameter.numel() for parameter in model.parameters())
     with FlopCounterMode(display=False) as forward:
@@ -87,7 +87,7 @@ def tell_training(model: nn.Module, folder: Path) -> None:
     print(f"checkpoint {path.stat().st_size / 1e6:.0f} MB, {time.monotonic() - started:.1f} s")
 
 
-def tell_loading(rows: Manifest) -> None:
+def print_loading(rows: Manifest) -> None:
     """Print the CPU time of a training photo: decoded, resized, cropped."""
     batches = Batches(RECIPE, rows.paths(), np.zeros(len(rows), np.int64), workers=1)
     micro_batches = batches.micro_batches(0)
@@ -98,10 +98,10 @@ def tell_loading(rows: Manifest) -> None:
         if photos >= 256:
             break
     used = time.process_time() - started
-    print(f"a training photo: {used / photos * 1000:.1f} ms of processor time")
+    print(f"a training photo: {used / photos * 1000:.1f} ms of CPU time")
 
 
-def tell_scoring(bundle: Path, rows: Manifest) -> None:
+def print_scoring(bundle: Path, rows: Manifest) -> None:
     """Print CPU time, memory and bytes of a scored photo, and the cost of a million."""
     classifier = load(bundle, threads=1)
     classifier.score(rows.take(np.arange(min(16, len(rows)))), workers=1)
@@ -113,7 +113,7 @@ def tell_scoring(bundle: Path, rows: Manifest) -> None:
     photo = sum(path.stat().st_size for path in rows.paths()) / len(rows)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"{len(rows)} photos of {photo / 1e3:.0f} kB: {each * 1000:.1f} ms of processor time each,"
+        f"{len(rows)} photos of {photo / 1e3:.0f} kB: {each * 1000:.1f} ms of CPU time each,"
         f" so {each * 1e6 / 3600:.1f} core-hours a million; {photo / 1e3:.0f} GB read,"
         f" {size / 1e3:.2f} GB written; peak {peak:.1f} GiB, {os.cpu_count()} cores"
     )

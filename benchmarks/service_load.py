@@ -2,7 +2,7 @@
 
     python benchmarks/service_load.py BUNDLE [--at-once 8] [--seconds 20]
 
-Starts `ophis serve BUNDLE` and prints requests a second, their times and their processor time. The
+Starts `ophis serve BUNDLE` and prints requests a second, their times and their CPU time. The
 photos are synthetic. Service and clients share the cores of this machine. Linux only.
 """
 

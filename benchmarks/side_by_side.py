@@ -1,8 +1,8 @@
-"""Two ways of one piece of work, timed turn by turn in one run: what all speed benchmarks share.
+"""Timing of ophis against a peer, by alternating turns in one run; shared by all speed benchmarks.
 
-A ratio is the peer's median time over ours, so above 1 we are faster. Turn by turn, because a
-machine's speed drifts: both sides then drift alike. The spread is the range of the ratios of
-neighbouring turns without the lowest and the highest quarter.
+A ratio is the peer's median time over that of ophis; above 1 ophis is faster. Turns alternate
+because a machine's speed drifts: the drift then affects both alike. The spread is the range from
+the lower to the upper quartile of the ratios of neighbouring turns.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ PAUSE_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.
+    """A line of the table.
 
     Attributes:
-        work: what was done, on what, with how many threads.
-        peer: who else did it, with its version.
-        ratio: the peer's figure over ours; above 1 is better.
-        reach: what the ratio should be at least; None where nothing was set.
-        ours: our median, with its unit.
-        theirs: the peer's median.
-        spread: of the ratios, lower and upper quartile.
-        difference: how far both results are apart.
+        work: the task, its data and the number of threads.
+        peer: the other program, with its version.
+        ratio: the peer's figure over that of ophis; above 1 is better.
+        reach: the least ratio wanted, or None.
+        ophis_median: the median of ophis, with its unit.
+        peer_median: the peer's median.
+        spread: lower and upper quartile of the ratios.
+        difference: the difference between both results.
     """
 
     work: str
     peer: str
     ratio: float
     reach: float | None
-    ours: str
-    theirs: str
+    ophis_median: str
+    peer_median: str
     spread: tuple[float, float]
     difference: str
 
@@ -54,24 +54,24 @@ class Row:
 
 
 def timed(
-    ours: Callable[[], object],
-    theirs: Callable[[], object],
+    ophis: Callable[[], object],
+    peer: Callable[[], object],
     *,
     rounds: int = 9,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[list[float], list[float]]:
-    """Seconds of each turn, ours and theirs, after one turn each to warm up."""
-    sides = (ours, theirs)
+    """Return the seconds of each turn of ophis and of the peer, after one warm-up turn each."""
+    programs = (ophis, peer)
     seconds: tuple[list[float], list[float]] = ([], [])
     for turn in range(rounds + 1):
-        # Who goes first changes: what one leaves in the caches then helps both.
-        for side in (0, 1) if turn % 2 else (1, 0):
-            # Thread pools wait for more work for a while, at full speed: let them fall asleep.
+        # The order alternates, so that both profit alike from warm caches.
+        for which in (0, 1) if turn % 2 else (1, 0):
+            # Idle thread pools spin for a while: let them stop.
             time.sleep(PAUSE_SECONDS)
             started = clock()
-            sides[side]()
+            programs[which]()
             if turn:
-                seconds[side].append(clock() - started)
+                seconds[which].append(clock() - started)
     return seconds
 
 
@@ -85,10 +85,10 @@ class Alone:
 
 
 def alone(command: Sequence[str]) -> Alone:
-    """Run a command whole; see `alone.py`.
+    """Run a command in a separate process; see `alone.py`.
 
     Raises:
-        SystemExit: when it fails, with its words on the terminal.
+        SystemExit: when it fails; its error output is on the terminal.
     """
     script = Path(__file__).with_name("alone.py")
     done = subprocess.run(
@@ -111,17 +111,17 @@ def row(
     reach: float | None = None,
     unit: str = "s",
 ) -> Row:
-    """A line from the figures of the turns, ours and theirs; smaller figures are better."""
-    ours, theirs = figures
-    ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
+    """Return a line from the figures of ophis and of the peer; smaller figures are better."""
+    own, other = figures
+    ratios = [b / a for a, b in zip(own, other, strict=True)]
     low, _, high = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
     return Row(
         work=work,
         peer=peer,
-        ratio=median(theirs) / median(ours),
+        ratio=median(other) / median(own),
         reach=reach,
-        ours=_written(median(ours), unit),
-        theirs=_written(median(theirs), unit),
+        ophis_median=_written(median(own), unit),
+        peer_median=_written(median(other), unit),
         spread=(low, high),
         difference=difference,
     )
@@ -134,15 +134,17 @@ def _written(figure: float, unit: str) -> str:
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """The options that every script of a row has."""
+    """Return a parser of the options that all scripts of the table share."""
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     parser.add_argument("--rows", type=Path, help="append the rows to this file, as JSON lines")
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each side")
-    parser.add_argument("--photos", type=Path, help="manifest of real photos; else drawn ones")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of ophis and of the peer")
+    parser.add_argument(
+        "--photos", type=Path, help="manifest of real photos; default: synthetic ones"
+    )
     return parser
 
 
-def tell(rows: Sequence[Row], path: Path | None) -> None:
+def report(rows: Sequence[Row], path: Path | None) -> None:
     """Print the rows as Markdown, and append them to a file for `benchmarks/table.py`."""
     print(markdown(rows))
     if path:
@@ -156,14 +158,14 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the rows that `tell` appended; none without the file."""
+    """Return the rows that `report` appended; none without the file."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [Row(**(found | {"spread": tuple(found["spread"])})) for found in map(json.loads, lines)]
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The table."""
-    head = ("work", "peer", "ratio", "quartiles", "reach", "ours", "peer's", "difference")
+    """Return the table."""
+    head = ("work", "peer", "ratio", "quartiles", "reach", "ophis", "peer's", "difference")
     lines = [head, ("---",) * len(head)]
     for line in rows:
         reach = "-" if line.reach is None else f"{line.reach:g}{'' if line.met else ', not met'}"
@@ -175,8 +177,8 @@ def markdown(rows: Sequence[Row]) -> str:
                 f"{line.ratio:.3g}x",
                 f"{low:.3g} to {high:.3g}",
                 reach,
-                line.ours,
-                line.theirs,
+                line.ophis_median,
+                line.peer_median,
                 line.difference,
             )
         )

@@ -1,4 +1,4 @@
-"""Photos of a wanted size, as cameras make them: JPEG of quality 90, 4:2:0, with noise."""
+"""Photos of a given size, like those of cameras: JPEG of quality 90, 4:2:0, with noise."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NOISE = 4.0  # of 255, standard deviation: what enlarging took out, so that the files stay as large
+NOISE = 4.0  # std, of 255: replaces the noise lost by enlarging, so that files keep their size
 
 
 def sized_photos(
     count: int, size: tuple[int, int], *, manifest: Path | None = None, seed: int = 0
 ) -> list[bytes]:
-    """JPEG files of ``size``, (width, height): drawn ones, or those of a manifest, resized."""
+    """Return JPEG files of ``size``, (width, height): synthetic, or resized from a manifest."""
     rng = np.random.default_rng(seed)
     return [_as_taken(photo, size, rng) for photo in _originals(count, manifest, seed)]
 

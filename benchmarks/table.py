@@ -1,9 +1,9 @@
-"""Every speed benchmark, one after the other, and their table with its date: `make bench`.
+"""All speed benchmarks in turn, and their table of the day: `make bench`.
 
     python benchmarks/table.py [--photos MANIFEST] [--only predict ...]
 
-Without --photos the photos are drawn ones. A script that fails is named at the end, and the others
-are run all the same. With --only the other rows of the day stay; a row measured again is replaced.
+Without --photos the photos are synthetic. A script that fails is named at the end; the others still
+run. With --only the other rows of the day stay; a row measured again is replaced.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SCRIPTS = (
 
 
 def main() -> int:
-    """Run them; exit status 1 when one failed."""
+    """Run the scripts; return 1 when one failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--photos", type=Path, help="manifest of real photos")
     parser.add_argument("--only", nargs="+", choices=SCRIPTS, default=SCRIPTS)
@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def merged(older: Sequence[Row], newer: Sequence[Row]) -> list[Row]:
-    """All rows; of one work and peer the newest, where the older stood."""
+    """Return all rows; a newer row replaces the older one of the same work and peer."""
     rows = {(line.work, line.peer): line for line in older}
     return list((rows | {(line.work, line.peer): line for line in newer}).values())
 

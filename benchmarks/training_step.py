@@ -2,10 +2,10 @@
 
     python benchmarks/training_step.py [--rounds 3] [--micro-batch 8 32]
 
-Ours is `ophis.train.gradient.accumulate` as `ophis train` calls it: kernels standardised once a
+ophis is `ophis.train.gradient.accumulate` as `ophis train` calls it: kernels standardised once a
 step, bfloat16 autocast, channels last, fast backward of group norm. The paper's step has 16
-micro-batches, this one two of 8 photos or one of 32, which is the harder case for ours. The peer is
-Big Transfer as its authors run it (`bit_original.py`): float32, default layout, kernels
+micro-batches, this one two of 8 photos or one of 32, which is the harder case for ophis. The peer
+is Big Transfer as its authors run it (`bit_original.py`): float32, default layout, kernels
 standardised in each forward pass. Memory is the peak of a process that takes one step.
 """
 
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from bit_original import with_weights_of
-from side_by_side import Row, alone, arguments, row, tell, timed
+from side_by_side import Row, alone, arguments, report, row, timed
 from torch.nn import functional
 
 from ophis import read_recipe
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 SPECIES, SIDE = 783, 456
 THREADS = os.cpu_count() or 1
 REACH = {8: 2.7, 32: 2.8}
-SIDES = ("ours", "theirs")
+PROGRAMS = ("ophis", "peer")
 
 
 def main() -> None:
@@ -47,14 +47,14 @@ def main() -> None:
     parser.set_defaults(rounds=3)
     parser.add_argument("--micro-batch", type=int, nargs="+", default=[8, 32], help="photos")
     parser.add_argument("--micro-batches", type=int, help="of a step; by default of 16 photos")
-    parser.add_argument("--alone", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--alone", choices=PROGRAMS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
-    if options.alone != "theirs":
+    if options.alone != "peer":
         keep_freed_memory()  # as in `ophis train`; the peer would gain time and need more memory
     if options.alone:
         (photos,) = options.micro_batch
-        steps(photos, options.micro_batches or 1)[SIDES.index(options.alone)]()
+        steps(photos, options.micro_batches or 1)[PROGRAMS.index(options.alone)]()
         return
     # Memory first: later this process holds the memory of both.
     memory = {photos: memory_row(photos) for photos in options.micro_batch}
@@ -62,11 +62,11 @@ def main() -> None:
     for photos, held in memory.items():
         batches = options.micro_batches or max(1, 16 // photos)
         found += [time_row(photos, batches, options.rounds), held]
-    tell(found, options.rows)
+    report(found, options.rows)
 
 
 def steps(photos: int, batches: int) -> tuple[Callable[[], nn.Module], Callable[[], nn.Module]]:
-    """Return functions that compute the gradient of a step, ours and the peer's."""
+    """Return functions that compute the gradient of a step, by ophis and by the peer."""
     torch.manual_seed(0)
     model = create_model("resnetv2_50x1_bit", species=SPECIES, weights="none", head="random")
     original = with_weights_of(model, SPECIES)
@@ -80,28 +80,28 @@ def steps(photos: int, batches: int) -> tuple[Callable[[], nn.Module], Callable[
         for _ in range(batches)
     ]
 
-    def ours() -> nn.Module:
+    def own() -> nn.Module:
         model.zero_grad(set_to_none=True)
         parts = (MicroBatch(0, n, pixels, truth) for n, (pixels, truth) in enumerate(given))
         accumulate(model, parts, recipe, Processes(torch.device("cpu")), torch.bfloat16)
         return model
 
-    def theirs() -> nn.Module:
+    def other() -> nn.Module:
         original.zero_grad(set_to_none=True)
         for pixels, truth in given:
             loss = functional.cross_entropy(original(pixels), truth)
             (loss / batches).backward()
         return original
 
-    return ours, theirs
+    return own, other
 
 
 def time_row(photos: int, batches: int, rounds: int) -> Row:
     """Return the seconds of a micro-batch."""
-    ours, theirs = steps(photos, batches)
-    apart = angle(ours(), theirs())
-    figures = timed(ours, theirs, rounds=rounds)
-    each = tuple([seconds / batches for seconds in side] for side in figures)
+    own, other = steps(photos, batches)
+    apart = angle(own(), other())
+    figures = timed(own, other, rounds=rounds)
+    each = tuple([seconds / batches for seconds in turns] for turns in figures)
     return row(
         f"training micro-batch, {photos} photos, bfloat16 (torch {version('torch')}),"
         f" {THREADS} threads",
@@ -112,18 +112,19 @@ def time_row(photos: int, batches: int, rounds: int) -> Row:
     )
 
 
-def angle(ours: nn.Module, theirs: nn.Module) -> float:
+def angle(own: nn.Module, other: nn.Module) -> float:
     """Return the cosine between the gradients of the heads' kernels."""
-    grads = (ours.get_parameter("head.fc.weight").grad, theirs.get_parameter("head.3.weight").grad)
+    grads = (own.get_parameter("head.fc.weight").grad, other.get_parameter("head.3.weight").grad)
     flat = [grad.flatten().double() for grad in grads if grad is not None]
     return float(functional.cosine_similarity(*flat, dim=0))
 
 
 def memory_row(photos: int) -> Row:
-    """Return the peak memory of one micro-batch, each side in a separate process."""
+    """Return the peak memory of one micro-batch, each in a separate process."""
     script = [sys.executable, "-W", "ignore", __file__, "--micro-batches", "1"]
     peaks = [
-        alone([*script, "--alone", side, "--micro-batch", str(photos)]).megabytes for side in SIDES
+        alone([*script, "--alone", program, "--micro-batch", str(photos)]).megabytes
+        for program in PROGRAMS
     ]
     return row(
         f"the same, peak memory, {photos} photos",

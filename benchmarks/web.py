@@ -1,11 +1,11 @@
-"""The page that answers in the browser: bytes, seconds to the first answer, memory, agreement.
+"""Offline page in the browser: bytes, seconds to the first answer, memory, agreement with Python.
 
     python benchmarks/web.py BUNDLE MANIFEST [--photos 100] [--rounds 3]
 
 Writes the page of the bundle, as a folder and as one file, serves the folder on this machine and
-opens it in a headless Chromium. Cold is a browser that never saw the page, from the address to the
-answer; warm one that kept it, with the server gone; from disk is the one file. The network between
-is this machine's own: add the time that your bytes take. Memory is the resident set of the tab's
+opens it in a headless Chromium. Cold is a browser without the page, from the address to the
+answer; warm one that has it, with the server stopped; from disk is the one file. The network is
+that of this machine: add the time of the transfer. Memory is the resident set of the tab's
 process, which holds the page, its worker and its service worker: the highest, and three seconds
 after the first answer. Agreement is with `Classifier.identify` on the same photos, without a
 country and with the manifest's. Needs playwright and Chromium.
@@ -46,7 +46,7 @@ SINCE_OPENED = "performance.now() / 1000"
 
 
 def main() -> None:
-    """Bytes, then seconds and memory, then agreement."""
+    """Print bytes, then seconds and memory, then agreement."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", help="a bundle folder, or imagenet17")
     parser.add_argument("manifest", type=Path)
@@ -71,7 +71,7 @@ def _code(country: str) -> str | None:
 
 
 def print_bytes(classifier: Classifier, folder: Path) -> None:
-    """Return the bytes that a browser loads, without licences."""
+    """Print the bytes that a browser loads, without licences."""
     bundle = classifier.bundle.folder
     files = [
         file for file in export_web(bundle, folder / "bytes") if not file.path.endswith(".txt")
@@ -93,7 +93,7 @@ def print_seconds(
     photo: tuple[bytes, str | None],
     rounds: int,
 ) -> None:
-    """Medians: never seen, kept with the server gone, the second answer, and from disk."""
+    """Print medians: cold, warm, the second answer, and from disk."""
     seconds: dict[str, list[float]] = {"cold": [], "warm": [], "next": [], "from disk": []}
     memory: dict[str, list[float]] = {"first visit": [], "at rest": [], "kept": [], "from disk": []}
     one = folder / "one.html"
@@ -134,18 +134,18 @@ def _range(values: Sequence[float]) -> str:
 
 
 def answered(page: Page, photo: tuple[bytes, str | None]) -> float:
-    """Seconds since the page was opened, once the question is answered."""
-    asked(page, *photo)
+    """Return the seconds from the opening of the page to the answer."""
+    answers_of(page, *photo)
     return float(page.evaluate(SINCE_OPENED))
 
 
-def asked(page: Page, photo: bytes, country: str | None) -> dict[str, Any]:
+def answers_of(page: Page, photo: bytes, country: str | None) -> dict[str, Any]:
     """Return the answers of the page."""
     return page.evaluate(ASK, {"photos": [base64.b64encode(photo).decode()], "country": country})
 
 
 def resident(browser: Browser, which: str = "VmHWM") -> float:
-    """Resident memory of the largest tab, in MB: the highest since it was started, or VmRSS."""
+    """Return the resident memory of the largest tab, in MB: its peak, or VmRSS."""
     session = browser.new_browser_cdp_session()
     processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
     tabs = [process["id"] for process in processes if process["type"] == "renderer"]
@@ -162,14 +162,14 @@ def print_agreement(
     classifier: Classifier,
     photos: Sequence[tuple[bytes, str | None]],
 ) -> None:
-    """Require equal names, states and dangers; return the largest difference of a probability."""
+    """Print how many names, states and dangers are equal, and the largest difference."""
     pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
     with served(folder / "page") as address:
         page = browser.new_page()
         page.goto(address)
         for data, country in photos:
             for where in dict.fromkeys((None, country)):
-                found = asked(page, data, where)
+                found = answers_of(page, data, where)
                 pairs.append((found, classifier.identify(data, country=where).as_dict()))
     print(f"{len(pairs)} answers to {len(photos)} photos, without and with the country:")
     for field in ("state", "name", "verdict", "possible", "lines"):
