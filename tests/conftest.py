@@ -32,7 +32,7 @@ COLOURS = {"Made green": (30, 160, 40), "Made red": (190, 40, 30), "Made blue": 
 COUNTRIES = ("Kenya", "India", "UNKNOWN")
 
 
-# Fixtures whose tests take long: a browser, or everything that `make demo` makes.
+# Fixtures of slow tests: a browser, or the results of `make demo`.
 SLOW_FIXTURES = frozenset({"browser", "place"})
 NO_BROWSER = "no Chromium (on Debian: apt install chromium)"
 
@@ -70,13 +70,13 @@ def figure() -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def coloured(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    """36 noisy photos of three plain colours, learnable in a few steps."""
+    """Manifest of 36 noisy photos of three plain colours, learnable in a few steps."""
     folder = tmp_path_factory.mktemp("coloured")
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     lines = ["photo,species,country"]
     for number in range(36):
         species = list(COLOURS)[number % 3]
-        noise = chance.normal(0, 25, size=(64, 72, 3))
+        noise = rng.normal(0, 25, size=(64, 72, 3))
         pixels = np.clip(np.array(COLOURS[species]) + noise, 0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
         lines.append(f"{number}.png,{species},{COUNTRIES[number % 3 if number % 2 else 2]}")
@@ -116,7 +116,7 @@ def synthetic_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ophis.datasets.synthetic.camera import photograph
     from ophis.datasets.synthetic.population import sightings
 
-    path = tmp_path_factory.mktemp("drawn") / "drawn.jpg"
+    path = tmp_path_factory.mktemp("synthetic") / "synthetic.jpg"
     path.write_bytes(photograph(sightings(36, seed=0)[0], seed=0).data)
     return path
 
@@ -145,7 +145,7 @@ def imagenet17(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the results of `make demo`, a copy for each test module."""
+    """Copy of the results of `make demo` for each test module."""
     from tests.support.docs_pages import make_place
 
     return Path(
@@ -194,7 +194,7 @@ def browser() -> "Iterator[Browser]":
     from tests.support.page_browser import CHROMIUM, chromium
 
     if CHROMIUM is None:
-        # In CI a missing browser is a failure: the tests of pages would vanish in silence.
+        # In CI a missing browser is a failure, because tests of pages would be skipped unnoticed.
         (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
     with chromium() as browser:
         yield browser

@@ -1,4 +1,4 @@
-"""Properties of everything between logits and what people are told."""
+"""Properties of answers for arbitrary logits."""
 
 import io
 from dataclasses import replace
@@ -29,14 +29,14 @@ from ophis.priors.overrides import Override
 from ophis.priors.prior import Prior
 from ophis.taxonomy.danger import dangerous
 from tests.support.all_clear import ALL_CLEAR
-from tests.support.decision_bundles import BUNDLES, Told
+from tests.support.decision_bundles import BUNDLES, LogitsClassifier
 from tests.support.made_bundle import write_made_bundle
 
 TOLERANCE = 1e-6
-# The bundles that other tests put into a browser: each kind of prior, rule and calibration.
-JUDGED = {name: bundle for name, bundle in BUNDLES.items() if bundle.rule}
-JUDGED_IMAGE = JUDGED["image, judged"]
-SPECIES = JUDGED_IMAGE.species
+# Bundles of each kind of prior, rule and calibration, as in the tests of the page.
+EVALUATED = {name: bundle for name, bundle in BUNDLES.items() if bundle.rule}
+EVALUATED_IMAGE = EVALUATED["image, evaluated"]
+SPECIES = EVALUATED_IMAGE.species
 COUNTRIES = st.sampled_from([None, "IN", "KE", "NP", "MX", "UNKNOWN", {"IN": 0.6, "NP": 0.4}])
 
 
@@ -51,18 +51,18 @@ PHOTO = picture()
 
 
 def logits_of(species: int, photos: int = 1) -> st.SearchStrategy[np.ndarray]:
-    """Logits as networks give them, and such as are equal to each other."""
+    """Return a strategy of logits, some of them equal."""
     numbers = st.one_of(st.floats(-30, 30, width=32), st.integers(-3, 3).map(float))
     rows = st.lists(numbers, min_size=species * photos, max_size=species * photos)
     return rows.map(lambda row: np.array(row, np.float32).reshape(photos, species))
 
 
-def told(bundle: Bundle, logits: np.ndarray, **said: Any) -> Answer:
+def answer_of(bundle: Bundle, logits: np.ndarray, **options: Any) -> Answer:
     """Return the answer of a classifier whose network gives these logits."""
-    classifier = Told(bundle)
+    classifier = LogitsClassifier(bundle)
     classifier.logits = logits
     classifier.ood_score = np.zeros(len(logits), np.float32)
-    return classifier.identify([PHOTO] * len(logits), **said)
+    return classifier.identify([PHOTO] * len(logits), **options)
 
 
 def require_same(a: Answer, b: Answer) -> None:
@@ -73,7 +73,7 @@ def require_same(a: Answer, b: Answer) -> None:
     assert replace(a, guesses=(), bundle="") == replace(b, guesses=(), bundle="")
 
 
-# --- the order of things
+# --- order of species, rows and photos
 
 
 def reordered(bundle: Bundle, order: list[int]) -> Bundle:
@@ -123,20 +123,21 @@ def _rule(rule: DecisionRule | None, species: SpeciesList, order: list[int]) -> 
 @pytest.mark.parametrize("name", [name for name in BUNDLES if name != "harmless"])
 @settings(max_examples=30)
 @given(data=st.data())
-def test_the_order_of_the_species_changes_no_answer(name, data):
+def test_order_of_species_changes_no_answer(name, data):
     order = data.draw(st.permutations(range(len(SPECIES))))
     logits = data.draw(logits_of(len(SPECIES), data.draw(st.integers(1, 2))))
-    said = {"country": data.draw(COUNTRIES), "top": 5}
+    options = {"country": data.draw(COUNTRIES), "top": 5}
     bundle = BUNDLES[name]
     require_same(
-        told(bundle, logits, **said), told(reordered(bundle, order), logits[:, order], **said)
+        answer_of(bundle, logits, **options),
+        answer_of(reordered(bundle, order), logits[:, order], **options),
     )
 
 
-@pytest.mark.parametrize("name", JUDGED)
+@pytest.mark.parametrize("name", EVALUATED)
 @settings(max_examples=30)
 @given(data=st.data())
-def test_the_order_of_rows_and_what_stands_beside_them_change_no_decision(name, data):
+def test_order_of_rows_changes_no_decision(name, data):
     bundle = BUNDLES[name]
     rule, species = bundle.rule, bundle.species
     assert rule
@@ -169,39 +170,40 @@ def test_the_order_of_rows_and_what_stands_beside_them_change_no_decision(name, 
 
 @settings(max_examples=30)
 @given(data=st.data())
-def test_the_order_of_the_photos_of_one_snake_changes_no_answer(data):
+def test_order_of_photos_changes_no_answer(data):
     logits = data.draw(logits_of(len(SPECIES), 3))
     order = data.draw(st.permutations(range(3)))
     country = data.draw(COUNTRIES)
-    bundle = BUNDLES["bayes, judged"]
+    bundle = BUNDLES["bayes, evaluated"]
     require_same(
-        told(bundle, logits, country=country), told(bundle, logits[order], country=country)
+        answer_of(bundle, logits, country=country),
+        answer_of(bundle, logits[order], country=country),
     )
 
 
-# --- photos beside each other
+# --- photos in one batch
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten photos of two sizes, a bad one, and a bundle of a made network."""
+    """Ten photos of two sizes, a bad one, and a bundle of a linear network."""
     place = tmp_path_factory.mktemp("beside")
     for number in range(10):
         (place / f"{number}.png").write_bytes(picture(number, 64 + 32 * (number % 2)))
     (place / "bad.png").write_bytes(picture()[:-900])
-    write_made_bundle(place / "bundle", SPECIES, rule=JUDGED_IMAGE.rule)
+    write_made_bundle(place / "bundle", SPECIES, rule=EVALUATED_IMAGE.rule)
     return place
 
 
 def table(folder: Path, names: list[str]) -> Manifest:
-    path = folder / "asked.csv"
+    path = folder / "photos.csv"
     path.write_text("photo,species\n" + "".join(f"{name},\n" for name in names))
     return read_manifest(path)
 
 
 @pytest.fixture(scope="module", params=["made", "imagenet17"])
-def asked(request, folder) -> Classifier:
-    """A made network, and a real one: its convolutions choose their ways by the batch."""
+def classifier(request, folder) -> Classifier:
+    """Classifier of a linear network, and of a real one, whose kernels depend on the batch size."""
     if request.param == "made":
         return load(folder / "bundle")
     return request.getfixturevalue("imagenet17")
@@ -212,9 +214,9 @@ def by_name(classifier: Classifier, folder: Path, names: list[str]) -> dict[str,
     return dict(zip(scores.photo_ids, scores.probabilities(), strict=True))
 
 
-def test_neighbours_order_and_batches_change_no_photos_answer(asked, folder, figure, monkeypatch):
+def test_batch_size_and_order_change_no_answer(classifier, folder, figure, monkeypatch):
     names = [f"{number}.png" for number in range(10)]
-    alone = {name: by_name(asked, folder, [name])[name] for name in names}
+    alone = {name: by_name(classifier, folder, [name])[name] for name in names}
     most = 0.0
     for batch, order in (
         (2, names),
@@ -224,45 +226,46 @@ def test_neighbours_order_and_batches_change_no_photos_answer(asked, folder, fig
         (5, [*names[:4], "bad.png", *names[4:]]),
     ):
         monkeypatch.setattr("ophis.inference.network.BATCH_PHOTOS", batch)
-        found = by_name(asked, folder, order)
+        found = by_name(classifier, folder, order)
         assert list(found) == [name for name in order if name != "bad.png"]
         for name, p in found.items():
             most = max(most, float(np.abs(p - alone[name]).max()))
     assert most <= TOLERANCE
-    figure(f"{len(asked.bundle.species)} species: at most {most:.1g}")
+    figure(f"{len(classifier.bundle.species)} species: at most {most:.1g}")
 
 
-def test_the_number_of_threads_changes_no_answer(asked, folder, figure):
+def test_number_of_threads_changes_no_answer(classifier, folder, figure):
     names = [f"{number}.png" for number in range(4)]
     first, *others = (
-        by_name(load(asked.bundle.folder, threads=threads), folder, names) for threads in (1, 2, 3)
+        by_name(load(classifier.bundle.folder, threads=threads), folder, names)
+        for threads in (1, 2, 3)
     )
     most = max(float(np.abs(first[name] - other[name]).max()) for other in others for name in names)
     assert most <= TOLERANCE
-    figure(f"{len(asked.bundle.species)} species, 1 to 3 threads: at most {most:.1g}")
+    figure(f"{len(classifier.bundle.species)} species, 1 to 3 threads: at most {most:.1g}")
 
 
-def test_a_bad_photo_beside_good_ones_changes_their_answer_in_nothing(asked):
+def test_bad_photo_changes_no_answer_of_good_ones(classifier):
     good, bad = [picture(1), picture(2)], [b"", b"no photo", picture()[:-900], PHOTO[:40]]
-    alone = asked.identify(good)
+    alone = classifier.identify(good)
     for place, one in enumerate(bad):
-        beside = asked.identify([*good[: place % 3], one, *good[place % 3 :]])
+        beside = classifier.identify([*good[: place % 3], one, *good[place % 3 :]])
         assert len(beside.failures) == 1
         assert [photo.sha256 for photo in beside.photos] == [photo.sha256 for photo in alone.photos]
         require_same(replace(alone, photos=()), replace(beside, photos=(), failures=()))
 
 
-# --- what is said
+# --- content of answers
 
 
 @pytest.mark.parametrize("name", BUNDLES)
 @settings(max_examples=40)
 @given(data=st.data())
-def test_an_answer_holds_the_top_species_and_is_never_an_all_clear(name, data):
+def test_answer_contains_top_species_and_no_all_clear(name, data):
     bundle = BUNDLES[name]
     logits = data.draw(logits_of(len(bundle.species), data.draw(st.integers(1, 2))))
     language = data.draw(st.sampled_from(languages()))
-    answer = told(bundle, logits, country=data.draw(COUNTRIES), language=language)
+    answer = answer_of(bundle, logits, country=data.draw(COUNTRIES), language=language)
     if answer.state is not State.NO_SNAKE:
         assert answer.possible[0] == answer.guesses[0].species
     for text in (*answer.lines, answer.to_json(), answer._repr_html_(), answer._repr_markdown_()):
@@ -273,16 +276,16 @@ def test_an_answer_holds_the_top_species_and_is_never_an_all_clear(name, data):
         assert not dangerous(SpeciesList(answer.possible)).any()
 
 
-def test_a_set_holds_the_top_species_whatever_its_threshold():
-    assert JUDGED_IMAGE.rule
+def test_prediction_set_contains_top_species_at_any_threshold():
+    assert EVALUATED_IMAGE.rule
     nothing = PredictionSets(SPECIES, 0.5, np.full(len(SPECIES), -1.0), 9)
-    rule = replace(JUDGED_IMAGE.rule, image=Guarantees(names=nothing, danger=nothing))
+    rule = replace(EVALUATED_IMAGE.rule, image=Guarantees(names=nothing, danger=nothing))
     logits = np.zeros((1, len(SPECIES)), np.float32)
     logits[0, 3] = 5
-    assert told(replace(JUDGED_IMAGE, rule=rule), logits).possible == (SPECIES[3],)
+    assert answer_of(replace(EVALUATED_IMAGE, rule=rule), logits).possible == (SPECIES[3],)
 
 
-# --- a cobra in every country
+# --- a venomous species in every country
 
 
 COBRA, *OTHERS = COBRAS = SpeciesList(
@@ -292,64 +295,66 @@ COBRA, *OTHERS = COBRAS = SpeciesList(
     )
 )  # fmt: skip
 WORLD = (*tuple(dict.fromkeys(map(country_key, iso_codes())))[:187], "UNKNOWN")
-# No country but one has ever seen a cobra; each has many photos of the others.
+# Only one country has photos of the cobra; each has many photos of the others.
 COUNTS = CountryPrior(
     COBRAS, WORLD, np.array([[100] * 6, *[[0, 100, 100, 100, 100, 100]] * (len(WORLD) - 1)])
 )
 PRIORS: dict[str, Prior] = {
     "the paper's": COUNTS,
     "Bayes'": BayesPrior(COUNTS, Settings(wrong_countries=0.0)),
-    "rules that exclude it": BayesPrior(
+    "overrides that exclude it": BayesPrior(
         COUNTS, Settings(), overrides=tuple(Override(country, COBRA, 0.0) for country in WORLD[1:])
     ),
 }
 
 
 def learned() -> Scores:
-    """Photos of a network that is nearly always right, enough for every promise."""
-    chance, photos = np.random.default_rng(3), 3000
-    truth = chance.integers(0, len(COBRAS), photos)
-    logits = chance.normal(0, 1, (photos, len(COBRAS)))
+    """Return scores of an accurate network on enough photos for every guarantee."""
+    rng, photos = np.random.default_rng(3), 3000
+    truth = rng.integers(0, len(COBRAS), photos)
+    logits = rng.normal(0, 1, (photos, len(COBRAS)))
     logits[np.arange(photos), truth] += 9
     ids = tuple(map(str, range(photos)))
-    # A cobra only from where cobras are known, as in the training photos.
+    # Cobras come from the first country only, as in the training photos.
     where = tuple(WORLD[0 if kind == 0 else n % len(WORLD)] for n, kind in enumerate(truth))
     return Scores(logits.astype(np.float32), COBRAS, ids, truth, where, ids)
 
 
 def sure_of(column: int, species: SpeciesList, *, else_of: int) -> np.ndarray:
-    """Logits of a network that is sure, and has one other in mind if that is impossible."""
+    """Return logits with a clear first and second species."""
     logits = np.zeros((1, len(species)), np.float32)
     logits[0, column], logits[0, else_of] = 30, 15
     return logits
 
 
 @pytest.mark.parametrize("kind", PRIORS)
-def test_a_strong_cobra_may_be_venomous_in_each_of_188_countries(kind, figure):
+def test_confident_cobra_may_be_venomous_in_each_of_188_countries(kind, figure):
     prior = PRIORS[kind]
     rule = fit_rule(learned(), prior=prior)
-    bundle = replace(JUDGED_IMAGE, species=COBRAS, calibration=None, prior=prior, rule=rule)
+    bundle = replace(EVALUATED_IMAGE, species=COBRAS, calibration=None, prior=prior, rule=rule)
     cobra, calm = sure_of(0, COBRAS, else_of=1), sure_of(1, COBRAS, else_of=2)
-    verdicts = [told(bundle, cobra, country=country).verdict for country in WORLD]
+    verdicts = [answer_of(bundle, cobra, country=country).verdict for country in WORLD]
     assert len(verdicts) == 188
     assert set(verdicts) == {Verdict.MAY_BE_VENOMOUS}
-    # Else the warning would say nothing: of a rat snake it is given nowhere.
-    quiet = [told(bundle, calm, country=country).verdict for country in WORLD]
+    # A control: a rat snake has no such verdict in any country.
+    quiet = [answer_of(bundle, calm, country=country).verdict for country in WORLD]
     assert set(quiet) == {Verdict.NOT_KNOWN_DANGEROUS}
     figure(f"{kind}: {len(verdicts)} of {len(WORLD)}")
 
 
-def test_a_cobra_may_be_venomous_in_every_published_country(published_counts: pl.DataFrame, figure):
-    """With the organisers' real counts."""
+def test_confident_cobra_may_be_venomous_in_every_published_country(
+    published_counts: pl.DataFrame, figure
+):
+    """The prior has the organisers' counts."""
     species = SpeciesList(tuple(sorted(set(published_counts["species"]))))
     prior = CountryPrior.from_counts(published_counts, species)
     sets = PredictionSets(species, 0.99, np.full(len(species), 0.8), 9)
     guarantees = Guarantees(names=sets, danger=sets)
-    assert JUDGED_IMAGE.rule
-    rule = replace(JUDGED_IMAGE.rule, image=guarantees, country=guarantees)
-    bundle = replace(JUDGED_IMAGE, species=species, calibration=None, prior=prior, rule=rule)
+    assert EVALUATED_IMAGE.rule
+    rule = replace(EVALUATED_IMAGE.rule, image=guarantees, country=guarantees)
+    bundle = replace(EVALUATED_IMAGE, species=species, calibration=None, prior=prior, rule=rule)
     calm = int(np.flatnonzero(~dangerous(species))[0])
     cobra = sure_of(species.like("naja-naja"), species, else_of=calm)
-    verdicts = [told(bundle, cobra, country=country).verdict for country in prior.countries]
+    verdicts = [answer_of(bundle, cobra, country=country).verdict for country in prior.countries]
     assert set(verdicts) == {Verdict.MAY_BE_VENOMOUS}
     figure(f"{len(species)} species, the organisers' counts: all {len(prior.countries)}")

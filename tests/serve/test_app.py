@@ -17,12 +17,12 @@ from ophis.taxonomy.danger import danger
 from ophis.web.page import SETTINGS, Mode, Settings, page_files
 from tests.support.classifiers import SPECIES
 from tests.support.photos import heic, kathmandu_photo, photo, picture, png_header
-from tests.support.service import judged_bundle
+from tests.support.service import evaluated_bundle
 
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
-    return load(judged_bundle(tmp_path_factory.mktemp("serve") / "bundle"))
+    return load(evaluated_bundle(tmp_path_factory.mktemp("serve") / "bundle"))
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from tests.support.service import (
     Clock,
     Slow,
     body_of,
+    evaluated_bundle,
     form,
-    judged_bundle,
     post,
     ready_app,
     until,
@@ -26,7 +26,7 @@ from tests.support.service import (
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
-    return load(judged_bundle(tmp_path_factory.mktemp("limits") / "bundle"))
+    return load(evaluated_bundle(tmp_path_factory.mktemp("limits") / "bundle"))
 
 
 def test_full_service_rejects_a_request_before_reading_its_body(classifier):
@@ -177,7 +177,7 @@ def test_disconnected_client_costs_no_work(classifier, monkeypatch):
     slow = Slow(classifier)
     data, app = form(photo()), ready_app(slow)
     assert asyncio.run(post(app, [data], length=len(data))).status == 0
-    assert slow.asked == 0
+    assert slow.requests == 0
     assert b'status="499"} 1' in app.state.service.metrics.text()
 
 
@@ -215,7 +215,7 @@ def test_request_left_after_the_grace_period_gets_503(classifier):
 
     async def main() -> None:
         request = asyncio.create_task(post(app, [data], length=len(data)))
-        await until(lambda: slow.asked == 1)
+        await until(lambda: slow.requests == 1)
         request.cancel()
         reply = await request
         assert (reply.status, "is stopping" in body_of(reply)["error"]) == (503, True)

@@ -10,12 +10,12 @@ from ophis.serve import Limits, create_app
 from ophis.serve.readiness import Readiness, require_answers
 from ophis.serve.server import SHUTDOWN_SECONDS
 from tests.support.photos import photo
-from tests.support.service import Slow, body_of, form, get, judged_bundle, post, until
+from tests.support.service import Slow, body_of, evaluated_bundle, form, get, post, until
 
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
-    return load(judged_bundle(tmp_path_factory.mktemp("readiness") / "bundle"))
+    return load(evaluated_bundle(tmp_path_factory.mktemp("readiness") / "bundle"))
 
 
 def test_service_is_ready_between_self_test_and_shutdown(classifier):
@@ -26,7 +26,7 @@ def test_service_is_ready_between_self_test_and_shutdown(classifier):
 
     async def main() -> None:
         async with app.router.lifespan_context(app):
-            await until(lambda: slow.asked == 1)
+            await until(lambda: slow.requests == 1)
             assert service.readiness is Readiness.STARTING
             assert (await get(app, "/ready")).status == 503
             slow.go.set()
@@ -115,7 +115,7 @@ def test_shutdown_takes_at_most_25_seconds():
 
 def test_other_logits_than_recorded_fail_the_self_test(tmp_path, monkeypatch):
     """The checksums of the files agree, but the engine is broken."""
-    classifier = load(judged_bundle(tmp_path / "bundle"))
+    classifier = load(evaluated_bundle(tmp_path / "bundle"))
     (network,) = classifier.networks
     run = network._engine.run
     monkeypatch.setattr(

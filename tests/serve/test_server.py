@@ -23,7 +23,7 @@ from ophis.serve import Limits, create_app, openapi, server
 from ophis.serve.readiness import Readiness
 from tests.support.docs_pages import ROOT, blocks
 from tests.support.photos import kathmandu_photo, photo
-from tests.support.service import FORM, form, judged_bundle
+from tests.support.service import FORM, evaluated_bundle, form
 
 LINE = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
@@ -77,7 +77,7 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reader's folder with a bundle and photos, as `ophis demo` leaves it."""
     folder = tmp_path_factory.mktemp("reader")
-    judged_bundle(folder / "demo" / "bundle")
+    evaluated_bundle(folder / "demo" / "bundle")
     photos = folder / "demo" / "sample" / "photos"
     photos.mkdir(parents=True)
     for number in (1, 2):
@@ -258,7 +258,7 @@ def refused(*arguments: object) -> str:
 
 
 def test_truncated_model_is_refused_at_start(tmp_path):
-    bundle = judged_bundle(tmp_path / "bundle")
+    bundle = evaluated_bundle(tmp_path / "bundle")
     model = bundle / "model.onnx"
     model.write_bytes(model.read_bytes()[:-10])
     assert "model.onnx: its checksum differs" in refused(bundle, "--port", 0)

@@ -25,7 +25,7 @@ MAPS = tuple(Evidence(name, 1, 2, (1.0, 0.0)) for name in SPECIES.names[:2])
 
 
 class Network:
-    """Says the same of every photo, whatever it shows."""
+    """Network with the same logits for every photo."""
 
     def __init__(self, logits: list[float], ood_score: float | None = None) -> None:
         self.logits, self.ood_score = logits, ood_score
@@ -61,8 +61,8 @@ RULE = DecisionRule(
 
 
 def classifier(network: Network, **parts: Any) -> Classifier:
-    """A classifier of this network, without a file."""
+    """Return a classifier of this network, without a file."""
     values: dict[str, Any] = {"calibration": None, "prior": None, "rule": RULE} | parts
     made = Classifier(Bundle(Path(), "made", SPECIES, (), NO_TTA, **values))
-    made.networks = (network,)  # ty: ignore[invalid-assignment] - what `look` gives is all it needs
+    made.networks = (network,)  # ty: ignore[invalid-assignment] - only its result is used
     return made

@@ -15,7 +15,7 @@ def ophis(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedPr
 
 
 def refused(*arguments: object, cwd: Path | None = None) -> str:
-    """The one line of a refused request: status 2, nothing on stdout, no traceback."""
+    """Return the one line of an error: status 2, nothing on stdout, no traceback."""
     done = ophis(*arguments, cwd=cwd)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
@@ -28,9 +28,9 @@ def refused_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     """Return the error line of a command run in this process, without a start of Python."""
     with pytest.raises(SystemExit) as end:
         main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    assert end.value.code == 2, said.err
-    assert said.out == ""
-    assert said.err.startswith("ophis: ")
-    assert said.err.count("\n") == 1, said.err
-    return said.err
+    output = capsys.readouterr()
+    assert end.value.code == 2, output.err
+    assert output.out == ""
+    assert output.err.startswith("ophis: ")
+    assert output.err.count("\n") == 1, output.err
+    return output.err

@@ -44,16 +44,16 @@ def png(photo: Image.Image) -> bytes:
 
 
 def noise(width: int, height: int, seed: int) -> bytes:
-    chance = np.random.default_rng(seed)
-    return png(Image.fromarray(chance.integers(0, 256, (height, width, 3), np.uint8)))
+    rng = np.random.default_rng(seed)
+    return png(Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)))
 
 
-# Photos by what is said of them: None where they can be used.
+# Photos by the reason why they are unusable; None: usable.
 FILES = {None: noise(70, 70, 1), "small": noise(40, 90, 2), "flat": png(Image.new("L", (70, 70)))}
 
 
-class Told(Classifier):
-    """A classifier whose network says what it was told to."""
+class LogitsClassifier(Classifier):
+    """Classifier with logits and OOD scores given by a test."""
 
     logits: np.ndarray[Any, Any]
     ood_score: np.ndarray[Any, Any]
@@ -73,42 +73,40 @@ class Told(Classifier):
 
 def counts(species: SpeciesList) -> CountryPrior:
     """Return counts with two names of one country, UNKNOWN, and species without photos."""
-    chance = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     countries = ("UNKNOWN", "atlantis", "bahamas", "india", "kenya", "mexico", "nepal",
                  "the-bahamas", "united-states-of-america")  # fmt: skip
-    table = chance.poisson(2.0, (len(countries), len(species))) * chance.integers(
-        0, 2, len(species)
-    )
+    table = rng.poisson(2.0, (len(countries), len(species))) * rng.integers(0, 2, len(species))
     table[:, 0] += 1
     return CountryPrior(species, countries, table)
 
 
 def range_map(species: SpeciesList) -> RangeMap:
-    chance = np.random.default_rng(4)
+    rng = np.random.default_rng(4)
     codes = ("BS", "IN", "KE", "MX", "NP", "TH", "US")
     places = {
-        species_key(name): frozenset(code for code in codes if chance.random() < 0.4)
+        species_key(name): frozenset(code for code in codes if rng.random() < 0.4)
         for name in list(species)[:-1]
     }
     return RangeMap(places, frozenset(codes))
 
 
 def validation(species: SpeciesList, *, ood_score: bool) -> Scores:
-    chance = np.random.default_rng(5)
-    truth = chance.integers(0, len(species), 900)
-    logits = chance.normal(0, 1.5, (900, len(species)))
+    rng = np.random.default_rng(5)
+    truth = rng.integers(0, len(species), 900)
+    logits = rng.normal(0, 1.5, (900, len(species)))
     logits[np.arange(900), truth] += 5
     names = tuple(map(str, range(900)))
     return Scores(
         logits=logits.astype(np.float32), species=species, photo_ids=names, truth=truth,
-        countries=tuple(chance.choice(["india", "kenya", "nepal", "UNKNOWN"], 900).tolist()),
+        countries=tuple(rng.choice(["india", "kenya", "nepal", "UNKNOWN"], 900).tolist()),
         observations=names,
-        ood_score=chance.gamma(2.0, size=900).astype(np.float32) if ood_score else None,
+        ood_score=rng.gamma(2.0, size=900).astype(np.float32) if ood_score else None,
     )  # fmt: skip
 
 
 def bundle(species, *, prior=None, rule="", calibration=None) -> Bundle:
-    """`rule`: what photos are refused by, or none."""
+    """Return a bundle; `rule` names the OOD score, "" for a bundle without evaluation."""
     learned = validation(species, ood_score=rule == "feature distance")
     member = Member(Path("none"), species, Preprocessing(32, (0.5,) * 3, (0.5,) * 3), None)
     return Bundle(
@@ -146,15 +144,17 @@ def bundles() -> dict[str, Bundle]:
     warm = Calibration(np.array(0.8), np.array(0.0))
     return {
         "image": bundle(SPECIES),
-        "image, judged": bundle(SPECIES, rule="energy", calibration=warm),
+        "image, evaluated": bundle(SPECIES, rule="energy", calibration=warm),
         "counts": bundle(SPECIES, prior=paper),
-        "counts, judged": bundle(SPECIES, prior=paper, rule="feature distance"),
+        "counts, evaluated": bundle(SPECIES, prior=paper, rule="feature distance"),
         "counts, sure": sure(SPECIES),
         "bayes": bundle(SPECIES, prior=bayes, calibration=warm),
-        "bayes, judged": bundle(SPECIES, prior=bayes, rule="feature distance"),
+        "bayes, evaluated": bundle(SPECIES, prior=bayes, rule="feature distance"),
         "bayes, excluding": bundle(SPECIES, prior=excluding, rule="energy", calibration=by_species),
         "range_map": bundle(SPECIES, prior=listed, calibration=by_species),
-        "range_map, judged": bundle(SPECIES, prior=listed, rule="energy", calibration=by_species),
+        "range_map, evaluated": bundle(
+            SPECIES, prior=listed, rule="energy", calibration=by_species
+        ),
         "harmless": bundle(HARMLESS, prior=counts(HARMLESS), rule="energy"),
     }
 

@@ -13,7 +13,7 @@ from tests.support.forked import ophis
 from tests.support.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Pages of test_docs_workshop.py: they take as long as all others, and run beside them.
+# Pages of test_docs_workshop.py: as slow as all others, and run in parallel.
 WORKSHOP = frozenset({"compare.md", "country.md", "performance.md", "scale.md", "ensembles.md"})
 BIN = Path(sys.executable).parent
 # onnxruntime-web; without npm, commands that need it are left out.

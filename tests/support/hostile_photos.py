@@ -1,6 +1,6 @@
-"""Hostile, damaged and odd photos, made here, each with what has to come of it.
+"""Hostile, damaged and odd synthetic photos, each with the expected outcome.
 
-The same bytes each time. None is a snake; those that are answered show smooth colours.
+Their bytes are reproducible. None shows a snake; readable ones show smooth colours.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ _INFLATED = 200 << 20  # bytes
 
 
 def picture(width: int = 320, height: int = 240, mode: str = "RGB") -> Image.Image:
-    """Smooth colours with some noise, so that a file of it has a photo's size."""
-    chance = np.random.default_rng(0)
-    coarse = Image.fromarray(chance.integers(0, 256, (6, 8, 3), np.uint8))
+    """Return smooth colours with some noise, so that a file of it has a photo's size."""
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8))
     pixels = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)).astype(int)
-    noisy = np.clip(pixels + chance.integers(-9, 10, pixels.shape), 0, 255)
+    noisy = np.clip(pixels + rng.integers(-9, 10, pixels.shape), 0, 255)
     return Image.fromarray(noisy.astype(np.uint8)).convert(mode)
 
 
 def saved(photo: Image.Image, kind: str, **options: object) -> bytes:
-    """The bytes of a file."""
+    """Return the bytes of a file."""
     file = io.BytesIO()
     photo.save(file, kind, **options)
     return file.getvalue()
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """A chunk of a PNG."""
+    """Return a chunk of a PNG."""
     checksum = struct.pack(">I", zlib.crc32(kind + data))
     return struct.pack(">I", len(data)) + kind + data + checksum
 
 
 def segment(marker: int, data: bytes) -> bytes:
-    """A segment of a JPEG."""
+    """Return a segment of a JPEG."""
     return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
 
 
 def png(width: int, height: int, pixels: bytes, *before: bytes) -> bytes:
-    """A grey PNG of any size, with any deflated pixels."""
+    """Return a grey PNG of any size, with any deflated pixels."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     chunks = (header, *before, chunk(b"IDAT", pixels), chunk(b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
@@ -59,18 +59,18 @@ def png(width: int, height: int, pixels: bytes, *before: bytes) -> bytes:
 def deflated(size: int) -> bytes:
     """Return zeros, compressed to a thousandth of their size."""
     packer = zlib.compressobj(9)
-    pieces = [packer.compress(bytes(1 << 20)) for _ in range(size >> 20)]
-    return b"".join(pieces) + packer.compress(bytes(size & 0xFFFFF)) + packer.flush()
+    parts = [packer.compress(bytes(1 << 20)) for _ in range(size >> 20)]
+    return b"".join(parts) + packer.compress(bytes(size & 0xFFFFF)) + packer.flush()
 
 
 def passes(width: int, height: int, number: int) -> bytes:
-    """A grey progressive JPEG: a pass for the means, and others in which nothing more comes.
+    """Return a grey progressive JPEG: one pass for the means, the others without content.
 
-    Each of those has a few bytes for every 32,767 blocks, and a decoder walks through all blocks.
+    Each of the others has a few bytes for every 32,767 blocks, but a decoder visits all blocks.
     """
     blocks = -(-width // 8) * -(-height // 8)
     bits = []
-    while blocks >= 16384:  # the code 0: a run of 16,384 blocks and as many as 14 bits say
+    while blocks >= 16384:  # the code 0: a run of 16,384 blocks plus a number of 14 bits
         run = min(blocks, 32767)
         bits.append("0" + format(run - 16384, "014b"))
         blocks -= run
@@ -91,8 +91,8 @@ def passes(width: int, height: int, number: int) -> bytes:
     ))  # fmt: skip
 
 
-def next_to_nothing() -> bytes:
-    """A JPEG of 500 blocks and 20 bytes, sampled so that only few decoders know what to say."""
+def unusual_sampling() -> bytes:
+    """Return a JPEG of 500 blocks and 20 bytes with chroma sampling that few decoders support."""
     return b"".join((
         b"\xff\xd8",
         segment(0xDB, b"\0" + bytes([16] * 64)),
@@ -105,13 +105,13 @@ def next_to_nothing() -> bytes:
 
 
 def hostile_photos() -> Iterator[tuple[str, bytes, str]]:
-    """Name, bytes and what has to come of each: `ANSWER` or `REFUSE`."""
+    """Yield name, bytes and expected outcome of each: `ANSWER` or `REFUSE`."""
     for make in (_ordinary, _cut, _misnamed, _bombs, _many_parts, _animated, _joined, _lost, _exif):
         yield from make()
 
 
 def _ordinary() -> Iterator[tuple[str, bytes, str]]:
-    """Rare, and good."""
+    """Yield rare but valid files."""
     deep = (np.asarray(picture(mode="L")).astype(np.uint16) * 257).copy()
     kinds = {
         "cmyk.jpg": saved(picture(mode="CMYK"), "JPEG"),
@@ -126,13 +126,13 @@ def _ordinary() -> Iterator[tuple[str, bytes, str]]:
         "garbage-profile.png": saved(picture(), "PNG", icc_profile=b"no profile at all"),
         "garbage-profile.webp": saved(picture(), "WEBP", icc_profile=bytes(1000)),
     }
-    # Of the 100 passes one has the means, all the same: a flat picture, and a file without fault.
+    # The file of 100 passes shows a flat picture and is valid.
     for name, data in kinds.items():
         yield name, data, ANSWER
 
 
 def _cut() -> Iterator[tuple[str, bytes, str]]:
-    """Cut short at many places, and broken off in zeros, as stopped downloads are."""
+    """Yield files that are truncated or end in zeros, as incomplete downloads do."""
     whole = {
         "plain.jpg": saved(picture(), "JPEG"),
         "progressive.jpg": saved(picture(), "JPEG", progressive=True),
@@ -150,7 +150,7 @@ def _cut() -> Iterator[tuple[str, bytes, str]]:
 
 
 def _misnamed() -> Iterator[tuple[str, bytes, str]]:
-    """Names that say something else than the bytes."""
+    """Yield files with the suffix of another format."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr(zipfile.ZipInfo("a.jpg"), saved(picture(), "JPEG"))
@@ -172,7 +172,7 @@ def _misnamed() -> Iterator[tuple[str, bytes, str]]:
 
 
 def _bombs() -> Iterator[tuple[str, bytes, str]]:
-    """Small files that are large pictures, texts or tables, or say so."""
+    """Yield small files that hold, or declare, large pictures, texts or tables."""
     flat = saved(picture(), "JPEG")
     frame = flat.index(b"\xff\xc0") + 5  # height and width
     large = flat[:frame] + struct.pack(">HH", 65500, 65500) + flat[frame + 4 :]
@@ -181,13 +181,13 @@ def _bombs() -> Iterator[tuple[str, bytes, str]]:
     webp[26:30] = struct.pack("<HH", 0x3FFF, 0x3FFF)
     inflated = deflated(_INFLATED)
     for name, data in {
-        "says-65500.jpg": large,
-        "says-8900.jpg": just,  # allowed, were the bits there that it needs
-        "next-to-nothing.jpg": next_to_nothing(),
-        "says-16383.webp": bytes(webp),
-        "says-65500.png": png(65500, 65500, b""),
-        "says-2147483647.png": png(0x7FFFFFFF, 0x7FFFFFFF, b""),
-        "says-nothing.png": png(0, 0, b""),
+        "declares-65500.jpg": large,
+        "declares-8900.jpg": just,  # an allowed size, but the data is missing
+        "unusual-sampling.jpg": unusual_sampling(),
+        "declares-16383.webp": bytes(webp),
+        "declares-65500.png": png(65500, 65500, b""),
+        "declares-2147483647.png": png(0x7FFFFFFF, 0x7FFFFFFF, b""),
+        "declares-nothing.png": png(0, 0, b""),
         "has-100-million-pixels.png": png(10_000, 10_000, deflated(10_000 * 10_001)),
         "text-of-200-mb.png": png(64, 64, b"", chunk(b"zTXt", b"a\0\0" + inflated)),
         "profile-of-200-mb.png": png(64, 64, b"", chunk(b"iCCP", b"a\0\0" + inflated)),
@@ -195,7 +195,7 @@ def _bombs() -> Iterator[tuple[str, bytes, str]]:
         "more-passes-than-allowed.jpg": passes(320, 240, 101),
     }.items():
         yield name, data, REFUSE
-    yield "more-pixels-than-it-says.png", png(64, 64, inflated), ANSWER
+    yield "more-pixels-than-declared.png", png(64, 64, inflated), ANSWER
 
 
 def _many_parts() -> Iterator[tuple[str, bytes, str]]:
@@ -212,7 +212,7 @@ def _many_parts() -> Iterator[tuple[str, bytes, str]]:
 
 
 def _animated() -> Iterator[tuple[str, bytes, str]]:
-    """An animated PNG has a still picture for those who know of no animations; the others not."""
+    """Yield animations; only an animated PNG contains a still picture too."""
     frames = [picture(64, 64).point(lambda v, n=n: (v + n) % 256) for n in range(100)]
     rest = {"save_all": True, "append_images": frames[1:]}
     yield "animation.webp", saved(frames[0], "WEBP", method=0, **rest), REFUSE
@@ -221,7 +221,7 @@ def _animated() -> Iterator[tuple[str, bytes, str]]:
 
 
 def _joined() -> Iterator[tuple[str, bytes, str]]:
-    """Two kinds of files in one: it is read as what it begins with, or refused."""
+    """Yield two formats in one file: read by its first bytes, or refused."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr(zipfile.ZipInfo("../evil.sh"), "rm")
@@ -234,12 +234,12 @@ def _joined() -> Iterator[tuple[str, bytes, str]]:
 
 
 def _lost() -> Iterator[tuple[str, bytes, str]]:
-    """Damaged amid the pixels."""
+    """Yield files with damaged pixel data."""
     for name, options in {"plain": {}, "progressive": {"progressive": True}}.items():
         data = bytearray(saved(picture(), "JPEG", quality=90, **options))
-        chance = np.random.default_rng(1)
-        for place in chance.integers(len(data) // 3, len(data) - 100, 40):
-            data[place] = chance.integers(0, 255)
+        rng = np.random.default_rng(1)
+        for place in rng.integers(len(data) // 3, len(data) - 100, 40):
+            data[place] = rng.integers(0, 255)
         yield f"forty-bytes-changed-{name}.jpg", bytes(data), REFUSE
     still = bytearray(saved(picture(), "PNG"))
     still[len(still) // 2] ^= 1
@@ -247,7 +247,7 @@ def _lost() -> Iterator[tuple[str, bytes, str]]:
 
 
 def _exif() -> Iterator[tuple[str, bytes, str]]:
-    """EXIF that leads in circles, far away, or says nonsense: the pixels are good."""
+    """Yield valid pixels with EXIF that is cyclic, out of range or nonsense."""
     loop = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", 1)
     entry = struct.pack(">HHII", 0x8769, 4, 1, 8)  # the directory of details is this directory
     away = struct.pack(">HHII", 0x0112, 3, 0x40000000, 0xFFFFFF00)

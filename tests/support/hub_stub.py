@@ -1,4 +1,4 @@
-"""A local server that answers as the Hugging Face Hub does; it says itself that it is none.
+"""Local server that answers as the Hugging Face Hub does.
 
 Run as a thread. `repositories` maps "owner/name" to a folder; the one commit is COMMIT.
 """
@@ -19,7 +19,7 @@ class Stub(BaseHTTPRequestHandler):
 
     server_version = "ophis-stub-of-the-hub"
     repositories: dict[str, Path]
-    asked: list[str]
+    requested: list[str]
     revisions: set[str]
 
     def do_HEAD(self) -> None:
@@ -36,18 +36,18 @@ class Stub(BaseHTTPRequestHandler):
         assert kind == "resolve", self.path
         folder = self.repositories.get(f"{owner}/{name}")
         if folder is None:
-            self._refuse(401, "RepoNotFound")
+            self._send_error(401, "RepoNotFound")
         elif revision not in ("main", "v1", COMMIT):
-            self._refuse(404, "RevisionNotFound")
+            self._send_error(404, "RevisionNotFound")
         elif not (path := folder.joinpath(*rest)).is_file():
-            self._refuse(404, "EntryNotFound")
+            self._send_error(404, "EntryNotFound")
         else:
-            self._give(path.read_bytes(), body=body)
+            self._send(path.read_bytes(), body=body)
             if body:
-                self.asked.append("/".join(rest))
+                self.requested.append("/".join(rest))
                 self.revisions.add(revision)
 
-    def _give(self, data: bytes, *, body: bool) -> None:
+    def _send(self, data: bytes, *, body: bool) -> None:
         self.send_response(200)
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
@@ -56,10 +56,10 @@ class Stub(BaseHTTPRequestHandler):
         if body:
             self.wfile.write(data)
 
-    def _refuse(self, status: int, code: str) -> None:
+    def _send_error(self, status: int, code: str) -> None:
         self.send_response(status)
         self.send_header("X-Error-Code", code)
-        self.send_header("X-Error-Message", "said by a stub of the Hub")
+        self.send_header("X-Error-Message", "from a stub of the Hub")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -68,16 +68,16 @@ class Stub(BaseHTTPRequestHandler):
 def stub_of_the_hub(
     repositories: dict[str, Path], revisions: set[str] | None = None
 ) -> Generator[tuple[str, list[str]]]:
-    """Its address, and the files that are asked for; ``revisions`` gets theirs."""
-    asked: list[str] = []
+    """Yield the address and the list of requested files; their revisions go to ``revisions``."""
+    requested: list[str] = []
     noted = set() if revisions is None else revisions
-    told = {"repositories": repositories, "asked": asked, "revisions": noted}
-    kind = type("Stub", (Stub,), told)
+    attributes = {"repositories": repositories, "requested": requested, "revisions": noted}
+    kind = type("Stub", (Stub,), attributes)
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", asked
+            yield f"http://127.0.0.1:{server.server_address[1]}", requested
         finally:
             server.shutdown()
             thread.join()

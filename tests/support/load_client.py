@@ -147,7 +147,7 @@ async def send_all(load: Load, requests: Sequence[bytes]) -> list[Response]:
 
     if load.at_once:
         several = await asyncio.gather(*(client() for _ in range(load.at_once)))
-        return [asked for found in several for asked in found]
+        return [response for found in several for response in found]
     started, tasks = time.monotonic(), []
     for number in numbers:
         due = started + number / load.per_second

@@ -1,4 +1,4 @@
-"""A bundle of a network that is a few numbers: photos to logits in no time, and no torch."""
+"""Bundle of a tiny linear network, made without torch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,9 +30,9 @@ def write_made_bundle(
     rule: DecisionRule | None = None,
     selftest: bool = False,
 ) -> Path:
-    """Logits are a linear function of all pixels; the weights are random."""
-    chance = np.random.default_rng(seed)
-    weights = chance.normal(size=(3 * PIXELS**2, len(species))).astype(np.float32) / PIXELS
+    """Write a bundle whose logits are a linear function of all pixels, with random weights."""
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(size=(3 * PIXELS**2, len(species))).astype(np.float32) / PIXELS
     nodes = [
         helper.make_node("Flatten", ["pixels"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
@@ -55,7 +55,7 @@ def write_network_bundle(
     rule: DecisionRule | None = None,
     selftest: bool = False,
 ) -> Path:
-    """Any network from `pixels` to `logits`, and what else it gives."""
+    """Write a bundle of any network from `pixels` to `logits` and further `outputs`."""
     number = helper.make_tensor_value_info
     graph = helper.make_graph(
         nodes,

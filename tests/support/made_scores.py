@@ -1,4 +1,4 @@
-"""Made scores, their comparison and photos, for tests of reports."""
+"""Synthetic scores, their comparison and photos, for tests of reports."""
 
 import numpy as np
 from PIL import Image
@@ -27,10 +27,10 @@ def compared(pair, prior, **options):
 
 def photographed(folder, scores) -> Manifest:
     (folder / "photos").mkdir(parents=True)
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     lines = ["photo,species,country"]
     for row, photo in enumerate(scores.photo_ids):
-        pixels = chance.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+        pixels = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((400, 300)).save(folder / photo)
         lines.append(f"{photo},{scores.species[scores.truth[row]]},kenya")
     (folder / "manifest.csv").write_text("\n".join(lines))

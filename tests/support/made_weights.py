@@ -1,4 +1,4 @@
-"""Made Big Transfer weights: random numbers under the official names and shapes. No model."""
+"""Made Big Transfer weights: random numbers under the published names and shapes."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 def bit_shapes(
     *, blocks: tuple[int, ...] = BLOCKS[50], width: int = 1, classes: int = 1000
 ) -> dict[str, tuple[int, ...]]:
-    """Official name to shape, kernels [rows, columns, in, out], as Google's BiT-*.npz have them.
+    """Return shapes by published name, kernels [rows, columns, in, out], as in Google's BiT-*.npz.
 
     Source: Kolesnikov et al. 2020, "Big Transfer"; the names are those of the published files.
     """
@@ -45,11 +45,11 @@ def bit_shapes(
 def bit_tensors(
     *, blocks: tuple[int, ...] = BLOCKS[50], width: int = 1, classes: int = 1000, seed: int = 0
 ) -> dict[str, NDArray[np.float32]]:
-    """Official name to random tensor: kernels after He et al. 2015, gammas about 1, the rest 0."""
-    chance = np.random.default_rng(seed)
+    """Return random tensors by published name: kernels after He et al. 2015, gammas about 1."""
+    rng = np.random.default_rng(seed)
     tensors: dict[str, NDArray[np.float32]] = {}
     for name, shape in bit_shapes(blocks=blocks, width=width, classes=classes).items():
-        made = chance.standard_normal(shape, np.float32)
+        made = rng.standard_normal(shape, np.float32)
         if name.endswith("/kernel"):
             made *= np.float32((2 / np.prod(shape[:3])) ** 0.5)
         elif name.endswith("/gamma"):
@@ -68,7 +68,7 @@ def write_bit_npz(
     classes: int = 1000,
     seed: int = 0,
 ) -> Path:
-    """Write made weights as an .npz and give its path back."""
+    """Write random weights as an .npz and return its path."""
     tensors = bit_tensors(blocks=blocks, width=width, classes=classes, seed=seed)
     np.savez(path, allow_pickle=False, **tensors)
     return path

@@ -16,10 +16,10 @@ def _memory(kind):
 def _from_here():
     gc.collect()
     if hasattr(ctypes.CDLL(None), "malloc_trim"):
-        ctypes.CDLL(None).malloc_trim(0)  # what is kept for later hides what is taken anew
+        ctypes.CDLL(None).malloc_trim(0)  # cached free memory hides new allocations
     open("/proc/self/clear_refs", "w").write("5")  # the peak begins here
     return _memory("VmRSS"), time.process_time()
-def _told(name, before, outcome=None):
+def _report(name, before, outcome=None):
     taken = (_memory("VmHWM") - before[0]) / 1024, time.process_time() - before[1]
     print(json.dumps([name, *taken, outcome]), flush=True)
 """
@@ -27,8 +27,8 @@ def _told(name, before, outcome=None):
 
 def peak_mib(before: str, work: str) -> float:
     """Return the peak resident memory of `work` above the state after `before`, in MiB."""
-    told = _run(f"{before}\n_start = _from_here()\n{work}\n_told('', _start)")
-    return told[-1][1]
+    rows = _run(f"{before}\n_start = _from_here()\n{work}\n_report('', _start)")
+    return rows[-1][1]
 
 
 def peaks_of(before: str, over: str, outcome: str) -> dict[str, tuple[float, float, Any]]:
@@ -42,11 +42,11 @@ def peaks_of(before: str, over: str, outcome: str) -> dict[str, tuple[float, flo
     Returns:
         By name: MiB at the peak, seconds of processor time, and the outcome.
     """
-    told = _run(
+    rows = _run(
         f"{before}\nfor _name, item in {over}:\n    _start = _from_here()\n"
-        f"    _told(_name, _start, {outcome})"
+        f"    _report(_name, _start, {outcome})"
     )
-    return {name: (peak, seconds, found) for name, peak, seconds, found in told}
+    return {name: (peak, seconds, found) for name, peak, seconds, found in rows}
 
 
 def _run(code: str) -> list[list[Any]]:

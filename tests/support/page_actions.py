@@ -9,7 +9,7 @@ from PIL import ExifTags, Image
 
 from ophis.locales import read_sentences
 from ophis.web.page import Mode, Settings
-from tests.support.page_server import Question
+from tests.support.page_server import PageRequest
 from tests.support.paths import ROOT
 from tests.support.synthetic_answers import made_answer
 
@@ -19,45 +19,45 @@ LOCAL = Settings(Mode.LOCAL, "0123456789ab", judged=True, species=783)
 WIDTHS, SCHEMES = (390, 1280), ("light", "dark")
 HEIGHT = 844
 UNSEEN = ("no snake", "unusable")
-OLD = "data-before"  # marks what stood there before
+OLD = "data-before"  # marks the verdict of the previous answer
 
 
 class FakeService:
-    """Answers what it is told to, in no time or when it is let go; keeps what it was asked."""
+    """Service that gives a chosen answer or error, at once or after `go`; records the requests."""
 
     def __init__(self) -> None:
         self.url = ""
         self.kind = "species"
-        self.refusal: tuple[int, str, str] | None = None
-        self.asked: list[Question] = []
+        self.error: tuple[int, str, str] | None = None
+        self.requests: list[PageRequest] = []
         self.go = threading.Event()
 
     def reset(self) -> None:
-        self.__dict__.update(kind="species", refusal=None, asked=[])
+        self.__dict__.update(kind="species", error=None, requests=[])
         self.go.set()
 
-    def __call__(self, question: Question) -> tuple[int, dict[str, Any]]:
-        self.asked.append(question)
+    def __call__(self, request: PageRequest) -> tuple[int, dict[str, Any]]:
+        self.requests.append(request)
         self.go.wait(300)
-        if self.refusal:
-            status, reason, error = self.refusal
+        if self.error:
+            status, reason, error = self.error
             emergency = read_sentences().text("advice", "emergency")
-            said = {"error": error, "reason": reason, "emergency": emergency}
-            return status, said if reason else {}
-        return 200, made_answer(self.kind, question.photos, question.fields["language"])
+            body = {"error": error, "reason": reason, "emergency": emergency}
+            return status, body if reason else {}
+        return 200, made_answer(self.kind, request.photos, request.fields["language"])
 
 
 def wait_for(page, happened):
-    """Until something has happened that the browser tells of, ten seconds at most."""
+    """Wait until a condition on events of the browser holds; fail after a generous limit."""
     for _ in range(15_000):
         if happened():
             return
         page.wait_for_timeout(20)
-    pytest.fail("it never happened")
+    pytest.fail("the condition was never met")
 
 
 def started(page):
-    """Until the page listens: what is chosen before that is lost, for a test as for nobody else."""
+    """Wait until the page handles input; earlier input is lost."""
     page.wait_for_selector("#starting", state="detached")
 
 
@@ -76,7 +76,7 @@ def give_country(page, text="brazil"):
 
 
 def answered(page, act):
-    """Do what asks, and wait for what is said then: not for what was said before."""
+    """Send a request with `act` and wait for the new answer."""
     page.evaluate(f"document.querySelector('#verdict')?.setAttribute('{OLD}', '')")
     act()
     page.wait_for_selector(f"#verdict:not([{OLD}])")
@@ -101,7 +101,7 @@ def focused(page):
 def violations(page):
     """Return the violations that axe-core finds, shortened."""
     if not AXE.is_file():
-        pytest.skip("axe-core is not here (npm ci)")
+        pytest.skip("axe-core is not installed (npm ci)")
     if not page.evaluate("'axe' in globalThis"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
@@ -142,7 +142,7 @@ NAIROBI, NAMANGA = (-1.286, 36.817), (-2.545, 36.787)  # Namanga: Kenya and Tanz
 
 
 def photo_at(folder: Path, position: tuple[float, float]) -> Path:
-    """A photo that holds a position, latitude and longitude in degrees."""
+    """Write a photo with a GPS position, latitude and longitude in degrees."""
     exif = Image.Exif()
     latitude, longitude = position
     exif.get_ifd(ExifTags.IFD.GPSInfo).update(

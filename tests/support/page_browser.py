@@ -1,4 +1,4 @@
-"""A real headless Chromium, and plain web servers for what it opens: of tests and benchmarks."""
+"""Headless Chromium and plain web servers, for tests and benchmarks of the page."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ CHROMIUM = next(
 )
 SWITCHES = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    # A camera that shows a made picture, and nobody to ask.
+    # A camera with a synthetic picture, and no permission dialog.
     "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
 ]  # fmt: skip
-# A page without looks: what is asked is asked through `backend`, in `ASK`'s words.
+# A page without style sheets; `ASK` sends requests to its `backend`.
 INDEX = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
     f'<meta http-equiv="Content-Security-Policy" content="{content_security_policy()}">'
@@ -43,18 +43,18 @@ ASK = """async ({photos, ...more}) => {
   }
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const blobs = photos.map((text) => new Blob([bytes(text)]));
-  const question = {country: null, gps: false, top: 5, language: "en", evidence: false, ...more};
+  const request = {country: null, gps: false, top: 5, language: "en", evidence: false, ...more};
   try {
-    return await backend.identify({photos: blobs, ...question});
+    return await backend.identify({photos: blobs, ...request});
   } catch ({name, status, reason, error, emergency, message}) {
-    return {refusal: {name, status, reason, error, emergency, message}};
+    return {error: {name, status, reason, error, emergency, message}};
   }
 }"""
 
 
 @contextmanager
 def chromium() -> Generator[Browser]:
-    """A browser: Debian's, or whatever goes by that name."""
+    """Start Chromium; close it at the end of the context."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -64,18 +64,18 @@ def chromium() -> Generator[Browser]:
 
 
 def tried(page: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files of a page, without looks."""
+    """Return the files of a page with `INDEX` and `PROBE`."""
     return {**page, "index.html": INDEX, "probe.js": PROBE}
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """No line a request."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - name in the base class
+        """Log nothing."""
 
 
 @contextmanager
 def served(folder: Path) -> Generator[str]:
-    """The address of a folder, on a plain web server of the standard library."""
+    """Serve a folder with the web server of the standard library; yield its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=folder))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:

@@ -1,4 +1,4 @@
-"""The page on a server of this machine; who answers is a function, so that it can be a made one."""
+"""Local server of the page, with a function that answers the requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Question:
+class PageRequest:
     """Request of the page.
 
     Attributes:
@@ -40,13 +40,13 @@ class Question:
 
 @contextmanager
 def page_server(
-    settings: Settings, answer: Callable[[Question], tuple[int, dict[str, Any]]]
+    settings: Settings, answer: Callable[[PageRequest], tuple[int, dict[str, Any]]]
 ) -> Generator[str]:
     """Serve the page; yields its address.
 
     Args:
-        settings: what the page knows before it asks.
-        answer: gives the status and the JSON to a question.
+        settings: of the page.
+        answer: returns the status and the JSON for a request.
     """
     held = page_files(settings)
 
@@ -67,8 +67,8 @@ def page_server(
                 await part.read() for part in form.getlist("photo") if not isinstance(part, str)
             ]
             fields = {key: part for key, part in form.items() if isinstance(part, str)}
-        status, said = await run_in_threadpool(answer, Question(tuple(photos), fields))
-        return JSONResponse(said, status_code=status)
+        status, body = await run_in_threadpool(answer, PageRequest(tuple(photos), fields))
+        return JSONResponse(body, status_code=status)
 
     routes = [Route("/identify", identify, methods=["POST"]), Route("/{path:path}", file)]
     server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), port=0, log_level="error"))

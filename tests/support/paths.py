@@ -6,4 +6,4 @@ import ophis
 
 ROOT = Path(__file__).resolve().parents[2]  # the checkout
 SOURCE = Path(ophis.__file__).parent  # the package
-SHARED = ROOT.parent / "shared" / "data"  # real data, where it is there
+SHARED = ROOT.parent / "shared" / "data"  # real data, if present

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (64, 48)) -> Image.Image:
-    """Four different quarters, so that every rotation and mirroring is visible."""
+    """Return four different quarters, so that every rotation and mirroring is visible."""
     width, height = size
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[: height // 2, : width // 2] = (250, 20, 20)
@@ -26,7 +26,7 @@ def encode(photo: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG with the header of a large image and few pixels."""
+    """Return a PNG with the header of a large image and few pixels."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -40,7 +40,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def photo(seed: int = 0, side: int = 80, kind: str = "PNG") -> bytes:
-    """Noise, large enough to be accepted."""
+    """Return noise, large enough to be accepted."""
     colours = np.random.default_rng(seed).integers(0, 255, (side, side, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(colours).save(file, kind)
@@ -48,7 +48,7 @@ def photo(seed: int = 0, side: int = 80, kind: str = "PNG") -> bytes:
 
 
 def located(latitude: tuple[float, ...], longitude: tuple[float, ...]) -> bytes:
-    """Noise as a JPEG with a GPS position, north and east."""
+    """Return noise as a JPEG with a GPS position, north and east."""
     exif = Image.Exif()
     exif.get_ifd(ExifTags.IFD.GPSInfo).update(
         {
@@ -63,7 +63,7 @@ def located(latitude: tuple[float, ...], longitude: tuple[float, ...]) -> bytes:
 
 
 def heic(image: Image.Image, **options: object) -> bytes:
-    """A HEIC file, nearly lossless. Skips the test where pillow-heif is not installed."""
+    """Return a HEIC file, nearly lossless. Skips the test where pillow-heif is not installed."""
     pillow_heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
     pillow_heif.register_heif_opener()
     buffer = io.BytesIO()
@@ -72,5 +72,5 @@ def heic(image: Image.Image, **options: object) -> bytes:
 
 
 def kathmandu_photo() -> bytes:
-    """Noise with the GPS position of Kathmandu."""
+    """Return noise with the GPS position of Kathmandu."""
     return located((27.0, 43.0, 1.92), (85.0, 19.0, 26.4))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DIMENSIONS = 24
 
 
-HELD = 0.0572  # 14,029 of 245,185
+VALIDATION_FRACTION = 0.0572  # 14,029 of 245,185
 
 
 WRONG = 0.2
@@ -30,20 +30,20 @@ COLUMNS = ("image alone", "product (Eq. 2)", "Bayes", "Bayes, 20 % wrong", "Eq. 
 
 
 def made_counts(species: int = 120, photos: int = 30_000) -> CountryPrior:
-    """A made-up collection: long-tailed in species and countries, most species local."""
-    chance = np.random.default_rng(0)
+    """Return a synthetic collection: long-tailed in species and countries, most species local."""
+    rng = np.random.default_rng(0)
     countries = (
         "united-states-of-america", "UNKNOWN", "mexico", "canada", "brazil", "india", "australia",
         "south-africa", "costa-rica", "france", "spain", "kenya", "thailand", "colombia", "nepal",
         "namibia", "peru", "italy", "tanzania", "vietnam",
     )  # fmt: skip
     weight = 1 / np.arange(1, len(countries) + 1) ** 1.3
-    homes = chance.random((len(countries), species)) < 0.12
-    homes[chance.integers(len(countries), size=species), np.arange(species)] = True
-    homes[1] = True  # nobody noted the country of some photos of every species
-    common = np.exp(chance.normal(scale=1.3, size=species))
-    share = homes * weight[:, None] * common
-    table = chance.multinomial(photos, (share / share.sum()).ravel()).reshape(share.shape)
+    homes = rng.random((len(countries), species)) < 0.12
+    homes[rng.integers(len(countries), size=species), np.arange(species)] = True
+    homes[1] = True  # some photos of every species have no country
+    common = np.exp(rng.normal(scale=1.3, size=species))
+    rates = homes * weight[:, None] * common
+    table = rng.multinomial(photos, (rates / rates.sum()).ravel()).reshape(rates.shape)
     table[1] += 1
     names = SpeciesList(tuple(f"made species {n:03}" for n in range(species)))
     return CountryPrior(names, countries, table)
@@ -57,42 +57,42 @@ def simulate(
     confidence: float,
     seed: int,
 ) -> tuple[float, ...]:
-    """Macro F1 of one world, in the order of COLUMNS."""
-    chance = np.random.default_rng(seed)
-    held = round(HELD * int(counts.counts.sum()))
-    validation = deal(counts.counts, held, chance)
-    test = deal(counts.counts - validation, held, chance)
+    """Return the macro F1 of one world, in the order of COLUMNS."""
+    rng = np.random.default_rng(seed)
+    size = round(VALIDATION_FRACTION * int(counts.counts.sum()))
+    validation = deal(counts.counts, size, rng)
+    test = deal(counts.counts - validation, size, rng)
     rest = counts.counts - validation - test
     seen = rest.sum(axis=1) > 0
     names = tuple(name for name, kept in zip(counts.countries, seen, strict=True) if kept)
     train = CountryPrior(counts.species, names, rest[seen])
-    centres = chance.normal(size=(len(counts.species), DIMENSIONS))
+    centres = rng.normal(size=(len(counts.species), DIMENSIONS))
     common = np.log((rest.sum(axis=0) + 0.5) / rest.sum())
 
     def scores(cells: NDArray[np.int64]) -> Scores:
-        return seen_by_the_classifier(cells, counts, centres, common, noise, confidence, chance)
+        return seen_by_the_classifier(cells, counts, centres, common, noise, confidence, rng)
 
     prior = choose_prior(train, scores(validation), range_map=range_map).prior
-    judged = scores(test)
-    lied = with_wrong_countries(judged, chance)
+    test_scores = scores(test)
+    wrong = with_wrong_countries(test_scores, rng)
     return (
-        evaluate(judged).macro_f1,
-        f1(judged, train),
-        f1(judged, prior),
-        f1(lied, prior),
-        f1(lied, train),
+        evaluate(test_scores).macro_f1,
+        f1(test_scores, train),
+        f1(test_scores, prior),
+        f1(wrong, prior),
+        f1(wrong, train),
     )
 
 
 def f1(scores: Scores, prior: Prior | None) -> float:
-    """Macro F1 with a prior, without one where the image alone won."""
+    """Return the macro F1 with a prior, or without one where the image alone was best."""
     return evaluate(prior.adjust(scores) if prior else scores).macro_f1
 
 
-def deal(counts: NDArray[np.int64], photos: int, chance: np.random.Generator) -> NDArray[np.int64]:
+def deal(counts: NDArray[np.int64], photos: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw photos of a collection without replacement, [countries, species]."""
-    drawn = chance.multivariate_hypergeometric(counts.ravel(), photos, method="marginals")
-    return drawn.reshape(counts.shape)
+    sample = rng.multivariate_hypergeometric(counts.ravel(), photos, method="marginals")
+    return sample.reshape(counts.shape)
 
 
 def seen_by_the_classifier(
@@ -102,15 +102,17 @@ def seen_by_the_classifier(
     common: NDArray[np.float64],
     noise: float,
     confidence: float,
-    chance: np.random.Generator,
+    rng: np.random.Generator,
 ) -> Scores:
-    """Logits of log p(s | x) for normal points around each species' centre."""
+    """Return logits of log p(s | x) for normal points around each species' centre."""
     places, truth = (np.repeat(index, cells[cells > 0]) for index in np.nonzero(cells))
-    points = centres[truth] + noise * chance.normal(size=(len(truth), DIMENSIONS))
-    squares = (points**2).sum(axis=1)[:, None] - 2 * points @ centres.T + (centres**2).sum(axis=1)
+    points = centres[truth] + noise * rng.normal(size=(len(truth), DIMENSIONS))
+    squared_distances = (
+        (points**2).sum(axis=1)[:, None] - 2 * points @ centres.T + (centres**2).sum(axis=1)
+    )
     ids = tuple(map(str, range(len(truth))))
     return Scores(
-        logits=confidence * (common - squares / (2 * noise**2)),
+        logits=confidence * (common - squared_distances / (2 * noise**2)),
         species=counts.species,
         photo_ids=ids,
         truth=truth,
@@ -119,9 +121,9 @@ def seen_by_the_classifier(
     )
 
 
-def with_wrong_countries(scores: Scores, chance: np.random.Generator) -> Scores:
-    """A fifth of the photos get the country of another photo."""
+def with_wrong_countries(scores: Scores, rng: np.random.Generator) -> Scores:
+    """Give a fifth of the photos the country of another photo."""
     countries = np.array(scores.countries, dtype=object)
-    rows = chance.permutation(len(scores))[: round(WRONG * len(scores))]
-    countries[rows] = countries[chance.permutation(len(scores))[: len(rows)]]
+    rows = rng.permutation(len(scores))[: round(WRONG * len(scores))]
+    countries[rows] = countries[rng.permutation(len(scores))[: len(rows)]]
     return replace(scores, countries=tuple(countries))

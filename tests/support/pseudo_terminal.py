@@ -1,4 +1,4 @@
-"""A command run in a terminal of a given width, as a person has it; Unix only."""
+"""Command in a pseudo-terminal of a given width; Unix only."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ LINES = 40
 
 
 def in_a_terminal(*arguments: object, columns: int = 80, environment: dict[str, str] | None = None):
-    """Exit status, and all that `ophis` with these arguments shows, control codes included."""
+    """Run `ophis`; return its exit status and output, control codes included."""
     own, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
     plain = {name: text for name, text in os.environ.items() if name not in _TERMINAL}
@@ -27,12 +27,12 @@ def in_a_terminal(*arguments: object, columns: int = 80, environment: dict[str, 
     shown = b""
     while True:
         try:
-            piece = os.read(own, 65536)
-        except OSError:  # Linux says so when the other end is closed
+            chunk = os.read(own, 65536)
+        except OSError:  # raised by Linux when the other end is closed
             break
-        if not piece:
+        if not chunk:
             break
-        shown += piece
+        shown += chunk
     os.close(own)
     return process.wait(), shown.decode()
 

@@ -1,4 +1,4 @@
-"""A service of a made bundle, and a way to ask it without a socket."""
+"""Service of a synthetic bundle, and requests to it without a socket."""
 
 import asyncio
 import json
@@ -19,13 +19,13 @@ BOUNDARY = b"a-boundary"
 FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY.decode()}"}
 
 
-def judged_bundle(folder: Path) -> Path:
-    """A network of random numbers, with a prior and a rule as a judged one has them."""
+def evaluated_bundle(folder: Path) -> Path:
+    """Write a bundle of a random network with a prior and a decision rule."""
     return write_made_bundle(folder, SPECIES, prior=PRIOR, rule=RULE, selftest=True)
 
 
 def form(*photos: bytes, **fields: str) -> bytes:
-    """A form as a browser sends it."""
+    """Return a form as a browser sends it."""
     parts = [
         b'Content-Disposition: form-data; name="photo"; filename="a"\r\n\r\n' + data
         for data in photos
@@ -39,7 +39,7 @@ def form(*photos: bytes, **fields: str) -> bytes:
 
 
 def ready_app(classifier: Any, *, limits: Limits | None = None) -> FastAPI:
-    """The application, as if it had tested itself."""
+    """Return the application in the state after its self-test."""
     app = create_app(classifier, limits=limits)
     app.state.service.readiness = Readiness.READY
     return app
@@ -64,7 +64,7 @@ async def post(
     method: str = "POST",
     path: str = "/identify",
 ) -> Reply:
-    """A request whose body comes in pieces, which may be late or not of the length given."""
+    """Send a request whose body arrives in chunks, possibly late or of another length."""
     reply = Reply(0, {}, b"", 0)
     given = {"content-length": str(length), **FORM, **(headers or {})}
     scope = {
@@ -73,15 +73,15 @@ async def post(
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
     }  # fmt: skip
     body = chunks if isinstance(chunks, AsyncIterable) else _one_by_one(chunks)
-    pieces = aiter(body)
+    parts = aiter(body)
 
     async def receive() -> dict[str, Any]:
         try:
-            piece = await anext(pieces)
+            part = await anext(parts)
         except StopAsyncIteration:
             return {"type": "http.request", "body": b"", "more_body": False}
-        reply.taken += len(piece)
-        return {"type": "http.request", "body": piece, "more_body": True}
+        reply.taken += len(part)
+        return {"type": "http.request", "body": part, "more_body": True}
 
     async def send(message: Any) -> None:
         if message["type"] == "http.response.start":
@@ -108,7 +108,7 @@ async def until(condition: Callable[[], bool]) -> None:
         if condition():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError("it never came to be")
+    raise AssertionError("the condition was never met")
 
 
 def body_of(reply: Any) -> dict[str, Any]:
@@ -125,17 +125,17 @@ class Clock:
 
 
 class Slow:
-    """A classifier that answers when it is told to."""
+    """Classifier that waits for `go` before it answers."""
 
     def __init__(self, classifier: Any) -> None:
         self.bundle, self.networks = classifier.bundle, classifier.networks
         self.engine = classifier.engine
-        self.go, self.at_once, self.most, self.asked = threading.Event(), 0, 0, 0
+        self.go, self.at_once, self.most, self.requests = threading.Event(), 0, 0, 0
         self.lock = threading.Lock()
 
     def identify(self, photos, **_: object):
         with self.lock:
-            self.asked += 1
+            self.requests += 1
             self.at_once += 1
             self.most = max(self.most, self.at_once)
         assert self.go.wait(300)
@@ -144,4 +144,4 @@ class Slow:
         return self
 
     def as_dict(self) -> dict[str, int]:
-        return {"photos": self.asked}
+        return {"photos": self.requests}

@@ -20,8 +20,8 @@ def phone_photos(count: int, width: int = 2000) -> list[bytes]:
     """Return synthetic photos in the size that a phone sends."""
     found = []
     for sighting in sightings(36, seed=0)[:count]:
-        with Image.open(io.BytesIO(photograph(sighting, seed=0).data)) as drawn:
-            large = drawn.convert("RGB").resize((width, width * 3 // 4), Image.Resampling.BICUBIC)
+        with Image.open(io.BytesIO(photograph(sighting, seed=0).data)) as photo:
+            large = photo.convert("RGB").resize((width, width * 3 // 4), Image.Resampling.BICUBIC)
         file = io.BytesIO()
         large.save(file, "JPEG", quality=80)
         found.append(file.getvalue())

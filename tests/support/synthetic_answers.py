@@ -1,4 +1,4 @@
-"""Made answers, one of each kind, in the words that Python has for them; no network has its say."""
+"""Synthetic answers of each kind, with the sentences of Python, without a network."""
 
 import hashlib
 from typing import Any
@@ -26,23 +26,24 @@ LISTED = (Guess("Coronella austriaca", 0.9992, Danger.NOT_KNOWN_DANGEROUS),)
 NAMES = {State.SPECIES: "Bothrops atrox", State.GENUS: "Bothrops", State.FAMILY: "Viperidae"}
 LEFT = {State.SPECIES: 1, State.GENUS: 2, State.FAMILY: 2, State.UNIDENTIFIED: 3}
 
-# What the page can be asked to show, by name.
+# Names of all answers.
 KINDS = (
-    *State, "listed", "never judged", "contradicts", "position", "border", "left out", "one unread",
+    *State, "listed", "not evaluated", "contradicts", "position", "border", "left out",
+    "one unread",
 )  # fmt: skip
 
 
 def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> dict[str, Any]:
-    """An answer as JSON has it, with evidence for each photo that had a say."""
+    """Return an answer as JSON, with evidence for each photo that counts."""
     state = State(kind) if kind in [*State] else State.SPECIES
     unseen = state in (State.NO_SNAKE, State.UNUSABLE)
-    judged = kind != "never judged"
-    if not judged:
+    evaluated = kind != "not evaluated"
+    if not evaluated:
         state = State.UNIDENTIFIED
-    shares = SURE if state is State.SPECIES else UNSURE
-    made = tuple(Guess(n, p, d) for (n, d), p in zip(SPECIES, shares, strict=True))
+    probabilities = SURE if state is State.SPECIES else UNSURE
+    made = tuple(Guess(n, p, d) for (n, d), p in zip(SPECIES, probabilities, strict=True))
     guesses = LISTED if kind == "listed" else () if unseen else made
-    left = len(guesses) if not judged else LEFT.get(state, 0)
+    left = len(guesses) if not evaluated else LEFT.get(state, 0)
     name = guesses[0].species if kind == "listed" else NAMES.get(state)
     verdict = Verdict.NOT_KNOWN_DANGEROUS if kind == "listed" else Verdict.MAY_BE_VENOMOUS
     place = _place(kind)
@@ -55,11 +56,11 @@ def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> d
     decision = Decision(state, name, (), verdict)
     answer = Answer(
         photos=seen, failures=failures if kind == "one unread" else (), state=state, name=name,
-        verdict=verdict, judged=judged, possible=tuple(g.species for g in guesses[:left]),
+        verdict=verdict, judged=evaluated, possible=tuple(g.species for g in guesses[:left]),
         guesses=guesses, country=place.country, countries=place.weights, source=place.source,
         prior=effect.use, contradicts=effect.contradicts, overridden=False, bundle="0123456789ab",
         language=language, lines=sentences(
-            words, decision, place, effect=effect, photos=seen, judged=judged
+            words, decision, place, effect=effect, photos=seen, judged=evaluated
         ),
     )  # fmt: skip
     evidence = [None if unseen or photo.left_out else _evidence() for photo in seen]
@@ -86,13 +87,13 @@ def _place(kind: str) -> Place:
         return Place({"br": 1.0}, Source.POSITION)
     if kind == "border":
         return Place({"br": 0.7, "co": 0.3}, Source.BORDER)
-    if kind == "never judged":
+    if kind == "not evaluated":
         return Place({}, None)
     return Place({"br": 1.0}, Source.GIVEN)
 
 
 def _evidence() -> dict[str, Any]:
-    """A hill at the lower left of the middle."""
+    """Return a map with a maximum at the lower left of the middle."""
     y, x = np.mgrid[0:14, 0:14] / 13
     hill = np.exp(-((y - 0.62) ** 2 + (x - 0.42) ** 2) / 0.045)
     hill = np.maximum(hill - 0.08, 0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ophis import Manifest, Recipe
 
-# One machine and only its loopback: whichever port is free, no name looked up.
+# One machine and only its loopback: any free port, no name resolution.
 TORCHRUN = ("torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--max-restarts=3")
 
 
@@ -23,14 +23,14 @@ def train_words(
     workers: int = 1,
     save_every: float = 300,
 ) -> list[str]:
-    """The words behind `ophis`: train on the first 24 photos and judge on the others."""
+    """Return arguments of `ophis`: train on the first 24 photos, validate on the others."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.toml").write_text(recipe.to_toml())
-    train, held = manifest.take(np.arange(24)), manifest.take(np.arange(24, len(manifest)))
+    train, validation = manifest.take(np.arange(24)), manifest.take(np.arange(24, len(manifest)))
     train.write(folder / "train.csv")
-    held.write(folder / "held.csv")
+    validation.write(folder / "validation.csv")
     words = ["train", folder / "recipe.toml", "--train", folder / "train.csv"]
-    words += ["--validation", folder / "held.csv", "--out", out]
+    words += ["--validation", folder / "validation.csv", "--out", out]
     return [str(word) for word in (*words, "--workers", workers, "--save-every", save_every)]
 
 
@@ -43,7 +43,7 @@ def start_training(
     processes: int = 1,
     save_every: float = 300,
 ) -> subprocess.Popen[str]:
-    """Do so in a process of its own; under torchrun with several."""
+    """Start `train_words` in a process, or under torchrun in several."""
     start = [sys.executable, "-m"]
     if processes > 1:
         start += [*TORCHRUN, f"--nproc-per-node={processes}", "-m"]
@@ -55,7 +55,7 @@ def start_training(
 
 
 def wait_for_steps(out: Path, steps: int, process: subprocess.Popen[str]) -> None:
-    """Wait until a run has logged so many steps, repeated ones counted again."""
+    """Wait until a run has logged this number of steps, repeated ones included."""
     log, deadline = out / "log.jsonl", time.monotonic() + 600
     while not (log.exists() and log.read_text().count('"loss"') >= steps):
         assert process.poll() is None, process.communicate()[1]

@@ -1,4 +1,4 @@
-"""Pages in a real headless Chromium, and how they are asked."""
+"""Pages in headless Chromium, and requests to them."""
 
 import base64
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ TOLERANCE = 1e-3  # of a probability, between ONNX Runtime on this machine and i
 
 @contextmanager
 def opened_modules(browser, folder: Path):
-    """A page of a browser in which the page's modules can be asked one by one."""
+    """Open a page in which single modules of the page can be called."""
     files = page_files(Settings(Mode.LOCAL, bundle="none", judged=False, species=1))
     files["index.html"] = INDEX.replace(b"probe.js", b"none.js")
     with served(write_page(folder, files)) as address:
@@ -31,7 +31,7 @@ def encoded(data: bytes) -> str:
 
 
 def until(page, expression: str, seconds: float = 300) -> None:
-    """Wait; playwright's own waiting evaluates text in the page, which its policy forbids."""
+    """Wait for a condition; the page's policy forbids the evaluation of `wait_for_function`."""
     for _ in range(int(seconds * 50)):
         if page.evaluate(expression):
             return
@@ -40,14 +40,14 @@ def until(page, expression: str, seconds: float = 300) -> None:
 
 
 def ask(page, photos: list[bytes], **more):
-    """Return the answer of a page of `INDEX`, or {"refusal": ...} for an error."""
+    """Return the answer of a page of `INDEX`, or {"error": ...} for an error."""
     return page.evaluate(ASK, {"photos": [encoded(photo) for photo in photos], **more})
 
 
 def require_same(
     found: dict[str, Any], expected: dict[str, Any], tolerance: float = TOLERANCE
 ) -> None:
-    """Field by field; the probabilities within the tolerance."""
+    """Compare field by field; the probabilities within the tolerance."""
     for answer in (found, expected):
         answer["p"] = [guess.pop("probability") for guess in answer["guesses"]]
     assert found.pop("p") == pytest.approx(expected.pop("p"), abs=tolerance)

@@ -41,9 +41,9 @@ def visit(browser, fake):
             **more,
         )
         page = context.new_page()
-        page.said, page.requests = [], []
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.messages, page.requests = [], []
+        page.on("console", lambda message: page.messages.append(message.text))
+        page.on("pageerror", lambda error: page.messages.append(str(error)))
         page.on("request", lambda request: page.requests.append(request.url))
         if script:
             page.add_init_script(script)
@@ -57,7 +57,7 @@ def visit(browser, fake):
     yield open_page
     fake.go.set()
     for context, page in opened:
-        assert [text for text in page.said if "status of" not in text] == []
+        assert [text for text in page.messages if "status of" not in text] == []
         outside = [u for u in page.requests if not u.startswith(("http://127.0.0.1", "blob:"))]
         assert outside == []
         context.close()
@@ -78,10 +78,10 @@ def opened(browser):
         if before:
             context.add_init_script(before)
         page = context.new_page()
-        page.asked, page.said = [], []
-        context.on("request", lambda request: page.asked.append(request.url))
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.requests, page.messages = [], []
+        context.on("request", lambda request: page.requests.append(request.url))
+        page.on("console", lambda message: page.messages.append(message.text))
+        page.on("pageerror", lambda error: page.messages.append(str(error)))
         page.goto(address)
         return page
 
@@ -105,23 +105,23 @@ def made(tmp_path_factory, engine):
 
 
 @pytest.fixture
-def asked(opened, engine, tmp_path):
+def answers(opened, engine, tmp_path):
     """Answers of an exported page and of Python to the same photos."""
 
-    def ask_both(classifier, *questions, **more):
+    def ask_both(classifier, *photo_sets, **more):
         page_files = tried(web_files(classifier.bundle, engine))
         with served(write_page(tmp_path / "page", page_files)) as address:
             page = opened(address)
             return [
                 (ask(page, photos, **more), classifier.identify(photos, **more).as_dict())
-                for photos in questions
+                for photos in photo_sets
             ]
 
     return ask_both
 
 
 @pytest.fixture
-def questions(coloured):
-    """Requests with each photo alone, and with all photos of one snake."""
+def photo_sets(coloured):
+    """Each photo alone, and all photos together as one snake."""
     photos = [path.read_bytes() for path in coloured.paths()[:6]]
     return [[photo] for photo in photos] + [photos]

@@ -19,9 +19,9 @@ from tests.support.page_actions import (
 )
 
 
-def test_the_keyboard_is_enough(visit, fake, synthetic_photo):
+def test_page_is_usable_by_keyboard(visit, fake, synthetic_photo):
     page = visit()
-    choosers = []  # from the start: waited for later, some are missed
+    choosers = []  # recorded from the start, so that none is missed
     page.on("filechooser", lambda chooser: choosers.append(chooser))  # noqa: PLW0108
 
     def tab_to(selector):
@@ -48,7 +48,7 @@ def test_the_keyboard_is_enough(visit, fake, synthetic_photo):
     tab_to("#unknown")
     tab_to("#submit")
     answered(page, lambda: page.keyboard.press("Enter"))
-    assert fake.asked[-1].fields["country"] == "KE"
+    assert fake.requests[-1].fields["country"] == "KE"
     tab_to(".looked input")
     page.keyboard.press("Space")
     assert not page.is_visible(".frame canvas")
@@ -83,7 +83,7 @@ def test_touch_targets_are_large_enough(visit, fake, synthetic_photo):
 
 
 def test_chosen_language_is_sent_and_stored(visit, fake, synthetic_photo):
-    page = visit(language="de")  # there are no words in it
+    page = visit(language="de")  # a language without sentences
     assert page.get_attribute("html", "lang") == "en"
     names = page.locator("#language option").all_inner_texts()
     assert names == ["English", "Español", "Français", "हिन्दी", "Português", "Kiswahili"]
@@ -94,7 +94,7 @@ def test_chosen_language_is_sent_and_stored(visit, fake, synthetic_photo):
     assert "विषैला" in page.inner_text("#verdict")
     assert page.get_attribute("html", "lang") == "hi"
     assert page.evaluate("document.querySelector('#country').value") == "भारत"
-    assert [question.fields["language"] for question in fake.asked] == ["en", "hi"]
+    assert [request.fields["language"] for request in fake.requests] == ["en", "hi"]
     reload(page)
     assert page.get_attribute("html", "lang") == "hi"
 
@@ -118,7 +118,7 @@ def test_printed_card_fits_one_page(visit, fake, synthetic_photo, tmp_path, lang
                  language=language)  # fmt: skip
     choose(page, synthetic_photo)
     words = read_sentences(language)
-    for kind in ("genus", "never judged", "no snake"):
+    for kind in ("genus", "not evaluated", "no snake"):
         fake.kind = kind
         page.emulate_media(media="screen")
         ask_again(page)
@@ -134,7 +134,7 @@ def test_printed_card_fits_one_page(visit, fake, synthetic_photo, tmp_path, lang
         ]  # fmt: skip
         for text in expected:
             assert text in card
-        assert (words.text("bundle", "never_judged") in card) == (kind == "never judged")
+        assert (words.text("bundle", "never_judged") in card) == (kind == "not evaluated")
         assert not page.is_visible("#main")
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == "rgb(255, 255, 255)"
@@ -143,7 +143,7 @@ def test_printed_card_fits_one_page(visit, fake, synthetic_photo, tmp_path, lang
         assert len(re.findall(rb"/Type\s*/Page\b", path.read_bytes())) == 1
 
 
-def test_without_an_answer_the_guide_is_printed(visit):
+def test_guide_is_printed_without_an_answer(visit):
     page = visit()
     page.emulate_media(media="print")
     assert page.is_visible("#bite")

@@ -54,7 +54,7 @@ def test_every_language_fits(visit, fake, synthetic_photo, language):
     fake.kind = "contradicts"
     ask(page)
     require_narrow_and_large()
-    assert fake.asked[-1].fields["language"] == language
+    assert fake.requests[-1].fields["language"] == language
     assert words.text("verdict", "may be venomous") in page.inner_text("#verdict")
     assert words.text("list", "possible") in page.inner_text("#answer")
     for text in page.inner_text("body").split("\n"):
@@ -65,15 +65,15 @@ def test_verdict_precedes_the_other_sections(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     ask(page)
-    said = page.inner_text("#answer")
+    text = page.inner_text("#answer")
     order = [
         "May be venomous.", "Most likely Bothrops atrox.", "Cannot be excluded:", "93.1%",
         "Less likely:", "4.1%", "< 0.1%", "Show where the model looked",
         "The country, as given: Brazil.", "Bundle 0123456789ab.", "Print a card",
     ]  # fmt: skip
-    places = [said.index(text) for text in order]
+    places = [text.index(part) for part in order]
     assert places == sorted(places)
-    assert said.strip().startswith("May be venomous.")
+    assert text.strip().startswith("May be venomous.")
     assert page.locator(".others li").count() == 3
     assert focused(page) == "verdict"
     assert page.inner_text("#live") == "May be venomous. Most likely Bothrops atrox."
@@ -85,7 +85,7 @@ def test_verdict_precedes_the_other_sections(visit, fake, synthetic_photo):
 
 
 def test_unevaluated_bundle_shows_its_warning_first(visit, fake, synthetic_photo):
-    fake.kind = "never judged"
+    fake.kind = "not evaluated"
     page = visit()
     choose(page, synthetic_photo)
     ask(page)
@@ -98,18 +98,18 @@ def test_unevaluated_bundle_shows_its_warning_first(visit, fake, synthetic_photo
 def test_each_state_without_a_name_has_a_distinct_banner(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
-    looks = set()
+    styles = set()
     for kind in ("species", "unidentified", "listed", *UNSEEN):
         fake.kind = kind
         ask_again(page)
         box = page.locator(".verdict")
         style = box.evaluate("e => [getComputedStyle(e).borderTopStyle, e.className]")
         drawing = page.locator("#verdict use").get_attribute("href")
-        looks.add((*style, drawing, page.locator(".named > .icon").count()))
+        styles.add((*style, drawing, page.locator(".named > .icon").count()))
         if kind in UNSEEN:
             assert "treat it as venomous" in page.inner_text("#answer")
             assert page.locator(".guesses").count() == 0
-    assert len(looks) == 5
+    assert len(styles) == 5
 
 
 def test_excluded_photos_are_shown_with_the_reason(visit, fake, synthetic_photo, tmp_path):

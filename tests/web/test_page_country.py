@@ -21,10 +21,10 @@ NAMES = {
 
 
 def test_country_is_found_by_any_name(visit, fake, synthetic_photo):
-    page = visit(width=1280)  # where the question stays beside the answer
+    page = visit(width=1280)  # wide: the form stays beside the answer
     choose(page, synthetic_photo)
     page.fill("#country", "Tailandia")
-    page.wait_for_selector("[data-code=TH]")  # the names in other languages have come
+    page.wait_for_selector("[data-code=TH]")  # the names in other languages are loaded
     called = sentences_of("en")["countries"]
     for typed, code in NAMES.items():
         page.fill("#country", typed)
@@ -37,7 +37,7 @@ def test_country_is_found_by_any_name(visit, fake, synthetic_photo):
         page.press("#country", "Enter")
         assert page.input_value("#country") == called[code]
         ask(page)
-        assert fake.asked[-1].fields["country"] == code
+        assert fake.requests[-1].fields["country"] == code
 
 
 def test_unknown_country_name_is_reported_and_not_sent(visit, fake, synthetic_photo):
@@ -47,12 +47,12 @@ def test_unknown_country_name_is_reported_and_not_sent(visit, fake, synthetic_ph
     page.click("#submit")
     page.wait_for_selector("#problem:has-text('No country has this name')")
     assert page.get_attribute("#country", "aria-invalid") == "true"
-    assert fake.asked == []
+    assert fake.requests == []
     page.check("#unknown")
     assert page.input_value("#country") == ""
     ask(page)
-    assert "country" not in fake.asked[-1].fields
-    assert fake.asked[-1].fields["gps"] == "false"
+    assert "country" not in fake.requests[-1].fields
+    assert fake.requests[-1].fields["gps"] == "false"
 
 
 def test_fully_typed_country_needs_no_choice(visit, fake, synthetic_photo):
@@ -61,7 +61,7 @@ def test_fully_typed_country_needs_no_choice(visit, fake, synthetic_photo):
     page.fill("#country", "kenya")
     page.press("#country", "Tab")
     ask(page)
-    assert fake.asked[-1].fields["country"] == "KE"
+    assert fake.requests[-1].fields["country"] == "KE"
 
 
 def test_country_typed_before_the_names_are_loaded_is_resolved(visit, fake, synthetic_photo):
@@ -70,11 +70,11 @@ def test_country_typed_before_the_names_are_loaded_is_resolved(visit, fake, synt
     page.route("**/countries.json", lambda route: held.append(route))  # noqa: PLW0108
     choose(page, synthetic_photo)
     page.fill("#country", "Tailandia")
-    page.press("#country", "Enter")  # nothing in the list yet, so this asks
+    page.press("#country", "Enter")  # the list is empty, so this sends the request
     wait_for(page, lambda: held)
     held[0].continue_()
     page.wait_for_selector("#verdict")
-    assert fake.asked[-1].fields["country"] == "TH"
+    assert fake.requests[-1].fields["country"] == "TH"
 
 
 def test_country_of_the_photo_is_offered_for_confirmation(visit, fake, tmp_path):
@@ -88,7 +88,7 @@ def test_country_of_the_photo_is_offered_for_confirmation(visit, fake, tmp_path)
     assert page.input_value("#country") == "Kenia"
     assert focused(page) == "submit"
     ask(page)
-    assert fake.asked[-1].fields["country"] == "KE"
+    assert fake.requests[-1].fields["country"] == "KE"
 
 
 def test_country_of_the_photo_can_be_declined(visit, fake, tmp_path):
@@ -100,8 +100,8 @@ def test_country_of_the_photo_can_be_declined(visit, fake, tmp_path):
     assert buttons[2:] == ["I don't know"]
     page.click("#offer button:has-text('know')")
     ask(page)
-    assert "country" not in fake.asked[-1].fields
-    assert fake.asked[-1].fields["gps"] == "false"
+    assert "country" not in fake.requests[-1].fields
+    assert fake.requests[-1].fields["gps"] == "false"
 
 
 def test_no_country_is_offered_for_a_removed_photo(visit, fake, synthetic_photo, tmp_path):
@@ -113,7 +113,7 @@ def test_no_country_is_offered_for_a_removed_photo(visit, fake, synthetic_photo,
     choose(page, synthetic_photo)
     with page.expect_response("**/borders.json"):
         held[0].continue_()
-    ask(page)  # which takes longer than to look up a country
+    ask(page)  # slower than finding a country
     assert not page.is_visible("#offer")
     assert page.locator("#offer button").count() == 0
 
@@ -129,9 +129,9 @@ def test_borders_are_loaded_again_after_a_failure(visit, fake, tmp_path):
     assert "Kenya" in page.inner_text("#offer")
 
 
-def test_the_country_of_an_answer_is_confirmed_or_not(visit, fake, synthetic_photo):
+def test_country_of_an_answer_is_confirmed_or_declined(visit, fake, synthetic_photo):
     page = visit()
-    for kind, click, asked in (
+    for kind, click, fields in (
         ("position", "Yes: Brazil", None),
         ("position", "No", {"gps": "false"}),
         ("border", "Colombia", {"country": "CO"}),
@@ -140,19 +140,19 @@ def test_the_country_of_an_answer_is_confirmed_or_not(visit, fake, synthetic_pho
         reload(page)
         choose(page, synthetic_photo)
         ask(page)
-        assert fake.asked[-1].fields["gps"] == "true"
-        before = len(fake.asked)
+        assert fake.requests[-1].fields["gps"] == "true"
+        before = len(fake.requests)
         button = page.locator(".offered").get_by_role("button", name=click, exact=True)
-        if asked is None:
+        if fields is None:
             button.click()
             page.wait_for_selector(".offered", state="detached")
-            assert len(fake.asked) == before
+            assert len(fake.requests) == before
             assert page.evaluate("document.querySelector('#country').value") == "Brazil"
         else:
             answered(page, button.click)
             assert focused(page) == "verdict"
-            assert len(fake.asked) == before + 1
-            assert asked.items() <= fake.asked[-1].fields.items()
+            assert len(fake.requests) == before + 1
+            assert fields.items() <= fake.requests[-1].fields.items()
 
 
 def test_contradicting_country_leads_back_to_the_form(visit, fake, synthetic_photo):

@@ -18,17 +18,17 @@ from tests.support.page_actions import (
 WORDS = read_sentences()
 AT_SEA = (-20.0, 75.0)
 # Geolocation stub that answers on command and counts requests.
-STUB = """globalThis.asked = [];
-navigator.geolocation.getCurrentPosition = (found, failed, how) => asked.push({found, failed, how});
+STUB = """globalThis.calls = [];
+navigator.geolocation.getCurrentPosition = (found, failed, how) => calls.push({found, failed, how});
 globalThis.at = (latitude, longitude, accuracy = 20) =>
-  asked.at(-1).found({coords: {latitude, longitude, accuracy}});
-globalThis.fail = (code) => asked.at(-1).failed({code});
+  calls.at(-1).found({coords: {latitude, longitude, accuracy}});
+globalThis.fail = (code) => calls.at(-1).failed({code});
 """
-SAID = "document.querySelector('#here-problem').textContent"
+PROBLEM = "document.querySelector('#here-problem').textContent"
 
 
-def said(page):
-    page.wait_for_function(f"() => {SAID}")
+def problem(page):
+    page.wait_for_function(f"() => {PROBLEM}")
     return page.inner_text("#here-problem")
 
 
@@ -57,10 +57,10 @@ def test_device_position_becomes_a_confirmed_country(here, fake, synthetic_photo
     assert (page.input_value("#country"), focused(page)) == ("Kenya", "submit")
     assert not page.is_visible("#offer")
     ask(page)
-    (question,) = fake.asked
-    assert question.fields.keys() == {"country", "gps", "top", "language", "evidence"}
-    assert (question.fields["country"], question.fields["gps"]) == ("KE", "false")
-    assert question.photos == (synthetic_photo.read_bytes(),)
+    (request,) = fake.requests
+    assert request.fields.keys() == {"country", "gps", "top", "language", "evidence"}
+    assert (request.fields["country"], request.fields["gps"]) == ("KE", "false")
+    assert request.photos == (synthetic_photo.read_bytes(),)
     kept = "[localStorage, sessionStorage].map((s) => Object.keys(s)).flat()"
     assert page.evaluate(kept) == []
     assert page.url == fake.url
@@ -76,7 +76,7 @@ def test_near_a_border_each_country_is_offered(here, fake, synthetic_photo):
     assert (sorted(buttons[:2]), buttons[2:]) == (["Kenya", "Tanzania"], ["I don't know"])
     page.click("#offer button:has-text('Tanzania')")
     ask(page)
-    assert fake.asked[-1].fields["country"] == "TZ"
+    assert fake.requests[-1].fields["country"] == "TZ"
 
 
 def test_declined_device_country_keeps_earlier_input(here, fake, tmp_path):
@@ -91,21 +91,21 @@ def test_declined_device_country_keeps_earlier_input(here, fake, tmp_path):
     page.fill("#country", "")
     page.press("#country", "Escape")
     ask(page)  # the photo's own position was not declined
-    assert fake.asked[-1].fields["gps"] == "true"
+    assert fake.requests[-1].fields["gps"] == "true"
 
 
-def test_far_out_at_sea_there_is_no_country(here):
+def test_position_at_sea_has_no_country(here):
     page = here(AT_SEA)
     page.click("#here-ask")
-    assert said(page) == WORDS.text("page", "here_nowhere")
+    assert problem(page) == WORDS.text("page", "here_nowhere")
     assert focused(page) == "here-ask"
     assert not page.is_visible("#offer")
 
 
 def test_denied_position_is_reported(visit):
-    page = visit()  # nobody allows it
+    page = visit()  # without permission
     page.click("#here-ask")
-    assert said(page) == WORDS.text("page", "here_denied")
+    assert problem(page) == WORDS.text("page", "here_denied")
     assert focused(page) == "here-ask"
 
 
@@ -117,9 +117,9 @@ def test_position_needs_a_tap_and_can_be_cancelled(visit, fake, tmp_path):
     page.press("#country", "Escape")
     ask(page)
     page.click("button:has-text('Change photo')")
-    assert page.evaluate("asked.length") == 0
+    assert page.evaluate("calls.length") == 0
     page.click("#here-ask")
-    assert page.evaluate("asked.length") == 1
+    assert page.evaluate("calls.length") == 1
     assert not page.is_visible("#offer")  # that of the photo
     assert page.is_visible("#here-wait")
     assert (focused(page), page.inner_text("#live")) == (
@@ -148,7 +148,7 @@ def test_search_cancelled_while_borders_load_offers_nothing(here, fake, syntheti
     page.click("#here-cancel")
     with page.expect_response("**/borders.json"):
         held[0].continue_()
-    ask(page)  # which takes longer than to look up a country
+    ask(page)  # slower than finding a country
     assert page.locator("#offer button").count() == 0
 
 
@@ -168,7 +168,7 @@ def test_unavailable_position_is_reported(visit, code):
     page = visit(script=STUB)
     page.click("#here-ask")
     page.evaluate(f"fail({code})")
-    assert said(page) == WORDS.text("page", "here_unavailable")
+    assert problem(page) == WORDS.text("page", "here_unavailable")
 
 
 def test_search_ends_after_a_time_limit(visit):
@@ -180,7 +180,7 @@ def test_search_ends_after_a_time_limit(visit):
     page.click("#here-ask")
     assert page.is_visible("#here-wait")
     page.evaluate("later()")
-    assert said(page) == WORDS.text("page", "here_unavailable")
+    assert problem(page) == WORDS.text("page", "here_unavailable")
     assert not page.is_visible("#here-wait")
 
 
@@ -194,20 +194,20 @@ def test_inaccurate_position_offers_all_countries_in_range(visit):
         assert sorted(offered) == countries
     page.click("#here-ask")
     page.evaluate(f"at(...{arusha}, 101000)")  # too rough
-    assert said(page) == WORDS.text("page", "here_unavailable")
+    assert problem(page) == WORDS.text("page", "here_unavailable")
 
 
 def test_missing_borders_are_reported_and_loaded_again(here):
     page = here(NAIROBI)
     page.route("**/borders.json", lambda route: route.fulfill(status=503), times=1)
     page.click("#here-ask")
-    assert said(page) == WORDS.text("page", "here_unavailable")
+    assert problem(page) == WORDS.text("page", "here_unavailable")
     page.click("#here-ask")
     page.wait_for_selector("#offer")
     assert page.inner_text("#here-problem") == ""
 
 
-def test_over_plain_http_or_without_a_receiver_nothing_is_offered(visit):
+def test_position_is_not_offered_over_plain_http_or_without_a_receiver(visit):
     for script in (
         "Object.defineProperty(globalThis, 'isSecureContext', {value: false})",
         "Object.defineProperty(Navigator.prototype, 'geolocation', {value: undefined})",
@@ -229,7 +229,7 @@ def test_each_state_has_sentences_in_every_language(visit, language):
     assert seen("here_waiting")
     for act, key in (("fail(1)", "denied"), ("fail(2)", "unavailable"), (f"at{AT_SEA}", "nowhere")):
         page.evaluate(act)
-        assert said(page) == words.text("page", f"here_{key}")
+        assert problem(page) == words.text("page", f"here_{key}")
         page.click("#here-ask")
     page.evaluate(f"at{NAMANGA}")
     page.wait_for_selector("#offer")
@@ -242,7 +242,7 @@ def test_each_state_fits_and_is_accessible(visit):
     require_fit(page, "waiting")
     for act, state in (("fail(1)", "denied"), ("fail(2)", "unavailable"), (f"at{AT_SEA}", "sea")):
         page.evaluate(act)
-        said(page)
+        problem(page)
         require_fit(page, state)
         page.click("#here-ask")
     for place in (NAIROBI, NAMANGA):

@@ -35,10 +35,10 @@ def test_country_names_resolve_to_their_country(language):
     countries = sentences_of(language)["countries"]
     assert tuple(countries) == iso_codes()
     for code, name in countries.items():
-        assert country_code(name) in (code, None), name  # None: two countries bear it
+        assert country_code(name) in (code, None), name  # None: two countries have this name
 
 
-def test_the_lock_of_the_page_names_no_host_and_has_digests():
+def test_lock_of_the_page_has_digests_and_no_hosts():
     text = (ROOT / "package-lock.json").read_text(encoding="utf-8")
     packages = json.loads(text)["packages"]
     packages.pop("")

@@ -32,17 +32,17 @@ def whole(made, engine):
 
 @pytest.fixture
 def phone(browser):
-    """Phone whose browser reports no errors."""
+    """Emulated phone; console messages fail the test."""
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, locale="hi", has_touch=True, is_mobile=True,
         permissions=["geolocation"],
         geolocation={"latitude": NAIROBI[0], "longitude": NAIROBI[1]},
     )  # fmt: skip
-    page, said = context.new_page(), []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    page, messages = context.new_page(), []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     yield page
-    assert said == []
+    assert messages == []
     context.close()
 
 
@@ -53,9 +53,9 @@ def require_answers(page, classifier, photo, tmp_path):
     ask(page)
     expected = classifier.identify(photo, country="KE", language="hi", top=8)
     warning, verdict, state, *_ = expected.lines
-    said = page.inner_text("#answer")
+    text = page.inner_text("#answer")
     for line in (warning, verdict, state, expected.guesses[0].species):
-        assert line in said
+        assert line in text
     (tmp_path / "letter.jpg").write_bytes(b"%PDF-1.7 a letter")
     ask_again(page, tmp_path / "letter.jpg")
     assert HINDI.text("error", "not_a_photo") in page.inner_text(".verdict")
@@ -63,7 +63,7 @@ def require_answers(page, classifier, photo, tmp_path):
     assert (overflows(page), violations(page)) == ([], [])
 
 
-def test_a_phone_answers_with_the_network_switched_off(phone, whole, synthetic_photo, tmp_path):
+def test_phone_answers_offline(phone, whole, synthetic_photo, tmp_path):
     files, classifier = whole
     with served(write_page(tmp_path / "page", with_file_digests(files))) as address:
         phone.goto(address)
@@ -77,12 +77,12 @@ def test_a_phone_answers_with_the_network_switched_off(phone, whole, synthetic_p
     assert phone.inner_text("#network") == HINDI.text("page", "offline_local")
     require_answers(phone, classifier, synthetic_photo, tmp_path)
     phone.click("#answer .buttons button >> nth=-1")
-    phone.click("#here-ask")  # where the phone is becomes a country without a network too
+    phone.click("#here-ask")  # the position gives a country without a network
     phone.wait_for_selector("#offer")
     assert "केन्या" in phone.inner_text("#offer")
 
 
-def test_one_file_answers_on_a_phone_from_disk(phone, whole, engine, synthetic_photo, tmp_path):
+def test_single_file_answers_on_a_phone_from_disk(phone, whole, engine, synthetic_photo, tmp_path):
     files, classifier = whole
     path = tmp_path / "page.html"
     path.write_bytes(single_page(with_inline_engine(files), engine[MODULE]))

@@ -29,7 +29,7 @@ def test_photos_are_chosen_pasted_dropped_and_removed(visit, fake, synthetic_pho
     assert page.evaluate("document.activeElement.ariaLabel") == "Remove photo 2"
     assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     ask(page)
-    assert [len(photo) for photo in fake.asked[-1].photos] == [
+    assert [len(photo) for photo in fake.requests[-1].photos] == [
         len(synthetic_photo.read_bytes())
     ] * 2
 
@@ -52,7 +52,7 @@ def test_missing_photo_is_reported(visit, fake):
     page.click("#submit")
     assert page.inner_text("#problem") == "Take or choose a photo first."
     assert focused(page) == "take"
-    assert fake.asked == []
+    assert fake.requests == []
 
 
 def test_camera_takes_a_photo_and_is_switched_off(visit, fake):
@@ -66,7 +66,7 @@ def test_camera_takes_a_photo_and_is_switched_off(visit, fake):
     assert not page.is_visible("#camera")
     assert page.evaluate("s => s.getTracks().map(t => t.readyState)", stream) == ["ended"]
     ask(page)
-    (photo,) = fake.asked[-1].photos
+    (photo,) = fake.requests[-1].photos
     assert photo.startswith(b"\xff\xd8")
 
 
@@ -80,7 +80,7 @@ def test_denied_camera_is_reported(visit):
     assert page.inner_text("#problem") == read_sentences().text("page", "camera_failed")
 
 
-def test_a_phone_uses_its_own_camera(browser, fake, visit):
+def test_phone_uses_its_own_camera(browser, fake, visit):
     phone = visit(script="const m = matchMedia; matchMedia = q => q.includes('coarse')"
                          " ? { matches: true } : m(q)")  # fmt: skip
     choosers = []

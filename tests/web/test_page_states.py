@@ -21,8 +21,8 @@ from tests.support.page_actions import (
 from tests.support.page_server import page_server
 
 WORDS = read_sentences()
-REFUSALS = tuple(WORDS.sections["error"])
-PASSING = {
+REASONS = tuple(WORDS.sections["error"])
+TEMPORARY = {
     "too_slow", "busy", "starting", "stopping", "broken", "wrong_input", "not_found",
     "unreachable", "model_missing", "model_damaged", "model_failed",
 }  # fmt: skip
@@ -57,14 +57,14 @@ def test_every_state_without_an_answer_fits_and_is_accessible(
     require_fit(page, "asking")
     page.click("#cancel")
     fake.go.set()
-    fake.refusal = 422, "damaged", "photo: damaged or cut short (image file is truncated)"
+    fake.error = 422, "damaged", "photo: damaged or cut short (image file is truncated)"
     ask(page)
     require_fit(page, "error")
     page.context.set_offline(True)
     page.wait_for_selector("#network")
     ask_again(page)
     require_fit(page, "offline")
-    page.said.clear()  # the browser itself says that the request failed
+    page.messages.clear()  # the browser logs the failed request
     page.context.set_offline(False)
 
 
@@ -112,13 +112,13 @@ def test_loading_progress_is_shown(visit, synthetic_photo):
 def test_error_gives_reason_and_fix_in_the_page_language(visit, fake, synthetic_photo, language):
     page, words = visit(width=320, language=language), read_sentences(language)
     choose(page, synthetic_photo)
-    for reason in REFUSALS:
-        fake.refusal = 422, reason, f"photo: in English, {reason}"
+    for reason in REASONS:
+        fake.error = 422, reason, f"photo: in English, {reason}"
         ask_again(page)
-        said = page.locator(".verdict.error")
-        assert words.text("page", "no_answer") in said.inner_text()
-        assert words.text("error", reason) in said.inner_text()
-        detail = said.locator(".detail")
+        banner = page.locator(".verdict.error")
+        assert words.text("page", "no_answer") in banner.inner_text()
+        assert words.text("error", reason) in banner.inner_text()
+        detail = banner.locator(".detail")
         assert detail.inner_text() == f"photo: in English, {reason}"
         assert detail.get_attribute("lang") == "en"
         assert focused(page) == "verdict"
@@ -126,23 +126,23 @@ def test_error_gives_reason_and_fix_in_the_page_language(visit, fake, synthetic_
         assert overflows(page) == []
         if reason != "no_webassembly":
             buttons = page.locator("#answer .buttons button").all_inner_texts()
-            again = [words.text("page", "again")] if reason in PASSING else []
+            again = [words.text("page", "again")] if reason in TEMPORARY else []
             assert buttons == [*again, words.text("page", "change")]
-    asked = len(fake.asked)
+    count = len(fake.requests)
     page.select_option("#language", "fr")
     page.wait_for_selector(f".verdict:has-text('{read_sentences('fr').text('page', 'no_answer')}')")
-    assert read_sentences("fr").text("error", REFUSALS[-1]) in page.inner_text(".verdict")
-    assert len(fake.asked) == asked  # nothing is asked anew for it
+    assert read_sentences("fr").text("error", REASONS[-1]) in page.inner_text(".verdict")
+    assert len(fake.requests) == count  # no new request
 
 
 def test_error_offers_retry_or_change(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     for status, reason in ((503, HTTPReason.BUSY), (422, Reason.DAMAGED)):
-        fake.refusal = status, reason, ""
+        fake.error = status, reason, ""
         ask_again(page)
         assert page.locator(".detail").count() == 0
-        fake.refusal = None
+        fake.error = None
         first = page.locator("#answer .buttons button").first
         if reason is HTTPReason.BUSY:
             answered(page, first.click)
@@ -160,11 +160,11 @@ def test_error_of_a_proxy_is_understood(visit, fake, synthetic_photo):
         (413, "too_large"), (429, "busy"), (503, "busy"), (408, "too_slow"), (504, "too_slow"),
         (502, "broken"), (404, "wrong_input"),
     ):  # fmt: skip
-        fake.refusal = status, "", ""
+        fake.error = status, "", ""
         ask_again(page)
         assert WORDS.text("error", reason) in page.inner_text(".verdict"), status
-    # An unknown reason, for example of a newer service, has a sentence too.
-    fake.refusal = 422, "asleep", "the snake is asleep"
+    # An unknown reason, for example of a newer service.
+    fake.error = 422, "asleep", "the snake is asleep"
     ask_again(page)
     assert WORDS.text("error", "broken") in page.inner_text(".verdict")
     assert "the snake is asleep" in page.inner_text(".verdict")
@@ -177,7 +177,7 @@ def test_unreachable_server_is_reported_and_the_guide_stays(visit, fake, synthet
     page.wait_for_selector("#network")
     assert page.inner_text("#network") == WORDS.text("page", "offline_service")
     ask(page)
-    page.said.clear()  # the browser itself says that the request failed
+    page.messages.clear()  # the browser logs the failed request
     assert WORDS.text("error", "unreachable") in page.inner_text("#answer")
     assert WORDS.text("page", "not_tie") in page.inner_text("#bite")
     page.context.set_offline(False)
@@ -196,4 +196,4 @@ def test_unsupported_browser_is_reported(visit, fake, script):
         assert page.is_visible("#bite")
         assert page.is_visible("#emergency-words")
         require_fit(page, "no WebAssembly")
-        page.said.clear()  # what the engine may say of it
+        page.messages.clear()  # the engine may log an error

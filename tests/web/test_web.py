@@ -150,7 +150,7 @@ def test_equal_prior_rows_are_stored_once():
     rows, places = facts["prior"]["rows"], facts["countries"]
     numbers = np.frombuffer(table, "<f8").reshape(rows, -1)
     assert len(np.unique(numbers, axis=0)) == rows < len(places)
-    assert "atlantis" not in places  # nobody can name it
+    assert "atlantis" not in places  # not a name of a country
     for key in ("UNKNOWN", "ke", "kenya", "np", "the-bahamas"):
         factors, use = prior.log_factors(key)
         assert np.array_equal(numbers[places[key]["factors"]], factors)
@@ -160,7 +160,7 @@ def test_equal_prior_rows_are_stored_once():
     assert facts_of(BUNDLES["image"])[1] == b""
 
 
-def test_a_bundle_without_a_prior_has_no_rows(bundle, engine, tmp_path):
+def test_bundle_without_a_prior_has_no_rows(bundle, engine, tmp_path):
     written = {file.path for file in export_web(bundle, tmp_path / "page", runtime=engine)}
     assert PRIOR not in written
 
@@ -174,16 +174,16 @@ def archive(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def test_the_engine_comes_from_a_folder_or_an_archive(engine, tmp_path):
+def test_engine_is_read_from_a_folder_or_an_archive(engine, tmp_path):
     files = {path.name: path.read_bytes() for path in engine.iterdir()}
     assert runtime_files(engine) == files
     assert runtime_files(archive(tmp_path / "npm.tgz", files)) == files
-    for what, wrong, told in (
+    for name, wrong, message in (
         ("one.tgz", {MODULE: files[MODULE]}, f"has no {WASM}"),
         ("two.tgz", files | {WASM: b"another"}, f"{WASM} differs from onnxruntime-web {VERSION}"),
     ):
-        with pytest.raises(InputError, match=re.escape(told)):
-            runtime_files(archive(tmp_path / what, wrong))
+        with pytest.raises(InputError, match=re.escape(message)):
+            runtime_files(archive(tmp_path / name, wrong))
     (tmp_path / "text.tgz").write_text("no archive")
     with pytest.raises(InputError, match="cannot be read"):
         runtime_files(tmp_path / "text.tgz")
@@ -210,7 +210,7 @@ def test_missing_npm_error_names_the_fix(engine, nowhere, monkeypatch):
 def test_engine_from_npm_is_verified_and_cached(engine, nowhere, monkeypatch):
     files = {path.name: path.read_bytes() for path in engine.iterdir()}
     packed = archive(nowhere / "fetched.tgz", files)
-    npm = nowhere / "npm"  # what is asked of npm, and what it would do
+    npm = nowhere / "npm"  # stub of npm pack
     npm.write_text(
         f'#!/bin/sh\n[ "$1" = pack ] && [ "$2" = onnxruntime-web@{VERSION} ] || exit 1\n'
         f'while [ "$1" != --pack-destination ]; do shift; done; cp {packed} "$2"\n'
@@ -234,13 +234,13 @@ def test_pinned_engine_matches_package_json(engine):
     assert b"MIT License" in licences()["LICENSE.txt"]
     dist = ROOT / "node_modules" / "onnxruntime-web" / "dist"
     if not dist.is_dir():
-        pytest.skip("no node_modules here (make check fetches them)")
+        pytest.skip("no node_modules (make check fetches them)")
     for name, digest in DIGESTS.items():
         assert hashlib.sha256((dist / name).read_bytes()).hexdigest() == digest
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["web", "run"], "requires an argument"),
         (
@@ -251,13 +251,13 @@ def test_pinned_engine_matches_package_json(engine):
         (["export", "run", "--single-file"], "is now `ophis web BUNDLE OUT --single-file`"),
     ],
 )
-def test_web_refuses_wrong_arguments(arguments, told, tmp_path, monkeypatch, capsys):
+def test_web_refuses_wrong_arguments(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_web_writes_a_page_and_lists_its_files(bundle, engine, tmp_path, capsys):

@@ -19,7 +19,7 @@ from tests.support.made_bundle import write_network_bundle
 from tests.support.page_browser import served, tried, write_page
 from tests.support.web_pages import CONTROLLED, ask, require_same, until
 
-INT8_TOLERANCE = 0.03  # of a probability: a number between two steps falls on one or the other
+INT8_TOLERANCE = 0.03  # of a probability: numbers between two steps round either way
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +42,13 @@ def test_page_answers_like_python_online_and_offline(
         )
         assert page.evaluate("backend.availableOffline()") is True
         until(page, CONTROLLED)
-        assert {url for url in page.asked if not url.startswith(address)} == set()
-        assert f"{address}{WEB_MODEL}" in page.asked
-    page.asked.clear()
+        assert {url for url in page.requests if not url.startswith(address)} == set()
+        assert f"{address}{WEB_MODEL}" in page.requests
+    page.requests.clear()
     page.reload()  # the server is gone
     require_same(ask(page, [photo]), imagenet17.identify(photo).as_dict())
-    assert {url for url in page.asked if not url.startswith(address)} == set()
-    assert page.said == []
+    assert {url for url in page.requests if not url.startswith(address)} == set()
+    assert page.messages == []
 
 
 def test_single_file_answers_from_disk(
@@ -62,12 +62,12 @@ def test_single_file_answers_from_disk(
         imagenet17.identify([photo, photo], country="IN", language="es").as_dict(),
     )
     assert page.evaluate("backend.availableOffline()") is True
-    assert {re.sub(":.*", "", url) for url in page.asked} == {"file", "blob"}
-    assert [url for url in page.asked if url.startswith("file")] == [path.as_uri()]
-    assert page.said == []
+    assert {re.sub(":.*", "", url) for url in page.requests} == {"file", "blob"}
+    assert [url for url in page.requests if url.startswith("file")] == [path.as_uri()]
+    assert page.messages == []
 
 
-def test_a_hundred_drawn_photos_have_the_same_names_and_probabilities(
+def test_hundred_synthetic_photos_have_the_same_names_and_probabilities(
     opened, files, imagenet17, tmp_path
 ):
     scenes = sightings(100, seed=7)
@@ -106,10 +106,10 @@ def forward(route, address: str) -> None:
 
 def write_convolving_bundle(folder, species: SpeciesList):
     """Write a bundle of two convolutions with global mean pooling."""
-    chance = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
 
     def weights(*shape):
-        return chance.normal(0, 1 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
+        return rng.normal(0, 1 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
 
     numbers = {
         "first": weights(16, 3, 3, 3), "second": weights(32, 16, 3, 3),
@@ -128,7 +128,7 @@ def write_convolving_bundle(folder, species: SpeciesList):
     return write_network_bundle(folder, species, nodes, numbers)
 
 
-def test_quantised_network_answers_like_python(asked, questions, halves, tmp_path):
+def test_quantised_network_answers_like_python(answers, photo_sets, halves, tmp_path):
     """Integer arithmetic is equal up to a few rounding steps."""
     from ophis.train.export import quantise
 
@@ -137,5 +137,5 @@ def test_quantised_network_answers_like_python(asked, questions, halves, tmp_pat
     classifier = load(tmp_path / "eight")
     kinds = {node.op_type for node in onnx.load(tmp_path / "eight" / MODEL).graph.node}
     assert "QuantizeLinear" in kinds
-    for here, there in asked(classifier, *questions, country="KE"):
+    for here, there in answers(classifier, *photo_sets, country="KE"):
         require_same(here, there, INT8_TOLERANCE)

@@ -14,12 +14,12 @@ from tests.support.web_pages import ask, encoded, until
 EMERGENCY = read_sentences().text("advice", "emergency")
 
 
-def refused(page, photos: list[bytes], **more) -> tuple[int, str, str]:
+def error_of(page, photos: list[bytes], **more) -> tuple[int, str, str]:
     """Return status, reason and message; require the emergency advice."""
-    refusal = ask(page, photos, **more)["refusal"]
-    assert refusal["name"] == "BackendError"
-    assert refusal["emergency"] in {EMERGENCY, read_sentences("es").text("advice", "emergency")}
-    return refusal["status"], refusal["reason"], refusal["error"]
+    error = ask(page, photos, **more)["error"]
+    assert error["name"] == "BackendError"
+    assert error["emergency"] in {EMERGENCY, read_sentences("es").text("advice", "emergency")}
+    return error["status"], error["reason"], error["error"]
 
 
 @pytest.mark.parametrize("how", ["cut short", "changed", "missing"])
@@ -36,11 +36,11 @@ def test_incomplete_model_is_reported(opened, made, synthetic_photo, tmp_path, h
     with served(folder) as address:
         page = opened(address)
         for language in ("en", "es"):
-            status, code, error = refused(page, [synthetic_photo.read_bytes()], language=language)
+            status, code, error = error_of(page, [synthetic_photo.read_bytes()], language=language)
             assert (status, code) == (503, reason)
             assert error.startswith(f"{WEB_MODEL}: ")
-        told = page.evaluate("backend.load().catch((e) => [e.name, e.status, e.reason])")
-        assert told == ["BackendError", 503, reason]
+        found = page.evaluate("backend.load().catch((e) => [e.name, e.status, e.reason])")
+        assert found == ["BackendError", 503, reason]
         (folder / WEB_MODEL).write_bytes(model)  # the network is back
         assert "lines" in ask(page, [synthetic_photo.read_bytes()])
 
@@ -52,14 +52,14 @@ def test_model_that_cannot_run_is_reported(opened, made, engine, synthetic_photo
     page_files = tried(web_files(replace(bundle, members=(member,)), engine))
     with served(write_page(tmp_path / "page", with_file_digests(page_files))) as address:
         page = opened(address)
-        assert refused(page, [synthetic_photo.read_bytes()])[:2] == (500, "model_failed")
+        assert error_of(page, [synthetic_photo.read_bytes()])[:2] == (500, "model_failed")
 
 
 def test_browser_without_webassembly_is_reported(opened, made, synthetic_photo, tmp_path):
     with served(write_page(tmp_path / "page", with_file_digests(made[0]))) as address:
         page = opened(address, before="delete globalThis.WebAssembly;")
-        told = refused(page, [synthetic_photo.read_bytes()])
-        assert told == (501, "no_webassembly", "")
+        found = error_of(page, [synthetic_photo.read_bytes()])
+        assert found == (501, "no_webassembly", "")
 
 
 def test_invalid_requests_are_refused_like_python(opened, made, synthetic_photo, tmp_path):
@@ -67,20 +67,20 @@ def test_invalid_requests_are_refused_like_python(opened, made, synthetic_photo,
     photo = synthetic_photo.read_bytes()
     with served(write_page(tmp_path / "page", with_file_digests(files))) as address:
         page = opened(address)
-        status, reason, error = refused(page, [b"%PDF-1.7 a letter", b""], language="es")
+        status, reason, error = error_of(page, [b"%PDF-1.7 a letter", b""], language="es")
         assert (status, reason) == (422, "unreadable")
         assert error == (
             "photo 1: this is a PDF; send a JPEG, PNG or WebP photo;"
             " photo 2: the file is empty; copy it again"
         )
-        assert refused(page, [b"%PDF-", b"a letter"])[1] == "not_a_photo"
-        assert refused(page, [])[:2] == (422, "no_photo")
-        assert refused(page, [photo], top=0)[:2] == (422, "wrong_input")
-        assert refused(page, [photo], country="Atlantis") == (
+        assert error_of(page, [b"%PDF-", b"a letter"])[1] == "not_a_photo"
+        assert error_of(page, [])[:2] == (422, "no_photo")
+        assert error_of(page, [photo], top=0)[:2] == (422, "wrong_input")
+        assert error_of(page, [photo], country="Atlantis") == (
             422, "unknown_country", "no country is called 'Atlantis'; use its ISO code",
         )  # fmt: skip
-        *told, error = refused(page, [photo], language="tlh")
-        assert told == [422, "wrong_input"]
+        *found, error = error_of(page, [photo], language="tlh")
+        assert found == [422, "wrong_input"]
         assert error.startswith("no sentences in language 'tlh'")
         answer = ask(page, [b"GIF89a", photo])  # one of two is enough
         (failure,) = answer["failures"]
@@ -92,20 +92,20 @@ def test_request_can_be_aborted_and_progress_is_reported(opened, made, synthetic
     with served(write_page(tmp_path / "page", with_file_digests(made[0]))) as address:
         page = opened(address)
         until(page, "Boolean(globalThis.backend)")
-        shares = page.evaluate(
+        fractions = page.evaluate(
             "async () => { const s = []; await backend.load((x) => s.push(x)); return s; }"
         )
-        assert shares == sorted(shares)
-        assert shares[-1] == 1
-        assert len(shares) > 2
+        assert fractions == sorted(fractions)
+        assert fractions[-1] == 1
+        assert len(fractions) > 2
         name = page.evaluate(
             """async (text) => {
               const photo = new Blob([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))]);
               const taken = new AbortController();
-              const asked = backend.identify({photos: [photo], country: null, gps: false, top: 5,
+              const answer = backend.identify({photos: [photo], country: null, gps: false, top: 5,
                 language: "en", evidence: false}, {signal: taken.signal});
               taken.abort();
-              return asked.catch((error) => error.name);
+              return answer.catch((error) => error.name);
             }""",
             encoded(synthetic_photo.read_bytes()),
         )

@@ -14,16 +14,16 @@ from tests.support.web_pages import require_same
 SPECIES = SpeciesList(("Boa constrictor", "Naja naja", "Natrix natrix"))
 
 
-def test_crops_are_averaged_like_python(asked, questions, coloured, tmp_path):
+def test_crops_are_averaged_like_python(answers, photo_sets, coloured, tmp_path):
     bundle = write_made_bundle(tmp_path / "made", coloured.species_list())
     combine([bundle], tmp_path / "tta", validation=coloured, tta=("flip", "crops"))
     classifier = load(tmp_path / "tta")
     assert len(classifier.bundle.tta) == 10
-    for here, there in asked(classifier, *questions):
+    for here, there in answers(classifier, *photo_sets):
         require_same(here, there, 1e-5)
 
 
-def test_ensemble_answers_like_python(asked, questions, coloured, tmp_path):
+def test_ensemble_answers_like_python(answers, photo_sets, coloured, tmp_path):
     """Members differ in the order of species and in calibration."""
     species = coloured.species_list()
     orders = (species, SpeciesList(tuple(reversed(species.names))))
@@ -37,19 +37,19 @@ def test_ensemble_answers_like_python(asked, questions, coloured, tmp_path):
     combine(parts, tmp_path / "both", validation=coloured, tta=["flip"])
     classifier = load(tmp_path / "both")
     assert all(member.calibration for member in classifier.bundle.members)
-    alone = [load(part).identify(questions[0]).as_dict()["guesses"] for part in parts]
+    alone = [load(part).identify(photo_sets[0]).as_dict()["guesses"] for part in parts]
     assert alone[0] != alone[1]
-    answers = asked(classifier, *questions, country="KE", top=3)
-    for here, there in answers:
+    both = answers(classifier, *photo_sets, country="KE", top=3)
+    for here, there in both:
         require_same(here, there, 1e-5)
-    assert answers[0][1]["guesses"] not in alone
+    assert both[0][1]["guesses"] not in alone
 
 
 def write_mapping_bundle(folder, species: SpeciesList):
     """Write a network with evidence maps of two species: block means of a colour channel."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     numbers = {
-        "weights": chance.normal(size=(3, len(species))).astype(np.float32),
+        "weights": rng.normal(size=(3, len(species))).astype(np.float32),
         "best": np.array([2], np.int64), "places": np.array([2, 3], np.int64),
         "shape": np.array([1, 1, 4, 4], np.int64),
     }  # fmt: skip
@@ -87,30 +87,30 @@ def require_same_map(found, expected):
     assert found == expected
 
 
-def test_evidence_is_the_map_of_the_first_guess(asked, blocks, tmp_path):
+def test_evidence_is_the_map_of_the_first_guess(answers, blocks, tmp_path):
     classifier = load(write_mapping_bundle(tmp_path / "bundle", SPECIES))
-    ((here, there),) = asked(classifier, [blocks], evidence=True)
+    ((here, there),) = answers(classifier, [blocks], evidence=True)
     (found,), (expected,) = here["evidence"], there["evidence"]
     require_same_map(found, expected)
 
 
-def test_evidence_comes_from_the_first_network_with_maps(asked, blocks, coloured, tmp_path):
+def test_evidence_comes_from_the_first_network_with_maps(answers, blocks, coloured, tmp_path):
     """Without the request for evidence, no network computes maps."""
     species = coloured.species_list()
     parts = [write_made_bundle(tmp_path / "made", species, seed=2),
              write_mapping_bundle(tmp_path / "mapping", species)]  # fmt: skip
     combine(parts, tmp_path / "both", validation=coloured)
     classifier = load(tmp_path / "both")
-    ((here, there),) = asked(classifier, [blocks], evidence=True)
+    ((here, there),) = answers(classifier, [blocks], evidence=True)
     assert there["guesses"][0]["species"] in {guess["species"] for guess in here["guesses"]}
     (found,), (expected,) = here["evidence"], there["evidence"]
     assert expected is not None
     require_same_map(found, expected)
-    ((here, there),) = asked(classifier, [blocks])
+    ((here, there),) = answers(classifier, [blocks])
     assert here["evidence"] == there["evidence"] == []
 
 
-def test_a_network_without_maps_has_no_evidence(asked, blocks, tmp_path):
+def test_network_without_maps_has_no_evidence(answers, blocks, tmp_path):
     classifier = load(write_made_bundle(tmp_path / "made", SPECIES))
-    ((here, there),) = asked(classifier, [blocks], evidence=True)
+    ((here, there),) = answers(classifier, [blocks], evidence=True)
     assert here["evidence"] == there["evidence"] == [None]

@@ -18,7 +18,7 @@ from tests.support.web_pages import encoded, opened_modules
 SIDE = 48
 IMAGES = Preprocessing(SIDE, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TTA = (Crop(), Crop(0.125, 0.0, 0.875), Crop(mirrored=True))
-SQUEEZE = """async ([text, images, tta]) => {
+PREPROCESS = """async ([text, images, tta]) => {
   const module = await import(`${location.origin}/preprocessing.js`);
   const {decode, networkInput, unusableReason} = module;
   const {resize, BILINEAR} = await import(`${location.origin}/resize.js`);
@@ -34,22 +34,22 @@ SQUEEZE = """async ([text, images, tta]) => {
     return {
       size: [photo.height, photo.width],
       whole: packed(photo.part(0, 0, photo.width, photo.height)),
-      square: packed(Uint8Array.from(resize(photo, images.pixels, BILINEAR))),
+      resized: packed(Uint8Array.from(resize(photo, images.pixels, BILINEAR))),
       values: packed(networkInput(photo, images, tta)),
       why: unusableReason(photo),
     };
   } catch (error) {
-    return {refused: error.message, code: error.code};
+    return {error: error.message, code: error.code};
   }
 }"""
 
 
 def picture(width: int, height: int, seed: int = 0) -> Image.Image:
     """Return waves and noise: edges in all directions, no two pixels equal."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
     waves = np.stack([np.sin(x / 9), np.sin(y / 7), np.sin((x + y) / 11)], axis=-1)
-    values = 128 + 90 * waves + chance.normal(0, 12, (height, width, 3))
+    values = 128 + 90 * waves + rng.normal(0, 12, (height, width, 3))
     return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
 
 
@@ -106,13 +106,13 @@ PHOTOS = {
     ),
     "WebP": saved(picture(90, 70), "WEBP", quality=80),
     "WebP see-through": saved(see_through(), "WEBP", lossless=True),
-    "larger than the square": saved(picture(523, 391), "JPEG"),
+    "larger than the network input": saved(picture(523, 391), "JPEG"),
     "wide": saved(picture(400, 33), "PNG"),
     "tall": saved(picture(37, 400), "PNG"),
     "tall and wide": saved(picture(200, 460), "PNG"),
-    "smaller than the square": saved(picture(33, 41), "PNG"),
-    "as wide as the square": saved(picture(SIDE, 90), "PNG"),
-    "the square itself": saved(picture(SIDE, SIDE), "PNG"),
+    "smaller than the network input": saved(picture(33, 41), "PNG"),
+    "as wide as the network input": saved(picture(SIDE, 90), "PNG"),
+    "the size of the network input": saved(picture(SIDE, SIDE), "PNG"),
     "several strips": saved(picture(1500, 710), "JPEG"),
     "several strips, tall": saved(picture(500, 2150), "JPEG"),
     "flat": saved(Image.new("RGB", (90, 70), (90, 93, 96)), "PNG"),
@@ -130,7 +130,7 @@ def page(browser, tmp_path_factory):
 
 def seen(page, data: bytes, tta: tuple[Crop, ...] = TTA) -> dict[str, Any]:
     images = {"pixels": SIDE, "mean": IMAGES.mean, "std": IMAGES.std}
-    return page.evaluate(SQUEEZE, [encoded(data), images, [vars(crop) for crop in tta]])
+    return page.evaluate(PREPROCESS, [encoded(data), images, [vars(crop) for crop in tta]])
 
 
 def array(text: str, kind: type, *shape: int) -> np.ndarray:
@@ -140,13 +140,13 @@ def array(text: str, kind: type, *shape: int) -> np.ndarray:
 @pytest.mark.parametrize("name", PHOTOS)
 def test_browser_pixels_equal_python(page, name):
     photo, found = decode(PHOTOS[name]), seen(page, PHOTOS[name])
-    assert "refused" not in found
+    assert "error" not in found
     assert tuple(found["size"]) == photo.size[::-1]
     whole = array(found["whole"], np.uint8, *found["size"], 3)
     most = WITHIN.get(name, 0)
     assert np.abs(whole.astype(int) - np.asarray(photo)).max() <= most
-    square = array(found["square"], np.uint8, SIDE, SIDE, 3)
-    assert np.abs(square.astype(int) - resize(photo, SIDE)).max() <= most
+    resized = array(found["resized"], np.uint8, SIDE, SIDE, 3)
+    assert np.abs(resized.astype(int) - resize(photo, SIDE)).max() <= most
     values = array(found["values"], np.float32, len(TTA), 3, SIDE, SIDE)
     expected = network_input(photo, IMAGES, TTA)
     if most:
@@ -160,8 +160,8 @@ def test_photos_cover_all_reasons_for_unusability():
     assert {unusable_reason(decode(data)) for data in PHOTOS.values()} == {None, "small", "flat"}
 
 
-JPEG = PHOTOS["larger than the square"]
-REFUSED = {
+JPEG = PHOTOS["larger than the network input"]
+UNREADABLE = {
     "empty": b"",
     "PDF": b"%PDF-1.7\n" + bytes(100),
     "GIF": saved(picture(90, 70), "GIF"),
@@ -176,21 +176,21 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", UNREADABLE)
 def test_other_files_are_refused_with_the_message_of_python(page, name):
-    data = REFUSED[name]
+    data = UNREADABLE[name]
     found = seen(page, data)
     with pytest.raises(PhotoError) as error:
         decode(data)
-    assert (found["refused"], found["code"]) == (str(error.value), error.value.reason)
+    assert (found["error"], found["code"]) == (str(error.value), error.value.reason)
 
 
-def test_a_file_of_more_than_64_mib_is_refused(page):
-    told = page.evaluate("""async () => {
+def test_file_of_more_than_64_mib_is_refused(page):
+    found = page.evaluate("""async () => {
       const {decode} = await import(`${location.origin}/preprocessing.js`);
       return decode(new Uint8Array(64 * 2 ** 20 + 1), "photo").catch((e) => [e.message, e.code]);
     }""")
-    assert told == ["photo: larger than 64 MiB; send a smaller photo", "too_large"]
+    assert found == ["photo: larger than 64 MiB; send a smaller photo", "too_large"]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP"])
@@ -198,11 +198,11 @@ def test_truncated_photo_is_damaged(page, kind):
     data = {"JPEG": JPEG, "PNG": PHOTOS["PNG"], "WebP": PHOTOS["WebP"]}[kind]
     for length in (len(data) // 2, 20):
         found = seen(page, data[:length])
-        assert found["refused"] == "photo: damaged or cut short; send the photo again"
+        assert found["error"] == "photo: damaged or cut short; send the photo again"
         assert found["code"] == "damaged"
 
 
 def test_unsupported_heic_is_reported(page):
     found = seen(page, b"\0\0\0\x18ftypheic" + bytes(100))
-    assert found["refused"].startswith("photo: this browser cannot open HEIC")
+    assert found["error"].startswith("photo: this browser cannot open HEIC")
     assert found["code"] == "other_format"

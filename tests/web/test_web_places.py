@@ -102,7 +102,7 @@ def test_place_of_a_photo_equals_python(page):
         assert found[name]["place"]["source"] == place.source, name
         assert dict(found[name]["place"]["weights"]) == pytest.approx(dict(place.weights)), name
         assert [key for key, _ in found[name]["place"]["weights"]] == list(place.weights), name
-        codes = {key.upper(): share for key, share in place.weights.items()}
+        codes = {key.upper(): weight for key, weight in place.weights.items()}
         assert found[name]["countries"] == pytest.approx(codes), name
     sources = {place["place"]["source"] for place in found.values()}
     assert sources == {"position", "near a border", "no position"}
@@ -110,12 +110,12 @@ def test_place_of_a_photo_equals_python(page):
 
 def test_corrupted_files_raise_no_error(page):
     """Random bytes, and photos with changed bytes."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     broken = []
     for number in range(300):
-        data = bytearray(PHOTOS[["JPEG", "PNG", "WEBP"][number % 3]][: chance.integers(20, 400)])
-        for place in chance.integers(0, len(data), 4):
-            data[place] = chance.integers(256)
+        data = bytearray(PHOTOS[["JPEG", "PNG", "WEBP"][number % 3]][: rng.integers(20, 400)])
+        for place in rng.integers(0, len(data), 4):
+            data[place] = rng.integers(256)
         broken.append(bytes(data))
     for data, found in zip(broken, page.evaluate(PLACES, list(map(encoded, broken))), strict=True):
         assert found["place"]["source"]
@@ -140,11 +140,11 @@ def test_position_in_heic_is_found(page):
 
 
 def test_countries_of_a_point_equal_python(page):
-    chance = np.random.default_rng(1)
-    far = zip(chance.uniform(-90, 90, 120), chance.uniform(-180, 180, 120), strict=True)
-    near = [(26.4 + x, 87 + y) for x, y in chance.normal(0, 1, (60, 2))]
+    rng = np.random.default_rng(1)
+    far = zip(rng.uniform(-90, 90, 120), rng.uniform(-180, 180, 120), strict=True)
+    near = [(26.4 + x, 87 + y) for x, y in rng.normal(0, 1, (60, 2))]
     corners = [(90, 0), (-90, 10), (66, 180), (-17, -180), (-17, 179.99), (65.8, 190), (0.1, 360)]
-    points = [*far, *near, *corners, *zip(chance.uniform(40, 50, 50), chance.uniform(0, 20, 50),
+    points = [*far, *near, *corners, *zip(rng.uniform(40, 50, 50), rng.uniform(0, 20, 50),
                                           strict=True)]  # fmt: skip
     points = [(float(latitude), float(longitude)) for latitude, longitude in points]
     several = 0

@@ -63,14 +63,14 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
 
 def test_a_bundle_is_fetched_once_verified_and_kept(place, coloured, tmp_path):
     photo = coloured.paths()[0]
-    with stub_of_the_hub({"owner/name": place / "good"}) as (hub, asked):
+    with stub_of_the_hub({"owner/name": place / "good"}) as (hub, requested):
         for name in ("hf://owner/name", "hf://owner/name@v1", f"hf://owner/name@{COMMIT}"):
             done = ophis("identify", name, photo, "--json", hub=hub, cache=tmp_path)
             assert done.returncode == 0, done.stderr
             version = read_bundle(place / "good").version
             assert json.loads(done.stdout)["bundle"] == version
         # What no answer needs is not fetched, and nothing twice.
-        assert sorted(asked) == ["bundle.json", "images.json", "model.onnx", "species.csv"]
+        assert sorted(requested) == ["bundle.json", "images.json", "model.onnx", "species.csv"]
     for offline in ({"HF_HUB_OFFLINE": "1"}, {}):  # told so, and with nobody at the address
         done = ophis("identify", "hf://owner/name", photo, hub=hub, cache=tmp_path, **offline)
         assert done.returncode == 0, done.stderr
@@ -78,14 +78,14 @@ def test_a_bundle_is_fetched_once_verified_and_kept(place, coloured, tmp_path):
 
 def test_members_of_a_combination_are_fetched_too(place, coloured, tmp_path):
     revisions: set[str] = set()
-    with stub_of_the_hub({"owner/both": place / "both"}, revisions) as (hub, asked):
+    with stub_of_the_hub({"owner/both": place / "both"}, revisions) as (hub, requested):
         done = ophis("identify", "hf://owner/both", coloured.paths()[0], hub=hub, cache=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "member-1/model.onnx" in asked
-    assert "member-1/README.md" not in asked
+    assert "member-1/model.onnx" in requested
+    assert "member-1/README.md" not in requested
     # After the index all is of its commit, whatever is pushed meanwhile.
     assert revisions == {"main", COMMIT}
-    assert asked[0] == "bundle.json"
+    assert requested[0] == "bundle.json"
 
 
 @pytest.mark.parametrize(
