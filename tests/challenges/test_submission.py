@@ -53,7 +53,7 @@ def table(path):
         return list(csv.reader(file))
 
 
-# What no manifest lets in is left out: control characters, and ids of blanks.
+# Without characters that manifests reject: control characters and blank ids.
 WORD = st.text(
     st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"]), min_size=1, max_size=6
 )
@@ -84,7 +84,7 @@ def any_scores(draw):
         np.log([[0.1250000006] * 7 + [0.1249999958]]), species=SpeciesList(tuple("abcdefgh"))
     )
 )
-def test_what_is_written_validates_and_says_what_the_scores_say(tmp_path_factory, scores):
+def test_written_probabilities_pass_the_check_and_equal_the_scores(tmp_path_factory, scores):
     folder = tmp_path_factory.mktemp("submission")
     path = write_probabilities(scores, folder / "s.csv")
     ids = pl.DataFrame({"hashed_id": scores.photo_ids})
@@ -116,7 +116,7 @@ def same_id(rows, row, other):
     rows[row][0] = rows[other][0]
 
 
-def strange_id(rows, row, _):
+def unexpected_id(rows, row, _):
     rows[row][0] += "x"
 
 
@@ -140,14 +140,14 @@ def longer(rows, row, _):
         (swapped("0.999999"), "the probabilities sum to "),
         (more, "not to 1 within 1e-06"),
         (same_id, "is repeated, first in row "),
-        (strange_id, "is not expected"),
+        (unexpected_id, "is not expected"),
         (no_id, "hashed_id is empty"),
         (shorter, "has 3 cells under 4 columns"),
         (longer, "has 5 cells under 4 columns"),
     ],
 )
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(2, 8), data=st.data())
-def test_any_one_corrupted_row_is_named(tmp_path_factory, corrupt, words, seed, rows, data):
+def test_check_names_a_corrupted_row(tmp_path_factory, corrupt, words, seed, rows, data):
     folder = tmp_path_factory.mktemp("corrupted")
     logits = np.random.default_rng(seed).normal(size=(rows, 3))
     path = write_probabilities(made(logits), folder / "s.csv")
@@ -164,15 +164,15 @@ def test_any_one_corrupted_row_is_named(tmp_path_factory, corrupt, words, seed, 
     # The row's own id is then missing, and nothing else is wrong.
     rest = [problem for problem in problems if problem not in named]
     assert rest in ([], [f"{path}: no row of 'p{row}'"])
-    assert bool(rest) == (corrupt in (same_id, strange_id, no_id, shorter, longer))
+    assert bool(rest) == (corrupt in (same_id, unexpected_id, no_id, shorter, longer))
 
 
 @given(rows=st.integers(1, 8), gone=st.integers(0, 3))
-def test_rows_that_are_missing_are_named(tmp_path_factory, rows, gone):
+def test_check_names_missing_rows(tmp_path_factory, rows, gone):
     folder = tmp_path_factory.mktemp("missing")
     path = write_probabilities(made(np.zeros((rows, 3))), folder / "s.csv")
-    wanted = "".join(f"p{row},Kenya\n" for row in range(gone, rows + 3))
-    (folder / "ids.csv").write_text(f"hashed_id,country\n{wanted}")
+    listed = "".join(f"p{row},Kenya\n" for row in range(gone, rows + 3))
+    (folder / "ids.csv").write_text(f"hashed_id,country\n{listed}")
     problems = check_submission(path, against=folder / "ids.csv").problems
     missing = [f"p{row}" for row in range(rows, rows + 3) if row >= gone]
     assert problems[-1] == f"{path}: no row of {', '.join(map(repr, missing))}"
@@ -181,18 +181,18 @@ def test_rows_that_are_missing_are_named(tmp_path_factory, rows, gone):
     ]
 
 
-def test_columns_are_read_by_name_never_by_position(tmp_path):
+def test_columns_are_matched_by_name(tmp_path):
     scores = made(np.log([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]]))
-    asked = SpeciesList(("Vipera berus", "Boa_boa", "elaphe-dione", "Naja naja"))
-    path = write_probabilities(scores, tmp_path / "s.csv", species=asked)
+    columns = SpeciesList(("Vipera berus", "Boa_boa", "elaphe-dione", "Naja naja"))
+    path = write_probabilities(scores, tmp_path / "s.csv", species=columns)
     header, first, second = table(path)
-    assert header == ["hashed_id", *asked]
+    assert header == ["hashed_id", *columns]
     np.testing.assert_allclose(np.array(first[1:], float), [0.1, 0.2, 0, 0.7], atol=1e-8)
     np.testing.assert_allclose(np.array(second[1:], float), [0.7, 0.2, 0, 0.1], atol=1e-8)
-    assert not check_submission(path, species=SpeciesList(tuple(reversed(asked.names)))).problems
+    assert not check_submission(path, species=SpeciesList(tuple(reversed(columns.names)))).problems
     problems = check_submission(path, species=SPECIES).problems
     assert problems == (f"{path}, row 1: column 'elaphe-dione' is not expected",)
-    more = SpeciesList((*asked.names, "a", "b", "c", "d", "e", "f"))
+    more = SpeciesList((*columns.names, "a", "b", "c", "d", "e", "f"))
     (problem,) = check_submission(path, species=more).problems
     assert problem == f"{path}, row 1: no column 'a', 'b', 'c', 'd', 'e' and 1 more"
     with pytest.raises(InputError, match=r"'vipera-berus' of the scores is not among the 2"):
@@ -217,13 +217,13 @@ def test_columns_are_read_by_name_never_by_position(tmp_path):
         ('hashed_id,boa\nx,1\ny,"1\n', "row 3: unexpected end of data; fix the quotes"),
     ],
 )
-def test_a_file_that_is_none_is_named_with_the_row(tmp_path, text, words):
+def test_check_names_row_of_malformed_file(tmp_path, text, words):
     (tmp_path / "s.csv").write_text(text)
     problems = check_submission(tmp_path / "s.csv").problems
     assert problems[0].startswith(f"{tmp_path / 's.csv'}, {words}")
 
 
-def test_photos_of_one_observation_are_fused_and_answered_by_the_class(tmp_path):
+def test_answers_aggregate_photos_of_one_observation(tmp_path):
     p = [[0.6, 0.4, 0], [0.1, 0.4, 0.5], [0.1, 0.9, 0], [0.2, 0.8, 0]]
     with np.errstate(divide="ignore"):
         scores = made(np.log(p), ["o1", "o1", "o2", "HM 1954"])
@@ -247,7 +247,7 @@ def test_photos_of_one_observation_are_fused_and_answered_by_the_class(tmp_path)
 
 
 @given(answers=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=1, max_size=12))
-def test_every_observation_has_one_row_and_the_file_validates(tmp_path_factory, answers):
+def test_written_answers_have_one_row_per_observation(tmp_path_factory, answers):
     folder = tmp_path_factory.mktemp("answers")
     observations = [f"o{o}" for o, _ in answers]
     scores = made(9 * np.eye(3)[[a for _, a in answers]], observations)
@@ -257,7 +257,7 @@ def test_every_observation_has_one_row_and_the_file_validates(tmp_path_factory, 
     assert (done.problems, done.rows) == ((), len(set(observations)))
 
 
-def test_class_ids_and_species_are_read_from_the_organisers_tables(tmp_path):
+def test_class_ids_and_species_are_read_from_organisers_tables(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("class_id,binomial_name,code\n7,Naja naja,IN\n0,boa-boa,BR\n7,Naja naja,NA\n")
     assert read_class_ids(path) == {"naja naja": 7, "boa boa": 0}
@@ -277,17 +277,17 @@ def test_class_ids_and_species_are_read_from_the_organisers_tables(tmp_path):
         (read_species, "species\nBoa boa\nboa-boa\n", "'Boa boa' and 'boa-boa' are one"),
     ],
 )
-def test_a_wrong_table_is_refused_by_file_and_row(tmp_path, read, text, words):
+def test_bad_table_error_names_file_and_row(tmp_path, read, text, words):
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read(tmp_path / "t.csv")
-    assert str(refusal.value).startswith(str(tmp_path / "t.csv"))
-    assert words in str(refusal.value)
+    assert str(error.value).startswith(str(tmp_path / "t.csv"))
+    assert words in str(error.value)
     with pytest.raises(InputError, match="there is no such file"):
         read(tmp_path / "none.csv")
 
 
-def test_a_species_without_a_class_is_refused(tmp_path):
+def test_write_answers_rejects_species_without_class(tmp_path):
     with pytest.raises(InputError, match="species 'vipera-berus' has no class_id; add a row"):
         write_answers(
             made(np.zeros((1, 3))), tmp_path / "s.csv", classes={"naja naja": 1, "boa boa": 2}
@@ -297,7 +297,7 @@ def test_a_species_without_a_class_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_photo_that_could_not_be_read_has_a_row_too():
+def test_unread_photo_has_a_row():
     scores = replace(made([[1, 0, 0]]), failures=(PhotoFailure("broken", "broken: is no photo"),))
     whole = add_unread_photos(scores, {"broken": "india"})
     assert (whole.photo_ids, whole.countries) == (("p0", "broken"), ("UNKNOWN", "india"))
@@ -310,35 +310,39 @@ def test_a_photo_that_could_not_be_read_has_a_row_too():
     assert add_unread_photos(made([[1, 0, 0]])).photo_ids == ("p0",)
 
 
-def spoken(capsys, *arguments):
+def run_command(capsys, *arguments):
     with pytest.raises(SystemExit) as end:
         main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return end.value.code, said.out, said.err
+    captured = capsys.readouterr()
+    return end.value.code, captured.out, captured.err
 
 
-def test_submit_and_check_on_the_command_line(tmp_path, capsys):
+def test_submit_and_check_submission_commands(tmp_path, capsys):
     scores = replace(
         made([[1, 0, 0], [0, 2, 0]], ["o1", "o1"]), failures=(PhotoFailure("q", "q: is no photo"),)
     ).write(tmp_path / "s.npz")
     out = tmp_path / "out.csv"
-    code, said, wrong = spoken(capsys, "submit", scores, "--style", "aicrowd2020", "--out", out)
-    assert (code, said, wrong) == (1, f"{out}\n", "ophis: q: is no photo\n")
+    code, stdout, stderr = run_command(
+        capsys, "submit", scores, "--style", "aicrowd2020", "--out", out
+    )
+    assert (code, stdout, stderr) == (1, f"{out}\n", "ophis: q: is no photo\n")
     assert [row[0] for row in table(out)] == ["hashed_id", "p0", "p1", "q"]
-    assert spoken(capsys, "check-submission", out)[:2] == (0, f"{out}: 3 rows, 0 problems\n")
+    assert run_command(capsys, "check-submission", out)[:2] == (0, f"{out}: 3 rows, 0 problems\n")
     (tmp_path / "classes.csv").write_text(
         "species,class_id\nnaja naja,7\nboa boa,0\nvipera berus,1\n"
     )
     style = ("--style", "observations", "--out", out)
-    assert spoken(capsys, "submit", scores, *style, "--classes", tmp_path / "classes.csv")[0] == 1
+    assert (
+        run_command(capsys, "submit", scores, *style, "--classes", tmp_path / "classes.csv")[0] == 1
+    )
     assert table(out)[1:] == [["o1", "0"]]
     out.write_text("observation_id,class_id\no1,8\no1,7\n")
-    code, said, wrong = spoken(
+    code, stdout, stderr = run_command(
         capsys, "check-submission", out, "--classes", tmp_path / "classes.csv"
     )
-    assert (code, said) == (1, f"{out}: 2 rows, 2 problems\n")
-    assert wrong.count("\n") == 2
-    assert f"ophis: {out}, row 2: class_id = 8 is not among" in wrong
+    assert (code, stdout) == (1, f"{out}: 2 rows, 2 problems\n")
+    assert stderr.count("\n") == 2
+    assert f"ophis: {out}, row 2: class_id = 8 is not among" in stderr
 
 
 @pytest.mark.parametrize(
@@ -357,19 +361,17 @@ def test_submit_and_check_on_the_command_line(tmp_path, capsys):
         (["aicrowd", "b"], f"environment variable {IMAGES} is not set"),
     ],
 )
-def test_a_submission_that_cannot_be_is_refused_in_one_line(
-    tmp_path, capsys, monkeypatch, arguments, words
-):
+def test_submit_errors_are_one_line(tmp_path, capsys, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(IMAGES, raising=False)
     made([[1, 0, 0]]).write("s.npz")
-    code, said, wrong = spoken(capsys, *arguments)
-    assert (code, said, wrong.count("\n")) == (2, "", 1)
-    assert words in wrong
+    code, stdout, stderr = run_command(capsys, *arguments)
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert words in stderr
     assert [path.name for path in tmp_path.iterdir()] == ["s.npz"]
 
 
-def test_a_list_for_the_other_kind_of_file_is_refused(tmp_path):
+def test_check_rejects_list_of_other_file_kind(tmp_path):
     path = write_probabilities(made([[1, 0, 0]]), tmp_path / "s.csv")
     with pytest.raises(InputError, match="file by hashed_id: classes is for the other kind"):
         check_submission(path, classes={1})
@@ -392,7 +394,7 @@ def hidden_test(folder, text):
     )
 
 
-def test_every_row_of_the_hidden_test_is_answered_in_its_order(tmp_path):
+def test_hidden_test_is_answered_in_order(tmp_path):
     """The classifier is a fake that reads no photo; `tests/train/test_export.py` has a real one."""
     test = hidden_test(
         tmp_path,
@@ -418,7 +420,7 @@ def test_every_row_of_the_hidden_test_is_answered_in_its_order(tmp_path):
     done = check_submission(test.predictions, species=SPECIES, against=test.metadata)
     assert done.problems == ()
 
-    # Without a prior: what offsets say of a network says nothing of a photo that it never saw.
+    # Without a prior: offsets calibrate the network and do not apply to an unread photo.
     bundle.prior, bundle.calibration = (
         None,
         Calibration(np.ones(3), np.array([0.0, 1.0, 2.0]), SPECIES),
@@ -438,12 +440,12 @@ def test_every_row_of_the_hidden_test_is_answered_in_its_order(tmp_path):
         ("hashed_id,filename\nx,../x.jpg\n", "row 2: photo '../x.jpg' leaves the folder"),
     ],
 )
-def test_a_wrong_table_of_the_hidden_test_is_refused(tmp_path, text, words):
+def test_hidden_test_rejects_bad_table(tmp_path, text, words):
     with pytest.raises(InputError, match=words):
         read_hidden_test(hidden_test(tmp_path, text))
 
 
-def test_without_names_of_files_photos_are_called_by_their_ids(tmp_path):
+def test_hidden_test_without_filenames_uses_ids(tmp_path):
     manifest, none = read_hidden_test(
         hidden_test(tmp_path, "hashed_id,country\nabc,United States\n")
     )

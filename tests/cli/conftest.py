@@ -9,13 +9,13 @@ from ophis import CountryPrior, Scores
 
 
 @pytest.fixture
-def judged(tmp_path, coloured) -> Path:
-    """Scores of made logits, and the prior beside them."""
+def scores_folder(tmp_path, coloured) -> Path:
+    """Write scores of synthetic logits and a prior; return their folder."""
     species = coloured.species_list()
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     truth = coloured.truth(species)
     Scores(
-        logits=chance.normal(size=(36, 3)) + 0.5 * np.eye(3)[truth],
+        logits=rng.normal(size=(36, 3)) + 0.5 * np.eye(3)[truth],
         species=species,
         photo_ids=tuple(coloured.table["photo_id"]),
         truth=truth,

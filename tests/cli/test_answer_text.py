@@ -1,4 +1,4 @@
-"""Made answers, as they look on the terminal."""
+"""Answers in a terminal."""
 
 import io
 import re
@@ -49,7 +49,7 @@ def answer() -> Answer:
 
 
 def printed(monkeypatch, answer: Answer, *, width: int = 120) -> list[str]:
-    """The lines on a terminal so wide, without what only pads them."""
+    """Return the lines printed on a terminal of this width, without trailing blanks."""
     out = io.StringIO()
     monkeypatch.setattr(answer_text, "console", lambda: Console(file=out, width=width))
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
@@ -59,7 +59,7 @@ def printed(monkeypatch, answer: Answer, *, width: int = 120) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def test_names_left_come_before_the_others_and_what_holds_comes_last(monkeypatch, answer):
+def test_possible_species_come_first_and_advice_last(monkeypatch, answer):
     lines = printed(monkeypatch, answer)
     starts = [re.split(r"  +", line)[0] for line in lines]
     assert starts == [
@@ -76,7 +76,7 @@ def test_names_left_come_before_the_others_and_what_holds_comes_last(monkeypatch
 
 @pytest.mark.parametrize("language", languages())
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_names_and_danger_stay_on_one_line_and_bars_give_way(monkeypatch, answer, language, width):
+def test_bars_are_dropped_before_names_and_danger_wrap(monkeypatch, answer, language, width):
     words = read_sentences(language)
     lines = printed(monkeypatch, replace(answer, language=language), width=width)
     for guess in GUESSES:
@@ -84,26 +84,26 @@ def test_names_and_danger_stay_on_one_line_and_bars_give_way(monkeypatch, answer
         assert row.endswith(words.text("danger", guess.danger))
         assert f"{guess.probability:.1%}" in row
         assert "░" in row or width == 60
-        if language in ("en", "es"):  # long words on danger: no room for bars
+        if language in ("en", "es"):  # long danger texts leave no space for bars
             assert ("░" in row) == (width > 60)
 
 
-def test_a_very_narrow_terminal_breaks_lines_and_loses_no_word(monkeypatch, answer):
+def test_very_narrow_terminal_wraps_lines_without_losing_words(monkeypatch, answer):
     text = " ".join(printed(monkeypatch, answer, width=40))
     for word in ("Leptodeira", "polysticta", "20.0%", "dangerous", "Emergency."):
         assert word in text
 
 
-def test_guesses_of_a_bundle_never_judged_have_no_bars_and_say_what_they_are(monkeypatch, answer):
-    unjudged = replace(answer, judged=False, lines=("Caution.", *answer.lines))
-    lines = printed(monkeypatch, unjudged)
+def test_guesses_of_unevaluated_bundle_have_no_bars_and_a_caution(monkeypatch, answer):
+    unevaluated = replace(answer, judged=False, lines=("Caution.", *answer.lines))
+    lines = printed(monkeypatch, unevaluated)
     assert lines[2:6] == ["Caution.", "Verdict.", "State.", "Guesses, for trying out only:"]
     assert not any(cell in line for line in lines for cell in "█░")
     assert not any("excluded" in line for line in lines)
     assert lines[-1] == "Emergency."
 
 
-def test_a_photo_that_cannot_be_used_is_named(monkeypatch, answer):
+def test_unusable_photo_is_named(monkeypatch, answer):
     nothing = replace(
         answer, photos=(), failures=(PhotoFailure("bad.jpg", "bad.jpg: is bad"),),
         state=State.UNUSABLE, possible=(), guesses=(), prior=None, lines=(*answer.lines[:2], "E."),
@@ -112,9 +112,9 @@ def test_a_photo_that_cannot_be_used_is_named(monkeypatch, answer):
     assert lines == ["bad.jpg", "Verdict.", "State.", "Bundle 0123456789ab.", "E."]
 
 
-@pytest.mark.parametrize("judged", [True, False])
-def test_no_word_of_an_answer_stands_in_the_code(monkeypatch, answer, judged):
-    """With words that are all crosses nothing but crosses, names and numbers is printed."""
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_all_words_of_an_answer_come_from_the_locale(monkeypatch, answer, evaluated):
+    """Replace every letter of the sentences by ×: only names and numbers remain."""
     crosses = {
         section: {key: re.sub(r"[^{}\s](?![^{]*})", "×", text) for key, text in keys.items()}
         for section, keys in read_sentences().sections.items()
@@ -122,15 +122,15 @@ def test_no_word_of_an_answer_stands_in_the_code(monkeypatch, answer, judged):
     monkeypatch.setattr(
         answer_text, "read_sentences", lambda language: Sentences(language, crosses)
     )
-    lines = ("×",) * (4 if judged else 5)
-    text = "\n".join(printed(monkeypatch, replace(answer, judged=judged, lines=lines)))
-    for known in ("a.jpg", "b.jpg", answer.bundle, *(guess.species for guess in GUESSES)):
-        text = text.replace(known, "")
+    lines = ("×",) * (4 if evaluated else 5)
+    text = "\n".join(printed(monkeypatch, replace(answer, judged=evaluated, lines=lines)))
+    for name in ("a.jpg", "b.jpg", answer.bundle, *(guess.species for guess in GUESSES)):
+        text = text.replace(name, "")
     assert "×" in text
     assert not re.search(r"[^\W\d]", text), text
 
 
-def test_a_file_gets_whole_lines(answer, capsys):
+def test_lines_are_not_wrapped_in_files(answer, capsys):
     path = "photos/" * 30 + "a.jpg"
     long = replace(answer, photos=(SeenPhoto(path, "0" * 64),), lines=("x " * 200, "S.", "E."))
     print_answer(long)

@@ -13,8 +13,8 @@ from ophis.locales import languages, read_sentences
 from tests.support.commands import ophis, refused, refused_here
 
 
-def test_identify_lists_a_bad_photo_and_answers_the_others(tmp_path, coloured, monkeypatch):
-    """The ready bundle: made once by name, then read; a photo that is text is status 1."""
+def test_identify_lists_bad_photo_and_answers_the_others(tmp_path, coloured, monkeypatch):
+    """Registry bundle: made once by name, then read. A text file as photo gives status 1."""
     monkeypatch.setenv("OPHIS_CACHE", str(tmp_path / "kept"))
     (tmp_path / "text.jpg").write_text("this is text")
     good = coloured.paths()[0]
@@ -27,10 +27,10 @@ def test_identify_lists_a_bad_photo_and_answers_the_others(tmp_path, coloured, m
     assert [photo["name"] for photo in answer["photos"]] == [str(good)]
     assert len(answer["guesses"]) == 2
     assert (answer["source"], answer["countries"]) == (None, {})
-    together = ophis("identify", "imagenet17", tmp_path / "text.jpg", good, "--one-snake", "--json")
-    assert together.returncode == 1
-    assert "text.jpg" in together.stderr
-    one = json.loads(together.stdout)
+    joint = ophis("identify", "imagenet17", tmp_path / "text.jpg", good, "--one-snake", "--json")
+    assert joint.returncode == 1
+    assert "text.jpg" in joint.stderr
+    one = json.loads(joint.stdout)
     assert one["guesses"][:2] == answer["guesses"]
     assert [failure["photo_id"] for failure in one["failures"]] == [str(tmp_path / "text.jpg")]
     again = ophis("identify", "imagenet17", good, "--gps")
@@ -49,10 +49,10 @@ def test_identify_lists_a_bad_photo_and_answers_the_others(tmp_path, coloured, m
 
 @pytest.fixture
 def unusable(tmp_path) -> list[Path]:
-    """A text, a photo cut short, and one too small to show anything."""
+    """A text file, a truncated photo and one below the minimum size."""
     (tmp_path / "text.jpg").write_text("this is text")
-    chance = np.random.default_rng(0)
-    pixels = chance.integers(0, 255, (90, 90, 3), np.uint8)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (90, 90, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "whole.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:900])
     Image.fromarray(pixels[:31]).save(tmp_path / "tiny.png")
@@ -62,11 +62,11 @@ def unusable(tmp_path) -> list[Path]:
 def identified(capsys, *arguments: object) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as end:
         main(["identify", *map(str, arguments)])
-    said = capsys.readouterr()
-    return int(end.value.code or 0), said.out, said.err
+    captured = capsys.readouterr()
+    return int(end.value.code or 0), captured.out, captured.err
 
 
-def test_each_photo_that_cannot_be_used_is_a_row_too(imagenet17, unusable, coloured, capsys):
+def test_unusable_photos_have_json_rows(imagenet17, unusable, coloured, capsys):
     photos = [unusable[0], coloured.paths()[0], *unusable[1:]]
     bundle = imagenet17.bundle.folder
     status, out, err = identified(capsys, bundle, *photos, "--json", "--country", "Kenya")
@@ -92,22 +92,22 @@ def test_each_photo_that_cannot_be_used_is_a_row_too(imagenet17, unusable, colou
     assert [failure["photo_id"] for failure in row["failures"]] == list(map(str, unusable))
 
 
-def test_what_holds_is_told_of_a_photo_that_cannot_be_used(imagenet17, unusable, capsys):
+def test_advice_is_printed_for_unusable_photo(imagenet17, unusable, capsys):
     status, out, err = identified(capsys, imagenet17.bundle.folder, unusable[1])
     assert status == 1
     assert "cut.jpg: damaged or cut short" in err
     assert "this photo is not usable, because it cannot be read" in out
     assert out.splitlines()[-1] == read_sentences().text("advice", "emergency")
     spanish = read_sentences("es")
-    _, again, told = identified(capsys, imagenet17.bundle.folder, unusable[1], "--language", "es")
+    _, again, errors = identified(capsys, imagenet17.bundle.folder, unusable[1], "--language", "es")
     assert again.splitlines()[-1] == spanish.text("advice", "emergency")
-    assert told == f"ophis: {unusable[1]}: {spanish.text('error', 'damaged')} ({err[7:-1]})\n"
+    assert errors == f"ophis: {unusable[1]}: {spanish.text('error', 'damaged')} ({err[7:-1]})\n"
 
 
-def test_sentences_are_in_the_language_asked_for_and_the_rest_is_not(imagenet17, coloured, capsys):
-    asked = (imagenet17.bundle.folder, coloured.paths()[0], "--country", "Thailand", "--json")
+def test_language_option_changes_sentences_only(imagenet17, coloured, capsys):
+    arguments = (imagenet17.bundle.folder, coloured.paths()[0], "--country", "Thailand", "--json")
     english, spanish = (
-        json.loads(identified(capsys, *asked, "--language", language)[1])
+        json.loads(identified(capsys, *arguments, "--language", language)[1])
         for language in ("en", "es")
     )
     assert "País indicado: Tailandia." in spanish["lines"]
@@ -115,13 +115,15 @@ def test_sentences_are_in_the_language_asked_for_and_the_rest_is_not(imagenet17,
     for row in (english, spanish):
         del row["lines"], row["language"]
     assert english == spanish
-    assert "'tlh'; there are en, es" in refused_here(capsys, "identify", *asked, "--language=tlh")
+    assert "'tlh'; there are en, es" in refused_here(
+        capsys, "identify", *arguments, "--language=tlh"
+    )
     main_help = " ".join(ophis("identify", "--help").stdout.replace("│", " ").split())
     for language in languages():
         assert re.search(rf"in: .*\b{language}\b", main_help)
 
 
-def test_a_bundle_that_was_never_judged_says_so_first(imagenet17, coloured, capsys):
+def test_caution_of_unevaluated_bundle_comes_first(imagenet17, coloured, capsys):
     folder, photo = imagenet17.bundle.folder, coloured.paths()[0]
     caution = read_sentences().text("bundle", "never_judged")
     _, out, _ = identified(capsys, folder, photo)

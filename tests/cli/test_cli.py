@@ -1,4 +1,4 @@
-"""Command line: help, wrong requests, renamed options."""
+"""Command line: help, usage errors, renamed options."""
 
 import re
 
@@ -9,7 +9,9 @@ from tests.support.commands import ophis, refused, refused_here
 from tests.support.paths import ROOT
 
 
-def test_a_wrong_request_is_one_line_with_the_mend_and_status_2(tmp_path, judged, coloured, capsys):
+def test_usage_error_is_one_line_with_the_fix_and_status_2(
+    tmp_path, scores_folder, coloured, capsys
+):
     (tmp_path / "no_species.csv").write_text("photo,country\na.jpg,Kenya\n")
     (tmp_path / "outside.csv").write_text("photo,species\n../a.jpg,boa\n")
     (tmp_path / "where.csv").write_text(
@@ -34,7 +36,7 @@ def test_a_wrong_request_is_one_line_with_the_mend_and_status_2(tmp_path, judged
         (("x.html", "no such scores"), ("compare", *["x.html"] * 2, "--out", tmp_path / "r.html")),
         (
             ("r.txt", ".html"),
-            ("compare", *[judged / "scores.npz"] * 2, "--out", tmp_path / "r.txt"),
+            ("compare", *[scores_folder / "scores.npz"] * 2, "--out", tmp_path / "r.txt"),
         ),
         (("--help", "magic"), ("compare", "a", "b", "--out", "r.html", "--maps", "magic")),
         (("--help",), ("evaluate",)),
@@ -55,7 +57,7 @@ def test_a_wrong_request_is_one_line_with_the_mend_and_status_2(tmp_path, judged
     }
 
 
-def test_a_species_of_the_validation_that_training_does_not_know_is_named(tmp_path, coloured):
+def test_train_names_validation_species_unknown_in_training(tmp_path, coloured):
     lines = (coloured.folder / "manifest.csv").read_text().splitlines()
     for name, rows in (
         ("t", lines[1:25]),
@@ -71,9 +73,9 @@ def test_a_species_of_the_validation_that_training_does_not_know_is_named(tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_help_names_every_verb_in_the_order_of_the_work():
+def test_help_lists_commands_in_workflow_order():
     text = ophis("--help").stdout
-    verbs = [
+    commands = [
         "identify", "serve", "web", "score",
         "collect", "split", "pack",
         "train", "export", "quantise", "combine", "fit-prior", "card",
@@ -81,18 +83,18 @@ def test_help_names_every_verb_in_the_order_of_the_work():
         "submit", "check-submission", "aicrowd",
         "demo", "sample", "doctor", "completion",
     ]  # fmt: skip
-    assert re.findall(r"^\W+ ([a-z][a-z-]*)  ", text, re.MULTILINE) == verbs
+    assert re.findall(r"^\W+ ([a-z][a-z-]*)  ", text, re.MULTILINE) == commands
     assert text.index(" doctor ") < text.index(" --version ")
 
 
-def test_every_verb_explains_itself(capsys):
-    verbs = [verb for verb in app if not verb.startswith("-")]
-    assert len(verbs) == 23
-    for verb in verbs:
+def test_every_command_has_help(capsys):
+    commands = [command for command in app if not command.startswith("-")]
+    assert len(commands) == 23
+    for command in commands:
         with pytest.raises(SystemExit) as end:
-            main([verb, "--help"])
+            main([command, "--help"])
         assert end.value.code == 0
-        assert f"Usage: ophis {verb}" in capsys.readouterr().out
+        assert f"Usage: ophis {command}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("command", "option"), RENAMED)

@@ -1,12 +1,10 @@
-"""Every verb with --json: one JSON object on stdout, nothing else there."""
+"""Every command with --json: one JSON object on stdout and nothing else."""
 
-import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 
 from ophis.challenges.aicrowd import IMAGES, METADATA, PREDICTIONS
-from ophis.cli import app, main
+from ophis.cli import app
 
 # `serve` answers over HTTP, `completion` prints a program for the shell.
 # `web` needs onnxruntime-web; tests/web/test_web.py reads its JSON.
@@ -22,21 +20,13 @@ WITHOUT = {"serve", "completion", "web"}
 
 
 @dataclass(frozen=True)
-class Said:
+class Output:
     status: int
     out: str
 
 
-def said(*arguments: object) -> Said:
-    out = io.StringIO()
-    with pytest.raises(SystemExit) as end, redirect_stdout(out):
-        main([str(argument) for argument in arguments] + ["--json"])
-    assert isinstance(end.value.code, int)
-    return Said(end.value.code, out.getvalue())
-
-
-# In a process of its own: the verbs load three engines and two compilers, and where they all ran in
-# the process of the tests, a test of training that came later ended in a segmentation fault.
+# Runs in a separate process: the commands load three engines and two compilers. In the process of
+# the tests a later test of training ended in a segmentation fault.
 WALK = """
 import io, json, sys
 from contextlib import redirect_stdout
@@ -57,23 +47,25 @@ print(json.dumps(found))
 
 
 def hidden_test(folder: Path, photo: Path) -> dict[str, str]:
-    """The environment of `ophis aicrowd`: a test of one photo."""
+    """Return the environment of `ophis aicrowd`: a test of one photo."""
     (folder / "metadata.csv").write_text(f"hashed_id,country,filename\nx,India,{photo.name}\n")
     paths = (photo.parent, folder / "metadata.csv", folder / "predictions.csv")
     return dict(zip((IMAGES, METADATA, PREDICTIONS), map(str, paths), strict=True))
 
 
 @pytest.fixture(scope="module")
-def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
-    """All verbs one after the other, each on what those before it made; by verb, what was said."""
+def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Output]:
+    """Run all commands in order, each on the files of earlier ones; return outputs by command."""
     folder = tmp_path_factory.mktemp("walk")
-    train, held = (half.write(folder / f"{n}.csv") for n, half in zip("th", halves, strict=True))
+    train, validation = (
+        half.write(folder / f"{n}.csv") for n, half in zip("th", halves, strict=True)
+    )
     for name, rate in (("a", 0.01), ("b", 0.02)):
         (folder / f"{name}.toml").write_text(small(learning_rate=rate).to_toml())
     names = halves[0].species_list()
     rows = "".join(f"{number},{name}\n" for number, name in enumerate(names))
     (folder / "classes.csv").write_text(f"class_id,species\n{rows}")
-    photos = ("--train", train, "--validation", held)
+    photos = ("--train", train, "--validation", validation)
     run, bundle, answers = folder / "run", folder / "bundle", folder / "answers.csv"
     observations = ("--style", "observations", "--classes", folder / "classes.csv")
     calls: list[tuple[object, ...]] = [
@@ -87,15 +79,15 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
             "--validation",
             folder / "h2.csv",
         ),
-        ("pack", held, "--out", folder / "pack", "--pixels", 36),
+        ("pack", validation, "--out", folder / "pack", "--pixels", 36),
         ("train", folder / "a.toml", *photos, "--out", run),
         ("fit-prior", train, "--out", folder / "p.toml", "--validation", run / "scores.npz"),
         ("export", run, "--out", bundle),
-        ("score", bundle, held, "--out", folder / "scores.npz"),
+        ("score", bundle, validation, "--out", folder / "scores.npz"),
         ("evaluate", folder / "scores.npz", "--reliability", "--out", folder / "figures"),
         ("compare", run / "scores.npz", folder / "scores.npz", "--out", folder / "r.html"),
         ("study", folder / "a.toml", folder / "b.toml", *photos, "--out", folder / "study"),
-        ("combine", bundle, "--tta", "flip", "--validation", held, "--out", folder / "both"),
+        ("combine", bundle, "--tta", "flip", "--validation", validation, "--out", folder / "both"),
         ("quantise", bundle, *photos, "--most-loss", 100, "--out", folder / "eight"),
         ("identify", bundle, coloured.paths()[0], "--country", "Kenya"),
         ("submit", folder / "scores.npz", *observations, "--out", answers),
@@ -117,14 +109,14 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Said]:
         env=os.environ | hidden_test(folder, coloured.paths()[0]),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return {verb: Said(*told) for verb, told in json.loads(done.stdout).items()}
+    return {command: Output(*result) for command, result in json.loads(done.stdout).items()}
 
 
-def test_the_walk_leaves_no_verb_out(walk):
-    assert walk.keys() == {verb for verb in app if not verb.startswith("-")} - WITHOUT
+def test_walk_covers_every_command(walk):
+    assert walk.keys() == {command for command in app if not command.startswith("-")} - WITHOUT
 
 
-LOOKS: dict[str, Callable[[dict[str, Any]], bool]] = {
+CHECKS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "collect": lambda o: o["photos"] == 36 and o["names"]["merged"] == {} and o["missing"] == [],
     "split": lambda o: o["photos"] + o["validation_photos"] == 36,
     "pack": lambda o: o["photos"] == 12 and o["bytes"] > 0 and o["failures"] == [],
@@ -148,15 +140,15 @@ LOOKS: dict[str, Callable[[dict[str, Any]], bool]] = {
 }
 
 
-@pytest.mark.parametrize("verb", LOOKS)
-def test_a_verb_says_one_object_and_nothing_else(walk, verb):
-    assert walk[verb].status == 0
-    said = json.loads(walk[verb].out)  # fails on a second value and on any line of text
-    assert isinstance(said, dict)
-    assert "NaN" not in walk[verb].out
-    assert "Infinity" not in walk[verb].out
-    assert LOOKS[verb](said)
+@pytest.mark.parametrize("command", CHECKS)
+def test_command_prints_one_json_object(walk, command):
+    assert walk[command].status == 0
+    output = json.loads(walk[command].out)  # fails on a second value and on any line of text
+    assert isinstance(output, dict)
+    assert "NaN" not in walk[command].out
+    assert "Infinity" not in walk[command].out
+    assert CHECKS[command](output)
 
 
-def test_every_look_is_at_a_verb_that_was_walked(walk):
-    assert LOOKS.keys() == walk.keys()
+def test_every_command_of_the_walk_has_a_check(walk):
+    assert CHECKS.keys() == walk.keys()

@@ -1,4 +1,4 @@
-"""Photos named by path, folder, pattern and standard input: what is meant, and what is refused."""
+"""Photo arguments: paths, folders, patterns and standard input."""
 
 import io
 from pathlib import Path
@@ -11,7 +11,7 @@ from ophis.cli.terminal.photo_names import find_photos
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """Photos, something else, a hidden file and a folder below; nothing is decoded here."""
+    """Photos, a text file, a hidden file and a subfolder. No file is decoded here."""
     for name in (
         "b.JPG",
         "a.png",
@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (tmp_path / "empty").mkdir()
-    (tmp_path / "photos" / "deeper" / "folder.jpg").mkdir()  # looks like a photo
+    (tmp_path / "photos" / "deeper" / "folder.jpg").mkdir()  # a folder with the suffix of a photo
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -34,12 +34,12 @@ def found(*names: str, **options) -> list[str]:
     return list(map(str, photos))
 
 
-def test_a_path_stands_for_itself_whether_it_is_there_or_not(folder):
-    """The one who decodes it says what is wrong with it, and goes on with the others."""
+def test_path_is_kept_if_it_exists_or_not(folder):
+    """The decoder reports what is wrong with it and goes on with the others."""
     assert found("photos/notes.txt", "gone.jpg") == ["photos/notes.txt", "gone.jpg"]
 
 
-def test_a_folder_stands_for_its_photos_sorted_and_says_which_folders_it_left(folder):
+def test_folder_gives_sorted_photos_and_names_skipped_subfolders(folder):
     photos, passed_over = find_photos(["photos"])
     assert list(map(str, photos)) == ["photos/a.png", "photos/b.JPG"]
     (line,) = passed_over
@@ -57,17 +57,17 @@ def test_a_folder_stands_for_its_photos_sorted_and_says_which_folders_it_left(fo
                          "photos/deeper/more/d.webp"]),
     ],
 )  # fmt: skip
-def test_a_pattern_stands_for_the_photos_that_fit(folder, pattern, expected):
+def test_pattern_gives_matching_photos(folder, pattern, expected):
     assert found(pattern) == expected
     assert found(str(folder / pattern)) == [str(folder / path) for path in expected]
 
 
-def test_a_photo_whose_name_looks_like_a_pattern_is_that_photo(folder):
+def test_existing_file_wins_over_pattern(folder):
     (folder / "photos" / "[ab].png").touch()
     assert found("photos/[ab].png") == ["photos/[ab].png"]
 
 
-def test_standard_input_is_a_photo_or_a_list_of_names(folder):
+def test_standard_input_is_a_photo_or_a_list_of_paths(folder):
     photos, _ = find_photos(["-", "x.jpg"], stdin=io.BytesIO(b"bytes"))
     assert photos == [b"bytes", Path("x.jpg")]
     listed = io.BytesIO("photos/a.png\r\n\n  photos/größe.jpg\nphotos/deeper\n".encode())
@@ -93,14 +93,14 @@ def test_standard_input_is_a_photo_or_a_list_of_names(folder):
         ((), {"listed": "gone.txt"}, "--files-from gone.txt: cannot be read"),
     ],
 )
-def test_what_names_no_photo_is_refused_in_one_line(folder, names, options, words):
+def test_arguments_without_photo_are_one_line_error(folder, names, options, words):
     with pytest.raises(InputError) as refused:
         find_photos(list(names), **options)
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
-def test_a_folder_with_folders_only_says_how_to_reach_their_photos(folder):
+def test_error_of_folder_with_only_subfolders_names_pattern(folder):
     (folder / "outer" / "inner").mkdir(parents=True)
     with pytest.raises(InputError, match=r"holds no photo; name 'outer/\*\*/\*.jpg'"):
         find_photos(["outer"])

@@ -10,7 +10,7 @@ from ophis.cli import main
 from tests.support.commands import ophis, refused_here
 
 
-def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloured):
+def test_files_of_collect_split_and_fit_prior_read_back(tmp_path, coloured):
     whole = tmp_path / "all.parquet"
     done = ophis("collect", coloured.folder / "manifest.csv", "--out", whole)
     assert done.stdout.splitlines()[0] == "36 photos, 3 species, 3 countries", done.stderr
@@ -19,9 +19,9 @@ def test_collect_split_and_fit_prior_make_files_that_read_back(tmp_path, coloure
         "--fraction", "0.25", "--no-near-duplicates",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    train, held = read_manifest(tmp_path / "t.csv"), read_manifest(tmp_path / "h.csv")
-    assert len(train) + len(held) == 36
-    assert sorted([*train.paths(), *held.paths()]) == sorted(coloured.paths())
+    train, validation = read_manifest(tmp_path / "t.csv"), read_manifest(tmp_path / "h.csv")
+    assert len(train) + len(validation) == 36
+    assert sorted([*train.paths(), *validation.paths()]) == sorted(coloured.paths())
     assert all(path.is_file() for path in train.paths())
     done = ophis("fit-prior", tmp_path / "t.csv", "--out", tmp_path / "p.csv")
     assert done.stdout.startswith("3 countries, 3 species"), done.stderr
@@ -39,7 +39,7 @@ def test_split_writes_both_parts_to_a_folder(tmp_path, coloured, capsys):
     assert paths == sorted(path.resolve() for path in coloured.paths())
 
 
-def test_sample_takes_its_folder_as_option(tmp_path, capsys):
+def test_sample_accepts_folder_as_option(tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         main(["sample", "--out", str(tmp_path / "sample"), "--count", "36"])
     assert not end.value.code
@@ -47,25 +47,25 @@ def test_sample_takes_its_folder_as_option(tmp_path, capsys):
 
 
 def collected(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[list[str], str]:
-    """Lines on stdout and what stands on stderr of `ophis collect`, in this process."""
+    """Return the lines of stdout and the stderr of `ophis collect`, in this process."""
     with pytest.raises(SystemExit) as end:
         main(["collect", *map(str, arguments)])
-    said = capsys.readouterr()
-    assert not end.value.code, said.err
-    return said.out.splitlines(), said.err
+    captured = capsys.readouterr()
+    assert not end.value.code, captured.err
+    return captured.out.splitlines(), captured.err
 
 
-def test_names_of_one_country_are_counted_together_and_that_is_said(tmp_path, capsys):
+def test_names_of_one_country_are_merged_and_reported(tmp_path, capsys):
     rows = [("boa", "bahamas"), ("boa", "Alemania"), ("adder", "the Bahamas"), ("adder", "Kenya")]
     lines = [f"{n}.jpg,{species},{country}" for n, (species, country) in enumerate(rows)]
     (tmp_path / "m.csv").write_text("\n".join(["photo,species,country", *lines]) + "\n")
-    told = "one country, counted together: bahamas, the-bahamas"
-    said, _ = collected(capsys, tmp_path / "m.csv", "--out", tmp_path / "out.csv")
-    assert said[:2] == ["4 photos, 2 species, 4 countries", told]
+    message = "one country, counted together: bahamas, the-bahamas"
+    lines, _ = collected(capsys, tmp_path / "m.csv", "--out", tmp_path / "out.csv")
+    assert lines[:2] == ["4 photos, 2 species, 4 countries", message]
     for name in ("p.csv", "p.toml"):
         with pytest.raises(SystemExit):
             main(["fit-prior", str(tmp_path / "out.csv"), "--out", str(tmp_path / name)])
-        assert capsys.readouterr().out.splitlines()[1] == told
+        assert capsys.readouterr().out.splitlines()[1] == message
         prior = read_prior(tmp_path / name)
         np.testing.assert_array_equal(
             prior.log_factors("bahamas")[0], prior.log_factors("the-bahamas")[0]
@@ -77,10 +77,10 @@ def test_names_of_one_country_are_counted_together_and_that_is_said(tmp_path, ca
     scores.write(tmp_path / "s.npz")
     with pytest.raises(SystemExit):
         main(["evaluate", str(tmp_path / "s.npz"), "--prior", str(tmp_path / "p.csv")])
-    assert capsys.readouterr().err == f"ophis: {tmp_path / 'p.csv'}: {told}\n"
+    assert capsys.readouterr().err == f"ophis: {tmp_path / 'p.csv'}: {message}\n"
 
 
-def test_collect_says_each_name_it_changes_and_merges_only_when_told(tmp_path, capsys):
+def test_collect_reports_renames_and_merges_only_on_request(tmp_path, capsys):
     rows = ("naja-nivea", "Naja nivea (L.)", "Naja nivea (L.)", "boa_boa", "Coluber boa", "")
     lines = [f"{number}.jpg,{name}" for number, name in enumerate(rows)]
     (tmp_path / "m.csv").write_text("\n".join(["photo,species", *lines]) + "\n")

@@ -1,4 +1,4 @@
-"""Tables of made figures, as they look on wide and narrow terminals."""
+"""Tables of synthetic results on wide and narrow terminals."""
 
 import io
 
@@ -27,8 +27,8 @@ def made(seed: int) -> Scores:
 
 
 def evaluations():
-    judged = {(name, False): evaluate(made(seed)) for seed, name in enumerate(NAMES)}
-    return judged, dict.fromkeys(judged, dict.fromkeys(MORE, 0.1234))
+    evaluated = {(name, False): evaluate(made(seed)) for seed, name in enumerate(NAMES)}
+    return evaluated, dict.fromkeys(evaluated, dict.fromkeys(MORE, 0.1234))
 
 
 def on_a_terminal(monkeypatch, width: int) -> io.StringIO:
@@ -38,19 +38,19 @@ def on_a_terminal(monkeypatch, width: int) -> io.StringIO:
 
 
 @pytest.mark.parametrize("width", [52, 60, 100, 200])
-def test_no_figure_and_no_name_is_ever_cut_short(monkeypatch, width):
+def test_figures_and_names_are_never_truncated(monkeypatch, width):
     out = on_a_terminal(monkeypatch, width)
-    judged, more = evaluations()
-    tables.print_evaluations(judged, more)
+    evaluated, more = evaluations()
+    tables.print_evaluations(evaluated, more)
     tables.print_comparison(compare(made(0), made(1), names=NAMES, resamples=10))
     text = out.getvalue()
     assert "…" not in text
     assert all(cell_len(line) <= width for line in text.splitlines())
-    for word in (*NAMES, *MORE, *(f"{e.top1:.2%}" for e in judged.values())):
+    for word in (*NAMES, *MORE, *(f"{e.top1:.2%}" for e in evaluated.values())):
         assert word in text
 
 
-def test_where_there_is_room_a_model_is_a_row(monkeypatch):
+def test_wide_terminal_has_one_row_per_model(monkeypatch):
     out = on_a_terminal(monkeypatch, 200)
     tables.print_evaluations(*evaluations())
     head, *rows = out.getvalue().splitlines()
@@ -58,9 +58,9 @@ def test_where_there_is_room_a_model_is_a_row(monkeypatch):
     assert [row.split()[0] for row in rows] == list(NAMES)
 
 
-def test_a_file_gets_the_whole_table(capsys):
-    judged, more = evaluations()
-    tables.print_evaluations(judged, {key: row | {"x" * 200: 0.5} for key, row in more.items()})
+def test_table_is_not_wrapped_in_files(capsys):
+    evaluated, more = evaluations()
+    tables.print_evaluations(evaluated, {key: row | {"x" * 200: 0.5} for key, row in more.items()})
     head, *rows = capsys.readouterr().out.splitlines()
     assert "x" * 200 in head
     assert [row.split()[0] for row in rows] == list(NAMES)

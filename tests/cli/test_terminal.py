@@ -27,7 +27,7 @@ def bundle(tmp_path_factory) -> Path:
 
 
 def shown(*arguments: object, columns: int = 80, **environment: str) -> tuple[list[str], str]:
-    """The lines that are left on the screen, and all that was sent to it."""
+    """Return the lines left on the screen and everything sent to it."""
     from tests.support.pseudo_terminal import in_a_terminal
 
     status, sent = in_a_terminal(*arguments, columns=columns, environment=environment)
@@ -37,7 +37,7 @@ def shown(*arguments: object, columns: int = 80, **environment: str) -> tuple[li
 
 
 @pytest.mark.parametrize("columns", [80, 40])
-def test_an_answer_fits_the_terminal_and_has_no_green(bundle, coloured, columns):
+def test_answer_fits_the_terminal_and_has_no_green(bundle, coloured, columns):
     lines, sent = shown("identify", bundle, coloured.paths()[0], "--country", "Kenya",
                         columns=columns)  # fmt: skip
     answer = sent.split(str(coloured.paths()[0]))[-1]
@@ -52,20 +52,20 @@ def test_an_answer_fits_the_terminal_and_has_no_green(bundle, coloured, columns)
     assert ("treat as venomous" in rows[0]) == (columns == 80)
 
 
-def test_no_color_is_heeded(bundle, coloured):
+def test_no_color_disables_colours(bundle, coloured):
     _, sent = shown("identify", bundle, coloured.paths()[0], NO_COLOR="1")
     assert "Naja naja" in sent
     assert not COLOURS.search(sent)
 
 
-def test_a_pipe_gets_plain_text_and_no_progress(bundle, coloured):
+def test_pipe_gets_plain_text_without_progress(bundle, coloured):
     command = [sys.executable, "-m", "ophis", "identify", str(bundle), str(coloured.paths()[0])]
     done = subprocess.run(command, capture_output=True, check=True)
     assert b"\x1b" not in done.stdout + done.stderr
     assert done.stderr == b""
 
 
-def test_progress_is_shown_on_a_terminal_and_goes_to_stderr(bundle, coloured, tmp_path):
+def test_progress_is_shown_on_a_terminal(bundle, coloured, tmp_path):
     shutil.copy(coloured.paths()[0], tmp_path / "one.png")
     (tmp_path / "all.csv").write_text("photo,species,country\none.png,,Kenya\n")
     table = tmp_path / "all.csv"
@@ -75,7 +75,7 @@ def test_progress_is_shown_on_a_terminal_and_goes_to_stderr(bundle, coloured, tm
     assert f"loading {bundle}"[:40] in CODES.sub("", sent)
 
 
-def test_a_photo_comes_through_standard_input(bundle, coloured):
+def test_identify_reads_photo_from_standard_input(bundle, coloured):
     command = [sys.executable, "-m", "ophis", "identify", str(bundle), "--json"]
     photo = coloured.paths()[0]
     done = subprocess.run(
@@ -93,7 +93,7 @@ def test_a_photo_comes_through_standard_input(bundle, coloured):
     assert read["guesses"] == piped["guesses"]
 
 
-def test_a_folder_is_answered_photo_by_photo(bundle, coloured):
+def test_identify_answers_each_photo_of_a_folder(bundle, coloured):
     command = [
         sys.executable,
         "-m",
@@ -110,7 +110,7 @@ def test_a_folder_is_answered_photo_by_photo(bundle, coloured):
 
 
 def completed(*words: str) -> list[str]:
-    """Return the completions of bash for some words, by the script of `ophis completion bash`."""
+    """Return bash completions of words from the script of `ophis completion bash`."""
     bash = shutil.which("bash")
     if not bash:
         pytest.skip("no bash here")
@@ -120,7 +120,7 @@ def completed(*words: str) -> list[str]:
     return done.stdout.decode().split()
 
 
-def test_bash_completes_verbs_options_choices_and_files(bundle):
+def test_bash_completes_commands_options_choices_and_files(bundle):
     assert completed("ophis", "id") == ["identify"]
     assert completed("ophis", "identify", "--files") == ["--files-from"]
     assert completed("ophis", "completion", "") == ["bash", "zsh", "fish"]
@@ -130,7 +130,7 @@ def test_bash_completes_verbs_options_choices_and_files(bundle):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_completion_is_printed_for_each_shell(shell, capsys):
+def test_completion_is_printed_for_each_shell(shell, capsys):
     from ophis.cli import main
 
     with pytest.raises(SystemExit) as end:
@@ -141,7 +141,7 @@ def test_a_completion_is_printed_for_each_shell(shell, capsys):
     assert "check-submission" in script
 
 
-def test_a_completion_is_put_where_the_shell_looks(tmp_path):
+def test_completion_install_writes_to_home(tmp_path):
     environment = os.environ | {"HOME": str(tmp_path)}
     command = [sys.executable, "-m", "ophis", "completion", "bash", "--install"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)

@@ -1,4 +1,4 @@
-"""Nothing that people are shown calls a snake harmless, safe or the like."""
+"""No text for users calls a snake harmless or safe."""
 
 import ast
 import json
@@ -17,7 +17,7 @@ from tests.support.made_bundle import write_made_bundle
 from tests.support.paths import SOURCE
 
 PYTHON = sorted(SOURCE.rglob("*.py"))
-# Not the CSV tables: they quote titles of sources, and no person is shown them.
+# Without the CSV tables: they quote titles of sources and are not shown to users.
 OTHERS = [
     path
     for ending in ("toml", "jinja", "css", "js", "html", "webmanifest")
@@ -25,8 +25,8 @@ OTHERS = [
 ]
 
 
-def said(path: Path) -> list[str]:
-    """Every string of a module but its docstrings, which no person is shown."""
+def strings(path: Path) -> list[str]:
+    """Return every string of a module except docstrings, which users do not see."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     docstrings = {
         id(node.body[0].value)
@@ -45,36 +45,36 @@ def said(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_no_string_of_the_package_is_an_all_clear(path):
-    for text in said(path):
+def test_strings_of_the_package_contain_no_all_clear(path):
+    for text in strings(path):
         assert not ALL_CLEAR.search(text), text
     assert "harmless" not in path.read_text(encoding="utf-8").lower()
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_no_words_and_no_page_is_an_all_clear(path):
+def test_locales_and_pages_contain_no_all_clear(path):
     text = path.read_text(encoding="utf-8").replace("|safe }}", "}}")  # a filter of the template
     assert not ALL_CLEAR.search(text)
 
 
 @pytest.mark.parametrize("language", languages())
-def test_no_sentence_is_an_all_clear(language):
+def test_sentences_contain_no_all_clear(language):
     for keys in read_sentences(language).sections.values():
         for sentence in keys.values():
             assert not ALL_CLEAR.search(sentence), sentence
 
 
-def test_no_help_is_an_all_clear(capsys):
-    verbs = [verb for verb in app if not verb.startswith("-")]
-    assert "identify" in verbs
-    for verb in verbs:
-        app([verb, "--help"], result_action="return_value")
+def test_help_contains_no_all_clear(capsys):
+    commands = [command for command in app if not command.startswith("-")]
+    assert "identify" in commands
+    for command in commands:
+        app([command, "--help"], result_action="return_value")
     text = capsys.readouterr().out
     assert "Name the snake in each photo" in text
     assert not ALL_CLEAR.search(text)
 
 
-def test_no_report_is_an_all_clear(tmp_path):
+def test_report_contains_no_all_clear(tmp_path):
     from ophis.evaluation.report.page import write_report
 
     logits = np.random.default_rng(0).normal(size=(2, 12, 3)).astype(np.float32)
@@ -92,7 +92,7 @@ def test_no_report_is_an_all_clear(tmp_path):
     assert not ALL_CLEAR.search(text)
 
 
-def test_no_card_and_no_page_of_the_service_is_an_all_clear(tmp_path):
+def test_model_card_and_service_contain_no_all_clear(tmp_path):
     from ophis.serve import create_app
 
     species = SpeciesList(("sea snake",))
@@ -118,6 +118,6 @@ def test_no_card_and_no_page_of_the_service_is_an_all_clear(tmp_path):
         ),
     ],
 )
-def test_an_all_clear_would_be_found(text):
+def test_pattern_finds_all_clear(text):
     assert ALL_CLEAR.search(text)
     assert not ALL_CLEAR.search("not known to be dangerous; treat it as venomous; safetensors")

@@ -20,13 +20,13 @@ SPECIES = 8
 VENOMOUS = np.array([0, 0, 0, 0, 0, 1, 1, 1])
 
 
-def drawn(photos, chance, *, strength=2.0) -> Scores:
-    """A network that is mostly right, and worse on the venomous species, which are rarer."""
-    truth = chance.choice(SPECIES, size=photos, p=np.array([3, 3, 3, 3, 3, 1, 1, 1]) / 18)
+def synthetic(photos, rng, *, strength=2.0) -> Scores:
+    """Return scores that are mostly right, and worse on the rarer venomous species."""
+    truth = rng.choice(SPECIES, size=photos, p=np.array([3, 3, 3, 3, 3, 1, 1, 1]) / 18)
     own = strength * np.where(VENOMOUS[truth], 0.5, 1.0)[:, None]
     names = tuple(map(str, range(photos)))
     return Scores(
-        logits=own * np.eye(SPECIES)[truth] + chance.normal(size=(photos, SPECIES)),
+        logits=own * np.eye(SPECIES)[truth] + rng.normal(size=(photos, SPECIES)),
         species=SpeciesList(tuple(f"species {n}" for n in range(SPECIES))),
         photo_ids=names,
         truth=truth,
@@ -35,81 +35,81 @@ def drawn(photos, chance, *, strength=2.0) -> Scores:
     )
 
 
-def held(sets, scores):
+def covered(sets, scores):
     return sets.sets(scores)[np.arange(len(scores)), scores.truth]
 
 
 def test_nonconformity_by_hand():
     p = np.array([[0.05, 0.4, 0.2, 0.1, 0.1, 0.08, 0.06, 0.01]])
-    scores = replace(drawn(1, np.random.default_rng(0)), logits=np.log(p))
+    scores = replace(synthetic(1, np.random.default_rng(0)), logits=np.log(p))
     assert FREE_RANKS == 5
     beyond = [2 * PENALTY, 0, 0, 0, 0, 0, PENALTY, 3 * PENALTY]
-    before = [0.94, 0, 0.4, 0.6, 0.6, 0.8, 0.88, 0.99]  # what is more probable, together
+    before = [0.94, 0, 0.4, 0.6, 0.6, 0.8, 0.88, 0.99]  # sum of the more probable ones
     expected = np.array(before) + np.array(beyond)
     np.testing.assert_allclose(nonconformity(scores)[0], expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
-def test_coverage_lies_in_the_exact_band_over_200_random_splits(coverage):
-    """For continuous scores the hits are beta-binomial (Vovk 2012), whatever the network.
+def test_coverage_follows_beta_binomial_over_200_splits(coverage):
+    """For continuous scores the hits are beta-binomial (Vovk 2012) for any network.
 
-    That is for what is below the threshold; the most probable species, which is always in the set,
-    can only add to it.
+    This holds for species below the threshold. The most probable species is always in the set and
+    can only add hits.
     """
-    fitted, judged, repeats = 150, 300, 200
+    fitted, tested, repeats = 150, 300, 200
     k = int(np.ceil((fitted + 1) * coverage - 1e-9))
-    exact = betabinom(judged, k, fitted + 1 - k)
-    chance = np.random.default_rng(0)
+    exact = betabinom(tested, k, fitted + 1 - k)
+    rng = np.random.default_rng(0)
     hits = []
     for _ in range(repeats):
-        whole = drawn(fitted + judged, chance)
-        order = chance.permutation(len(whole))
+        whole = synthetic(fitted + tested, rng)
+        order = rng.permutation(len(whole))
         sets = fit_sets(whole.take(order[:fitted]), coverage=coverage)
         rest = whole.take(order[fitted:])
-        own = nonconformity(rest)[np.arange(judged), rest.truth]
+        own = nonconformity(rest)[np.arange(tested), rest.truth]
         hits.append((own <= sets.thresholds[0]).sum())
-        assert held(sets, rest).sum() >= hits[-1]
-    # Each within all but a millionth, and their mean within four of its standard errors.
+        assert covered(sets, rest).sum() >= hits[-1]
+    # Each within the central 1 - 1e-6, and their mean within four standard errors.
     assert exact.ppf(5e-7) <= min(hits)
     assert max(hits) <= exact.ppf(1 - 5e-7)
     assert abs(np.mean(hits) - exact.mean()) < 4 * exact.std() / repeats**0.5
-    assert exact.mean() / judged >= coverage
+    assert exact.mean() / tested >= coverage
 
 
-def test_of_the_venomous_too_the_promise_is_kept():
-    chance = np.random.default_rng(1)
+def test_coverage_holds_for_venomous_species():
+    rng = np.random.default_rng(1)
     hits = {True: [], False: []}
     for _ in range(200):
-        fit, judge = drawn(400, chance), drawn(400, chance)
+        fit, test = synthetic(400, rng), synthetic(400, rng)
         for by_danger in (True, False):
             sets = fit_sets(fit, coverage=0.9, groups=VENOMOUS if by_danger else None)
-            venomous = VENOMOUS[judge.truth] == 1
-            hits[by_danger].append(held(sets, judge)[venomous].mean())
+            venomous = VENOMOUS[test.truth] == 1
+            hits[by_danger].append(covered(sets, test)[venomous].mean())
     assert np.mean(hits[True]) > 0.895
-    assert np.mean(hits[False]) < 0.87  # without groups the rarer and harder ones pay for the rest
+    assert np.mean(hits[False]) < 0.87  # without groups coverage of the rarer, harder ones drops
 
 
-def test_a_better_network_has_smaller_sets():
+def test_better_network_has_smaller_sets():
     sizes = []
     for strength in (1.0, 3.0):
-        chance = np.random.default_rng(2)
-        sets = fit_sets(drawn(1000, chance, strength=strength))
-        sizes.append(sets.sets(drawn(1000, chance, strength=strength)).sum(axis=1).mean())
+        rng = np.random.default_rng(2)
+        sets = fit_sets(synthetic(1000, rng, strength=strength))
+        sizes.append(sets.sets(synthetic(1000, rng, strength=strength)).sum(axis=1).mean())
     assert sizes[1] < sizes[0] - 1
 
 
-def test_too_few_photos_exclude_nothing_and_no_set_is_empty():
-    chance = np.random.default_rng(3)
-    few = fit_sets(drawn(8, chance), coverage=0.9)  # 9 * 0.9 = 8.1: the ninth of eight
-    assert few.sets(drawn(5, chance)).all()
-    nine = fit_sets(drawn(9, chance), coverage=0.9)
+def test_too_few_photos_exclude_nothing_and_sets_are_never_empty():
+    rng = np.random.default_rng(3)
+    few = fit_sets(synthetic(8, rng), coverage=0.9)  # 9 * 0.9 = 8.1: the ninth of eight
+    assert few.sets(synthetic(5, rng)).all()
+    nine = fit_sets(synthetic(9, rng), coverage=0.9)
     assert np.isfinite(nine.thresholds).all()
     never = replace(nine, thresholds=np.full(SPECIES, -1.0))
-    assert (never.sets(drawn(50, chance)).sum(axis=1) == 1).all()
+    assert (never.sets(synthetic(50, rng)).sum(axis=1) == 1).all()
 
 
-def test_what_cannot_be_promised_is_refused():
-    scores = drawn(20, np.random.default_rng(4))
+def test_fit_sets_rejects_bad_arguments():
+    scores = synthetic(20, np.random.default_rng(4))
     with pytest.raises(InputError, match=r"coverage = 1\.0 should lie between 0 and 1"):
         fit_sets(scores, coverage=1.0)
     with pytest.raises(InputError, match="no photo has a known species"):
@@ -140,8 +140,8 @@ class Network(ClassifierMixin, BaseEstimator):
         return X.argmax(axis=1)
 
 
-class OurNonconformity(LACConformityScore):
-    """MAPIE's rule for 1 - p, with our measure in the place of 1 - p."""
+class RankPenalised(LACConformityScore):
+    """MAPIE's rule for 1 - p, with `nonconformity` in place of 1 - p."""
 
     def get_conformity_scores(self, y, y_pred, y_enc=None, **more):
         return super().get_conformity_scores(y, 1 - measure(y_pred), y_enc=y_enc, **more)
@@ -152,52 +152,53 @@ class OurNonconformity(LACConformityScore):
 
 
 def measure(p):
-    return nonconformity(replace(drawn(len(p), np.random.default_rng(0)), logits=np.log(p)))
+    return nonconformity(replace(synthetic(len(p), np.random.default_rng(0)), logits=np.log(p)))
 
 
-class NoChance(np.random.RandomState):
-    """For MAPIE, which takes a random part of the species' own probability off: all of it, always.
+class NotRandomised(np.random.RandomState):
+    """Random state that always returns the upper bound.
 
-    So it sums what is more probable, as we do.
+    MAPIE subtracts a random fraction of the species' own probability. With this state it subtracts
+    all of it and sums the more probable species only, as `nonconformity` does.
     """
 
     def uniform(self, low=0.0, high=1.0, size=None):
         return np.full(size or (), high)
 
 
-def by_mapie(fitted, judged, coverage, conformity_score, **more):
+def by_mapie(fitted, tested, coverage, conformity_score, **more):
     classifier = SplitConformalClassifier(
         Network(len(fitted.species)),
         confidence_level=coverage,
         conformity_score=conformity_score,
         prefit=True,
-        random_state=NoChance(),
+        random_state=NotRandomised(),
     )
     classifier.conformalize(fitted.probabilities(), fitted.truth)
-    _, sets = classifier.predict_set(judged.probabilities(), conformity_score_params=more or None)
+    _, sets = classifier.predict_set(tested.probabilities(), conformity_score_params=more or None)
     return sets[:, :, 0]
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95, 0.99])
 @pytest.mark.parametrize("photos", [101, 250, 1000])
-def test_mapie_finds_the_same_sets_by_the_same_measure(coverage, photos):
-    chance = np.random.default_rng(photos)
-    fitted, judged = drawn(photos, chance), drawn(300, chance)
-    sets = fit_sets(fitted, coverage=coverage).sets(judged)
+def test_sets_equal_mapie_with_same_nonconformity(coverage, photos):
+    rng = np.random.default_rng(photos)
+    fitted, tested = synthetic(photos, rng), synthetic(300, rng)
+    sets = fit_sets(fitted, coverage=coverage).sets(tested)
     assert 1 < sets.sum(axis=1).mean() < SPECIES
-    np.testing.assert_array_equal(sets, by_mapie(fitted, judged, coverage, OurNonconformity()))
+    np.testing.assert_array_equal(sets, by_mapie(fitted, tested, coverage, RankPenalised()))
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
-def test_mapies_own_adaptive_sets_are_ours_where_no_rank_is_penalised(coverage):
-    """Romano et al. 2020 as MAPIE has it, its chance taken out; five species have five ranks."""
-    chance = np.random.default_rng(5)
-    fitted, judged = (few_species(drawn(n, chance)) for n in (400, 300))
+def test_sets_equal_adaptive_sets_of_mapie_without_rank_penalty(coverage):
+    """Romano et al. 2020 in MAPIE, without randomisation; five species have five ranks."""
+    rng = np.random.default_rng(5)
+    fitted, tested = (few_species(synthetic(n, rng)) for n in (400, 300))
     assert len(fitted.species) == FREE_RANKS
-    sets = fit_sets(fitted, coverage=coverage).sets(judged)
+    sets = fit_sets(fitted, coverage=coverage).sets(tested)
     assert 1 < sets.sum(axis=1).mean() < FREE_RANKS
-    theirs = by_mapie(fitted, judged, coverage, "aps", include_last_label=True)
-    np.testing.assert_array_equal(sets, theirs)
+    expected = by_mapie(fitted, tested, coverage, "aps", include_last_label=True)
+    np.testing.assert_array_equal(sets, expected)
 
 
 def few_species(scores):
@@ -210,22 +211,22 @@ def few_species(scores):
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
-def test_mapies_threshold_of_the_least_ambiguous_sets_is_ours(coverage):
-    chance = np.random.default_rng(6)
-    fitted, judged = drawn(400, chance), drawn(300, chance)
+def test_threshold_equals_mapie_least_ambiguous_sets(coverage):
+    rng = np.random.default_rng(6)
+    fitted, tested = synthetic(400, rng), synthetic(300, rng)
     unlike = 1 - fitted.probabilities()[np.arange(400), fitted.truth]
-    sets = 1 - judged.probabilities() <= conformal_threshold(unlike, coverage)
-    np.testing.assert_array_equal(sets, by_mapie(fitted, judged, coverage, "lac"))
+    sets = 1 - tested.probabilities() <= conformal_threshold(unlike, coverage)
+    np.testing.assert_array_equal(sets, by_mapie(fitted, tested, coverage, "lac"))
 
 
 @pytest.mark.filterwarnings("ignore:WARNING. your conformalization dataset has less labels")
-def test_within_groups_mapie_finds_the_same_from_the_photos_of_each_group():
-    chance = np.random.default_rng(7)
-    fitted, judged = drawn(900, chance), drawn(300, chance)
-    sets = fit_sets(fitted, groups=VENOMOUS).sets(judged)
+def test_sets_equal_mapie_within_groups():
+    rng = np.random.default_rng(7)
+    fitted, tested = synthetic(900, rng), synthetic(300, rng)
+    sets = fit_sets(fitted, groups=VENOMOUS).sets(tested)
     for group in (0, 1):
         own = fitted.take(VENOMOUS[fitted.truth] == group)
-        theirs = by_mapie(own, judged, 0.9, OurNonconformity())[:, group == VENOMOUS]
-        ours = sets[:, group == VENOMOUS]
-        assert 0 < ours.mean() < 1
-        np.testing.assert_array_equal(ours, theirs)
+        expected = by_mapie(own, tested, 0.9, RankPenalised())[:, group == VENOMOUS]
+        found = sets[:, group == VENOMOUS]
+        assert 0 < found.mean() < 1
+        np.testing.assert_array_equal(found, expected)

@@ -9,7 +9,7 @@ from ophis.decision.out_of_distribution import ood_detection, ood_scores
 
 
 def made(ood_score) -> Scores:
-    """Scores in which only the OOD score means anything."""
+    """Return scores with given OOD scores and constant logits."""
     names = tuple(map(str, range(len(ood_score))))
     return Scores(
         logits=np.zeros((len(ood_score), 1)),
@@ -22,16 +22,16 @@ def made(ood_score) -> Scores:
     )
 
 
-def test_ood_auroc_equals_scikit_learn_and_its_interval_a_bootstrap():
-    chance = np.random.default_rng(12)
-    snakes = made(chance.gamma(20, 1 / 20, size=300))
-    others = made(chance.gamma(20, 1.5 / 20, size=120))
+def test_ood_auroc_equals_scikit_learn_and_interval_equals_bootstrap():
+    rng = np.random.default_rng(12)
+    snakes = made(rng.gamma(20, 1 / 20, size=300))
+    others = made(rng.gamma(20, 1.5 / 20, size=120))
     found = ood_detection(snakes, others)
     truth = np.r_[np.zeros(300), np.ones(120)]
     inside, outside = ood_scores(snakes), ood_scores(others)
     assert found.auroc == pytest.approx(roc_auc_score(truth, np.r_[inside, outside]), abs=1e-12)
     again = [
-        roc_auc_score(truth, np.r_[chance.choice(inside, 300), chance.choice(outside, 120)])
+        roc_auc_score(truth, np.r_[rng.choice(inside, 300), rng.choice(outside, 120)])
         for _ in range(500)
     ]
     low, high = np.quantile(again, (0.025, 0.975))

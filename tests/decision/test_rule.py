@@ -28,7 +28,7 @@ from ophis.taxonomy.danger import dangerous
 from ophis.taxonomy.families import family
 from ophis.taxonomy.species_list import genus
 
-# Two venomous, two of nobody knows what, four of which references say no more than a bite.
+# Two venomous, two of unknown danger, four not known to be dangerous.
 SPECIES = SpeciesList(
     (
         "Naja naja",
@@ -41,41 +41,41 @@ SPECIES = SpeciesList(
         "Python regius",
     )
 )
-CALM = np.arange(4, 8)
+NOT_DANGEROUS = np.arange(4, 8)
 
 
-def drawn(photos, chance, *, strength=3.0) -> Scores:
-    """A fake network's scores of real snakes: mostly right, OOD score about one."""
-    truth = chance.integers(len(SPECIES), size=photos)
+def synthetic(photos, rng, *, strength=3.0) -> Scores:
+    """Return scores of a simulated network: mostly right, OOD score about one."""
+    truth = rng.integers(len(SPECIES), size=photos)
     names = tuple(map(str, range(photos)))
     return Scores(
-        logits=strength * np.eye(len(SPECIES))[truth] + chance.normal(size=(photos, len(SPECIES))),
+        logits=strength * np.eye(len(SPECIES))[truth] + rng.normal(size=(photos, len(SPECIES))),
         species=SPECIES,
         photo_ids=names,
         truth=truth,
         countries=("india",) * photos,
         observations=names,
-        ood_score=chance.gamma(20, 1 / 20, size=photos),
+        ood_score=rng.gamma(20, 1 / 20, size=photos),
     )
 
 
-def deceived(photos, chance) -> Scores:
-    """A network that is sure, and takes one in 25 of the venomous for a corn snake.
+def confused(photos, rng) -> Scores:
+    """Return confident scores that take one in 25 venomous snakes for a corn snake.
 
-    A good one hides what the guarantees do: nothing venomous is ever near the threshold.
+    With a good network nothing venomous is near the threshold and guarantees have no effect.
     """
-    scores = drawn(photos, chance, strength=6.0)
-    taken = dangerous(SPECIES)[scores.truth] & (chance.random(photos) < 0.04)
+    scores = synthetic(photos, rng, strength=6.0)
+    taken = dangerous(SPECIES)[scores.truth] & (rng.random(photos) < 0.04)
     logits = scores.logits.copy()
     logits[taken] = -9.0
     logits[taken, 4] = 0.0
-    logits[taken, scores.truth[taken]] = -chance.uniform(2, 4, taken.sum())
+    logits[taken, scores.truth[taken]] = -rng.uniform(2, 4, taken.sum())
     return replace(scores, logits=logits)
 
 
 def one(logits, ood_score=1.0) -> Scores:
     return replace(
-        drawn(1, np.random.default_rng(0)),
+        synthetic(1, np.random.default_rng(0)),
         logits=np.array([logits], float),
         ood_score=np.array([ood_score]),
     )
@@ -83,72 +83,72 @@ def one(logits, ood_score=1.0) -> Scores:
 
 @pytest.fixture(scope="module")
 def rule():
-    return fit_rule(drawn(4000, np.random.default_rng(1)))
+    return fit_rule(synthetic(4000, np.random.default_rng(1)))
 
 
 def decide(rule, scores):
     return rule.decide(scores, is_ood=rule.is_ood(scores))
 
 
-def test_the_promises_are_kept_on_new_photos(rule):
-    scores = drawn(8000, np.random.default_rng(2))
+def test_guarantees_hold_on_new_photos(rule):
+    scores = synthetic(8000, np.random.default_rng(2))
     seen = ~rule.is_ood(scores)
     assert seen.mean() == pytest.approx(0.9, abs=0.015)
     decisions = rule.decide(scores, is_ood=np.zeros(len(scores), bool))
-    held = np.array([t in d.species for d, t in zip(decisions, scores.truth, strict=True)])
+    covered = np.array([t in d.species for d, t in zip(decisions, scores.truth, strict=True)])
     venomous = dangerous(SPECIES)[scores.truth]
-    assert held[venomous].mean() > NAMES_COVERAGE - 0.01
-    assert held[~venomous].mean() > NAMES_COVERAGE - 0.01
+    assert covered[venomous].mean() > NAMES_COVERAGE - 0.01
+    assert covered[~venomous].mean() > NAMES_COVERAGE - 0.01
     warned = np.array([d.verdict is Verdict.MAY_BE_VENOMOUS for d in decisions])
     assert warned[venomous].mean() > DANGER_COVERAGE - 0.005
-    assert not warned[~venomous].all()  # else it would say nothing
+    assert not warned[~venomous].all()  # else the verdict would be constant
 
 
-def test_the_names_hold_the_true_species_among_the_venomous_by_themselves():
-    """Scores of a network that was trained on fewer photos of these species."""
+def test_coverage_of_names_holds_for_venomous_species():
+    """The network was trained on fewer photos of these species."""
 
     def lopsided(photos, seed):
-        scores = drawn(photos, np.random.default_rng(seed), strength=1.0)
+        scores = synthetic(photos, np.random.default_rng(seed), strength=1.0)
         easy = ~dangerous(SPECIES)[scores.truth]
         scores.logits[easy, scores.truth[easy]] += 5
         return scores.take(easy | (np.arange(photos) % 5 == 0))
 
     scores = lopsided(20_000, 2)
     sets = fit_rule(lopsided(10_000, 1)).image.names.sets(scores)
-    held = sets[np.arange(len(scores)), scores.truth]
-    assert held[dangerous(SPECIES)[scores.truth]].mean() > NAMES_COVERAGE - 0.01
+    covered = sets[np.arange(len(scores)), scores.truth]
+    assert covered[dangerous(SPECIES)[scores.truth]].mean() > NAMES_COVERAGE - 0.01
 
 
-def test_of_venomous_snakes_that_look_like_another_99_in_100_are_warned_of_too():
-    """The promise about the danger is more than the sets of names and more than one for all."""
-    mimics = fit_rule(deceived(8000, np.random.default_rng(1)))
-    scores = deceived(16000, np.random.default_rng(2))
+def test_venomous_mimics_are_warned_of_in_99_percent():
+    """The guarantee of danger is stricter than the sets of names."""
+    mimics = fit_rule(confused(8000, np.random.default_rng(1)))
+    scores = confused(16000, np.random.default_rng(2))
     decisions = mimics.decide(scores, is_ood=np.zeros(len(scores), bool))
     warned = np.array([d.verdict is Verdict.MAY_BE_VENOMOUS for d in decisions])
     venomous = dangerous(SPECIES)[scores.truth]
     assert warned[venomous].mean() > DANGER_COVERAGE - 0.004
     assert not warned[~venomous].all()
     named = [(dangerous(SPECIES)[list(d.species)]).any() for d in decisions]
-    assert np.mean(np.array(named)[venomous]) < 0.97  # by the names alone 1 in 25 goes unwarned
+    assert np.mean(np.array(named)[venomous]) < 0.97  # by the names alone 1 in 25 has no warning
 
 
 @pytest.mark.parametrize("strength", [3.0, 30.0])
-def test_without_enough_venomous_photos_the_danger_is_never_excluded(strength):
-    """98 photos are one too few for 99 in 100."""
-    scores = drawn(4000, np.random.default_rng(12), strength=strength)
+def test_danger_is_not_excluded_with_too_few_venomous_photos(strength):
+    """A coverage of 99 % needs 99 photos."""
+    scores = synthetic(4000, np.random.default_rng(12), strength=strength)
     venomous = np.flatnonzero(dangerous(SPECIES)[scores.truth])
-    calm = np.flatnonzero(~dangerous(SPECIES)[scores.truth])
+    others = np.flatnonzero(~dangerous(SPECIES)[scores.truth])
     sure = one([-30.0, -30, -30, -30, 30, -30, -30, -30])
     for photos, verdict in ((98, Verdict.MAY_BE_VENOMOUS), (99, Verdict.NOT_KNOWN_DANGEROUS)):
-        kept = np.concatenate([calm, venomous[:photos]])
+        kept = np.concatenate([others, venomous[:photos]])
         (decision,) = decide(fit_rule(scores.take(kept)), sure)
         assert decision.name == "Pantherophis guttatus"
         assert decision.verdict is verdict
 
 
-def only_calm(scores) -> Scores:
-    """Scores of a model without venomous species, with three species of one family instead."""
-    columns = CALM[:3]
+def without_venomous(scores) -> Scores:
+    """Return scores of a model without venomous species, with three species of one family."""
+    columns = NOT_DANGEROUS[:3]
     kept = scores.take(np.isin(scores.truth, columns))
     return replace(
         kept,
@@ -158,16 +158,16 @@ def only_calm(scores) -> Scores:
     )
 
 
-def test_a_model_that_knows_no_venomous_species_excludes_no_danger():
-    scores = only_calm(drawn(4000, np.random.default_rng(13), strength=9.0))
-    judged, unjudged = decide(fit_rule(scores), scores), decide_without_rule(scores)
-    assert State.SPECIES in {decision.state for decision in judged}
-    assert {decision.state for decision in unjudged} == {State.FAMILY}
-    decisions = judged + unjudged
+def test_model_without_venomous_species_excludes_no_danger():
+    scores = without_venomous(synthetic(4000, np.random.default_rng(13), strength=9.0))
+    with_rule, without_rule = decide(fit_rule(scores), scores), decide_without_rule(scores)
+    assert State.SPECIES in {decision.state for decision in with_rule}
+    assert {decision.state for decision in without_rule} == {State.FAMILY}
+    decisions = with_rule + without_rule
     assert {decision.verdict for decision in decisions} == {Verdict.MAY_BE_VENOMOUS}
 
 
-def test_a_sure_answer_goes_to_the_species_and_a_doubtful_one_only_as_far_as_it_can(rule):
+def test_answer_is_species_genus_family_or_unidentified(rule):
     def answer(**logits):
         columns = [logits.get(name.split()[1].rstrip("."), -9) for name in SPECIES]
         return decide(rule, one(columns))[0]
@@ -184,25 +184,25 @@ def test_a_sure_answer_goes_to_the_species_and_a_doubtful_one_only_as_far_as_it_
     mixed = answer(guttatus=9, naja=9)
     assert (mixed.state, mixed.name) == (State.UNIDENTIFIED, None)
     assert mixed.verdict is Verdict.MAY_BE_VENOMOUS
-    # Neither of the two is known to be dangerous, but what fits both is no snake of a known kind.
+    # Neither is known to be dangerous, but they share no family.
     apart = answer(guttatus=9, regius=9)
     assert (apart.state, apart.name) == (State.UNIDENTIFIED, None)
     assert apart.verdict is Verdict.MAY_BE_VENOMOUS
     assert answer(naja=9).verdict is Verdict.MAY_BE_VENOMOUS
-    assert answer(sp=9).verdict is Verdict.MAY_BE_VENOMOUS  # of Natrix sp. nobody knows which
+    assert answer(sp=9).verdict is Verdict.MAY_BE_VENOMOUS  # Natrix sp. has unknown danger
 
 
-def test_no_species_is_named_alone_that_is_less_than_sure():
-    """Also of a network that is nearly always right."""
-    good = fit_rule(drawn(2000, np.random.default_rng(1), strength=30))
-    for share, state in ((0.5, State.GENUS), (0.79, State.GENUS), (0.81, State.SPECIES)):
+def test_single_species_needs_minimum_probability():
+    """The limit also holds for a network that is nearly always right."""
+    good = fit_rule(synthetic(2000, np.random.default_rng(1), strength=30))
+    for fraction, state in ((0.5, State.GENUS), (0.79, State.GENUS), (0.81, State.SPECIES)):
         logits = np.full(8, -30.0)
-        logits[[4, 5]] = np.log([share, 1 - share])
+        logits[[4, 5]] = np.log([fraction, 1 - fraction])
         assert decide(good, one(logits))[0].state is state
     assert MIN_SINGLE_NAME == 0.8
 
 
-def test_what_is_unlike_all_that_was_learned_is_no_snake_whatever_the_probability(rule):
+def test_out_of_distribution_photo_is_no_snake(rule):
     (decision,) = decide(rule, one([-9, -9, -9, -9, 30, -9, -9, -9], ood_score=3))
     assert decision.state is State.NO_SNAKE
     assert decision.species == ()
@@ -214,7 +214,7 @@ def test_what_is_unlike_all_that_was_learned_is_no_snake_whatever_the_probabilit
     logits=st.lists(st.floats(-30, 30), min_size=8, max_size=8),
     ood_score=st.floats(0, 5),
 )
-def test_no_venomous_species_in_the_answer_ever_goes_without_the_warning(rule, logits, ood_score):
+def test_answer_with_venomous_species_has_warning(rule, logits, ood_score):
     scores = one(logits, ood_score)
     (decision,) = decide(rule, scores)
     top = int(np.argmax(scores.logits[0]))
@@ -235,23 +235,23 @@ def test_no_venomous_species_in_the_answer_ever_goes_without_the_warning(rule, l
     assert without.verdict is Verdict.MAY_BE_VENOMOUS
 
 
-def test_rows_do_not_touch_each_other(rule):
-    scores = drawn(40, np.random.default_rng(3))
+def test_decisions_do_not_depend_on_other_rows(rule):
+    scores = synthetic(40, np.random.default_rng(3))
     order = np.random.default_rng(4).permutation(40)
     shuffled = decide(rule, scores.take(order))
     assert shuffled == [decide(rule, scores)[row] for row in order]
 
 
-def test_with_few_photos_nothing_is_excluded_and_nothing_refused():
-    few = fit_rule(drawn(6, np.random.default_rng(5)))
+def test_rule_of_few_photos_excludes_and_rejects_nothing():
+    few = fit_rule(synthetic(6, np.random.default_rng(5)))
     (decision,) = decide(few, one([0, 0, 0, 0, 30, 0, 0, 0], ood_score=50))
     assert decision.state is State.UNIDENTIFIED
     assert len(decision.species) == len(SPECIES)
 
 
-def test_with_the_country_its_own_thresholds_hold():
-    chance = np.random.default_rng(6)
-    scores = drawn(600, chance)
+def test_country_has_separate_thresholds():
+    rng = np.random.default_rng(6)
+    scores = synthetic(600, rng)
     table = pl.DataFrame(
         {"country": ["india"] * 8, "species": SPECIES.names, "photos": [9, 9, 1, 1, 1, 1, 1, 1]}
     )
@@ -266,8 +266,8 @@ def test_with_the_country_its_own_thresholds_hold():
     assert [set(d.species) for d in decisions] == [set(np.flatnonzero(row)) for row in sets]
 
 
-def test_without_ood_score_the_energy_decides(rule):
-    scores = replace(drawn(300, np.random.default_rng(7)), ood_score=None)
+def test_energy_replaces_missing_ood_score(rule):
+    scores = replace(synthetic(300, np.random.default_rng(7)), ood_score=None)
     expected = -np.log(np.exp(scores.logits).sum(axis=1))
     np.testing.assert_allclose(ood_scores(scores), expected, rtol=1e-12)
     by_energy = fit_rule(scores)
@@ -277,11 +277,11 @@ def test_without_ood_score_the_energy_decides(rule):
         rule.is_ood(scores)
 
 
-def test_written_and_read_it_decides_the_same(rule, tmp_path):
-    scores = drawn(50, np.random.default_rng(8))
+def test_written_rule_reads_back(rule, tmp_path):
+    scores = synthetic(50, np.random.default_rng(8))
     rule.write(tmp_path / "decision.json")
     assert decide(read_rule(tmp_path / "decision.json", SPECIES), scores) == decide(rule, scores)
-    few = fit_rule(drawn(6, np.random.default_rng(5)))
+    few = fit_rule(synthetic(6, np.random.default_rng(5)))
     few.write(tmp_path / "few.json")
     assert decide(read_rule(tmp_path / "few.json", SPECIES), scores) == decide(few, scores)
 
@@ -295,7 +295,7 @@ def test_written_and_read_it_decides_the_same(rule, tmp_path):
         (lambda v: v["ood"].update(limit="far"), "not a decision rule of ophis"),
     ],
 )
-def test_a_damaged_rule_is_refused_by_name(rule, tmp_path, change, message):
+def test_read_rule_rejects_damaged_file(rule, tmp_path, change, message):
     path = rule.write(tmp_path / "decision.json")
     values = json.loads(path.read_text())
     change(values)
@@ -306,15 +306,15 @@ def test_a_damaged_rule_is_refused_by_name(rule, tmp_path, change, message):
     assert "\n" not in str(caught.value)
 
 
-def test_it_decides_about_no_other_species_and_no_other_order(rule, tmp_path):
-    """Wrong answers for other photos would not be visible in the counts."""
-    scores = drawn(20, np.random.default_rng(14))
+def test_rule_requires_same_species_in_same_order(rule, tmp_path):
+    """A wrong order would give wrong answers without an error."""
+    scores = synthetic(20, np.random.default_rng(14))
     names = SPECIES.names
     turned = scores.with_species(SpeciesList(names[::-1]))
     renamed = replace(
         scores, species=SpeciesList((*names[:4], "Pantherophis alleghaniensis", *names[5:]))
     )
-    fewer = only_calm(scores)
+    fewer = without_venomous(scores)
     back = read_rule(rule.write(tmp_path / "decision.json"), turned.species)
     for which, other, message in (
         (rule, turned, "species 1 is 'Python regius' in the scores and 'Naja naja' in what"),
@@ -330,16 +330,16 @@ def test_it_decides_about_no_other_species_and_no_other_order(rule, tmp_path):
         rule.decide(scores, is_ood=np.zeros(3, bool))
 
 
-def test_what_cannot_be_promised_is_refused():
-    scores = drawn(20, np.random.default_rng(9))
+def test_rule_rejects_bad_arguments():
+    scores = synthetic(20, np.random.default_rng(9))
     with pytest.raises(InputError, match=r"passing = 1\.0 should lie between 0 and 1"):
         fit_rule(scores, passing=1.0)
     with pytest.raises(InputError, match="there is no such file"):
         read_rule(Path("none.json"), SPECIES)
 
 
-def test_halves_keep_observations_together_and_do_not_depend_on_the_order():
-    scores = drawn(400, np.random.default_rng(10))
+def test_validation_halves_keep_observations_and_ignore_order():
+    scores = synthetic(400, np.random.default_rng(10))
     scores = replace(scores, observations=tuple(str(n // 4) for n in range(400)))
     a, b = validation_halves(scores)
     assert not set(a.observations) & set(b.observations)
@@ -359,8 +359,8 @@ def test_roll_up_by_hand():
     assert roll_up([]) == (State.UNIDENTIFIED, None)
 
 
-def test_families_agree_with_the_organisers_table(shared_2021):
-    """Their Lamprophiidae are several families in the Reptile Database of today."""
+def test_families_equal_snakeclef_table(shared_2021):
+    """Their Lamprophiidae are several families in the current Reptile Database."""
     rows = pl.read_csv(shared_2021 / "snakeclef2021_microtrain_5000.csv", infer_schema=False)
     split = {
         "Lamprophiidae",
@@ -375,17 +375,17 @@ def test_families_agree_with_the_organisers_table(shared_2021):
         assert family(name) in (split if expected == "Lamprophiidae" else {expected}), name
 
 
-def test_risk_and_coverage_by_hand():
-    scores = drawn(4, np.random.default_rng(11))
+def test_risk_coverage_by_hand():
+    scores = synthetic(4, np.random.default_rng(11))
     logits = np.log(np.eye(8)[[0, 1, 2, 3]] * np.array([[0.9], [0.5], [0.7], [0.6]]) + 0.01)
     scores = replace(scores, logits=logits, truth=np.array([0, 1, 3, 3]))
     curve = risk_coverage(scores)
     assert curve["coverage"].to_list() == [0.25, 0.5, 0.75, 1.0]
-    assert curve["risk"].to_list() == [0, 1 / 2, 1 / 3, 1 / 4]  # the second surest is wrong
+    assert curve["risk"].to_list() == [0, 1 / 2, 1 / 3, 1 / 4]  # the second most confident is wrong
     assert curve["probability"].is_sorted(descending=True)
 
 
-def test_the_calm_really_are(rule):
-    """The species of this file are what it says they are."""
-    assert dangerous(SPECIES).tolist() == [column not in CALM for column in range(8)]
-    assert {genus(SPECIES[c]) for c in CALM} == {"Pantherophis", "Lampropeltis", "Python"}
+def test_not_dangerous_species_are_not_known_dangerous(rule):
+    """The constants of this file match the danger tables."""
+    assert dangerous(SPECIES).tolist() == [column not in NOT_DANGEROUS for column in range(8)]
+    assert {genus(SPECIES[c]) for c in NOT_DANGEROUS} == {"Pantherophis", "Lampropeltis", "Python"}

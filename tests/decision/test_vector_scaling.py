@@ -24,15 +24,15 @@ VECTOR = Calibration(FACTORS, OFFSETS, SPECIES)
 ONE = Calibration(np.array(1 / 3), np.array(0.0))
 
 
-def drawn(photos, mended_by, *, seed=0) -> Scores:
-    """Photos whose species follow what the mended logits say; the logits are those before."""
-    chance = np.random.default_rng(seed)
-    logits = 2 * chance.normal(size=(photos, len(SPECIES)))
+def synthetic(photos, calibration, *, seed=0) -> Scores:
+    """Return photos with species sampled from calibrated logits; the logits are uncalibrated."""
+    rng = np.random.default_rng(seed)
+    logits = 2 * rng.normal(size=(photos, len(SPECIES)))
     p = np.exp(log_softmax(logits, axis=1))
-    truth = (p.cumsum(axis=1) < chance.random((photos, 1))).sum(axis=1)
+    truth = (p.cumsum(axis=1) < rng.random((photos, 1))).sum(axis=1)
     names = tuple(map(str, range(photos)))
     return Scores(
-        logits=(logits - mended_by.offset) / mended_by.scale,
+        logits=(logits - calibration.offset) / calibration.scale,
         species=SPECIES,
         photo_ids=names,
         truth=np.minimum(truth, len(SPECIES) - 1),
@@ -41,8 +41,8 @@ def drawn(photos, mended_by, *, seed=0) -> Scores:
     )
 
 
-def loss_on(held_out, calibration):
-    return reliability(calibration.apply(held_out)).log_loss
+def loss_on(validation, calibration):
+    return reliability(calibration.apply(validation)).log_loss
 
 
 def reference_fit(scores):
@@ -66,9 +66,9 @@ def reference_fit(scores):
 
 
 @pytest.mark.parametrize("photos", [12, 200, 3000])
-@pytest.mark.parametrize("mended_by", [VECTOR, ONE], ids=["vector", "temperature"])
-def test_fit_equals_independent_minimum(photos, mended_by):
-    scores = drawn(photos, mended_by)
+@pytest.mark.parametrize("calibration", [VECTOR, ONE], ids=["vector", "temperature"])
+def test_fit_equals_independent_minimum(photos, calibration):
+    scores = synthetic(photos, calibration)
     got = fit_vector(scores)
     seen, scale, offset = reference_fit(scores)
     # The reference has another algorithm, other parameters and numerical gradients.
@@ -76,43 +76,43 @@ def test_fit_equals_independent_minimum(photos, mended_by):
     np.testing.assert_allclose(got.offset[seen], offset, atol=2e-4)
 
 
-def test_a_known_distortion_is_found_and_beats_the_temperature_on_held_out_photos():
-    scores, held_out = drawn(20_000, VECTOR, seed=1), drawn(20_000, VECTOR, seed=2)
+def test_fit_vector_recovers_known_distortion():
+    scores, validation = synthetic(20_000, VECTOR, seed=1), synthetic(20_000, VECTOR, seed=2)
     got = fit_vector(scores)
     np.testing.assert_allclose(got.scale, FACTORS, rtol=0.1)
     np.testing.assert_allclose(got.offset, OFFSETS - OFFSETS.mean(), atol=0.1)
-    assert loss_on(held_out, got) < loss_on(held_out, fit_temperature(scores)) - 0.05
-    assert loss_on(held_out, got) < loss_on(held_out, VECTOR) + 0.001
-    assert reliability(got.apply(held_out)).classwise_ece < 0.01
+    assert loss_on(validation, got) < loss_on(validation, fit_temperature(scores)) - 0.05
+    assert loss_on(validation, got) < loss_on(validation, VECTOR) + 0.001
+    assert reliability(got.apply(validation)).classwise_ece < 0.01
 
 
-def test_it_is_chosen_where_it_wins_and_may_change_who_comes_first():
-    scores, held_out = drawn(1000, VECTOR, seed=3), drawn(4000, VECTOR, seed=4)
+def test_vector_scaling_is_chosen_for_vector_distortion():
+    scores, validation = synthetic(1000, VECTOR, seed=3), synthetic(4000, VECTOR, seed=4)
     choice = choose_calibration(scores)
     assert choice.photos == 1000
     assert choice.gain > 2 * choice.error > 0
     assert choice.calibration.by_species
     np.testing.assert_array_equal(choice.calibration.scale, fit_vector(scores).scale)
-    mended = choice.calibration.apply(held_out)
-    assert (mended.logits.argmax(axis=1) != held_out.logits.argmax(axis=1)).any()
-    # What the folds promise is what other photos give.
-    gained = loss_on(held_out, fit_temperature(scores)) - loss_on(held_out, choice.calibration)
+    calibrated = choice.calibration.apply(validation)
+    assert (calibrated.logits.argmax(axis=1) != validation.logits.argmax(axis=1)).any()
+    # The gain estimated by the folds equals the gain on other photos.
+    gained = loss_on(validation, fit_temperature(scores)) - loss_on(validation, choice.calibration)
     assert choice.gain == pytest.approx(gained, abs=4 * choice.error)
 
 
 @pytest.mark.parametrize("photos", [100, 400, 2000])
-def test_where_one_temperature_is_the_truth_it_is_chosen(photos):
+def test_temperature_is_chosen_for_temperature_distortion(photos):
     for seed in range(10):
-        scores = drawn(photos, ONE, seed=seed)
+        scores = synthetic(photos, ONE, seed=seed)
         choice = choose_calibration(scores)
         assert choice.gain < 2 * choice.error
         assert not choice.calibration.by_species
         assert choice.calibration.temperature == fit_temperature(scores).temperature
 
 
-def test_with_few_photos_or_observations_the_temperature_stays():
-    few = drawn(99, VECTOR)
-    stayed, won = default_calibration(few), default_calibration(drawn(1000, VECTOR))
+def test_temperature_is_chosen_for_few_photos_or_observations():
+    few = synthetic(99, VECTOR)
+    stayed, won = default_calibration(few), default_calibration(synthetic(1000, VECTOR))
     assert stayed
     assert stayed.temperature == fit_temperature(few).temperature
     assert won
@@ -120,13 +120,13 @@ def test_with_few_photos_or_observations_the_temperature_stays():
     assert choose_calibration(few).gain == -np.inf
     assert default_calibration(few.take(np.arange(49))) is None
     assert default_calibration(None) is None
-    four = replace(drawn(1000, VECTOR), observations=tuple(str(n % 4) for n in range(1000)))
+    four = replace(synthetic(1000, VECTOR), observations=tuple(str(n % 4) for n in range(1000)))
     assert not choose_calibration(four).calibration.by_species
 
 
-def test_photos_of_one_observation_are_no_independent_witnesses():
-    """Each photo twenty times: as many rows, a twentieth of the evidence."""
-    once = drawn(150, Calibration(np.ones(5), OFFSETS / 2, SPECIES), seed=2)
+def test_photos_of_one_observation_are_not_independent():
+    """Each photo twenty times: twenty times the rows, the same evidence."""
+    once = synthetic(150, Calibration(np.ones(5), OFFSETS / 2, SPECIES), seed=2)
     rows = np.repeat(np.arange(150), 20)
     names = tuple(f"{row}-{n}" for n, row in enumerate(rows))
     many = replace(
@@ -138,14 +138,14 @@ def test_photos_of_one_observation_are_no_independent_witnesses():
         observations=tuple(once.observations[row] for row in rows),
     )
     apart = choose_calibration(replace(many, observations=names))
-    together = choose_calibration(many)
-    assert apart.gain > together.gain  # apart, copies of a photo are in both parts
-    assert together.error > 3 * apart.error
-    assert together.error == pytest.approx(choose_calibration(once).error, rel=0.5)
+    grouped = choose_calibration(many)
+    assert apart.gain > grouped.gain  # apart, copies of a photo are in both parts
+    assert grouped.error > 3 * apart.error
+    assert grouped.error == pytest.approx(choose_calibration(once).error, rel=0.5)
 
 
-def test_a_species_without_a_photo_keeps_the_temperature_and_is_not_pushed_down():
-    whole = drawn(3000, VECTOR, seed=5)
+def test_species_without_photo_keeps_temperature():
+    whole = synthetic(3000, VECTOR, seed=5)
     scores = whole.take(whole.truth != 2)
     got, temperature = fit_vector(scores), fit_temperature(scores)
     assert got.scale[2] == temperature.scale
@@ -164,8 +164,8 @@ def test_a_species_without_a_photo_keeps_the_temperature_and_is_not_pushed_down(
 
 
 @pytest.mark.parametrize("size", [1e-3, 1.0, 1e4])
-def test_photos_that_are_all_right_or_all_wrong_give_finite_numbers(size):
-    scores = drawn(60, ONE)
+def test_separable_photos_give_finite_parameters(size):
+    scores = synthetic(60, ONE)
     right = replace(scores, logits=size * np.eye(5)[scores.truth])
     for one in (right, replace(right, truth=(scores.truth + 1) % 5)):
         got = fit_vector(one)
@@ -174,8 +174,8 @@ def test_photos_that_are_all_right_or_all_wrong_give_finite_numbers(size):
         assert np.isfinite(got.scale).all()
 
 
-def test_a_species_that_the_logits_call_impossible_stays_so():
-    scores = drawn(500, VECTOR)
+def test_impossible_species_stays_impossible():
+    scores = synthetic(500, VECTOR)
     logits = scores.logits.copy()
     rows = np.flatnonzero((scores.truth != 4) & (np.arange(500) % 2 == 0))
     logits[rows, 4] = -np.inf
@@ -187,8 +187,8 @@ def test_a_species_that_the_logits_call_impossible_stays_so():
     np.testing.assert_allclose(got.offset, same.offset, atol=1e-5)
 
 
-def test_what_cannot_be_fitted_is_refused():
-    scores = drawn(200, VECTOR)
+def test_fit_rejects_unusable_scores():
+    scores = synthetic(200, VECTOR)
     logits = scores.logits.copy()
     logits[7, scores.truth[7]] = -np.inf
     for fit in (fit_vector, choose_calibration):
@@ -200,12 +200,12 @@ def test_what_cannot_be_fitted_is_refused():
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(10, 300), st.sampled_from([VECTOR, ONE]))
-def test_neither_the_order_of_photos_nor_that_of_species_matters(seed, photos, mended_by):
-    scores = drawn(photos, mended_by, seed=seed)
+def test_order_of_photos_and_species_does_not_matter(seed, photos, calibration):
+    scores = synthetic(photos, calibration, seed=seed)
     scores = replace(scores, observations=tuple(str(n // 2) for n in range(photos)))
-    chance = np.random.default_rng(seed)
-    columns = chance.permutation(5)
-    turned = scores.take(chance.permutation(photos)).with_species(
+    rng = np.random.default_rng(seed)
+    columns = rng.permutation(5)
+    turned = scores.take(rng.permutation(photos)).with_species(
         SpeciesList(tuple(scores.species[n] for n in columns))
     )
     here, there = fit_vector(scores), fit_vector(turned)
@@ -219,8 +219,8 @@ def test_neither_the_order_of_photos_nor_that_of_species_matters(seed, photos, m
     assert there.error == pytest.approx(here.error, abs=1e-9)
 
 
-def test_unlabelled_photos_say_nothing(tmp_path):
-    scores = drawn(400, VECTOR)
+def test_unlabelled_photos_are_ignored(tmp_path):
+    scores = synthetic(400, VECTOR)
     truth = np.where(np.arange(400) % 2 == 0, scores.truth, -1)
     half, rest = replace(scores, truth=truth), scores.take(np.arange(400) % 2 == 0)
     np.testing.assert_array_equal(fit_vector(half).scale, fit_vector(rest).scale)

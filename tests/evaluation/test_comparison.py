@@ -28,8 +28,8 @@ def made(logits, truth, *, names=NAMES, observations=None) -> Scores:
     )
 
 
-def drawn(photos, species, *, strength, seed, observations=None):
-    """Scores that lean to the truth by ``strength``."""
+def synthetic(photos, species, *, strength, seed, observations=None):
+    """Return random scores with ``strength`` added to the logit of the truth."""
     truth = np.random.default_rng(0).integers(0, species, photos)
     logits = np.random.default_rng(seed).normal(size=(photos, species))
     logits[np.arange(photos), truth] += strength
@@ -38,12 +38,12 @@ def drawn(photos, species, *, strength, seed, observations=None):
 
 
 @given(st.integers(0, 3000), st.integers(0, 3000))
-def test_mcnemars_exact_test_equals_scipys_binomial(one, other):
+def test_sign_test_equals_scipy_binomial(one, other):
     expected = binomtest(one, one + other).pvalue if one + other else 1.0
     assert sign_test(one, other) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_papers_disagreement_gives_its_difference():
+def test_disagreement_of_the_paper_gives_its_difference():
     """1,989 against 433 of 14,029: 11.09 points, the difference of its table 1."""
     truth = np.zeros(14_029, dtype=np.int64)
     right, wrong = [1.0, 0.0], [0.0, 1.0]
@@ -59,19 +59,19 @@ def test_the_papers_disagreement_gives_its_difference():
     assert top1.name == "top-1"
     assert top1.difference.value == pytest.approx(0.1109, abs=5e-5)
     assert (round(top1.a.value, 4), round(top1.b.value, 4)) == (0.6848, 0.7957)
-    half = 1.96 * np.sqrt(((1989 + 433) / 14_029 - 0.1109**2) / 14_029)  # of paired shares
+    half = 1.96 * np.sqrt(((1989 + 433) / 14_029 - 0.1109**2) / 14_029)  # of paired fractions
     assert top1.difference.low == pytest.approx(0.1109 - half, abs=0.001)
     assert top1.difference.high == pytest.approx(0.1109 + half, abs=0.001)
     assert counts.p_value < 1e-200
 
 
-def test_figures_are_those_of_evaluate():
-    a, b = (drawn(300, 9, strength=s, seed=n) for n, s in ((1, 1.0), (2, 1.6)))
+def test_metrics_equal_evaluate():
+    a, b = (synthetic(300, 9, strength=s, seed=n) for n, s in ((1, 1.0), (2, 1.6)))
     result = compare(a, b, resamples=50)
     for own, scores in (("a", a), ("b", b)):
-        judged = evaluate(scores)
+        expected = evaluate(scores)
         found = [getattr(figure, own).value for figure in result.metrics]
-        assert found == pytest.approx([judged.top1, judged.top5, judged.macro_f1], abs=1e-12)
+        assert found == pytest.approx([expected.top1, expected.top5, expected.macro_f1], abs=1e-12)
     for figure in result.metrics:
         assert figure.difference.value == pytest.approx(figure.b.value - figure.a.value)
         for each in (figure.a, figure.b, figure.difference):
@@ -79,47 +79,47 @@ def test_figures_are_those_of_evaluate():
 
 
 @given(st.integers(2, 40), st.integers(2, 9), st.integers(0, 10_000))
-def test_weighted_macro_f1_is_that_of_repeated_photos(photos, species, seed):
-    chance = np.random.default_rng(seed)
-    truth, answer = chance.integers(0, species, (2, photos))
-    times = chance.integers(0, 3, photos)
+def test_weighted_macro_f1_equals_repeated_photos(photos, species, seed):
+    rng = np.random.default_rng(seed)
+    truth, answer = rng.integers(0, species, (2, photos))
+    times = rng.integers(0, 3, photos)
     times[0] = 1
     repeated = [np.repeat(each, times) for each in (truth, answer)]
     expected = f1_score(*repeated, average="macro", zero_division=0)
     assert macro_f1(truth, answer, weights=times.astype(float)) == pytest.approx(expected)
 
 
-def test_intervals_cover_the_difference_as_often_as_they_say():
+def test_intervals_have_nominal_coverage():
     """200 draws from one pair of models whose true difference is known."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     inside = 0
     for draw in range(200):
-        right_a = chance.random(150) < 0.6
-        right_b = np.where(right_a, chance.random(150) < 0.9, chance.random(150) < 0.5)
+        right_a = rng.random(150) < 0.6
+        right_b = np.where(right_a, rng.random(150) < 0.9, rng.random(150) < 0.5)
         scores = [
             made(np.stack([r, ~r], axis=1), [0] * 150, names=NAMES[:2]) for r in (right_a, right_b)
         ]
         difference = compare(*scores, resamples=300, seed=draw).metrics[0].difference
         inside += difference.low <= (0.6 * 0.9 + 0.4 * 0.5) - 0.6 <= difference.high
-    assert 180 <= inside <= 198  # 190 expected; 4 standard deviations are 12
+    assert 180 <= inside <= 198  # 190 expected; 4 standard errors are 12
 
 
-def test_photos_of_one_observation_stay_together_in_the_bootstrap():
-    """Ten equal photos of each snake say no more than one."""
-    one = [drawn(60, 5, strength=1.0, seed=n) for n in (1, 2)]
+def test_bootstrap_resamples_observations():
+    """Ten equal photos of each snake are no more evidence than one."""
+    one = [synthetic(60, 5, strength=1.0, seed=n) for n in (1, 2)]
     rows = np.repeat(np.arange(60), 10)
     ten = [
         made(s.logits[rows], s.truth[rows], names=s.species.names,
              observations=tuple(f"snake {n}" for n in rows))
         for s in one
     ]  # fmt: skip
-    alone, together = (compare(*pair, resamples=400) for pair in (one, ten))
-    assert together.observations == 60
-    for first, second in zip(alone.metrics, together.metrics, strict=True):
+    alone, grouped = (compare(*pair, resamples=400) for pair in (one, ten))
+    assert grouped.observations == 60
+    for first, second in zip(alone.metrics, grouped.metrics, strict=True):
         assert first == second
 
 
-def test_the_largest_discrepancy_stands_first_even_where_probabilities_vanish():
+def test_gains_are_sorted_even_for_vanishing_probabilities():
     truth = [0, 0, 0, 1]
     b = made([[9, 0, 0, 0], [9, 0, 0, 0], [9, 0, 0, 0], [9, 0, 0, 0]], truth)
     a = made([[-5, 0, 0, 0], [-2000, 0, 0, 0], [-1000, 0, 0, 0], [0, 5, 0, 0]], truth)
@@ -131,7 +131,7 @@ def test_the_largest_discrepancy_stands_first_even_where_probabilities_vanish():
     assert [d.photo_id for d in result.gains_of_a] == ["photo 3"]
 
 
-def test_errors_inside_and_between_genera_and_venomous_taken_for_other():
+def test_errors_within_genus_between_genera_and_venomous():
     truth = [0, 0, 0, 2, 2, 3]
     a = made(np.eye(4)[[1, 2, 0, 0, 3, 3]], truth)
     b = made(np.eye(4)[truth], truth)
@@ -149,8 +149,8 @@ def test_errors_inside_and_between_genera_and_venomous_taken_for_other():
     }
 
 
-def test_gains_stand_beside_the_training_photos_and_the_trend_is_least_squares():
-    a, b = (drawn(400, 12, strength=s, seed=n) for n, s in ((1, 0.5), (2, 2.0)))
+def test_species_gains_have_least_squares_trend_over_training_photos():
+    a, b = (synthetic(400, 12, strength=s, seed=n) for n, s in ((1, 0.5), (2, 2.0)))
     training = {name: 10 * 2**n for n, name in enumerate(a.species)}
     result = compare(a, b, training_photos=training, resamples=300)
     for row in result.per_species:
@@ -170,7 +170,7 @@ def test_gains_stand_beside_the_training_photos_and_the_trend_is_least_squares()
 
 
 def test_order_of_photos_and_species_does_not_matter():
-    a, b = (drawn(80, 6, strength=s, seed=n) for n, s in ((1, 0.5), (2, 2.0)))
+    a, b = (synthetic(80, 6, strength=s, seed=n) for n, s in ((1, 0.5), (2, 2.0)))
     shuffled = b.take(np.random.default_rng(0).permutation(80))
     turned = shuffled.with_species(SpeciesList(tuple(reversed(b.species.names))))
     assert turned.species.names != b.species.names
@@ -180,8 +180,8 @@ def test_order_of_photos_and_species_does_not_matter():
     assert one.confusions == other.confusions
 
 
-def test_a_photo_that_one_could_not_read_is_left_out_and_counted():
-    a, b = (drawn(10, 3, strength=1.0, seed=n) for n in (1, 2))
+def test_photo_unread_by_one_model_is_left_out():
+    a, b = (synthetic(10, 3, strength=1.0, seed=n) for n in (1, 2))
     fewer = replace(b.take(np.arange(9)), failures=(PhotoFailure("photo 9", "cut short"),))
     assert compare(a, fewer, resamples=20).left_out == 1
     unknown = replace(a, truth=np.where(np.arange(10) < 4, -1, a.truth))
@@ -189,13 +189,13 @@ def test_a_photo_that_one_could_not_read_is_left_out_and_counted():
     assert (both.left_out, both.disagreement.photos) == (4, 6)
 
 
-def test_what_cannot_be_compared_is_refused_in_one_line():
-    a, b = (drawn(10, 3, strength=1.0, seed=n) for n in (1, 2))
+def test_compare_rejects_mismatched_scores():
+    a, b = (synthetic(10, 3, strength=1.0, seed=n) for n in (1, 2))
     with pytest.raises(InputError, match=r"photo 'photo 9' is in the scores of A but not of B"):
         compare(a, b.take(np.arange(9)))
-    strange = replace(b, species=SpeciesList((*b.species.names[:2], "Genus9 x")))
+    other_species = replace(b, species=SpeciesList((*b.species.names[:2], "Genus9 x")))
     with pytest.raises(InputError, match=r"species 'Genus0 species2' is in one list"):
-        compare(a, strange)
+        compare(a, other_species)
     turned = replace(b, truth=np.where(np.arange(10) == 3, (b.truth + 1) % 3, b.truth))
     with pytest.raises(
         InputError, match=r"photo 'photo 3' is 'Genus0 species\d' in the scores of A"

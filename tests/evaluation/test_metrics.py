@@ -31,10 +31,10 @@ def scores_of(logits: np.ndarray, truth: np.ndarray) -> Scores:
     present=st.integers(1, 40),
     seed=st.integers(0, 10_000),
 )
-def test_figures_equal_scikit_learns_with_absent_classes(photos, species, present, seed):
-    chance = np.random.default_rng(seed)
-    truth = chance.integers(0, min(present, species), photos)
-    scores = scores_of(chance.normal(size=(photos, species)), truth)
+def test_metrics_equal_scikit_learn_with_absent_classes(photos, species, present, seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, min(present, species), photos)
+    scores = scores_of(rng.normal(size=(photos, species)), truth)
     evaluation = evaluate(scores)
     labels = np.arange(species)
     with warnings.catch_warnings():
@@ -53,13 +53,13 @@ def test_macro_f1_by_hand():
     assert macro_f1(truth, prediction) == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
 
 
-def test_a_model_that_says_the_same_of_all_species_earns_what_its_first_columns_earn():
+def test_constant_model_is_ranked_by_column_order():
     scores = scores_of(np.zeros((10, 10)), np.arange(10))
     assert top_k_accuracy(scores, 1) == 0.1
     assert top_k_accuracy(scores, 5) == 0.5
 
 
-def test_an_impossible_species_is_never_found():
+def test_impossible_species_is_never_a_hit():
     logits = np.full((1, 6), -np.inf)
     logits[0, 0] = 0
     assert top_k_accuracy(scores_of(logits, np.array([1])), 5) == 0
@@ -72,15 +72,15 @@ def test_photos_of_unknown_species_are_left_out():
         evaluate(scores_of(logits, np.array([-1, -1, -1])))
 
 
-def standing_before(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Ranks by sorting: the earlier of equals first; behind what is impossible stands none."""
+def ranks_by_sorting(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return ranks by sorting: the earlier of equals first; an impossible truth is last."""
     order = np.argsort(-logits, axis=1, kind="stable")
     places = np.argmax(order == truth[:, None], axis=1)
     own = logits[np.arange(len(truth)), truth]
     return np.where(np.isneginf(own), logits.shape[1], places)
 
 
-DRAWN = {
+CASES = {
     "photos": st.integers(1, 40),
     "species": st.sampled_from([2, 7, 255, 256, 600]),
     "kinds": st.integers(1, 5),
@@ -89,27 +89,27 @@ DRAWN = {
 }
 
 
-def drawn(photos, species, kinds, seed, dtype) -> Scores:
-    """Logits with few different values, so that many are equal, and some are -inf."""
-    chance = np.random.default_rng(seed)
-    logits = chance.integers(0, kinds, (photos, species)).astype(dtype)
-    logits[chance.random(logits.shape) < 0.2] = -np.inf
+def synthetic(photos, species, kinds, seed, dtype) -> Scores:
+    """Return logits with few different values, so that many are equal; some are -inf."""
+    rng = np.random.default_rng(seed)
+    logits = rng.integers(0, kinds, (photos, species)).astype(dtype)
+    logits[rng.random(logits.shape) < 0.2] = -np.inf
     logits[:, 0] = 0.5
-    return scores_of(logits, chance.integers(-1, species, photos))
+    return scores_of(logits, rng.integers(-1, species, photos))
 
 
-@given(**DRAWN)
-def test_ranks_are_those_of_sorting(photos, species, kinds, seed, dtype):
-    scores = drawn(photos, species, kinds, seed, dtype)
+@given(**CASES)
+def test_ranks_equal_sorting(photos, species, kinds, seed, dtype):
+    scores = synthetic(photos, species, kinds, seed, dtype)
     known = scores.truth >= 0
     np.testing.assert_array_equal(
-        ranks(scores)[known], standing_before(scores.logits, scores.truth)[known]
+        ranks(scores)[known], ranks_by_sorting(scores.logits, scores.truth)[known]
     )
 
 
-@given(**DRAWN, block_bytes=st.sampled_from([1, 3000, 20_000]))
-def test_blocks_change_no_digit(photos, species, kinds, seed, dtype, block_bytes):
-    scores = drawn(photos, species, kinds, seed, dtype)
+@given(**CASES, block_bytes=st.sampled_from([1, 3000, 20_000]))
+def test_block_size_does_not_change_metrics(photos, species, kinds, seed, dtype, block_bytes):
+    scores = synthetic(photos, species, kinds, seed, dtype)
     scores.truth[0] = 0
     scores = Scores(
         scores.logits, scores.species, scores.photo_ids, scores.truth,

@@ -17,12 +17,12 @@ def write_scores(path: Path) -> Path:
     return path
 
 
-def test_a_scores_file_is_a_side_by_itself(tmp_path):
-    side = read_scored_run(write_scores(tmp_path / "old.npz"))
-    assert (side.name, side.folder, side.prior, side.recipe, side.log) == ("old", *[None] * 4)
+def test_scores_file_is_a_run(tmp_path):
+    run = read_scored_run(write_scores(tmp_path / "old.npz"))
+    assert (run.name, run.folder, run.prior, run.recipe, run.log) == ("old", *[None] * 4)
 
 
-def test_a_run_folder_brings_what_stands_in_it(tmp_path):
+def test_run_folder_is_read_with_log_and_prior(tmp_path):
     write_scores(tmp_path / "scores.npz")
     rows = [
         {"step": 0, "loss": 2.0, "learning_rate": 0.0},
@@ -32,16 +32,16 @@ def test_a_run_folder_brings_what_stands_in_it(tmp_path):
     ]
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "prior.csv").write_text("species,country,photos\nNaja naja,india,7\n")
-    side = read_scored_run(tmp_path, name="mine")
-    assert side.name == "mine"
-    assert side.log is not None
-    assert side.log["loss"].to_list() == [2.0, 1.4, None]
-    assert side.log["validation_top1"].to_list() == [None, None, 0.5]
-    assert side.prior is not None
-    assert side.prior.species_photos() == {"Naja naja": 7, "Bitis arietans": 0}
+    run = read_scored_run(tmp_path, name="mine")
+    assert run.name == "mine"
+    assert run.log is not None
+    assert run.log["loss"].to_list() == [2.0, 1.4, None]
+    assert run.log["validation_top1"].to_list() == [None, None, 0.5]
+    assert run.prior is not None
+    assert run.prior.species_photos() == {"Naja naja": 7, "Bitis arietans": 0}
 
 
-def test_what_is_no_side_is_refused(tmp_path):
+def test_read_scored_run_rejects_bad_folder_and_files(tmp_path):
     with pytest.raises(InputError, match=r"no scores\.npz in it"):
         read_scored_run(tmp_path)
     write_scores(tmp_path / "scores.npz")
@@ -62,11 +62,11 @@ def test_what_is_no_side_is_refused(tmp_path):
         ("m.npz", "m.npz", ("A", "B")),
     ],
 )
-def test_names_are_the_shortest_that_differ(a, b, names):
+def test_distinct_names_are_shortest_that_differ(a, b, names):
     assert distinct_names(Path(a), Path(b)) == names
 
 
-def test_any_number_of_models_get_names():
+def test_distinct_names_of_any_number_of_models():
     assert distinct_names(Path("runs/a/scores.npz")) == ("a",)
     paths = [Path(f"{name}/scores.npz") for name in ("x/a", "y/a", "x/b")]
     assert distinct_names(*paths) == ("x/a", "y/a", "x/b")

@@ -39,7 +39,7 @@ RANGE_MAP = RangeMap(
 
 
 def answered(truth, answer, observations=None) -> Scores:
-    """Scores that answer so, surely."""
+    """Return scores with these answers."""
     names = tuple(f"photo {n}" for n in range(len(truth)))
     return Scores(
         logits=5 * np.eye(4)[list(answer)],
@@ -51,18 +51,18 @@ def answered(truth, answer, observations=None) -> Scores:
     )
 
 
-def test_the_published_example_of_track_1():
+def test_published_example_of_track_1():
     """54.21 macro F1 and errors of 27.67, 2.86, 6.86 and 18.46 % are 86.33."""
     made = DangerErrors(hh=2767, hv=286, vh=686, vv=1846, h=10_000, v=10_000)
     assert [made.percentage(kind) for kind in COSTS] == [27.67, 2.86, 6.86, 18.46]
     assert track1_score(0.5421, made) == pytest.approx(86.33, abs=0.005)
 
 
-def test_the_published_example_of_track_2():
+def test_published_example_of_track_2():
     assert track2_cost(DangerErrors(hh=1743, hv=180, vh=104, vv=280, h=9999, v=9999)) == 3183
 
 
-def test_errors_are_counted_by_danger_and_right_answers_are_none():
+def test_errors_are_counted_by_danger():
     errors = count_danger_errors(
         np.array([0, 0, 0, 1, 1, 3, 2]), np.array([0, 1, 2, 1, 3, 0, 0]), VENOMOUS
     )
@@ -74,11 +74,11 @@ def test_errors_are_counted_by_danger_and_right_answers_are_none():
 def test_country_f1_by_hand():
     # Naja: 2 true, 1 answered, 1 hit: 2/3; Boa: 1, 2, 1: 2/3; Vipera: 1, 1, 1: 1; Natrix: nowhere.
     scores = answered([0, 0, 1, 2], [0, 1, 1, 2])
-    # India: (2/3 + 2/3) / 2; Brazil: 2/3; France: Vipera alone; Kenya: nobody.
+    # India: (2/3 + 2/3) / 2; Brazil: 2/3; France: Vipera alone; Kenya: none.
     assert macro_f1_by_country(scores, RANGE_MAP) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
 
 
-def test_two_columns_of_one_country_are_two_in_the_mean(tmp_path):
+def test_two_columns_of_one_country_both_count(tmp_path):
     """Two names of one country, such as the organisers' `cyprus` and `n cyprus`."""
     rows = ("species;cyprus;n cyprus;kenya", "Naja naja;1;0;1", "Boa boa;0;1;0")
     (tmp_path / "m.csv").write_text("\n".join(rows) + "\n")
@@ -88,41 +88,41 @@ def test_two_columns_of_one_country_are_two_in_the_mean(tmp_path):
     assert macro_f1_by_country(scores, range_map) == pytest.approx((1 + 0.5 + 1) / 3)
 
 
-def test_2021_mean_is_over_the_columns_of_the_organisers_map(shared_2021):
+def test_snakeclef2021_averages_over_columns_of_organisers_map(shared_2021):
     f1_score = pytest.importorskip("sklearn.metrics").f1_score
     path = shared_2021 / "species_relevance.csv"
     with path.open(encoding="utf-8-sig", newline="") as file:
         (_, *names), *rows = csv.reader(file, delimiter=";")
     cyprus = names.index("n cyprus")
-    told = [(name.strip(), cells) for name, *cells in rows]
-    there = [name for name, cells in told if cells[cyprus] == "1"]
-    species = SpeciesList(tuple(dict.fromkeys([*there, *(name for name, _ in told[:40])])))
-    chance = np.random.default_rng(0)
-    truth = chance.integers(len(species), size=400)
-    answer = np.where(chance.random(400) < 0.6, truth, chance.integers(len(species), size=400))
+    rows_by_name = [(name.strip(), cells) for name, *cells in rows]
+    there = [name for name, cells in rows_by_name if cells[cyprus] == "1"]
+    species = SpeciesList(tuple(dict.fromkeys([*there, *(name for name, _ in rows_by_name[:40])])))
+    rng = np.random.default_rng(0)
+    truth = rng.integers(len(species), size=400)
+    answer = np.where(rng.random(400) < 0.6, truth, rng.integers(len(species), size=400))
     ids = tuple(map(str, range(400)))
     logits = np.eye(len(species))[answer]
     scores = Scores(logits, species, ids, truth, ("UNKNOWN",) * 400, ids)
     f1 = f1_score(truth, answer, average=None, labels=range(len(species)), zero_division=0)
     occurs = np.union1d(truth, answer)
-    lives = np.zeros((len(species), len(names)), dtype=bool)
-    for name, cells in told:
+    listed = np.zeros((len(species), len(names)), dtype=bool)
+    for name, cells in rows_by_name:
         if name in species:
-            lives[species.index(name)] |= np.array(cells) == "1"
-    means = [f1[c].mean() for col in lives.T if len(c := np.intersect1d(occurs, col.nonzero()[0]))]
+            listed[species.index(name)] |= np.array(cells) == "1"
+    means = [f1[c].mean() for col in listed.T if len(c := np.intersect1d(occurs, col.nonzero()[0]))]
     assert snakeclef_metric(
         "snakeclef2021", scores, range_map=read_range_map(path)
     ) == pytest.approx(np.mean(means), rel=1e-12)
 
 
 def by_loops(metric, truth, answer):
-    """The definitions once more, photo by photo and in fractions; one photo an observation."""
+    """Compute a metric by its definition, photo by photo in fractions; one photo an observation."""
     count = defaultdict(lambda: [0, 0, 0])
     for t, a in zip(truth, answer, strict=True):
         count[t][0] += 1
         count[a][1] += 1
         count[t][2] += t == a
-    f1 = {s: Fraction(2 * hit, true + said) for s, (true, said, hit) in count.items()}
+    f1 = {s: Fraction(2 * hit, true + predicted) for s, (true, predicted, hit) in count.items()}
     mean = sum(f1.values()) / len(f1)
     if metric in ("snakeclef2020", "snakeclef2022"):
         return float(mean)
@@ -139,15 +139,15 @@ def by_loops(metric, truth, answer):
         errors["hv"[int(VENOMOUS[t])] + "hv"[int(VENOMOUS[a])]] += t != a
     if metric.endswith("track2"):
         return errors["hh"] + 2 * errors["hv"] + 5 * errors["vh"] + 2 * errors["vv"]
-    share = {
+    rate = {
         kind: float(round(100 * Fraction(errors[kind], groups[kind[0]]), 2))
         if groups[kind[0]]
         else 0
         for kind in COSTS
     }
     return (
-        100 * float(mean) + (100 - share["hh"]) + 2 * (100 - share["hv"])
-        + 5 * (100 - share["vh"]) + 2 * (100 - share["vv"])
+        100 * float(mean) + (100 - rate["hh"]) + 2 * (100 - rate["hv"])
+        + 5 * (100 - rate["vh"]) + 2 * (100 - rate["vv"])
     ) / 11  # fmt: skip
 
 
@@ -156,7 +156,7 @@ pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, ma
 
 @pytest.mark.parametrize("metric", METRICS)
 @given(pairs=pairs)
-def test_every_metric_equals_its_definition_in_plain_loops(metric, pairs):
+def test_metrics_equal_definitions_in_loops(metric, pairs):
     truth, answer = zip(*pairs, strict=True)
     got = snakeclef_metric(metric, answered(truth, answer), range_map=RANGE_MAP, venomous=VENOMOUS)
     assert got == pytest.approx(by_loops(metric, truth, answer), abs=2e-2)
@@ -164,7 +164,7 @@ def test_every_metric_equals_its_definition_in_plain_loops(metric, pairs):
         assert got == pytest.approx(by_loops(metric, truth, answer), rel=1e-12)
 
 
-def test_what_a_metric_needs_is_asked_for():
+def test_missing_input_of_metric_is_named():
     scores = answered([0], [0])
     with pytest.raises(InputError, match=r"'snakeclef1999'; there are snakeclef2020"):
         snakeclef_metric("snakeclef1999", scores)
@@ -174,7 +174,7 @@ def test_what_a_metric_needs_is_asked_for():
         snakeclef_metric("snakeclef2020", answered([-1], [0]))
 
 
-def test_rows_of_unknown_species_do_not_count():
+def test_rows_of_unknown_species_are_ignored():
     scores = answered([0, -1, 1], [0, 1, 0])
     without = answered([0, 1], [0, 0])
     for metric in METRICS:
@@ -183,9 +183,9 @@ def test_rows_of_unknown_species_do_not_count():
         )
 
 
-def test_without_a_table_ours_decides_and_an_unnamed_species_counts_as_venomous(tmp_path):
-    ours = SpeciesList(("Naja naja", "Boa boa", "Pantherophis guttatus", "Synthetic red snake"))
-    np.testing.assert_array_equal(dangerous(ours), [True, True, False, True])
+def test_danger_table_defaults_and_unknown_species_are_dangerous(tmp_path):
+    species = SpeciesList(("Naja naja", "Boa boa", "Pantherophis guttatus", "Synthetic red snake"))
+    np.testing.assert_array_equal(dangerous(species), [True, True, False, True])
     table = tmp_path / "mivs.csv"
     table.write_text("species,genus,mivs\nnaja-naja,Naja,1\nBoa boa,Boa,0\nVipera berus,Vipera,0\n")
     np.testing.assert_array_equal(dangerous(SPECIES, table), [True, False, False, True])
@@ -201,18 +201,18 @@ def test_without_a_table_ours_decides_and_an_unnamed_species_counts_as_venomous(
         ("species,mivs\nboa,\n", "row 2: mivs = '' should be"),
     ],
 )
-def test_a_wrong_table_of_danger_is_refused_by_file_and_row(tmp_path, text, words):
+def test_bad_danger_table_error_names_file_and_row(tmp_path, text, words):
     (tmp_path / "mivs.csv").write_text(text)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         dangerous(SPECIES, tmp_path / "mivs.csv")
-    assert str(tmp_path / "mivs.csv") in str(refusal.value)
-    assert words in str(refusal.value)
+    assert str(tmp_path / "mivs.csv") in str(error.value)
+    assert words in str(error.value)
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_no_answer_costs_less_than_the_least(seed):
-    chance = np.random.default_rng(seed)
-    scores = replace(answered([0] * 5, [0] * 5), logits=3 * chance.normal(size=(5, 4)))
+def test_least_cost_is_minimal(seed):
+    rng = np.random.default_rng(seed)
+    scores = replace(answered([0] * 5, [0] * 5), logits=3 * rng.normal(size=(5, 4)))
     table = expected_cost(VENOMOUS, COSTS)
     cost = scores.probabilities() @ table
     chosen = cost[np.arange(5), least_cost(scores, VENOMOUS)]
@@ -222,17 +222,17 @@ def test_no_answer_costs_less_than_the_least(seed):
     assert not np.diag(table).any()
 
 
-def test_a_doubt_between_venomous_and_other_is_answered_with_the_venomous():
+def test_least_cost_prefers_venomous_species():
     scores = replace(answered([0], [0]), logits=np.log([[0.3, 0.6, 0.05, 0.05]]))
     assert least_cost(scores, VENOMOUS)[0] == 0
     assert least_cost(scores, VENOMOUS, dict.fromkeys(COSTS, 1.0))[0] == 1  # the most probable
 
 
-def test_the_dearer_a_miss_the_fewer_there_are_and_the_more_alarms():
-    chance = np.random.default_rng(0)
-    truth = chance.integers(0, 4, 400)
+def test_higher_miss_cost_gives_fewer_misses_and_more_alarms():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, 400)
     scores = replace(
-        answered(truth, truth), logits=1.5 * np.eye(4)[truth] + chance.normal(size=(400, 4))
+        answered(truth, truth), logits=1.5 * np.eye(4)[truth] + rng.normal(size=(400, 4))
     )
     curve = trade_off(scores, VENOMOUS, np.array([0.5, 1, 2, 5, 20]))
     missed, alarms = curve["missed"].to_numpy(), curve["alarms"].to_numpy()

@@ -12,7 +12,9 @@ SEEN = (SeenPhoto("a.jpg", "0" * 64),)
 THERE = Place({"nepal": 1.0}, Source.GIVEN)
 
 
-def said(effect: PriorEffect, place: Place = THERE, decision: Decision = FOUND) -> tuple[str, ...]:
+def lines_of(
+    effect: PriorEffect, place: Place = THERE, decision: Decision = FOUND
+) -> tuple[str, ...]:
     return sentences(read_sentences(), decision, place, effect=effect, photos=SEEN, judged=True)[
         2:-1
     ]
@@ -20,25 +22,26 @@ def said(effect: PriorEffect, place: Place = THERE, decision: Decision = FOUND) 
 
 @pytest.mark.parametrize("use", list(PriorUse))
 @pytest.mark.parametrize("overridden", [False, True])
-def test_a_contradiction_hides_nothing_of_what_the_country_did(use, overridden):
-    plain = said(PriorEffect(use))
+def test_contradiction_keeps_sentences_on_the_country(use, overridden):
+    plain = lines_of(PriorEffect(use))
     assert plain == ("The country, as given: Nepal.", read_sentences().text("prior", use))
-    (*before, last) = said(PriorEffect(use, contradicts=True, overridden=overridden))
+    (*before, last) = lines_of(PriorEffect(use, contradicts=True, overridden=overridden))
     assert tuple(before[:2]) == plain
     assert len(before) == 2 + overridden
     assert all("prior overrides written for it" in line for line in before[2:])
     assert "Is the country right?" in last
 
 
-def test_of_a_country_that_is_not_known_the_answer_says_so():
-    lines = said(PriorEffect(PriorUse.UNKNOWN), Place({"UNKNOWN": 1.0}, Source.GIVEN))
+def test_answer_states_unknown_country():
+    lines = lines_of(PriorEffect(PriorUse.UNKNOWN), Place({"UNKNOWN": 1.0}, Source.GIVEN))
     assert lines[0] == "The country, as given: not known."
     assert lines[1].startswith("The country: not known")
     assert not any("weighted by the training photos from there" in line for line in lines)
 
 
-def test_where_no_snake_is_seen_nothing_is_said_of_the_country():
+def test_no_snake_answer_has_no_sentences_on_the_country():
     nothing = Decision(State.NO_SNAKE, None, (), Verdict.MAY_BE_VENOMOUS)
     assert (
-        said(PriorEffect(PriorUse.WEIGHED, contradicts=True, overridden=True), THERE, nothing) == ()
+        lines_of(PriorEffect(PriorUse.WEIGHED, contradicts=True, overridden=True), THERE, nothing)
+        == ()
     )

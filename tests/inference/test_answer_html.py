@@ -18,7 +18,7 @@ EVIL = '<script>alert("1")</script> | *x* ](javascript:1)'
 
 
 class Page(HTMLParser):
-    """Tags, attributes and text of a piece of HTML."""
+    """Tags, attributes and text of an HTML fragment."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ def answer() -> Answer:
 
 
 @pytest.mark.parametrize("language", languages())
-def test_it_says_what_the_terminal_says_in_its_order(answer, language):
+def test_html_has_the_content_and_order_of_the_terminal(answer, language):
     words = read_sentences(language)
     page = Page(answer_html(replace(answer, language=language)))
     assert page.text == [
@@ -77,15 +77,15 @@ def test_it_says_what_the_terminal_says_in_its_order(answer, language):
     assert any("width:62.5%" in str(value) for _, value in page.attributes)
 
 
-def test_guesses_of_a_bundle_never_judged_have_no_bars(answer):
-    unjudged = replace(answer, judged=False, lines=("Caution.", *answer.lines))
-    html = answer_html(unjudged)
+def test_guesses_of_unevaluated_bundle_have_no_bars(answer):
+    unevaluated = replace(answer, judged=False, lines=("Caution.", *answer.lines))
+    html = answer_html(unevaluated)
     assert "width:62.5%" not in html
     assert Page(html).text[1:3] == ["Caution.", "Verdict."]
-    assert answer_markdown(unjudged).startswith("**Caution.**\n\n**Verdict.**")
+    assert answer_markdown(unevaluated).startswith("**Caution.**\n\n**Verdict.**")
 
 
-def test_nothing_that_came_from_elsewhere_becomes_code(answer):
+def test_untrusted_text_is_escaped(answer):
     evil = replace(
         answer,
         photos=(SeenPhoto(EVIL, "0" * 64),),
@@ -113,8 +113,8 @@ def test_no_colour_is_green(answer):
 
 
 @pytest.mark.parametrize("page", ["#ffffff", "#111111"])
-def test_the_danger_and_the_bars_are_seen_on_light_and_dark_pages(answer, browser, page):
-    """Contrast as WCAG counts it, of what a real browser computes."""
+def test_danger_and_bars_have_contrast_on_light_and_dark_pages(answer, browser, page):
+    """WCAG contrast of the colours computed by a real browser."""
     ink = "#111" if page == "#ffffff" else "#eee"
     shown = browser.new_page()
     shown.set_content(f'<body style="background:{page};color:{ink}">{answer_html(answer)}')
@@ -140,6 +140,6 @@ def contrast(one: list[int], other: list[int]) -> float:
 
 
 def luminance(colour: list[int]) -> float:
-    """Relative luminance, WCAG 2.2."""
+    """Return the relative luminance of WCAG 2.2."""
     parts = [c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]

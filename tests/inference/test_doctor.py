@@ -13,7 +13,7 @@ from ophis.inference import doctor
 from ophis.inference.memory import keep_freed_memory, takes_settings
 
 
-def test_it_knows_machine_packages_settings_and_devices():
+def test_examine_reports_machine_packages_settings_and_devices():
     facts = doctor.examine()
     assert list(facts) == ["machine", "packages", "settings", "devices"]
     assert facts["machine"]["cores"] >= 1
@@ -21,7 +21,7 @@ def test_it_knows_machine_packages_settings_and_devices():
     assert facts["packages"].keys() == doctor.PACKAGES.keys()
 
 
-def test_a_package_that_is_missing_is_said_to_be(monkeypatch, capsys):
+def test_missing_package_is_listed(monkeypatch, capsys):
     monkeypatch.setitem(doctor.PACKAGES, "no-such-package", "core")
     monkeypatch.setattr(doctor, "_devices", lambda: {"cpu": "yes", "cuda": None})
     with pytest.raises(SystemExit) as ended:
@@ -30,14 +30,14 @@ def test_a_package_that_is_missing_is_said_to_be(monkeypatch, capsys):
     assert re.search(r"no-such-package +not there", capsys.readouterr().out)
 
 
-def test_a_bundle_is_asked_on_each_engine(imagenet17):
+def test_bundle_is_timed_on_each_engine(imagenet17):
     found = doctor.examine(imagenet17.bundle)["bundle"]
     assert found["version"] == imagenet17.bundle.version
     assert re.fullmatch(r"[\d.]+ ms a photo", found["onnxruntime"])
     assert {"openvino", "openvino-bfloat16"} < found.keys()
 
 
-def test_programs_get_json(imagenet17, capsys):
+def test_doctor_prints_json(imagenet17, capsys):
     with pytest.raises(SystemExit):
         main(["doctor", str(imagenet17.bundle.folder), "--json"])
     facts = json.loads(capsys.readouterr().out)
@@ -45,7 +45,7 @@ def test_programs_get_json(imagenet17, capsys):
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
-def test_freed_memory_is_kept_and_used_again():
+def test_keep_freed_memory_reuses_pages():
     """Ten arrays of 64 MiB, one after the other, touch the pages of one."""
     code = """if True:
         import resource, sys
@@ -63,7 +63,7 @@ def test_freed_memory_is_kept_and_used_again():
     assert faults[0] * 4 < faults[1]
 
 
-def test_elsewhere_nothing_is_changed(monkeypatch):
+def test_keep_freed_memory_does_nothing_without_glibc(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not takes_settings()
     assert not keep_freed_memory()

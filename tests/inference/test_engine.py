@@ -1,4 +1,4 @@
-"""The engines against each other, on a real small bundle."""
+"""Engines compared with each other on a small real bundle."""
 
 import os
 import signal
@@ -25,23 +25,23 @@ def pixels():
     return np.random.default_rng(0).uniform(-1, 1, (3, 3, 224, 224)).astype(np.float32)
 
 
-def test_openvino_says_what_onnx_runtime_says(imagenet17, pixels):
+def test_openvino_equals_onnx_runtime(imagenet17, pixels):
     model = imagenet17.bundle.folder / MODEL
-    ours, other = OnnxRuntime(model, 1), OpenVino(model, 1)
+    onnxruntime, other = OnnxRuntime(model, 1), OpenVino(model, 1)
     assert [list(shape)[1:] for shape in other.inputs] == [[3, 224, 224]]
     ranks, expected = (
         {name: len(list(shape)) for name, shape in engine.outputs.items()}
-        for engine in (other, ours)
+        for engine in (other, onnxruntime)
     )
     assert ranks == expected
     found = other.run(pixels)
-    for name, values in ours.run(pixels).items():
+    for name, values in onnxruntime.run(pixels).items():
         assert found[name].dtype == values.dtype
         np.testing.assert_allclose(found[name], values, atol=1e-3)
 
 
 @pytest.mark.skipif(not BFLOAT16, reason="this processor has no bfloat16")
-def test_bfloat16_rounds_and_no_more(imagenet17, pixels):
+def test_bfloat16_differs_by_rounding_only(imagenet17, pixels):
     model = imagenet17.bundle.folder / MODEL
     expected, found = (
         open_engine(kind, model, threads=1).run(pixels)["logits"]
@@ -52,7 +52,7 @@ def test_bfloat16_rounds_and_no_more(imagenet17, pixels):
 
 
 @in_a_child
-def _ctrl_c_after_two(model: Path) -> None:
+def _interrupt_after_two_networks(model: Path) -> None:
     first, second = OpenVino(model, 1), OpenVino(model, 1)
     del first
     del second
@@ -60,17 +60,17 @@ def _ctrl_c_after_two(model: Path) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_ctrl_c_is_heard_after_two_networks(imagenet17):
-    _ctrl_c_after_two(model=imagenet17.bundle.folder / MODEL)
+def test_interrupt_works_after_two_networks(imagenet17):
+    _interrupt_after_two_networks(model=imagenet17.bundle.folder / MODEL)
 
 
-def test_a_processor_without_bfloat16_is_told_so(imagenet17, monkeypatch):
+def test_processor_without_bfloat16_is_an_error(imagenet17, monkeypatch):
     monkeypatch.setattr(openvino.Core, "get_property", lambda *_: ["FP32"])
     with pytest.raises(InputError, match="has no bfloat16; use the engine openvino"):
         ophis.load(imagenet17.bundle.folder, engine="openvino-bfloat16")
 
 
-def test_an_engine_that_is_not_there_is_named(imagenet17, monkeypatch):
+def test_unknown_or_missing_engine_is_named(imagenet17, monkeypatch):
     with pytest.raises(InputError, match="no engine 'tensorrt'; choose onnxruntime, openvino"):
         ophis.load(imagenet17.bundle.folder, engine="tensorrt")
     monkeypatch.setitem(sys.modules, "openvino", None)
@@ -78,7 +78,7 @@ def test_an_engine_that_is_not_there_is_named(imagenet17, monkeypatch):
         ophis.load(imagenet17.bundle.folder, engine="openvino")
 
 
-def test_a_file_that_is_no_model_is_named(imagenet17, tmp_path):
+def test_invalid_model_file_is_named(imagenet17, tmp_path):
     (tmp_path / MODEL).write_bytes(b"nothing")
     member = imagenet17.bundle.members[0]
     broken = replace(member, model=tmp_path / MODEL)

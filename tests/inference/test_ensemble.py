@@ -1,4 +1,4 @@
-"""Bundles of bundles, on small real networks that were hardly trained."""
+"""Ensemble bundles, on small real networks trained for a few steps."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def parts(coloured):
 
 @pytest.fixture(scope="module")
 def bundles(parts, small, tmp_path_factory):
-    """Two seeds; the second has its species in another order, and other pixels."""
+    """Two seeds; the second has another species order and input size."""
     folder = tmp_path_factory.mktemp("bundles")
     order = SpeciesList(tuple(reversed(parts[0].species_list().names)))
     made = []
@@ -55,11 +55,11 @@ def bundles(parts, small, tmp_path_factory):
 @pytest.fixture(scope="module")
 def both(bundles, parts, tmp_path_factory):
     out = tmp_path_factory.mktemp("both") / "both"
-    worth = combine(bundles, out, validation=parts[1], tta=["flip"])
-    return out, worth
+    results = combine(bundles, out, validation=parts[1], tta=["flip"])
+    return out, results
 
 
-def test_it_says_what_its_members_say_together(both, bundles, parts):
+def test_ensemble_bundle_averages_its_members(both, bundles, parts):
     classifier = ophis.load(both[0])
     found = classifier.score(parts[1])
     flipped = [ophis.load(bundle).score(parts[1], tta=tta_crops("flip")) for bundle in bundles]
@@ -72,7 +72,7 @@ def test_it_says_what_its_members_say_together(both, bundles, parts):
     np.testing.assert_allclose(found.ood_score, expected.ood_score, rtol=1e-5)
 
 
-def test_views_are_averaged_photo_by_photo(bundles, parts):
+def test_tta_averages_crops_of_each_photo(bundles, parts):
     classifier = ophis.load(bundles[0])
     seen = tta_crops("flip", "crops")
     found = classifier.score(parts[1], tta=seen)
@@ -98,19 +98,19 @@ def test_identify_equals_score(both, parts):
         assert answer.bundle == classifier.bundle.version
 
 
-def test_worth_and_card_are_of_the_validation_photos(both, bundles, parts):
-    out, worth = both
-    assert [w.name for w in worth] == [*map(str, bundles), "together"]
-    assert worth[-1].evaluation == ophis.evaluate(ophis.load(out).score(parts[1]))
-    assert worth[0].evaluation == ophis.evaluate(ophis.load(bundles[0]).score(parts[1]))
-    assert all(w.milliseconds > 0 for w in worth)
+def test_results_and_card_are_of_the_validation_photos(both, bundles, parts):
+    out, results = both
+    assert [row.name for row in results] == [*map(str, bundles), "together"]
+    assert results[-1].evaluation == ophis.evaluate(ophis.load(out).score(parts[1]))
+    assert results[0].evaluation == ophis.evaluate(ophis.load(bundles[0]).score(parts[1]))
+    assert all(row.milliseconds > 0 for row in results)
     card = (out / "README.md").read_text()
     assert "2 networks for 3 species, an ensemble" in card
     assert "in 2 crops" in card
-    assert f"| together | {worth[-1].evaluation.top1:.1%} |" in card
+    assert f"| together | {results[-1].evaluation.top1:.1%} |" in card
 
 
-def test_prior_and_rule_are_fitted_anew_from_the_members_counts(both, bundles):
+def test_prior_and_rule_of_ensemble_are_refitted(both, bundles):
     mine, first = read_bundle(both[0]), read_bundle(bundles[0])
     assert isinstance(mine.prior, BayesPrior)
     assert isinstance(first.prior, BayesPrior)
@@ -135,7 +135,7 @@ def test_prior_and_rule_are_fitted_anew_from_the_members_counts(both, bundles):
         ),
     ],
 )
-def test_a_changed_member_is_refused_by_name(both, tmp_path, harm, words):
+def test_load_rejects_changed_member(both, tmp_path, harm, words):
     copy = shutil.copytree(both[0], tmp_path / "copy")
     assert ophis.load(copy).bundle.version == ophis.load(both[0]).bundle.version
     harm(copy)
@@ -143,49 +143,47 @@ def test_a_changed_member_is_refused_by_name(both, tmp_path, harm, words):
         ophis.load(copy)
 
 
-def test_what_cannot_be_combined_is_refused_in_one_line(both, bundles, parts, tmp_path, capsys):
-    def refusal(*given, **options) -> str:
-        with pytest.raises(InputError) as refused:
+def test_combine_rejects_unsuitable_bundles(both, bundles, parts, tmp_path, capsys):
+    def error_of(*given, **options) -> str:
+        with pytest.raises(InputError) as error:
             combine(given, tmp_path / "out", validation=parts[1], **options)
         assert not (tmp_path / "out").exists()
-        return str(refused.value)
+        return str(error.value)
 
-    assert "nothing to combine" in refusal(bundles[0])
-    assert "is the same bundle as another" in refusal(bundles[0], bundles[0])
-    assert "is a combination already" in refusal(both[0], bundles[0])
+    assert "nothing to combine" in error_of(bundles[0])
+    assert "is the same bundle as another" in error_of(bundles[0], bundles[0])
+    assert "is a combination already" in error_of(both[0], bundles[0])
     other = export_imagenet17(tmp_path / "imagenet17")
-    assert "is known to only one of" in refusal(bundles[0], other)
+    assert "is known to only one of" in error_of(bundles[0], other)
 
 
-def test_what_cannot_be_written_or_judged_is_refused_before_any_photo_is_scored(
-    bundles, parts, tmp_path
-):
-    def refusal(out, validation) -> str:
+def test_combine_rejects_bad_output_or_validation_before_scoring(bundles, parts, tmp_path):
+    def error_of(out, validation) -> str:
         counted: list[int] = []
-        with pytest.raises(InputError) as refused:
+        with pytest.raises(InputError) as error:
             combine(bundles, out, validation=validation, progress=counted.append)
         assert not counted
-        return str(refused.value)
+        return str(error.value)
 
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("mine")
-    assert "holds something that is no bundle" in refusal(tmp_path / "full", parts[1])
-    assert "is one of the bundles to combine" in refusal(bundles[1], parts[1])
+    assert "holds something that is no bundle" in error_of(tmp_path / "full", parts[1])
+    assert "is one of the bundles to combine" in error_of(bundles[1], parts[1])
     nameless = parts[1].table.with_columns(species=pl.lit(None, pl.String))
     unlabelled = replace(parts[1], table=nameless)
-    assert "no validation photo has a species" in refusal(tmp_path / "out", unlabelled)
+    assert "no validation photo has a species" in error_of(tmp_path / "out", unlabelled)
 
 
-def test_a_combination_inside_a_member_holds_the_members_files_alone(bundles, parts, tmp_path):
+def test_ensemble_inside_member_copies_only_its_files(bundles, parts, tmp_path):
     home = shutil.copytree(bundles[0], tmp_path / "home")
     combine([home], home / "both", validation=parts[1], tta=["flip"])
     listed = json.loads((home / "bundle.json").read_text())["files"]
     found = {path.name for path in (home / "both" / "member-1").iterdir()}
-    assert found == {*listed, "bundle.json"} - {"model.safetensors"}  # no answer needs them
+    assert found == {*listed, "bundle.json"} - {"model.safetensors"}  # not needed for answers
     assert ophis.load(home / "both").bundle.tta == tta_crops("flip")
 
 
-def test_combine_and_score_on_the_command_line(bundles, parts, tmp_path, capsys):
+def test_combine_and_score_commands(bundles, parts, tmp_path, capsys):
     table = parts[1].write(tmp_path / "validation.csv")
     with pytest.raises(SystemExit) as done:
         main(
@@ -224,7 +222,7 @@ def test_combine_and_score_on_the_command_line(bundles, parts, tmp_path, capsys)
     )
 
 
-def test_several_photos_of_one_snake_are_one_answer(bundles, parts):
+def test_photos_of_one_snake_give_one_answer(bundles, parts):
     classifier = ophis.load(bundles[0])
     paths = parts[1].paths()[:3]
     answer = classifier.identify(paths, top=3)
@@ -241,7 +239,7 @@ def test_several_photos_of_one_snake_are_one_answer(bundles, parts):
     assert turned.photos[1].sha256 == answer.photos[0].sha256
 
 
-def test_photos_that_show_nothing_have_no_say_and_are_named(bundles, parts, tmp_path):
+def test_unusable_photos_are_ignored_and_named(bundles, parts, tmp_path):
     classifier = ophis.load(bundles[0])
     good = parts[1].paths()[0]
     Image.new("RGB", (300, 200), "black").save(tmp_path / "dark.png")
@@ -261,14 +259,14 @@ def test_photos_that_show_nothing_have_no_say_and_are_named(bundles, parts, tmp_
         classifier.identify([])
 
 
-def test_a_warning_from_one_photo_is_a_warning_of_all(bundles, parts, monkeypatch, tmp_path):
-    """Each photo keeps the promise by itself, so together they do."""
+def test_warning_of_one_photo_is_kept_in_the_answer(bundles, parts, monkeypatch, tmp_path):
+    """The guarantee holds for each photo, so it holds for the answer."""
     from ophis.decision import guarantees
 
     classifier = ophis.load(bundles[0])
     rule = classifier.bundle.rule
     assert rule
-    # All but the first species count as not dangerous here, and nothing but the best is possible.
+    # Only the first species is dangerous here, and only the best guess is possible.
     monkeypatch.setattr(guarantees, "dangerous", lambda species: np.array([True, False, False]))
     narrow = replace(rule.image.names, thresholds=np.zeros(3))
     sharp = Guarantees(names=narrow, danger=replace(narrow, coverage=0.99))
@@ -276,22 +274,22 @@ def test_a_warning_from_one_photo_is_a_warning_of_all(bundles, parts, monkeypatc
         classifier.bundle, rule=replace(rule, image=sharp, country=sharp, limit=np.inf)
     )
     logits = [[3.0, 2.9, 0.0], [0.0, 5.0, 0.0]]
-    look = classifier.networks[0].look
+    original = classifier.networks[0].look
 
     def made(photos, names, seen, **more):
-        scores, maps = look(photos, names, seen, **more)
+        scores, maps = original(photos, names, seen, **more)
         return replace(scores, logits=np.array(logits)), maps
 
     monkeypatch.setattr(classifier.networks[0], "look", made)
     paths = parts[1].paths()[:2]
     answer = classifier.identify(paths)
     assert answer.possible == (classifier.bundle.species[1],)
-    assert answer.verdict is Verdict.MAY_BE_VENOMOUS  # for the sake of the first photo
+    assert answer.verdict is Verdict.MAY_BE_VENOMOUS  # because of the first photo
     logits[0] = [0.0, 2.9, 0.0]
     assert classifier.identify(paths).verdict is Verdict.NOT_KNOWN_DANGEROUS
 
 
-def test_rules_of_a_person_are_kept_where_the_image_alone_wins():
+def test_overrides_are_kept_if_image_alone_wins():
     species, truth = SpeciesList(("Made red", "Made green")), np.arange(200) % 2
     names = tuple(map(str, truth.cumsum() + np.arange(200)))
     scores = Scores(
@@ -303,7 +301,7 @@ def test_rules_of_a_person_are_kept_where_the_image_alone_wins():
         observations=names,
     )
     counts = CountryPrior(species, ("india", "kenya"), np.array([[5, 5], [5, 5]]))
-    overrides = (Override("india", "Made red", 0.0),)  # though half of the photos show it
+    overrides = (Override("india", "Made red", 0.0),)  # although half of the photos show it
     found = _prior(BayesPrior(counts, overrides=overrides), scores)
     assert isinstance(found, BayesPrior)
     assert found.overrides == overrides

@@ -11,7 +11,7 @@ SPECIES = SpeciesList(("a", "b", "c"))
 NUMBERS = st.floats(-1e6, 1e6, width=32)
 
 
-def test_the_most_is_one_and_what_speaks_against_is_nothing():
+def test_evidence_maximum_is_one_and_negative_values_are_zero():
     maps = np.array([[[-3.0, 2.0], [0.0, 4.0]], [[-1.0, -1.0], [-2.0, 0.0]]], np.float32)
     found = evidence_of(maps, np.array([2, 0]), SPECIES)
     assert found == (
@@ -24,7 +24,7 @@ def test_the_most_is_one_and_what_speaks_against_is_nothing():
 
 
 @given(arrays(np.float32, (1, 3, 4), elements=NUMBERS))
-def test_values_lie_from_nothing_to_one_and_keep_their_order(maps):
+def test_evidence_values_lie_in_unit_interval_and_keep_order(maps):
     (found,) = evidence_of(maps, np.array([0]), SPECIES)
     values = np.array(found.values)
     assert (values >= 0).all()
@@ -33,7 +33,7 @@ def test_values_lie_from_nothing_to_one_and_keep_their_order(maps):
     assert (np.diff(values[order]) >= 0).all()
 
 
-def test_a_network_without_evidence_has_none(coloured, tmp_path):
+def test_network_without_evidence_maps_returns_none(coloured, tmp_path):
     classifier = load(write_made_bundle(tmp_path / "made", SPECIES))
     answer = classifier.identify(coloured.paths()[0], evidence=True)
     assert answer.evidence == (None,)

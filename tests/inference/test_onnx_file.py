@@ -15,7 +15,7 @@ INSIDE = numpy_helper.from_array(np.arange(4, dtype=np.float32), "w")
 
 
 def outside(location: str = "weights.bin") -> TensorProto:
-    """Return a network whose four weights are in another file."""
+    """Return a tensor whose four weights are in another file."""
     tensor = TensorProto()
     tensor.CopyFrom(INSIDE)
     tensor.ClearField("raw_data")
@@ -76,7 +76,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_numbers_in_another_file_are_refused_wherever_they_are_named(tmp_path, place):
+def test_external_data_is_rejected_in_every_field(tmp_path, place):
     path = tmp_path / "model.onnx"
     path.write_bytes(PLACES[place](INSIDE).SerializeToString())
     require_single_file(path)
@@ -85,7 +85,7 @@ def test_numbers_in_another_file_are_refused_wherever_they_are_named(tmp_path, p
         require_single_file(path)
 
 
-def test_a_place_elsewhere_is_enough_and_so_is_a_location_alone(tmp_path):
+def test_either_field_of_external_data_is_rejected(tmp_path):
     for change in (
         lambda t: t.ClearField("external_data"),
         lambda t: t.ClearField("data_location"),
@@ -114,16 +114,16 @@ def refused(path: Path) -> str:
     place=st.floats(0, 1),
     noise=st.binary(max_size=12),
 )
-def test_damage_is_one_line_or_nothing_that_this_look_sees(tmp_path_factory, data, place, noise):
+def test_damaged_file_gives_at_most_a_one_line_error(tmp_path_factory, data, place, noise):
     path = tmp_path_factory.mktemp("model") / "m.onnx"
     cut = int(place * len(data))
     path.write_bytes(data[:cut] + noise + data[cut + len(noise) :])
-    said = refused(path)
-    assert "\n" not in said
-    assert not said or said.startswith(f"{path}: ")
+    message = refused(path)
+    assert "\n" not in message
+    assert not message or message.startswith(f"{path}: ")
 
 
-def test_messages_inside_of_messages_without_end_are_refused(tmp_path):
+def test_deeply_nested_messages_are_rejected(tmp_path):
     data = b""
     for _ in range(3000):  # a graph in an attribute of a node of a graph, again and again
         for tag in (b"\x32", b"\x2a", b"\x0a"):

@@ -34,7 +34,7 @@ def changed(network: Network, **values: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
-def test_the_same_network_says_the_same(network):
+def test_same_network_passes(network):
     require_same(network, EngineKind.ONNXRUNTIME)
     test = SelfTest.read(network.member.model.with_name(SELFTEST))
     assert len(test.photos) == len(test.logits) == PHOTOS
@@ -43,20 +43,20 @@ def test_the_same_network_says_the_same(network):
     assert test.dangers["Naja naja"] == "venomous"
 
 
-@pytest.mark.parametrize("share", [0.9, 1.1, 2.0, float("nan")])
-def test_a_difference_above_the_tolerance_is_refused(network, share):
+@pytest.mark.parametrize("fraction", [0.9, 1.1, 2.0, float("nan")])
+def test_difference_above_tolerance_is_rejected(network, fraction):
     logits = SelfTest.read(network.member.model.with_name(SELFTEST)).logits.astype(np.float64)
     place = np.unravel_index(np.abs(logits).argmax(), logits.shape)
-    logits[place] *= 1 + share * TOLERANCE
+    logits[place] *= 1 + fraction * TOLERANCE
     changed(network, logits=logits.tolist())
-    if share == 0.9:
+    if fraction == 0.9:
         require_same(network, EngineKind.ONNXRUNTIME)
     else:
         with pytest.raises(InputError, match=r"model\.onnx: of the self-test's photo \d it says"):
             require_same(network, EngineKind.ONNXRUNTIME)
 
 
-def test_another_network_is_refused_and_rounded_ones_are_given_more_room(network, tmp_path):
+def test_other_network_is_rejected_and_bfloat16_has_wider_tolerance(network, tmp_path):
     write_made_bundle(tmp_path / "other", SPECIES, seed=1)
     path = network.member.model.with_name(SELFTEST)
     shutil.copy(path, tmp_path / "other")
@@ -72,7 +72,7 @@ def test_another_network_is_refused_and_rounded_ones_are_given_more_room(network
         require_same(network, EngineKind.ONNXRUNTIME)
 
 
-def test_a_network_whose_numbers_are_none_is_refused(network, monkeypatch):
+def test_non_finite_logits_are_rejected(network, monkeypatch):
     run = network._engine.run
     monkeypatch.setattr(
         network._engine, "run", lambda *given: {"logits": run(*given)["logits"] * np.nan}
@@ -82,7 +82,7 @@ def test_a_network_whose_numbers_are_none_is_refused(network, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"photos": 3}', "nonsense"])
-def test_a_damaged_file_is_refused_by_name(tmp_path, text):
+def test_damaged_self_test_file_is_rejected(tmp_path, text):
     (tmp_path / SELFTEST).write_text(text)
     with pytest.raises(InputError, match=r"selftest\.json: no self-test: .*; export the bundle"):
         SelfTest.read(tmp_path / SELFTEST)
@@ -91,7 +91,7 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, text):
 
 
 @pytest.mark.parametrize("lost", [Danger.UNKNOWN, Danger.NOT_KNOWN_DANGEROUS])
-def test_a_species_that_is_no_longer_called_venomous_is_refused(network, monkeypatch, lost):
+def test_species_no_longer_venomous_is_rejected(network, monkeypatch, lost):
     """Simulate tables of danger that are incomplete or of an older version."""
     monkeypatch.setattr("ophis.inference.self_test.danger", lambda _: lost)
     with pytest.raises(InputError, match=r"'Naja naja' was called venomous .* tables of danger"):

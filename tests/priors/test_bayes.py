@@ -34,7 +34,7 @@ def counts() -> CountryPrior:
 
 
 def seen(countries, truth, probabilities) -> Scores:
-    """Scores of photos that a network sees with these probabilities."""
+    """Return scores of photos with these probabilities."""
     names = tuple(f"photo {n}" for n in range(len(countries)))
     return Scores(
         logits=np.log(np.array(probabilities)),
@@ -53,7 +53,7 @@ def test_smoothed_probability_by_hand():
     america = (np.array([0, 7, 0]) + 3 * world) / (7 + 3)
     brazil = (np.array([0, 5, 0]) + 2 * america) / (5 + 2)
     np.testing.assert_allclose(prior.probability("brazil"), brazil, rtol=1e-12)
-    # Chile has no photo: its continent's; nowhere has no continent: the world's.
+    # Chile has no photo and gets its continent; Atlantis has no continent and gets the world.
     np.testing.assert_allclose(prior.probability("chile"), america, rtol=1e-12)
     np.testing.assert_allclose(prior.probability("atlantis"), world, rtol=1e-12)
     # UNKNOWN is a country of the training table, on no continent.
@@ -61,7 +61,7 @@ def test_smoothed_probability_by_hand():
     np.testing.assert_allclose(prior.probability("UNKNOWN"), unknown, rtol=1e-12)
 
 
-def test_however_sure_the_counts_a_country_may_be_wrong():
+def test_wrong_countries_bounds_the_prior():
     table = CountryPrior(SPECIES, ("brazil", "france"), np.array([[0, 10**9, 0], [9, 0, 9]]))
     prior = BayesPrior(table, Settings(wrong_countries=0.1))
     p = prior.probability("brazil")
@@ -71,7 +71,7 @@ def test_however_sure_the_counts_a_country_may_be_wrong():
         Settings(wrong_countries=2)
 
 
-def test_what_lives_there_counts_as_if_photographed():
+def test_range_map_adds_pseudo_counts():
     settings = Settings(
         country_photos=1, continent_photos=1, range_map_photos=0.5, wrong_countries=0
     )
@@ -81,16 +81,16 @@ def test_what_lives_there_counts_as_if_photographed():
     asia = before  # Nepal has no photo of its own
     np.testing.assert_allclose(nepal, (np.array([0, 0, 0.5]) + asia) / 1.5, rtol=1e-12)
     assert nepal[2] > before[2]
-    # Of Kenya the map says nothing.
+    # The map does not cover Kenya.
     np.testing.assert_array_equal(with_map.probability("kenya"), without.probability("kenya"))
 
 
-def test_with_the_joint_known_it_is_the_posterior_of_bayes_rule():
-    """A world of 3 species, 3 countries, 4 kinds of picture, all of it known."""
-    chance = np.random.default_rng(0)
-    joint = chance.dirichlet(np.ones(9)).reshape(3, 3)  # p(c, s)
-    pictures = chance.dirichlet(np.ones(4), size=3)  # p(x | s)
-    from_image = joint.sum(axis=0)[:, None] * pictures  # p(s, x): what a perfect network learns
+def test_known_joint_gives_posterior_of_bayes_rule():
+    """The joint distribution of 3 species, 3 countries and 4 kinds of picture is known."""
+    rng = np.random.default_rng(0)
+    joint = rng.dirichlet(np.ones(9)).reshape(3, 3)  # p(c, s)
+    pictures = rng.dirichlet(np.ones(4), size=3)  # p(x | s)
+    from_image = joint.sum(axis=0)[:, None] * pictures  # p(s, x): learned by a perfect network
     from_image = (from_image / from_image.sum(axis=0)).T  # p(s | x), [pictures, species]
     countries = ("france", "brazil", "india")
     many = CountryPrior(SPECIES, countries, (joint * 1e12).astype(np.int64))
@@ -105,7 +105,7 @@ def test_with_the_joint_known_it_is_the_posterior_of_bayes_rule():
         )
 
 
-def test_undivided_and_hardly_smoothed_it_is_the_papers_product():
+def test_unsmoothed_undivided_prior_equals_product_of_the_paper():
     full = CountryPrior(SPECIES, ("brazil", "france"), np.array([[3, 4, 5], [6, 1, 1]]))
     tiny = Settings(country_photos=1e-9, continent_photos=1e-9, wrong_countries=0, divide=0)
     scores = seen(["brazil", "france"], [0, 1], [[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]])
@@ -120,10 +120,10 @@ positive = st.floats(1e-3, 1e4)
 
 
 @given(positive, positive, st.floats(0, 10), st.floats(0, 1), st.integers(0, 2**32 - 1))
-def test_a_probability_is_one_and_nothing_is_impossible(country, continent, range_map, wrong, seed):
-    drawn = np.random.default_rng(seed).integers(0, 5, (4, 3))
-    drawn[:, 0] += 1
-    table = CountryPrior(SPECIES, ("UNKNOWN", "brazil", "france", "nepal"), drawn)
+def test_probabilities_are_positive_and_sum_to_one(country, continent, range_map, wrong, seed):
+    photos = np.random.default_rng(seed).integers(0, 5, (4, 3))
+    photos[:, 0] += 1
+    table = CountryPrior(SPECIES, ("UNKNOWN", "brazil", "france", "nepal"), photos)
     settings = Settings(
         country_photos=country,
         continent_photos=continent,
@@ -138,7 +138,7 @@ def test_a_probability_is_one_and_nothing_is_impossible(country, continent, rang
         assert np.isfinite(prior.log_factors(name)[0]).all()
 
 
-def test_the_answer_says_what_the_country_did():
+def test_effect_of_each_country():
     prior = BayesPrior(counts(), Settings(country_photos=0.1, continent_photos=0.1))
     countries = ["india", "IN", "nepal", "atlantis", "UNKNOWN", "fiji", "france", "germany"]
     cobra = [[0.1, 0.1, 0.8]] * 6 + [[0.0001, 0.0001, 0.9998]] * 2
@@ -148,15 +148,15 @@ def test_the_answer_says_what_the_country_did():
         PriorEffect(PriorUse.WEIGHED),
         PriorEffect(PriorUse.CONTINENT),
         PriorEffect(PriorUse.WORLD),
-        PriorEffect(PriorUse.UNKNOWN),  # there are training photos whose country nobody noted
+        PriorEffect(PriorUse.UNKNOWN),  # there are training photos without a country
         PriorEffect(PriorUse.WORLD),  # no training photo is from its continent either
-        # Surely a cobra, of which there is none in France, nor on the continent of Germany.
+        # A confident cobra; there is none in France, nor on the continent of Germany.
         PriorEffect(PriorUse.WEIGHED, contradicts=True),
         PriorEffect(PriorUse.CONTINENT, contradicts=True),
     )
 
 
-def test_no_country_known_none_contradicts():
+def test_unknown_country_never_contradicts():
     table = CountryPrior(SPECIES, ("UNKNOWN", "india"), np.array([[10**6, 0, 0], [0, 0, 10**6]]))
     for name, contradicts in (("UNKNOWN", False), ("india", True)):
         image = [[0.0001, 0.0, 0.9999]] if name == "UNKNOWN" else [[0.9999, 0.0, 0.0001]]
@@ -165,7 +165,7 @@ def test_no_country_known_none_contradicts():
         assert effect.contradicts is contradicts
 
 
-def test_an_answer_tells_of_rules_for_its_country():
+def test_effect_reports_overrides_of_country():
     prior = BayesPrior(
         counts(), overrides=(Override("france", "boa", 0.0), Override("UNKNOWN", "boa", 0.1))
     )
@@ -174,7 +174,7 @@ def test_an_answer_tells_of_rules_for_its_country():
     assert [effect.overridden for effect in effects] == [True, True, True, False]
 
 
-def test_two_names_of_one_country_are_counted_together():
+def test_two_names_of_one_country_are_merged():
     table = CountryPrior(SPECIES, ("bahamas", "the-bahamas"), np.array([[1, 2, 0], [3, 0, 4]]))
     joined = CountryPrior(SPECIES, ("bahamas",), np.array([[4, 2, 4]]))
     for name in ("bahamas", "the-bahamas", "bs"):
@@ -204,7 +204,7 @@ def test_two_names_of_one_country_are_counted_together():
         ),
     ],
 )
-def test_a_written_prior_reads_back(tmp_path, prior, files):
+def test_written_prior_reads_back(tmp_path, prior, files):
     path = prior.write(tmp_path / "p.toml")
     assert {file.name for file in tmp_path.iterdir()} == files
     back = read_prior(path, SPECIES)
@@ -238,33 +238,33 @@ def test_a_written_prior_reads_back(tmp_path, prior, files):
         ("divide = 1.0", "divide = ", "cannot be read as TOML"),
     ],
 )
-def test_a_wrong_prior_is_refused_by_file_and_key(tmp_path, before, after, words):
+def test_bad_prior_error_names_file_and_key(tmp_path, before, after, words):
     path = BayesPrior(counts()).write(tmp_path / "p.toml")
     text = path.read_text()
     assert before in text
     path.write_text(text.replace(before, after))
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_prior(path, SPECIES)
-    assert words in str(refusal.value)
-    assert str(tmp_path / "p") in str(refusal.value)
+    assert words in str(error.value)
+    assert str(tmp_path / "p") in str(error.value)
 
 
-def test_a_prior_of_many_files_wants_the_name_of_its_settings(tmp_path):
+def test_bayes_prior_is_written_as_toml_only(tmp_path):
     with pytest.raises(InputError, match=r"p.csv: such a prior is written as .toml"):
         BayesPrior(counts()).write(tmp_path / "p.csv")
     assert not list(tmp_path.iterdir())
 
 
 def simulated(photos, seed):
-    """A network that is right about what it learnt, in a world where country and species go along.
+    """Return scores of a calibrated network in a world where country and species are correlated.
 
     Pictures are noisy one-hot vectors, so that p(s | x) is known exactly.
     """
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     joint = np.array([[0.6, 0.05, 0.0], [0.02, 0.13, 0.05], [0.1, 0.0, 0.05]])  # countries, species
-    cells = chance.choice(9, size=photos, p=joint.ravel())
+    cells = rng.choice(9, size=photos, p=joint.ravel())
     places, truth = np.divmod(cells, 3)
-    pictures = np.eye(3)[truth] + chance.normal(scale=0.8, size=(photos, 3))
+    pictures = np.eye(3)[truth] + rng.normal(scale=0.8, size=(photos, 3))
     logits = pictures / 0.8**2 + np.log(joint.sum(axis=0))
     names = ("france", "brazil", "india")
     scores = seen([names[p] for p in places], truth, np.full((photos, 3), 1 / 3))
@@ -283,16 +283,16 @@ def learned_from(photos, seed) -> CountryPrior:
     return CountryPrior.from_counts(table, SPECIES)
 
 
-def test_what_is_fitted_divides_and_beats_image_and_product_on_photos_not_fitted_on():
+def test_fitted_prior_beats_image_and_product_on_other_photos():
     learned = learned_from(2000, seed=1)
     prior = fit_bayes(learned, simulated(2000, seed=2))
     assert prior.settings.divide == 1
     loss = LogLoss(simulated(5000, seed=3))
     assert loss(prior) < loss(None) - 0.05
-    assert loss(prior) < loss(learned)  # which finds some truths impossible, or counts p(s) twice
+    assert loss(prior) < loss(learned)  # the product excludes some truths and counts p(s) twice
 
 
-def test_the_choice_is_what_loses_least_and_never_the_paper(monkeypatch):
+def test_choose_prior_minimises_loss(monkeypatch):
     learned, validation = learned_from(500, seed=1), simulated(800, seed=2)
     choice = choose_prior(learned, validation, range_map=RANGE_MAP)
     assert choice.photos == 800
@@ -308,8 +308,8 @@ def test_the_choice_is_what_loses_least_and_never_the_paper(monkeypatch):
         assert choice.losses[name] == pytest.approx(LogLoss(validation)(prior))
 
 
-def test_the_papers_product_is_not_chosen_where_it_loses_least_either():
-    """Each country has one species and no photo lies about it: what is impossible is so."""
+def test_choose_prior_never_chooses_product_of_the_paper():
+    """Each country has exactly one species, so that excluding the others is right."""
     where = np.arange(300) % 3
     names = ("france", "brazil", "india")
     blind = seen([names[n] for n in where], where, np.full((300, 3), 1 / 3))
@@ -321,18 +321,18 @@ def test_the_papers_product_is_not_chosen_where_it_loses_least_either():
         assert not isinstance(choice.prior, CountryPrior)
 
 
-def test_where_the_country_only_misleads_the_image_alone_wins():
+def test_choose_prior_prefers_image_alone_for_misleading_countries():
     validation = simulated(800, seed=2)
     order = np.random.default_rng(0).permutation(800)
-    lied = replace(validation, countries=tuple(validation.countries[n] for n in order))
+    shuffled = replace(validation, countries=tuple(validation.countries[n] for n in order))
     wrong = CountryPrior(SPECIES, ("france", "brazil", "india"), np.diag([900, 900, 900]))
-    choice = choose_prior(wrong, lied)
+    choice = choose_prior(wrong, shuffled)
     image = choice.losses["image alone"]
     assert image <= min(choice.losses.values()) + 0.02
     assert choice.prior is None or choice.losses["Bayes' rule, smoothed"] <= image
 
 
-def test_counts_and_scores_of_other_species_or_another_order_are_refused():
+def test_fit_rejects_other_species_or_order():
     learned = learned_from(500, seed=1)
     turned = CountryPrior(SpeciesList(SPECIES.names[::-1]), learned.countries, learned.counts)
     more = CountryPrior.from_counts(COUNTS, SpeciesList((*SPECIES.names, "mamba")))
@@ -340,7 +340,7 @@ def test_counts_and_scores_of_other_species_or_another_order_are_refused():
         (turned, "species 1 is 'adder' in the scores and 'cobra' in the prior"),
         (more, "species 4 is missing in the scores and 'mamba' in the prior"),
     ):
-        for photos in (20, 200):  # with few nothing is fitted
+        for photos in (20, 200):  # nothing is fitted on few photos
             validation = simulated(photos, seed=2)
             for fit in (fit_bayes, choose_prior, default_prior):
                 with pytest.raises(InputError, match=message):
@@ -349,7 +349,7 @@ def test_counts_and_scores_of_other_species_or_another_order_are_refused():
             LogLoss(simulated(20, seed=2))(counts)
 
 
-def test_with_few_validation_photos_nothing_is_fitted():
+def test_default_prior_of_few_validation_photos_is_not_fitted():
     learned = learned_from(500, seed=1)
     for few in (
         None,
@@ -364,7 +364,7 @@ def test_with_few_validation_photos_nothing_is_fitted():
     assert fitted.settings != Settings()
 
 
-def test_a_network_too_sure_of_itself_is_tempered_before_it_hears_of_the_country():
+def test_overconfident_network_is_tempered_before_the_prior():
     sure, learned = simulated(2000, seed=2), learned_from(2000, seed=1)
     sure = replace(sure, logits=3 * sure.logits)
     prior = fit_bayes(learned, sure)
@@ -374,22 +374,20 @@ def test_a_network_too_sure_of_itself_is_tempered_before_it_hears_of_the_country
     assert (answers == expected.adjust(simulated(2000, seed=2)).logits.argmax(axis=1)).mean() > 0.97
 
 
-def test_validation_without_labels_fits_nothing():
+def test_fit_rejects_validation_without_labels():
     scores = replace(simulated(10, seed=0), truth=np.full(10, -1))
     with pytest.raises(InputError, match="no validation photo has a known species"):
         fit_bayes(counts(), scores)
 
 
-def test_loss_is_scikit_learns():
+def test_log_loss_equals_scikit_learn():
     metrics = pytest.importorskip("sklearn.metrics")
     scores = simulated(300, seed=5)
     expected = metrics.log_loss(scores.truth, scores.probabilities(), labels=[0, 1, 2])
     assert LogLoss(scores)(None) == pytest.approx(expected, rel=1e-5)
 
 
-def test_no_venomous_species_is_impossible_where_the_organisers_say_it_lives(
-    published_counts, shared_2021
-):
+def test_venomous_species_is_possible_where_range_map_lists_it(published_counts, shared_2021):
     """The paper's product excludes 464 of 1,096 such pairs, in Nepal all 12."""
     species = SpeciesList(tuple(published_counts["species"].unique().sort()))
     paper = CountryPrior.from_counts(published_counts, species)

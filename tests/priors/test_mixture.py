@@ -18,7 +18,7 @@ RANGE_MAP = RangeMap(
     {"adder": frozenset({"FR"}), "boa": frozenset({"BR"})}, frozenset({"BR", "FR", "IN"})
 )
 BAYES = BayesPrior(COUNTS, Settings(country_photos=1, continent_photos=1, temperature=2))
-SHARES = {"india": 0.75, "france": 0.25}
+FRACTIONS = {"india": 0.75, "france": 0.25}
 
 
 def seen(*probabilities: list[float]) -> Scores:
@@ -33,23 +33,23 @@ def seen(*probabilities: list[float]) -> Scores:
     )
 
 
-def test_bayes_rule_at_a_border_by_hand():
+def test_bayes_mixture_by_hand():
     """p(s | x, place) is proportional to p(s | x) sum of w_c p(s | c) / p(s)."""
     prior = BayesPrior(COUNTS, Settings(country_photos=1, continent_photos=1))
     image = np.array([0.5, 0.2, 0.3])
     place = 0.75 * prior.probability("india") + 0.25 * prior.probability("france")
     expected = image * place / prior.world
-    found = MixedPrior(prior, SHARES).adjust(seen(image.tolist())).probabilities()[0]
+    found = MixedPrior(prior, FRACTIONS).adjust(seen(image.tolist())).probabilities()[0]
     np.testing.assert_allclose(found, expected / expected.sum(), rtol=1e-12)
 
 
-def test_the_papers_product_at_a_border_by_hand():
-    factors, use = MixedPrior(COUNTS, SHARES).log_factors("UNKNOWN")
+def test_product_mixture_by_hand():
+    factors, use = MixedPrior(COUNTS, FRACTIONS).log_factors("UNKNOWN")
     np.testing.assert_allclose(np.exp(factors), [0.75 / 7 + 0.25, 0, 0.75 * 6 / 7])
     assert use is PriorUse.APPLIED
 
 
-def test_the_papers_product_leaves_out_what_training_never_saw():
+def test_product_mixture_skips_unseen_countries():
     factors, use = MixedPrior(COUNTS, {"nepal": 0.9, "france": 0.1}).log_factors("UNKNOWN")
     np.testing.assert_allclose(np.exp(factors), [1, 0, 0])
     assert use is PriorUse.APPLIED
@@ -58,40 +58,40 @@ def test_the_papers_product_leaves_out_what_training_never_saw():
     assert not nothing.any()
 
 
-def test_range_map_at_a_border():
+def test_range_map_mixture_by_hand():
     prior = RangeMapPrior(SPECIES, RANGE_MAP, 0.1)
     factors, use = MixedPrior(prior, {"brazil": 0.5, "nepal": 0.5}).log_factors("UNKNOWN")
-    np.testing.assert_allclose(np.exp(factors), [0.55, 1, 1])  # of Nepal there is no list
+    np.testing.assert_allclose(np.exp(factors), [0.55, 1, 1])  # Nepal has no list
     assert use is PriorUse.LISTED
 
 
 @pytest.mark.parametrize("prior", [COUNTS, BAYES, RangeMapPrior(SPECIES, RANGE_MAP, 0.1)])
-@given(share=st.floats(0.01, 0.99), image=st.floats(0.01, 0.98))
-def test_a_mixture_lies_between_its_countries(prior, share, image):
+@given(fraction=st.floats(0.01, 0.99), image=st.floats(0.01, 0.98))
+def test_mixture_lies_between_its_countries(prior, fraction, image):
     scores = seen([image, 0.99 - image, 0.01])
-    shares = {"brazil": share, "india": 1 - share}
-    mixed = np.exp(MixedPrior(prior, shares).log_factors("UNKNOWN")[0])
-    each = np.exp([prior.log_factors(key)[0] for key in shares])
+    fractions = {"brazil": fraction, "india": 1 - fraction}
+    mixed = np.exp(MixedPrior(prior, fractions).log_factors("UNKNOWN")[0])
+    each = np.exp([prior.log_factors(key)[0] for key in fractions])
     assert (mixed <= each.max(axis=0) * (1 + 1e-9)).all()
     assert (mixed >= each.min(axis=0) * (1 - 1e-9)).all()
-    np.testing.assert_allclose(MixedPrior(prior, shares).adjust(scores).probabilities().sum(), 1)
+    np.testing.assert_allclose(MixedPrior(prior, fractions).adjust(scores).probabilities().sum(), 1)
 
 
 @pytest.mark.parametrize("prior", [COUNTS, BAYES, RangeMapPrior(SPECIES, RANGE_MAP, 0.1)])
-def test_one_country_is_no_mixture(prior):
+def test_mixture_of_one_country_equals_its_prior(prior):
     scores = seen([0.5, 0.2, 0.3])
     alone = MixedPrior(prior, {"india": 1.0}).adjust(scores).probabilities()
     there = Scores(**{**vars(scores), "countries": ("india",)})
     np.testing.assert_allclose(alone, prior.adjust(there).probabilities(), rtol=1e-12)
 
 
-def test_photo_and_place_contradict_each_other_only_where_no_country_fits():
+def test_mixture_contradicts_only_if_no_country_fits():
     sure = BayesPrior(COUNTS, Settings(country_photos=0.01, continent_photos=0.01))
     boa = seen([0.0001, 0.9998, 0.0001])
     for prior in (sure, COUNTS, RangeMapPrior(SPECIES, RANGE_MAP, 0.1)):
         mixed = MixedPrior(prior, {"france": 0.5, "germany": 0.5})
         _, (effect,) = mixed.adjust_with_effect(boa)
-        # Of Germany nobody counted or listed anything; Bayes' rule goes by the continent.
+        # Germany has no counts and no list; Bayes' rule uses the continent.
         assert effect.contradicts is (prior is sure)
         _, (effect,) = MixedPrior(prior, {"india": 0.5, "france": 0.5}).adjust_with_effect(boa)
         assert effect.contradicts
@@ -99,20 +99,22 @@ def test_photo_and_place_contradict_each_other_only_where_no_country_fits():
         assert not effect.contradicts
 
 
-def test_rules_of_one_of_the_countries_are_told():
+def test_mixture_reports_overrides_of_its_countries():
     prior = BayesPrior(COUNTS, overrides=(Override("france", "boa", 0.0),))
-    told = [MixedPrior(prior, {key: 0.5, "india": 0.5}).overridden("") for key in ("fr", "brazil")]
-    assert told == [True, False]
+    overridden = [
+        MixedPrior(prior, {key: 0.5, "india": 0.5}).overridden("") for key in ("fr", "brazil")
+    ]
+    assert overridden == [True, False]
 
 
-@pytest.mark.parametrize("shares", [{}, {"india": 2, "france": -1}, {"india": 0.5}])
-def test_shares_that_are_none_are_refused(shares):
+@pytest.mark.parametrize("fractions", [{}, {"india": 2, "france": -1}, {"india": 0.5}])
+def test_mixture_rejects_bad_fractions(fractions):
     with pytest.raises(InputError, match="should be above 0 and sum to 1"):
-        MixedPrior(BAYES, shares)
+        MixedPrior(BAYES, fractions)
 
 
-def test_a_mixture_is_not_written(tmp_path):
+def test_mixture_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="the prior of one place is not written"):
-        MixedPrior(BAYES, SHARES).write(tmp_path / "p.toml")
-    assert "in 2 countries" in MixedPrior(BAYES, SHARES).what_it_is()
-    assert MixedPrior(BAYES, SHARES).spelling("IN") == "india"
+        MixedPrior(BAYES, FRACTIONS).write(tmp_path / "p.toml")
+    assert "in 2 countries" in MixedPrior(BAYES, FRACTIONS).what_it_is()
+    assert MixedPrior(BAYES, FRACTIONS).spelling("IN") == "india"

@@ -12,7 +12,7 @@ COUNTRIES = ("UNKNOWN", "bahamas", "brazil", "france", "india", "the-bahamas")
 COUNTS = CountryPrior(SPECIES, COUNTRIES, np.random.default_rng(0).integers(1, 9, (6, 4)))
 
 
-def test_rules_exclude_pin_and_add_and_the_others_share_what_is_left():
+def test_overrides_exclude_pin_and_add():
     overrides = (
         Override("france", "cobra", 0.0),
         Override("fr", "boa", 0.25),
@@ -45,7 +45,7 @@ numbers = st.one_of(st.none(), st.just(0.0), st.floats(0, 1))
     )
 )
 def test_probabilities_sum_to_one_with_any_overrides(given_overrides):
-    """Pins are exact, the excluded are zero, and what has no number shares the rest."""
+    """Pins are exact, exclusions are zero, and the other species divide the rest."""
     sums = {
         c: sum(p or 0 for (place, _), p in given_overrides.items() if place == c)
         for c, _ in given_overrides
@@ -65,7 +65,7 @@ def test_probabilities_sum_to_one_with_any_overrides(given_overrides):
             assert prior.probability(override.country)[column] == override.probability
 
 
-def test_species_of_rules_are_matched_as_everywhere():
+def test_species_of_overrides_are_matched_by_key():
     for name in ("naja-naja", "NAJA  naja", "Naja_naja"):
         prior = BayesPrior(COUNTS, overrides=(Override("india", name, 0.5),))
         assert prior.probability("india")[3] == 0.5
@@ -94,16 +94,16 @@ def test_species_of_rules_are_matched_as_everywhere():
         ),
     ],
 )
-def test_rules_that_cannot_hold_together_are_refused_by_file_and_row(tmp_path, rows, words):
+def test_conflicting_overrides_error_names_file_and_row(tmp_path, rows, words):
     path = tmp_path / "overrides.csv"
     path.write_text(f"country,species,probability\n{rows}\n")
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         BayesPrior(COUNTS, overrides=read_overrides(path))
-    assert str(refusal.value).startswith(f"{path}, row")
-    assert words in str(refusal.value)
+    assert str(error.value).startswith(f"{path}, row")
+    assert words in str(error.value)
 
 
-def test_rules_made_in_python_are_refused_by_what_they_say():
+def test_invalid_overrides_in_python_are_named():
     with pytest.raises(InputError, match="override for 'boa' in 'nepal': 2 is not a probability"):
         BayesPrior(COUNTS, overrides=(Override("nepal", "boa", 2),))
     with pytest.raises(InputError, match="override for 'boa' in 'np': 'boa' has another override"):
@@ -128,13 +128,13 @@ def test_pins_of_all_species_may_sum_to_one():
         ("country,species,probability\nfrance,boa,0\nfrance,boa,no\n", "row 3"),
     ],
 )
-def test_a_wrong_rule_is_refused_by_file_and_row(tmp_path, text, words):
+def test_bad_override_error_names_file_and_row(tmp_path, text, words):
     (tmp_path / "overrides.csv").write_text(text)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_overrides(tmp_path / "overrides.csv")
-    assert f"{tmp_path / 'overrides.csv'}, {words}" in str(refusal.value)
+    assert f"{tmp_path / 'overrides.csv'}, {words}" in str(error.value)
 
 
-def test_rules_read_back(tmp_path):
+def test_written_overrides_read_back(tmp_path):
     overrides = (Override("france", "adder", 0.5), Override("UNKNOWN", "boa", None))
     assert read_overrides(write_overrides(overrides, tmp_path / "r.csv")) == overrides

@@ -37,7 +37,7 @@ def scores_in(countries: list[str], probabilities: list[list[float]]) -> Scores:
     )
 
 
-def test_equation_1_is_the_share_of_a_countrys_photos():
+def test_equation_1_is_fraction_of_photos_of_country():
     p = prior()
     assert p.countries == ("UNKNOWN", "brazil", "france", "india")
     np.testing.assert_array_equal(p.probability[0], [0.25, 0, 0.75])
@@ -52,7 +52,7 @@ def test_equation_2_by_hand():
     )
 
 
-def test_rows_the_country_cannot_help_keep_the_images_own_probabilities():
+def test_unseen_and_excluding_countries_keep_image_probabilities():
     image = [[0.6, 0.3, 0.1], [0.0, 1.0, 0.0], [0.2, 0.3, 0.5]]
     scores = scores_in(["atlantis", "france", "india"], image)
     adjusted, effects = prior().adjust_with_effect(scores)
@@ -63,11 +63,11 @@ def test_rows_the_country_cannot_help_keep_the_images_own_probabilities():
 
 
 @pytest.mark.parametrize("name", ["India", " INDIA ", "IN", "IND", "in"])
-def test_countries_are_found_as_people_write_them(name):
+def test_countries_are_found_in_any_spelling(name):
     assert prior().row(name) == 3
 
 
-def test_the_papers_product_says_when_photo_and_country_do_not_fit():
+def test_product_reports_contradiction_of_photo_and_country():
     """By hand: sum over s of p(s | x) p(s | c) / p(s); of 19 photos 5, 5 and 9 are of each."""
     image = [[0.001, 0.989, 0.01], [0.01, 0.9, 0.09], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
     countries = ("india", "india", "UNKNOWN", "atlantis")
@@ -80,12 +80,12 @@ def test_the_papers_product_says_when_photo_and_country_do_not_fit():
     assert excluded == PriorEffect(PriorUse.EXCLUDED, contradicts=True)
 
 
-def test_a_species_without_a_training_photo_contradicts_no_country():
+def test_species_without_training_photo_contradicts_no_country():
     new = CountryPrior(SPECIES, ("france", "india"), np.array([[4, 0, 0], [0, 0, 2]]))
     np.testing.assert_allclose(new.ratios("france"), [1.5, 1, 0])
 
 
-def test_the_country_unknown_is_said_to_be_that():
+def test_unknown_country_has_separate_use():
     assert prior().log_factors("UNKNOWN")[1] is PriorUse.UNKNOWN
     without = CountryPrior(SPECIES, ("india",), np.array([[0, 0, 2]]))
     factors, use = without.log_factors("UNKNOWN")
@@ -93,11 +93,11 @@ def test_the_country_unknown_is_said_to_be_that():
     assert not factors.any()
 
 
-def test_empty_and_unknown_are_the_country_unknown():
+def test_empty_country_is_unknown():
     assert prior().row("") == prior().row("unknown") == prior().row("UNKNOWN") == 0
 
 
-def test_two_names_of_one_country_the_one_with_more_photos_speaks_for_the_code():
+def test_code_of_country_maps_to_name_with_more_photos():
     counts = pl.DataFrame(
         {
             "species": ["boa", "boa"],
@@ -111,13 +111,13 @@ def test_two_names_of_one_country_the_one_with_more_photos_speaks_for_the_code()
     assert p.countries[p.row("Bahamas") or 0] == "bahamas"
 
 
-def test_photos_under_two_names_of_one_country_are_counted_together():
+def test_two_names_of_one_country_are_merged():
     table = CountryPrior(SPECIES, ("bahamas", "the-bahamas"), np.array([[1, 2, 0], [3, 0, 4]]))
     for name in ("bahamas", "the-bahamas", "bs"):
         np.testing.assert_allclose(np.exp(table.log_factors(name)[0]), [0.4, 0.2, 0.4])
 
 
-def test_a_written_prior_reads_back(tmp_path):
+def test_written_counts_read_back(tmp_path):
     path = prior().write(tmp_path / "prior.csv")
     back = read_counts(path, SPECIES)
     assert back.countries == prior().countries
@@ -151,12 +151,12 @@ def test_a_written_prior_reads_back(tmp_path):
         ("species,country,photos\nmamba,kenya,1\n", "'mamba'"),
     ],
 )
-def test_a_wrong_prior_file_is_refused_by_file_and_row(tmp_path, text, words):
+def test_bad_counts_file_error_names_file_and_row(tmp_path, text, words):
     (tmp_path / "p.csv").write_text(text)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_counts(tmp_path / "p.csv", SPECIES)
-    assert "p.csv" in str(refusal.value)
-    assert words in str(refusal.value)
+    assert "p.csv" in str(error.value)
+    assert words in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -170,18 +170,18 @@ def test_a_wrong_prior_file_is_refused_by_file_and_row(tmp_path, text, words):
         (("india",), [[1, 0]], "counts have shape"),
     ],
 )
-def test_counts_that_are_none_are_refused(countries, counts, words):
+def test_prior_rejects_bad_counts(countries, counts, words):
     with pytest.raises(InputError, match=words):
         CountryPrior(SPECIES, countries, np.array(counts))
 
 
-def test_scores_of_another_species_order_are_refused_by_the_first_difference():
+def test_adjust_rejects_other_species_order():
     other = CountryPrior.from_counts(COUNTS, SpeciesList(("adder", "cobra", "boa")))
     with pytest.raises(InputError, match=r"species 2 is 'boa' in the scores and 'cobra'"):
         other.adjust(scores_in(["india"], [[0.2, 0.3, 0.5]]))
 
 
-def test_equation_1_equals_the_authors_published_table():
+def test_equation_1_equals_published_table():
     if not REAL.is_dir():
         pytest.skip("the authors' table is not here (shared/data/snakeclef2020)")
     counts = pl.read_csv(REAL / "images_per_species_and_country.csv", null_values=[])

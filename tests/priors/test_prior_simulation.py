@@ -1,7 +1,7 @@
 """Macro F1 of the default prior in a simulated world.
 
-Of its photos the simulated classifier knows exactly what it may believe; a confidence above or
-below 1 spoils that. All of it comes from seeds, so the figures are the same at each run.
+The simulated classifier is calibrated at confidence 1, overconfident above and underconfident
+below. Everything is seeded, so results are the same at each run.
 """
 
 import numpy as np
@@ -10,9 +10,9 @@ import pytest
 from tests.support.prior_simulation import COLUMNS, made_counts, simulate
 
 SEEDS = (0, 1, 2)
-# Of the points around each species: image-only macro F1 of about 0.85, 0.57 and 0.5.
+# Standard deviation of the points of a species: image-only macro F1 of about 0.85, 0.57, 0.5.
 NOISES = (1.1, 1.5, 1.6)
-CONFIDENCES = (1.0, 2.0, 0.5)  # calibrated, sure of itself, doubtful
+CONFIDENCES = (1.0, 2.0, 0.5)  # calibrated, overconfident, underconfident
 HALF = (1.5, 1.6)
 
 
@@ -38,9 +38,7 @@ def worlds() -> dict[tuple[float, float], list[dict[str, float]]]:
 
 @pytest.mark.parametrize("confidence", CONFIDENCES)
 @pytest.mark.parametrize("noise", HALF)
-def test_where_the_image_is_right_half_of_the_time_bayes_beats_the_product(
-    worlds, noise, confidence
-):
+def test_bayes_beats_product_for_mediocre_classifier(worlds, noise, confidence):
     seeds = worlds[noise, confidence]
     mean = {name: np.mean([seed[name] for seed in seeds]) for name in seeds[0]}
     assert 0.42 < mean["image alone"] < 0.6
@@ -56,7 +54,7 @@ def test_bayes_is_never_below_the_image_alone(worlds, noise, confidence):
 
 @pytest.mark.parametrize("confidence", CONFIDENCES)
 @pytest.mark.parametrize("noise", NOISES)
-def test_bayes_stays_above_with_a_fifth_of_the_countries_wrong(worlds, noise, confidence):
+def test_bayes_beats_image_and_product_with_20_percent_wrong_countries(worlds, noise, confidence):
     for seed in worlds[noise, confidence]:
         assert seed["Bayes, 20 % wrong"] > seed["image alone"]
         assert seed["Bayes, 20 % wrong"] > seed["Eq. 2, 20 % wrong"]

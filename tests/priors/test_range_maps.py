@@ -8,7 +8,7 @@ from ophis.priors.range_maps import RangeMapPrior, read_range_map
 
 
 @pytest.mark.parametrize("separator", [",", ";"])
-def test_a_map_is_read_in_either_form(tmp_path, separator):
+def test_range_map_is_read_with_comma_or_semicolon(tmp_path, separator):
     text = "|the bahamas|Bahamas|Kenya\nNaja naja|0|1|0\nBoa boa||0|1\nBoa  boa|1||\n"
     (tmp_path / "m.csv").write_text(text.replace("|", separator))
     range_map = read_range_map(tmp_path / "m.csv")
@@ -45,15 +45,15 @@ def test_a_map_is_read_in_either_form(tmp_path, separator):
         ("", "cannot be read as CSV"),
     ],
 )
-def test_a_wrong_map_is_refused_by_file_row_and_column(tmp_path, text, words):
+def test_bad_range_map_error_names_file_row_and_column(tmp_path, text, words):
     (tmp_path / "m.csv").write_text(text)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_range_map(tmp_path / "m.csv")
-    assert str(tmp_path / "m.csv") in str(refusal.value)
-    assert words in str(refusal.value)
+    assert str(tmp_path / "m.csv") in str(error.value)
+    assert words in str(error.value)
 
 
-def test_a_map_of_other_species_is_refused_by_its_file(tmp_path):
+def test_range_map_of_other_species_is_rejected(tmp_path):
     (tmp_path / "m.csv").write_text("species,Kenya\nNaja naja,1\n")
     range_map = read_range_map(tmp_path / "m.csv")
     counts = CountryPrior(SpeciesList(("adder", "boa")), ("kenya",), np.array([[1, 1]]))
@@ -64,25 +64,25 @@ def test_a_map_of_other_species_is_refused_by_its_file(tmp_path):
         BayesPrior(counts, range_map=range_map)
 
 
-def test_the_organisers_map_is_read_with_its_columns_as_they_stand(shared_2021):
+def test_organisers_range_map_is_read(shared_2021):
     range_map = read_range_map(shared_2021 / "species_relevance.csv")
     assert len(range_map.columns) == 195
     assert len(range_map.countries) == 194
     (countries, *species) = range_map.joined()
     assert countries == ("cyprus", "n-cyprus")
-    assert len(species) == 4  # once with a space behind the name
+    assert len(species) == 4  # once with a trailing blank
 
 
-def test_absent_species_count_less_and_none_is_impossible(tmp_path):
+def test_absent_species_are_less_probable_but_possible(tmp_path):
     (tmp_path / "m.csv").write_text("species,Kenya,India\nboa,0,0\ncobra,1,1\n")
     species = SpeciesList(("adder", "boa", "cobra"))
     prior = RangeMapPrior(species, read_range_map(tmp_path / "m.csv"), 0.1)
     factors, use = prior.log_factors("kenya")
-    np.testing.assert_allclose(np.exp(factors), [1, 0.1, 1])  # of the adder nothing is said
+    np.testing.assert_allclose(np.exp(factors), [1, 0.1, 1])  # the adder is not listed
     assert use is PriorUse.LISTED
     assert prior.log_factors("france")[1] is PriorUse.UNLISTED
     assert not prior.log_factors("UNKNOWN")[0].any()
-    # Where the photo's species are listed as absent, nearly all of its probability.
+    # Fraction of the probability on species that are not listed as absent.
     logits = np.log([[0.02, 0.97, 0.01], [0.02, 0.93, 0.05]])
     np.testing.assert_allclose(prior.likelihood(logits, ("kenya", "kenya")), [0.03, 0.07])
     np.testing.assert_allclose(prior.likelihood(logits, ("france", "UNKNOWN")), 1)

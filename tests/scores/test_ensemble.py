@@ -13,7 +13,7 @@ from ophis.scores.ensemble import ensemble
 NAMES = ("Naja naja", "Boa imperator", "Vipera berus")
 
 
-def said(
+def scores_of(
     logits, *, observations=None, photos=None, truth=None, ood_score=None, failures=()
 ) -> Scores:
     logits = np.array(logits, dtype=np.float64)
@@ -29,24 +29,24 @@ def said(
     )
 
 
-def drawn(seed, rows=6):
-    chance = np.random.default_rng(seed)
-    return said(chance.normal(size=(rows, 3)), ood_score=chance.random(rows))
+def synthetic(seed, rows=6):
+    rng = np.random.default_rng(seed)
+    return scores_of(rng.normal(size=(rows, 3)), ood_score=rng.random(rows))
 
 
-def test_an_ensemble_is_the_geometric_mean_by_hand():
+def test_ensemble_is_geometric_mean_by_hand():
     p, q = np.array([[0.6, 0.3, 0.1]]), np.array([[0.2, 0.3, 0.5]])
-    one = ensemble([said(np.log(p), ood_score=[1.0]), said(np.log(q), ood_score=[3.0])])
+    one = ensemble([scores_of(np.log(p), ood_score=[1.0]), scores_of(np.log(q), ood_score=[3.0])])
     expected = np.sqrt(p * q) / np.sqrt(p * q).sum()
     np.testing.assert_allclose(one.probabilities(), expected, atol=1e-12)
     assert one.ood_score == pytest.approx(2.0)
-    without = ensemble([said(np.log(p), ood_score=[1.0]), said(np.log(q))])
+    without = ensemble([scores_of(np.log(p), ood_score=[1.0]), scores_of(np.log(q))])
     assert without.ood_score is None
 
 
 @given(st.integers(0, 2**32 - 1), st.permutations(range(6)), st.permutations(range(3)))
 def test_rows_and_columns_are_matched_by_name(seed, rows, columns):
-    a, b = drawn(seed), drawn(seed + 1)
+    a, b = synthetic(seed), synthetic(seed + 1)
     other = b.take(np.array(rows)).with_species(SpeciesList(tuple(NAMES[c] for c in columns)))
     one = ensemble([a, other])
     assert a.ood_score is not None
@@ -58,16 +58,16 @@ def test_rows_and_columns_are_matched_by_name(seed, rows, columns):
     np.testing.assert_allclose(one.ood_score, (a.ood_score + b.ood_score) / 2)
 
 
-def test_a_photo_that_one_model_could_not_read_is_a_failure_of_all():
-    a, b = drawn(0), drawn(1)
+def test_photo_unread_by_one_model_is_a_failure():
+    a, b = synthetic(0), synthetic(1)
     lacking = replace(b.take(np.arange(5)), failures=(PhotoFailure("photo 5", "cut short"),))
     one = ensemble([a, lacking])
     assert one.photo_ids == a.photo_ids[:5]
     assert one.failures == (PhotoFailure("photo 5", "cut short"),)
 
 
-def test_models_that_saw_other_photos_or_other_truths_are_refused_by_name():
-    a, b = drawn(0), drawn(1)
+def test_ensemble_rejects_other_photos_truths_or_species():
+    a, b = synthetic(0), synthetic(1)
     with pytest.raises(InputError, match=r"'photo 5' is in the scores of big but not of small"):
         ensemble([a, b.take(np.arange(5))], ["big", "small"])
     with pytest.raises(InputError, match=r"'photo 2' is 'Boa imperator' in the scores of model 1"):
@@ -77,32 +77,32 @@ def test_models_that_saw_other_photos_or_other_truths_are_refused_by_name():
         ensemble([a, replace(b, species=species)])
 
 
-def test_models_that_saw_another_file_under_the_same_id_are_refused():
+def test_ensemble_rejects_different_files_with_same_id():
     digests = np.arange(6 * 32, dtype=np.uint8).reshape(6, 32)
-    a, b = replace(drawn(0), sha256=digests), replace(drawn(1), sha256=digests)
+    a, b = replace(synthetic(0), sha256=digests), replace(synthetic(1), sha256=digests)
     order = np.array([3, 1, 0, 2, 5, 4])
     np.testing.assert_array_equal(ensemble([a, b.take(order)]).sha256, digests)
     changed = digests.copy()
     changed[4, 31] ^= 1
     with pytest.raises(InputError, match="'photo 4' is a different file in the scores of model 1"):
         ensemble([a, replace(b, sha256=changed)])
-    np.testing.assert_array_equal(ensemble([a, drawn(1)]).sha256, digests)
+    np.testing.assert_array_equal(ensemble([a, synthetic(1)]).sha256, digests)
 
 
-def test_three_noisy_models_are_more_often_right_than_each():
-    chance = np.random.default_rng(0)
-    truth = chance.integers(0, 3, 600)
+def test_ensemble_beats_each_noisy_model():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 600)
     parts = [
-        said(1.5 * np.eye(3)[truth] + chance.normal(size=(600, 3)), truth=truth) for _ in range(3)
+        scores_of(1.5 * np.eye(3)[truth] + rng.normal(size=(600, 3)), truth=truth) for _ in range(3)
     ]
     alone = [evaluate(part).top1 for part in parts]
     assert evaluate(ensemble(parts)).top1 > max(alone) + 0.05
 
 
-def test_photos_of_one_observation_are_one_answer_by_hand():
+def test_aggregate_observations_by_hand():
     p = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.4, 0.3]])
-    # Rows come by their first photo, not by the names of the observations.
-    scores = said(np.log(p), observations=["z", "a", "z"], ood_score=[1.0, 5.0, 3.0])
+    # Rows are in the order of their first photos, not of the observation names.
+    scores = scores_of(np.log(p), observations=["z", "a", "z"], ood_score=[1.0, 5.0, 3.0])
     one = aggregate_observations(scores)
     assert one.photo_ids == ("photo 0", "photo 1")
     assert one.observations == ("z", "a")
@@ -115,9 +115,9 @@ def test_photos_of_one_observation_are_one_answer_by_hand():
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 5), st.permutations(range(6)))
-def test_fusing_commutes_with_temperature_and_offset_and_the_order_of_rows(seed, scale, rows):
-    """Calibration and prior scale a row and add a constant to it."""
-    scores = replace(drawn(seed), observations=("a", "b", "a", "c", "b", "a"))
+def test_aggregation_commutes_with_calibration_and_row_order(seed, scale, rows):
+    """Calibration and prior scale a row and add an offset to it."""
+    scores = replace(synthetic(seed), observations=("a", "b", "a", "c", "b", "a"))
     offset = np.array([0.3, -1.0, 2.0])
     before = aggregate_observations(replace(scores, logits=scale * scores.logits + offset)).logits
     np.testing.assert_allclose(
@@ -131,7 +131,7 @@ def test_fusing_commutes_with_temperature_and_offset_and_the_order_of_rows(seed,
     )
 
 
-def test_photos_that_exclude_everything_together_are_averaged_by_probability():
-    """One photo has a country where only the first can be, the other one where only the second."""
-    scores = said([[0.0, -np.inf, -np.inf], [-np.inf, 0.0, -np.inf]], observations=["a", "a"])
+def test_contradicting_photos_are_averaged_by_probability():
+    """The country of one photo allows only the first species, that of the other only the second."""
+    scores = scores_of([[0.0, -np.inf, -np.inf], [-np.inf, 0.0, -np.inf]], observations=["a", "a"])
     np.testing.assert_allclose(aggregate_observations(scores).probabilities(), [[0.5, 0.5, 0.0]])

@@ -60,13 +60,13 @@ def test_written_scores_read_back_unchanged(tmp_path_factory, names, reason):
         ({"countries": ("kenya",)}, "countries has 1 rows"),
     ],
 )
-def test_misaligned_or_unusable_scores_are_refused(changes, words):
-    with pytest.raises(InputError) as refusal:
+def test_scores_reject_misaligned_or_unusable_values(changes, words):
+    with pytest.raises(InputError) as error:
         made(**changes)
-    assert words in str(refusal.value)
+    assert words in str(error.value)
 
 
-def test_a_file_with_an_ood_score_that_is_no_number_is_refused_by_name(tmp_path):
+def test_read_scores_rejects_nan_ood_score(tmp_path):
     scores = made(ood_score=np.array([1.0, 2.0]))
     assert scores.ood_score is not None
     scores.ood_score[1] = np.nan
@@ -76,7 +76,7 @@ def test_a_file_with_an_ood_score_that_is_no_number_is_refused_by_name(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut"])
-def test_a_file_that_is_no_scores_file_is_refused_by_name(tmp_path, content):
+def test_read_scores_rejects_other_files(tmp_path, content):
     path = tmp_path / "s.npz"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"s\.npz: not a scores file"):
@@ -85,7 +85,7 @@ def test_a_file_that_is_no_scores_file_is_refused_by_name(tmp_path, content):
         read_scores(tmp_path / "none.npz")
 
 
-def test_a_scores_file_cut_anywhere_is_refused(tmp_path):
+def test_read_scores_rejects_truncated_file(tmp_path):
     whole = made().write(tmp_path / "s.npz").read_bytes()
     for length in range(0, len(whole) - 1, 97):
         (tmp_path / "cut.npz").write_bytes(whole[:length])
@@ -93,7 +93,7 @@ def test_a_scores_file_cut_anywhere_is_refused(tmp_path):
             read_scores(tmp_path / "cut.npz")
 
 
-def test_taking_and_concatenating_keep_rows_together():
+def test_take_and_concatenate_keep_rows_aligned():
     scores = made()
     back = concatenate([scores.take(np.array([1])), scores.take(np.array([0]))])
     assert back.photo_ids == ("y", "x")
@@ -110,7 +110,7 @@ def test_softmax_sums_to_one_and_survives_large_logits():
     assert probabilities[0, 2] == 0
 
 
-def test_rows_that_follow_one_another_are_not_copied():
+def test_take_of_contiguous_rows_does_not_copy():
     scores = made()
     assert scores.take(scores.truth >= -1) is scores
     part = scores.take(slice(1, 2))
@@ -119,7 +119,7 @@ def test_rows_that_follow_one_another_are_not_copied():
     assert not np.shares_memory(scores.take(np.array([1, 0])).logits, scores.logits)
 
 
-def test_large_logits_stay_in_the_file(tmp_path, monkeypatch):
+def test_large_logits_are_memory_mapped(tmp_path, monkeypatch):
     monkeypatch.setattr(npz, "MAPPED_BYTES", 1)
     scores = made()
     back = read_scores(scores.write(tmp_path / "s.npz"))
@@ -130,14 +130,14 @@ def test_large_logits_stay_in_the_file(tmp_path, monkeypatch):
     assert read_scores(tmp_path / "s.npz").logits.flags.writeable
 
 
-def test_a_row_without_a_number_is_named_wherever_it_stands(monkeypatch):
+def test_nan_is_found_in_every_block(monkeypatch):
     monkeypatch.setattr("ophis.files.blocks.BLOCK_BYTES", 1)
     with pytest.raises(InputError, match="'y' has a NaN"):
         made(logits=np.array([[0, 0, 0], [0, np.nan, 0]]))
 
 
 BEFORE = """
-import polars  # loaded by the first table, and no part of what judging takes
+import polars  # loaded by the first table, not by the evaluation
 import sys
 from ophis import CountryPrior, evaluate, read_scores
 from ophis.decision.calibration import reliability
@@ -146,7 +146,7 @@ import numpy as np
 """
 
 
-def test_judging_takes_memory_for_names_but_not_for_logits(tmp_path):
+def test_evaluation_memory_does_not_grow_with_logits(tmp_path):
     """The bound of docs/data.md: 64 MiB and 400 bytes a photo, where the logits have 153 MiB."""
     photos, species = 50_000, 800
     logits = np.random.default_rng(0).standard_normal((photos, species), dtype=np.float32)
@@ -173,7 +173,7 @@ scores.write({str(tmp_path / "again.npz")!r})
     dtype=st.sampled_from([np.float32, np.float64]),
     seed=st.integers(0, 99),
 )
-def test_blocks_change_no_digit_of_a_probability(rows, block_bytes, dtype, seed):
+def test_block_size_does_not_change_probabilities(rows, block_bytes, dtype, seed):
     logits = np.random.default_rng(seed).normal(0, 9, (rows, 5)).astype(dtype)
     logits[:, 1] = -np.inf
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)

@@ -27,7 +27,7 @@ def prior(pair):
 
 
 class Page(HTMLParser):
-    """Collects what a browser would make of the page."""
+    """Tags and attributes of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -39,15 +39,15 @@ class Page(HTMLParser):
         self.attributes += attrs
 
 
-def test_the_report_is_one_file_that_asks_no_other_host(pair, prior, tmp_path):
+def test_report_is_self_contained(pair, prior, tmp_path):
     comparison = compared(pair, prior)
-    sides = tuple(
+    runs = tuple(
         ScoredRun(
             name, scores, prior=prior, recipe=read_recipe("paper_in1k"), facts={"a": {"b": 1}}
         )
         for name, scores in zip("AB", pair, strict=True)
     )
-    path = write_report(comparison, tmp_path / "r.html", runs=sides)
+    path = write_report(comparison, tmp_path / "r.html", runs=runs)
     text = path.read_text()
     page = Page(text)
     sources = [value for name, value in page.attributes if name in ("src", "href", "xlink:href")]
@@ -61,24 +61,24 @@ def test_the_report_is_one_file_that_asks_no_other_host(pair, prior, tmp_path):
         assert "".join(pointer) in ids
 
 
-def test_every_figure_lies_beside_it_as_svg_with_its_numbers(pair, prior, tmp_path):
-    sides = tuple(
+def test_figures_are_written_as_svg_and_csv(pair, prior, tmp_path):
+    runs = tuple(
         ScoredRun(name, scores, prior=prior, recipe=read_recipe("demo"))
         for name, scores in zip("AB", pair, strict=True)
     )
-    write_report(compared(pair, prior), tmp_path / "r.html", runs=sides)
+    write_report(compared(pair, prior), tmp_path / "r.html", runs=runs)
     folder = tmp_path / "r-figures"
     names = {path.stem for path in folder.iterdir()}
     assert names == {
         "gains", "class-distribution", "country-distribution", "learning-rate", "mixup-weights",
     }  # fmt: skip
     for name in names:
-        root = ET.parse(folder / f"{name}.svg").getroot()  # noqa: S314 - our own
+        root = ET.parse(folder / f"{name}.svg").getroot()  # noqa: S314 - written by this test
         assert root.tag.endswith("svg")
         assert len(pl.read_csv(folder / f"{name}.csv")) > 1
 
 
-def test_names_of_files_species_and_models_are_never_markup(tmp_path):
+def test_names_of_files_species_and_models_are_escaped(tmp_path):
     ids = tuple(f"{EVIL}{n}.jpg" for n in range(12))
     names = (f"{EVIL} a", "Naja & naja", 'Bitis "x"')
     pair = [made(12, 3, strength=s, seed=n, names=names, ids=ids) for n, s in ((1, 0.0), (2, 3.0))]
@@ -86,18 +86,18 @@ def test_names_of_files_species_and_models_are_never_markup(tmp_path):
     training = {names[0]: 9, names[1]: 90, names[2]: 900}
     comparison = compare(*pair, names=model, resamples=20, training_photos=training)
     prior = CountryPrior(pair[0].species, (EVIL.lower(), "$x$"), np.array([[1, 2, 3], [4, 5, 6]]))
-    sides = tuple(
+    runs = tuple(
         ScoredRun(name, scores, prior=prior, recipe=read_recipe("demo"), facts={EVIL: EVIL})
         for name, scores in zip(model, pair, strict=True)
     )
-    path = write_report(comparison, tmp_path / "r.html", runs=sides, maps_note=EVIL)
+    path = write_report(comparison, tmp_path / "r.html", runs=runs, maps_note=EVIL)
     page = Page(path.read_text())
     assert "img" not in page.tags
     assert not any(name.startswith("on") for name, _ in page.attributes)
     assert page.tags.count("script") == 1
 
 
-def test_the_figures_hold_the_numbers_of_the_real_table(published_counts):
+def test_figures_hold_the_published_counts(published_counts):
     """17 to 12,201 photos a species, 245,185 in all, 61.42 % from the USA."""
     prior = CountryPrior.from_counts(
         published_counts, SpeciesList(tuple(sorted(published_counts["species"].unique())))
@@ -115,7 +115,7 @@ def test_the_figures_hold_the_numbers_of_the_real_table(published_counts):
     ("fewest", "most", "labels"),
     [(53, 238, ["50", "100", "200"]), (8, 150, ["10", "20", "50", "100"]), (17, 12_201, ["1,000"])],
 )
-def test_ticks_of_a_logarithmic_axis_are_plain_numbers(pair, fewest, most, labels):
+def test_ticks_of_logarithmic_axis_are_plain_numbers(pair, fewest, most, labels):
     counts = np.geomspace(fewest, most, 6).round().astype(int)[None]
     prior = CountryPrior(pair[0].species, ("UNKNOWN",), counts)
     figure = gains(compared(pair, prior))
@@ -125,28 +125,28 @@ def test_ticks_of_a_logarithmic_axis_are_plain_numbers(pair, fewest, most, label
     assert not [text for text in shown if "math" in text or "10^" in text]
 
 
-def test_the_country_that_nobody_knows_is_no_place_to_come_from(pair):
+def test_unknown_country_is_not_shown_as_a_country(pair):
     prior = CountryPrior(pair[0].species, ("UNKNOWN",), np.ones((1, 6), int))
     assert "100.00% of the photos show no known country" in country_distribution(prior).caption
 
 
-def test_the_same_numbers_give_the_same_file(pair, prior, tmp_path):
+def test_report_is_deterministic(pair, prior, tmp_path):
     texts = []
     for name in ("one", "two"):
-        sides = tuple(ScoredRun(n, s, prior=prior) for n, s in zip("AB", pair, strict=True))
+        runs = tuple(ScoredRun(n, s, prior=prior) for n, s in zip("AB", pair, strict=True))
         texts.append(
-            write_report(compared(pair, prior), tmp_path / name / "r.html", runs=sides).read_text()
+            write_report(compared(pair, prior), tmp_path / name / "r.html", runs=runs).read_text()
         )
     assert texts[0] == texts[1]
 
 
-def test_photos_and_maps_are_shown_and_a_lost_photo_is_left_out(pair, prior, tmp_path):
+def test_photos_and_maps_are_shown_and_missing_photo_is_skipped(pair, prior, tmp_path):
     comparison = compared(pair, prior)
     manifest = photographed(tmp_path, pair[0])
     first, second = (x.photo_id for x in comparison.gains_of_b[:2])
     (tmp_path / second).unlink()
-    look = np.random.default_rng(0).random((64, 64)).astype(np.float32)
-    maps = {first: SaliencyMaps((look, look), (0.1, 0.25), (0.5, 0.75))}
+    saliency = np.random.default_rng(0).random((64, 64)).astype(np.float32)
+    maps = {first: SaliencyMaps((saliency, saliency), (0.1, 0.25), (0.5, 0.75))}
     path = write_report(comparison, tmp_path / "r.html", photos=manifest, maps=maps)
     page = Page(path.read_text())
     shown = min(12, len(comparison.gains_of_b)) + min(12, len(comparison.gains_of_a))
@@ -157,11 +157,11 @@ def test_photos_and_maps_are_shown_and_a_lost_photo_is_left_out(pair, prior, tmp
     )
 
 
-def test_heat_shows_the_photo_where_nothing_matters_and_colour_where_much_does():
+def test_overlay_is_grey_without_saliency_and_coloured_with_it():
     photo = np.full((40, 40, 3), 200, np.uint8)
-    look = np.zeros((80, 80), np.float32)
-    look[:40] = 1
-    shown = overlay(photo, look)
+    saliency = np.zeros((80, 80), np.float32)
+    saliency[:40] = 1
+    shown = overlay(photo, saliency)
     assert shown.shape == (40, 40, 3)
     assert np.ptp(shown[-1].astype(int), axis=1).max() == 0  # grey
     assert np.ptp(shown[0].astype(int), axis=1).min() > 50
@@ -176,17 +176,17 @@ def test_heat_shows_the_photo_where_nothing_matters_and_colour_where_much_does()
         ((1.0, 1.0), "do not show which model is better"),
     ],
 )
-def test_the_verdict_says_no_more_than_the_interval(strengths, words):
+def test_verdict_follows_the_interval(strengths, words):
     pair = [made(80, 5, strength=s, seed=n) for n, s in enumerate(strengths)]
     assert words in verdict(compare(*pair, resamples=200))
 
 
-def test_a_very_small_share_is_not_called_zero():
+def test_very_small_fraction_is_not_shown_as_zero():
     assert small_percent(0.25) == "25.0\N{NO-BREAK SPACE}%"
     assert small_percent(3e-9) == "3e-07\N{NO-BREAK SPACE}%"
 
 
-def test_a_report_of_the_papers_size_stays_under_5_megabytes(tmp_path):
+def test_report_of_paper_size_is_under_5_megabytes(tmp_path):
     pair = [made(14_029, 783, strength=s, seed=n) for n, s in ((1, 3.0), (2, 4.0))]
     species = pair[0].species
     counts = np.random.default_rng(0).integers(1, 3000, (188, 783))
@@ -195,15 +195,15 @@ def test_a_report_of_the_papers_size_stays_under_5_megabytes(tmp_path):
     wanted = [x.photo_id for x in (*comparison.gains_of_b[:12], *comparison.gains_of_a[:12])]
     place = {photo: row for row, photo in enumerate(pair[0].photo_ids)}
     manifest = photographed(tmp_path, pair[0].take(np.array([place[x] for x in wanted])))
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     maps = {
-        photo: SaliencyMaps(tuple(chance.random((2, 456, 456)).astype(np.float32)), (0.1, 0.1))
+        photo: SaliencyMaps(tuple(rng.random((2, 456, 456)).astype(np.float32)), (0.1, 0.1))
         for photo in wanted
     }
-    sides = tuple(
+    runs = tuple(
         ScoredRun(name, scores, prior=prior, recipe=read_recipe("paper_in1k"))
         for name, scores in zip("AB", pair, strict=True)
     )
-    path = write_report(comparison, tmp_path / "r.html", runs=sides, photos=manifest, maps=maps)
+    path = write_report(comparison, tmp_path / "r.html", runs=runs, photos=manifest, maps=maps)
     assert Page(path.read_text()).tags.count("img") == 3 * len(wanted) + 3  # and the mixup
     assert path.stat().st_size < 5_000_000

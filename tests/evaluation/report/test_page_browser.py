@@ -1,4 +1,4 @@
-"""The report in a real browser: nothing overflows, nothing is fetched, tables sort."""
+"""Report in a real browser: no overflow, no requests, sortable tables."""
 
 import numpy as np
 import pytest
@@ -12,39 +12,39 @@ from tests.support.made_scores import compared, made, photographed
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """A report with everything that one can hold, and names as long as they come."""
+    """Report with every section and very long names."""
     folder = tmp_path_factory.mktemp("report")
     names = tuple(f"Pantherophis-longnameius subspecificus{n}" for n in range(40))
     pair = [made(200, 40, strength=s, seed=n, names=names) for n, s in ((1, 1.0), (2, 2.5))]
     counts = np.array([[5 + n**2 for n in range(40)], [1] * 40])
     prior = CountryPrior(pair[0].species, ("democratic-republic-of-the-congo", "UNKNOWN"), counts)
     comparison = compared(pair, prior, names=("efficientnet_b0_scratch_long_name", "B"))
-    looks = tuple(np.random.default_rng(0).random((2, 64, 64)).astype(np.float32))
-    maps = {x.photo_id: SaliencyMaps(looks, (0.1, 0.2)) for x in comparison.gains_of_b[:12]}
-    sides = tuple(
+    saliency = tuple(np.random.default_rng(0).random((2, 64, 64)).astype(np.float32))
+    maps = {x.photo_id: SaliencyMaps(saliency, (0.1, 0.2)) for x in comparison.gains_of_b[:12]}
+    runs = tuple(
         ScoredRun(name, scores, prior=prior, recipe=read_recipe("demo"), facts={"digest": "0" * 64})
         for name, scores in zip(comparison.names, pair, strict=True)
     )
     return write_report(
-        comparison, folder / "report.html", runs=sides, maps=maps, maps_note="made maps",
+        comparison, folder / "report.html", runs=runs, maps=maps, maps_note="made maps",
         photos=photographed(folder, pair[0]),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_fits_and_asks_for_nothing(browser, report, width, scheme):
+def test_page_fits_and_makes_no_requests(browser, report, width, scheme):
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    asked, said = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    requests, messages = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     page.goto(report.as_uri())
     for details in page.query_selector_all("details"):
         details.evaluate("element => { element.open = true }")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    assert said == []
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    assert messages == []
     colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
     lightness = sum(int(part) for part in colour[4:-1].split(","))
     assert (lightness > 600) == (scheme == "light")
@@ -56,7 +56,7 @@ def test_the_page_fits_and_asks_for_nothing(browser, report, width, scheme):
     page.close()
 
 
-def test_a_heading_sorts_its_column_and_turns_it_round(browser, report):
+def test_heading_sorts_column_and_reverses_it(browser, report):
     page = browser.new_page()
     page.goto(report.as_uri())
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
@@ -80,7 +80,7 @@ def test_a_heading_sorts_its_column_and_turns_it_round(browser, report):
     page.close()
 
 
-def test_it_prints_dark_on_light_without_cutting_anything_off(browser, report, tmp_path):
+def test_page_prints_dark_on_light(browser, report, tmp_path):
     page = browser.new_page(color_scheme="dark")
     page.goto(report.as_uri())
     page.emulate_media(media="print")

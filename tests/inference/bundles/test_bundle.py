@@ -28,8 +28,8 @@ PARTS = {
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_what_was_fitted_on_other_species_gets_into_no_bundle(tmp_path, part):
-    """In the bundle its numbers would be taken for those of the bundle's species."""
+def test_writer_rejects_parts_of_other_species(tmp_path, part):
+    """Parameters would otherwise be applied to the wrong species."""
     fitted = {name: found if name == part else None for name, found in PARTS.items()}
     with (
         pytest.raises(
@@ -44,7 +44,7 @@ def test_what_was_fitted_on_other_species_gets_into_no_bundle(tmp_path, part):
     assert (tmp_path / "bundle" / "species.csv").is_file()
 
 
-def test_one_temperature_for_all_species_is_for_any(tmp_path):
+def test_single_temperature_fits_any_species(tmp_path):
     temperature = fit_temperature(SCORES)
     with BundleWriter(tmp_path / "bundle") as writer:
         writer.write(species=TURNED, calibration=temperature, prior=None, rule=None, card="")
@@ -60,8 +60,8 @@ def test_one_temperature_for_all_species_is_for_any(tmp_path):
         ({"part": "x"}, {"part": "x"}, "part: does not belong in"),
     ],
 )
-def test_members_that_lie_elsewhere_or_have_members_are_refused(tmp_path, members, inner, words):
-    """Else a bundle that names itself would be read until Python gives up."""
+def test_read_bundle_rejects_nested_or_outside_members(tmp_path, members, inner, words):
+    """A bundle that contains itself would otherwise be read without end."""
     folders = {tmp_path / "bundle": members, tmp_path / "bundle" / "part": inner}
     for folder, names in folders.items():
         with BundleWriter(folder) as writer:

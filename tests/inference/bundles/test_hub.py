@@ -1,4 +1,4 @@
-"""Bundles of the Hugging Face Hub, against a local server that says it is a stub of it."""
+"""Bundles of the Hugging Face Hub, against a local stub server."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SPECIES = SpeciesList(("Naja naja", "Boa constrictor", "Vipera berus"))
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """Bundles as repositories, with the files that no answer needs; one of them was changed."""
+    """Bundles as repositories, with files not needed for answers; one of them is changed."""
     folder = tmp_path_factory.mktemp("hub")
     write_made_bundle(folder / "good", SPECIES)
     (folder / "good" / "model.safetensors").write_bytes(b"large")
@@ -43,14 +43,14 @@ def place(tmp_path_factory) -> Path:
 
 
 def ophis(*arguments: object, hub: str, cache: Path, **environment: str):
-    """`ophis` in a process of its own: the Hub's client reads its address when it is loaded."""
-    told = {"HF_ENDPOINT": hub, "HF_HOME": str(cache), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    """Run `ophis` in a new process: the Hub's client reads its address at import."""
+    settings = {"HF_ENDPOINT": hub, "HF_HOME": str(cache), "HF_HUB_DISABLE_TELEMETRY": "1"}
     return subprocess.run(
         [sys.executable, "-m", "ophis", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | told | environment,
+        env=os.environ | settings | environment,
     )
 
 
@@ -61,31 +61,31 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr
 
 
-def test_a_bundle_is_fetched_once_verified_and_kept(place, coloured, tmp_path):
+def test_bundle_is_fetched_once_verified_and_cached(place, coloured, tmp_path):
     photo = coloured.paths()[0]
-    with stub_of_the_hub({"owner/name": place / "good"}) as (hub, requested):
+    with stub_of_the_hub({"owner/name": place / "good"}) as (hub, requests):
         for name in ("hf://owner/name", "hf://owner/name@v1", f"hf://owner/name@{COMMIT}"):
             done = ophis("identify", name, photo, "--json", hub=hub, cache=tmp_path)
             assert done.returncode == 0, done.stderr
             version = read_bundle(place / "good").version
             assert json.loads(done.stdout)["bundle"] == version
-        # What no answer needs is not fetched, and nothing twice.
-        assert sorted(requested) == ["bundle.json", "images.json", "model.onnx", "species.csv"]
-    for offline in ({"HF_HUB_OFFLINE": "1"}, {}):  # told so, and with nobody at the address
+        # Files not needed for answers are not fetched, and nothing is fetched twice.
+        assert sorted(requests) == ["bundle.json", "images.json", "model.onnx", "species.csv"]
+    for offline in ({"HF_HUB_OFFLINE": "1"}, {}):  # by setting, and with no server at the address
         done = ophis("identify", "hf://owner/name", photo, hub=hub, cache=tmp_path, **offline)
         assert done.returncode == 0, done.stderr
 
 
-def test_members_of_a_combination_are_fetched_too(place, coloured, tmp_path):
+def test_members_of_an_ensemble_are_fetched(place, coloured, tmp_path):
     revisions: set[str] = set()
-    with stub_of_the_hub({"owner/both": place / "both"}, revisions) as (hub, requested):
+    with stub_of_the_hub({"owner/both": place / "both"}, revisions) as (hub, requests):
         done = ophis("identify", "hf://owner/both", coloured.paths()[0], hub=hub, cache=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "member-1/model.onnx" in requested
-    assert "member-1/README.md" not in requested
-    # After the index all is of its commit, whatever is pushed meanwhile.
+    assert "member-1/model.onnx" in requests
+    assert "member-1/README.md" not in requests
+    # All files after the index come from its commit, even if another is pushed meanwhile.
     assert revisions == {"main", COMMIT}
-    assert requested[0] == "bundle.json"
+    assert requests[0] == "bundle.json"
 
 
 @pytest.mark.parametrize(
@@ -100,41 +100,41 @@ def test_members_of_a_combination_are_fetched_too(place, coloured, tmp_path):
         ("hf://a/b/../c", "should be hf://owner/name or hf://owner/name@revision"),
     ],
 )
-def test_what_cannot_be_had_is_said_in_one_line(place, tmp_path, name, words):
+def test_fetch_errors_are_one_line(place, tmp_path, name, words):
     repositories = {f"owner/{p.name}": p for p in place.iterdir()}
     with stub_of_the_hub(repositories) as (hub, _):
         assert words in refused(ophis("identify", name, "a.jpg", hub=hub, cache=tmp_path))
 
 
-NOBODY = "http://127.0.0.1:9"  # nobody listens there
-UNREACHED = "the Hub cannot be reached, and bundle.json is not kept here"
+NO_SERVER = "http://127.0.0.1:9"  # no server listens there
+UNREACHABLE = "the Hub cannot be reached, and bundle.json is not kept here"
 
 
-def test_told_to_stay_offline_and_without_a_copy_it_says_so(tmp_path):
-    done = ophis("identify", "hf://owner/name", "a.jpg", hub=NOBODY, cache=tmp_path,
+def test_offline_mode_without_cached_copy_is_an_error(tmp_path):
+    done = ophis("identify", "hf://owner/name", "a.jpg", hub=NO_SERVER, cache=tmp_path,
                  HF_HUB_OFFLINE="1")  # fmt: skip
-    assert UNREACHED in refused(done)
+    assert UNREACHABLE in refused(done)
 
 
-def test_without_a_network_and_without_a_copy_it_says_so(tmp_path, monkeypatch, capsys):
+def test_unreachable_hub_without_cached_copy_is_an_error(tmp_path, monkeypatch, capsys):
     from huggingface_hub import constants
 
-    address = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, NOBODY)
+    address = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, NO_SERVER)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client tries five times more
-    with pytest.raises(InputError, match=UNREACHED):
+    with pytest.raises(InputError, match=UNREACHABLE):
         fetch("hf://owner/name")
     assert capsys.readouterr().err == ""
 
 
-def test_without_its_client_it_says_what_to_install(monkeypatch):
+def test_missing_client_error_names_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(InputError, match=r"pip install 'ophis\[hub\]' to fetch bundles"):
         fetch("hf://owner/name")
 
 
-def test_the_stub_says_that_it_is_one(place):
+def test_stub_identifies_itself(place):
     import urllib.request
 
     with stub_of_the_hub({"owner/name": place / "good"}) as (hub, _):

@@ -1,4 +1,4 @@
-"""Cards from measured numbers, and a head that the Hub's own client reads."""
+"""Model cards: evaluation results, and metadata that the Hub's client reads."""
 
 import json
 import re
@@ -24,10 +24,10 @@ SPECIES = SpeciesList(("Vipera berus", "Naja naja", "Antaresia childreni"))
 
 @pytest.fixture(scope="module")
 def scores() -> Scores:
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     truth = np.arange(240) % 3
-    logits = 2.5 * np.eye(3)[truth] + chance.normal(size=(240, 3))
-    logits[0] = (0, 0, 9)  # a viper that is taken for it
+    logits = 2.5 * np.eye(3)[truth] + rng.normal(size=(240, 3))
+    logits[0] = (0, 0, 9)  # a viper taken for it
     names = tuple(map(str, range(240)))
     countries = tuple(("france", "india", "UNKNOWN")[n % 3] for n in range(240))
     return Scores(logits, SPECIES, names, truth, countries, names)
@@ -48,23 +48,23 @@ def results(scores, parts) -> EvaluationResults:
     )
 
 
-def test_figures_are_those_of_the_scores(scores, results, tmp_path):
+def test_results_equal_evaluate(scores, results, tmp_path):
     figures = results.metrics[0]
-    judged = evaluate(scores)
+    expected = evaluate(scores)
     for name in ("top1", "top5", "macro_f1"):
         found = figures[name]
-        assert found["value"] == pytest.approx(getattr(judged, name))
+        assert found["value"] == pytest.approx(getattr(expected, name))
         assert found["low"] <= found["value"] <= found["high"]
-    # The interval of a share is about that of a binomial one.
-    share = figures["top1"]["value"]
-    width = 3.92 * np.sqrt(share * (1 - share) / 240)
+    # The interval is close to a binomial one.
+    top1 = figures["top1"]["value"]
+    width = 3.92 * np.sqrt(top1 * (1 - top1) / 240)
     assert figures["top1"]["high"] - figures["top1"]["low"] == pytest.approx(width, rel=0.15)
     assert results.training["photos"] == 40
     assert results.validation["without_country"] == 80
     assert read_results(results.write(tmp_path / "m.json")) == results
 
 
-def test_a_dangerous_snake_taken_for_a_name_not_known_dangerous_is_named(scores, results, parts):
+def test_dangerous_confusions_are_listed(scores, results, parts):
     rows = results.dangerous_confusions
     assert all(row["taken_for"] == "Antaresia childreni" for row in rows)
     wrong = (scores.truth != 2) & (scores.logits.argmax(1) == 2)
@@ -74,7 +74,7 @@ def test_a_dangerous_snake_taken_for_a_name_not_known_dangerous_is_named(scores,
     assert "| Vipera berus | Antaresia childreni |" in text
 
 
-def test_what_was_not_measured_says_so():
+def test_card_without_results_states_not_measured():
     text = card(SPECIES, EvaluationResults(), calibration=None, prior=None, rule=None)
     assert text.count("ot measured") >= 6
     assert "Not evaluated on any photo." in text
@@ -84,7 +84,7 @@ def test_what_was_not_measured_says_so():
     assert "model-index" not in head
 
 
-def test_the_hubs_client_reads_head_and_figures(results, parts):
+def test_hub_client_reads_metadata_and_results(results, parts):
     read = ModelCard(card(SPECIES, results, **parts), ignore_metadata_errors=False)
     assert isinstance(read.data, ModelCardData)
     assert read.data.library_name == "ophis"
@@ -94,20 +94,20 @@ def test_the_hubs_client_reads_head_and_figures(results, parts):
     named = {result.metric_name: result.metric_value for result in read.data.eval_results}
     assert named["top-1"] == round(results.metrics[0]["top1"]["value"], 4)
     assert named.keys() == {"top-1", "top-5", "macro F1"}
-    ready = ModelCard(imagenet17_card(SPECIES), ignore_metadata_errors=False)
-    assert isinstance(ready.data, ModelCardData)
-    assert ready.data.license == "apache-2.0"
+    registered = ModelCard(imagenet17_card(SPECIES), ignore_metadata_errors=False)
+    assert isinstance(registered.data, ModelCardData)
+    assert registered.data.license == "apache-2.0"
 
 
 EVIL = '<script>alert("1")</script> | *x* ](javascript:1) <img src=x> `a'
 
 
-def test_names_in_a_card_are_never_markup():
+def test_names_in_card_are_escaped():
     species = SpeciesList((EVIL, "Naja naja", "Boa boa"))
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     names = tuple(map(str, range(240)))
     scores = Scores(
-        chance.normal(size=(240, 3)), species, names, np.arange(240) % 3, (EVIL,) * 240, names
+        rng.normal(size=(240, 3)), species, names, np.arange(240) % 3, (EVIL,) * 240, names
     )
     parts = dict.fromkeys(("calibration", "prior", "rule"))
     text = card(species, evaluate_bundle(scores, **parts, counts=None, about={}), **parts)
@@ -118,7 +118,7 @@ def test_names_in_a_card_are_never_markup():
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} <= {4, 5}
 
 
-def test_a_card_is_measured_anew_and_written_into_its_bundle(scores, tmp_path):
+def test_card_is_updated_with_new_results(scores, tmp_path):
     bundle = read_bundle(write_made_bundle(tmp_path / "bundle", SPECIES))
     _, before, text = read_card(bundle.folder)
     assert before == EvaluationResults()
@@ -137,7 +137,7 @@ def test_a_card_is_measured_anew_and_written_into_its_bundle(scores, tmp_path):
     assert read_card(bundle.folder)[2] == text
 
 
-def test_what_no_answer_needs_may_be_missing_and_is_not_trusted_where_it_is(tmp_path, results):
+def test_optional_files_may_be_missing_and_are_validated(tmp_path, results):
     folder = write_made_bundle(tmp_path / "bundle", SPECIES)
     with BundleWriter(folder) as writer:
         writer.copy(read_bundle(folder))
@@ -156,7 +156,7 @@ def test_what_no_answer_needs_may_be_missing_and_is_not_trusted_where_it_is(tmp_
         read_card(folder)
 
 
-def test_figures_of_other_species_are_refused(scores, tmp_path):
+def test_card_rejects_results_of_other_species(scores, tmp_path):
     from ophis import InputError
 
     folder = write_made_bundle(tmp_path / "bundle", SpeciesList(("a", "b", "c")))

@@ -1,4 +1,4 @@
-"""Scores in parts: every photo exactly once, or a line that says where not."""
+"""Scores in parts: every photo exactly once, or an error that names the part."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,7 @@ def photos_of(parts, number):
 
 
 def scored(manifest, failed=()):
-    """Made scores of a manifest, in which some photos could not be read."""
+    """Return scores of a manifest with some unread photos."""
     rows = [photo for photo in manifest.table["photo_id"] if photo not in failed]
     return Scores(
         logits=np.array([[float(Path(photo).stem), 0, 1] for photo in rows]),
@@ -52,7 +52,7 @@ def scored(manifest, failed=()):
     )
 
 
-def test_parts_in_any_order_are_the_scores_of_the_manifest(parts, coloured):
+def test_parts_in_any_order_join_to_scores_of_manifest(parts, coloured):
     ids = coloured.table["photo_id"].to_list()
     failed = [ids[12], ids[30], ids[35]]
     assert len(parts) == 4
@@ -68,7 +68,7 @@ def test_parts_in_any_order_are_the_scores_of_the_manifest(parts, coloured):
 
 
 @pytest.mark.parametrize("fault", ["lost", "twice", "swapped", "other part", "damaged", "gone"])
-def test_a_photo_that_is_not_there_exactly_once_is_refused(parts, fault):
+def test_join_rejects_missing_and_repeated_photos(parts, fault):
     for number in range(4):
         scored(photos_of(parts, number)).write(parts.path(number))
     whole = scored(photos_of(parts, 1))
@@ -89,7 +89,7 @@ def test_a_photo_that_is_not_there_exactly_once_is_refused(parts, fault):
         parts.joined(SPECIES)
 
 
-def test_parts_are_found_again_and_not_mixed_with_another_model(bundle, coloured, tmp_path):
+def test_parts_are_resumed_and_not_mixed_with_other_settings(bundle, coloured, tmp_path):
     out = tmp_path / "s.npz"
     with opened(out, coloured, bundle=bundle) as parts:
         scored(photos_of(parts, 1)).write(parts.path(1))

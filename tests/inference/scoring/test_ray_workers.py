@@ -1,4 +1,4 @@
-"""Ray Data on this machine, in processes of its own: a killed worker, a stop, a missing file."""
+"""Ray Data on this machine, in separate processes: killed worker, interrupt, missing file."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ score(bundle, manifest, out=Path(sys.argv[3]), ray="local", part_photos=8)
 
 @pytest.fixture
 def many(coloured, tmp_path):
-    """240 photos without a species, one of which is none; two workers need some seconds."""
+    """240 photos without a species, one of them a text file; two workers need some seconds."""
     rows = []
     for number in range(240):
         path = coloured.paths()[number % 36]
@@ -125,9 +125,7 @@ def wait_for(folder, pattern, number, process):
 
 @linux
 @pytest.mark.full
-def test_killed_workers_and_a_stop_leave_scores_as_of_one_process(
-    imagenet17, many, ray_folder, tmp_path
-):
+def test_scores_after_kills_and_interrupt_equal_one_process(imagenet17, many, ray_folder, tmp_path):
     out = tmp_path / "scores.npz"
     parts = tmp_path / "scores.npz.parts"
     words = ("-c", SCORE, imagenet17.bundle.folder, many, out)
@@ -169,16 +167,16 @@ def test_score_with_ray_lists_bad_photos_and_listens_locally(
         "--ray", "local",
     )  # fmt: skip
     wait_for(tmp_path / "scores.npz.parts", "*.attempts", 1, process)
-    heard = addresses(ray_folder)
-    assert heard
-    assert all(address.endswith("0100007F") for address in heard)  # 127.0.0.1
+    listening = addresses(ray_folder)
+    assert listening
+    assert all(address.endswith("0100007F") for address in listening)  # 127.0.0.1
     assert (
         b"RAY_USAGE_STATS_ENABLED=0"
         in (processes(ray_folder, b"raylet")[0] / "environ").read_bytes()
     )
-    said, errors = process.communicate(timeout=600)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == 1
-    assert "239 photos scored, 1 could not be read" in said
+    assert "239 photos scored, 1 could not be read" in output
     (line,) = [line for line in errors.splitlines() if not line.startswith("[")]  # Ray's log
     assert line.startswith("ophis: ")
     assert "no.png: this is no photo" in line
@@ -199,7 +197,7 @@ def block(manifest, number=0):
     return table.with_columns(part=pl.lit(number)).to_arrow()
 
 
-def test_a_worker_scores_parts_and_writes_each(imagenet17, coloured, tmp_path):
+def test_worker_scores_and_writes_parts(imagenet17, coloured, tmp_path):
     import pyarrow as pa
 
     work = scorer(imagenet17, coloured, tmp_path / "parts")
@@ -243,8 +241,8 @@ def test_error_of_worker_is_one_line(imagenet17, many, ray_folder, tmp_path):
     assert "(on machine " in lines[0]  # Ray's own log may come before it and after it
 
 
-def test_a_cluster_that_is_late_is_one_line(imagenet17, many, ray_folder, tmp_path):
-    """In a process of its own, as Ray warns of itself when it is imported."""
+def test_ray_start_timeout_is_one_line(imagenet17, many, ray_folder, tmp_path):
+    """Run in a separate process because Ray warns at import."""
     pytest.importorskip("ray", reason="ray is not installed here")
     late = """
 import ray
@@ -255,11 +253,11 @@ ray.init = init
     words = ("-c", late + SCORE, imagenet17.bundle.folder, many, tmp_path / "scores.npz")
     process = start(ray_folder, *words)
     errors = process.communicate(timeout=600)[1]
-    said = "Ray address 'local': Ray did not start: The current node timed out during startup.;"
-    assert said in errors.splitlines()[-1]
+    message = "Ray address 'local': Ray did not start: The current node timed out during startup.;"
+    assert message in errors.splitlines()[-1]
 
 
-def test_without_ray_the_verb_says_what_to_install(imagenet17, many, tmp_path):
+def test_missing_ray_error_names_package(imagenet17, many, tmp_path):
     code = "import sys; sys.modules['ray'] = None; from ophis.cli import main; main(sys.argv[1:])"
     words = ["score", imagenet17.bundle.folder, many, "--out", tmp_path / "s.npz", "--ray", "local"]
     done = subprocess.run(

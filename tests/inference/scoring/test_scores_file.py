@@ -30,11 +30,11 @@ def table(folder, photos=10) -> Manifest:
 
 
 class StoppedError(Exception):
-    """In the middle of the test's scoring."""
+    """Stop in the middle of scoring."""
 
 
 class Work:
-    """A classifier whose batches are of two photos; every fifth photo cannot be read."""
+    """Classifier with batches of two photos; every fifth photo cannot be read."""
 
     def __init__(self, *, ood_score=True, stop_after=1000):
         self.ood_score, self.left = ood_score, stop_after
@@ -70,7 +70,7 @@ class Work:
 
 @pytest.fixture
 def write(monkeypatch):
-    """Write scores by parts of four photos, with a made classifier."""
+    """Write scores in parts of four photos with a fake classifier."""
 
     def score_with(work, manifest, out, version="1") -> Scores:
         monkeypatch.setattr(scores_file, "Classifier", lambda *_, **__: work)
@@ -85,7 +85,7 @@ def parts_of(out) -> Path:
 
 
 @pytest.mark.parametrize("ood_score", [True, False])
-def test_stopped_anywhere_gives_the_same_file(tmp_path, write, ood_score):
+def test_resumed_run_gives_the_same_file(tmp_path, write, ood_score):
     manifest = table(tmp_path)
     whole = write(Work(ood_score=ood_score), manifest, tmp_path / "whole.npz")
     assert [f.photo_id for f in whole.failures] == ["4.png", "9.png"]
@@ -118,7 +118,7 @@ def test_missing_part_in_the_middle_is_scored_alone(tmp_path, write):
     assert out.read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
-def test_file_that_a_stop_left_half_written_is_no_part(tmp_path, write):
+def test_half_written_file_is_not_a_part(tmp_path, write):
     manifest, out = table(tmp_path), tmp_path / "s.npz"
     write(Work(), manifest, tmp_path / "whole.npz")
     with pytest.raises(StoppedError):
@@ -233,13 +233,13 @@ bundle = Bundle(Path(), "1", species, (), NO_TTA, None, None, None)
 
 
 def write_photos(folder, photos) -> Manifest:
-    """Photos that take a while to read, and one that cannot be read."""
-    chance = np.random.default_rng(0)
+    """Write photos that take a while to read, and one that cannot be read."""
+    rng = np.random.default_rng(0)
     lines = ["photo,species,country"]
     for number in range(photos):
         name = folder / f"{number}.png"
         if number < 7:
-            pixels = chance.integers(0, 255, (60, 80, 3), dtype=np.uint8)
+            pixels = rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)
             Image.fromarray(pixels).resize((800, 600)).save(name, compress_level=1)
         else:
             name.write_bytes((folder / f"{number - 7}.png").read_bytes())
@@ -250,8 +250,8 @@ def write_photos(folder, photos) -> Manifest:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
-def test_a_killed_process_loses_nothing(tmp_path):
-    """kill -9 in the middle, twice; the file is that of a run that nobody stopped."""
+def test_killed_process_is_resumed(tmp_path):
+    """Two kills by SIGKILL; the file equals that of an uninterrupted run."""
     photos = 4 * PART_PHOTOS
     manifest = write_photos(tmp_path, photos)
     bundle = write_made_bundle(tmp_path / "bundle", SPECIES)
@@ -275,16 +275,16 @@ def test_a_killed_process_loses_nothing(tmp_path):
         before, done = done, finished()
         assert before < done < 4
     process = start()
-    _, told = process.communicate()
+    _, errors = process.communicate()
     assert process.returncode == 1  # one photo cannot be read
-    assert f"continuing: {parts_of(out)} holds {done * PART_PHOTOS} of {photos} photos" in told
-    assert "3.png" in told
+    assert f"continuing: {parts_of(out)} holds {done * PART_PHOTOS} of {photos} photos" in errors
+    assert "3.png" in errors
     whole = ophis.load(bundle).score(manifest)
     assert whole.write(tmp_path / "whole.npz").read_bytes() == out.read_bytes()
     assert len(whole) == photos - 1
 
 
-def test_several_networks_and_crops_are_scored_as_in_memory(tmp_path):
+def test_ensemble_with_tta_is_scored_as_in_memory(tmp_path):
     manifest = write_photos(tmp_path, 20)
     bundles = [
         write_made_bundle(tmp_path / name, SPECIES, seed=seed) for seed, name in enumerate("ab")
