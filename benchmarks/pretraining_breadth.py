@@ -1,8 +1,8 @@
 """Accuracy of a snake classifier after broader pretraining, also for rare species.
 
-    python benchmarks/pretraining_breadth.py --things THINGS --snakes SNAKES --out runs/breadth
+    python benchmarks/pretraining_breadth.py --objects OBJECTS --snakes SNAKES --out runs/breadth
 
-THINGS is a folder with `train/CLASS/*.JPEG` and `val/CLASS/*.JPEG` (or a photos.tar of it), SNAKES
+OBJECTS is a folder with `train/CLASS/*.JPEG` and `val/CLASS/*.JPEG` (or a photos.tar of it), SNAKES
 one with manifest.csv (photo, species, country, ...) and the photos. For every seed a small Big
 Transfer is pretrained, for equal steps, on
 
@@ -52,18 +52,18 @@ RARE = 30
 def main() -> None:
     """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--things", type=Path, required=True)
+    parser.add_argument("--objects", type=Path, required=True)
     parser.add_argument("--snakes", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     learn, test = halves(options.snakes, options.out)
-    things = unpacked(options.things, options.out / "things")
+    objects = unpacked(options.objects, options.out / "objects")
     rows = []
     for seed in range(options.seeds):
         folder = options.out / f"seed{seed}"
         for name in PRETRAININGS:
-            pretrain(name, seed, things, folder / name)
+            pretrain(name, seed, objects, folder / name)
         rows += fine_tune(seed, long_tail(learn, seed), test, folder)
         print_table(pl.DataFrame(rows))
 
@@ -82,19 +82,19 @@ def halves(snakes: Path, out: Path) -> tuple[Manifest, Manifest]:
     return learn, test
 
 
-def unpacked(things: Path, out: Path) -> Path:
+def unpacked(objects: Path, out: Path) -> Path:
     """Return the folder of the pretraining photos, unpacked from an archive."""
-    if things.is_dir():
-        return things
+    if objects.is_dir():
+        return objects
     if not out.exists():
-        with tarfile.open(things) as archive:
+        with tarfile.open(objects) as archive:
             archive.extractall(out, filter="data")
     return out
 
 
-def pretrain(name: str, seed: int, things: Path, out: Path) -> None:
+def pretrain(name: str, seed: int, objects: Path, out: Path) -> None:
     """Pretrain a network on one choice of photos."""
-    train, validation = (read_manifest(things / part) for part in ("train", "val"))
+    train, validation = (read_manifest(objects / part) for part in ("train", "val"))
     rng = np.random.default_rng(seed)
     classes = np.array(train.species_list().names)
     few = set(rng.choice(classes, CLASSES, replace=False))

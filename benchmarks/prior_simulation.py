@@ -6,7 +6,7 @@ COUNTS is a table `species,country,photos` of a real collection, such as the 245
 SnakeCLEF 2020. The default is a small made-up collection with the same features (few species with
 many photos, most in few countries). For each seed the photos are split without replacement into
 validation and test (5.7 % each, as in SnakeCLEF 2020) and training, which gives the counts. The
-classifier sees one noisy point a photo, around one point a species, and knows p(s | x) exactly;
+classifier gets one noisy point a photo, around one point a species, and p(s | x) is exact;
 its logits are then made over- or under-confident. Priors are fitted on validation and evaluated on
 test, also with 20 % of the test's countries wrong. See tests/support/prior_simulation.py.
 """

@@ -110,10 +110,10 @@ def test_wrong_key_is_refused(change, words, tmp_path):
 
     values = tomllib.loads((RECIPES / "paper_in21k.toml").read_text()) | change
     values = {key: value for key, value in values.items() if value is not None}
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         recipe_from(values)
-    assert words in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_error_names_the_file(tmp_path):

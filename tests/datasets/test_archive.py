@@ -55,9 +55,9 @@ def test_unpack_refuses_to_replace_other_file(tmp_path):
 )
 def test_member_outside_folder_is_refused(tmp_path, name, words):
     path = pack(tmp_path / "a.zip", {"good.jpg": b"1", name: b"2"})
-    with pytest.raises(InputError, match=words) as refusal:
+    with pytest.raises(InputError, match=words) as error:
         unpack_photos(path, tmp_path / "out")
-    assert f"a.zip: member {name!r}" in str(refusal.value)
+    assert f"a.zip: member {name!r}" in str(error.value)
     assert [each.name for each in tmp_path.iterdir()] == ["a.zip"]
 
 
@@ -97,7 +97,7 @@ def test_archive_above_two_gibibytes_is_refused(tmp_path, monkeypatch):
 
 
 def test_member_longer_than_its_size_is_refused(tmp_path):
-    """The size that is checked is the size that is read: no member yields more than it declares."""
+    """A member never yields more bytes than it declares."""
     import random
 
     data = random.Random(0).randbytes(70_001)
@@ -140,13 +140,13 @@ def test_other_files_are_refused(tmp_path):
 
 
 def unpacked(path: Path, folder: Path) -> tuple[int, str | None]:
-    """Return the number of photos, or the message of the refusal."""
+    """Return the number of photos, or the error message."""
     try:
         return unpack_photos(path, folder), None
     except InputError as error:
-        said = str(error)
-    assert "\n" not in said
-    return 0, said
+        message = str(error)
+    assert "\n" not in message
+    return 0, message
 
 
 PARTS = st.sampled_from(
@@ -160,8 +160,8 @@ MEMBERS = st.lists(PARTS, min_size=1, max_size=4).map("/".join).map("{}x.jpg".fo
 def test_members_stay_inside_the_folder(tmp_path_factory, names):
     folder = tmp_path_factory.mktemp("archive")
     path = pack(folder / "a.zip", dict.fromkeys(names, b"1"))
-    number, said = unpacked(path, folder / "deep" / "out")
-    if said:
+    number, message = unpacked(path, folder / "deep" / "out")
+    if message:
         assert [each.name for each in folder.iterdir()] == ["a.zip"]
         return
     written = [each for each in folder.rglob("*") if each.is_file()]
@@ -178,8 +178,8 @@ def test_damaged_archive_is_refused(tmp_path_factory, place, bits, cut):
     place %= len(data)
     data[place] ^= bits
     path.write_bytes(data[:place] if cut else data)
-    _, said = unpacked(path, folder / "out")
-    assert said is None or str(path) in said
+    _, message = unpacked(path, folder / "out")
+    assert message is None or str(path) in message
 
 
 def test_open_archive_checks_every_member(tmp_path):

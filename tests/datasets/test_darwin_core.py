@@ -11,7 +11,7 @@ TABS = r'fieldsTerminatedBy="\t" linesTerminatedBy="\n" fieldsEnclosedBy="" igno
 
 
 def part(kind: str, row_type: str, location: str, terms: list[str], *, how: str = TABS) -> str:
-    """The core or an extension; its first column is the id."""
+    """Return the XML of the core or an extension; its first column is the id."""
     fields = "".join(f'<field index="{n}" term="{term}"/>' for n, term in enumerate(terms, start=1))
     key = "id" if kind == "core" else "coreid"
     return (
@@ -62,8 +62,8 @@ def archive(folder: Path, **members: str | bytes) -> Path:
 
 def test_photos_have_terms_of_their_occurrence(tmp_path):
     manifest = read_manifest(archive(tmp_path))
-    ours = manifest.table.select("photo", "species", "country", "observation", "license")
-    assert ours.rows() == [
+    table = manifest.table.select("photo", "species", "country", "observation", "license")
+    assert table.rows() == [
         ("photos/1.jpg", "Naja nigricincta Bogert, 1940", "na", "o1", "CC0"),
         ("photos/2/original.jpg", "Naja nigricincta Bogert, 1940", "na", "o1", "CC BY"),
         ("get it?id=4%2F5", None, UNKNOWN, "o2", ""),
@@ -172,9 +172,9 @@ OUTSIDE = '<!DOCTYPE a SYSTEM "file:///etc/passwd">'
     ],
 )
 def test_wrong_archive_is_refused(tmp_path, members, words):
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_manifest(archive(tmp_path, **members))
-    line = str(refusal.value)
+    line = str(error.value)
     assert line.startswith(str(tmp_path / "sightings.zip"))
     assert words in line
     assert "\n" not in line

@@ -19,8 +19,8 @@ def test_metadata_file(tmp_path):
     (tmp_path / "metadata.csv").write_text(text)
     for source in (tmp_path, tmp_path / "metadata.csv"):
         manifest = read_manifest(source)
-        ours = manifest.table.select("photo", "species", "country", "observation")
-        assert ours.rows() == [
+        table = manifest.table.select("photo", "species", "country", "observation")
+        assert table.rows() == [
             ("train/1.jpg", "Boa boa", "na", "7"),
             ("validation/2.jpg", None, UNKNOWN, "8"),
         ]
@@ -40,8 +40,8 @@ def test_metadata_files_of_parts(tmp_path):
     }
     (tmp_path / "validation" / "metadata.jsonl").write_text(f"\n{json.dumps(row)}\n")
     manifest = read_manifest(tmp_path)
-    ours = manifest.table.select("photo", "species", "country", "subset", "sex", "year", "sure")
-    assert ours.rows() == [
+    table = manifest.table.select("photo", "species", "country", "subset", "sex", "year", "sure")
+    assert table.rows() == [
         ("train/a/1.jpg", "Boa boa", UNKNOWN, "train", "f", "", ""),
         ("validation/1.jpg", "Naja naja", "na", "validation", "", "2020", "true"),
     ]
@@ -100,10 +100,10 @@ def test_wrong_metadata_file_is_refused(tmp_path, name, text, words):
     for place in (tmp_path, tmp_path / "parts" / "train"):
         place.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(text)
-        with pytest.raises(InputError) as refusal:
+        with pytest.raises(InputError) as error:
             read_manifest(tmp_path / "parts" if place != tmp_path else place)
-        assert words in str(refusal.value)
-        assert "\n" not in str(refusal.value)
+        assert words in str(error.value)
+        assert "\n" not in str(error.value)
 
 
 def test_two_metadata_files_are_refused(tmp_path):

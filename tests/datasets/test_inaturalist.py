@@ -39,8 +39,8 @@ def test_photos_are_found_by_observation_id(tmp_path, photos):
         "14,2024-05-04,casual,,Kenya,,Boa boa,4",
     )
     manifest = read_manifest(table, photos=photos)
-    ours = manifest.table.select("photo", "observation", "species", "country", "scientific_name")
-    assert ours.rows() == [
+    columns = manifest.table.select("photo", "observation", "species", "country", "scientific_name")
+    assert columns.rows() == [
         ("11-3.jpeg", "11", "Naja nigricincta", "namibia", "Naja nigricincta"),
         ("11.jpg", "11", "Naja nigricincta", "namibia", "Naja nigricincta"),
         ("11_2.PNG", "11", "Naja nigricincta", "namibia", "Naja nigricincta"),
@@ -88,9 +88,9 @@ def test_column_photo_takes_precedence(tmp_path):
 )
 def test_wrong_row_is_refused(tmp_path, photos, row, words):
     table = write(tmp_path, HEADER, f"11,,,{URL},,,Boa boa,1", row)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_manifest(table, photos=photos)
-    assert words in str(refusal.value)
+    assert words in str(error.value)
 
 
 def test_export_without_photos_is_refused(tmp_path):

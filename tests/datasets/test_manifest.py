@@ -86,15 +86,15 @@ def test_truth_refuses_species_outside_the_list():
 
 
 def made_counts() -> pl.DataFrame:
-    """245,185 photos of 783 species with a long tail, in four countries."""
+    """Return counts of 245,185 photos of 783 species, long-tailed, in four countries."""
     photos = np.maximum(12_201 / np.arange(1, 784) ** 0.73, 17).astype(np.int64)
     photos[0] += 245_185 - photos.sum()
     countries = ["united-states-of-america", "kenya", "UNKNOWN", "hong-kong-s.a.r."]
     table = {"scientific_name": [f"genus-species-{number}" for number in range(783)]}
-    share = pl.DataFrame({"country": countries, "quarter": range(4)})
+    quarters = pl.DataFrame({"country": countries, "quarter": range(4)})
     return (
         pl.DataFrame({**table, "all": photos})
-        .join(share, how="cross")
+        .join(quarters, how="cross")
         .select(
             "scientific_name", "country", images=(pl.col("all") + pl.col("quarter")).floordiv(4)
         )
@@ -111,7 +111,7 @@ def known_counts() -> pl.DataFrame:
 
 @pytest.mark.parametrize("counts", [made_counts, known_counts])
 def test_manifest_of_the_papers_size(tmp_path, counts):
-    """245,185 rows of 783 species; how long it takes is in docs/data.md."""
+    """245,185 rows of 783 species; timings are in docs/data.md."""
     counts = counts()
     table = counts.select(pl.col("scientific_name", "country").repeat_by("images").explode())
     table = table.with_row_index("hashed_id").with_columns(continent=pl.lit("UNKNOWN"))

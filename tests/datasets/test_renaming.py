@@ -82,7 +82,7 @@ def test_synonyms_take_the_spelling_of_the_manifest(mixed, tmp_path):
 )
 def test_read_synonyms_refuses_wrong_table_by_row(tmp_path, text, words):
     (tmp_path / "s.csv").write_text(text)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_synonyms(tmp_path / "s.csv")
-    assert words in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)

@@ -19,8 +19,8 @@ def test_table_of_2021(tmp_path):
     path = "/Datasets/SnakeCLEF-2021/inaturalist/f00.jpg"
     manifest = read_manifest(write(tmp_path, f"{HEADER_2021}\n{ROW_2021},{path}\n"))
     assert list(manifest.paths()) == [tmp_path / "inaturalist" / "f00.jpg"]
-    ours = manifest.table.select("photo_id", "species", "country", "observation").row(0)
-    assert ours == ("f00", "Naja nivea", "south-africa", "f00")
+    row = manifest.table.select("photo_id", "species", "country", "observation").row(0)
+    assert row == ("f00", "Naja nivea", "south-africa", "f00")
     assert manifest.table.select("subset", "class_id", "family").row(0) == (
         "train",
         "5",
@@ -58,10 +58,10 @@ def test_table_of_2021(tmp_path):
     ],
 )
 def test_wrong_table_is_refused(tmp_path, text, words):
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_manifest(write(tmp_path, text))
-    assert words in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_table_of_2022_keeps_observations_together(tmp_path):

@@ -107,9 +107,9 @@ def test_link_to_outside_is_refused(tmp_path):
     ],
 )
 def test_wrong_table_is_refused(tmp_path, text, words):
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_manifest(write(tmp_path, text))
-    line = str(refusal.value)
+    line = str(error.value)
     assert "m.csv" in line
     assert "\n" not in line
     for word in words:
@@ -142,9 +142,9 @@ def test_other_files_are_refused(tmp_path):
 )
 def test_wrong_snakeclef_2020_table_is_refused(tmp_path, text, words):
     path = write(tmp_path, f"hashed_id,scientific_name,country\n{text}\n")
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_manifest(path)
-    assert all(word in str(refusal.value) for word in ["m.csv", *words])
+    assert all(word in str(error.value) for word in ["m.csv", *words])
 
 
 def test_parquet_rows_are_counted_from_one(tmp_path):
@@ -207,10 +207,10 @@ def test_unwritable_file_name_is_refused(tmp_path, name, words):
         Path(os.fsdecode(path)).touch()
     except OSError:
         pytest.skip("this file system refuses such names itself")
-    with pytest.raises(InputError, match=words) as refusal:
+    with pytest.raises(InputError, match=words) as error:
         read_manifest(tmp_path)
-    str(refusal.value).encode()
-    assert "\n" not in str(refusal.value)
+    str(error.value).encode()
+    assert "\n" not in str(error.value)
 
 
 NAME = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], exclude_characters="/\\"),

@@ -62,9 +62,9 @@ def test_csv_variants_are_read(tmp_path, data, rows):
 )
 def test_an_invalid_csv_is_refused_by_file_row_and_fix(tmp_path, data, words):
     (tmp_path / "t.csv").write_bytes(data)
-    with pytest.raises(InputError, match=rf"t\.csv(, |: ){words}") as refusal:
+    with pytest.raises(InputError, match=rf"t\.csv(, |: ){words}") as error:
         read_rows(tmp_path / "t.csv")
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
 
 
 def test_parquet_cells_are_text_without_missing_values(tmp_path):

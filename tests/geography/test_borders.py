@@ -59,7 +59,7 @@ TOWNS = {
     "Ramallah": (31.9038, 35.2034, "PS"),
     "Pristina": (42.6629, 21.1655, "XK"),
 }
-# On coasts, on islands, in parts of a country with a code of their own.
+# On coasts, on islands, in parts of a country with a separate code.
 ISLANDS = {
     "Banjul": (13.4549, -16.5790, "GM"),
     "Malé": (4.1755, 73.5093, "MV"),
@@ -89,7 +89,7 @@ ISLANDS = {
     "Somaliland": (9.5624, 44.0770, "SO"),
     "South Pole": (-90.0, 0.0, "AQ"),
 }
-# Within two kilometres of a border, and on its wrong side by ours.
+# Within two kilometres of a border, and on its wrong side by borders.json.
 TOO_NEAR = {
     "Jogbani": (26.3950, 87.2630, "IN"),
     "Aflao": (6.1187, 1.1947, "GH"),
@@ -113,10 +113,10 @@ def test_known_places_are_in_their_countries(latitude, longitude, code):
 
 def test_near_a_border_several_countries_have_fractions():
     assert set(countries_at(-25.5990, -54.5736)) == {"AR", "BR", "PY"}  # where three meet
-    shares = countries_at(49.0, -105.0)  # their border is the parallel
-    assert shares == pytest.approx({"CA": 0.5, "US": 0.5}, abs=0.08)
-    shares = countries_at(-25.5990, -54.5736)
-    assert list(shares.values()) == sorted(shares.values(), reverse=True)
+    fractions = countries_at(49.0, -105.0)  # their border is the parallel
+    assert fractions == pytest.approx({"CA": 0.5, "US": 0.5}, abs=0.08)
+    fractions = countries_at(-25.5990, -54.5736)
+    assert list(fractions.values()) == sorted(fractions.values(), reverse=True)
 
 
 def test_the_disc_has_the_given_radius():
@@ -142,10 +142,10 @@ def test_at_sea_the_nearest_coast_counts_as_far_as_50_kilometres():
 
 @given(LATITUDES, LONGITUDES, st.sampled_from([0.0, 1.0, 10.0, 200.0]))
 def test_fractions_sum_to_one_or_are_empty(latitude, longitude, radius):
-    shares = countries_at(latitude, longitude, uncertainty_km=radius)
-    assert not shares or sum(shares.values()) == pytest.approx(1)
-    assert all(0 < share <= 1 for share in shares.values())
-    assert set(shares) <= {country.alpha_2 for country in pycountry.countries} | {"XK"}
+    fractions = countries_at(latitude, longitude, uncertainty_km=radius)
+    assert not fractions or sum(fractions.values()) == pytest.approx(1)
+    assert all(0 < fraction <= 1 for fraction in fractions.values())
+    assert set(fractions) <= {country.alpha_2 for country in pycountry.countries} | {"XK"}
 
 
 @given(st.sampled_from([*TOWNS.values(), *ISLANDS.values()]), st.integers(-3, 3))
@@ -156,7 +156,7 @@ def test_a_whole_turn_changes_nothing(place, turns):
 
 
 @pytest.mark.parametrize(
-    ("latitude", "longitude", "radius", "told"),
+    ("latitude", "longitude", "radius", "message"),
     [
         (90.1, 0, 10, "latitude = 90.1"),
         (np.nan, 0, 10, "latitude = nan"),
@@ -165,8 +165,8 @@ def test_a_whole_turn_changes_nothing(place, turns):
         (0, 0, np.nan, "uncertainty_km = nan"),
     ],
 )
-def test_invalid_coordinates_are_refused(latitude, longitude, radius, told):
-    with pytest.raises(InputError, match=told):
+def test_invalid_coordinates_are_refused(latitude, longitude, radius, message):
+    with pytest.raises(InputError, match=message):
         countries_at(latitude, longitude, uncertainty_km=radius)
 
 

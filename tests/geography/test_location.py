@@ -77,8 +77,8 @@ def test_a_division_by_zero_gives_none():
 
 
 def test_a_photo_without_position_gives_none():
-    drawn = photograph(sightings(36, seed=0)[0], seed=0).data
-    assert gps_of(drawn) is None
+    synthetic = photograph(sightings(36, seed=0)[0], seed=0).data
+    assert gps_of(synthetic) is None
 
 
 @given(st.binary(max_size=200))
@@ -123,7 +123,7 @@ def test_weights_are_normalised_and_names_of_one_country_added():
 
 
 @pytest.mark.parametrize(
-    ("weights", "told"),
+    ("weights", "message"),
     [
         ({"Atlantis": 1}, "no country is called 'Atlantis'"),
         ({"Kenya": 0}, "the weight of 'Kenya' is 0"),
@@ -137,8 +137,8 @@ def test_weights_are_normalised_and_names_of_one_country_added():
         ({}, "names no country"),
     ],
 )
-def test_invalid_countries_and_weights_are_refused(weights, told):
-    with pytest.raises(InputError, match=told):
+def test_invalid_countries_and_weights_are_refused(weights, message):
+    with pytest.raises(InputError, match=message):
         place_of(weights)
 
 

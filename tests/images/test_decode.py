@@ -102,11 +102,11 @@ def test_an_invalid_exif_orientation_is_ignored(orientation):
     ],
 )
 def test_unsupported_bytes_are_refused_in_one_line_with_the_name(data, words):
-    with pytest.raises(PhotoError) as refusal:
+    with pytest.raises(PhotoError) as error:
         decode(data, "a.jpg")
-    assert str(refusal.value).startswith("a.jpg: ")
-    assert words in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+    assert str(error.value).startswith("a.jpg: ")
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -114,9 +114,9 @@ def test_a_truncated_photo_is_refused(kind):
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
     whole = encode(Image.fromarray(noise), kind)
     decode(whole)
-    for share in (0.01, 0.1, 0.25, 0.5, 0.75, 0.9):
+    for fraction in (0.01, 0.1, 0.25, 0.5, 0.75, 0.9):
         with pytest.raises(PhotoError):
-            decode(whole[: int(len(whole) * share)])
+            decode(whole[: int(len(whole) * fraction)])
 
 
 def test_too_many_pixels_are_refused_by_the_header_without_memory():
@@ -141,8 +141,8 @@ def test_arbitrary_bytes_give_a_photo_or_a_photo_error(noise, kind, place):
         data = whole[:place] + noise + whole[place + len(noise) :]
     try:
         photo = decode(data)
-    except PhotoError as refusal:
-        photo, line = None, str(refusal)
+    except PhotoError as error:
+        photo, line = None, str(error)
     else:
         line = ""
     assert "\n" not in line

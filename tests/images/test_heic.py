@@ -47,7 +47,7 @@ def test_a_resized_heic_has_the_pixels_of_its_decoded_image():
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_orientation_of_a_heic_is_applied_once(orientation):
-    """The file's own boxes turn it; its EXIF says the same, and would turn it again."""
+    """Both the boxes of the file and its EXIF have the orientation; it is applied once."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = picture(size=(96, 64))
@@ -93,12 +93,12 @@ def test_too_many_pixels_are_refused_before_any_is_decoded(monkeypatch):
         decode(WHOLE, "a.heic")
 
 
-@pytest.mark.parametrize("share", [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99])
-def test_a_truncated_heic_is_refused_in_one_line(share):
-    with pytest.raises(PhotoError) as refusal:
-        decode(WHOLE[: int(len(WHOLE) * share)], "a.heic")
-    assert str(refusal.value).startswith("a.heic: ")
-    assert "\n" not in str(refusal.value)
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99])
+def test_a_truncated_heic_is_refused_in_one_line(fraction):
+    with pytest.raises(PhotoError) as error:
+        decode(WHOLE[: int(len(WHOLE) * fraction)], "a.heic")
+    assert str(error.value).startswith("a.heic: ")
+    assert "\n" not in str(error.value)
 
 
 @settings(max_examples=100)
@@ -106,8 +106,8 @@ def test_a_truncated_heic_is_refused_in_one_line(share):
 def test_arbitrary_bytes_in_a_heic_give_a_photo_or_a_photo_error(noise, place):
     try:
         photo, line = decode(WHOLE[:place] + noise + WHOLE[place + len(noise) :]), ""
-    except PhotoError as refusal:
-        photo, line = None, str(refusal)
+    except PhotoError as error:
+        photo, line = None, str(error)
     assert "\n" not in line
     assert photo is None or photo.mode == "RGB"
 

@@ -38,12 +38,12 @@ def by_simplejpeg(data: bytes) -> bool:
 def outcome(data: bytes, way) -> tuple[bytes, str]:
     try:
         return way(data).tobytes(), ""
-    except PhotoError as refusal:
-        return b"", str(refusal)
+    except PhotoError as error:
+        return b"", str(error)
 
 
 def require_same(data: bytes, pixels: int = 48) -> str:
-    """The plain way and the fast one end alike; the reason where both refuse."""
+    """Require equal results of both decoders; return the error message of both."""
     plain = outcome(data, lambda x: resize(decode(x, "a.jpg"), pixels))
     assert outcome(data, lambda x: decode_resized(x, pixels, "a.jpg")) == plain
     return plain[1]
@@ -173,10 +173,10 @@ def test_damaged_jpegs_give_equal_results_by_both_decoders(data, place, noise, l
 
 def test_a_fault_of_this_package_is_not_reported_as_a_damaged_photo(monkeypatch):
     def wrong(*_: object) -> None:
-        raise TypeError("ours")
+        raise TypeError("programming error")
 
     monkeypatch.setattr("ophis.images.preprocessing.resize", wrong)
-    with pytest.raises(TypeError, match="ours"):
+    with pytest.raises(TypeError, match="programming error"):
         decode_resized(encoded(NOISE), 48)
 
 

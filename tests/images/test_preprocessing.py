@@ -25,10 +25,10 @@ def test_normalise_equals_float64_rounded_once(mean, std):
 
 def test_batches_and_single_photos_have_equal_values():
     pixels = np.random.default_rng(0).integers(0, 256, (3, 20, 20, 3), np.uint8)
-    together = normalise(pixels, HALF)
-    assert together.shape == (3, 3, 20, 20)
+    batch = normalise(pixels, HALF)
+    assert batch.shape == (3, 3, 20, 20)
     for row in range(3):
-        np.testing.assert_array_equal(together[row], normalise(pixels[row], HALF))
+        np.testing.assert_array_equal(batch[row], normalise(pixels[row], HALF))
 
 
 def test_preprocess_resizes_to_456_and_normalises_to_minus_one_to_one():
@@ -62,7 +62,7 @@ def test_images_json_round_trips_with_its_constants(tmp_path):
 def test_an_invalid_images_json_is_refused_by_file_and_key(tmp_path, old, new, words):
     path = HALF.write(tmp_path / "images.json")
     path.write_text(path.read_text().replace(old, new))
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         Preprocessing.read(path)
-    assert "images.json" in str(refusal.value)
-    assert words in str(refusal.value)
+    assert "images.json" in str(error.value)
+    assert words in str(error.value)

@@ -96,10 +96,10 @@ def test_tta_file_round_trip(tmp_path):
 def test_wrong_tta_file_is_refused_by_name(tmp_path, text, words):
     path = tmp_path / "tta.json"
     path.write_text(text)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_tta(path)
-    assert str(path) in str(refusal.value)
-    assert words in str(refusal.value)
+    assert str(path) in str(error.value)
+    assert words in str(error.value)
 
 
 def test_tta_file_holds_the_keys_of_the_page(tmp_path):

@@ -85,11 +85,11 @@ def test_an_unknown_name_is_never_not_known_dangerous(name):
 
 @given(st.sampled_from(OWN), st.text(min_size=1, max_size=12))
 def test_a_suffix_other_than_a_latin_epithet_makes_the_danger_unknown(name, more):
-    said = danger(f"{name} {more}")
-    if said is Danger.NOT_KNOWN_DANGEROUS and species_key(more):
+    found = danger(f"{name} {more}")
+    if found is Danger.NOT_KNOWN_DANGEROUS and species_key(more):
         assert species_key(more).isascii()
         assert species_key(more).isalpha()
-        assert said is danger(name)
+        assert found is danger(name)
 
 
 @pytest.mark.parametrize(
@@ -162,12 +162,12 @@ def test_no_important_species_of_snakeclef_is_not_known_dangerous():
     table = SHARED / "snakeclef2021" / "species_medical_importance.csv"
     if not table.is_file():
         pytest.skip("the organisers' table is not here (shared/data/snakeclef2021)")
-    said = read_medical_importance(table).rows
-    important = {name for name, mivs in said.items() if mivs}
-    ours = {name: danger(name) for name in said}
-    assert not {name for name in important if ours[name] is Danger.NOT_KNOWN_DANGEROUS}
-    assert all(ours[name] is Danger.VENOMOUS for name in important)
-    not_known = [name for name in ours if ours[name] is Danger.NOT_KNOWN_DANGEROUS]
+    rows = read_medical_importance(table).rows
+    important = {name for name, mivs in rows.items() if mivs}
+    dangers = {name: danger(name) for name in rows}
+    assert not {name for name in important if dangers[name] is Danger.NOT_KNOWN_DANGEROUS}
+    assert all(dangers[name] is Danger.VENOMOUS for name in important)
+    not_known = [name for name in dangers if dangers[name] is Danger.NOT_KNOWN_DANGEROUS]
     assert len(not_known) > 50
     assert len(important) == 569
 
@@ -182,7 +182,7 @@ def test_a_user_table_cannot_clear_a_venomous_genus(tmp_path):
     assert own.danger("Natrix natrix") is Danger.VENOMOUS
     assert own.danger("Natrix natrix helvetica") is Danger.VENOMOUS
     assert own.danger("Hydrophis major") is Danger.VENOMOUS
-    assert own.of("Hydrophis major") is False  # what the official scores go by
+    assert own.of("Hydrophis major") is False  # the SnakeCLEF metrics use this value
     assert own.danger("Naja naja") is Danger.VENOMOUS
     assert own.danger("Pantherophis guttatus") is Danger.UNKNOWN
 

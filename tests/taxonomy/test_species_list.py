@@ -55,9 +55,9 @@ def test_an_unknown_species_is_refused_with_similar_names():
 )
 def test_an_invalid_file_is_refused_by_name_and_row(tmp_path, text, words):
     (tmp_path / "s.csv").write_text(text)
-    with pytest.raises(InputError, match=rf"s\.csv(, |: ){words}") as refusal:
+    with pytest.raises(InputError, match=rf"s\.csv(, |: ){words}") as error:
         SpeciesList.read(tmp_path / "s.csv")
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
     with pytest.raises(InputError, match=r"none\.csv: there is no such"):
         SpeciesList.read(tmp_path / "none.csv")
 

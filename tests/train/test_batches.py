@@ -57,8 +57,8 @@ def test_processes_divide_the_micro_batches_of_one(coloured, small):
     recipe = small(steps=2, micro_batch_photos=2)
     alone = list(batches(recipe, coloured).micro_batches(0))
     shared = [list(batches(recipe, coloured, rank=r, processes=2).micro_batches(0)) for r in (0, 1)]
-    together = sorted(shared[0] + shared[1], key=lambda batch: (batch.step, batch.number))
-    for batch, again in zip(alone, together, strict=True):
+    divided = sorted(shared[0] + shared[1], key=lambda batch: (batch.step, batch.number))
+    for batch, again in zip(alone, divided, strict=True):
         assert (batch.step, batch.number) == (again.step, again.number)
         assert torch.equal(batch.pixels, again.pixels)
 
@@ -121,21 +121,21 @@ def by_pillow_alone(photo, recipe, rng):
     turn, left, top, flip, area = rng.random(5)
     jitter = 1 + recipe.colour_jitter * rng.uniform(-1, 1, size=3)
     side, bilinear = recipe.resize_pixels, Image.Resampling.BILINEAR
-    square = photo.resize((side, side), bilinear)
+    image = photo.resize((side, side), bilinear)
     if recipe.rotation_degrees:
-        square = square.rotate((2 * turn - 1) * recipe.rotation_degrees, bilinear)
+        image = image.rotate((2 * turn - 1) * recipe.rotation_degrees, bilinear)
     fraction = recipe.least_area + area * (1 - recipe.least_area)
     window = round(recipe.crop_pixels * fraction**0.5)
     x, y = (int(part * (side - window + 1)) for part in (left, top))
-    square = square.crop((x, y, x + window, y + window))
-    square = square.resize((recipe.crop_pixels,) * 2, bilinear)
+    image = image.crop((x, y, x + window, y + window))
+    image = image.resize((recipe.crop_pixels,) * 2, bilinear)
     if flip < recipe.flip_probability:
-        square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if recipe.colour_jitter:
-        square = ImageEnhance.Brightness(square).enhance(jitter[0])
-        square = ImageEnhance.Contrast(square).enhance(jitter[1])
-        square = ImageEnhance.Color(square).enhance(jitter[2])
-    return np.asarray(square)
+        image = ImageEnhance.Brightness(image).enhance(jitter[0])
+        image = ImageEnhance.Contrast(image).enhance(jitter[1])
+        image = ImageEnhance.Color(image).enhance(jitter[2])
+    return np.asarray(image)
 
 
 @pytest.mark.parametrize(

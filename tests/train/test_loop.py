@@ -84,24 +84,24 @@ def test_loss_is_the_mean_of_micro_batches_and_read_once_a_step(coloured, small,
 
 
 def test_copy_to_gpu_is_pinned_and_asynchronous_with_a_fake_tensor():
-    asked = []
+    calls = []
 
     class Remembering:
         device = torch.device("cpu")
 
         def pin_memory(self):
-            asked.append("pinned")
+            calls.append("pinned")
             return self
 
         def to(self, *device, **options):
-            asked.append((*device, options))
+            calls.append((*device, options))
             return self
 
     on_device(Remembering(), torch.device("cuda"))
-    assert asked == ["pinned", (torch.device("cuda"), {"non_blocking": True})]
-    asked.clear()
+    assert calls == ["pinned", (torch.device("cuda"), {"non_blocking": True})]
+    calls.clear()
     on_device(Remembering(), torch.device("cpu"))
-    assert asked == [(torch.device("cpu"), {})]
+    assert calls == [(torch.device("cpu"), {})]
 
 
 def test_label_smoothing_changes_the_loss(coloured, small):
@@ -195,7 +195,7 @@ def test_frozen_stages_keep_weights_and_statistics(halves, small, tmp_path):
     moved = {name for name, tensor in body.items() if not torch.equal(tensor, before[name])}
     assert not any(name.startswith(frozen) for name in moved)
     rest = [name for name in body if not name.startswith(frozen)]
-    assert len(moved) > 0.95 * len(rest)  # a bias here and there moves by less than it can show
+    assert len(moved) > 0.95 * len(rest)  # some biases move by less than a rounding step
 
 
 def test_run_stopped_in_validation_validates_when_it_resumes(halves, small, tmp_path, monkeypatch):
@@ -292,9 +292,9 @@ def test_invalid_inputs_are_refused_before_anything_is_written(halves, small, tm
     ]
     for change, words in cases:
         call = {"train": train, "validation": validation} | change
-        with pytest.raises(InputError) as refusal:
+        with pytest.raises(InputError) as error:
             fit(small(), out=tmp_path / "run", **call)
-        assert words in str(refusal.value)
+        assert words in str(error.value)
         assert not (tmp_path / "run").exists()
 
 

@@ -1,4 +1,4 @@
-"""Training reads packs: with raw shards of the recipe's pixels the run is the folder's."""
+"""Training from packs: raw shards of the recipe's pixels give the same run as the folder."""
 
 import json
 

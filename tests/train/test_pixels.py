@@ -76,10 +76,10 @@ def test_an_unreadable_photo_is_refused_by_name(tmp_path):
 
 def test_normalised_values_are_those_of_normalise_for_crops_and_mirrored_crops():
     preprocessing = Preprocessing(40, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    for view in (NOISE, NOISE[3:43, 5:45], NOISE[3:43, 5:45][:, ::-1]):
-        out = np.empty(view.shape, np.float32)
-        normalise_into(view, preprocessing, out)
-        np.testing.assert_array_equal(out.transpose(2, 0, 1), normalise(view, preprocessing))
+    for part in (NOISE, NOISE[3:43, 5:45], NOISE[3:43, 5:45][:, ::-1]):
+        out = np.empty(part.shape, np.float32)
+        normalise_into(part, preprocessing, out)
+        np.testing.assert_array_equal(out.transpose(2, 0, 1), normalise(part, preprocessing))
 
 
 def test_the_resize_moves_logits_by_less_than_a_hundredth_of_their_std(imagenet17):

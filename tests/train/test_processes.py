@@ -1,4 +1,4 @@
-"""Several processes under torchrun: the run of one, also when one of them is killed."""
+"""Several processes under torchrun give the run of one, also when one of them is killed."""
 
 import json
 import os

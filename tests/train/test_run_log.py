@@ -34,7 +34,7 @@ def test_unfinished_last_line_is_removed(tmp_path):
     assert table["loss"].to_list() == [1.0, 0.5]
 
 
-def test_log_tells_whether_a_step_was_validated(tmp_path):
+def test_validated_steps_of_a_log(tmp_path):
     assert not has_validation(tmp_path, 2)
     lines = [{"step": 2, "loss": 1.0}, {"step": 12, "validation_top1": 0.5}]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

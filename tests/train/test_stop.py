@@ -21,7 +21,7 @@ def test_stop_outside_deferred_block_is_immediate():
             try:
                 ctrl_c()
             except Exception:
-                pytest.fail("a damaged file is another thing")
+                pytest.fail("Ctrl-C was caught as an Exception")
 
     with pytest.raises(Stopped, match="before the first step of 9; the same command") as stopped:
         begin()

@@ -36,11 +36,11 @@ def test_pillow_decodes_without_simplejpeg(packed, monkeypatch):
 
 def test_kept_pixels_are_not_overwritten(packed):
     """A buffer is used again only when no array and no view refers to it."""
-    squares = [read_packed(photo, 48) for photo in packed.photos()]
+    photos = [read_packed(photo, 48) for photo in packed.photos()]
     views = [read_packed(photo, 48)[3:40, ::-1][:, 2:] for photo in packed.photos()]
-    for photo, square, view in zip(packed.photos(), squares, views, strict=True):
+    for photo, pixels, view in zip(packed.photos(), photos, views, strict=True):
         expected = np.asarray(read_photo(photo))
-        assert np.array_equal(square, expected)
+        assert np.array_equal(pixels, expected)
         assert np.array_equal(view, expected[3:40, ::-1][:, 2:])
 
 

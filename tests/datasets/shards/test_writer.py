@@ -44,7 +44,7 @@ def jpeg(coloured, tmp_path_factory):
 
 @pytest.fixture
 def unreadable(coloured, tmp_path):
-    """The photos with one damaged and one that is not there, rows 4 and 13."""
+    """Return photos of which row 4 is damaged and row 13 is missing."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for path in coloured.paths():

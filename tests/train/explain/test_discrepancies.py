@@ -43,7 +43,7 @@ def parts(coloured):
 
 @pytest.fixture(scope="module")
 def studied(recipes, parts, tmp_path_factory):
-    out = tmp_path_factory.mktemp("study") / "ours"
+    out = tmp_path_factory.mktemp("study") / "own"
     report = study(recipes, train=parts[0], validation=parts[1], out=out)
     assert report == out / "report.html"
     return out

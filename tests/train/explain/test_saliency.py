@@ -17,7 +17,7 @@ from ophis.train.networks.weights import pretrained_lite0
 
 
 class Smooth(nn.Module):
-    """A small network without kinks, so that differences of its logits are its gradient."""
+    """A small smooth network, so that finite differences approximate its gradient."""
 
     def __init__(self):
         super().__init__()
@@ -74,13 +74,13 @@ def test_smoothgrad_of_a_linear_network_is_its_gradient(pixels):
 
 def test_smoothgrad_is_the_mean_of_noisy_gradients(smooth, pixels):
     targets = torch.tensor([2, 0])
-    ask = {"method": Method.SMOOTHGRAD}
+    options = {"method": Method.SMOOTHGRAD}
     before = torch.random.get_rng_state()
-    one, again, other = (saliency(smooth, pixels, targets, seed=s, **ask) for s in (0, 0, 1))
+    one, again, other = (saliency(smooth, pixels, targets, seed=s, **options) for s in (0, 0, 1))
     np.testing.assert_array_equal(one, again)
     assert torch.equal(before, torch.random.get_rng_state())
     assert np.abs(one - other).max() > 0
-    # Many noisy copies of our own: the two means lie near each other, the plain map further off.
+    # Reference: 400 noisy copies. The two means are close, the plain map is further away.
     rng = torch.Generator().manual_seed(7)
     total = torch.zeros_like(pixels)
     for _ in range(400):

@@ -25,11 +25,11 @@ def bundle(halves, small, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ready(imagenet17):
+def builtin(imagenet17):
     return imagenet17.bundle.folder
 
 
-@pytest.mark.parametrize("name", ["bundle", "ready"])
+@pytest.mark.parametrize("name", ["bundle", "builtin"])
 def test_timm_network_gives_the_logits_of_onnx_runtime(name, request, coloured):
     folder = request.getfixturevalue(name)
     model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
@@ -41,12 +41,12 @@ def test_timm_network_gives_the_logits_of_onnx_runtime(name, request, coloured):
         np.testing.assert_allclose(model(torch.from_numpy(pixels)), logits, rtol=1e-3, atol=1e-4)
 
 
-def test_timm_transform_equals_the_preprocessing(ready, coloured):
-    """Squeezed to a square, bilinear; up to rounding of bytes."""
-    model = timm.create_model(f"local-dir:{ready}", pretrained=True)
+def test_timm_transform_equals_the_preprocessing(builtin, coloured):
+    """timm resizes with crop mode squash, bilinear; equal up to rounding of bytes."""
+    model = timm.create_model(f"local-dir:{builtin}", pretrained=True)
     data = resolve_model_data_config(model)
     show = create_transform(**data, is_training=False)
-    (member,) = read_bundle(ready).members
+    (member,) = read_bundle(builtin).members
     photo = read_photo(coloured.paths()[0])
     np.testing.assert_allclose(show(photo), preprocess(photo, member.preprocessing), atol=0.02)
 
@@ -68,4 +68,4 @@ def test_weights_are_optional_and_doctor_finds_damage(bundle, tmp_path):
     data[-1] ^= 1
     (full / "model.safetensors").write_bytes(data)
     assert verify_weights(full) is False
-    ophis.load(full)  # no answer needs them
+    ophis.load(full)  # answers do not need them

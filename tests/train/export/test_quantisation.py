@@ -1,4 +1,4 @@
-"""A small real network in 8 bits, beside what it was made of."""
+"""A small real network in 8 bits against the same network in float32."""
 
 import shutil
 
@@ -59,10 +59,10 @@ def test_guarantees_are_fitted_on_8_bit_scores(bundle, eight, halves):
 def test_results_are_those_of_both_bundles(bundle, eight, halves):
     before, after = eight[1]
     assert (before.name, after.name) == ("float32", "int8")
-    for worth, folder in ((before, bundle), (after, eight[0])):
-        assert worth.evaluation == ophis.evaluate(ophis.load(folder).score(halves[1]))
+    for result, folder in ((before, bundle), (after, eight[0])):
+        assert result.evaluation == ophis.evaluate(ophis.load(folder).score(halves[1]))
         card = (eight[0] / "README.md").read_text()
-        assert f"| {worth.name} | {worth.evaluation.top1:.1%} |" in card
+        assert f"| {result.name} | {result.evaluation.top1:.1%} |" in card
 
 
 def test_convolutions_have_8_bits_and_7_bit_filters(eight):

@@ -52,7 +52,7 @@ EXPECTED_FILES = [
 
 @pytest.fixture(scope="module")
 def run(coloured, small, tmp_path_factory):
-    """A small group-norm network after a few steps: weight standardisation is folded for real."""
+    """Return a run of a small network with weight standardisation, after a few steps."""
     return fit(
         small(steps=6, head="random"),
         train=coloured.take(np.arange(24)),
@@ -102,7 +102,7 @@ def test_export_at_other_pixels_fits_everything_again(run, coloured, tmp_path):
     ood_score = classifier.score(train).ood_score
     assert ood_score is not None
     assert ood_score.mean() == pytest.approx(1, rel=0.02)
-    # Manifests are told by their photos: written elsewhere, their paths are others.
+    # Manifests are compared by their photos: written elsewhere, their paths differ.
     moved = read_manifest(train.write(coloured.folder.parent / "train.csv"))
     assert moved.sha256() != train.sha256()
     fewer = coloured.take(np.arange(24, 35))
@@ -125,17 +125,17 @@ def test_export_at_other_pixels_fits_everything_again(run, coloured, tmp_path):
 def test_unsupported_pixels_are_refused(run, coloured, tmp_path, monkeypatch):
     train, validation = coloured.take(np.arange(24)), coloured.take(np.arange(24, 36))
 
-    def refusal(pixels: int) -> str:
-        with pytest.raises(InputError) as refused:
+    def error_message(pixels: int) -> str:
+        with pytest.raises(InputError) as error:
             export(run, tmp_path / "out", retest=Retest(pixels, train, validation))
         assert not list(tmp_path.iterdir())
-        return str(refused.value)
+        return str(error.value)
 
-    assert refusal(8193) == "pixels 8193 should be at most 8192"
-    assert "test_pixels = 0 should be above 0" in refusal(0)
+    assert error_message(8193) == "pixels 8193 should be at most 8192"
+    assert "test_pixels = 0 should be above 0" in error_message(0)
     fixed = timm.create_model("vit_tiny_patch16_224", num_classes=3, depth=1)
     monkeypatch.setattr("ophis.train.export.run_export.model_of", lambda _: fixed)
-    assert "does not accept this size: Input height (40) doesn't match" in refusal(40)
+    assert "does not accept this size: Input height (40) doesn't match" in error_message(40)
 
 
 def test_identify_equals_score_and_the_prior(bundle, coloured):
@@ -156,8 +156,11 @@ def test_identify_equals_score_and_the_prior(bundle, coloured):
     assert with_country[0].probability == pytest.approx(expected.max(), abs=1e-9)
     assert with_country.prior == PriorUse.WEIGHED
     expected = prior.adjust_with_effect(scores)[1][0]
-    said = with_country.as_dict()
-    assert (said["contradicts"], said["overridden"]) == (expected.contradicts, expected.overridden)
+    fields = with_country.as_dict()
+    assert (fields["contradicts"], fields["overridden"]) == (
+        expected.contradicts,
+        expected.overridden,
+    )
     assert with_country.photos[0].sha256 == alone.photos[0].sha256
     assert len(alone.bundle) == 12
 
@@ -175,8 +178,8 @@ def test_position_in_the_photo_gives_the_country_and_is_not_output(bundle, tmp_p
     assert sum(answer.countries.values()) == pytest.approx(1)
     assert set(answer.countries) == {"np", "india"}  # as the training table spells them
     assert any("near a border: Nepal" in line and "India" in line for line in answer.lines)
-    told = json.dumps(answer.as_dict())
-    assert not re.search(r"84\.8|27\.0|52\.0", told)
+    text = json.dumps(answer.as_dict())
+    assert not re.search(r"84\.8|27\.0|52\.0", text)
     given = classifier.identify(tmp_path / "border.jpg", country=answer.countries, top=3)
     assert given.guesses == answer.guesses
     assert given.source is Source.GIVEN
@@ -188,7 +191,7 @@ def test_position_in_the_photo_gives_the_country_and_is_not_output(bundle, tmp_p
 
 
 def exported(run, folder, *, offset=0.0):
-    """A bundle of a run with made scores, for those of a run with more validation photos."""
+    """Return a bundle of a run with synthetic scores of 300 validation photos."""
     copy = shutil.copytree(run, folder / "run")
     scores = read_scores(copy / "scores.npz")
     rng = np.random.default_rng(0)
@@ -232,10 +235,10 @@ def test_bias_towards_a_species_is_calibrated(run, coloured, tmp_path):
     classifier = ophis.load(bundle)
     calibration = classifier.bundle.calibration
     assert calibration
-    fitting, judging = validation_halves(made)
+    fitting, rule_fitting = validation_halves(made)
     np.testing.assert_array_equal(calibration.offset, fit_vector(fitting).offset)
-    calibrated = calibration.apply(judging)
-    assert ophis.evaluate(calibrated).top1 > ophis.evaluate(judging).top1
+    calibrated = calibration.apply(rule_fitting)
+    assert ophis.evaluate(calibrated).top1 > ophis.evaluate(rule_fitting).top1
     card = (bundle / "README.md").read_text()
     assert f"mean temperature {calibration.temperature:.2f};\n  they may change which spec" in card
     assert "without the country and before its calibration," in card
@@ -273,11 +276,11 @@ def test_out_of_distribution_photo_gets_no_species(evaluated, coloured, tmp_path
     assert (answer.name, answer.possible, answer.guesses) == (None, (), ())
     assert answer.verdict is Verdict.MAY_BE_VENOMOUS
     assert "no snake seen" in answer.lines[1]
-    assert len(answer.lines) == 3  # nothing of the country: there is nothing to weigh
+    assert len(answer.lines) == 3  # no line about the country: there are no probabilities to weigh
 
 
 @pytest.mark.parametrize(
-    ("picture", "why"),
+    ("picture", "words"),
     [
         (Image.new("RGB", (300, 200), "black"), "next to nothing"),
         (Image.new("RGB", (300, 200), (90, 120, 40)), "next to nothing"),
@@ -285,13 +288,13 @@ def test_out_of_distribution_photo_gets_no_species(evaluated, coloured, tmp_path
         (Image.effect_noise((63, 400), 90).convert("RGB"), "too few pixels"),
     ],
 )
-def test_flat_blank_and_tiny_photos_get_no_species(evaluated, tmp_path, picture, why):
+def test_flat_blank_and_tiny_photos_get_no_species(evaluated, tmp_path, picture, words):
     picture.save(tmp_path / "photo.png")
     answer = ophis.load(evaluated[0]).identify(tmp_path / "photo.png")
     assert answer.state is State.UNUSABLE
     assert (answer.name, answer.possible, answer.guesses) == (None, (), ())
     assert answer.verdict is Verdict.MAY_BE_VENOMOUS
-    assert why in answer.lines[1]
+    assert words in answer.lines[1]
     assert answer.lines[-1].startswith("Treat every bite as an emergency")
 
 
@@ -321,10 +324,10 @@ def test_hidden_test_of_2020_end_to_end(bundle, coloured, tmp_path, monkeypatch,
     monkeypatch.setenv("AICROWD_PREDICTIONS_OUTPUT_PATH", str(tmp_path / "predictions.csv"))
     with pytest.raises(SystemExit) as end:
         main(["aicrowd", str(bundle)])
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     assert end.value.code == 1
-    assert "none.png" in said.err
-    assert said.out.startswith("4 photos, 1 of them by their country only: ")
+    assert "none.png" in printed.err
+    assert printed.out.startswith("4 photos, 1 of them by their country only: ")
     checked = check_submission(
         tmp_path / "predictions.csv",
         species=coloured.species_list(),
@@ -348,19 +351,19 @@ def test_merged_country_names_are_printed(run, coloured, tmp_path, monkeypatch, 
         file.write("Made red,ind,1\n")
     with pytest.raises(SystemExit) as end:
         main(["export", str(copy), "--out", str(tmp_path / "bundle")])
-    said = capsys.readouterr()
-    assert not end.value.code, said.err
-    told = "one country, counted together: ind, india"
-    assert f"ophis: {copy / 'prior.csv'}: {told}\n" in said.err
+    printed = capsys.readouterr()
+    assert not end.value.code, printed.err
+    message = "one country, counted together: ind, india"
+    assert f"ophis: {copy / 'prior.csv'}: {message}\n" in printed.err
     (tmp_path / "metadata.csv").write_text("hashed_id,country,filename\na,India,1.png\n")
     monkeypatch.setenv("AICROWD_TEST_IMAGES_PATH", str(coloured.folder))
     monkeypatch.setenv("AICROWD_TEST_METADATA_PATH", str(tmp_path / "metadata.csv"))
     monkeypatch.setenv("AICROWD_PREDICTIONS_OUTPUT_PATH", str(tmp_path / "predictions.csv"))
     with pytest.raises(SystemExit) as end:
         main(["aicrowd", str(tmp_path / "bundle")])
-    said = capsys.readouterr()
-    assert not end.value.code, said.err
-    assert f"ophis: {tmp_path / 'bundle'}: {told}\n" in said.err
+    printed = capsys.readouterr()
+    assert not end.value.code, printed.err
+    assert f"ophis: {tmp_path / 'bundle'}: {message}\n" in printed.err
 
 
 def test_bad_photos_are_failures_and_others_keep_their_rows(bundle, coloured, tmp_path):
@@ -389,7 +392,7 @@ def test_bad_photos_are_failures_and_others_keep_their_rows(bundle, coloured, tm
 def test_changed_or_missing_file_is_refused_by_name(bundle, tmp_path):
     import shutil
 
-    for name in set(EXPECTED_FILES) - {WEIGHTS}:  # which `verify_weights` looks at
+    for name in set(EXPECTED_FILES) - {WEIGHTS}:  # `verify_weights` checks those
         folder = tmp_path / name
         shutil.copytree(bundle, folder)
         content = (folder / name).read_bytes()

@@ -60,8 +60,8 @@ def test_compiled_gradient_equals_that_of_the_plain_network(coloured, small):
         batches = Batches(recipe, coloured.paths(), truth, workers=1).micro_batches(0)
         losses.append(accumulate(model, batches, recipe, cpu, None))
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    for mine, its in zip(plain.parameters(), other.parameters(), strict=True):
-        torch.testing.assert_close(mine.grad, its.grad, rtol=1e-4, atol=1e-6)
+    for own, compiled in zip(plain.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(own.grad, compiled.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_compiled_run_is_described_and_saved_with_a_fake_compiler(

@@ -27,22 +27,22 @@ def gradients(function, x, gradient, weight, bias):
     return [leaf.grad for leaf in leaves]
 
 
-def ours(x, weight, bias):
+def by_ophis(x, weight, bias):
     return GroupNorm.apply(x, weight, bias, GROUPS, 1e-5)
 
 
-def torchs(x, weight, bias):
+def by_torch(x, weight, bias):
     return functional.group_norm(x, GROUPS, weight, bias, 1e-5)
 
 
 def exact(x, gradient, weight, bias):
-    return gradients(torchs, *(t.double() for t in (x, gradient, weight, bias)))
+    return gradients(by_torch, *(t.double() for t in (x, gradient, weight, bias)))
 
 
 @pytest.mark.parametrize("shape", [(12, 33), (4, 1), (64, 8)])
 def test_gradients_equal_torch_in_float64(shape):
     given = tensors(torch.float64, *shape)
-    for found, expected in zip(gradients(ours, *given), exact(*given), strict=True):
+    for found, expected in zip(gradients(by_ophis, *given), exact(*given), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
@@ -50,29 +50,29 @@ def test_gradients_equal_torch_in_float64(shape):
 def test_rounding_errors_are_like_those_of_torch(kind):
     given = tensors(kind)
     expected = exact(*given)
-    found, other = (gradients(function, *given) for function in (ours, torchs))
+    found, other = (gradients(function, *given) for function in (by_ophis, by_torch))
     assert found[0].dtype == kind
-    for mine, its, right in zip(found, other, expected, strict=True):
-        error, own = ((t.double() - right).abs().max() for t in (mine, its))
+    for own, reference, right in zip(found, other, expected, strict=True):
+        error, rounding = ((t.double() - right).abs().max() for t in (own, reference))
         # Where torch happens to be exact, one rounding of the largest is no error either.
-        assert error <= 3 * max(own, torch.finfo(mine.dtype).eps * right.abs().max())
+        assert error <= 3 * max(rounding, torch.finfo(own.dtype).eps * right.abs().max())
 
 
 def test_gradient_in_another_layout_is_equal():
     x, gradient, weight, bias = tensors(torch.float64)
     for found, expected in zip(
-        gradients(ours, x, gradient.contiguous(), weight, bias),
-        gradients(ours, x, gradient, weight, bias),
+        gradients(by_ophis, x, gradient.contiguous(), weight, bias),
+        gradients(by_ophis, x, gradient, weight, bias),
         strict=True,
     ):
         assert torch.equal(found, expected)
 
 
 def test_fast_backward_is_used_for_large_maps_only(monkeypatch):
-    sides = []
+    sizes = []
     real = GroupNorm.apply
     monkeypatch.setattr(
-        GroupNorm, "apply", lambda x, *a: (sides.append(x.shape[2]), real(x, *a))[1]
+        GroupNorm, "apply", lambda x, *a: (sizes.append(x.shape[2]), real(x, *a))[1]
     )
     torch.manual_seed(0)
     model = timm.create_model("bit_r14_half", num_classes=3).double()
@@ -85,12 +85,12 @@ def test_fast_backward_is_used_for_large_maps_only(monkeypatch):
     model.zero_grad()
     with fast_group_norm(model):
         model(pixels).square().sum().backward()
-    assert sides
-    assert all(side**2 >= MIN_PIXELS for side in sides)
-    assert len(sides) < sum(isinstance(m, GroupNormAct) for m in model.modules())
+    assert sizes
+    assert all(side**2 >= MIN_PIXELS for side in sizes)
+    assert len(sizes) < sum(isinstance(m, GroupNormAct) for m in model.modules())
     for name, gradient in expected.items():
         found = model.get_parameter(name).grad
         torch.testing.assert_close(found, gradient, rtol=1e-9, atol=1e-12)
-    before = len(sides)
+    before = len(sizes)
     model(pixels)
-    assert len(sides) == before  # outside, the model is as it was
+    assert len(sizes) == before  # the model is restored

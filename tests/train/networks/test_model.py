@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from ophis import InputError
-from ophis.train.networks import model as room
+from ophis.train.networks import model as model_module
 from ophis.train.networks.model import classifier_of, create_model, freeze
 from ophis.train.networks.standardisation import (
     fold_weight_standardisation,
@@ -19,7 +19,7 @@ from tests.support.made_weights import BLOCKS, bit_shapes, bit_tensors, write_bi
 
 
 def published(tensors, pixels, *, blocks):
-    """Logits of Big Transfer's ResNet-v2, from its description and the file's tensors alone.
+    """Return logits of Big Transfer's ResNet-v2, from its description and the file's tensors alone.
 
     Kolesnikov et al. 2020: ResNet-v2 with group norm and weight standardisation; the 1e-10 that is
     added to a kernel's variance stands in their released code.
@@ -58,7 +58,7 @@ def made_pixels(photos, side):
 
 
 def with_the_files_head(model, tensors):
-    """Ours drops the head of the file; for whole logits it is put back here."""
+    """Return the model with the head of the file, which ophis drops."""
     head = classifier_of(model)
     with torch.no_grad():
         kernel = torch.from_numpy(tensors["resnet/head/conv2d/kernel"])
@@ -72,7 +72,7 @@ def with_the_files_head(model, tensors):
     ("depth", "side"), [(50, 64), (50, 49), pytest.param(101, 40, marks=pytest.mark.full)]
 )
 def test_bit_logits_equal_the_published_architecture(tmp_path, depth, side):
-    """In float64, with made weights of the official names and shapes."""
+    """Compare in float64, with random weights of the published names and shapes."""
     path = write_bit_npz(tmp_path / "made.npz", blocks=BLOCKS[depth], classes=7)
     tensors = dict(np.load(path))
     model = create_model(
@@ -128,7 +128,7 @@ def test_bit_logits_are_equal_for_kernels_of_small_variance(tmp_path):
 
 
 def test_wide_bit_logits_equal_the_published_architecture(tmp_path):
-    """R50x3's widths and one unit a block: its full depth takes gigabytes in float64."""
+    """R50x3's widths with one unit a block, because its full depth takes gigabytes in float64."""
     blocks = (1, 1, 1, 1)
     path = write_bit_npz(tmp_path / "made.npz", blocks=blocks, width=3, classes=7)
     tensors = dict(np.load(path))
@@ -146,7 +146,7 @@ def test_wide_bit_logits_equal_the_published_architecture(tmp_path):
 @pytest.mark.parametrize(
     ("depth", "width"), [(50, 1), (50, 3), (101, 1), (101, 3), (152, 2), (152, 4)]
 )
-def test_bit_backbones_have_official_names_and_shapes(depth, width):
+def test_bit_backbones_have_published_names_and_shapes(depth, width):
     with torch.device("meta"):  # shapes without memory: R152x4 has 3.7 GB
         model = timm.create_model(f"resnetv2_{depth}x{width}_bit", num_classes=5)
     found = {}
@@ -154,11 +154,11 @@ def test_bit_backbones_have_official_names_and_shapes(depth, width):
         if not key.startswith("head."):
             order = (2, 3, 1, 0) if tensor.dim() == 4 else (0,)
             found[bit_name(key)] = tuple(tensor.permute(order).shape)
-    official = bit_shapes(blocks=BLOCKS[depth], width=width, classes=5)
-    assert found == {n: shape for n, shape in official.items() if "/head/" not in n}
+    expected = bit_shapes(blocks=BLOCKS[depth], width=width, classes=5)
+    assert found == {n: shape for n, shape in expected.items() if "/head/" not in n}
 
 
-def test_random_weights_have_as_many_tensors_as_the_official_file():
+def test_random_weights_have_as_many_tensors_as_the_published_file():
     # BiT-R50x1: 16 units of 3 kernels and 3 norms, 4 projections, root, last norm, head.
     assert len(bit_shapes()) == 16 * 3 + 16 * 6 + 4 + 1 + 2 + 2
     kernel = bit_tensors(blocks=(1,))["resnet/block1/unit01/b/standardized_conv2d/kernel"]
@@ -209,7 +209,7 @@ def test_folding_weight_standardisation_keeps_logits(kind, near):
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("backbone", "words"),
     [
         ("resnetv2_50x1_bi", r"'resnetv2_50x1_bi'; did you mean resnetv2_50x1_bit"),
         ("ResNetV2_50x1_BiT", r"did you mean resnetv2_50x1_bit"),
@@ -217,10 +217,10 @@ def test_folding_weight_standardisation_keeps_logits(kind, near):
         ("?", r"'\?'; timm\.list_models\(\) lists them"),
     ],
 )
-def test_unknown_backbone_is_refused_with_similar_names(asked, words):
-    with pytest.raises(InputError, match=words) as refusal:
-        create_model(asked, species=2, weights="none")
-    assert "\n" not in str(refusal.value)
+def test_unknown_backbone_is_refused_with_similar_names(backbone, words):
+    with pytest.raises(InputError, match=words) as error:
+        create_model(backbone, species=2, weights="none")
+    assert "\n" not in str(error.value)
 
 
 def test_backbone_with_tag_of_weights_is_accepted():
@@ -231,7 +231,7 @@ def test_backbone_with_tag_of_weights_is_accepted():
 
 
 def fake_hub(monkeypatch, answer):
-    """A fake stands for the hub, so that no test needs a network: timm's own path is not run."""
+    """Replace the hub by a fake, so that no test needs the network; timm's download is not run."""
     real = timm.create_model
 
     def create(name, **options):
@@ -240,7 +240,7 @@ def fake_hub(monkeypatch, answer):
         assert options == {}
         return answer(real(name))
 
-    monkeypatch.setattr(room.timm, "create_model", create)
+    monkeypatch.setattr(model_module.timm, "create_model", create)
 
 
 def test_failed_download_is_one_line_with_the_fix(monkeypatch):
@@ -248,11 +248,11 @@ def test_failed_download_is_one_line_with_the_fix(monkeypatch):
         raise OSError("\nno route to the hub\nsecond line")
 
     fake_hub(monkeypatch, fail)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         create_model("resnet18", species=2, weights="hub")
-    assert "resnet18 could not be fetched (no route to the hub)" in str(refusal.value)
-    assert "give a local file" in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+    assert "resnet18 could not be fetched (no route to the hub)" in str(error.value)
+    assert "give a local file" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("species", [3, 1000])
@@ -261,10 +261,10 @@ def test_hub_weights_fill_the_body_only(monkeypatch, species):
     fake_hub(monkeypatch, lambda model: fetched.append(model) or model)
     torch.manual_seed(0)
     model = create_model("resnet18", species=species, weights="hub", head="random", dropout=0.1)
-    theirs, ours = fetched[0].state_dict(), model.state_dict()
-    assert all(torch.equal(ours[n], theirs[n]) for n in theirs if not n.startswith("fc."))
-    assert ours["fc.weight"].shape == (species, 512)
-    assert not torch.equal(ours["fc.weight"][:3], theirs["fc.weight"][:3])
+    expected, found = fetched[0].state_dict(), model.state_dict()
+    assert all(torch.equal(found[n], expected[n]) for n in expected if not n.startswith("fc."))
+    assert found["fc.weight"].shape == (species, 512)
+    assert not torch.equal(found["fc.weight"][:3], expected["fc.weight"][:3])
 
 
 @pytest.mark.parametrize(

