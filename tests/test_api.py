@@ -1,4 +1,4 @@
-"""Names of the public API. A change here changes the API: say so in CHANGELOG.md."""
+"""Names of the public API. A change here changes the API: list it in CHANGELOG.md."""
 
 import ophis
 

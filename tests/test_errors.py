@@ -1,4 +1,4 @@
-"""Why something is refused, for programs: the same code from the bytes of a file to the answer."""
+"""Reason codes of errors, from the bytes of a file to the answer."""
 
 import io
 import pickle
@@ -37,7 +37,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("reason", FILES)
-def test_a_file_is_refused_for_its_reason(reason):
+def test_bad_file_is_refused_with_its_reason(reason):
     for data in FILES[reason]:
         with pytest.raises(PhotoError) as error:
             decode(data)
@@ -46,7 +46,7 @@ def test_a_file_is_refused_for_its_reason(reason):
         assert failure.code is reason
 
 
-def test_a_file_that_is_not_there_or_too_large_has_a_reason_too(tmp_path):
+def test_missing_and_too_large_files_have_reasons(tmp_path):
     (tmp_path / "large.jpg").write_bytes(bytes(MAX_BYTES + 1))
     for name, reason in (("large.jpg", Reason.TOO_LARGE), ("none.jpg", Reason.UNREADABLE)):
         with pytest.raises(PhotoError) as error:
@@ -55,13 +55,13 @@ def test_a_file_that_is_not_there_or_too_large_has_a_reason_too(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["Atlantis", "刚果"])
-def test_a_name_of_no_country_or_of_several_is_told_from_a_wrong_photo(text):
+def test_unknown_or_ambiguous_country_has_its_own_reason(text):
     with pytest.raises(InputError) as error:
         read_country(text)
     assert error.value.reason is Reason.UNKNOWN_COUNTRY
 
 
-def test_of_several_photos_the_reason_is_that_of_all_or_that_none_can_be_read():
+def test_several_bad_photos_have_a_common_reason_or_unreadable():
     for given_files, reason in (
         ([b"", b""], Reason.EMPTY),
         ([b"", b"%PDF-"], Reason.UNREADABLE),
@@ -73,18 +73,18 @@ def test_of_several_photos_the_reason_is_that_of_all_or_that_none_can_be_read():
     assert error.value.reason is Reason.NO_PHOTO
 
 
-def test_what_nobody_gave_a_reason_for_is_a_wrong_input():
+def test_default_reasons():
     assert InputError("rows = -1 should be more").reason is Reason.WRONG_INPUT
     assert PhotoError("a.jpg: no").reason is Reason.UNREADABLE
 
 
 @given(st.sampled_from(Reason))
-def test_a_reason_comes_through_between_processes(reason):
+def test_reason_survives_pickling(reason):
     error = pickle.loads(pickle.dumps(PhotoError("a.jpg: no", reason=reason)))  # noqa: S301
     assert (str(error), error.reason) == ("a.jpg: no", reason)
 
 
-def test_the_reason_of_a_photo_is_kept_with_the_scores(tmp_path):
+def test_reasons_are_stored_with_scores(tmp_path):
     failures = tuple(PhotoFailure(f"{reason}.jpg", "no", reason) for reason in Reason)
     scores = Scores(
         np.zeros((1, 2)), SpeciesList(("a", "b")), ("x",), np.array([-1]), ("UNKNOWN",), ("x",),

@@ -1,4 +1,4 @@
-"""The site of docs/: built without a warning, whole, and asking nobody else for anything."""
+"""Site of docs/: builds without warnings, complete, without requests to other hosts."""
 
 import re
 import shutil
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not ZENSICAL.exists(), reason="zensical is not i
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as `make docs` builds it, of a copy, so that nothing is left behind."""
+    """Site built from a copy of docs/ with the command of `make docs`."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copy(ROOT / "zensical.toml", folder)
     shutil.copytree(ROOT / "docs", folder / "docs")
@@ -31,7 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def test_every_page_is_there_and_stands_in_the_navigation(site):
+def test_every_page_is_built_and_in_the_navigation(site):
     front = (site / "index.html").read_text(encoding="utf-8")
     for page in PAGES:
         name = page.with_suffix(".html").name
@@ -39,7 +39,7 @@ def test_every_page_is_there_and_stands_in_the_navigation(site):
         assert page.stem == "index" or f'href="./{name}"' in front, name
 
 
-def test_a_warning_ends_the_build(site, tmp_path):
+def test_warning_fails_the_build(site, tmp_path):
     shutil.copy(ROOT / "zensical.toml", tmp_path)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.md").write_text("# Hello\n\n[nowhere](nowhere.md)\n")
@@ -49,7 +49,7 @@ def test_a_warning_ends_the_build(site, tmp_path):
     assert done.returncode != 0
 
 
-def test_nothing_is_asked_of_another_host(site):
+def test_pages_load_nothing_from_other_hosts(site):
     for page in site.glob("*.html"):
         text = page.read_text(encoding="utf-8")
         assert not re.findall(r'<(?:script|img|iframe)[^>]* src="(?:https?:)?//[^"]*', text)
@@ -60,17 +60,17 @@ def test_nothing_is_asked_of_another_host(site):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_it_fits_in_a_real_browser(site, browser, width, scheme):
+def test_pages_fit_in_a_browser(site, browser, width, scheme):
     with served(site) as address:
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        asked, said = [], []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
+        requests, messages = [], []
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
         for name in ("index.html", "health-worker.html", "performance.html"):
             page.goto(address + name)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-        ours = (address, "data:", "blob:")
-        assert [url for url in asked if not url.startswith(ours)] == []
-        assert said == []
+        own = (address, "data:", "blob:")
+        assert [url for url in requests if not url.startswith(own)] == []
+        assert messages == []
         page.close()

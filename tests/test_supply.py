@@ -28,7 +28,7 @@ PERMISSIVE = {
 
 
 def pins(lock: str) -> dict[str, set[str]]:
-    """By name the versions that a lock pins, more than one where Pythons differ."""
+    """Return the versions that a lock pins by name, more than one if they depend on Python."""
     found: dict[str, set[str]] = {}
     text = (REQUIREMENTS / lock).read_text(encoding="utf-8")
     for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE):
@@ -43,7 +43,7 @@ def everywhere(lock: str) -> set[str]:
 
 
 def components(kind: str) -> dict[str, dict[str, Any]]:
-    """By name, what the bill lists of a kind: pypi, npm."""
+    """Return the components of the bill of materials by name, of one kind: pypi or npm."""
     bill = json.loads((REQUIREMENTS / "sbom.json").read_text(encoding="utf-8"))
     return {
         re.sub(r"[-_.]+", "-", one["name"]).lower(): one
@@ -52,7 +52,7 @@ def components(kind: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_no_lower_bound_lies_below_a_known_advisory():
+def test_lower_bounds_have_no_known_advisory():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     lines = "\n".join(line for group in groups for line in group)
@@ -61,7 +61,7 @@ def test_no_lower_bound_lies_below_a_known_advisory():
         assert tuple(map(int, bounds[name].split("."))) >= floor, name
 
 
-def test_the_bill_of_materials_is_that_of_the_locks():
+def test_bill_of_materials_matches_the_locks():
     locked, listed = pins("all.txt"), components("pypi")
     assert len(listed) > 100
     for name, one in listed.items():
@@ -71,7 +71,7 @@ def test_the_bill_of_materials_is_that_of_the_locks():
     assert everywhere("core.txt") <= core
 
 
-def test_every_licence_is_known_and_only_heic_brings_the_gpl():
+def test_licences_are_known_and_only_heic_has_gpl():
     for name, one in (components("pypi") | components("npm")).items():
         licence, part = one["licenses"][0]["expression"], one["properties"][0]["value"]
         assert licence, name
@@ -84,7 +84,7 @@ def test_every_licence_is_known_and_only_heic_brings_the_gpl():
             )
 
 
-def test_the_page_lists_what_the_bill_lists():
+def test_licence_page_matches_the_bill_of_materials():
     page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
     for one in (*components("pypi").values(), *components("npm").values()):
         row = f"| {one['name']} | {one['version']} | {one['licenses'][0]['expression']} |"
@@ -92,16 +92,16 @@ def test_the_page_lists_what_the_bill_lists():
 
 
 class Advisories(BaseHTTPRequestHandler):
-    """A stub of the database of advisories: it knows what it is told, and nothing real."""
+    """Stub of the advisory database, with advisories chosen by a test."""
 
     holes: frozenset[str] = frozenset()
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        known = asked["package"]["name"] in self.holes
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        known = request["package"]["name"] in self.holes
         advisory = {
             "id": "STUB-2026-1", "modified": "2026-01-01T00:00:00Z", "details": "made up",
-            "affected": [{"package": asked["package"], "versions": [asked["version"]]}],
+            "affected": [{"package": request["package"], "versions": [request["version"]]}],
         }  # fmt: skip
         body = json.dumps({"vulns": [advisory]} if known else {}).encode()
         self.send_response(200)
@@ -109,8 +109,8 @@ class Advisories(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Say nothing."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - name in the base class
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -136,9 +136,7 @@ def audit(monkeypatch) -> Iterator[Callable[[], None]]:
 
 
 @pytest.mark.full
-def test_an_advisory_against_a_package_of_any_lock_fails_the_audit_by_name(
-    audit, monkeypatch, capfd
-):
+def test_advisory_for_any_locked_package_fails_the_audit(audit, monkeypatch, capfd):
     audit()
     assert "No known vulnerabilities found" in capfd.readouterr().err
     holes = frozenset({"pillow", "torchmetrics", "uv"})
@@ -146,6 +144,6 @@ def test_an_advisory_against_a_package_of_any_lock_fails_the_audit_by_name(
     with pytest.raises(SystemExit) as ended:
         audit()
     assert ended.value.code == 1
-    said = capfd.readouterr().out
-    assert {name for name in holes if name in said} == holes
-    assert said.count("STUB-2026-1") == len(holes)
+    output = capfd.readouterr().out
+    assert {name for name in holes if name in output} == holes
+    assert output.count("STUB-2026-1") == len(holes)

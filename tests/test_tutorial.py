@@ -1,4 +1,4 @@
-"""The tutorial notebook is run from top to bottom, by a real kernel."""
+"""Tutorial notebook, run from top to bottom in a kernel."""
 
 import re
 from typing import Any
@@ -11,18 +11,18 @@ NOTEBOOK = ROOT / "docs" / "tutorial.ipynb"
 
 
 def read() -> Any:
-    nbformat = pytest.importorskip("nbformat", reason="no nbformat here (extra dev)")
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (extra dev)")
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
-def test_it_lies_in_git_without_outputs():
+def test_notebook_has_no_stored_outputs():
     for cell in read().cells:
         if cell.cell_type == "code":
             assert cell.outputs == []
             assert cell.execution_count is None
 
 
-def test_its_links_lead_somewhere():
+def test_links_of_the_notebook_exist():
     text = "".join(cell.source for cell in read().cells if cell.cell_type == "markdown")
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (NOTEBOOK.parent / target).exists(), target
@@ -30,9 +30,9 @@ def test_its_links_lead_somewhere():
 
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_every_cell_runs_and_shows_what_it_promises(tmp_path):
-    nbclient = pytest.importorskip("nbclient", reason="no nbclient here (extra dev)")
-    pytest.importorskip("ipykernel", reason="no ipykernel here (extra dev)")
+def test_notebook_runs_and_shows_its_results(tmp_path):
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (extra dev)")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed (extra dev)")
     notebook = read()
     client = nbclient.NotebookClient(
         notebook, timeout=300, resources={"metadata": {"path": tmp_path}}
@@ -52,6 +52,6 @@ def test_every_cell_runs_and_shows_what_it_promises(tmp_path):
     assert "macro F1" in html
     assert any("image/jpeg" in data for data in shown)
     assert any("hospital" in data.get("text/plain", "") for data in shown)
-    # A library that warns or prints on stderr would stand in the reader's notebook.
+    # Warnings and prints of libraries would appear in the notebook.
     streams = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "text" in o]
     assert not streams, streams

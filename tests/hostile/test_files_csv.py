@@ -1,4 +1,4 @@
-"""No CSV has a cell that a spreadsheet runs, and all cells are read as they were meant."""
+"""CSV files: no cell is run by a spreadsheet, and every cell is read back unchanged."""
 
 import csv
 import re
@@ -38,22 +38,22 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 CELL = st.text(st.sampled_from([*"=+-@'\t\r 1.e", "a", '"', ",", "\n", *WIDE]), max_size=6)
 
 
-def run_by_a_spreadsheet(path: Path) -> list[str]:
-    """Cells of a file that begin a formula, read by the standard library and by nothing of ours."""
+def formulas_in(path: Path) -> list[str]:
+    """Return the cells that are formulas, read with the standard library alone."""
     with path.open(encoding="utf-8", newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     return [cell for cell in cells if cell.startswith(STARTS) and not NUMBER.fullmatch(cell)]
 
 
 @given(CELL)
-def test_a_cell_is_read_as_it_was_meant_and_never_run(cell):
+def test_cell_is_read_back_and_never_a_formula(cell):
     written = escape_formula(cell)
     assert unescape_formula(written) == cell
     assert not written.startswith(STARTS) or NUMBER.fullmatch(written)
 
 
 @given(st.lists(CELL, min_size=1, max_size=5))
-def test_tables_and_single_cells_are_written_alike(cells):
+def test_tables_and_single_cells_are_escaped_alike(cells):
     table = pl.DataFrame({"a": cells, "=b": list(range(len(cells)))}, schema_overrides={"a": str})
     written = table_as_text(table)
     assert written["a"].to_list() == list(map(escape_formula, cells))
@@ -117,14 +117,13 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_no_file_has_a_cell_that_is_run_and_all_read_back(name, tmp_path, figure):
-    meant, read = WRITERS[name](tmp_path)
-    assert meant == read
-    assert run_by_a_spreadsheet(tmp_path / "x.csv") == []
+def test_no_file_contains_a_formula_and_all_are_read_back(name, tmp_path, figure):
+    expected, read = WRITERS[name](tmp_path)
+    assert expected == read
+    assert formulas_in(tmp_path / "x.csv") == []
     figure(name)
 
 
-# Files whose form a challenge prescribes to the byte, and text that no file is made of.
 # Modules that write CSV themselves, with the reason.
 CSV_MODULES = {
     "files/csv.py": "the writer of all other modules",

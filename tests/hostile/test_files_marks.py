@@ -41,7 +41,7 @@ BYTES = [struct.pack(f"{order}II", *pair) for order in "<>" for pair in NUMBERS]
 
 
 def exif() -> Image.Exif:
-    """Marks in every directory, and the place."""
+    """Return EXIF with marks in every directory, and a position."""
     found = Image.Exif()
     for tag in (0x010E, 0x010F, 0x0110, 0x013B, 0x8298):  # what, maker, model, artist, copyright
         found[tag] = f"{MARK} {tag:x}"
@@ -59,7 +59,7 @@ def exif() -> Image.Exif:
 
 
 def marked(photo: Image.Image, kind: str) -> bytes:
-    """A file with a mark in every place that can hold one."""
+    """Return a file with a mark in every place that can hold one."""
     file = io.BytesIO()
     profile = f"{MARK} profile".encode() + bytes(200)
     if kind == "PNG":
@@ -78,7 +78,7 @@ def marked(photo: Image.Image, kind: str) -> bytes:
 
 
 def layers(data: bytes, depth: int = 0) -> Iterator[bytes]:
-    """The bytes themselves, and what is packed in them: zip, gzip, zlib, base64."""
+    """Yield the bytes and their content when unpacked: zip, gzip, zlib, base64."""
     yield data
     if depth > 3:
         return
@@ -103,19 +103,19 @@ def layers(data: bytes, depth: int = 0) -> Iterator[bytes]:
 
 
 def marks_in(data: bytes) -> list[str]:
-    """Return the marks of a camera in some bytes."""
+    """Return the camera marks found in some bytes."""
     found = []
     for layer in layers(data):
         words = (MARK.encode(), MARK.encode("utf-16-le"), *BYTES)
         found += [repr(word) for word in words if word in layer]
-        if any(digits in layer for digits in DIGITS):  # quicker than the expression
+        if any(digits in layer for digits in DIGITS):  # faster than the regular expression
             found += [repr(m.group()) for m in POSITION.finditer(layer)]
     return found
 
 
 @pytest.fixture(scope="module")
-def seen(coloured, small, full_size, tmp_path_factory) -> tuple[Path, dict[str, bytes]]:
-    """Everything that is made of marked photos, by name; and where they lie."""
+def outputs(coloured, small, full_size, tmp_path_factory) -> tuple[Path, dict[str, bytes]]:
+    """Folder of the marked photos, and all outputs made from them by name."""
     folder = tmp_path_factory.mktemp("marked")
     (folder / "photos").mkdir()
     for number, path in enumerate(coloured.paths()):
@@ -130,9 +130,9 @@ def seen(coloured, small, full_size, tmp_path_factory) -> tuple[Path, dict[str, 
     return folder, dict(everything(folder, small(steps=1, evaluate_every_steps=1)))
 
 
-def verbs(photos: Path, out: Path) -> Iterator[list[object]]:
-    """All that see photos."""
-    table = ["--train", out / "train.csv", "--validation", out / "held.csv"]
+def commands(photos: Path, out: Path) -> Iterator[list[object]]:
+    """Yield all commands that read photos."""
+    table = ["--train", out / "train.csv", "--validation", out / "validation.csv"]
     one, source, bundle = photos / "0.png", photos / "all.csv", out / "bundle"
     yield ["collect", source, "--out", out / "collected.csv"]
     yield ["split", source, "--train", out / "train.csv", "--validation", out / "validation.csv"]
@@ -141,10 +141,10 @@ def verbs(photos: Path, out: Path) -> Iterator[list[object]]:
     yield ["train", out / "r.toml", *table, "--out", out / "a"]
     yield ["train", out / "r.toml", *table, "--out", out / "b"]
     runs = [out / "a", out / "b"]
-    yield ["compare", *runs, "--manifest", out / "held.csv", "--out", out / "r.html"]
+    yield ["compare", *runs, "--manifest", out / "validation.csv", "--out", out / "r.html"]
     if not bundle.exists():
         yield ["export", out / "a", "--out", bundle]
-    yield ["score", bundle, out / "held.csv", "--out", out / "s.npz"]
+    yield ["score", bundle, out / "validation.csv", "--out", out / "s.npz"]
     yield ["evaluate", out / "s.npz", "--out", out / "figures"]
     yield ["identify", bundle, one]
     yield ["identify", bundle, one, "--json"]
@@ -154,27 +154,27 @@ def verbs(photos: Path, out: Path) -> Iterator[list[object]]:
 
 
 def everything(folder: Path, recipe: Recipe) -> Iterator[tuple[str, bytes]]:
-    """Run the verbs that see photos, and ask the service."""
+    """Run the commands that read photos, and send requests to the service."""
     out, one = folder / "out", folder / "photos" / "0.png"
     (out / "r.toml").write_text(recipe.to_toml())
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        for words in verbs(folder / "photos", out):
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        for words in commands(folder / "photos", out):
             with pytest.raises(SystemExit) as end:
                 main(list(map(str, words)))
-            assert end.value.code == 0, (words, said.getvalue())
-    yield "what was said", said.getvalue().encode()
+            assert end.value.code == 0, (words, printed.getvalue())
+    yield "printed", printed.getvalue().encode()
     for path in sorted(out.rglob("*")):
         if path.is_file():
             yield str(path.relative_to(out)), path.read_bytes()
     classifier = load(out / "bundle")
     answer = classifier.identify(one, gps=True, evidence=True)
     yield "notebook", (answer_html(answer) + answer_markdown(answer)).encode()
-    yield from asked(classifier, one.read_bytes())
+    yield from service_outputs(classifier, one.read_bytes())
 
 
-def asked(classifier: Classifier, data: bytes) -> Iterator[tuple[str, bytes]]:
-    """The service's answers, headers, refusals and figures."""
+def service_outputs(classifier: Classifier, data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield answers, headers, error responses and metrics of the service."""
     with TestClient(create_app(classifier), raise_server_exceptions=False) as client:
         while client.get("/ready").status_code != 200:
             time.sleep(0.01)
@@ -183,12 +183,12 @@ def asked(classifier: Classifier, data: bytes) -> Iterator[tuple[str, bytes]]:
             fields = {"gps": "true", "evidence": "true"}
             answer = client.post("/identify", files=files, data=fields)
             yield f"service: {name}", answer.content + str(answer.headers).encode()
-        yield "service: figures", client.get("/metrics").content
+        yield "service: metrics", client.get("/metrics").content
 
 
-def test_the_marks_are_there_to_be_found(seen):
-    """Otherwise nothing below would say anything."""
-    folder, made = seen
+def test_marks_are_found_in_the_photos(outputs):
+    """A control for the test below."""
+    folder, made = outputs
     for path in sorted((folder / "photos").glob("*.png")):
         data = path.read_bytes()
         assert MARK.encode() in data
@@ -197,19 +197,19 @@ def test_the_marks_are_there_to_be_found(seen):
     assert marks_in(b'<img src="data:image/jpeg;base64,' + inside + b'">')
     assert marks_in(b'{"latitude": -1.29206701}')
     assert len(made) > 30
-    assert b"kenya" in made["what was said"].lower()  # the position was read, and told the country
+    assert b"kenya" in made["printed"].lower()  # the country was found from the position
     report = made["r.html"]
     assert report.count(b"base64,") >= 2  # photos and maps are shown
 
 
-def test_nothing_that_a_camera_wrote_is_in_anything_that_is_made(seen, figure):
-    _, made = seen
+def test_no_output_contains_camera_metadata(outputs, figure):
+    _, made = outputs
     assert {name: marks_in(data) for name, data in made.items() if marks_in(data)} == {}
     figure(f"{len(made)} outputs, {sum(map(len, made.values())) / 1e6:.0f} MB, 0 marks")
 
 
-def test_headers_let_no_foreign_script_run_and_no_kind_be_guessed(seen):
-    folder, _ = seen
+def test_headers_forbid_foreign_scripts_and_content_sniffing(outputs):
+    folder, _ = outputs
     with TestClient(create_app(load(folder / "out" / "bundle"))) as client:
         for path in ("/", "/nowhere", "/health", "/identify"):
             headers = client.get(path).headers
@@ -220,7 +220,7 @@ def test_headers_let_no_foreign_script_run_and_no_kind_be_guessed(seen):
             assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_page_makes_no_markup_of_text():
+def test_page_inserts_no_text_as_markup():
     makes = re.compile(rb"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(")
     scripts = {path.name: path.read_bytes() for path in (SOURCE / "web" / "static").glob("*.js")}
     assert len(scripts) > 20

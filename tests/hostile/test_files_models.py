@@ -1,4 +1,4 @@
-"""Models from elsewhere: nothing in them is run, they are one file, and damage is seen."""
+"""Untrusted models: no code in them is run, external data is refused, damage is found."""
 
 import hashlib
 import io
@@ -36,19 +36,19 @@ SPECIES = SpeciesList(("Boa boa", "Naja naja"))
 
 
 class Canary:
-    """Leaves a file where it is unpickled."""
+    """Object that creates a folder when it is unpickled."""
 
-    def __init__(self, song: Path) -> None:
-        self.song = song
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
 
     def __reduce__(self) -> tuple[object, ...]:
-        return os.makedirs, (str(self.song), 0o700, True)
+        return os.makedirs, (str(self.trace), 0o700, True)
 
 
-def cages(song: Path) -> dict[str, bytes]:
-    """Files of every kind that can hold a pickle, each with a canary."""
-    canary = {"format": Canary(song), "conv1.weight": Canary(song), "logits": Canary(song)}
-    array = np.array([Canary(song)], dtype=object)
+def pickled_files(trace: Path) -> dict[str, bytes]:
+    """Return files of every kind that can contain a pickle, each with a canary."""
+    canary = {"format": Canary(trace), "conv1.weight": Canary(trace), "logits": Canary(trace)}
+    array = np.array([Canary(trace)], dtype=object)
     files = {name: io.BytesIO() for name in ("npz", "npy", "torch", "old torch")}
     np.savez(files["npz"], **dict.fromkeys(("logits", "format", "means"), array))
     np.save(files["npy"], array, allow_pickle=True)
@@ -73,24 +73,24 @@ def bundle(tmp_path_factory) -> Path:
     return write_made_bundle(tmp_path_factory.mktemp("made") / "bundle", SPECIES)
 
 
-def relisted(folder: Path) -> None:
-    """Whoever changes a file of a bundle may write its digest, too."""
+def update_digests(folder: Path) -> None:
+    """Write the digests of changed files, as an attacker can."""
     index = json.loads((folder / INDEX).read_text())
     for name in index["files"]:
         index["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     (folder / INDEX).write_text(json.dumps(index))
 
 
-# Where files are given to the program: what is written where, and the words that read it.
+# Every input file: where it is written, and the command that reads it.
 def places(folder: Path) -> dict[str, tuple[str, list[str]]]:
     run, other, made = "run", "other", "bundle"
-    table = ["--train", "train.csv", "--validation", "held.csv", "--out", other]
+    table = ["--train", "train.csv", "--validation", "validation.csv", "--out", other]
     weights = {
         f"weights{suffix}": (f"w{suffix}", ["train", f"w{suffix}.toml", *table])
         for suffix in (".pt", ".pth", ".npz", ".safetensors")
     }
     return weights | {
-        "checkpoint to go on from": (f"{run}/checkpoint.pt", ["export", run, "--out", made]),
+        "checkpoint to resume": (f"{run}/checkpoint.pt", ["export", run, "--out", made]),
         "checkpoint as weights": (f"{run}/checkpoint.pt", ["train", "run.toml", *table]),
         "ood_model": (f"{run}/{OOD_MODEL_FILE}", ["export", run, "--out", "new"]),
         "scores of a run": (f"{run}/scores.npz", ["export", run, "--out", "new"]),
@@ -101,18 +101,19 @@ def places(folder: Path) -> dict[str, tuple[str, list[str]]]:
         "scores to submit": ("s.npz", ["submit", "s.npz", "--style", "aicrowd2020",
                                        "--out", "x.csv"]),
         "network of a bundle": (f"{made}/{MODEL}", ["identify", made, "a.png"]),
-        "network to judge": (f"{made}/{MODEL}", ["score", made, "held.csv", "--out", "n.npz"]),
+        "network to score with": (f"{made}/{MODEL}", ["score", made, "validation.csv",
+                                                     "--out", "n.npz"]),
     }  # fmt: skip
 
 
-def laid_out(folder: Path, trained: Path, bundle: Path, coloured, recipe: Recipe) -> None:
+def write_inputs(folder: Path, trained: Path, bundle: Path, coloured, recipe: Recipe) -> None:
     shutil.copytree(trained, folder / "run")
     (folder / "run" / "checkpoint-before.pt").unlink(missing_ok=True)
     shutil.copytree(bundle, folder / "bundle")
     photos = coloured.paths()
     shutil.copy(photos[0], folder / "a.png")
     coloured.take(np.arange(24)).write(folder / "train.csv")
-    coloured.take(np.arange(24, 36)).write(folder / "held.csv")
+    coloured.take(np.arange(24, 36)).write(folder / "validation.csv")
     for weights in ("w.pt", "w.pth", "w.npz", "w.safetensors", "run"):
         text = recipe.to_toml().replace('weights = "none"', f'weights = "{weights}"')
         assert weights in text
@@ -120,33 +121,33 @@ def laid_out(folder: Path, trained: Path, bundle: Path, coloured, recipe: Recipe
 
 
 @pytest.mark.parametrize("place", places(Path()))
-def test_no_canary_sings_wherever_a_file_is_given(
+def test_pickle_in_an_input_file_is_not_run(
     place, trained, bundle, coloured, small, tmp_path, monkeypatch, capsys, figure
 ):
-    laid_out(tmp_path, trained, bundle, coloured, small(steps=1))
+    write_inputs(tmp_path, trained, bundle, coloured, small(steps=1))
     monkeypatch.chdir(tmp_path)
-    song = tmp_path / "song"
+    trace = tmp_path / "trace"
     name, words = places(tmp_path)[place]
-    for kind, data in cages(song).items():
+    for kind, data in pickled_files(trace).items():
         (tmp_path / name).write_bytes(data)
         if (tmp_path / name).parent.name == "bundle":
-            relisted(tmp_path / "bundle")
+            update_digests(tmp_path / "bundle")
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             main(words)
         assert end.value.code == 2, (kind, capsys.readouterr())
         assert Path(name).name in capsys.readouterr().err
-        assert not song.exists(), kind
-    for data in cages(song).values():  # it can sing
+        assert not trace.exists(), kind
+    for data in pickled_files(trace).values():  # a control: unpickling runs it
         if data.startswith(b"\x80"):
             pickle.loads(data)  # noqa: S301
             break
-    assert song.exists()
-    figure(f"{place}: {len(cages(song))} kinds, silent")
+    assert trace.exists()
+    figure(f"{place}: {len(pickled_files(trace))} kinds, none run")
 
 
 def externalised(model: onnx.ModelProto, location: str) -> bytes:
-    """Write the network with its weights in another file."""
+    """Return the network with its weights in another file."""
     [tensor] = model.graph.initializer
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
@@ -155,7 +156,7 @@ def externalised(model: onnx.ModelProto, location: str) -> bytes:
 
 
 @pytest.fixture(params=["beside.bin", "../outside.bin", "/etc/hostname"])
-def in_two(request, bundle, tmp_path) -> Path:
+def external_weights(request, bundle, tmp_path) -> Path:
     """A bundle whose network keeps its weights in another file."""
     folder = tmp_path / "bundle"
     shutil.copytree(bundle, folder)
@@ -164,29 +165,29 @@ def in_two(request, bundle, tmp_path) -> Path:
     for path in (folder / "beside.bin", tmp_path / "outside.bin"):
         path.write_bytes(weights)
     (folder / MODEL).write_bytes(externalised(model, request.param))
-    relisted(folder)
+    update_digests(folder)
     return folder
 
 
 @pytest.mark.parametrize("engine", EngineKind)
-def test_a_network_is_one_file(in_two, engine):
+def test_network_with_external_weights_is_refused(external_weights, engine):
     if engine is not EngineKind.ONNXRUNTIME:
         pytest.importorskip("openvino", reason="openvino is not installed")
     with pytest.raises(InputError, match=r"model\.onnx: keeps numbers in other files"):
-        load(in_two, engine=engine)
+        load(external_weights, engine=engine)
 
 
-def test_a_network_to_quantise_is_one_file(in_two, coloured, tmp_path):
+def test_quantise_refuses_external_weights(external_weights, coloured, tmp_path):
     labelled = replace(
         coloured, table=coloured.table.with_columns(species=pl.lit(SPECIES.names[0]))
     )
     with pytest.raises(InputError, match=r"model\.onnx: keeps numbers in other files"):
-        quantise(in_two, tmp_path / "eight", train=labelled, validation=labelled)
+        quantise(external_weights, tmp_path / "eight", train=labelled, validation=labelled)
     assert not (tmp_path / "eight").exists()
 
 
-def npz_that_says(path: Path, shape: tuple[int, ...]) -> Path:
-    """An array that says a size and holds eight bytes."""
+def npz_with_header(path: Path, shape: tuple[int, ...]) -> Path:
+    """Write arrays whose header has a large shape, with eight bytes of data."""
     header = io.BytesIO()
     about = {"descr": "<f8", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(header, about)
@@ -198,7 +199,7 @@ def npz_that_says(path: Path, shape: tuple[int, ...]) -> Path:
 
 @pytest.mark.parametrize("numbers", [2**31, 2**40, 2**60, 2**70])
 def test_absurd_headers_are_refused_before_memory_is_taken(numbers, tmp_path):
-    path = npz_that_says(tmp_path / "w.npz", (numbers, 8))
+    path = npz_with_header(tmp_path / "w.npz", (numbers, 8))
     with pytest.raises(InputError, match=r"w\.npz: not a scores file of ophis, or cut short"):
         read_scores(path)
     with pytest.raises(InputError, match=r"w\.npz"):
@@ -211,7 +212,7 @@ def test_absurd_headers_are_refused_before_memory_is_taken(numbers, tmp_path):
         load_weights(timm.create_model("resnet10t"), tmp_path / "w.safetensors")
 
 
-def test_arrays_that_unpack_without_end_are_refused(tmp_path, monkeypatch):
+def test_arrays_that_unpack_beyond_the_limit_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("ophis.files.npz.MAX_UNPACKED_BYTES", (2 << 20) + 500)
     np.savez_compressed(tmp_path / "a.npz", a=np.zeros(1 << 17), b=np.zeros(1 << 17))
     assert read_npz(tmp_path / "a.npz", what="file").keys() == {"a", "b"}
@@ -221,9 +222,9 @@ def test_arrays_that_unpack_without_end_are_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [".npz", ".pt", ".safetensors", "bundle"])
-def test_flipped_bits_in_weights_are_seen(kind, tmp_path, full_size, figure, bundle):
+def test_flipped_bits_in_weights_are_found(kind, tmp_path, full_size, figure, bundle):
     flips = 200 if full_size else 10
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     path = tmp_path / f"w{kind}"
     state = timm.create_model("resnet10t").state_dict()
     if kind == "bundle":
@@ -237,17 +238,17 @@ def test_flipped_bits_in_weights_are_seen(kind, tmp_path, full_size, figure, bun
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         (tmp_path / "w.safetensors.sha256").write_text(f"{digest}  {path.name}\n")
     whole = path.read_bytes()
-    for place in chance.integers(8 * len(whole), size=flips):
+    for place in rng.integers(8 * len(whole), size=flips):
         damaged = bytearray(whole)
         damaged[place // 8] ^= 1 << place % 8
         path.write_bytes(damaged)
         with pytest.raises(InputError, match=path.name):
             load(path.parent) if kind == "bundle" else _read_all(path)
-    figure(f"{kind}: {flips} of {flips} seen")
+    figure(f"{kind}: {flips} of {flips} found")
 
 
 def _read_all(path: Path) -> None:
-    """Every tensor of a file, whatever network it may be for."""
+    """Read every tensor of a file, independent of the network."""
     from contextlib import ExitStack
 
     from ophis.train.networks.weights_file import read_tensors
@@ -261,7 +262,7 @@ def _read_all(path: Path) -> None:
             raise InputError(f"{path}: {error}") from None
 
 
-def test_weights_beside_a_bundle_are_those_that_it_lists(bundle, tmp_path):
+def test_weights_of_a_bundle_match_its_digest(bundle, tmp_path):
     folder = shutil.copytree(bundle, tmp_path / "bundle")
     state = timm.create_model("resnet10t").state_dict()
     save_file(state, folder / WEIGHTS)
@@ -276,7 +277,7 @@ def test_weights_beside_a_bundle_are_those_that_it_lists(bundle, tmp_path):
         load_weights(timm.create_model("resnet10t"), folder / WEIGHTS)
 
 
-def test_a_digest_beside_that_is_none_is_refused(tmp_path):
+def test_malformed_digest_file_is_refused(tmp_path):
     save_file(timm.create_model("resnet10t").state_dict(), tmp_path / "w.safetensors")
     (tmp_path / "w.safetensors.sha256").write_text("none")
     with pytest.raises(InputError, match=r"sha256: should begin with the sha256 of w\.safetensors"):

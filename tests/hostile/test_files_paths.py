@@ -23,10 +23,10 @@ PHOTO = saved(picture(), "JPEG")
 
 @contextmanager
 def within(seconds: int) -> Generator[None]:
-    """Whatever waits longer is waiting for a pipe or a device."""
+    """Fail after a time limit: a read of a pipe or a device may never end."""
 
     def over(*_: object) -> None:
-        raise TimeoutError("it waits, or reads without end")
+        raise TimeoutError("the read does not end")
 
     before = signal.signal(signal.SIGALRM, over)
     signal.alarm(seconds)
@@ -65,10 +65,10 @@ def endless_device(path: Path) -> None:
         path.open("rb").close()
     except OSError:
         path.unlink(missing_ok=True)
-        pytest.skip("nobody may make a device here")
+        pytest.skip("no permission to create a device")
 
 
-# The photo of a row, what lies there, and what is said of it.
+# Photo of a row, how its file is made, and the message.
 PATHS: dict[str, tuple[str, Callable[[Path], object] | None, str]] = {
     "upwards": ("../outside.jpg", None, "leaves the folder"),
     "upwards in the middle": ("below/../../outside.jpg", None, "leaves the folder"),
@@ -86,7 +86,7 @@ PATHS: dict[str, tuple[str, Callable[[Path], object] | None, str]] = {
 
 
 def table(folder: Path, form: str, photo: str) -> tuple[Path, str]:
-    """A table whose second row names a photo, what to read, and where that row stands."""
+    """Write a table whose second row names a photo; return its path and the place of that row."""
     rows = {"photo": ["good.jpg", photo], "species": ["Boa", "Boa"], "country": ["kenya", "kenya"]}
     named = {"file_name": rows["photo"], "species": rows["species"]}
     if form == "csv":
@@ -106,7 +106,7 @@ def table(folder: Path, form: str, photo: str) -> tuple[Path, str]:
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "metadata"])
 @pytest.mark.parametrize("name", PATHS)
-def test_a_table_names_files_inside_of_its_folder_or_is_refused_by_row(tmp_path, name, form):
+def test_path_outside_the_folder_is_refused_by_row(tmp_path, name, form):
     photo, make, words = PATHS[name]
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -114,15 +114,15 @@ def test_a_table_names_files_inside_of_its_folder_or_is_refused_by_row(tmp_path,
     if make:
         make(folder / "a.jpg")
     path, where = table(folder, form, photo)
-    with within(30), pytest.raises(InputError) as refusal:
+    with within(30), pytest.raises(InputError) as error:
         read_manifest(path)
-    assert where in str(refusal.value)
-    assert words in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+    assert where in str(error.value)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_links_and_second_names_inside_of_the_folder_are_the_files(tmp_path):
-    """A hard link is a file with two names: nobody can tell which of them is the link."""
+def test_links_inside_the_folder_are_read(tmp_path):
+    """Symbolic links and hard links."""
     (tmp_path / "good.jpg").write_bytes(PHOTO)
     (tmp_path / "same.jpg").symlink_to("good.jpg")
     os.link(tmp_path / "good.jpg", tmp_path / "twice.jpg")
@@ -132,7 +132,7 @@ def test_links_and_second_names_inside_of_the_folder_are_the_files(tmp_path):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, bound_socket, endless_device])
-def test_what_is_no_plain_file_is_no_photo_and_nobody_waits_for_it(tmp_path, make):
+def test_special_file_is_refused_without_waiting(tmp_path, make):
     make(tmp_path / "a.jpg")
     with within(30):
         _, (failure,) = read_photos([tmp_path / "a.jpg"], Wanted(frozenset({32})))
@@ -146,13 +146,13 @@ def test_what_is_no_plain_file_is_no_photo_and_nobody_waits_for_it(tmp_path, mak
         read_manifest(tmp_path)
 
 
-def test_a_pipe_that_takes_the_place_of_a_file_meanwhile_is_not_waited_for(tmp_path, monkeypatch):
-    """Between the look at a path and its opening, somebody may put another thing there."""
+def test_file_replaced_by_a_pipe_is_refused_without_waiting(tmp_path, monkeypatch):
+    """A file may be replaced between the check of its path and its opening."""
     os.mkfifo(tmp_path / "a.jpg")
     monkeypatch.setattr(Path, "is_file", lambda _: True)
     with within(30), pytest.raises(PhotoError, match="is no plain file"):
         read_bytes(tmp_path / "a.jpg")
-    # Also while somebody writes into it, and would have us read without end.
+    # Also while another thread writes into the pipe without end.
     writer = threading.Thread(target=_fill, args=(tmp_path / "a.jpg",), daemon=True)
     writer.start()
     with within(30), pytest.raises(PhotoError, match="is no plain file"):
@@ -169,13 +169,13 @@ def _fill(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["m.csv", "m.jsonl", "m.parquet"])
-def test_a_table_is_a_plain_file_itself(tmp_path, name):
+def test_table_that_is_a_pipe_is_refused(tmp_path, name):
     os.mkfifo(tmp_path / name)
     with within(30), pytest.raises(InputError, match=r"no plain file .*; name the file of a table"):
         read_manifest(tmp_path / name)
 
 
-def test_a_dataset_may_not_say_that_another_file_is_its_table(tmp_path):
+def test_linked_metadata_outside_the_dataset_is_refused(tmp_path):
     (tmp_path / "secret.csv").write_text("file_name,species\nx,y\n")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "metadata.csv").symlink_to(tmp_path / "secret.csv")

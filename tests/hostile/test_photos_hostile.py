@@ -1,4 +1,4 @@
-"""Hostile, damaged and odd photos: what comes of each, in how much memory and time."""
+"""Hostile, damaged and odd photos: outcome, memory and time of each."""
 
 import csv
 from pathlib import Path
@@ -19,11 +19,11 @@ from ophis import PhotoError
 from ophis.images.decode import decode, read_bytes
 from ophis.images.preprocessing import resize
 from ophis.images.usability import unusable_reason
-def look(data, name="photo"):
+def outcome_of(data, name="photo"):
     try:
         photo = decode(read_bytes(data) if isinstance(data, str) else data, name)
-    except PhotoError as refusal:
-        assert "\\n" not in str(refusal)
+    except PhotoError as error:
+        assert "\\n" not in str(error)
         return "refuse"
     resize(photo, 224)
     digest = hashlib.sha256()
@@ -32,7 +32,7 @@ def look(data, name="photo"):
         digest.update(photo.crop(rows).tobytes())
     return unusable_reason(photo) or "answer " + digest.hexdigest()
 from tests.support import hostile_photos
-look(hostile_photos.saved(hostile_photos.picture(), "JPEG"))  # what is loaded once is loaded
+outcome_of(hostile_photos.saved(hostile_photos.picture(), "JPEG"))  # loads the decoders
 """
 
 
@@ -40,13 +40,13 @@ def require_small_and_quick(seen: dict[str, tuple[float, float, Any]]) -> str:
     """Check memory and processor time of each photo; return the largest in words."""
     memory, seconds = (max(one[n] for one in seen.values()) for n in (0, 1))
     assert {name: one for name, one in seen.items() if one[0] > MOST_MIB} == {}
-    assert seconds < MOST_SECONDS  # of processor time, whatever else the machine does
+    assert seconds < MOST_SECONDS  # of processor time, independent of other load
     return f"at most {memory:.0f} MiB and {seconds:.2f} s each"
 
 
-def test_made_hostile_photos_are_refused_or_read(figure):
+def test_synthetic_hostile_photos_are_refused_or_read(figure):
     over = "((name, rest) for name, *rest in hostile_photos.hostile_photos())"
-    seen = peaks_of(BEFORE, over, "[look(item[0], _name), item[1]]")
+    seen = peaks_of(BEFORE, over, "[outcome_of(item[0], _name), item[1]]")
     wrong = [
         name for name, (*_, (found, ok)) in seen.items() if (found == "refuse") != (ok == "refuse")
     ]
@@ -57,8 +57,7 @@ def test_made_hostile_photos_are_refused_or_read(figure):
     figure(f"{refused} refused and {len(seen) - refused} read as expected, {took}")
 
 
-# 1 x 2, 1 x 1 and 100 x 30 pixels: expected is something of EXIF and transparency, but such a
-# picture shows nothing.
+# 1 x 2, 1 x 1 and 100 x 30 pixels: the manifest expects an answer, but they are too small.
 TINY = dict.fromkeys(
     (
         f"files/{n}"
@@ -66,7 +65,7 @@ TINY = dict.fromkeys(
     ),
     "refuse",
 )
-# A picture of a page has contrast: that there is no snake only a network can tell.
+# A screenshot has contrast; only a network can find that it shows no snake.
 PAGE = {"files/gen__content_text_screenshot.png": "answer"}
 AS_EXPECTED = {
     "refuse": {"refuse"},
@@ -84,11 +83,11 @@ AS_EXPECTED = {
 def test_shared_hostile_photos_are_refused_or_read(figure):
     folder = SHARED / "badimages"
     if not folder.is_dir():
-        pytest.skip("the hostile files are not here (shared/data/badimages)")
+        pytest.skip("the hostile files are missing (shared/data/badimages)")
     with (folder / "manifest.csv").open(newline="") as file:
         expected = {row["file"]: row["expect"] for row in csv.DictReader(file)}
     over = f"[(name, {str(folder)!r} + '/' + name) for name in {sorted(expected)!r}]"
-    seen = peaks_of(BEFORE, over, "look(item, _name)")
+    seen = peaks_of(BEFORE, over, "outcome_of(item, _name)")
     outcomes = {name: outcome.partition(" ")[0] for name, (_, _, outcome) in seen.items()}
     wrong = {
         name: (words, outcomes[name])
@@ -99,22 +98,22 @@ def test_shared_hostile_photos_are_refused_or_read(figure):
     assert {name: outcomes[name] for name in TINY | PAGE} == TINY | PAGE
     require_same_pixels(expected, seen)
     took = require_small_and_quick(seen)
-    figure(f"{len(expected)} in-house photos, {took}; {len(TINY | PAGE)} argued in the test")
+    figure(f"{len(expected)} in-house photos, {took}; {len(TINY | PAGE)} explained in the test")
 
 
 def require_same_pixels(
     expected: dict[str, str], seen: dict[str, tuple[float, float, Any]]
 ) -> None:
-    """Where the expectation is that of another photo, the pixels are its too."""
+    """Check photos that must equal another photo pixel by pixel."""
     for name, words in expected.items():
         if words.startswith("answer_same_as_"):
             other = words.removeprefix("answer_same_as_")
             [one] = [each for each in expected if Path(each).stem == f"gen__{other}"]
-            # The two with a turn that does not exist were saved once more: as JPEGs they differ.
+            # The two JPEGs with an invalid orientation were encoded again and differ.
             assert seen[name][2] == seen[one][2] or name.endswith(".jpg")
 
 
-# Bytes a pixel: 4 that stay, 1 while its contrast is looked at, and what a decoder needs besides.
+# Bytes a pixel: 4 for the photo, 1 for the contrast check, the rest for the decoder.
 KINDS = {
     "JPEG": (5, "saved(photo, 'JPEG')"),
     "JPEG, turned": (8, "saved(photo, 'JPEG', exif=turned)"),
@@ -141,7 +140,7 @@ turned[0x0112] = 6
 kinds = {{name: make for name, (_, make) in {KINDS!r}.items()}}
 """
     over = "((name, eval(make)) for name, make in kinds.items())"
-    seen = peaks_of(before, over, "look(item, _name)")
+    seen = peaks_of(before, over, "outcome_of(item, _name)")
     pixels = width * height / 2**20
     took = {name: (peak - 16) / pixels for name, (peak, _, _) in seen.items()}
     assert {name: n for name, n in took.items() if n > KINDS[name][0]} == {}

@@ -1,4 +1,4 @@
-"""Bad photos among many: no row stands for another photo than the one it names."""
+"""Bad photos among many: every row belongs to the photo that it names."""
 
 import hashlib
 import io
@@ -20,12 +20,12 @@ KINDS = ("cut short", "empty", "text", "GIF", "gone")
 
 
 def photo(number: int) -> bytes:
-    """Each its own noise, so that no two photos have the same answer."""
+    """Return noise by number, so that no two photos have the same answer."""
     pixels = np.random.default_rng(number).integers(0, 256, (36, 40, 3), np.uint8)
     return saved(Image.fromarray(pixels), "JPEG", quality=60)
 
 
-def spoilt(number: int, kind: str) -> bytes:
+def damaged(number: int, kind: str) -> bytes:
     whole = photo(number)
     gif = saved(Image.new("P", (40, 36), number % 256), "GIF")
     return {"cut short": whole[: len(whole) // 2], "empty": b"", "text": b"no photo", "GIF": gif}[
@@ -35,7 +35,7 @@ def spoilt(number: int, kind: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def many(full_size, tmp_path_factory) -> tuple[Manifest, frozenset[str]]:
-    """1,000 photos of which 50 are bad, or a tenth of both; and the ids of the bad ones."""
+    """Manifest of 1,000 photos of which 50 are bad, or a tenth of both; ids of the bad ones."""
     folder = tmp_path_factory.mktemp("many")
     photos = 1000 if full_size else 100
     bad = np.random.default_rng(0).permutation(photos)[: photos // 20]
@@ -43,7 +43,7 @@ def many(full_size, tmp_path_factory) -> tuple[Manifest, frozenset[str]]:
     for number in range(photos):
         kind = KINDS[list(bad).index(number) % len(KINDS)] if number in bad else None
         if kind != "gone":
-            data = spoilt(number, kind) if kind else photo(number)
+            data = damaged(number, kind) if kind else photo(number)
             (folder / f"{number}.jpg").write_bytes(data)
         lines.append(f"id {number},{number}.jpg,{SPECIES[number % 3]},kenya,of {number}")
     (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
@@ -56,7 +56,7 @@ def bundle(tmp_path_factory):
 
 
 def require_own_rows(scores: Scores, manifest: Manifest, bad: frozenset[str]) -> None:
-    """Each row is the photo's that it names: by its digest, its labels, and its numbers alone."""
+    """Check digest and labels of each row against the photo that it names."""
     rows = {row["photo_id"]: row for row in manifest.table.iter_rows(named=True)}
     assert {failure.photo_id for failure in scores.failures} == bad
     assert list(scores.photo_ids) == [name for name in rows if name not in bad]
@@ -70,7 +70,7 @@ def require_own_rows(scores: Scores, manifest: Manifest, bad: frozenset[str]) ->
 
 
 def alone(bundle, data: bytes) -> np.ndarray:
-    """The logits of one photo, without anything of ours: [species]."""
+    """Return the logits of one photo without ophis: [species]."""
     session = onnxruntime.InferenceSession(bundle / MODEL)
     pixels = np.asarray(
         Image.open(io.BytesIO(data)).resize((PIXELS, PIXELS), Image.Resampling.BILINEAR)
@@ -81,7 +81,7 @@ def alone(bundle, data: bytes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("way", ["at once", "written in parts", "packed", "raw pixels"])
-def test_each_row_is_of_the_photo_that_it_names(many, bundle, tmp_path, way, figure):
+def test_each_row_belongs_to_the_photo_that_it_names(many, bundle, tmp_path, way, figure):
     manifest, bad = many
     read = manifest
     if way in ("packed", "raw pixels"):
@@ -94,7 +94,7 @@ def test_each_row_is_of_the_photo_that_it_names(many, bundle, tmp_path, way, fig
     else:
         scores = load(bundle).score(read, workers=3)
     require_own_rows(scores, read, bad)
-    if way != "packed":  # there the pixels lose a little to JPEG once more
+    if way != "packed":  # packed photos are encoded as JPEG once more
         for row, name in enumerate(scores.photo_ids):
             one = alone(bundle, photo(int(name.removeprefix("id "))))
             np.testing.assert_allclose(scores.logits[row], one, atol=1e-4)

@@ -72,14 +72,17 @@ def test_thousand_concurrent_requests_get_their_own_answers(served, tmp_path, fi
     requests, right = [], []
     for number in range(many):
         data = photo(number, kind="JPEG" if number % 3 else "PNG")
-        said = {
+        fields = {
             "country": COUNTRIES[number % len(COUNTRIES)],
             "language": languages()[number % len(languages())],
             "top": str(1 + number % 7),
         }
-        requests.append(request_of([data], **said))
+        requests.append(request_of([data], **fields))
         answer = classifier.identify(
-            data, country=said["country"] or None, language=said["language"], top=int(said["top"])
+            data,
+            country=fields["country"] or None,
+            language=fields["language"],
+            top=int(fields["top"]),
         )
         body = json.dumps(answer.as_dict(), ensure_ascii=False, separators=(",", ":"))
         right.append(hashlib.sha256(body.encode()).hexdigest())

@@ -30,13 +30,13 @@ def requests_of() -> dict[str, bytes]:
     large = phone_photos(3, 4000)
     good = [*large, *phone_photos(3, 640), photo(1), photo(2, 300, "WEBP"), photo(3, 40)]
     bad = [large[0][:-5000], photo(4)[:900], b"no photo", b"", b"%PDF-1.7", photo(5, 20)]
-    said = [
+    options = [
         {"country": "India", "language": "es"}, {"gps": "true", "evidence": "true"}, {"top": "3"}
     ]  # fmt: skip
     files = ("/", "/app.js", "/health", "/ready", "/species", "/openapi.json")
     wrong = ({"country": "Atlantis"}, {"language": "tlh"}, {"top": "0"}, {"field": "x"})
     found = [
-        *(("200", request_of([data], **fields)) for data in good for fields in said),
+        *(("200", request_of([data], **fields)) for data in good for fields in options),
         ("200", request_of([*good[3:6], *bad[1:3]], country="Kenya")),
         *(("422", request_of([data])) for data in bad),
         *(("422", request_of([photo(6)], **fields)) for fields in wrong),

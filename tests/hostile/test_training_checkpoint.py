@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged, cut short, or half on the disk when the power fails."""
+"""Checkpoints that are damaged, truncated, or incomplete after a power failure."""
 
 import io
 import re
@@ -24,9 +24,9 @@ ALONE = Processes(torch.device("cpu"))
 
 
 def made(step: int) -> Checkpoint:
-    chance = torch.Generator().manual_seed(step)
-    weights = {f"layer{n}.weight": torch.randn(40, 30, generator=chance) for n in range(6)}
-    momentum = {n: {"momentum_buffer": torch.randn(40, 30, generator=chance)} for n in range(6)}
+    rng = torch.Generator().manual_seed(step)
+    weights = {f"layer{n}.weight": torch.randn(40, 30, generator=rng) for n in range(6)}
+    momentum = {n: {"momentum_buffer": torch.randn(40, 30, generator=rng)} for n in range(6)}
     optimiser = {"state": momentum, "param_groups": [{"lr": 0.1, "params": list(range(6))}]}
     return Checkpoint(step, "recipe", "train", weights, optimiser)
 
@@ -51,17 +51,17 @@ def is_accepted_by_torch(data: bytes) -> bool:
 
 
 def test_every_flipped_bit_and_every_truncation_is_found(saved_twice, full_size, figure):
-    """The one before is taken, and it is said; torch itself hardly ever finds one."""
+    """The earlier checkpoint is used; torch.load alone finds few of the errors."""
     path = saved_twice / "checkpoint.pt"
     whole = path.read_bytes()
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     accepted, flips = 0, 200 if full_size else 40
     # The first and the last byte, the line of the checksum, and anywhere.
     places = [0, len(whole) - 1, len(whole) - 20, len(whole) - 85]
-    places += chance.integers(len(whole), size=flips - len(places)).tolist()
+    places += rng.integers(len(whole), size=flips - len(places)).tolist()
     for place in places:
         data = bytearray(whole)
-        data[place] ^= 1 << int(chance.integers(8))
+        data[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(data)
         found = find_checkpoint(saved_twice)
         assert found
@@ -81,16 +81,16 @@ def test_every_flipped_bit_and_every_truncation_is_found(saved_twice, full_size,
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("damage", "message"),
     [
         (lambda p: p.write_bytes(p.read_bytes()[:-1]), "is damaged (cut short, or no checkpoint)"),
         (lambda p: p.write_bytes(b"?" + p.read_bytes()[1:]), "is damaged (its checksum differs)"),
         (lambda p: p.unlink(), "is missing"),
     ],
 )
-def test_newest_valid_checkpoint_is_used_with_a_warning(saved_twice, caplog, spoil, said):
-    spoil(saved_twice / "checkpoint.pt")
-    line = f"{saved_twice}/checkpoint.pt {said}; going on from the one before, step 1"
+def test_newest_valid_checkpoint_is_used_with_a_warning(saved_twice, caplog, damage, message):
+    damage(saved_twice / "checkpoint.pt")
+    line = f"{saved_twice}/checkpoint.pt {message}; going on from the one before, step 1"
     read = load_checkpoint(saved_twice)
     assert read
     assert same(read, made(1))
@@ -98,7 +98,7 @@ def test_newest_valid_checkpoint_is_used_with_a_warning(saved_twice, caplog, spo
     found = resume_checkpoint(saved_twice, ALONE)
     assert found
     assert found.damage == line
-    # From now on the damaged one is out of the way: no save may put it in the other's place.
+    # The damaged checkpoint is removed, so that no save can replace the valid one by it.
     assert [path.name for path in saved_twice.iterdir()] == ["checkpoint.pt"]
     save_checkpoint(made(3), saved_twice)
     (saved_twice / "checkpoint.pt").unlink()
@@ -107,7 +107,7 @@ def test_newest_valid_checkpoint_is_used_with_a_warning(saved_twice, caplog, spo
     assert same(read, made(1))
 
 
-def test_two_damaged_checkpoints_are_one_line(saved_twice):
+def test_two_damaged_checkpoints_give_one_line(saved_twice):
     for name in ("checkpoint.pt", "checkpoint-before.pt"):
         (saved_twice / name).write_bytes(b"PK")
     words = "checkpoint.pt is damaged (cut short, or no checkpoint)"
@@ -150,8 +150,8 @@ def test_power_failure_leaves_old_or_new_checkpoint(saved_twice, tmp_path_factor
     figure(f"{len(states)} states of the folder, each with the checkpoint of before or the new one")
 
 
-def test_a_power_failure_leaves_a_whole_file_old_or_new(tmp_path, figure):
-    """Scores, recipes, species, priors: all that goes through `whole_file`."""
+def test_power_failure_leaves_old_or_new_file(tmp_path, figure):
+    """Files written with `whole_file`: scores, recipes, species, priors."""
     path = Path(tmp_path / "scores.npz")
     path.write_bytes(b"old one")
 

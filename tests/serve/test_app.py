@@ -72,7 +72,7 @@ def test_country_comes_from_the_position_of_the_photo(client):
 
 
 def test_heic_photo_is_answered(client, classifier):
-    data = heic(picture(size=(96, 64)))  # skips this test where there is no decoder
+    data = heic(picture(size=(96, 64)))  # skips this test without a decoder
     assert identify(client, data).json() == classifier.identify(data).as_dict()
 
 
@@ -241,15 +241,17 @@ def test_openapi_describes_real_answers_and_errors(client):
         error = answers[status]["content"]["application/json"]
         validator(error["schema"]).validate(error["example"])
         validator(error["schema"]).validate(identify(client, b"text").json())
-    question = description["paths"]["/identify"]["post"]["requestBody"]["content"]
-    told = question["multipart/form-data"]
-    assert tuple(told["schema"]["properties"]) == FIELDS
-    assert told["example"].keys() <= set(FIELDS)
+    body = description["paths"]["/identify"]["post"]["requestBody"]["content"]
+    schema = body["multipart/form-data"]
+    assert tuple(schema["schema"]["properties"]) == FIELDS
+    assert schema["example"].keys() <= set(FIELDS)
     assert set(description["paths"]) == {"/identify", "/species", "/health", "/ready", "/metrics"}
     for path in ("/species", "/health", "/ready"):
-        told = description["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
-        validator(told["schema"]).validate(client.get(path).json())
-        validator(told["schema"]).validate(told["example"])
+        schema = description["paths"][path]["get"]["responses"]["200"]["content"][
+            "application/json"
+        ]
+        validator(schema["schema"]).validate(client.get(path).json())
+        validator(schema["schema"]).validate(schema["example"])
 
 
 LABELS = re.compile(r'^(ophis_\w+)(?:\{((?:\w+="[^"\\]*",?)*)\})? (\S+)$')
@@ -270,14 +272,14 @@ def test_metrics_count_routes_and_hold_no_client_data(classifier):
             match = LABELS.match(line)
             assert match, line
             rows[match[1], match[2]] = float(match[3])
-    asks = 'method="{}",route="{}",status="{}"'
+    labels = 'method="{}",route="{}",status="{}"'
     total = "ophis_requests_total"
-    assert rows[total, asks.format("POST", "/identify", 200)] == 3
-    assert rows[total, asks.format("POST", "/identify", 422)] == 1
-    assert rows[total, asks.format("GET", "other", 404)] == 1
-    assert rows[total, asks.format("other", "/identify", 405)] == 1
-    seconds = [value for (name, labels), value in rows.items() if "_bucket" in name
-               and 'route="/identify"' in labels]  # fmt: skip
+    assert rows[total, labels.format("POST", "/identify", 200)] == 3
+    assert rows[total, labels.format("POST", "/identify", 422)] == 1
+    assert rows[total, labels.format("GET", "other", 404)] == 1
+    assert rows[total, labels.format("other", "/identify", 405)] == 1
+    seconds = [value for (name, label), value in rows.items() if "_bucket" in name
+               and 'route="/identify"' in label]  # fmt: skip
     assert seconds == sorted(seconds)
     assert seconds[-1] == 5 == rows["ophis_request_seconds_count", 'route="/identify"']
     for gauge in ("ophis_queue_length", "ophis_in_progress", "ophis_places_taken"):

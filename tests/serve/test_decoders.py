@@ -50,8 +50,8 @@ def test_decoder_gives_the_pixels_of_this_process(decoders, data):
     here, there = read(data, "a", WANTED), decoders.read(data, "a", WANTED)
     assert (there.why, there.position) == (here.why, here.position)
     assert there.resized.keys() == here.resized.keys()
-    for side, squares in here.resized.items():
-        np.testing.assert_array_equal(there.resized[side], squares)
+    for side, images in here.resized.items():
+        np.testing.assert_array_equal(there.resized[side], images)
 
 
 @pytest.mark.parametrize("data", [
@@ -76,9 +76,9 @@ def flat(width: int, height: int) -> bytes:
 @pytest.mark.skipif(sys.platform != "linux", reason="memory limits need Linux")
 def test_memory_of_a_photo_is_limited():
     decoders = Decoders(Limits(workers=1, decoder_bytes=64 * 2**20))
-    with pytest.raises(PhotoError, match=f"^photo: {TOO_LARGE}$") as refused:
+    with pytest.raises(PhotoError, match=f"^photo: {TOO_LARGE}$") as error:
         decoders.read(flat(6000, 4000), "photo", WANTED)
-    assert refused.value.reason is Reason.TOO_LARGE
+    assert error.value.reason is Reason.TOO_LARGE
     decoders.read(flat(600, 400), "photo", WANTED)
     assert decoders.replaced == 0
     decoders.close()

@@ -75,7 +75,7 @@ def test_request_waits_for_the_self_test(classifier, monkeypatch, passes):
         begun.set()
         assert go.wait(300)
         if not passes:
-            raise InputError("the network says something else than where it was made")
+            raise InputError("the logits differ from the recorded ones")
 
     monkeypatch.setattr("ophis.serve.app.require_answers", tested)
     app, data = create_app(classifier), form(photo())
@@ -83,12 +83,12 @@ def test_request_waits_for_the_self_test(classifier, monkeypatch, passes):
     async def main() -> None:
         async with app.router.lifespan_context(app):
             await until(begun.is_set)
-            ask = asyncio.create_task(post(app, [data], length=len(data)))
+            request = asyncio.create_task(post(app, [data], length=len(data)))
             await until(lambda: app.state.service.admission.admitted == 1)
             await asyncio.sleep(0.1)
-            assert not ask.done()
+            assert not request.done()
             go.set()
-            assert (await ask).status == (200 if passes else 503)
+            assert (await request).status == (200 if passes else 503)
 
     asyncio.run(main())
 

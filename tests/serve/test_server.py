@@ -70,12 +70,12 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
             return int(found[1])
         assert process.poll() is None, log.read_text()
         time.sleep(0.1)
-    raise AssertionError("it does not listen")
+    raise AssertionError("the service does not listen")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reader's folder with a bundle and photos, as `ophis demo` leaves it."""
+    """Folder with a bundle and photos, as after `ophis demo`."""
     folder = tmp_path_factory.mktemp("reader")
     evaluated_bundle(folder / "demo" / "bundle")
     photos = folder / "demo" / "sample" / "photos"
@@ -98,7 +98,7 @@ def service(folder: Path) -> Generator[Running]:
     ([photo(5, side=40), kathmandu_photo()], {"gps": "true", "language": "es"}),
 ])  # fmt: skip
 def test_service_and_command_line_give_the_same_answer(service, tmp_path, photos, fields):
-    # Called as the service calls them; "photo 2" of several.
+    # File names as in the service: "photo", or "photo 2" of several.
     names = [f"photo {n}" for n in range(1, len(photos) + 1)] if len(photos) > 1 else ["photo"]
     for name, data in zip(names, photos, strict=True):
         (tmp_path / name).write_bytes(data)
@@ -192,7 +192,7 @@ def test_signal_ends_idle_service_with_status_0(folder, tmp_path):
 
 @contextlib.contextmanager
 def here(bundle: Path) -> Generator[int]:
-    """The server in a thread of this process: its port."""
+    """Run the server in a thread of this process; yield its port."""
     app = create_app(load(bundle))
     listener = server._listener("127.0.0.1", 0)
     config = uvicorn.Config(app, http=server._Connection, ws="none", log_config=None)
@@ -249,7 +249,7 @@ def test_excess_connections_are_closed(folder, monkeypatch):
         assert clients[0].recv(100).startswith(b"HTTP/1.1 200 ")
 
 
-def refused(*arguments: object) -> str:
+def error_line(*arguments: object) -> str:
     command = [sys.executable, "-m", "ophis", "serve", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
@@ -261,17 +261,19 @@ def test_truncated_model_is_refused_at_start(tmp_path):
     bundle = evaluated_bundle(tmp_path / "bundle")
     model = bundle / "model.onnx"
     model.write_bytes(model.read_bytes()[:-10])
-    assert "model.onnx: its checksum differs" in refused(bundle, "--port", 0)
+    assert "model.onnx: its checksum differs" in error_line(bundle, "--port", 0)
 
 
 def test_invalid_address_is_refused(folder):
     bundle = folder / "demo" / "bundle"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"nothing can listen at 127.0.0.1, port {port}: " in refused(bundle, "--port", port)
-    assert "port 99999: give a number from 0 to 65535" in refused(bundle, "--port", 99999)
-    assert "nothing can listen at 192.0.2.1" in refused(bundle, "--host", "192.0.2.1")
-    assert "workers = 0 should be 1 or more" in refused(bundle, "--workers", 0)
+        assert f"nothing can listen at 127.0.0.1, port {port}: " in error_line(
+            bundle, "--port", port
+        )
+    assert "port 99999: give a number from 0 to 65535" in error_line(bundle, "--port", 99999)
+    assert "nothing can listen at 192.0.2.1" in error_line(bundle, "--host", "192.0.2.1")
+    assert "workers = 0 should be 1 or more" in error_line(bundle, "--workers", 0)
 
 
 PAGE = ROOT / "docs" / "http.md"
@@ -281,9 +283,9 @@ COMMANDS = re.findall(r"^\$ (curl .*)$", "".join(blocks(PAGE, "console")), re.MU
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_http_md_is_answered(service, command):
     words = shlex.split(command.replace("127.0.0.1:8000", f"127.0.0.1:{service.port}"))
-    refused = ["--fail"] if "Atlantis" not in command else []
+    fail = ["--fail"] if "Atlantis" not in command else []
     done = subprocess.run(
-        [*words, "--silent", "--show-error", *refused], cwd=service.log.parent,
+        [*words, "--silent", "--show-error", *fail], cwd=service.log.parent,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -302,7 +304,7 @@ def test_http_md_shows_the_actual_statuses_and_limits():
         assert re.search(rf"^\| .*\b{status}\b", text, re.MULTILINE)
     limits = Limits()
     text = " ".join(text.split())
-    for said in (
+    for sentence in (
         f"at most {limits.photos}, {limits.request_bytes // 2**20} MiB together",
         f"more than {limits.photos} photos",
         f"no byte for {limits.stall_seconds} seconds",
@@ -315,4 +317,4 @@ def test_http_md_shows_the_actual_statuses_and_limits():
         f"more than {limits.decoder_seconds} seconds",
         f"up to {limits.grace_seconds} seconds",
     ):
-        assert said in text, said
+        assert sentence in text, sentence
