@@ -32,7 +32,7 @@ def shown(*arguments: object, columns: int = 80, **environment: str) -> tuple[li
 
     status, sent = in_a_terminal(*arguments, columns=columns, environment=environment)
     assert status == 0, sent
-    # Moving lines go back to their beginning and are wiped out.
+    # Progress lines are overwritten after a carriage return.
     return [line.split("\r")[-1].rstrip() for line in CODES.sub("", sent).split("\r\n")], sent
 
 

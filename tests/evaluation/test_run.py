@@ -27,7 +27,7 @@ def test_run_folder_is_read_with_log_and_prior(tmp_path):
     rows = [
         {"step": 0, "loss": 2.0, "learning_rate": 0.0},
         {"step": 1, "loss": 1.5, "learning_rate": 0.1},
-        {"step": 1, "loss": 1.4, "learning_rate": 0.1},  # done again after a stop
+        {"step": 1, "loss": 1.4, "learning_rate": 0.1},  # repeated after a resume
         {"step": 1, "validation_top1": 0.5},
     ]
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, rows)))

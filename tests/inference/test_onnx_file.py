@@ -125,7 +125,7 @@ def test_damaged_file_gives_at_most_a_one_line_error(tmp_path_factory, data, pla
 
 def test_deeply_nested_messages_are_rejected(tmp_path):
     data = b""
-    for _ in range(3000):  # a graph in an attribute of a node of a graph, again and again
+    for _ in range(3000):  # nest a graph in an attribute of a node of a graph
         for tag in (b"\x32", b"\x2a", b"\x0a"):
             size, length = len(data), b""
             while size >= 128:

@@ -122,7 +122,7 @@ def test_unreachable_hub_without_cached_copy_is_an_error(tmp_path, monkeypatch, 
     address = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, NO_SERVER)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client tries five times more
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client retries five times
     with pytest.raises(InputError, match=UNREACHABLE):
         fetch("hf://owner/name")
     assert capsys.readouterr().err == ""
@@ -139,5 +139,5 @@ def test_stub_identifies_itself(place):
 
     with stub_of_the_hub({"owner/name": place / "good"}) as (hub, _):
         address = f"{hub}/owner/name/resolve/main/species.csv"
-        with urllib.request.urlopen(address) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(address) as answer:  # noqa: S310 - the local stub
             assert "ophis-stub-of-the-hub" in answer.headers["Server"]

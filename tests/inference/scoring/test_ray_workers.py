@@ -89,7 +89,7 @@ def processes(ray_folder, part=b""):
             mine = f"RAY_TMPDIR={ray_folder}".encode() in (folder / "environ").read_bytes()
             if mine and part in (folder / "cmdline").read_bytes():
                 found.append(folder)
-        except OSError:  # it has ended meanwhile
+        except OSError:  # the process has ended
             continue
     return found
 
