@@ -44,20 +44,25 @@ if TYPE_CHECKING:
     from ophis.inference.answer import Answer, Guess, SeenPhoto
     from ophis.inference.bundles.bundle import Bundle
     from ophis.inference.bundles.card_sections import MemberResult
+    from ophis.inference.bundles.model_card import ModelCard, card
     from ophis.inference.classifier import Classifier, load
+    from ophis.inference.doctor import doctor
     from ophis.inference.engine import EngineKind
     from ophis.inference.ensemble import combine
     from ophis.inference.scoring.scores_file import score
     from ophis.priors.bayes import BayesPrior
     from ophis.priors.country_counts import CountryPrior
+    from ophis.priors.fitting import FittedPrior, fit_prior
     from ophis.priors.overrides import Override
     from ophis.priors.prior import Prior
     from ophis.priors.prior_file import read_prior
     from ophis.priors.range_maps import RangeMap, read_range_map
+    from ophis.priors.selection import PriorChoice
     from ophis.recipe import Recipe, read_recipe
     from ophis.scores.scores import Scores, read_scores
     from ophis.taxonomy.danger import Danger
     from ophis.taxonomy.species_list import SpeciesList
+    from ophis.web.export import WebFile, export_web
 
 __all__ = [
     "Answer",
@@ -76,18 +81,21 @@ __all__ = [
     "Evaluation",
     "EvaluationResults",
     "EvaluationTable",
+    "FittedPrior",
     "Guess",
     "HiddenTestResult",
     "InputError",
     "Interval",
     "Manifest",
     "MemberResult",
+    "ModelCard",
     "NoPhotoError",
     "Override",
     "Pack",
     "PhotoError",
     "PhotoFailure",
     "Prior",
+    "PriorChoice",
     "RangeMap",
     "Reason",
     "Recipe",
@@ -100,12 +108,17 @@ __all__ = [
     "Submission",
     "SubmissionCheck",
     "Verdict",
+    "WebFile",
+    "card",
     "check_submission",
     "collect",
     "combine",
     "compare",
+    "doctor",
     "evaluate",
     "evaluate_files",
+    "export_web",
+    "fit_prior",
     "load",
     "pack",
     "predict_hidden_test",
@@ -143,18 +156,21 @@ _MODULES = {
     "Evaluation": "evaluation.metrics",
     "EvaluationResults": "evaluation.results",
     "EvaluationTable": "evaluation.table",
+    "FittedPrior": "priors.fitting",
     "Guess": "inference.answer",
     "HiddenTestResult": "challenges.aicrowd",
     "InputError": "errors",
     "Interval": "evaluation.bootstrap",
     "Manifest": "datasets.manifest",
     "MemberResult": "inference.bundles.card_sections",
+    "ModelCard": "inference.bundles.model_card",
     "NoPhotoError": "errors",
     "Override": "priors.overrides",
     "Pack": "datasets.shards.reader",
     "PhotoError": "errors",
     "PhotoFailure": "errors",
     "Prior": "priors.prior",
+    "PriorChoice": "priors.selection",
     "RangeMap": "priors.range_maps",
     "Reason": "errors",
     "Recipe": "recipe",
@@ -167,12 +183,17 @@ _MODULES = {
     "Submission": "challenges.submission",
     "SubmissionCheck": "challenges.submission_check",
     "Verdict": "decision.verdict",
+    "WebFile": "web.export",
+    "card": "inference.bundles.model_card",
     "check_submission": "challenges.submission_check",
     "collect": "datasets.collection",
     "combine": "inference.ensemble",
     "compare": "evaluation.comparison",
+    "doctor": "inference.doctor",
     "evaluate": "evaluation.metrics",
     "evaluate_files": "evaluation.table",
+    "export_web": "web.export",
+    "fit_prior": "priors.fitting",
     "load": "inference.classifier",
     "pack": "datasets.shards.writer",
     "predict_hidden_test": "challenges.aicrowd",

@@ -13,8 +13,8 @@ from ophis.inference import doctor
 from ophis.inference.memory import keep_freed_memory, takes_settings
 
 
-def test_examine_reports_machine_packages_settings_and_devices():
-    facts = doctor.examine()
+def test_doctor_reports_machine_packages_settings_and_devices():
+    facts = doctor.doctor()
     assert list(facts) == ["machine", "packages", "settings", "devices"]
     assert facts["machine"]["cores"] >= 1
     assert facts["packages"]["numpy"].count(".") == 2
@@ -31,7 +31,7 @@ def test_missing_package_is_listed(monkeypatch, capsys):
 
 
 def test_bundle_is_timed_on_each_engine(imagenet17):
-    found = doctor.examine(imagenet17.bundle)["bundle"]
+    found = doctor.doctor(imagenet17.bundle)["bundle"]
     assert found["version"] == imagenet17.bundle.version
     assert re.fullmatch(r"[\d.]+ ms a photo", found["onnxruntime"])
     assert {"openvino", "openvino-bfloat16"} < found.keys()

@@ -15,7 +15,7 @@ def doctor(bundle: Named | None = None, /, *, json: Json = False) -> None:
     from ophis.cli.terminal.progress import waiting
     from ophis.cli.terminal.tables import print_facts
     from ophis.inference.classifier import load
-    from ophis.inference.doctor import examine
+    from ophis.inference.doctor import doctor as examine
 
     with waiting("examining this machine"):
         facts = examine(load(bundle).bundle if bundle else None)

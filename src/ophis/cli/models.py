@@ -269,16 +269,16 @@ def card(
     from ophis.cli.terminal.tables import print_json
     from ophis.evaluation.run import read_scored_run
     from ophis.inference.bundles.hub import SCHEME
-    from ophis.inference.bundles.model_card import read_card, write_card
+    from ophis.inference.bundles.model_card import card as card_of
     from ophis.inference.bundles.registry import bundle_folder
 
     if write and as_typed(bundle).startswith(SCHEME):
         raise InputError(f"{bundle}: --write is for a bundle folder of your own; leave it out")
     with waiting("evaluating"):
         run = read_scored_run(scores) if scores else None
-        found, results, text = read_card(bundle_folder(as_typed(bundle)), run=run, license=license)
-    version = write_card(found, results, text) if write else found.version
+        found = card_of(bundle_folder(as_typed(bundle)), run=run, license=license, write=write)
     if json:
-        print_json({"bundle": found.folder, "version": version, **asdict(results)})
+        facts = {"bundle": found.folder, "version": found.version, **asdict(found.results)}
+        print_json(facts)
     else:
-        print(f"{found.folder}: bundle {version}" if write else text)
+        print(f"{found.folder}: bundle {found.version}" if write else found.text)

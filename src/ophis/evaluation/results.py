@@ -245,5 +245,5 @@ def _confusions(scores: Scores, *, only_dangerous: bool) -> tuple[Row, ...]:
 
 def _danger_missed(species: str, taken_for: str) -> bool:
     """Tell if a species that may be dangerous is taken for one that is not known to be."""
-    harmless = Danger.NOT_KNOWN_DANGEROUS
-    return danger(species) is not harmless and danger(taken_for) is harmless
+    not_known = Danger.NOT_KNOWN_DANGEROUS
+    return danger(species) is not not_known and danger(taken_for) is not_known

@@ -43,7 +43,7 @@ REPEATS = 3
 _WEIGHTS = {True: "as bundle.json has them", False: "changed or cut short", None: None}
 
 
-def examine(bundle: Bundle | None = None) -> dict[str, dict[str, Any]]:
+def doctor(bundle: Bundle | None = None) -> dict[str, dict[str, Any]]:
     """Return facts about machine, packages and settings, and time a bundle on each engine.
 
     Returns:

@@ -18,7 +18,7 @@ from ophis.evaluation.results import evaluate_bundle
 from ophis.images.test_time_augmentation import NO_TTA, tta_crops
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
 from ophis.inference.bundles.card_sections import MemberResult, about_combination
-from ophis.inference.bundles.model_card import card
+from ophis.inference.bundles.model_card import card_text
 from ophis.inference.network import Network
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
@@ -151,7 +151,7 @@ def _write(
         calibration=calibration,
         prior=prior,
         rule=rule,
-        card=card(species, results, calibration=calibration, prior=prior, rule=rule),
+        card=card_text(species, results, calibration=calibration, prior=prior, rule=rule),
         results=results,
     )
     writer.write_members(members, crops)

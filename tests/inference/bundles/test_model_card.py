@@ -15,7 +15,7 @@ from ophis.decision.rule import fit_rule
 from ophis.evaluation.results import EvaluationResults, evaluate_bundle, read_results
 from ophis.evaluation.run import ScoredRun
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
-from ophis.inference.bundles.model_card import card, imagenet17_card, read_card, write_card
+from ophis.inference.bundles.model_card import card, card_text, imagenet17_card
 from tests.support.made_bundle import write_made_bundle
 
 # Antaresia childreni is not known to be dangerous, the others are venomous.
@@ -69,13 +69,13 @@ def test_dangerous_confusions_are_listed(scores, results, parts):
     assert all(row["taken_for"] == "Antaresia childreni" for row in rows)
     wrong = (scores.truth != 2) & (scores.logits.argmax(1) == 2)
     assert sum(row["photos"] for row in rows) == wrong.sum()
-    text = card(SPECIES, results, **parts)
+    text = card_text(SPECIES, results, **parts)
     assert "**May be dangerous, taken for one not known to be dangerous**" in text
     assert "| Vipera berus | Antaresia childreni |" in text
 
 
 def test_card_without_results_states_not_measured():
-    text = card(SPECIES, EvaluationResults(), calibration=None, prior=None, rule=None)
+    text = card_text(SPECIES, EvaluationResults(), calibration=None, prior=None, rule=None)
     assert text.count("ot measured") >= 6
     assert "Not evaluated on any photo." in text
     assert "%" not in text.split("## Limitations")[0]
@@ -85,7 +85,7 @@ def test_card_without_results_states_not_measured():
 
 
 def test_hub_client_reads_metadata_and_results(results, parts):
-    read = ModelCard(card(SPECIES, results, **parts), ignore_metadata_errors=False)
+    read = ModelCard(card_text(SPECIES, results, **parts), ignore_metadata_errors=False)
     assert isinstance(read.data, ModelCardData)
     assert read.data.library_name == "ophis"
     assert read.data.license == "mit"
@@ -110,7 +110,7 @@ def test_names_in_card_are_escaped():
         rng.normal(size=(240, 3)), species, names, np.arange(240) % 3, (EVIL,) * 240, names
     )
     parts = dict.fromkeys(("calibration", "prior", "rule"))
-    text = card(species, evaluate_bundle(scores, **parts, counts=None, about={}), **parts)
+    text = card_text(species, evaluate_bundle(scores, **parts, counts=None, about={}), **parts)
     text += imagenet17_card(species)
     assert text.count("script") > 4
     assert re.search(r"(?<!\\)<(script|img)|(?<!\\)\]\(javascript", text) is None
@@ -120,21 +120,18 @@ def test_names_in_card_are_escaped():
 
 def test_card_is_updated_with_new_results(scores, tmp_path):
     bundle = read_bundle(write_made_bundle(tmp_path / "bundle", SPECIES))
-    _, before, text = read_card(bundle.folder)
-    assert before == EvaluationResults()
-    assert "Not evaluated on any photo." in text
+    before = card(bundle.folder)
+    assert (before.results, before.version) == (EvaluationResults(), bundle.version)
+    assert "Not evaluated on any photo." in before.text
     facts = {"validation": {"sha256": "0" * 64}}
-    _, after, text = read_card(
-        bundle.folder, run=ScoredRun("x", scores, facts=facts), license="cc-by-4.0"
-    )
-    version = write_card(bundle, after, text)
-    assert version != bundle.version
-    written = read_bundle(bundle.folder)
-    assert written.version == version
-    assert (bundle.folder / "README.md").read_text() == text
-    assert "license: cc-by-4.0" in text
+    run = ScoredRun("x", scores, facts=facts)
+    after = card(bundle.folder, run=run, license="cc-by-4.0", write=True)
+    assert after.version != bundle.version
+    assert read_bundle(bundle.folder).version == after.version
+    assert (bundle.folder / "README.md").read_text() == after.text
+    assert "license: cc-by-4.0" in after.text
     assert read_results(bundle.folder / "evaluation.json").facts == facts
-    assert read_card(bundle.folder)[2] == text
+    assert card(bundle.folder).text == after.text
 
 
 def test_optional_files_may_be_missing_and_are_validated(tmp_path, results):
@@ -153,7 +150,7 @@ def test_optional_files_may_be_missing_and_are_validated(tmp_path, results):
     from ophis import InputError
 
     with pytest.raises(InputError, match=r"evaluation.json: not evaluation results"):
-        read_card(folder)
+        card(folder)
 
 
 def test_card_rejects_results_of_other_species(scores, tmp_path):
@@ -161,4 +158,4 @@ def test_card_rejects_results_of_other_species(scores, tmp_path):
 
     folder = write_made_bundle(tmp_path / "bundle", SpeciesList(("a", "b", "c")))
     with pytest.raises(InputError, match="is in one list of species only"):
-        read_card(folder, run=ScoredRun("x", replace(scores)))
+        card(folder, run=ScoredRun("x", replace(scores)))

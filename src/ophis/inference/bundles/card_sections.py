@@ -124,6 +124,26 @@ def _results_table(results: Sequence[MemberResult]) -> str:
     )
 
 
+def intended_use() -> str:
+    """Return the section of the intended use."""
+    return (
+        "## Intended use\n\nTo help a person name a snake in a photo, with the country where it was"
+        " seen, and to say when no name\nis sure. For health workers and researchers who check the"
+        " name by other means; it is no medical device,\nand no treatment should follow from it"
+        " alone. Its effect on human accuracy: not measured.\n"
+    )
+
+
+def synthetic_note(species: SpeciesList) -> str:
+    """Return a note if the bundle is trained on synthetic photos, else an empty text."""
+    if not all(name.startswith("Synthetic ") for name in species):
+        return ""
+    return (
+        "> **Synthetic, not photographed.** Trained on synthetic photos: it shows that the software"
+        " works and\n> is of no use on real snakes.\n\n"
+    )
+
+
 def data_section(results: EvaluationResults) -> str:
     """Return the section on training and validation photos."""
     training, judged, facts = results.training, results.validation, results.facts

@@ -7,7 +7,7 @@ measurement are given as "not measured". The head is that of a model card of the
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ophis.errors import InputError
@@ -18,8 +18,10 @@ from ophis.inference.bundles.card_sections import (
     NOT_MEASURED,
     about_imagenet17,
     data_section,
+    intended_use,
     limitations,
     predictors_section,
+    synthetic_note,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +39,89 @@ RELIABILITY = ("log_loss", "brier_score", "ece", "classwise_ece")
 FIGURES = (("top1", "top-1"), ("top5", "top-5"), ("macro_f1", "macro F1"))
 
 
+@dataclass(frozen=True)
+class ModelCard:
+    """Model card of a bundle.
+
+    Attributes:
+        folder: folder of the bundle.
+        version: version of the bundle, after the card is written if it is.
+        results: evaluation results of the card.
+        text: the card in Markdown, with the metadata of the Hub.
+    """
+
+    folder: Path
+    version: str
+    results: EvaluationResults
+    text: str
+
+
 def card(
+    folder: str | Path,
+    *,
+    run: ScoredRun | None = None,
+    license: str | None = None,  # noqa: A002 - the Hub's word
+    write: bool = False,
+) -> ModelCard:
+    """Return the model card of a bundle, and write it into the bundle if that is requested.
+
+    Args:
+        folder: folder of the bundle.
+        run: scores of the bundle on photos outside its training data, to evaluate instead of the
+            results that the bundle holds.
+        license: licence of its weights; by default the one that the bundle holds.
+        write: write card and results into the bundle, which changes its version.
+
+    Raises:
+        InputError: when the bundle cannot be read, or the scores are of other species.
+    """
+    bundle = read_bundle(folder)
+    results = _results(bundle, run, license)
+    try:
+        text = card_text(
+            bundle.species,
+            results,
+            calibration=bundle.calibration,
+            prior=bundle.prior,
+            rule=bundle.rule,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        path = bundle.folder / EVALUATION
+        raise InputError(f"{path}: not evaluation results: {error!r}; export again") from None
+    version = _write(bundle, results, text) if write else bundle.version
+    return ModelCard(bundle.folder, version, results, text)
+
+
+def _results(bundle: Bundle, run: ScoredRun | None, licence: str | None) -> EvaluationResults:
+    """Return the results that a bundle holds, or those of its scores, with its licence."""
+    path = bundle.folder / EVALUATION
+    results = read_results(path) if path.is_file() else EvaluationResults()
+    if run:
+        evaluated = evaluate_bundle(
+            run.scores.with_species(bundle.species),
+            calibration=bundle.calibration,
+            prior=bundle.prior,
+            rule=bundle.rule,
+            counts=run.prior,
+            facts=run.facts,
+            about=results.about,
+        )
+        results = evaluated if run.prior else replace(evaluated, training=results.training)
+    if licence:
+        results = replace(results, about=results.about | {"license": licence})
+    return results
+
+
+def _write(bundle: Bundle, results: EvaluationResults, text: str) -> str:
+    """Write a card into a bundle, whole or not at all, and return the new version."""
+    with BundleWriter(bundle.folder) as writer:
+        writer.copy(bundle)
+        (writer.folder / CARD).write_text(text, encoding="utf-8")
+        results.write(writer.folder / EVALUATION)
+    return read_bundle(bundle.folder).version
+
+
+def card_text(
     species: SpeciesList,
     results: EvaluationResults,
     *,
@@ -57,8 +141,8 @@ def card(
     about = results.about
     title = about.get("title") or f"{len(species)} kinds of snake"
     parts = [
-        f"# {title}\n\n{_synthetic_note(species)}{about.get('text') or _UNKNOWN}\n",
-        _use(),
+        f"# {title}\n\n{synthetic_note(species)}{about.get('text') or _UNKNOWN}\n",
+        intended_use(),
         data_section(results),
         predictors_section(species, prior),
         f"## Figures\n\n{_figures(results, calibration)}",
@@ -74,63 +158,7 @@ def card(
 def imagenet17_card(species: SpeciesList) -> str:
     """Return the card of the built-in bundle imagenet17."""
     about = EvaluationResults(about=about_imagenet17(species))
-    return card(species, about, calibration=None, prior=None, rule=None)
-
-
-def read_card(
-    folder: Path,
-    *,
-    run: ScoredRun | None = None,
-    license: str | None = None,  # noqa: A002 - the Hub's word
-) -> tuple[Bundle, EvaluationResults, str]:
-    """Return a bundle, its evaluation results and its card.
-
-    Args:
-        folder: folder of the bundle.
-        run: scores of the bundle on photos outside its training data, to evaluate instead of the
-            results that the bundle holds.
-        license: licence of its weights; by default the one that the bundle holds.
-
-    Raises:
-        InputError: when the bundle cannot be read, or the scores are of other species.
-    """
-    bundle = read_bundle(folder)
-    path = folder / EVALUATION
-    results = read_results(path) if path.is_file() else EvaluationResults()
-    if run:
-        counts = run.prior
-        judged = evaluate_bundle(
-            run.scores.with_species(bundle.species),
-            calibration=bundle.calibration,
-            prior=bundle.prior,
-            rule=bundle.rule,
-            counts=counts,
-            facts=run.facts,
-            about=results.about,
-        )
-        results = judged if counts else replace(judged, training=results.training)
-    if license:
-        results = replace(results, about=results.about | {"license": license})
-    try:
-        text = card(
-            bundle.species,
-            results,
-            calibration=bundle.calibration,
-            prior=bundle.prior,
-            rule=bundle.rule,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: not evaluation results: {error!r}; export again") from None
-    return bundle, results, text
-
-
-def write_card(bundle: Bundle, results: EvaluationResults, text: str) -> str:
-    """Write a card into a bundle, whole or not at all, and return the new version."""
-    with BundleWriter(bundle.folder) as writer:
-        writer.copy(bundle)
-        (writer.folder / CARD).write_text(text, encoding="utf-8")
-        results.write(writer.folder / EVALUATION)
-    return read_bundle(bundle.folder).version
+    return card_text(species, about, calibration=None, prior=None, rule=None)
 
 
 _UNKNOWN = "The bundle does not hold its origin."
@@ -185,24 +213,6 @@ def _model_index(title: str, results: EvaluationResults) -> list[dict[str, Any]]
         "metrics": metrics,
     }
     return [{"name": title, "results": [result]}]
-
-
-def _use() -> str:
-    return (
-        "## Intended use\n\nTo help a person name a snake in a photo, with the country where it was"
-        " seen, and to say when no name\nis sure. For health workers and researchers who check the"
-        " name by other means; it is no medical device,\nand no treatment should follow from it"
-        " alone. Its effect on human accuracy: not measured.\n"
-    )
-
-
-def _synthetic_note(species: SpeciesList) -> str:
-    if not all(name.startswith("Synthetic ") for name in species):
-        return ""
-    return (
-        "> **Synthetic, not photographed.** Trained on synthetic photos: it shows that the software"
-        " works and\n> is of no use on real snakes.\n\n"
-    )
 
 
 def _figures(results: EvaluationResults, calibration: Calibration | None) -> str:

@@ -10,7 +10,7 @@ from safetensors.torch import save
 
 from ophis.evaluation.results import EvaluationResults
 from ophis.inference.bundles.bundle import CONFIG, IMAGES, MODEL, WEIGHTS, BundleWriter, Member
-from ophis.inference.bundles.model_card import card
+from ophis.inference.bundles.model_card import card_text
 from ophis.inference.evidence import OUTPUTS as EVIDENCE
 from ophis.inference.self_test import write_selftest
 from ophis.train.export.inference_form import WithEvidence, averages_maps, inference_form
@@ -67,7 +67,7 @@ def write_bundle(
     elif ood_model:
         model = WithOodScore(model, ood_model).eval()
     results = results or EvaluationResults()
-    text = card(species, results, calibration=calibration, prior=prior, rule=rule)
+    text = card_text(species, results, calibration=calibration, prior=prior, rule=rule)
     with BundleWriter(out) as writer:
         writer.write(
             species=species,

@@ -32,7 +32,7 @@ from ophis.images.test_time_augmentation import NO_TTA
 from ophis.inference.batches import pixel_batches
 from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, read_bundle
 from ophis.inference.bundles.card_sections import about_quantised
-from ophis.inference.bundles.model_card import card
+from ophis.inference.bundles.model_card import card_text
 from ophis.inference.ensemble import member_result, refit, score_timed
 from ophis.inference.network import Network
 from ophis.inference.onnx_file import require_single_file
@@ -103,12 +103,13 @@ def quantise(
             rule=rule,
             about=about_quantised(bundle, members, sizes=sizes),
         )
+        text = card_text(bundle.species, results, calibration=calibration, prior=prior, rule=rule)
         writer.write(
             species=bundle.species,
             calibration=calibration,
             prior=prior,
             rule=rule,
-            card=card(bundle.species, results, calibration=calibration, prior=prior, rule=rule),
+            card=text,
             results=results,
         )
     return members
