@@ -158,7 +158,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def served(imagenet17: Classifier) -> Path:
-    """A bundle folder to serve."""
+    """Bundle folder to serve."""
     return imagenet17.bundle.folder
 
 
@@ -170,7 +170,7 @@ def halves(coloured: Manifest) -> tuple[Manifest, Manifest]:
 
 @pytest.fixture(scope="session")
 def published_counts() -> pl.DataFrame:
-    """The published counts of SnakeCLEF 2020 as `species, country, photos`."""
+    """Published counts of SnakeCLEF 2020 as `species, country, photos`."""
     path = SHARED / "snakeclef2020" / "images_per_species_and_country.csv"
     if not path.is_file():
         pytest.skip("the organisers' counts are missing (shared/data/snakeclef2020)")
@@ -190,7 +190,7 @@ def shared_2021() -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    """A headless Chromium. Scope module: while it runs, no other event loop can be started."""
+    """Headless Chromium. Scope module: while it runs, no other event loop can be started."""
     from tests.support.page_browser import CHROMIUM, chromium
 
     if CHROMIUM is None:

@@ -14,7 +14,7 @@ HERE = [page for page in PAGES if is_runnable(page) and page.name not in WORKSHO
 
 
 def test_demo_gains_from_pretraining_and_country(place):
-    """A test of the pipeline on synthetic photos, without meaning for real snakes."""
+    """Test the pipeline on synthetic photos, without meaning for real snakes."""
     a, b = (read_scores(place / "demo" / f"run-{name}" / "scores.npz") for name in "ab")
     assert evaluate(b).macro_f1 > evaluate(a).macro_f1 + 0.2
     assert (place / "demo" / "bundle" / "model.onnx").is_file()

@@ -59,7 +59,7 @@ def pickled_files(trace: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def trained(coloured, small, tmp_path_factory) -> Path:
-    """A run folder."""
+    """Run folder."""
     return fit(
         small(steps=1),
         train=coloured.take(np.arange(24)),
@@ -157,7 +157,7 @@ def externalised(model: onnx.ModelProto, location: str) -> bytes:
 
 @pytest.fixture(params=["beside.bin", "../outside.bin", "/etc/hostname"])
 def external_weights(request, bundle, tmp_path) -> Path:
-    """A bundle whose network keeps its weights in another file."""
+    """Bundle whose network keeps its weights in another file."""
     folder = tmp_path / "bundle"
     shutil.copytree(bundle, folder)
     model = onnx.load(folder / MODEL)

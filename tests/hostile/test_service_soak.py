@@ -66,7 +66,7 @@ def test_mixed_requests_leave_memory_and_answers_constant(served, tmp_path, figu
     folder = str(write_requests(list(requests.values()), tmp_path / "requests"))
     statuses: Counter[str] = Counter()
     memory: list[float] = []
-    held: list[tuple[int, int]] = []
+    open_counts: list[tuple[int, int]] = []
     wrong: list[tuple[str, int]] = []
     right: dict[str, str] = {}
     with service_of(served, tmp_path) as service:
@@ -79,14 +79,14 @@ def test_mixed_requests_leave_memory_and_answers_constant(served, tmp_path, figu
                     wrong.append((name, one.status))
                 statuses[str(one.status)] += 1
             memory.append(at_rest(service))
-            held.append((descriptors(service), threads(service)))
+            open_counts.append((descriptors(service), threads(service)))
     assert wrong == []
     grown = statistics.median(memory[-3:]) - memory[0]
     figure(
         f"{rounds} rounds of {seconds} s, {statuses.total():,} requests of {len(names)} kinds:"
         f" {grown:+.1f} MB after the first, of {memory[0]:.0f}; descriptors and threads"
-        f" {held[0]} before, {held[-1]} after"
+        f" {open_counts[0]} before, {open_counts[-1]} after"
     )
     assert grown < GROWTH_MIB
-    assert max(each for each, _ in held) <= held[0][0]
-    assert max(each for _, each in held) <= held[0][1]
+    assert max(each for each, _ in open_counts) <= open_counts[0][0]
+    assert max(each for _, each in open_counts) <= open_counts[0][1]

@@ -67,7 +67,7 @@ def test_decoder_gives_the_errors_of_this_process(decoders, data):
 
 
 def flat(width: int, height: int) -> bytes:
-    """A large photo of few bytes."""
+    """Return a large photo of few bytes."""
     file = io.BytesIO()
     Image.new("RGB", (width, height), "red").save(file, "JPEG")
     return file.getvalue()

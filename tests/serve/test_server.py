@@ -35,7 +35,7 @@ LINE = re.compile(
 
 @dataclass
 class Running:
-    """A service that listens."""
+    """Running service."""
 
     process: subprocess.Popen[bytes]
     port: int

@@ -1,4 +1,4 @@
-"""A classifier without a network file, for tests of what follows the network."""
+"""Classifier without a network file, for tests of the steps after the network."""
 
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,7 @@
 """Clients that load the service, in another process: see `responses_of`.
 
-Each request has a new connection. Plain sockets take little of the cores that clients and service
-share.
+Each request has a new connection. Plain sockets leave processor time to the service on the same
+machine.
 """
 
 from __future__ import annotations

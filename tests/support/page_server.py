@@ -48,15 +48,15 @@ def page_server(
         settings: of the page.
         answer: returns the status and the JSON for a request.
     """
-    held = page_files(settings)
+    files = page_files(settings)
 
     def file(request: Request) -> Response:
         path = request.path_params["path"] or "index.html"
-        if path not in held:
+        if path not in files:
             return Response(status_code=404)
         kind = KINDS[f".{path.rpartition('.')[2]}"]
         return Response(
-            held[path],
+            files[path],
             media_type=kind,
             headers=HEADERS,
         )

@@ -7,8 +7,8 @@ from itertools import product
 from pathlib import Path
 from unittest.mock import patch
 
-Names = dict[str, int]  # of files, to their inodes
-Step = tuple[str, str]  # a rename; a new file is one from nothing
+Names = dict[str, int]  # name of a file to its inode
+Step = tuple[str, str]  # rename from, to; from "" for a new file
 
 
 class Disk:
@@ -32,7 +32,7 @@ class Disk:
         return {path.stat().st_ino: path.read_bytes() for path in self.folder.iterdir()}
 
     def remember(self) -> None:
-        """Record the present state as one at which the power may fail."""
+        """Record the present state as a possible moment of the failure."""
         now = self._names()
         for name in now.keys() - self.seen.keys() - {new for _, new in self.unsure}:
             self.unsure.append(("", name))
@@ -69,7 +69,7 @@ class Disk:
 
     def states(self) -> Iterator[tuple[int, dict[str, bytes]]]:
         """Yield the number of each recorded moment and a possible state after a failure then."""
-        for number, (names, unsure, inodes, synced, live) in enumerate(self.moments):
+        for number, (names, unsure, inodes, synced, contents_then) in enumerate(self.moments):
             for kept in product((False, True), repeat=len(unsure)):
                 found = dict(names)
                 for (old, new), there in zip(unsure, kept, strict=True):
@@ -78,7 +78,9 @@ class Disk:
                     elif there and old in found:
                         found[new] = found.pop(old)
                 for fraction in (0.0, 0.5, 1.0):
-                    contents = {i: data[: int(fraction * len(data))] for i, data in live.items()}
+                    contents = {
+                        i: data[: int(fraction * len(data))] for i, data in contents_then.items()
+                    }
                     contents |= synced
                     yield number, {name: contents[inode] for name, inode in found.items()}
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Service:
-    """A running service that is ready.
+    """Running service that is ready.
 
     Attributes:
         port: its port on this machine.

@@ -66,13 +66,13 @@ def test_fully_typed_country_needs_no_choice(visit, fake, synthetic_photo):
 
 def test_country_typed_before_the_names_are_loaded_is_resolved(visit, fake, synthetic_photo):
     page = visit()
-    held = []
-    page.route("**/countries.json", lambda route: held.append(route))  # noqa: PLW0108
+    routes = []
+    page.route("**/countries.json", lambda route: routes.append(route))  # noqa: PLW0108
     choose(page, synthetic_photo)
     page.fill("#country", "Tailandia")
     page.press("#country", "Enter")  # the list is empty, so this sends the request
-    wait_for(page, lambda: held)
-    held[0].continue_()
+    wait_for(page, lambda: routes)
+    routes[0].continue_()
     page.wait_for_selector("#verdict")
     assert fake.requests[-1].fields["country"] == "TH"
 
@@ -105,14 +105,14 @@ def test_country_of_the_photo_can_be_declined(visit, fake, tmp_path):
 
 
 def test_no_country_is_offered_for_a_removed_photo(visit, fake, synthetic_photo, tmp_path):
-    page, held = visit(), []
-    page.route("**/borders.json", lambda route: held.append(route))  # noqa: PLW0108
+    page, routes = visit(), []
+    page.route("**/borders.json", lambda route: routes.append(route))  # noqa: PLW0108
     choose(page, photo_at(tmp_path, NAIROBI))
-    wait_for(page, lambda: held)
+    wait_for(page, lambda: routes)
     page.click(".remove")
     choose(page, synthetic_photo)
     with page.expect_response("**/borders.json"):
-        held[0].continue_()
+        routes[0].continue_()
     ask(page)  # slower than finding a country
     assert not page.is_visible("#offer")
     assert page.locator("#offer button").count() == 0

@@ -140,14 +140,14 @@ def test_position_needs_a_tap_and_can_be_cancelled(visit, fake, tmp_path):
 
 
 def test_search_cancelled_while_borders_load_offers_nothing(here, fake, synthetic_photo):
-    page, held = here(NAIROBI), []
+    page, routes = here(NAIROBI), []
     choose(page, synthetic_photo)
-    page.route("**/borders.json", lambda route: held.append(route))  # noqa: PLW0108
+    page.route("**/borders.json", lambda route: routes.append(route))  # noqa: PLW0108
     page.click("#here-ask")
-    wait_for(page, lambda: held)
+    wait_for(page, lambda: routes)
     page.click("#here-cancel")
     with page.expect_response("**/borders.json"):
-        held[0].continue_()
+        routes[0].continue_()
     ask(page)  # slower than finding a country
     assert page.locator("#offer button").count() == 0
 
