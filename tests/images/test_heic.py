@@ -1,4 +1,4 @@
-"""HEIC, as iPhones write it: made here by the encoder that comes with its decoder."""
+"""Decoding of HEIC; the photos are made by the encoder of pillow-heif."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Log of a run: lines of JSON, and curves that TensorBoard reads."""
+"""Log of a run: JSON lines and TensorBoard curves."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Signals to a run: when they wait, and when not."""
+"""Signals to a training run: deferred during a step, immediate elsewhere."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A bundle as timm reads it: the same network, of config.json and model.safetensors."""
+"""Bundles read by timm from config.json and model.safetensors give the same logits."""
 
 import json
 
