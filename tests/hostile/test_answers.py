@@ -301,7 +301,7 @@ COUNTS = CountryPrior(
 )
 PRIORS: dict[str, Prior] = {
     "the paper's": COUNTS,
-    "Bayes'": BayesPrior(COUNTS, Settings(wrong_countries=0.0)),
+    "Bayes'": BayesPrior(COUNTS, Settings(wrong_country_fraction=0.0)),
     "overrides that exclude it": BayesPrior(
         COUNTS, Settings(), overrides=tuple(Override(country, COBRA, 0.0) for country in WORLD[1:])
     ),

@@ -45,7 +45,9 @@ def test_country_selects_thresholds_of_the_country(photo):
 def test_ood_score_uses_uncalibrated_logits_without_country(photo, country, shift):
     """Calibration and country change the energy; the limit was fitted without them."""
     network = Network([0.0, 2.0, 0.0])
-    energy = float(ood_scores(network.look([Image.new("RGB", (9, 9))], ["a"], None)[0])[0])
+    energy = float(
+        ood_scores(network.scores_and_evidence([Image.new("RGB", (9, 9))], ["a"], None)[0])[0]
+    )
     # A shift of all logits keeps the probabilities and moves the energy past either limit.
     moved = Calibration(np.ones(3), np.full(3, shift), SPECIES)
     for limit, is_ood in ((energy + 0.1, False), (energy - 0.1, True)):

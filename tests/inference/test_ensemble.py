@@ -131,7 +131,7 @@ def test_prior_and_rule_of_ensemble_are_refitted(both, bundles):
                 shutil.rmtree(f / "member-2"),
                 shutil.copytree(f / "member-1", f / "member-2"),
             ),
-            "copy the whole combination anew",
+            "copy the whole ensemble again",
         ),
     ],
 )
@@ -274,13 +274,13 @@ def test_warning_of_one_photo_is_kept_in_the_answer(bundles, parts, monkeypatch,
         classifier.bundle, rule=replace(rule, image=sharp, country=sharp, limit=np.inf)
     )
     logits = [[3.0, 2.9, 0.0], [0.0, 5.0, 0.0]]
-    original = classifier.networks[0].look
+    original = classifier.networks[0].scores_and_evidence
 
     def made(photos, names, seen, **more):
         scores, maps = original(photos, names, seen, **more)
         return replace(scores, logits=np.array(logits)), maps
 
-    monkeypatch.setattr(classifier.networks[0], "look", made)
+    monkeypatch.setattr(classifier.networks[0], "scores_and_evidence", made)
     paths = parts[1].paths()[:2]
     answer = classifier.identify(paths)
     assert answer.possible == (classifier.bundle.species[1],)

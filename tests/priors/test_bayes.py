@@ -47,7 +47,9 @@ def seen(countries, truth, probabilities) -> Scores:
 
 
 def test_smoothed_probability_by_hand():
-    prior = BayesPrior(counts(), Settings(country_photos=2, continent_photos=3, wrong_countries=0))
+    prior = BayesPrior(
+        counts(), Settings(country_photos=2, continent_photos=3, wrong_country_fraction=0)
+    )
     world = np.array([5 + 1, 7 + 1, 10 + 1]) / 25  # 22 photos, one more for each species
     np.testing.assert_allclose(prior.world, world, rtol=1e-12)
     america = (np.array([0, 7, 0]) + 3 * world) / (7 + 3)
@@ -63,17 +65,17 @@ def test_smoothed_probability_by_hand():
 
 def test_wrong_countries_bounds_the_prior():
     table = CountryPrior(SPECIES, ("brazil", "france"), np.array([[0, 10**9, 0], [9, 0, 9]]))
-    prior = BayesPrior(table, Settings(wrong_countries=0.1))
+    prior = BayesPrior(table, Settings(wrong_country_fraction=0.1))
     p = prior.probability("brazil")
     assert p[0] == pytest.approx(0.1 * prior.world[0], rel=1e-3)
     assert p[1] == pytest.approx(0.9 + 0.1 * prior.world[1], rel=1e-3)
-    with pytest.raises(InputError, match="wrong_countries = 2 should be at most 1"):
-        Settings(wrong_countries=2)
+    with pytest.raises(InputError, match="wrong_country_fraction = 2 should be at most 1"):
+        Settings(wrong_country_fraction=2)
 
 
 def test_range_map_adds_pseudo_counts():
     settings = Settings(
-        country_photos=1, continent_photos=1, range_map_photos=0.5, wrong_countries=0
+        country_photos=1, continent_photos=1, range_map_photos=0.5, wrong_country_fraction=0
     )
     with_map = BayesPrior(counts(), settings, RANGE_MAP)
     without = BayesPrior(counts(), settings)
@@ -95,7 +97,7 @@ def test_known_joint_gives_posterior_of_bayes_rule():
     countries = ("france", "brazil", "india")
     many = CountryPrior(SPECIES, countries, (joint * 1e12).astype(np.int64))
     prior = BayesPrior(
-        many, Settings(country_photos=1e-6, continent_photos=1e-6, wrong_countries=0)
+        many, Settings(country_photos=1e-6, continent_photos=1e-6, wrong_country_fraction=0)
     )
     for row, country in enumerate(countries):
         truth = joint[row][:, None] * pictures  # p(c, s, x)
@@ -107,7 +109,9 @@ def test_known_joint_gives_posterior_of_bayes_rule():
 
 def test_unsmoothed_undivided_prior_equals_product_of_the_paper():
     full = CountryPrior(SPECIES, ("brazil", "france"), np.array([[3, 4, 5], [6, 1, 1]]))
-    tiny = Settings(country_photos=1e-9, continent_photos=1e-9, wrong_countries=0, divide=0)
+    tiny = Settings(
+        country_photos=1e-9, continent_photos=1e-9, wrong_country_fraction=0, world_exponent=0
+    )
     scores = seen(["brazil", "france"], [0, 1], [[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]])
     np.testing.assert_allclose(
         BayesPrior(full, tiny).adjust(scores).probabilities(),
@@ -128,7 +132,7 @@ def test_probabilities_are_positive_and_sum_to_one(country, continent, range_map
         country_photos=country,
         continent_photos=continent,
         range_map_photos=range_map,
-        wrong_countries=wrong,
+        wrong_country_fraction=wrong,
     )
     prior = BayesPrior(table, settings, RANGE_MAP)
     for name in (*table.countries, "chile", "atlantis"):
@@ -192,7 +196,7 @@ def test_two_names_of_one_country_are_merged():
         (
             BayesPrior(
                 counts(),
-                Settings(country_photos=3.5, range_map_photos=0.1, divide=0.5),
+                Settings(country_photos=3.5, range_map_photos=0.1, world_exponent=0.5),
                 RANGE_MAP,
                 (Override("france", "cobra", 0.0), Override("brazil", "cobra", None)),
             ),
@@ -224,10 +228,22 @@ def test_written_prior_reads_back(tmp_path, prior, files):
             'kind = "bays"',
             "kind = 'bays' should be one of ['bayes', 'range_map']",
         ),
-        ("divide", "divided", "key 'divide' is missing or not known"),
-        ("divide = 1.0", 'divide = "much"', "divide = 'much' should be a float, as in 1.0"),
-        ("divide = 1.0", "divide = -1.0", "divide = -1.0 should be a number, not below 0"),
-        ("divide = 1.0", "divide = nan", "divide = nan should be a number, not below 0"),
+        ("world_exponent", "world_exponents", "key 'world_exponent' is missing or not known"),
+        (
+            "world_exponent = 1.0",
+            'world_exponent = "much"',
+            "world_exponent = 'much' should be a float, as in 1.0",
+        ),
+        (
+            "world_exponent = 1.0",
+            "world_exponent = -1.0",
+            "world_exponent = -1.0 should be a number, not below 0",
+        ),
+        (
+            "world_exponent = 1.0",
+            "world_exponent = nan",
+            "world_exponent = nan should be a number, not below 0",
+        ),
         ("country_photos = 30.0", "country_photos = 0.0", "should be above 0"),
         (
             "overrides = false",
@@ -235,7 +251,7 @@ def test_written_prior_reads_back(tmp_path, prior, files):
             "p_overrides.csv: there is no such table of overrides",
         ),
         ("range_map = false", "range_map = true", "p_range_map.csv: there is no such range map"),
-        ("divide = 1.0", "divide = ", "cannot be read as TOML"),
+        ("world_exponent = 1.0", "world_exponent = ", "cannot be read as TOML"),
     ],
 )
 def test_bad_prior_error_names_file_and_key(tmp_path, before, after, words):
@@ -286,7 +302,7 @@ def learned_from(photos, seed) -> CountryPrior:
 def test_fitted_prior_beats_image_and_product_on_other_photos():
     learned = learned_from(2000, seed=1)
     prior = fit_bayes(learned, simulated(2000, seed=2))
-    assert prior.settings.divide == 1
+    assert prior.settings.world_exponent == 1
     loss = LogLoss(simulated(5000, seed=3))
     assert loss(prior) < loss(None) - 0.05
     assert loss(prior) < loss(learned)  # the product excludes some truths and counts p(s) twice

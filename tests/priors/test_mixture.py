@@ -116,5 +116,5 @@ def test_mixture_rejects_bad_fractions(fractions):
 def test_mixture_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="the prior of one place is not written"):
         MixedPrior(BAYES, FRACTIONS).write(tmp_path / "p.toml")
-    assert "in 2 countries" in MixedPrior(BAYES, FRACTIONS).what_it_is()
+    assert "in 2 countries" in MixedPrior(BAYES, FRACTIONS).describe()
     assert MixedPrior(BAYES, FRACTIONS).spelling("IN") == "india"

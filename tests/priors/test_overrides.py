@@ -18,7 +18,7 @@ def test_overrides_exclude_pin_and_add():
         Override("fr", "boa", 0.25),
         Override("brazil", "cobra", None),
     )
-    settings = Settings(wrong_countries=0)
+    settings = Settings(wrong_country_fraction=0)
     plain, overridden = (
         BayesPrior(COUNTS, settings),
         BayesPrior(COUNTS, settings, overrides=overrides),

@@ -30,7 +30,7 @@ class Network:
     def __init__(self, logits: list[float], ood_score: float | None = None) -> None:
         self.logits, self.ood_score = logits, ood_score
 
-    def look(
+    def scores_and_evidence(
         self, photos: list[Image.Image], names: list[str], _: object, *, evidence: bool = True
     ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
         rows = len(photos)

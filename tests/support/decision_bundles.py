@@ -61,7 +61,7 @@ class LogitsClassifier(Classifier):
     def __init__(self, bundle):
         self.bundle = bundle
 
-    def _look(self, photos, place, *, evidence):
+    def _scores_and_evidence(self, photos, place, *, evidence):
         names = tuple(photo.name for photo in photos)
         scores = Scores(
             logits=self.logits, species=self.bundle.species, photo_ids=names,
@@ -130,11 +130,13 @@ def bundles() -> dict[str, Bundle]:
     paper = counts(SPECIES)
     overrides = (Override("india", "Naja naja", 0.5), Override("KE", "Naja naja", 0.0),
              Override("TH", "Python regius", None))  # fmt: skip
-    smoothing = Smoothing(range_map_photos=0.3, temperature=1.7, divide=0.75, wrong_countries=0.1)
+    smoothing = Smoothing(
+        range_map_photos=0.3, temperature=1.7, world_exponent=0.75, wrong_country_fraction=0.1
+    )
     bayes = BayesPrior(paper, smoothing, range_map(SPECIES), overrides)
     excluding = BayesPrior(
         paper,
-        Smoothing(wrong_countries=0.0),
+        Smoothing(wrong_country_fraction=0.0),
         overrides=tuple(Override("KE", s, 0.0) for s in SPECIES[:9]),
     )
     listed = RangeMapPrior(SPECIES, range_map(SPECIES))

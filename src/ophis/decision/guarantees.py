@@ -75,7 +75,7 @@ def fit_guarantees(scores: Scores, *, names: float, danger: float) -> Guarantees
     """
     groups = dangerous(scores.species).astype(np.int64)
     sets = fit_sets(scores, coverage=names, groups=groups)
-    # A network with more coverage than asked for would name one of two equally probable species.
+    # A network with more coverage than requested would name one of two equally probable species.
     return Guarantees(
         names=replace(sets, thresholds=np.maximum(sets.thresholds, MIN_SINGLE_NAME)),
         danger=fit_sets(scores, coverage=danger, groups=groups),

@@ -52,7 +52,7 @@ def whole_file(path: str | Path, *, synced: bool = True) -> Generator[Path]:
     Args:
         path: the file.
         synced: wait until content and name are on the disk, so that the file is complete after a
-            power failure, too. Not worth its time for thousands of files that can be rebuilt.
+            power failure, too. Too slow for thousands of files that can be rebuilt.
 
     Raises:
         InputError: naming the path when it cannot be written.

@@ -80,15 +80,15 @@ class Answer:
         possible: the species that cannot be excluded, the most probable first; empty when no snake
             is detected.
         guesses: the most probable species, best first; empty when no snake is detected.
-        country: key of the country that was used, as the prior spells it, that with the largest
-            share of several; "UNKNOWN" when none is known.
-        countries: share of each country that the snake may be from, the largest first; more than
+        country: key of the country that was used, as the prior spells it; the one with the
+            largest weight of several; "UNKNOWN" when none is known.
+        countries: weight of each country that the snake may be from, the largest first; more than
             one near a border, or when several were given.
-        source: where they came from: given, or a photo's own position, which itself stands
-            nowhere; None when nobody said anything.
-        prior: what the country did to the probabilities; None where no photo could be read.
-        contradicts: whether the photo looks like species that are hardly expected there.
-        overridden: whether a person's rules for the country count in the probabilities.
+        source: origin of the countries: given, or the position in a photo, which the answer does
+            not contain; None without a country.
+        prior: effect of the country on the probabilities; None where no photo could be read.
+        contradicts: whether the photo shows species that are improbable in the country.
+        overridden: whether prior overrides of the country apply.
         bundle: version of the bundle that answers.
         language: language of the lines; the rest is the same in all languages.
         lines: the answer in sentences: that the bundle was not evaluated, if so; the danger, the
@@ -175,11 +175,11 @@ def sentences(
     return (*lines, words.text("advice", "emergency"))
 
 
-def _named(shares: Mapping[str, float], words: Sentences) -> str:
+def _named(weights: Mapping[str, float], words: Sentences) -> str:
     """Return the names of the countries, several with their weights."""
-    names = {_name(key, words): share for key, share in shares.items()}
+    names = {_name(key, words): weight for key, weight in weights.items()}
     several = len(names) > 1
-    return ", ".join(f"{name} {share:.0%}" if several else name for name, share in names.items())
+    return ", ".join(f"{name} {weight:.0%}" if several else name for name, weight in names.items())
 
 
 def _name(key: str, words: Sentences) -> str:

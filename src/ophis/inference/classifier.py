@@ -117,7 +117,7 @@ class Classifier:
         """Identify the snake in a photo, or in several photos of the same snake.
 
         The logits of several photos are aggregated; blank and out-of-distribution photos are
-        excluded. The danger is judged for each photo and for all of them.
+        excluded. The danger is assessed for each photo and for all of them.
 
         Args:
             photo: path, or the bytes of the file; or a list of them.
@@ -148,7 +148,7 @@ class Classifier:
         if not photos:
             raise NoPhotoError(failures)
         place = _place(photos, country, gps=gps)
-        raw, maps = self._look(photos, place, evidence=evidence)
+        raw, maps = self._scores_and_evidence(photos, place, evidence=evidence)
         seen = seen_photos(self.bundle, photos, raw)
         decision, effect, guesses = decide(self.bundle, raw, seen, place, top=top)
         best = guesses[0].species if guesses else None
@@ -216,21 +216,21 @@ class Classifier:
             lines=sentences(words, decision, place, effect=effect, photos=photos, judged=judged),
         )
 
-    def _look(
+    def _scores_and_evidence(
         self, photos: Sequence[Photo], place: Place, *, evidence: bool
     ) -> tuple[Scores, tuple[tuple[Evidence, ...], ...]]:
         """Return raw scores and evidence of each photo; rows of the same name are numbered."""
         names = [photo.name for photo in photos]
         if len(set(names)) < len(names):
             names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
-        looks = [
-            network.look(
+        found = [
+            network.scores_and_evidence(
                 [photo.pixels for photo in photos], names, self.bundle.tta, evidence=evidence
             )
             for network in self.networks
         ]
-        scores = ensemble([scores for scores, _ in looks])
-        maps = next((maps for _, maps in looks if any(maps)), looks[0][1])
+        scores = ensemble([scores for scores, _ in found])
+        maps = next((maps for _, maps in found if any(maps)), found[0][1])
         return replace(scores, countries=(place.country,) * len(photos)), maps
 
 

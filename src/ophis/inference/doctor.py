@@ -135,7 +135,7 @@ def _bundle_facts(bundle: Bundle) -> dict[str, Any]:
         "species": len(bundle.species),
         "networks": len(bundle.members),
         "judged on photos": "yes" if bundle.rule else "no: its names are for trying out only",
-        "country": bundle.prior.what_it_is() if bundle.prior else None,
+        "country": bundle.prior.describe() if bundle.prior else None,
     }
     for kind in EngineKind:
         try:

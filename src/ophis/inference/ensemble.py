@@ -1,7 +1,7 @@
 """Ensembles of bundles: several networks, or test-time augmentation, with averaged logits.
 
-What they say together is more often right and has probabilities of its own, so calibration, prior
-and the guarantees of the answer are fitted anew, on validation photos.
+The averaged logits are more accurate and have another distribution than those of each network.
+Calibration, prior and guarantees are therefore fitted again, on validation photos.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def combine(
     if Path(out).resolve() in {member.folder.resolve() for member in members}:
         raise InputError(f"{out} is one of the bundles to combine; choose another folder")
     if (validation.truth(members[0].species) < 0).all():
-        raise InputError("no validation photo has a species, so none can be judged; label some")
+        raise InputError(
+            "no validation photo has a species, so no bundle can be evaluated; label some"
+        )
     with BundleWriter(out) as writer:  # refuses a foreign folder before hours of scoring
         results, together = _judged(members, crops, validation, progress)
         _write(writer, members, crops, together=together, compared=results)

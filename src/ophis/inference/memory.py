@@ -30,7 +30,6 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _NEVER), (_TOP_PAD, TOP_PAD_BYTES))
-    taken = [
-        mallopt(name, value) for name, value in settings
-    ]  # all of them, whatever the first says
+    # A list, so that every setting is applied.
+    taken = [mallopt(name, value) for name, value in settings]
     return all(taken)

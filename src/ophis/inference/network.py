@@ -80,7 +80,7 @@ class Network:
         found = self._engine.run(pixels, self._plain)
         return found["logits"], found.get("ood_score")
 
-    def look(
+    def scores_and_evidence(
         self,
         photos: Sequence[Pixels],
         names: Sequence[str],

@@ -48,7 +48,7 @@ def decide(
 ) -> tuple[Decision, PriorEffect, tuple[Guess, ...]]:
     """Combine the photos of one snake and its country into one decision.
 
-    The danger is judged for each photo by itself too, because the guarantee that few venomous
+    The danger is assessed for each photo by itself too, because the guarantee that few venomous
     snakes go without the warning holds for single photos. A warning from any photo, also an
     excluded one, stands.
 

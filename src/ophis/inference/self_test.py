@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ophis.inference.photo import Reader
 
 PHOTOS = 3
-SIDES = (96, 72)  # pixels of a photo: as few as show anything, for it lies in every bundle
+SIDES = (96, 72)  # pixels of a photo: small, because every bundle holds them
 # Fractions of the largest logit. In float32 ONNX Runtime's kernels and OpenVINO's differ by 1e-6 of
 # it; in 8 bits, where a last digit may move a whole step, by 0.04 (docs/log.md).
 TOLERANCE = 1e-4
@@ -68,7 +68,7 @@ class SelfTest:
 
     @classmethod
     def read(cls, path: Path) -> SelfTest:
-        """Read what `write` wrote.
+        """Read selftest.json.
 
         Raises:
             InputError: naming the file and what is wrong in it.
@@ -82,11 +82,11 @@ class SelfTest:
                 dangers=dict(values["dangers"]),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f"{path}: no self-test: {error!r}; export the bundle anew") from None
+            raise InputError(f"{path}: no self-test: {error!r}; export the bundle again") from None
 
 
 def write_selftest(member: Member, *, rounded: bool = False) -> Path:
-    """Ask a network about three drawn photos, and keep what it says beside it.
+    """Write the logits of three synthetic photos beside a network.
 
     Args:
         member: the network of a bundle that is being written.
@@ -98,8 +98,8 @@ def write_selftest(member: Member, *, rounded: bool = False) -> Path:
     from ophis.datasets.synthetic.camera import photograph  # noqa: PLC0415 - no answer needs it
     from ophis.datasets.synthetic.population import sightings  # noqa: PLC0415
 
-    drawn = (decode(photograph(one, seed=0).data) for one in sightings(36, seed=0)[:PHOTOS])
-    photos = tuple(png(picture.resize(SIDES)) for picture in drawn)
+    pictures = (decode(photograph(one, seed=0).data) for one in sightings(36, seed=0)[:PHOTOS])
+    photos = tuple(png(picture.resize(SIDES)) for picture in pictures)
     network = Network(member, member.species)
     return SelfTest(
         photos=photos,
@@ -110,7 +110,7 @@ def write_selftest(member: Member, *, rounded: bool = False) -> Path:
 
 
 def require_same(network: Network, engine: EngineKind | str, reader: Reader = read) -> None:
-    """Check that a network gives the logits here that it gave where it was exported.
+    """Check that a network gives the same logits here as at its export.
 
     Args:
         network: a network with the file of its self-test beside it.
@@ -128,19 +128,19 @@ def require_same(network: Network, engine: EngineKind | str, reader: Reader = re
     for number, (photo, expected) in enumerate(zip(test.photos, test.logits, strict=True), start=1):
         (found,) = _logits(network, photo, reader)
         if found.shape != expected.shape:
-            raise InputError(f"{path}: is of another network; export the bundle again")
+            raise InputError(f"{path}: belongs to another network; export the bundle again")
         off = float(np.abs(found - expected).max() / max(1.0, float(np.abs(expected).max())))
-        if not off <= tolerance:  # not a number is not
+        if not off <= tolerance:  # also true for NaN
             raise InputError(
-                f"{network.member.model}: of the self-test's photo {number} it says something else"
-                f" than where it was made, by {off:.1e} of the largest logit, more than"
-                f" {tolerance:.0e}; run it with another version of ONNX Runtime, or export it anew"
+                f"{network.member.model}: logits of self-test photo {number} differ from those"
+                f" at its export by {off:.1e} of the largest logit, more than"
+                f" {tolerance:.0e}; run it with another version of ONNX Runtime, or export it again"
             )
-    for name, said in test.dangers.items():
-        if said == Danger.VENOMOUS and danger(name) != said:
+    for name, expected in test.dangers.items():
+        if expected == Danger.VENOMOUS and danger(name) != expected:
             raise InputError(
-                f"{name!r} was called venomous where the bundle was made and is not here: the"
-                " tables of danger are not whole; install ophis anew"
+                f"{name!r} was venomous when the bundle was exported and is not here: the danger"
+                " tables are incomplete; install ophis again"
             )
 
 
@@ -158,7 +158,7 @@ def _logits(network: Network, photo: bytes, reader: Reader) -> NDArray[np.float3
     pixels = reader(photo, "the self-test's photo", Wanted(frozenset({images.pixels})))
     logits, _ = network.outputs(normalise(pixels.resized[images.pixels], images))
     if not np.isfinite(logits).all():
-        raise InputError(f"{network.member.model}: gives numbers that are not finite")
+        raise InputError(f"{network.member.model}: its logits are not finite")
     return logits
 
 

@@ -38,9 +38,9 @@ class Settings:
         continent_photos: pseudo-photos of a continent, distributed as in the world.
         range_map_photos: a species that lives in a country counts as if it had so many photos
             more there; a species that the range map does not contain, too.
-        wrong_countries: fraction of photos whose country is assumed to be wrong, with species as
-            in the world. It is a lower bound of every factor.
-        divide: the power of p(s) that is divided out: 1 is Bayes' rule, 0 the paper's product.
+        wrong_country_fraction: fraction of photos whose country is assumed to be wrong, with
+            species as in the world. It is a lower bound of every factor.
+        world_exponent: exponent of p(s) in the divisor: 1 is Bayes' rule, 0 the paper's product.
         temperature: divides the logits of the image before the product, because an overconfident
             network would outweigh the country.
     """
@@ -48,16 +48,18 @@ class Settings:
     country_photos: float = 30.0
     continent_photos: float = 30.0
     range_map_photos: float = 0.0
-    wrong_countries: float = 0.03
-    divide: float = 1.0
+    wrong_country_fraction: float = 0.03
+    world_exponent: float = 1.0
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not 0 <= value < np.inf:
                 raise InputError(f"{name} = {value} should be a number, not below 0")
-        if self.wrong_countries > 1:
-            raise InputError(f"wrong_countries = {self.wrong_countries} should be at most 1")
+        if self.wrong_country_fraction > 1:
+            raise InputError(
+                f"wrong_country_fraction = {self.wrong_country_fraction} should be at most 1"
+            )
         for name in ("country_photos", "continent_photos", "temperature"):
             if getattr(self, name) == 0:
                 raise InputError(f"{name} should be above 0")
@@ -95,7 +97,7 @@ class BayesPrior(Prior):
         """Temperature of the settings."""
         return self.settings.temperature
 
-    def what_it_is(self) -> str:
+    def describe(self) -> str:
         """Return a short description."""
         settings = ", ".join(f"{name} {value:g}" for name, value in vars(self.settings).items())
         return f"Bayes' rule with smoothed p(species | country) ({settings})"
@@ -110,16 +112,16 @@ class BayesPrior(Prior):
 
     def probability(self, country: str) -> NDArray[np.float64]:
         """Return smoothed p(s | c), [species]; it is above 0 except by overrides, and sums to 1."""
-        return self._smoothed(country, wrong_countries=self.settings.wrong_countries)
+        return self._smoothed(country, wrong_country_fraction=self.settings.wrong_country_fraction)
 
-    def _smoothed(self, country: str, *, wrong_countries: float) -> NDArray[np.float64]:
+    def _smoothed(self, country: str, *, wrong_country_fraction: float) -> NDArray[np.float64]:
         settings = self.settings
         here = self._here(country)
         if code := country_code(country):
             here = here + settings.range_map_photos * self._lives(code)
         above = self._of_continent(continent(country))
         p = (here + settings.country_photos * above) / (here.sum() + settings.country_photos)
-        p = (1 - wrong_countries) * p + wrong_countries * self.world
+        p = (1 - wrong_country_fraction) * p + wrong_country_fraction * self.world
         overrides = self._overrides.get(code_or_key(country))
         return overrides.applied(p, above) if overrides else p
 
@@ -130,20 +132,20 @@ class BayesPrior(Prior):
         return photos / photos.sum()
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
-        """Return log p(s | c) - ``divide`` * log p(s), and the use of the country."""
+        """Return log p(s | c) - ``world_exponent`` * log p(s), and the use of the country."""
         use = PriorUse.UNKNOWN if country_key(country) == UNKNOWN else PriorUse.WEIGHED
         if not self._here(country).any():
             seen = continent(country) in self._continents
             use = PriorUse.CONTINENT if seen else PriorUse.WORLD
         with np.errstate(divide="ignore"):  # an override may exclude a species
             p = np.log(self.probability(country))
-        return p - self.settings.divide * np.log(self.world), use
+        return p - self.settings.world_exponent * np.log(self.world), use
 
     def ratios(self, country: str) -> NDArray[np.float64]:
         """Return p(s | c) / p(s), with the country assumed to be right."""
         if country_key(country) == UNKNOWN:
             return np.ones(len(self.species))
-        return self._smoothed(country, wrong_countries=0.0) / self.world
+        return self._smoothed(country, wrong_country_fraction=0.0) / self.world
 
     def overridden(self, country: str) -> bool:
         """Return True if there are overrides for a country, under any of its names."""

@@ -149,7 +149,7 @@ class CountryPrior(Prior):
             counts[rows] = self.counts[rows].sum(axis=0)
         return counts / counts.sum(axis=1, keepdims=True)
 
-    def what_it_is(self) -> str:
+    def describe(self) -> str:
         """Return a short description."""
         return f"{PriorUse.APPLIED} (the paper's Eq. 2), {len(self.countries)} countries"
 

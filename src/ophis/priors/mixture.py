@@ -28,21 +28,21 @@ class MixedPrior(Prior):
     Attributes:
         species: the columns, those of the prior.
         prior: prior of each country.
-        shares: of the countries, by key; above 0, summing to 1.
+        weights: weight of each country, by key; above 0, summing to 1.
 
     Raises:
-        InputError: they are not.
+        InputError: when the weights are not above 0 or do not sum to 1.
     """
 
     species: SpeciesList = field(init=False)
     prior: Prior
-    shares: Mapping[str, float]
+    weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "species", self.prior.species)
-        shares = list(self.shares.values())
-        if not all(share > 0 for share in shares) or abs(sum(shares) - 1) > _ROUNDING:
-            raise InputError(f"shares {dict(self.shares)} should be above 0 and sum to 1")
+        weights = list(self.weights.values())
+        if not all(weight > 0 for weight in weights) or abs(sum(weights) - 1) > _ROUNDING:
+            raise InputError(f"weights {dict(self.weights)} should be above 0 and sum to 1")
 
     @property
     def temperature(self) -> float:
@@ -58,31 +58,31 @@ class MixedPrior(Prior):
         return self.prior.merged()
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:  # noqa: ARG002
-        """Logarithm of the shares' mean of the factors, and the use of the largest share.
+        """Return the logarithm of the weighted mean factor, and the use of the heaviest country.
 
-        A country of which the paper's prior has seen no photo has no p(s | c) and is left out.
+        A country without a training photo has no p(s | c) in the paper's prior and is left out.
         """
         unseen = (PriorUse.UNSEEN, PriorUse.NO_COUNTRY)
-        found = {key: self.prior.log_factors(key) for key in self.shares}
+        found = {key: self.prior.log_factors(key) for key in self.weights}
         seen = [key for key, (_, use) in found.items() if use not in unseen]
         if not seen:
             return np.zeros(len(self.species)), PriorUse.UNSEEN
-        weights = np.array([self.shares[key] for key in seen])
+        weights = np.array([self.weights[key] for key in seen])
         factors = np.array([found[key][0] for key in seen])
         mean = np.logaddexp.reduce(np.log(weights / weights.sum())[:, None] + factors)
-        return mean, found[max(seen, key=self.shares.__getitem__)][1]
+        return mean, found[max(seen, key=self.weights.__getitem__)][1]
 
     def ratios(self, country: str) -> NDArray[np.float64]:  # noqa: ARG002
-        """The shares' mean of those of each country."""
-        return np.sum([w * self.prior.ratios(key) for key, w in self.shares.items()], axis=0)
+        """Return the weighted mean of the countries' ratios."""
+        return np.sum([w * self.prior.ratios(key) for key, w in self.weights.items()], axis=0)
 
     def overridden(self, country: str) -> bool:  # noqa: ARG002
         """Return True if there are overrides for one of the countries."""
-        return any(map(self.prior.overridden, self.shares))
+        return any(map(self.prior.overridden, self.weights))
 
-    def what_it_is(self) -> str:
+    def describe(self) -> str:
         """Return a short description."""
-        return f"{self.prior.what_it_is()}, at a place in {len(self.shares)} countries"
+        return f"{self.prior.describe()}, at a place in {len(self.weights)} countries"
 
     def write(self, path: str | Path) -> Path:
         """Raise an error, because a mixture belongs to one place.

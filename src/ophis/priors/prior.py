@@ -52,7 +52,7 @@ class PriorEffect:
 
     Attributes:
         use: basis of the factors.
-        contradicts: True if the photo looks like species that are improbable in the country.
+        contradicts: True if the photo shows species that are improbable in the country.
         overridden: True if prior overrides for the country apply.
     """
 
@@ -115,7 +115,7 @@ class Prior(ABC):
         return {}
 
     @abstractmethod
-    def what_it_is(self) -> str:
+    def describe(self) -> str:
         """Return a short description for the model card."""
 
     @abstractmethod

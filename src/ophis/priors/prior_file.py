@@ -61,5 +61,5 @@ def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
     try:
         return make(path, settings, species)
     except InputError as error:  # those of tables beside it name their file themselves
-        told = str(error)
-        raise InputError(told if told.startswith(str(path.parent)) else f"{path}: {told}") from None
+        text = str(error)
+        raise InputError(text if text.startswith(str(path.parent)) else f"{path}: {text}") from None

@@ -129,7 +129,7 @@ class RangeMapPrior(Prior):
         """
         return np.where(self.range_map.absent(self.species, country), 0.0, 1.0)
 
-    def what_it_is(self) -> str:
+    def describe(self) -> str:
         """Return a short description."""
         return f"lists of who lives where; the absent count {self.absent:g} times"
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 ABSENT_FACTORS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 GRIDS: dict[str, Sequence[float]] = {
     "temperature": tuple(np.geomspace(0.25, 4, 17).tolist()),
-    "divide": (1.0, 0.0, 0.25, 0.5, 0.75),
+    "world_exponent": (1.0, 0.0, 0.25, 0.5, 0.75),
     "country_photos": (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
     "continent_photos": (1.0, 10.0, 100.0, 1000.0),
-    "wrong_countries": (0.01, 0.03, 0.1, 0.2),
+    "wrong_country_fraction": (0.01, 0.03, 0.1, 0.2),
     "range_map_photos": (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
 }
 

@@ -27,7 +27,7 @@ class Limits:
         decoder_seconds: time for decoding one photo; then its process is replaced.
         stall_seconds: time without a byte after which an upload is aborted.
         upload_seconds: time for a whole upload.
-        grace_seconds: time for requests in flight after the service was asked to stop.
+        grace_seconds: time for requests in progress after a signal to stop.
     """
 
     workers: int = 2

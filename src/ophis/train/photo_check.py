@@ -75,7 +75,7 @@ def usable_photos(
 ) -> tuple[Manifest, Manifest]:
     """Check all photos of a run before it begins.
 
-    For packed photos the index of the pack says which could not be packed.
+    For packed photos the index of the pack lists those that could not be packed.
 
     Args:
         train: photos to learn from.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WIDEST_BAR, NARROWEST_BAR = 20, 5  # cells; where there is less room there is no bar
 PERCENT_WIDTH = len("100.0%")
 GAP = 2  # cells between columns
-# No green: no answer is to look like an all-clear.
+# No green: no answer may resemble an all-clear.
 _DANGER_STYLES = {
     Danger.VENOMOUS: "bold red",
     Danger.UNKNOWN: "yellow",
@@ -57,12 +57,12 @@ def print_answer(answer: Answer) -> None:
 
 
 def _print_line(out: Console, line: str, style: str = "") -> None:
-    """A line; in a file or a pipe it is never broken, so that a search finds it."""
+    """Print a line; in a file or a pipe it is never broken, so that a search finds it."""
     out.print(Text(line, style=style), soft_wrap=not sys.stdout.isatty())
 
 
 def _print_guesses(out: Console, answer: Answer, words: Sentences) -> None:
-    """The names that are left, with bars, then the others; guesses of no worth have no bars."""
+    """Print the possible species with bars, then the other guesses."""
     columns = _columns(out, answer.guesses, words)
     if not answer.judged:
         if answer.guesses:

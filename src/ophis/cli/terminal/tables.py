@@ -187,7 +187,7 @@ def print_member_results(results: Sequence[MemberResult]) -> None:
         table.add_row(
             Text(w.name),
             f"{e.photos:,}",
-            *(f"{share:.2%}" for share in (e.top1, e.top5)),
+            *(f"{fraction:.2%}" for fraction in (e.top1, e.top5)),
             f"{e.macro_f1:.4f}",
             f"{w.milliseconds:.0f}",
         )

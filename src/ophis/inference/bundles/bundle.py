@@ -161,13 +161,13 @@ def _members(folder: Path, species: SpeciesList, versions: dict[str, str]) -> tu
     members: list[Member] = []
     for name, version in versions.items():
         index = _read_index(folder / name)
-        if index["members"]:  # before they are read: a bundle may name itself
+        if index["members"]:  # checked before reading: a bundle may contain itself
             raise InputError(f"{folder / name}: does not belong in {folder}; combine again")
         inner = _read(folder / name, index)
         if inner.version != version:
             raise InputError(
                 f"{inner.folder}: is bundle {inner.version}, but {INDEX} names {version}; copy the"
-                " whole combination anew"
+                " whole ensemble again"
             )
         if inner.tta != NO_TTA or set(inner.species) != set(species):
             raise InputError(f"{inner.folder}: does not belong in {folder}; combine again")

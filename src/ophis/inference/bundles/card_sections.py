@@ -208,7 +208,7 @@ def predictors_section(species: SpeciesList, prior: Prior | None) -> str:
 def _country(prior: Prior | None) -> str:
     if prior is None:
         return "It has no country prior: the image alone decides.\n"
-    return f"With a country, its probabilities are changed by: {prior.what_it_is()}.\n"
+    return f"With a country, its probabilities are changed by: {prior.describe()}.\n"
 
 
 _LIMITATIONS = """## Limitations

@@ -96,12 +96,9 @@ def quantise(
         _require_little_loss(members, most_loss)
         calibration, prior, rule = refit(bundle.prior, scores)
         sizes = tuple(m.model.stat().st_size for m in (member, eight))
+        about = about_quantised(bundle, members, sizes=sizes)
         results = evaluate_bundle(
-            scores,
-            calibration=calibration,
-            prior=prior,
-            rule=rule,
-            about=about_quantised(bundle, members, sizes=sizes),
+            scores, calibration=calibration, prior=prior, rule=rule, about=about
         )
         text = card_text(bundle.species, results, calibration=calibration, prior=prior, rule=rule)
         writer.write(
