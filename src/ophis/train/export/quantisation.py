@@ -83,10 +83,7 @@ def quantise(
     """
     bundle = read_bundle(folder)
     member = _only_member(bundle)
-    if Path(out).resolve() == bundle.folder.resolve():
-        raise InputError(f"{out} is the bundle to quantise; choose another folder")
-    if (validation.truth(bundle.species) < 0).all():
-        raise InputError("no validation photo has a species to compare with; label some")
+    _require_input(bundle, out, validation)
     with BundleWriter(out) as writer:
         eight = replace(member, model=writer.folder / MODEL)
         quantise_network(member, eight.model, train=train)
@@ -110,6 +107,13 @@ def quantise(
             results=results,
         )
     return members
+
+
+def _require_input(bundle: Bundle, out: str | Path, validation: Manifest) -> None:
+    if Path(out).resolve() == bundle.folder.resolve():
+        raise InputError(f"{out} is the bundle to quantise; choose another folder")
+    if (validation.truth(bundle.species) < 0).all():
+        raise InputError("no validation photo has a species to compare with; label some")
 
 
 def _only_member(bundle: Bundle) -> Member:
