@@ -120,7 +120,7 @@ def test_language_option_changes_sentences_only(imagenet17, coloured, capsys):
     )
     main_help = " ".join(ophis("identify", "--help").stdout.replace("│", " ").split())
     for language in languages():
-        assert re.search(rf"in: .*\b{language}\b", main_help)
+        assert re.search(rf"Language of the answer: .*\b{language}\b", main_help)
 
 
 def test_caution_of_unevaluated_bundle_comes_first(imagenet17, coloured, capsys):
