@@ -33,7 +33,7 @@ def answer() -> Answer:
         state=State.UNIDENTIFIED,
         name=None,
         verdict=Verdict.MAY_BE_VENOMOUS,
-        judged=True,
+        evaluated=True,
         possible=("Bothrops atrox", "Leptodeira polysticta", "Naja naja", "Naja nivea"),
         guesses=GUESSES,
         country="kenya",
@@ -95,7 +95,7 @@ def test_very_narrow_terminal_wraps_lines_without_losing_words(monkeypatch, answ
 
 
 def test_guesses_of_unevaluated_bundle_have_no_bars_and_a_caution(monkeypatch, answer):
-    unevaluated = replace(answer, judged=False, lines=("Caution.", *answer.lines))
+    unevaluated = replace(answer, evaluated=False, lines=("Caution.", *answer.lines))
     lines = printed(monkeypatch, unevaluated)
     assert lines[2:6] == ["Caution.", "Verdict.", "State.", "Guesses, for trying out only:"]
     assert not any(cell in line for line in lines for cell in "█░")
@@ -123,7 +123,7 @@ def test_all_words_of_an_answer_come_from_the_locale(monkeypatch, answer, evalua
         answer_text, "read_sentences", lambda language: Sentences(language, crosses)
     )
     lines = ("×",) * (4 if evaluated else 5)
-    text = "\n".join(printed(monkeypatch, replace(answer, judged=evaluated, lines=lines)))
+    text = "\n".join(printed(monkeypatch, replace(answer, evaluated=evaluated, lines=lines)))
     for name in ("a.jpg", "b.jpg", answer.bundle, *(guess.species for guess in GUESSES)):
         text = text.replace(name, "")
     assert "×" in text

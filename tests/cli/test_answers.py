@@ -130,5 +130,5 @@ def test_caution_of_unevaluated_bundle_comes_first(imagenet17, coloured, capsys)
     assert out.splitlines()[:2] == [str(photo), caution]
     row = json.loads(identified(capsys, folder, photo, "--json")[1])
     assert row["lines"][0] == caution
-    assert row["judged"] is False
+    assert row["evaluated"] is False
     assert imagenet17.identify(photo).lines[0] == caution

@@ -271,7 +271,7 @@ def test_answer_contains_top_species_and_no_all_clear(name, data):
     for text in (*answer.lines, answer.to_json(), answer._repr_html_(), answer._repr_markdown_()):
         assert not ALL_CLEAR.search(text), text
     if answer.verdict is not Verdict.MAY_BE_VENOMOUS:
-        assert answer.judged
+        assert answer.evaluated
         assert answer.state in (State.SPECIES, State.GENUS, State.FAMILY)
         assert not dangerous(SpeciesList(answer.possible)).any()
 

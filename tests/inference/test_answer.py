@@ -15,7 +15,7 @@ THERE = Place({"nepal": 1.0}, Source.GIVEN)
 def lines_of(
     effect: PriorEffect, place: Place = THERE, decision: Decision = FOUND
 ) -> tuple[str, ...]:
-    return sentences(read_sentences(), decision, place, effect=effect, photos=SEEN, judged=True)[
+    return sentences(read_sentences(), decision, place, effect=effect, photos=SEEN, evaluated=True)[
         2:-1
     ]
 

@@ -43,7 +43,7 @@ def answer() -> Answer:
         state=State.UNIDENTIFIED,
         name=None,
         verdict=Verdict.MAY_BE_VENOMOUS,
-        judged=True,
+        evaluated=True,
         possible=("Bothrops atrox", "Naja naja"),
         guesses=(
             Guess("Bothrops atrox", 0.625, Danger.VENOMOUS),
@@ -78,7 +78,7 @@ def test_html_has_the_content_and_order_of_the_terminal(answer, language):
 
 
 def test_guesses_of_unevaluated_bundle_have_no_bars(answer):
-    unevaluated = replace(answer, judged=False, lines=("Caution.", *answer.lines))
+    unevaluated = replace(answer, evaluated=False, lines=("Caution.", *answer.lines))
     html = answer_html(unevaluated)
     assert "width:62.5%" not in html
     assert Page(html).text[1:3] == ["Caution.", "Verdict."]

@@ -181,7 +181,7 @@ def test_species_with_their_danger_and_health(client, classifier):
 
 def test_only_files_of_the_page_are_served(client, classifier):
     bundle = classifier.bundle
-    settings = Settings(Mode.SERVICE, bundle=bundle.version, judged=True, species=len(SPECIES))
+    settings = Settings(Mode.SERVICE, bundle=bundle.version, evaluated=True, species=len(SPECIES))
     files = page_files(settings)
     for name, body in files.items():
         found = client.get(f"/{name}")

@@ -14,8 +14,8 @@ from tests.support.paths import ROOT
 from tests.support.synthetic_answers import made_answer
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-SETTINGS = Settings(Mode.SERVICE, "0123456789ab", judged=True, species=783)
-LOCAL = Settings(Mode.LOCAL, "0123456789ab", judged=True, species=783)
+SETTINGS = Settings(Mode.SERVICE, "0123456789ab", evaluated=True, species=783)
+LOCAL = Settings(Mode.LOCAL, "0123456789ab", evaluated=True, species=783)
 WIDTHS, SCHEMES = (390, 1280), ("light", "dark")
 HEIGHT = 844
 UNSEEN = ("no snake", "unusable")

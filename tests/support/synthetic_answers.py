@@ -56,11 +56,11 @@ def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> d
     decision = Decision(state, name, (), verdict)
     answer = Answer(
         photos=seen, failures=failures if kind == "one unread" else (), state=state, name=name,
-        verdict=verdict, judged=evaluated, possible=tuple(g.species for g in guesses[:left]),
+        verdict=verdict, evaluated=evaluated, possible=tuple(g.species for g in guesses[:left]),
         guesses=guesses, country=place.country, countries=place.weights, source=place.source,
         prior=effect.use, contradicts=effect.contradicts, overridden=False, bundle="0123456789ab",
         language=language, lines=sentences(
-            words, decision, place, effect=effect, photos=seen, judged=evaluated
+            words, decision, place, effect=effect, photos=seen, evaluated=evaluated
         ),
     )  # fmt: skip
     evidence = [None if unseen or photo.left_out else _evidence() for photo in seen]

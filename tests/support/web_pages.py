@@ -17,7 +17,7 @@ TOLERANCE = 1e-3  # of a probability, between ONNX Runtime on this machine and i
 @contextmanager
 def opened_modules(browser, folder: Path):
     """Open a page in which single modules of the page can be called."""
-    files = page_files(Settings(Mode.LOCAL, bundle="none", judged=False, species=1))
+    files = page_files(Settings(Mode.LOCAL, bundle="none", evaluated=False, species=1))
     files["index.html"] = INDEX.replace(b"probe.js", b"none.js")
     with served(write_page(folder, files)) as address:
         page = browser.new_page()

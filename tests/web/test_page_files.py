@@ -18,14 +18,14 @@ PAGE = SOURCE / "web" / "static"
 
 @pytest.fixture(scope="module")
 def page():
-    return page_files(Settings(Mode.SERVICE, bundle="abc", judged=True, species=3))
+    return page_files(Settings(Mode.SERVICE, bundle="abc", evaluated=True, species=3))
 
 
 def test_page_contains_sentences_and_settings(page):
     assert page["index.html"].startswith(b"<!doctype html>")
     assert {f"sentences/{language}.json" for language in languages()} <= page.keys()
     assert json.loads(page[SETTINGS]) == {
-        "mode": "service", "bundle": "abc", "judged": True, "species": 3,
+        "mode": "service", "bundle": "abc", "evaluated": True, "species": 3,
         "languages": languages(),
     }  # fmt: skip
 

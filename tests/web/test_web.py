@@ -61,7 +61,7 @@ def test_export_is_atomic_and_replaces_an_earlier_one(bundle, engine, tmp_path):
         f.path for f in written
     }
     settings = json.loads((out / "settings.json").read_text())
-    assert (settings["mode"], settings["species"], settings["judged"]) == ("local", 2, False)
+    assert (settings["mode"], settings["species"], settings["evaluated"]) == ("local", 2, False)
     assert (out / MODEL).read_bytes() == (bundle / MODEL.partition("/")[2]).read_bytes()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 

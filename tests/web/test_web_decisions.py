@@ -136,7 +136,7 @@ def test_cases_cover_all_results():
             _, answer = case(classifier, number, facts)
             states.add(answer["state"])
             uses.add(answer["prior"])
-            verdicts.add((answer["judged"], answer["verdict"]))
+            verdicts.add((answer["evaluated"], answer["verdict"]))
             left_out |= {photo["left_out"] for photo in answer["photos"]}
             overridden.add(answer["overridden"])
             odd.add(answer["contradicts"])
@@ -169,7 +169,7 @@ def test_half_per_cent_is_rounded_like_python(page):
           const decision = {state: "species", name: "x", species: [0], verdict: "may be venomous"};
           return fractions.map((fraction) => answerLines(sections, decision,
             {weights: [["in", fraction], ["np", 1 - fraction]], source: "given"},
-            {effect: {use: "weighed"}, photos: [{left_out: null}], judged: true, countries})[2]);
+            {effect: {use: "weighed"}, photos: [{left_out: null}], evaluated: true, countries})[2]);
         }""",
         fractions,
     )

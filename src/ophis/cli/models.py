@@ -153,7 +153,7 @@ def _bundle_facts(folder: Path) -> dict[str, object]:
         "bundle": folder,
         "version": bundle.version,
         "species": len(bundle.species),
-        "judged": bundle.rule is not None,
+        "evaluated": bundle.rule is not None,
     }
 
 

@@ -76,7 +76,7 @@ class Answer:
         state: rank of the name: species, genus, family or none.
         name: the species, genus or family, else None.
         verdict: danger verdict, from every species that cannot be excluded.
-        judged: whether the bundle was evaluated on photos; if not, it excludes no species.
+        evaluated: whether the bundle was evaluated on photos; if not, it excludes no species.
         possible: the species that cannot be excluded, the most probable first; empty when no snake
             is detected.
         guesses: the most probable species, best first; empty when no snake is detected.
@@ -102,7 +102,7 @@ class Answer:
     state: State
     name: str | None
     verdict: Verdict
-    judged: bool
+    evaluated: bool
     possible: tuple[str, ...]
     guesses: tuple[Guess, ...]
     country: str
@@ -149,13 +149,13 @@ def sentences(
     *,
     effect: PriorEffect | None,
     photos: Sequence[SeenPhoto],
-    judged: bool,
+    evaluated: bool,
 ) -> tuple[str, ...]:
     """Return the answer in sentences; without a name they do not mention the country."""
     why = photos[0].left_out if photos else "unread"
     filled = {"name": decision.name or "", "why": words.text("why", why) if why else ""}
     lines = [
-        *(() if judged else (words.text("bundle", "never_judged"),)),
+        *(() if evaluated else (words.text("bundle", "never_judged"),)),
         words.text("verdict", decision.verdict),
         words.text("state", decision.state, **filled),
     ]
@@ -200,7 +200,7 @@ def answer_html(answer: Answer) -> str:
         f'<p style="{_BOX}{_BACKGROUND[answer.verdict]}">{escape(verdict)}</p>',
         f"<p>{escape(state)}</p>",
         *(
-            _list_html(h, guesses, words, bars=answer.judged)
+            _list_html(h, guesses, words, bars=answer.evaluated)
             for h, guesses in _lists(answer, words)
         ),
         *(f'<p style="opacity:.8">{escape(line)}</p>' for line in more),
@@ -235,7 +235,7 @@ def answer_markdown(answer: Answer) -> str:
 def _lines(answer: Answer) -> tuple[str, str, str, list[str], str]:
     """Return the caution about the bundle (may be empty), danger, state, other lines, advice."""
     lines = list(answer.lines)
-    caution = "" if answer.judged else lines.pop(0)
+    caution = "" if answer.evaluated else lines.pop(0)
     verdict, state, *more, emergency = lines
     return caution, verdict, state, more, emergency
 
@@ -246,7 +246,7 @@ def _photos(answer: Answer) -> list[str]:
 
 def _lists(answer: Answer, words: Sentences) -> list[tuple[str, list[Guess]]]:
     """Return the guesses by heading; of a bundle without evaluation all have one heading."""
-    if not answer.judged:
+    if not answer.evaluated:
         return [(words.text("list", "guesses"), list(answer))] if answer.guesses else []
     left = [guess for guess in answer if guess.species in answer.possible]
     others = [guess for guess in answer if guess.species not in answer.possible]

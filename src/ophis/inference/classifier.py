@@ -193,7 +193,7 @@ class Classifier:
         failures: tuple[PhotoFailure, ...] = (),
     ) -> Answer:
         """Return the answer without guesses and evidence."""
-        judged = self.bundle.rule is not None
+        evaluated = self.bundle.rule is not None
         spelling = self.bundle.prior.spelling if self.bundle.prior else str
         countries = {spelling(key): share for key, share in place.weights.items()}
         return Answer(
@@ -202,7 +202,7 @@ class Classifier:
             state=decision.state,
             name=decision.name,
             verdict=decision.verdict,
-            judged=judged,
+            evaluated=evaluated,
             possible=tuple(self.bundle.species[column] for column in decision.species),
             guesses=(),
             country=next(iter(countries), UNKNOWN),
@@ -213,7 +213,9 @@ class Classifier:
             overridden=bool(effect and effect.overridden),
             bundle=self.bundle.version,
             language=words.language,
-            lines=sentences(words, decision, place, effect=effect, photos=photos, judged=judged),
+            lines=sentences(
+                words, decision, place, effect=effect, photos=photos, evaluated=evaluated
+            ),
         )
 
     def _scores_and_evidence(

@@ -134,7 +134,7 @@ def _bundle_facts(bundle: Bundle) -> dict[str, Any]:
         "torch weights": _WEIGHTS[verify_weights(bundle.folder)],
         "species": len(bundle.species),
         "networks": len(bundle.members),
-        "judged on photos": "yes" if bundle.rule else "no: its names are for trying out only",
+        "evaluated on photos": "yes" if bundle.rule else "no: its names are for trying out only",
         "country": bundle.prior.describe() if bundle.prior else None,
     }
     for kind in EngineKind:

@@ -187,7 +187,7 @@ def example_answer() -> dict[str, Any]:
         state=State.SPECIES,
         name=name,
         verdict=Verdict.MAY_BE_VENOMOUS,
-        judged=True,
+        evaluated=True,
         possible=(name, other),
         guesses=(Guess(name, 0.91, Danger.VENOMOUS), Guess(other, 0.08, Danger.VENOMOUS)),
         country="kenya",

@@ -49,7 +49,7 @@ def site_of(bundle: Bundle) -> dict[str, SiteFile]:
     settings = Settings(
         Mode.SERVICE,
         bundle=bundle.version,
-        judged=bundle.rule is not None,
+        evaluated=bundle.rule is not None,
         species=len(bundle.species),
     )
     files = {

@@ -95,7 +95,7 @@ def web_files(bundle: Bundle, engine: Mapping[str, bytes]) -> dict[str, bytes]:
     """
     facts, prior = facts_of(bundle)
     settings = Settings(
-        Mode.LOCAL, bundle.version, judged=bundle.rule is not None, species=len(bundle.species)
+        Mode.LOCAL, bundle.version, evaluated=bundle.rule is not None, species=len(bundle.species)
     )
     models = {
         model_path(number): member.model.read_bytes()

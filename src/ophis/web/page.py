@@ -53,13 +53,13 @@ class Settings:
     Attributes:
         mode: place of inference.
         bundle: version of the bundle.
-        judged: whether the bundle was evaluated on photos.
+        evaluated: whether the bundle was evaluated on photos.
         species: number of species.
     """
 
     mode: Mode
     bundle: str
-    judged: bool
+    evaluated: bool
     species: int
 
 

@@ -44,7 +44,7 @@ def print_answer(answer: Answer) -> None:
         # The terminal breaks it, not we: copied, it is one path.
         out.print(Text(name, style="bold"), soft_wrap=True)
     lines = list(answer.lines)
-    if not answer.judged:
+    if not answer.evaluated:
         _print_line(out, lines.pop(0), "bold yellow")
     verdict, state, *more, emergency = lines
     _print_line(out, verdict, _VERDICT_STYLES[answer.verdict])
@@ -64,7 +64,7 @@ def _print_line(out: Console, line: str, style: str = "") -> None:
 def _print_guesses(out: Console, answer: Answer, words: Sentences) -> None:
     """Print the possible species with bars, then the other guesses."""
     columns = _columns(out, answer.guesses, words)
-    if not answer.judged:
+    if not answer.evaluated:
         if answer.guesses:
             _print_line(out, words.text("list", "guesses"))
             out.print(_rows(answer.guesses, words, (columns[0], 0)))

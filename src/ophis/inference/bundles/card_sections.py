@@ -146,7 +146,7 @@ def synthetic_note(species: SpeciesList) -> str:
 
 def data_section(results: EvaluationResults) -> str:
     """Return the section on training and validation photos."""
-    training, judged, facts = results.training, results.validation, results.facts
+    training, validation, facts = results.training, results.validation, results.facts
     learned = NOT_MEASURED
     if training:
         learned = (
@@ -155,15 +155,16 @@ def data_section(results: EvaluationResults) -> str:
             f" {training['median']:,.0f}) from {_countries(training['countries'])}"
         )
     held = missing = NOT_MEASURED
-    if judged:
+    if validation:
         held = (
-            f"{judged['photos']:,} photos outside the training data, of"
-            f" {judged['countries']:,} countries"
+            f"{validation['photos']:,} photos outside the training data, of"
+            f" {validation['countries']:,} countries"
         )
         missing = (
-            f"of the validation photos, {judged['without_country']:,} have no country,"
-            f" {judged['without_species']:,} no species and do not count,"
-            f" {judged['unreadable']:,} could not be read; {judged['species_without_photo']:,}"
+            f"of the validation photos, {validation['without_country']:,} have no country,"
+            f" {validation['without_species']:,} no species and do not count,"
+            f" {validation['unreadable']:,} could not be read;"
+            f" {validation['species_without_photo']:,}"
             " species have none"
         )
     return (

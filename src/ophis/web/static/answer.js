@@ -30,7 +30,7 @@ const ICONS = /** @type {Record<string, string>} */ ({
  */
 export function linesOf(answer) {
   const lines = [...answer.lines];
-  const warning = answer.judged ? null : (lines.shift() ?? "");
+  const warning = answer.evaluated ? null : (lines.shift() ?? "");
   const [verdict = "", state = "", ...rest] = lines;
   return { warning, verdict, state, reasons: rest.slice(0, -1) };
 }
@@ -150,7 +150,7 @@ function lists(answer, sentences) {
     .filter((guess) => !answer.possible.includes(guess.species))
     .slice(0, MOST_OTHERS);
   const box = make("div", { class: "names" });
-  if (!answer.judged) {
+  if (!answer.evaluated) {
     box.append(...list(sentences.text("list", "guesses"), answer.guesses, sentences, "guesses"));
     return [box];
   }

@@ -33,13 +33,13 @@ export function sentence(sections, section, key, filled = {}) {
  * @param {object} more
  * @param {Effect} more.effect
  * @param {{name: string, left_out: string | null}[]} more.photos
- * @param {boolean} more.judged
+ * @param {boolean} more.evaluated
  * @param {Record<string, Country>} more.countries by key.
  */
-export function answerLines(sections, decision, place, { effect, photos, judged, countries }) {
+export function answerLines(sections, decision, place, { effect, photos, evaluated, countries }) {
   const why = photos[0] ? photos[0].left_out : "unread";
   const filled = { name: decision.name ?? "", why: why ? sentence(sections, "why", why) : "" };
-  const lines = judged ? [] : [sentence(sections, "bundle", "never_judged")];
+  const lines = evaluated ? [] : [sentence(sections, "bundle", "never_judged")];
   lines.push(sentence(sections, "verdict", decision.verdict));
   lines.push(sentence(sections, "state", decision.state, filled));
   if (decision.state !== "no snake" && decision.state !== "unusable") {

@@ -35,7 +35,7 @@ export { BackendError };
  * @property {string} state
  * @property {string | null} name
  * @property {string} verdict
- * @property {boolean} judged
+ * @property {boolean} evaluated
  * @property {string[]} possible
  * @property {{species: string, probability: number, danger: string}[]} guesses
  * @property {string} country
@@ -56,7 +56,7 @@ export { BackendError };
  * @typedef {object} Settings
  * @property {"service" | "local"} mode
  * @property {string} bundle
- * @property {boolean} judged
+ * @property {boolean} evaluated
  * @property {number} species
  * @property {string[]} languages
  */

@@ -104,7 +104,7 @@ export class Decider {
    */
   #toAnswer(sections, decision, place, effect, parts) {
     const { facts } = this;
-    const judged = facts.rule !== null;
+    const evaluated = facts.rule !== null;
     const countries = Object.fromEntries(
       place.weights.map(([key, weight]) => [facts.countries[key]?.spelling ?? key, weight]),
     );
@@ -115,7 +115,7 @@ export class Decider {
       state: decision.state,
       name: decision.name,
       verdict: decision.verdict,
-      judged,
+      evaluated,
       possible: decision.species.map((column) => this.#species(column).name),
       guesses,
       country: Object.keys(countries)[0] ?? "UNKNOWN",
@@ -129,7 +129,7 @@ export class Decider {
       lines: answerLines(sections, decision, place, {
         effect,
         photos,
-        judged,
+        evaluated,
         countries: facts.countries,
       }),
       evidence: [],

@@ -72,7 +72,7 @@ function facts(answer, sentences, time) {
  * @param {Sentences} sentences
  */
 function names(answer, sentences) {
-  const key = answer.judged ? "possible" : "guesses";
+  const key = answer.evaluated ? "possible" : "guesses";
   const guesses = answer.guesses.filter((each) => answer.possible.includes(each.species));
   if (!guesses.length) return [];
   const rows = guesses
