@@ -1,6 +1,7 @@
 """Ray Data on this machine, in separate processes: killed worker, interrupt, missing file."""
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,32 @@ from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.scoring import score
 bundle = read_bundle(sys.argv[1])
 manifest = read_manifest(sys.argv[2])
-score(bundle, manifest, out=Path(sys.argv[3]), ray="local", part_photos=8)
+score(bundle, manifest, out=Path(sys.argv[3]), ray=sys.argv[4], part_photos=8)
 """
+HEAD = """
+import sys
+from ophis.inference.scoring.ray_cluster import cluster
+with cluster("local"):
+    import ray
+    print(ray.get_runtime_context().gcs_address, flush=True)
+    sys.stdin.read()
+"""
+LIMIT_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Head:
+    """A running cluster.
+
+    Attributes:
+        address: address of the cluster.
+        folder: folder by which its processes are found.
+        environment: variables of the processes that connect to it.
+    """
+
+    address: str
+    folder: str
+    environment: dict[str, str]
 
 
 @pytest.fixture
@@ -60,25 +85,47 @@ def ray_folder():
         yield folder
 
 
-def start(ray_folder, *words, attempts=10):
-    """Start a process that scores with Ray, and wait for its workers or its end.
+def start(ray_folder, *words, **environment):
+    """Start a process that scores with Ray, and wait for its workers or its end."""
+    wait_until_idle(ray_folder)
+    process = subprocess.Popen(
+        [sys.executable, *(str(word) for word in words)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"RAY_TMPDIR": ray_folder} | environment,
+    )  # fmt: skip
+    while process.poll() is None and not workers(ray_folder):
+        time.sleep(0.05)
+    return process
 
-    Ray gives up when it has not started within 30 seconds, which a busy machine may need; then the
-    process is started again.
-    """
-    while True:
-        attempts -= 1
+
+def wait_until_idle(ray_folder):
+    """Wait for the end of the workers of a process that has ended."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while workers(ray_folder):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def head():
+    """A cluster on the loopback, in a child process."""
+    environment = {
+        # Without it Ray replaces 127.0.0.1 in an address by the machine's address on the network.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+    # A short path, because the paths of sockets may have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         process = subprocess.Popen(
-            [sys.executable, *(str(word) for word in words)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=os.environ | {"RAY_TMPDIR": ray_folder},
+            [sys.executable, "-c", HEAD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=os.environ | {"RAY_TMPDIR": folder} | environment,
         )  # fmt: skip
-        while process.poll() is None and not workers(ray_folder):
-            time.sleep(0.05)
-        if not attempts or process.poll() is None:
-            return process
-        if "Ray did not start" not in process.communicate()[1]:
-            return process
+        assert process.stdout
+        address = process.stdout.readline().strip()
+        assert address, "the cluster did not start"
+        yield Head(address, folder, environment)
+        process.communicate(timeout=LIMIT_SECONDS)
 
 
 def processes(ray_folder, part=b""):
@@ -116,7 +163,7 @@ def addresses(ray_folder):
 
 
 def wait_for(folder, pattern, number, process):
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + LIMIT_SECONDS
     while len(list(folder.glob(pattern))) < number:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -125,27 +172,28 @@ def wait_for(folder, pattern, number, process):
 
 @linux
 @pytest.mark.full
-def test_scores_after_kills_and_interrupt_equal_one_process(imagenet17, many, ray_folder, tmp_path):
+def test_scores_after_kills_and_interrupt_equal_one_process(imagenet17, many, head: Head, tmp_path):
     out = tmp_path / "scores.npz"
     parts = tmp_path / "scores.npz.parts"
-    words = ("-c", SCORE, imagenet17.bundle.folder, many, out)
-    process = start(ray_folder, *words)
+    words = ("-c", SCORE, imagenet17.bundle.folder, many, out, head.address)
+    process = start(head.folder, *words, **head.environment)
     wait_for(parts, "part-*.npz", 2, process)
-    killed = workers(ray_folder)[0]
+    killed = workers(head.folder)[0]
     os.kill(killed, signal.SIGKILL)
     wait_for(parts, "part-*.npz", 12, process)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=600)
+    process.communicate(timeout=LIMIT_SECONDS)
+    wait_until_idle(head.folder)
     assert process.returncode
     assert not out.exists()
     before = {path: path.stat().st_mtime_ns for path in parts.glob("part-*.npz")}
     assert 12 <= len(before) < 30
 
-    process = start(ray_folder, *words)
+    process = start(head.folder, *words, **head.environment)
     wait_for(parts, "part-*.npz", len(before) + 1, process)
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    os.kill(workers(ray_folder)[0], signal.SIGKILL)
-    errors = process.communicate(timeout=600)[1]
+    os.kill(workers(head.folder)[0], signal.SIGKILL)
+    errors = process.communicate(timeout=LIMIT_SECONDS)[1]
     assert process.returncode == 0, errors
     alone = imagenet17.score(read_manifest(many))
     scores = read_scores(out)
@@ -174,7 +222,7 @@ def test_score_with_ray_lists_bad_photos_and_listens_locally(
         b"RAY_USAGE_STATS_ENABLED=0"
         in (processes(ray_folder, b"raylet")[0] / "environ").read_bytes()
     )
-    output, errors = process.communicate(timeout=600)
+    output, errors = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 1
     assert "239 photos scored, 1 could not be read" in output
     (line,) = [line for line in errors.splitlines() if not line.startswith("[")]  # Ray's log
@@ -229,13 +277,14 @@ def test_worker_without_its_files_returns_an_error(imagenet17, coloured, tmp_pat
 
 
 @pytest.mark.full
-def test_error_of_worker_is_one_line(imagenet17, many, ray_folder, tmp_path):
+def test_error_of_worker_is_one_line(imagenet17, many, head: Head, tmp_path):
     bundle = tmp_path / "bundle"
     shutil.copytree(imagenet17.bundle.folder, bundle)
     vanished = "import shutil\nshutil.rmtree(sys.argv[1])\nmanifest ="
     code = SCORE.replace("manifest =", vanished)
-    process = start(ray_folder, "-c", code, bundle, many, tmp_path / "scores.npz")
-    errors = process.communicate(timeout=600)[1]
+    words = ("-c", code, bundle, many, tmp_path / "scores.npz", head.address)
+    process = start(head.folder, *words, **head.environment)
+    errors = process.communicate(timeout=LIMIT_SECONDS)[1]
     lines = [line for line in errors.splitlines() if "ophis.errors.InputError: " in line]
     assert len(lines) == 1, errors
     assert "(on machine " in lines[0]  # Ray's own log may come before it and after it
@@ -250,9 +299,9 @@ def init(*_, **__):
     raise Exception("The current node timed out during startup.")  # as Ray does
 ray.init = init
 """
-    words = ("-c", late + SCORE, imagenet17.bundle.folder, many, tmp_path / "scores.npz")
+    words = ("-c", late + SCORE, imagenet17.bundle.folder, many, tmp_path / "scores.npz", "local")
     process = start(ray_folder, *words)
-    errors = process.communicate(timeout=600)[1]
+    errors = process.communicate(timeout=LIMIT_SECONDS)[1]
     message = "Ray address 'local': Ray did not start: The current node timed out during startup.;"
     assert message in errors.splitlines()[-1]
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import socket
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -15,9 +12,10 @@ from ophis.datasets.manifest import COLUMNS, Manifest
 from ophis.errors import InputError
 from ophis.inference.classifier import load
 from ophis.inference.scoring.parts import part_file
+from ophis.inference.scoring.ray_cluster import LOCAL, cluster, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -28,9 +26,6 @@ if TYPE_CHECKING:
     from ophis.inference.engine import EngineKind
     from ophis.inference.scoring.parts import ScoreParts
 
-LOCAL = "local"
-# Only the manifest's rows pass through Ray's object store, about 100 bytes a photo.
-STORE_BYTES = 256 * 2**20
 ATTEMPTS = ".attempts"
 MAX_ATTEMPTS = 5
 PART = "part"
@@ -99,7 +94,7 @@ def score_with_ray(
         engine=engine,
         threads=worker_cores,
     )
-    with _cluster(address):
+    with cluster(address):
         _map_parts(parts, missing, settings, progress)
 
 
@@ -203,7 +198,7 @@ def _map_parts(
                 progress(result["photos"])
     except RayError as error:
         raise InputError(
-            f"Ray gave up: {_first_line(error)}; the same command continues with the missing parts"
+            f"Ray gave up: {first_line(error)}; the same command continues with the missing parts"
         ) from None
 
 
@@ -218,41 +213,3 @@ def _free_workers(worker_cores: int) -> int:
             " give a number from 1 to that"
         )
     return workers
-
-
-@contextmanager
-def _cluster(address: str) -> Generator[None]:
-    """Connect to a cluster, or start one on this machine, and disconnect at the end."""
-    options: dict[str, Any] = {}
-    if address == LOCAL:
-        # Without these Ray sends usage statistics, starts a dashboard and listens on the network.
-        # Ray reads the variables when it is imported.
-        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-        options = {
-            "num_cpus": os.cpu_count(),
-            "object_store_memory": STORE_BYTES,
-            "include_dashboard": False,
-        }
-    import ray.data
-
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"Ray address {address!r}: no such cluster: {_first_line(error)}"
-        ) from None
-    except Exception as error:
-        # Ray raises a bare Exception for a process that starts late on a busy machine.
-        raise InputError(
-            f"Ray address {address!r}: Ray did not start: {_first_line(error)}; try again"
-        ) from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

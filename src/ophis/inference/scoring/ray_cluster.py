@@ -1,0 +1,102 @@
+"""Connection to a Ray cluster, or the start of one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from ophis.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+LOCAL = "local"
+# Only the manifest's rows pass through Ray's object store, about 100 bytes a photo.
+STORE_BYTES = 256 * 2**20
+# Limit of a local start. Ray's own limits of 30 to 60 seconds are too short for a busy machine.
+START_SECONDS = 300
+START_LIMITS = {
+    "RAY_gcs_server_port_wait_time_s": START_SECONDS,
+    "RAY_gcs_server_request_timeout_seconds": START_SECONDS,
+    "RAY_raylet_start_wait_time_s": START_SECONDS,
+    "RAY_worker_register_timeout_seconds": START_SECONDS,
+    "RAY_agent_register_timeout_ms": START_SECONDS * 1000,
+}
+
+
+@contextmanager
+def cluster(address: str) -> Generator[None]:
+    """Connect to a cluster, or start one on this machine, and disconnect at the end.
+
+    Args:
+        address: "local", or the address of a cluster as `ray.init` takes it.
+
+    Raises:
+        InputError: when there is no such cluster or when it does not start.
+    """
+    options: dict[str, Any] = {}
+    if address == LOCAL:
+        # Without these Ray sends usage statistics, starts a dashboard and listens on the network.
+        # Ray reads the variables when it is imported.
+        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+        for name, limit in START_LIMITS.items():
+            os.environ.setdefault(name, str(limit))
+        options = {
+            "num_cpus": os.cpu_count(),
+            "object_store_memory": STORE_BYTES,
+            "include_dashboard": False,
+        }
+    import ray.data
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    try:
+        with _patient_start() if address == LOCAL else nullcontext():
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InputError(f"Ray address {address!r}: no such cluster: {first_line(error)}") from None
+    except Exception as error:
+        # Ray raises a bare Exception for a process that starts late on a busy machine.
+        raise InputError(
+            f"Ray address {address!r}: Ray did not start: {first_line(error)}; try again"
+        ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _patient_start() -> Generator[None]:
+    """Let Ray wait START_SECONDS for its node.
+
+    `Node.__init__` of Ray asks `get_node` repeatedly for 30 seconds, a number in its source that no
+    setting changes.
+    """
+    from ray._private import services
+
+    get_node = services.get_node
+
+    def wait_for_node(gcs_address: str, node_id: str) -> dict[str, Any]:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return get_node(gcs_address, node_id)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    services.get_node = wait_for_node  # ty: ignore[invalid-assignment]
+    try:
+        yield
+    finally:
+        services.get_node = get_node
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or the name of its class."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
