@@ -44,7 +44,6 @@ with cluster("local"):
 LIMIT_SECONDS = 600
 
 
-@pytest.mark.full
 @dataclass(frozen=True)
 class Head:
     """A running cluster.
@@ -60,9 +59,7 @@ class Head:
     environment: dict[str, str]
 
 
-@pytest.mark.full
 @pytest.fixture
-@pytest.mark.full
 def many(coloured, tmp_path):
     """240 photos without a species, one of them a text file; two workers need some seconds."""
     rows = []
@@ -81,16 +78,13 @@ def many(coloured, tmp_path):
     return folder / "many.csv"
 
 
-@pytest.mark.full
 @pytest.fixture
-@pytest.mark.full
 def ray_folder():
     """Short, because the paths of sockets may have 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         yield folder
 
 
-@pytest.mark.full
 def start(ray_folder, *words, **environment):
     """Start a process that scores with Ray, and wait for its workers or its end."""
     wait_until_idle(ray_folder)
@@ -104,7 +98,6 @@ def start(ray_folder, *words, **environment):
     return process
 
 
-@pytest.mark.full
 def wait_until_idle(ray_folder):
     """Wait for the end of the workers of a process that has ended."""
     deadline = time.monotonic() + LIMIT_SECONDS
@@ -113,9 +106,7 @@ def wait_until_idle(ray_folder):
         time.sleep(0.05)
 
 
-@pytest.mark.full
 @pytest.fixture(scope="session")
-@pytest.mark.full
 def head():
     """A cluster on the loopback, in a child process."""
     environment = {
@@ -137,7 +128,6 @@ def head():
         process.communicate(timeout=LIMIT_SECONDS)
 
 
-@pytest.mark.full
 def processes(ray_folder, part=b""):
     """Return the folders in /proc of processes of Ray with a word in their command."""
     found = []
@@ -151,13 +141,11 @@ def processes(ray_folder, part=b""):
     return found
 
 
-@pytest.mark.full
 def workers(ray_folder):
     """Return the process ids of the workers that score."""
     return [int(folder.name) for folder in processes(ray_folder, b"PartScorer")]
 
 
-@pytest.mark.full
 def addresses(ray_folder):
     """Return the hexadecimal addresses at which processes of Ray listen."""
     sockets = set()
@@ -174,7 +162,6 @@ def addresses(ray_folder):
     return {line[1].split(":")[0] for line in lines if line[3] == listens and line[9] in sockets}
 
 
-@pytest.mark.full
 def wait_for(folder, pattern, number, process):
     deadline = time.monotonic() + LIMIT_SECONDS
     while len(list(folder.glob(pattern))) < number:
@@ -183,10 +170,7 @@ def wait_for(folder, pattern, number, process):
         time.sleep(0.02)
 
 
-@pytest.mark.full
 @linux
-@pytest.mark.full
-@pytest.mark.full
 @pytest.mark.full
 def test_scores_after_kills_and_interrupt_equal_one_process(imagenet17, many, head: Head, tmp_path):
     out = tmp_path / "scores.npz"
@@ -220,10 +204,7 @@ def test_scores_after_kills_and_interrupt_equal_one_process(imagenet17, many, he
     assert not parts.exists()
 
 
-@pytest.mark.full
 @linux
-@pytest.mark.full
-@pytest.mark.full
 @pytest.mark.full
 def test_score_with_ray_lists_bad_photos_and_listens_locally(
     imagenet17, many, ray_folder, tmp_path
@@ -249,7 +230,6 @@ def test_score_with_ray_lists_bad_photos_and_listens_locally(
     assert "no.png: this is no photo" in line
 
 
-@pytest.mark.full
 def scorer(imagenet17, coloured, folder, **changes):
     folder.mkdir(exist_ok=True)
     given = {
@@ -260,13 +240,11 @@ def scorer(imagenet17, coloured, folder, **changes):
     return PartScorer(WorkerSettings(**(given | changes)))
 
 
-@pytest.mark.full
 def block(manifest, number=0):
     table = manifest.table.select(COLUMNS).with_columns(species=pl.lit(None, pl.String))
     return table.with_columns(part=pl.lit(number)).to_arrow()
 
 
-@pytest.mark.full
 def test_worker_scores_and_writes_parts(imagenet17, coloured, tmp_path):
     import pyarrow as pa
 
@@ -278,9 +256,7 @@ def test_worker_scores_and_writes_parts(imagenet17, coloured, tmp_path):
     }  # fmt: skip
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("what", ["bundle", "version", "photos", "folder", "attempts"])
-@pytest.mark.full
 def test_worker_without_its_files_returns_an_error(imagenet17, coloured, tmp_path, what):
     changes = {
         "bundle": ({"bundle": tmp_path / "nowhere"}, "nowhere"),
@@ -301,8 +277,6 @@ def test_worker_without_its_files_returns_an_error(imagenet17, coloured, tmp_pat
 
 
 @pytest.mark.full
-@pytest.mark.full
-@pytest.mark.full
 def test_error_of_worker_is_one_line(imagenet17, many, head: Head, tmp_path):
     bundle = tmp_path / "bundle"
     shutil.copytree(imagenet17.bundle.folder, bundle)
@@ -322,7 +296,6 @@ def test_ray_start_timeout_is_one_line(imagenet17, many, ray_folder, tmp_path):
     pytest.importorskip("ray", reason="ray is not installed here")
     late = """
 import ray
-@pytest.mark.full
 def init(*_, **__):
     raise Exception("The current node timed out during startup.")  # as Ray does
 ray.init = init
@@ -334,7 +307,6 @@ ray.init = init
     assert message in errors.splitlines()[-1]
 
 
-@pytest.mark.full
 def test_missing_ray_error_names_package(imagenet17, many, tmp_path):
     code = "import sys; sys.modules['ray'] = None; from ophis.cli import main; main(sys.argv[1:])"
     words = ["score", imagenet17.bundle.folder, many, "--out", tmp_path / "s.npz", "--ray", "local"]
