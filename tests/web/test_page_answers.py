@@ -118,8 +118,8 @@ def test_excluded_photos_are_shown_with_the_reason(visit, fake, synthetic_photo,
     page = visit()
     choose(page, synthetic_photo, other)
     for kind, reason in (
-        ("left out", "Photo 2 had no say: it has too few pixels."),
-        ("one unread", "Photo 2 had no say: it cannot be read, or is far too small."),
+        ("left out", "Photo 2 was not used: it has too few pixels."),
+        ("one unread", "Photo 2 was not used: it cannot be read, or is far too small."),
     ):
         fake.kind = kind
         ask_again(page)
