@@ -30,10 +30,10 @@ class Output:
 WALK = """
 import io, json, sys
 from contextlib import redirect_stdout
-from ophis.cli import demo
 from ophis.cli import main
 given = json.load(sys.stdin)
-demo.RECIPES = dict.fromkeys("ab", given["recipe"])
+# The attribute of this name in ophis.cli is the command, not its module.
+sys.modules["ophis.cli.demo"].RECIPES = dict.fromkeys("ab", given["recipe"])
 found = {}
 for call in given["calls"]:
     out = io.StringIO()
