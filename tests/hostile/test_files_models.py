@@ -101,7 +101,7 @@ def places(folder: Path) -> dict[str, tuple[str, list[str]]]:
         "scores to submit": ("s.npz", ["submit", "s.npz", "--style", "aicrowd2020",
                                        "--out", "x.csv"]),
         "network of a bundle": (f"{made}/{MODEL}", ["identify", made, "a.png"]),
-        "network to score with": (f"{made}/{MODEL}", ["score", made, "validation.csv",
+        "network to score with": (f"{made}/{MODEL}", ["score", made, "unlabelled.csv",
                                                      "--out", "n.npz"]),
     }  # fmt: skip
 
@@ -114,6 +114,7 @@ def write_inputs(folder: Path, trained: Path, bundle: Path, coloured, recipe: Re
     shutil.copy(photos[0], folder / "a.png")
     coloured.take(np.arange(24)).write(folder / "train.csv")
     coloured.take(np.arange(24, 36)).write(folder / "validation.csv")
+    (folder / "unlabelled.csv").write_text("photo,species,country\na.png,,\n")
     for weights in ("w.pt", "w.pth", "w.npz", "w.safetensors", "run"):
         text = recipe.to_toml().replace('weights = "none"', f'weights = "{weights}"')
         assert weights in text

@@ -203,7 +203,7 @@ def test_unwritable_log_is_one_line(trainer, command, tmp_path):
     assert result.statuses == [2], result.output
     assert result.output.splitlines() == [
         f"ophis: {folder_of(words)}: the log cannot be written: File too large; the last"
-        " checkpoint stands; free space, and the same command goes on from it"
+        " checkpoint is intact; free space, and the same command goes on from it"
     ]
     assert trainer.run(words, tmp_path).statuses == [0]
     assert sorted(losses(folder_of(words))) == list(range(30))
