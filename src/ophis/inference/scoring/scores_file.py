@@ -72,12 +72,18 @@ def score(
         bundle = read_bundle(bundle_folder(bundle))
     manifest.truth(bundle.species)  # refuses an unknown species before the work starts
     crops = bundle.tta if tta is None else tta_crops(*tta)
+    # Before the folder of parts: a damaged network leaves nothing behind.
+    classifier = None if ray else Classifier(bundle, engine=engine)
     with ScoreParts.open(
         out, manifest, bundle=bundle, tta=crops, engine=engine, photos=part_photos
     ) as parts:
         missing = parts.missing()
         _report_resume(parts, missing, progress)
-        if missing and ray:
+        if missing and classifier:
+            photos = manifest.take(np.concatenate([parts.rows(number) for number in missing]))
+            batches = classifier.batches(photos, tta=crops, workers=workers)
+            _score_parts(parts, missing, batches, progress)
+        elif missing and ray:
             score_with_ray(
                 parts,
                 missing,
@@ -88,10 +94,6 @@ def score(
                 worker_cores=worker_cores,
                 progress=progress,
             )
-        elif missing:
-            photos = manifest.take(np.concatenate([parts.rows(number) for number in missing]))
-            batches = Classifier(bundle, engine=engine).batches(photos, tta=crops, workers=workers)
-            _score_parts(parts, missing, batches, progress)
         _join(parts, bundle.species, out)
     return read_scores(out)
 
