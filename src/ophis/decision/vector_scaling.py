@@ -72,10 +72,10 @@ def choose_calibration(scores: Scores) -> CalibrationChoice:
         return CalibrationChoice(temperature, -np.inf, np.inf, len(known))
     gains = np.empty(len(known))
     for number in range(FOLDS):
-        fitting, judged = known.take(fold != number), known.take(fold == number)
+        fitting, tested = known.take(fold != number), known.take(fold == number)
         one = fit_temperature(fitting)
         vector = _fit_around(one, fitting)
-        gains[fold == number] = _losses(one, judged) - _losses(vector, judged)
+        gains[fold == number] = _losses(one, tested) - _losses(vector, tested)
     gain = float(gains.mean())
     # Photos of one observation are correlated: the standard error is over sums of observations.
     sums = np.bincount(observation, gains - gain)

@@ -191,9 +191,9 @@ def score_batches(
         logits: NDArray[np.float32] = np.zeros((0, len(species)), np.float32)
         ood_score = None
         if batch.rows:
-            found, strange = forward(batch.pixels)
+            found, ood = forward(batch.pixels)
             logits = mean_over_crops(found, len(tta))
-            ood_score = None if strange is None else mean_over_crops(strange, len(tta))
+            ood_score = None if ood is None else mean_over_crops(ood, len(tta))
         yield Scores(
             logits=logits,
             species=species,
