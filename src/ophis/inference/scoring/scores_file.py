@@ -72,8 +72,7 @@ def score(
         bundle = read_bundle(bundle_folder(bundle))
     manifest.truth(bundle.species)  # refuses an unknown species before the work starts
     crops = bundle.tta if tta is None else tta_crops(*tta)
-    # Before the folder of parts: a damaged network leaves nothing behind.
-    classifier = None if ray else Classifier(bundle, engine=engine)
+    classifier = None if ray else Classifier(bundle, engine=engine)  # a failure leaves no parts
     with ScoreParts.open(
         out, manifest, bundle=bundle, tta=crops, engine=engine, photos=part_photos
     ) as parts:
