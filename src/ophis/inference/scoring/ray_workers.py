@@ -191,15 +191,20 @@ def _map_parts(
         num_cpus=settings.threads,
     )
     try:
+        # An error waits for the other parts: Ray ends the process, with no message, when its
+        # threads still run at the shutdown.
+        errors = []
         for result in results.iter_rows():
             if result["error"]:
-                raise InputError(result["error"])
-            if progress:
+                errors.append(result["error"])
+            elif progress:
                 progress(result["photos"])
     except RayError as error:
         raise InputError(
             f"Ray gave up: {first_line(error)}; the same command continues with the missing parts"
         ) from None
+    if errors:
+        raise InputError(errors[0])
 
 
 def _free_workers(worker_cores: int) -> int:
