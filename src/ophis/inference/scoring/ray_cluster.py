@@ -73,8 +73,8 @@ def cluster(address: str) -> Generator[None]:
 def _patient_start() -> Generator[None]:
     """Let Ray wait START_SECONDS for its node.
 
-    `Node.__init__` of Ray asks `get_node` repeatedly for 30 seconds, a number in its source that no
-    setting changes.
+    `Node.__init__` of Ray calls `get_node` repeatedly for 30 seconds, a number in its source that
+    no setting changes.
     """
     from ray._private import services
 
