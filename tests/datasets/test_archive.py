@@ -1,3 +1,4 @@
+import random
 import stat
 import zipfile
 from pathlib import Path
@@ -7,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ophis import InputError
-from ophis.datasets.archive import MAX_BYTES, open_archive, unpack_photos
+from ophis.datasets.archive import (
+    MAX_BYTES,
+    is_archive,
+    open_archive,
+    open_member,
+    unpack_photos,
+)
 
 
 def pack(path: Path, members: dict[str, bytes], **changes: int) -> Path:
@@ -24,7 +31,7 @@ def pack(path: Path, members: dict[str, bytes], **changes: int) -> Path:
 
 def test_unpack_photos_writes_photos_only(tmp_path):
     path = pack(
-        tmp_path / "a.zip", {"a.JPG": b"1", "b/c.png": b"2", "b/": b"", "meta.xml": b"<a/>"}
+        tmp_path / "a.zip", {"meta.xml": b"<a/>", "b/": b"", "a.JPG": b"1", "b/c.png": b"2"}
     )
     assert unpack_photos(path, tmp_path / "out") == 2
     assert (tmp_path / "out" / "a.JPG").read_bytes() == b"1"
@@ -49,6 +56,7 @@ def test_unpack_refuses_to_replace_other_file(tmp_path):
         ("/etc/a.jpg", "is an absolute path"),
         ("~/a.jpg", "is an absolute path"),
         ("C:/a.jpg", "is an absolute path"),
+        ("c:/a.jpg", "is an absolute path"),
         ("b\\..\\a.jpg", "has a backslash"),
         ("a\n.jpg", "has a control character"),
     ],
@@ -88,6 +96,53 @@ def declare(path: Path, old: int, new: int) -> None:
     path.write_bytes(data.replace(old.to_bytes(4, "little"), new.to_bytes(4, "little")))
 
 
+@pytest.mark.parametrize("excess", [0, 1])
+def test_member_of_100_times_its_packed_size_is_accepted(tmp_path, excess):
+    data = random.Random(0).randbytes(70_001)
+    path = pack(tmp_path / "a.zip", {"a.jpg": data})
+    with zipfile.ZipFile(path) as archive:
+        packed = archive.getinfo("a.jpg").compress_size
+    declare(path, len(data), 100 * packed + excess)
+    if excess:
+        with pytest.raises(InputError, match="more than 100 times"), open_archive(path):
+            pytest.fail("the archive should not have been opened")
+    else:
+        with open_archive(path) as archive:
+            assert archive.getinfo("a.jpg").file_size == 100 * packed
+
+
+def test_member_is_read_and_compared_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr("ophis.datasets.archive._CHUNK_BYTES", 4)
+    lengths, read = [], zipfile.ZipExtFile.read
+
+    def measured(file: zipfile.ZipExtFile, n: int | None = -1) -> bytes:
+        lengths.append(len(data := read(file, n)))
+        return data
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", measured)
+    path = pack(tmp_path / "a.zip", {"a.jpg": b"0123456789"})
+    assert unpack_photos(path, tmp_path) == 1
+    assert lengths == [4, 4, 2, 0]
+    assert unpack_photos(path, tmp_path) == 1  # the checksum of three parts is the same
+    (tmp_path / "a.jpg").write_bytes(b"????456789")
+    with pytest.raises(InputError, match="exists and differs"):
+        unpack_photos(path, tmp_path)
+
+
+def test_archive_is_recognised_by_its_suffix():
+    assert [is_archive(Path(name)) for name in ("a.zip", "a.ZIP", "a.csv", "zip")] == [
+        True, True, False, False,
+    ]  # fmt: skip
+
+
+def test_missing_member_is_named(tmp_path):
+    with open_archive(pack(tmp_path / "a.zip", {"a.csv": b"1"})) as archive:
+        with open_member(tmp_path / "a.zip", archive, "a.csv") as file:
+            assert file.read() == b"1"
+        with pytest.raises(InputError, match=r"a\.zip: member 'b\.csv' is missing"):
+            open_member(tmp_path / "a.zip", archive, "b.csv")
+
+
 def test_archive_above_two_gibibytes_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("ophis.datasets.archive.MAX_BYTES", 10)
     path = pack(tmp_path / "a.zip", {"a.jpg": b"12345", "b.jpg": b"12345", "c.jpg": b"1"})
@@ -98,8 +153,6 @@ def test_archive_above_two_gibibytes_is_refused(tmp_path, monkeypatch):
 
 def test_member_longer_than_its_size_is_refused(tmp_path):
     """A member never yields more bytes than it declares."""
-    import random
-
     data = random.Random(0).randbytes(70_001)
     path = pack(tmp_path / "a.zip", {"a.jpg": data})
     declare(path, len(data), 300)
