@@ -30,8 +30,13 @@ AREAS = {
     "train/checkpoint.py": ["tests/hostile/test_training_checkpoint.py"],
     "datasets/archive.py": ["tests/datasets/test_archive.py"],
     "images/structure.py": ["tests/images/test_structure.py"],
-    "serve/admission.py": ["tests/serve/test_admission.py", "tests/serve/test_limits.py"],
-    "serve/limits.py": ["tests/serve/test_limits.py"],
+    "serve/admission.py": ["tests/serve/test_admission.py"],
+    "serve/limits.py": [  # the other tests there start the service
+        "tests/serve/test_limits.py::test_smallest_value_of_each_limit",
+        "tests/serve/test_limits.py::test_threads_of_workers_and_engine_use_every_core_once",
+        "tests/serve/test_limits.py::test_cores_are_counted_without_affinity",
+        "tests/serve/test_limits.py::test_memory_is_bounded_by_decoders_and_requests",
+    ],
 }
 CONFIG = """
 [tool.mutmut]

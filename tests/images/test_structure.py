@@ -120,6 +120,11 @@ def test_bits_of_all_scans_are_added():
 def test_other_frames_need_no_bits_per_block(kind):
     assert structure_error(jpeg(frame(kind, 800, 800), SCAN)) is None
     assert structure_error(jpeg(frame(0xC0, 800, 800), frame(kind, 800, 800), SCAN)) is None
+    assert structure_error(jpeg(frame(kind, 800, 800), SCAN)[:-2]) is None
+
+
+def test_scan_without_frame_is_left_to_the_decoder():
+    assert structure_error(jpeg(SCAN)[:-2]) is None
 
 
 @pytest.mark.parametrize("kind", [0xC4, 0xC8, 0xCC, 0xBF, 0xE0])

@@ -1,13 +1,15 @@
 """Limits of concurrency, size and time, without a socket."""
 
 import asyncio
+import dataclasses
+import os
 import tempfile
 import time
 from collections.abc import AsyncGenerator
 
 import pytest
 
-from ophis import load
+from ophis import InputError, load
 from ophis.serve import Limits
 from ophis.serve.admission import LoadShedding
 from tests.support.photos import photo
@@ -27,6 +29,37 @@ from tests.support.service import (
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
     return load(evaluated_bundle(tmp_path_factory.mktemp("limits") / "bundle"))
+
+
+@pytest.mark.parametrize(
+    "name", [field.name for field in dataclasses.fields(Limits) if field.type == "int"]
+)
+def test_smallest_value_of_each_limit(name):
+    least = 0 if name == "waiting" else 1
+    assert getattr(dataclasses.replace(Limits(), **{name: least}), name) == least
+    message = f"^{name} = {least - 1} should be {least} or more$"
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(Limits(), **{name: least - 1})
+
+
+@pytest.mark.parametrize(("cores", "workers", "threads"), [
+    (8, 2, 7), (2, 1, 2), (2, 2, 1), (1, 2, 1), (1, 4, 1),
+])  # fmt: skip
+def test_threads_of_workers_and_engine_use_every_core_once(monkeypatch, cores, workers, threads):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert Limits(workers=workers).engine_threads == threads
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(5, 4), (None, 1)])
+def test_cores_are_counted_without_affinity(monkeypatch, cores, threads):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert Limits(workers=2).engine_threads == threads
+
+
+def test_memory_is_bounded_by_decoders_and_requests():
+    limits = Limits(workers=3, decoder_bytes=100, held_bytes=20, request_bytes=7)
+    assert limits.memory_bytes == 3 * 100 + 20 + 7
 
 
 def test_full_service_rejects_a_request_before_reading_its_body(classifier):
