@@ -26,8 +26,11 @@ ROOT = Path(__file__).resolve().parents[1]
 AREAS = {
     "decision/rule.py": ["tests/decision/test_rule.py"],
     "decision/guarantees.py": ["tests/decision/test_conformal.py", "tests/decision/test_rule.py"],
-    "priors/prior.py": ["tests/priors/test_prior.py", "tests/priors/test_mixture.py"],
-    "train/checkpoint.py": ["tests/hostile/test_training_checkpoint.py"],
+    "priors/prior.py": ["tests/priors/test_prior.py"],
+    "train/checkpoint.py": [
+        "tests/train/test_checkpoint.py",
+        "tests/hostile/test_training_checkpoint.py",
+    ],
     "datasets/archive.py": ["tests/datasets/test_archive.py"],
     "images/structure.py": ["tests/images/test_structure.py"],
     "serve/admission.py": ["tests/serve/test_admission.py"],

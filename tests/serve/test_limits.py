@@ -50,11 +50,11 @@ def test_threads_of_workers_and_engine_use_every_core_once(monkeypatch, cores, w
     assert Limits(workers=workers).engine_threads == threads
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(5, 4), (None, 1)])
+@pytest.mark.parametrize(("cores", "threads"), [(5, 5), (None, 1)])
 def test_cores_are_counted_without_affinity(monkeypatch, cores, threads):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    assert Limits(workers=2).engine_threads == threads
+    assert Limits(workers=1).engine_threads == threads
 
 
 def test_memory_is_bounded_by_decoders_and_requests():
