@@ -53,6 +53,7 @@ def test_unpack_refuses_to_replace_other_file(tmp_path):
         ("../a.jpg", "leaves the folder"),
         ("b/../../a.jpg", "leaves the folder"),
         ("b/..", "leaves the folder"),
+        ("b/./a.jpg", "leaves the folder"),
         ("/etc/a.jpg", "is an absolute path"),
         ("~/a.jpg", "is an absolute path"),
         ("C:/a.jpg", "is an absolute path"),

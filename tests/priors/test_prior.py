@@ -104,6 +104,16 @@ def test_photo_contradicts_its_country_below_005(boa, contradicts):
     assert effect.contradicts is contradicts
 
 
+@pytest.mark.parametrize(("ratio", "contradicts"), [(0.05, False), (np.nextafter(0.05, 0), True)])
+def test_bound_of_contradiction_is_exact(ratio, contradicts):
+    class Rare(Listed):
+        def ratios(self, country):
+            return np.array([ratio, 1, 1])
+
+    _, (effect,) = Rare(SPECIES).adjust_with_effect(scores_in("india", probabilities=[1, 0, 0]))
+    assert effect.contradicts is contradicts
+
+
 def test_likelihood_by_hand():
     logits = scores_in("india", "peru", probabilities=[0.4, 0.4, 0.2]).logits
     found = PRIOR.likelihood(logits + 7, ("india", "peru"))

@@ -76,6 +76,8 @@ def test_checksum_is_computed_in_parts(tmp_path, monkeypatch):
     assert damage_of(path) is None
     assert max(lengths) == 100
     assert sum(lengths) == path.stat().st_size - 92
+    monkeypatch.setattr(module, "_CHUNK_BYTES", path.stat().st_size - 93)
+    assert damage_of(path) is None  # the last part is one byte
     data = bytearray(path.read_bytes())
     data[150] ^= 1
     path.write_bytes(data)
@@ -125,6 +127,25 @@ def test_checkpoint_of_another_version_is_refused(tmp_path, monkeypatch):
     words = r"checkpoint\.pt: not a checkpoint of this ophis \(.*weights.*\); move it away to"
     with pytest.raises(InputError, match=words):
         find_checkpoint(tmp_path)
+
+
+class Planted:
+    """Object whose unpickling creates a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_checkpoint_with_valid_checksum_executes_no_pickle(tmp_path):
+    planted = tmp_path / "planted"
+    save_checkpoint(dataclasses.replace(small(), optimiser={"state": Planted(planted)}), tmp_path)
+    assert damage_of(tmp_path / "checkpoint.pt") is None
+    with pytest.raises(InputError, match="not a checkpoint of this ophis"):
+        find_checkpoint(tmp_path)
+    assert not planted.exists()
 
 
 def test_full_disk_is_reported_with_the_bytes(tmp_path):
