@@ -22,7 +22,8 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# For each module the tests that have to fail when it is changed; they take about a second.
+# For each module the tests that have to fail when it is changed; they take about a second, and
+# start no thread of polars, which hangs in the processes that mutmut forks.
 AREAS = {
     "decision/rule.py": ["tests/decision/test_rule.py"],
     "decision/guarantees.py": ["tests/decision/test_conformal.py", "tests/decision/test_rule.py"],
