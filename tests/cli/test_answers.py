@@ -125,7 +125,7 @@ def test_language_option_changes_sentences_only(imagenet17, coloured, capsys):
 
 def test_caution_of_unevaluated_bundle_comes_first(imagenet17, coloured, capsys):
     folder, photo = imagenet17.bundle.folder, coloured.paths()[0]
-    caution = read_sentences().text("bundle", "never_judged")
+    caution = read_sentences().text("bundle", "not_evaluated")
     _, out, _ = identified(capsys, folder, photo)
     assert out.splitlines()[:2] == [str(photo), caution]
     row = json.loads(identified(capsys, folder, photo, "--json")[1])

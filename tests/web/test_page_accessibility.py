@@ -44,12 +44,12 @@ def test_page_is_usable_by_keyboard(visit, fake, synthetic_photo):
     page.keyboard.type("ken")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    tab_to("#here-ask")
+    tab_to("#device-use")
     tab_to("#unknown")
     tab_to("#submit")
     answered(page, lambda: page.keyboard.press("Enter"))
     assert fake.requests[-1].fields["country"] == "KE"
-    tab_to(".looked input")
+    tab_to(".evidence input")
     page.keyboard.press("Space")
     assert not page.is_visible(".frame canvas")
     tab_to(".buttons button:last-child")
@@ -134,7 +134,7 @@ def test_printed_card_fits_one_page(visit, fake, synthetic_photo, tmp_path, lang
         ]  # fmt: skip
         for text in expected:
             assert text in card
-        assert (words.text("bundle", "never_judged") in card) == (kind == "not evaluated")
+        assert (words.text("bundle", "not_evaluated") in card) == (kind == "not evaluated")
         assert not page.is_visible("#main")
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == "rgb(255, 255, 255)"
@@ -147,8 +147,8 @@ def test_guide_is_printed_without_an_answer(visit):
     page = visit()
     page.emulate_media(media="print")
     assert page.is_visible("#bite")
-    assert not page.is_visible("#ask")
-    assert page.is_visible("#emergency-words")
+    assert not page.is_visible("#request")
+    assert page.is_visible("#emergency-text")
 
 
 def test_reduced_motion_is_respected(visit, fake, synthetic_photo):
@@ -156,7 +156,7 @@ def test_reduced_motion_is_respected(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     page.click("#submit")
-    moving = "getComputedStyle(document.querySelector('#asking .spinner')).animationName"
+    moving = "getComputedStyle(document.querySelector('#identifying .spinner')).animationName"
     assert page.evaluate(moving) == "turn"
     page.emulate_media(reduced_motion="reduce")
     assert page.evaluate(moving) == "none"

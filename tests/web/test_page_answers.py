@@ -34,7 +34,7 @@ def test_every_answer_fits_and_is_accessible(visit, fake, synthetic_photo):
         assert read_sentences().text(*expected) in page.inner_text("#answer")
         # The emergency advice stays on the screen while scrolling.
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
-        box = page.locator("#emergency-words").bounding_box()
+        box = page.locator("#emergency-text").bounding_box()
         assert box["y"] >= 0
 
 
@@ -48,7 +48,7 @@ def test_every_language_fits(visit, fake, synthetic_photo, language):
             assert (violations(page), overflows(page)) == ([], []), width
 
     assert page.get_attribute("html", "lang") == language
-    assert page.inner_text("#emergency-words") == words.text("advice", "emergency")
+    assert page.inner_text("#emergency-text") == words.text("advice", "emergency")
     require_narrow_and_large()
     choose(page, synthetic_photo)
     fake.kind = "contradicts"
@@ -89,7 +89,7 @@ def test_unevaluated_bundle_shows_its_warning_first(visit, fake, synthetic_photo
     page = visit()
     choose(page, synthetic_photo)
     ask(page)
-    warning = read_sentences().text("bundle", "never_judged")
+    warning = read_sentences().text("bundle", "not_evaluated")
     assert page.inner_text("#answer").strip().startswith(warning)
     assert page.locator(".bar").count() == 0
     assert "Guesses, for trying out only:" in page.inner_text("#answer")
@@ -104,8 +104,8 @@ def test_each_state_without_a_name_has_a_distinct_banner(visit, fake, synthetic_
         ask_again(page)
         box = page.locator(".verdict")
         style = box.evaluate("e => [getComputedStyle(e).borderTopStyle, e.className]")
-        drawing = page.locator("#verdict use").get_attribute("href")
-        styles.add((*style, drawing, page.locator(".named > .icon").count()))
+        symbol = page.locator("#verdict use").get_attribute("href")
+        styles.add((*style, symbol, page.locator(".named > .icon").count()))
         if kind in UNSEEN:
             assert "treat it as venomous" in page.inner_text("#answer")
             assert page.locator(".guesses").count() == 0
@@ -157,7 +157,7 @@ def test_evidence_map_is_drawn_described_and_switched_off(visit, fake, synthetic
     )
     assert opacity[0][0] > 200  # glows where the hill is
     assert max(opacity[1]) < 60  # shaded where there is nothing
-    page.uncheck(".looked input")
+    page.uncheck(".evidence input")
     assert not canvas.is_visible()
-    page.check(".looked input")
+    page.check(".evidence input")
     assert canvas.is_visible()

@@ -71,7 +71,7 @@ def test_sentences_of_the_page_are_used_and_complete():
     places = ("top_left", "top", "top_right", "left", "middle", "right", "bottom_left")
     made = {f"where_{place}" for place in (*places, "bottom", "bottom_right")}
     made |= {f"{kind}_{mode}" for kind in ("private", "offline") for mode in Mode}
-    made |= {f"{whose}_{how}" for whose in ("position", "here") for how in ("offer", "border")}
+    made |= {f"{whose}_{how}" for whose in ("position", "device") for how in ("offer", "border")}
     made |= {"no_snake", "unusable"}
     assert made <= there
     named = {key for key in there if re.search(rf"[\".]{key}[\"]", code)}

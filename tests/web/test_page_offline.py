@@ -68,8 +68,8 @@ def test_phone_answers_offline(phone, whole, synthetic_photo, tmp_path):
     with served(write_page(tmp_path / "page", with_file_digests(files))) as address:
         phone.goto(address)
         started(phone)
-        phone.wait_for_selector("#kept")
-        assert phone.inner_text("#kept") == HINDI.text("page", "kept")
+        phone.wait_for_selector("#available-offline")
+        assert phone.inner_text("#available-offline") == HINDI.text("page", "available_offline")
         until(phone, CONTROLLED)
     phone.context.set_offline(True)
     phone.goto(address)  # the server is gone too
@@ -77,7 +77,7 @@ def test_phone_answers_offline(phone, whole, synthetic_photo, tmp_path):
     assert phone.inner_text("#network") == HINDI.text("page", "offline_local")
     require_answers(phone, classifier, synthetic_photo, tmp_path)
     phone.click("#answer .buttons button >> nth=-1")
-    phone.click("#here-ask")  # the position gives a country without a network
+    phone.click("#device-use")  # the position gives a country without a network
     phone.wait_for_selector("#offer")
     assert "केन्या" in phone.inner_text("#offer")
 
@@ -89,5 +89,5 @@ def test_single_file_answers_on_a_phone_from_disk(phone, whole, engine, syntheti
     phone.context.set_offline(True)
     phone.goto(path.as_uri())
     started(phone)
-    assert phone.is_visible("#here-ask")
+    assert phone.is_visible("#device-use")
     require_answers(phone, classifier, synthetic_photo, tmp_path)

@@ -42,7 +42,7 @@ def test_other_files_are_rejected_and_unshowable_photos_kept(visit, fake, tmp_pa
     assert "letter.pdf is not a photo" in page.inner_text("#problem")
     assert page.locator("#thumbnails li").count() == 0
     choose(page, tmp_path / "snake.heic")
-    page.wait_for_selector(".unseen")
+    page.wait_for_selector(".no-preview")
     assert "cannot show this photo" in page.inner_text("#thumbnails")
     assert page.inner_text("#problem") == ""
 

@@ -54,7 +54,7 @@ def test_every_state_without_an_answer_fits_and_is_accessible(
     choose(page, synthetic_photo)
     fake.go.clear()
     page.click("#submit")
-    require_fit(page, "asking")
+    require_fit(page, "identifying")
     page.click("#cancel")
     fake.go.set()
     fake.error = 422, "damaged", "photo: damaged or cut short (image file is truncated)"
@@ -73,9 +73,9 @@ def test_request_can_be_cancelled(visit, fake, synthetic_photo):
     page = visit()
     choose(page, synthetic_photo)
     page.click("#submit")
-    page.wait_for_selector("#asking")
-    assert page.inner_text("#asking-words") == WORDS.text("page", "asking")
-    assert focused(page) == "asking-words"
+    page.wait_for_selector("#identifying")
+    assert page.inner_text("#identifying-text") == WORDS.text("page", "identifying")
+    assert focused(page) == "identifying-text"
     page.click("#cancel")
     assert focused(page) == "submit"
     assert page.inner_text("#live") == "Cancelled. Nothing was answered."
@@ -96,16 +96,16 @@ def test_loading_progress_is_shown(visit, synthetic_photo):
     page = visit(routes=[("backend.js", slow)])
     page.wait_for_function("() => globalThis.tell")
     page.evaluate("tell(0.4)")
-    assert page.inner_text("#loading-words") == "Getting the model ready: 40.0%"
+    assert page.inner_text("#loading-text") == "Getting the model ready: 40.0%"
     require_fit(page, "loading")
     choose(page, synthetic_photo)
     page.click("#submit")
-    assert page.is_visible("#asking-progress")
+    assert page.is_visible("#identifying-progress")
     page.evaluate("done()")
-    page.wait_for_selector("#asking-progress", state="hidden")
-    assert page.inner_text("#asking-words") == WORDS.text("page", "asking")
+    page.wait_for_selector("#identifying-progress", state="hidden")
+    assert page.inner_text("#identifying-text") == WORDS.text("page", "identifying")
     page.click("#cancel")
-    assert page.inner_text("#kept") == WORDS.text("page", "kept")
+    assert page.inner_text("#available-offline") == WORDS.text("page", "available_offline")
 
 
 @pytest.mark.parametrize("language", ["en", "es", "hi"])
@@ -122,7 +122,7 @@ def test_error_gives_reason_and_fix_in_the_page_language(visit, fake, synthetic_
         assert detail.inner_text() == f"photo: in English, {reason}"
         assert detail.get_attribute("lang") == "en"
         assert focused(page) == "verdict"
-        assert page.is_visible("#emergency-words")
+        assert page.is_visible("#emergency-text")
         assert overflows(page) == []
         if reason != "no_webassembly":
             buttons = page.locator("#answer .buttons button").all_inner_texts()
@@ -192,8 +192,8 @@ def test_unsupported_browser_is_reported(visit, fake, script):
         page = visit(url=url, script=script)
         page.wait_for_selector("#verdict")
         assert WORDS.text("error", "no_webassembly") in page.inner_text("#answer")
-        assert not page.is_visible("#ask")
+        assert not page.is_visible("#request")
         assert page.is_visible("#bite")
-        assert page.is_visible("#emergency-words")
+        assert page.is_visible("#emergency-text")
         require_fit(page, "no WebAssembly")
         page.messages.clear()  # the engine may log an error

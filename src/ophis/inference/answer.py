@@ -155,7 +155,7 @@ def sentences(
     why = photos[0].left_out if photos else "unread"
     filled = {"name": decision.name or "", "why": words.text("why", why) if why else ""}
     lines = [
-        *(() if evaluated else (words.text("bundle", "never_judged"),)),
+        *(() if evaluated else (words.text("bundle", "not_evaluated"),)),
         words.text("verdict", decision.verdict),
         words.text("state", decision.state, **filled),
     ]

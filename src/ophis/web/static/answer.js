@@ -15,7 +15,7 @@ import { overlaySwitch, photoFigure } from "./overlay.js";
 const MOST_OTHERS = 3; // less likely species; a long list would hide those that cannot be excluded
 
 const ICONS = /** @type {Record<string, string>} */ ({
-  "no snake": "unseen",
+  "no snake": "no-snake",
   unusable: "unusable",
   "may be venomous": "danger",
   "not known to be dangerous": "listed",
@@ -55,7 +55,7 @@ export function answerParts(answer, shown, sentences, acts) {
   const buttons = make(
     "div",
     { class: "buttons" },
-    button(sentences.text("page", "print"), acts.print, { drawing: "print" }),
+    button(sentences.text("page", "print"), acts.print, { symbol: "print" }),
     button(sentences.text("page", "change"), acts.change),
     button(sentences.text("page", "another"), acts.another),
   );
@@ -65,7 +65,7 @@ export function answerParts(answer, shown, sentences, acts) {
 /** @param {Answer} answer */
 function warning(answer) {
   const sentence = linesOf(answer).warning;
-  return sentence === null ? [] : [make("p", { class: "never" }, icon("danger"), sentence)];
+  return sentence === null ? [] : [make("p", { class: "not-evaluated" }, icon("danger"), sentence)];
 }
 
 /**
@@ -235,7 +235,12 @@ function photoFigures(answer, shown, sentences) {
   const grids = shown.map(({ index }) => answer.evidence?.[index]);
   const grid = grids.find((each) => each && Math.max(...each.values) > 0);
   return [
-    make("div", { class: "seen" }, box, ...(grid ? [overlaySwitch(box, grid, sentences)] : [])),
+    make(
+      "div",
+      { class: "evidence-photos" },
+      box,
+      ...(grid ? [overlaySwitch(box, grid, sentences)] : []),
+    ),
   ];
 }
 

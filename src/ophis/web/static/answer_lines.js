@@ -39,7 +39,7 @@ export function sentence(sections, section, key, filled = {}) {
 export function answerLines(sections, decision, place, { effect, photos, evaluated, countries }) {
   const why = photos[0] ? photos[0].left_out : "unread";
   const filled = { name: decision.name ?? "", why: why ? sentence(sections, "why", why) : "" };
-  const lines = evaluated ? [] : [sentence(sections, "bundle", "never_judged")];
+  const lines = evaluated ? [] : [sentence(sections, "bundle", "not_evaluated")];
   lines.push(sentence(sections, "verdict", decision.verdict));
   lines.push(sentence(sections, "state", decision.state, filled));
   if (decision.state !== "no snake" && decision.state !== "unusable") {

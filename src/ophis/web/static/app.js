@@ -16,7 +16,7 @@ import { announce, complain, endProgress, showNetwork, showProgress } from "./st
 /** @typedef {import("./backend.js").Answer} Answer */
 /** @typedef {import("./backend.js").Settings} Settings */
 /** @typedef {import("./sentences.js").Sentences} Sentences */
-/** @typedef {"empty"|"asking"|"answer"|"error"} Screen */
+/** @typedef {"empty"|"identifying"|"answer"|"error"} Screen */
 
 const MOST_GUESSES = 8;
 
@@ -55,7 +55,7 @@ class Page {
 
   start() {
     byId("starting").remove();
-    byId("ask").hidden = byId("bite").hidden = false;
+    byId("request").hidden = byId("bite").hidden = false;
     byId("form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
@@ -73,7 +73,7 @@ class Page {
     const { mode, bundle, species } = this.settings;
     const number = species.toLocaleString(this.sentences.language);
     byId("bundle").textContent = this.sentences.text("bundle", "version", { version: bundle });
-    byId("knows").textContent = this.text("knows", { number });
+    byId("species-count").textContent = this.text("species_count", { number });
     byId("private").textContent = this.text(`private_${mode}`, { host: location.host });
     this.photoList.setSentences(this.sentences);
     this.placeForm.setSentences(this.sentences);
@@ -83,7 +83,7 @@ class Page {
   /** @param {Screen} screen */
   show(screen) {
     byId("main").dataset.state = screen;
-    byId("asking").hidden = screen !== "asking";
+    byId("identifying").hidden = screen !== "identifying";
     byId("answer").hidden = screen !== "answer" && screen !== "error";
     if (screen === "empty") {
       this.redraw = null;
@@ -97,7 +97,7 @@ class Page {
       const backend = await this.backend;
       await backend.load((fraction) => showProgress(this.sentences, fraction));
       backend.availableOffline().then((available) => {
-        byId("kept").hidden = !available;
+        byId("available-offline").hidden = !available;
       });
     } catch (error) {
       // Other errors are shown with the next request.
@@ -109,7 +109,7 @@ class Page {
 
   /** @param {BackendError} error - this browser cannot run the model */
   showUnsupported(error) {
-    byId("ask").hidden = true;
+    byId("request").hidden = true;
     this.showError(error);
   }
 
@@ -134,8 +134,8 @@ class Page {
     }
     complain("");
     this.placeForm.stop();
-    this.show("asking");
-    byId("asking-words").focus();
+    this.show("identifying");
+    byId("identifying-text").focus();
     const request = new AbortController();
     this.request?.abort();
     this.request = request;

@@ -8,7 +8,7 @@ import { button, make } from "./elements.js";
  * @param {Record<string, number>} countries - weights by code, the largest first
  * @param {Sentences} sentences
  * @param {(code: string|null) => void} confirm - called with null for none of them
- * @param {"position"|"here"} origin - position of the photo, or of this device
+ * @param {"position"|"device"} origin - position of the photo, or of this device
  * @returns {HTMLElement}
  */
 export function countryConfirmation(countries, sentences, confirm, origin = "position") {

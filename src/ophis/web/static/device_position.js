@@ -23,9 +23,9 @@ export class DevicePosition {
     this.search = null;
     this.problem = ""; // its key among the sentences
     // Browsers give no position over plain http.
-    byId("here").hidden = !(isSecureContext && navigator.geolocation);
-    byId("here-ask").addEventListener("click", () => this.start());
-    byId("here-cancel").addEventListener("click", () => this.cancel());
+    byId("device-position").hidden = !(isSecureContext && navigator.geolocation);
+    byId("device-use").addEventListener("click", () => this.start());
+    byId("device-cancel").addEventListener("click", () => this.cancel());
   }
 
   /** @param {Sentences} sentences */
@@ -41,16 +41,17 @@ export class DevicePosition {
     this.callbacks.started();
     this.complain("");
     this.show(true);
-    this.announce(this.sentences.text("page", "here_waiting"));
-    byId("here-cancel").focus();
+    this.announce(this.sentences.text("page", "device_waiting"));
+    byId("device-cancel").focus();
     try {
       const countries = await countriesOfDevice(search.signal);
       if (search !== this.search) return; // cancelled or restarted
-      this.end(Object.keys(countries).length ? "" : "here_nowhere");
+      this.end(Object.keys(countries).length ? "" : "device_nowhere");
       if (!this.problem) this.callbacks.found(countries);
     } catch (error) {
       const { code } = /** @type {Partial<GeolocationPositionError>} */ (error);
-      if (search === this.search) this.end(code === DENIED ? "here_denied" : "here_unavailable");
+      if (search === this.search)
+        this.end(code === DENIED ? "device_denied" : "device_unavailable");
     } finally {
       clearTimeout(limit);
     }
@@ -58,8 +59,8 @@ export class DevicePosition {
 
   cancel() {
     this.stop();
-    this.announce(this.sentences.text("page", "here_cancelled"));
-    byId("here-ask").focus();
+    this.announce(this.sentences.text("page", "device_cancelled"));
+    byId("device-use").focus();
   }
 
   /** Cancel the search and clear the problem. */
@@ -76,18 +77,18 @@ export class DevicePosition {
     this.search = null;
     this.show(false);
     this.complain(problem);
-    if (problem) byId("here-ask").focus();
+    if (problem) byId("device-use").focus();
   }
 
   /** @param {boolean} waiting */
   show(waiting) {
-    byId("here-ask").hidden = waiting;
-    byId("here-wait").hidden = !waiting;
+    byId("device-use").hidden = waiting;
+    byId("device-wait").hidden = !waiting;
   }
 
   /** @param {string} problem - empty: none */
   complain(problem) {
     this.problem = problem;
-    byId("here-problem").textContent = problem && this.sentences.text("page", problem);
+    byId("device-problem").textContent = problem && this.sentences.text("page", problem);
   }
 }

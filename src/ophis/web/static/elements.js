@@ -42,12 +42,12 @@ export function icon(name) {
 /**
  * @param {string} text
  * @param {() => void} act
- * @param {{kind?: string, drawing?: string}} [options]
+ * @param {{kind?: string, symbol?: string}} [options]
  * @returns {HTMLButtonElement}
  */
-export function button(text, act, { kind = "plain", drawing } = {}) {
+export function button(text, act, { kind = "plain", symbol } = {}) {
   const made = make("button", { type: "button", class: kind });
-  if (drawing) made.append(icon(drawing));
+  if (symbol) made.append(icon(symbol));
   made.append(make("span", {}, text));
   made.addEventListener("click", act);
   return made;

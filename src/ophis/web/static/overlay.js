@@ -94,7 +94,7 @@ export function photoFigure(photo, number, grid, sentences) {
   const frame = make("div", { class: "frame" }, photoImage(photo, number, sentences));
   const figure = make("figure", { class: "photo" }, frame);
   if (!grid || Math.max(...grid.values) <= 0) return figure;
-  const where = sentences.text("page", "looked_where", {
+  const where = sentences.text("page", "evidence_where", {
     where: sentences.text("page", strongest(grid)),
   });
   const canvas = make("canvas", { role: "img", "aria-label": where });
@@ -114,11 +114,16 @@ export function overlaySwitch(photos, grid, sentences) {
   input.checked = true;
   const show = () => photos.classList.toggle("bare", !input.checked);
   input.addEventListener("change", show);
-  const why = sentences.text("page", "looked_why", { name: grid.species });
+  const why = sentences.text("page", "evidence_hint", { name: grid.species });
   return make(
     "div",
-    { class: "looked" },
-    make("label", { class: "tick" }, input, make("span", {}, sentences.text("page", "looked"))),
+    { class: "evidence" },
+    make(
+      "label",
+      { class: "tick" },
+      input,
+      make("span", {}, sentences.text("page", "evidence_show")),
+    ),
     make("p", { class: "hint" }, why),
   );
 }

@@ -112,7 +112,7 @@ export function photoImage(photo, number, sentences) {
     alt: sentences.text("page", "photo_number", { number }),
   });
   shown.addEventListener("error", () => {
-    shown.replaceWith(make("span", { class: "unseen" }, sentences.text("page", "photo_hidden")));
+    shown.replaceWith(make("span", { class: "no-preview" }, sentences.text("page", "no_preview")));
   });
   return shown;
 }

@@ -18,13 +18,13 @@ export class PlaceForm {
     this.sentences = sentences;
     this.announce = announce;
     this.declined = false; // the country of the photo's position
-    /** @type {{countries: Countries, origin: "position"|"here"}|null} */
+    /** @type {{countries: Countries, origin: "position"|"device"}|null} */
     this.offered = null;
     this.country = new CountryField(sentences, announce);
     this.devicePosition = new DevicePosition(sentences, announce, {
       started: () => this.offer(null),
       found: (countries) => {
-        this.offer({ countries, origin: "here" });
+        this.offer({ countries, origin: "device" });
         byId("offer").querySelector("button")?.focus();
       },
     });
@@ -66,7 +66,7 @@ export class PlaceForm {
     }
   }
 
-  /** @param {{countries: Countries, origin: "position"|"here"}|null} offered */
+  /** @param {{countries: Countries, origin: "position"|"device"}|null} offered */
   offer(offered) {
     this.offered = offered;
     const box = byId("offer");
@@ -80,13 +80,13 @@ export class PlaceForm {
       (code) => this.confirm(origin, code),
       origin,
     );
-    confirmation.querySelector("p")?.setAttribute("id", "offer-words");
+    confirmation.querySelector("p")?.setAttribute("id", "offer-text");
     box.append(confirmation);
     this.announce(confirmation.querySelector("p")?.textContent ?? "");
   }
 
   /**
-   * @param {"position"|"here"} origin
+   * @param {"position"|"device"} origin
    * @param {string|null} code
    */
   confirm(origin, code) {

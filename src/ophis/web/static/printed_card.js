@@ -23,8 +23,8 @@ export function cardParts(answer, photos, sentences, time) {
   const shown = photos[0];
   return [
     make("h1", {}, text("card")),
-    make("p", { class: "card-never" }, text("card_not_diagnosis")),
-    ...(warning ? [make("p", { class: "card-never" }, warning)] : []),
+    make("p", { class: "card-warning" }, text("card_not_diagnosis")),
+    ...(warning ? [make("p", { class: "card-warning" }, warning)] : []),
     make(
       "div",
       { class: "card-top" },

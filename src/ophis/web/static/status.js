@@ -30,8 +30,8 @@ export function showNetwork(sentences, mode) {
  */
 export function showProgress(sentences, fraction) {
   const sentence = sentences.text("page", "loading", { percent: sentences.percent(fraction) });
-  byId("loading").hidden = byId("asking-progress").hidden = false;
-  byId("loading-words").textContent = byId("asking-words").textContent = sentence;
+  byId("loading").hidden = byId("identifying-progress").hidden = false;
+  byId("loading-text").textContent = byId("identifying-text").textContent = sentence;
   for (const id of ["progress", "asking-progress"]) {
     /** @type {HTMLProgressElement} */ (byId(id)).value = fraction;
   }
@@ -39,6 +39,6 @@ export function showProgress(sentences, fraction) {
 
 /** @param {Sentences} sentences */
 export function endProgress(sentences) {
-  byId("loading").hidden = byId("asking-progress").hidden = true;
-  byId("asking-words").textContent = sentences.text("page", "asking");
+  byId("loading").hidden = byId("identifying-progress").hidden = true;
+  byId("identifying-text").textContent = sentences.text("page", "identifying");
 }
