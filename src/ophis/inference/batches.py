@@ -20,7 +20,7 @@ from ophis.images.test_time_augmentation import NO_TTA, mean_over_crops, network
 from ophis.scores.scores import SHA256_BYTES, Scores, concatenate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -118,54 +118,6 @@ def _batch(rows: range, outcomes: Sequence[_Read | PhotoError], photo_ids: pl.Se
     )
 
 
-def score_photos(
-    forward: Forward,
-    manifest: Manifest,
-    *,
-    species: SpeciesList,
-    preprocessing: Preprocessing,
-    tta: tuple[Crop, ...] = NO_TTA,
-    workers: int | None = None,
-    batch_photos: int = 16,
-    progress: Callable[[int], None] | None = None,
-) -> Scores:
-    """Read, preprocess and score every photo of a manifest.
-
-    Args:
-        forward: [photos, 3, pixels, pixels] float32 -> logits [photos, species] and OOD scores
-            [photos] or None.
-        manifest: the photos; those without a species get the truth -1.
-        species: columns of the logits.
-        preprocessing: resize and normalisation of each photo.
-        tta: crops of each photo; logits and OOD scores are averaged over them.
-        workers: threads that read photos; by default one a processor core.
-        batch_photos: photos of one call of ``forward``.
-        progress: called with the number of photos done since the last call.
-
-    Returns:
-        Scores: one row for each readable photo, in the manifest's order. An unreadable photo is in
-        `Scores.failures` with its reason and has no row.
-
-    Raises:
-        InputError: when the manifest holds a species that the list does not.
-    """
-    nothing = Scores(np.zeros((0, len(species)), np.float32), species, (), _NO_TRUTH, (), ())
-    parts = [nothing]
-    for part in score_batches(
-        forward,
-        manifest,
-        species=species,
-        preprocessing=preprocessing,
-        tta=tta,
-        workers=workers,
-        batch_photos=batch_photos,
-    ):
-        parts.append(part)
-        if progress:
-            progress(len(part) + len(part.failures))
-    return concatenate(parts)
-
-
 def score_batches(
     forward: Forward,
     manifest: Manifest,
@@ -176,9 +128,24 @@ def score_batches(
     workers: int | None = None,
     batch_photos: int = 16,
 ) -> Iterator[Scores]:
-    """Score the photos of a manifest in its order and yield the scores of one batch after another.
+    """Read, preprocess and score the photos of a manifest in its order, batch by batch.
 
-    See `score_photos` for the arguments and errors.
+    Args:
+        forward: [photos, 3, pixels, pixels] float32 -> logits [photos, species] and OOD scores
+            [photos] or None.
+        manifest: the photos; those without a species get the truth -1.
+        species: columns of the logits.
+        preprocessing: resize and normalisation of each photo.
+        tta: crops of each photo; logits and OOD scores are averaged over them.
+        workers: threads that read photos; by default one a processor core.
+        batch_photos: photos of one call of ``forward``.
+
+    Yields:
+        Scores of a batch: one row for each readable photo. An unreadable photo is in
+        `Scores.failures` with its reason and has no row.
+
+    Raises:
+        InputError: when the manifest holds a species that the list does not.
     """
     truth = manifest.truth(species)
     for batch in pixel_batches(
@@ -203,6 +170,27 @@ def score_batches(
             sha256=batch.sha256,
             **row_texts(manifest, np.array(batch.rows, np.int64)),
         )
+
+
+def joined_batches(
+    batches: Iterable[Scores],
+    species: SpeciesList,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Scores:
+    """Concatenate the scores of batches, of which there may be none.
+
+    Args:
+        batches: scores of the same columns.
+        species: these columns.
+        progress: called with the number of photos done since the last call.
+    """
+    parts = [Scores(np.zeros((0, len(species)), np.float32), species, (), _NO_TRUTH, (), ())]
+    for batch in batches:
+        parts.append(batch)
+        if progress:
+            progress(len(batch) + len(batch.failures))
+    return concatenate(parts)
 
 
 def _pixels(

@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ophis.decision.decision import State, no_name
 from ophis.errors import InputError, NoPhotoError
 from ophis.geography.countries import UNKNOWN
 from ophis.geography.location import Place, place_at, place_of
 from ophis.inference.answer import Answer, sentences
+from ophis.inference.batches import joined_batches
 from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.bundles.registry import bundle_folder
 from ophis.inference.engine import EngineKind
@@ -22,7 +21,6 @@ from ophis.inference.observation import decide, seen_photos
 from ophis.inference.photo import Wanted, read, read_photos
 from ophis.locales import read_sentences
 from ophis.scores.ensemble import ensemble
-from ophis.scores.scores import Scores, concatenate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from ophis.inference.photo import Photo, Reader
     from ophis.locales import Sentences
     from ophis.priors.prior import PriorEffect
+    from ophis.scores.scores import Scores
 
 
 class Classifier:
@@ -80,14 +79,8 @@ class Classifier:
         Raises:
             InputError: when the manifest holds a species that the bundle does not.
         """
-        species = self.bundle.species
-        no_truth = np.zeros(0, np.int64)
-        parts = [Scores(np.zeros((0, len(species)), np.float32), species, (), no_truth, (), ())]
-        for batch in self.batches(manifest, tta=tta, workers=workers):
-            parts.append(batch)
-            if progress:
-                progress(len(batch) + len(batch.failures))
-        return concatenate(parts)
+        batches = self.batches(manifest, tta=tta, workers=workers)
+        return joined_batches(batches, self.bundle.species, progress=progress)
 
     def batches(
         self,

@@ -16,6 +16,7 @@ from ophis.errors import InputError
 from ophis.evaluation.metrics import evaluate
 from ophis.evaluation.results import evaluate_bundle
 from ophis.images.test_time_augmentation import NO_TTA, tta_crops
+from ophis.inference.batches import joined_batches
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
 from ophis.inference.bundles.card_sections import MemberResult, about_combination
 from ophis.inference.bundles.model_card import card_text
@@ -72,12 +73,12 @@ def combine(
             "no validation photo has a species, so no bundle can be evaluated; label some"
         )
     with BundleWriter(out) as writer:  # refuses a foreign folder before hours of scoring
-        results, together = _judged(members, crops, validation, progress)
+        results, together = _evaluate(members, crops, validation, progress)
         _write(writer, members, crops, together=together, compared=results)
     return results
 
 
-def _judged(
+def _evaluate(
     members: Sequence[Bundle],
     crops: tuple[Crop, ...],
     validation: Manifest,
@@ -110,7 +111,8 @@ def score_timed(
 ) -> tuple[Scores, float]:
     """Return the scores of one network with these crops, and the seconds they took."""
     started = time.monotonic()
-    scores = network.score(validation, tta=crops, progress=progress)
+    batches = network.batches(validation, tta=crops)
+    scores = joined_batches(batches, network.species, progress=progress)
     return scores, time.monotonic() - started
 
 

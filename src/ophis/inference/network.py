@@ -10,14 +10,14 @@ from ophis.errors import InputError
 from ophis.geography.countries import UNKNOWN
 from ophis.images.preprocessing import normalise
 from ophis.images.test_time_augmentation import NO_TTA, mean_over_crops
-from ophis.inference.batches import score_batches, score_photos
+from ophis.inference.batches import score_batches
 from ophis.inference.engine import EngineKind, open_engine
 from ophis.inference.evidence import OUTPUTS as EVIDENCE
 from ophis.inference.evidence import evidence_of
 from ophis.scores.scores import Scores, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -126,27 +126,6 @@ class Network:
             return ()
         maps, columns = (found[name][0] for name in EVIDENCE)
         return evidence_of(maps, columns, self.member.species)
-
-    def score(
-        self,
-        manifest: Manifest,
-        *,
-        tta: tuple[Crop, ...] = NO_TTA,
-        workers: int | None = None,
-        progress: Callable[[int], None] | None = None,
-    ) -> Scores:
-        """Score every photo of a manifest: see `batches.score_photos`."""
-        scores = score_photos(
-            self.outputs,
-            manifest,
-            species=self.member.species,
-            preprocessing=self.member.preprocessing,
-            tta=tta,
-            workers=workers,
-            batch_photos=BATCH_PHOTOS,
-            progress=progress,
-        )
-        return self._calibrated(scores)
 
     def batches(
         self,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ophis.inference.batches import score_photos
+from ophis.inference.batches import joined_batches, score_batches
 from ophis.scores.scores import concatenate
 from ophis.train.out_of_distribution import WithOodScore, fit_ood_model
 
@@ -45,7 +45,7 @@ def score_model(
         workers: threads that read photos.
 
     Returns:
-        Scores, the same in every process: see `score_photos`.
+        Scores, the same in every process: see `score_batches`.
     """
     model.eval()
 
@@ -58,14 +58,14 @@ def score_model(
             return logits.float().cpu().numpy(), ood_score.cpu().numpy()
         return outputs.float().cpu().numpy(), None
 
-    part = score_photos(
+    batches = score_batches(
         forward,
         manifest.take(np.arange(processes.rank, len(manifest), processes.count)),
         species=species,
         preprocessing=preprocessing,
         workers=workers,
     )
-    scores = concatenate(processes.gather(part))
+    scores = concatenate(processes.gather(joined_batches(batches, species)))
     rows = {photo: row for row, photo in enumerate(manifest.table["photo_id"])}
     return scores.take(np.argsort([rows[photo] for photo in scores.photo_ids]))
 

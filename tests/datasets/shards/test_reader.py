@@ -17,7 +17,7 @@ from ophis.datasets.shards.writer import pack
 from ophis.errors import PhotoError
 from ophis.images.decode import read_photo
 from ophis.images.preprocessing import Preprocessing
-from ophis.inference.batches import score_photos
+from ophis.inference.batches import joined_batches, score_batches
 
 QUALITIES = {"raw": None, "jpeg": 95}
 
@@ -209,12 +209,13 @@ def test_damaged_photo_has_no_scores(copy):
     def forward(pixels):
         return pixels.mean(axis=(2, 3)), None
 
-    scores = score_photos(
+    batches = score_batches(
         forward,
         read_manifest(copy),
         species=packed.species_list(),
         preprocessing=Preprocessing(32, (0.5,) * 3, (0.5,) * 3),
     )
+    scores = joined_batches(batches, packed.species_list())
     assert len(scores) == 35
     assert [failure.photo_id for failure in scores.failures] == ["5.png"]
     assert scores.photo_ids == tuple(f"{n}.png" for n in range(36) if n != 5)
