@@ -8,8 +8,8 @@ Danger Decision DecisionRule EngineKind Evaluation EvaluationResults EvaluationT
 Guess HiddenTestResult InputError Interval Manifest MemberResult ModelCard NoPhotoError Override
 Pack PhotoError PhotoFailure Prior PriorChoice RangeMap Reason Recipe Reliability ScoredRun Scores
 SeenPhoto SpeciesList State Submission SubmissionCheck Verdict WebFile
-card check_submission collect combine compare doctor evaluate evaluate_files export_web fit_prior
-load pack predict_hidden_test read_manifest read_prior read_range_map read_recipe read_scored_run
+aicrowd card check_submission collect combine compare doctor evaluate evaluate_files export_web
+fit_prior load pack read_manifest read_prior read_range_map read_recipe read_scored_run
 read_scores reliability sample score split submit write_comparison write_report
 """
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ophis.challenges.aicrowd import HiddenTestResult, predict_hidden_test
+    from ophis.challenges.aicrowd import HiddenTestResult, aicrowd
     from ophis.challenges.submission import Submission, submit
     from ophis.challenges.submission_check import SubmissionCheck, check_submission
     from ophis.datasets.collection import Collection, collect
@@ -109,6 +109,7 @@ __all__ = [
     "SubmissionCheck",
     "Verdict",
     "WebFile",
+    "aicrowd",
     "card",
     "check_submission",
     "collect",
@@ -121,7 +122,6 @@ __all__ = [
     "fit_prior",
     "load",
     "pack",
-    "predict_hidden_test",
     "read_manifest",
     "read_prior",
     "read_range_map",
@@ -196,7 +196,7 @@ _MODULES = {
     "fit_prior": "priors.fitting",
     "load": "inference.classifier",
     "pack": "datasets.shards.writer",
-    "predict_hidden_test": "challenges.aicrowd",
+    "aicrowd": "challenges.aicrowd",
     "read_manifest": "datasets.sources",
     "read_prior": "priors.prior_file",
     "read_range_map": "priors.range_maps",

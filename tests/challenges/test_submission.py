@@ -14,7 +14,7 @@ from ophis.challenges.aicrowd import (
     IMAGES,
     METADATA,
     PREDICTIONS,
-    predict_hidden_test,
+    aicrowd,
     read_environment,
     read_hidden_test,
 )
@@ -412,7 +412,7 @@ def test_hidden_test_is_answered_in_order(tmp_path):
         failures = (PhotoFailure("c1", "c1.png: is no photo"),)
         return replace(made([[1, 0, 0], [9, 0, 0]], names=["b2", "a3"]), failures=failures)
 
-    done = predict_hidden_test(SimpleNamespace(bundle=bundle, score=score), test)
+    done = aicrowd(SimpleNamespace(bundle=bundle, score=score), test)
     assert (done.photos, len(done.unread), done.unknown_countries) == (3, 1, ("Atlantis",))
     _, first, second, third = table(test.predictions)
     assert [first[0], second[0], third[0]] == ["c1", "b2", "a3"]
@@ -425,7 +425,7 @@ def test_hidden_test_is_answered_in_order(tmp_path):
         None,
         Calibration(np.ones(3), np.array([0.0, 1.0, 2.0]), SPECIES),
     )
-    predict_hidden_test(SimpleNamespace(bundle=bundle, score=score), test)
+    aicrowd(SimpleNamespace(bundle=bundle, score=score), test)
     _, first, second, _ = table(test.predictions)
     np.testing.assert_allclose(np.array(first[1:], float), 1 / 3)
     np.testing.assert_allclose(np.array(second[1:], float), softmax(np.array([1.0, 1, 2])))

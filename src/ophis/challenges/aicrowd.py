@@ -47,7 +47,7 @@ class HiddenTest:
 
 @dataclass(frozen=True)
 class HiddenTestResult:
-    """Result of `predict_hidden_test`.
+    """Result of `aicrowd`.
 
     Attributes:
         path: of the submission file.
@@ -116,7 +116,7 @@ def read_hidden_test(test: HiddenTest) -> tuple[Manifest, tuple[str, ...]]:
     return Manifest(pl.DataFrame(rows).select(COLUMNS), test.images), unknown
 
 
-def predict_hidden_test(
+def aicrowd(
     classifier: Classifier,
     test: HiddenTest,
     *,

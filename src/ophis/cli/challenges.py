@@ -69,7 +69,7 @@ def aicrowd(bundle: Named, /, *, species: Path | None = None, json: Json = False
         species: The challenge's species list, for names and order of the columns.
         json: One JSON object: the file, the number of photos, and the photos that failed.
     """
-    from ophis.challenges.aicrowd import predict_hidden_test, read_environment
+    from ophis.challenges.aicrowd import aicrowd, read_environment
     from ophis.challenges.submission import read_species
     from ophis.cli.terminal.progress import bar
     from ophis.inference.classifier import load
@@ -79,7 +79,7 @@ def aicrowd(bundle: Named, /, *, species: Path | None = None, json: Json = False
     if classifier.bundle.prior:
         print_merged_countries(classifier.bundle.prior.merged(), bundle)
     with bar(None) as advance:
-        done = predict_hidden_test(classifier, test, species=columns, progress=advance)
+        done = aicrowd(classifier, test, species=columns, progress=advance)
     for name in done.unknown_countries:
         print(
             f"ophis: {test.metadata}: unknown country {name!r}, taken for UNKNOWN", file=sys.stderr
