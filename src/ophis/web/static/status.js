@@ -32,7 +32,7 @@ export function showProgress(sentences, fraction) {
   const sentence = sentences.text("page", "loading", { percent: sentences.percent(fraction) });
   byId("loading").hidden = byId("identifying-progress").hidden = false;
   byId("loading-text").textContent = byId("identifying-text").textContent = sentence;
-  for (const id of ["progress", "asking-progress"]) {
+  for (const id of ["progress", "identifying-progress"]) {
     /** @type {HTMLProgressElement} */ (byId(id)).value = fraction;
   }
 }
