@@ -11,12 +11,11 @@ from rich.console import Console
 from ophis.cli.terminal import answer_text
 from ophis.cli.terminal.answer_text import print_answer
 from ophis.decision.decision import State
-from ophis.decision.verdict import Verdict
 from ophis.errors import PhotoFailure
 from ophis.inference.answer import Answer, Guess, SeenPhoto
 from ophis.locales import Sentences, languages, read_sentences
-from ophis.priors.prior import PriorUse
 from ophis.taxonomy.danger import Danger
+from tests.support.made_answer import made_answer
 
 GUESSES = (
     Guess("Bothrops atrox", 0.62, Danger.VENOMOUS),
@@ -27,24 +26,10 @@ GUESSES = (
 
 @pytest.fixture
 def answer() -> Answer:
-    return Answer(
-        photos=(SeenPhoto("a.jpg", "0" * 64), SeenPhoto("b.jpg", "1" * 64)),
-        failures=(),
-        state=State.UNIDENTIFIED,
-        name=None,
-        verdict=Verdict.MAY_BE_VENOMOUS,
-        evaluated=True,
+    return made_answer(
+        photos=("a.jpg", "b.jpg"),
         possible=("Bothrops atrox", "Leptodeira polysticta", "Naja naja", "Naja nivea"),
         guesses=GUESSES,
-        country="kenya",
-        countries={"kenya": 1.0},
-        source=None,
-        prior=PriorUse.NO_COUNTRY,
-        contradicts=False,
-        overridden=False,
-        bundle="0123456789ab",
-        language="en",
-        lines=("Verdict.", "State.", "Country.", "Emergency."),
     )
 
 

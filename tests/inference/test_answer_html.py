@@ -6,13 +6,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ophis.decision.decision import State
 from ophis.decision.verdict import Verdict
 from ophis.files.markup import html_table
 from ophis.inference.answer import Answer, Guess, SeenPhoto, answer_html, answer_markdown
 from ophis.locales import languages, read_sentences
-from ophis.priors.prior import PriorUse
 from ophis.taxonomy.danger import Danger
+from tests.support.made_answer import made_answer
 
 EVIL = '<script>alert("1")</script> | *x* ](javascript:1)'
 
@@ -35,29 +34,18 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
+GUESSES = (
+    Guess("Bothrops atrox", 0.625, Danger.VENOMOUS),
+    Guess("Antaresia childreni", 0.01, Danger.NOT_KNOWN_DANGEROUS),
+)
+
+
 @pytest.fixture
 def answer() -> Answer:
-    return Answer(
-        photos=(SeenPhoto("a.jpg", "0" * 64),),
-        failures=(),
-        state=State.UNIDENTIFIED,
-        name=None,
-        verdict=Verdict.MAY_BE_VENOMOUS,
-        evaluated=True,
+    return made_answer(
+        photos=("a.jpg",),
         possible=("Bothrops atrox", "Naja naja"),
-        guesses=(
-            Guess("Bothrops atrox", 0.625, Danger.VENOMOUS),
-            Guess("Antaresia childreni", 0.01, Danger.NOT_KNOWN_DANGEROUS),
-        ),
-        country="kenya",
-        countries={"kenya": 1.0},
-        source=None,
-        prior=PriorUse.NO_COUNTRY,
-        contradicts=False,
-        overridden=False,
-        bundle="0123456789ab",
-        language="en",
-        lines=("Verdict.", "State.", "Country.", "Emergency."),
+        guesses=GUESSES,
     )
 
 

@@ -1,0 +1,31 @@
+"""Answer with fixed content, without a network."""
+
+from ophis.decision.decision import State
+from ophis.decision.verdict import Verdict
+from ophis.inference.answer import Answer, Guess, SeenPhoto
+from ophis.priors.prior import PriorUse
+
+
+def made_answer(
+    *, photos: tuple[str, ...], possible: tuple[str, ...], guesses: tuple[Guess, ...]
+) -> Answer:
+    """Return an answer without a name, whose lines are one word each."""
+    return Answer(
+        photos=tuple(SeenPhoto(name, f"{number}" * 64) for number, name in enumerate(photos)),
+        failures=(),
+        state=State.UNIDENTIFIED,
+        name=None,
+        verdict=Verdict.MAY_BE_VENOMOUS,
+        evaluated=True,
+        possible=possible,
+        guesses=guesses,
+        country="kenya",
+        countries={"kenya": 1.0},
+        source=None,
+        prior=PriorUse.NO_COUNTRY,
+        contradicts=False,
+        overridden=False,
+        bundle="0123456789ab",
+        language="en",
+        lines=("Verdict.", "State.", "Country.", "Emergency."),
+    )
