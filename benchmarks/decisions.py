@@ -1,6 +1,6 @@
 """Evaluation of the decision layer behind a real model: guarantees on test photos.
 
-    python benchmarks/decisions.py RUNS --others FOLDER [--range-map MAP] [--seeds 3] [--splits 20]
+    python benchmarks/decisions.py RUNS --non-snakes FOLDER [--range-map MAP] [--seeds 3] [--splits 20]
 
 RUNS is the output of benchmarks/real_photos.py: train.csv, test.csv and the runs photos-0, ...
 FOLDER holds photos without snakes, which nothing is fitted on. MAP is the organisers' table of
@@ -51,7 +51,7 @@ def main() -> None:
     """Score what is missing and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path)
-    parser.add_argument("--others", type=Path, required=True)
+    parser.add_argument("--non-snakes", type=Path, required=True)
     parser.add_argument("--range-map", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--splits", type=int, default=20)
@@ -59,7 +59,7 @@ def main() -> None:
     range_map = read_range_map(options.range_map) if options.range_map else None
     seeds: list[Figures] = []
     for seed in range(options.seeds):
-        snakes, others = scored(options.runs, f"photos-{seed}", options.others)
+        snakes, others = scored(options.runs, f"photos-{seed}", options.non_snakes)
         run = options.runs / f"photos-{seed}"
         print(f"seed {seed}: {len(snakes)} photos of snakes, {len(others)} without")
         seeds.append(whole(snakes, others) | splits(snakes, others, run, options.splits, range_map))
