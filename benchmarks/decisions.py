@@ -1,6 +1,7 @@
 """Evaluation of the decision layer behind a real model: guarantees on test photos.
 
-    python benchmarks/decisions.py RUNS --non-snakes FOLDER [--range-map MAP] [--seeds 3] [--splits 20]
+    python benchmarks/decisions.py RUNS --non-snakes FOLDER [--range-map MAP] [--seeds 3]
+        [--splits 20]
 
 RUNS is the output of benchmarks/real_photos.py: train.csv, test.csv and the runs photos-0, ...
 FOLDER holds photos without snakes, which nothing is fitted on. MAP is the organisers' table of
