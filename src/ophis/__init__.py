@@ -33,8 +33,8 @@ if TYPE_CHECKING:
         PhotoFailure,
         Reason,
     )
-    from ophis.evaluation.bootstrap import Interval
     from ophis.evaluation.comparison import Comparison, compare
+    from ophis.evaluation.intervals import Interval
     from ophis.evaluation.metrics import Evaluation, evaluate
     from ophis.evaluation.report.comparison_report import write_comparison
     from ophis.evaluation.report.page import write_report
@@ -160,7 +160,7 @@ _MODULES = {
     "Guess": "inference.answer",
     "HiddenTestResult": "challenges.aicrowd",
     "InputError": "errors",
-    "Interval": "evaluation.bootstrap",
+    "Interval": "evaluation.intervals",
     "Manifest": "datasets.manifest",
     "MemberResult": "inference.bundles.card_sections",
     "ModelCard": "inference.bundles.model_card",

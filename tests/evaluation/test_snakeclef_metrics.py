@@ -183,12 +183,28 @@ def test_rows_of_unknown_species_are_ignored():
         )
 
 
-def test_danger_table_defaults_and_unknown_species_are_dangerous(tmp_path):
+def test_unknown_species_are_dangerous_except_in_organisers_table(tmp_path):
     species = SpeciesList(("Naja naja", "Boa boa", "Pantherophis guttatus", "Synthetic red snake"))
     np.testing.assert_array_equal(dangerous(species), [True, True, False, True])
     table = tmp_path / "mivs.csv"
     table.write_text("species,genus,mivs\nnaja-naja,Naja,1\nBoa boa,Boa,0\nVipera berus,Vipera,0\n")
-    np.testing.assert_array_equal(dangerous(SPECIES, table), [True, False, False, True])
+    np.testing.assert_array_equal(dangerous(SPECIES, table), [True, False, False, False])
+
+
+def test_organisers_tracks_count_a_missing_species_as_not_venomous(tmp_path):
+    """Only `MIVS == 1` counts: Natrix has no row, and a subspecies does not take its species'."""
+    table = tmp_path / "mivs.csv"
+    table.write_text("species,mivs\nNaja naja,1\nBoa boa,0\nVipera berus,1\n")
+    venomous = dangerous(SPECIES, table)
+    scores = answered([3, 3, 1, 0, 2], [1, 3, 3, 0, 2])  # Natrix for Boa, and the reverse
+    assert snakeclef_metric("snakeclef2023-track2", scores, venomous=venomous) == 2  # hh twice
+    # F1: 1, 0, 1, 1 / 2; two of three h are taken for another h.
+    expected = (100 * 2.5 / 4 + (100 - 66.67) + 2 * 100 + 5 * 100 + 2 * 100) / 11
+    found = snakeclef_metric("snakeclef2024-track1", scores, venomous=venomous)
+    assert found == pytest.approx(expected)
+    subspecies = SpeciesList(("Vipera berus nigra", "Vipera ammodytes"))
+    assert not dangerous(subspecies, table).any()
+    assert dangerous(subspecies).all()
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ SMALL_MODULE_LINES = 80
 FORBIDDEN_FOLDERS = frozenset({"utils", "common", "helpers", "core", "base"})
 # Small modules with one importer, kept because each is a concept of its own.
 SMALL_MODULES: dict[str, str] = {
+    "ophis.decision.calibration_error": "calibration errors, their floor and their debiased form",
+    "ophis.evaluation.permutation": "a test of significance, to be checked by itself",
     "ophis.images.orientation": "EXIF orientation, found by the name of the file",
     "ophis.serve.site": "files of the page over HTTP, with ETags",
 }

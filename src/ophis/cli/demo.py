@@ -45,12 +45,12 @@ class DemoResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
-        from ophis.cli.terminal.tables import evaluations_of
+        from ophis.evaluation.table import EvaluationTable
 
         return {
             "bundle": str(self.bundle),
             "report": str(self.report),
-            "evaluations": evaluations_of(self.evaluations, {}),
+            "evaluations": EvaluationTable(dict(self.evaluations)).rows(),
             "answer": self.answer.as_dict(),
             "seconds": self.seconds,
         }

@@ -24,6 +24,7 @@ def evaluate(
     ood_scores: Path | None = None,
     ensemble: Annotated[bool, Parameter(negative="")] = False,
     by_observation: Annotated[bool, Parameter(negative="")] = False,
+    intervals: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
     json: Json = False,
 ) -> None:
@@ -40,20 +41,23 @@ def evaluate(
             snakeclef2024-track1 or -track2. May be given several times.
         range_map: For snakeclef2021, the organisers' map: a row for each species, a column for each
             country.
-        venomous: From 2023 on, the organisers' table `species,...,mivs`; by default every species
-            except those that ophis calls "not known to be dangerous".
+        venomous: From 2023 on, the organisers' table `species,...,mivs`, in which a species without
+            a row is not venomous; needed for the official figure. By default every species is
+            venomous except those that ophis calls "not known to be dangerous".
         reliability: Add log loss, Brier score and calibration errors.
         ood_scores: Scores, by the same model, of photos without snakes. Adds the fraction of them
             that is rejected when 90 % of the snakes pass, and the area under the ROC curve with its
             95 % interval.
         ensemble: Add a row for the ensemble of all files: the mean of their logits.
         by_observation: Aggregate the photos of each observation before the evaluation.
+        intervals: Add 95 % intervals to top-1, top-5, macro F1 and the SnakeCLEF metrics, by a
+            jackknife over observations.
         out: Folder for a reliability plot and a plot of risk and coverage, each as SVG, and as CSV
             with its numbers.
         json: One JSON object with all results.
     """
     from ophis.cli.terminal.progress import waiting
-    from ophis.cli.terminal.tables import print_evaluations, print_json
+    from ophis.cli.terminal.tables import print_evaluation_table
     from ophis.evaluation.table import evaluate_files
 
     with waiting("evaluating"):
@@ -67,15 +71,11 @@ def evaluate(
             ood_scores=ood_scores,
             ensemble=ensemble,
             by_observation=by_observation,
+            intervals=intervals,
             out=out,
         )
     print_merged_countries(table.merged_countries, prior)
-    if json:
-        print_json({"evaluations": table.rows(), "figures": table.figures})
-        return
-    print_evaluations(table.evaluations, table.more)
-    for picture in table.figures:
-        print(picture)
+    print_evaluation_table(table, json=json)
 
 
 def compare(

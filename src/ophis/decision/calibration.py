@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ophis.decision.calibration_error import (
+    bin_of,
+    calibration_error,
+    calibration_error_floor,
+    rms_calibration_error,
+)
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
 from ophis.scores.scores import log_probabilities
@@ -38,6 +44,9 @@ class Reliability:
         brier: mean over photos of the squared distance to the truth, from 0 to 2.
         ece: expected calibration error of the most probable species: mean distance between
             confidence and accuracy, in 15 bins of equal width.
+        ece_floor: mean ECE that perfectly calibrated probabilities have on as many photos.
+        rms_calibration_error: root mean square distance in the same bins, debiased (Kumar et al.
+            2019); about 0 for perfect calibration, whatever the number of photos.
         classwise_ece: the same for every species' probability, averaged over species.
         bins: `confidence, right, photos` of each bin that holds any, for the reliability plot.
     """
@@ -46,6 +55,8 @@ class Reliability:
     log_loss: float
     brier: float
     ece: float
+    ece_floor: float
+    rms_calibration_error: float
     classwise_ece: float
     bins: pl.DataFrame
 
@@ -55,6 +66,8 @@ class Reliability:
             "log_loss": self.log_loss,
             "brier_score": self.brier,
             "ece": self.ece,
+            "ece_floor": self.ece_floor,
+            "rms_calibration_error": self.rms_calibration_error,
             "classwise_ece": self.classwise_ece,
         }
 
@@ -176,7 +189,9 @@ def reliability(scores: Scores, *, bins: int = BINS, prior: Prior | None = None)
         photos=len(sure),
         log_loss=float(loss[known].mean()),
         brier=float(brier[known].mean()),
-        ece=_calibration_error(sure, right, bins),
+        ece=calibration_error(sure, right, bins),
+        ece_floor=calibration_error_floor(sure, bins),
+        rms_calibration_error=rms_calibration_error(sure, right, bins),
         classwise_ece=float(np.mean(np.abs(gaps).sum(axis=0) / len(sure))),
         bins=_bins(sure, right, bins),
     )
@@ -187,7 +202,7 @@ def _add_gaps(
 ) -> None:
     """Add p - truth of each photo and species to its bin: gaps [bins, species], in place."""
     species = gaps.shape[1]
-    place = _bin(p, len(gaps)) * species + np.arange(species)
+    place = bin_of(p, len(gaps)) * species + np.arange(species)
     # Sums start with earlier blocks, so that the size of blocks changes no digit.
     weights = np.concatenate([gaps.ravel(), (p - truth).ravel()])
     cells = np.concatenate([np.arange(gaps.size), place.ravel()])
@@ -198,22 +213,11 @@ def _bins(sure: NDArray[np.float64], right: NDArray[np.float64], bins: int) -> p
     """Return `confidence, right, photos` of each bin that holds any."""
     import polars as pl  # noqa: PLC0415 - an answer loads no polars
 
-    table = pl.DataFrame({"bin": _bin(sure, bins), "confidence": sure, "right": right})
+    table = pl.DataFrame({"bin": bin_of(sure, bins), "confidence": sure, "right": right})
     grouped = table.group_by("bin").agg(
         pl.col("confidence").mean(), pl.col("right").mean(), photos=pl.len()
     )
     return grouped.sort("bin").drop("bin")
-
-
-def _bin(p: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
-    return np.minimum((p * bins).astype(np.int64), bins - 1)
-
-
-def _calibration_error(p: NDArray[np.float64], happened: NDArray[np.float64], bins: int) -> float:
-    """Return the mean over photos of |mean p - fraction right| of their bin."""
-    place = _bin(p, bins)
-    gaps = np.bincount(place, weights=p - happened, minlength=bins)
-    return float(np.abs(gaps).sum() / len(p))
 
 
 def fit_temperature(scores: Scores) -> Calibration:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import InputError
-from ophis.evaluation.bootstrap import Interval, bootstrap_observations, percentile_interval
 from ophis.evaluation.confusions import Confusion, ErrorKinds, confusions, error_kinds
-from ophis.evaluation.metrics import macro_f1, predictions, ranks
+from ophis.evaluation.counts import sparse_species
+from ophis.evaluation.intervals import Interval, jackknife_interval
+from ophis.evaluation.metrics import answers_of, predictions
+from ophis.evaluation.permutation import sign_flip_test
 from ophis.evaluation.species_gains import SpeciesGain, Trend, fit_trend, species_gains
 from ophis.files.markup import html_table
 from ophis.scores.ensemble import aligned
@@ -39,22 +41,26 @@ class MetricDifference:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Photos by the models that name them correctly, with McNemar's exact test."""
+    """Photos by the models that name them correctly, with a test of equal accuracy.
+
+    Attributes:
+        both, only_a, only_b, neither: numbers of photos.
+        observations: number of observations in which one model is right on more photos.
+        p_value: two-sided, of the sign-flip permutation test over observations; McNemar's exact
+            test if every observation has one photo.
+    """
 
     both: int
     only_a: int
     only_b: int
     neither: int
+    observations: int
+    p_value: float
 
     @property
     def photos(self) -> int:
         """Number of photos."""
         return self.both + self.only_a + self.only_b + self.neither
-
-    @property
-    def p_value(self) -> float:
-        """Two-sided p of equal accuracy: exact binomial test (McNemar 1947, its exact form)."""
-        return sign_test(self.only_a, self.only_b)
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,9 @@ class Comparison:
         species: number of species in the list.
         observations: number of observations compared.
         left_out: photos that a model could not read, or of unknown species.
-        resamples: of the bootstrap.
-        metrics: top-1, top-5 and macro F1.
+        few_photos: species with 1 to 4 photos.
+        metrics: top-1, top-5 and macro F1. Macro F1 of both models is the mean over the species
+            with photos, so that the label set does not depend on the model.
         disagreement: photos by the models that name them correctly.
         gains_of_b: photos that only B names correctly, the largest discrepancy first.
         gains_of_a: photos that only A names correctly.
@@ -94,7 +101,7 @@ class Comparison:
     species: int
     observations: int
     left_out: int
-    resamples: int
+    few_photos: int
     metrics: tuple[MetricDifference, ...]
     disagreement: Disagreement
     gains_of_b: tuple[Discrepancy, ...]
@@ -104,10 +111,14 @@ class Comparison:
     errors: tuple[ErrorKinds, ErrorKinds]
     confusions: tuple[Confusion, ...]
 
+    @property
+    def sparse(self) -> bool:
+        """True if more than half of the species have fewer than 5 photos."""
+        return 2 * self.few_photos > len(self.per_species)
+
     def as_dict(self) -> dict[str, Any]:
         """Return all results as types of JSON."""
         values = asdict(self)
-        values["disagreement"]["p_value"] = self.disagreement.p_value
         if self.trend:
             for name in ("photos", "line", "low", "high"):
                 values["trend"][name] = getattr(self.trend, name).tolist()
@@ -141,15 +152,17 @@ def compare(
 ) -> Comparison:
     """Compare two models on the photos that both have scored.
 
-    Intervals are percentiles of a bootstrap over observations. It is paired: both models are
-    evaluated on the same resamples.
+    Intervals come from a jackknife over observations, which leaves out the same observation of
+    both models, see `jackknife_interval`. They are for the expected figure on test photos of this
+    kind and number. Macro F1 itself depends on the number of photos: with few photos of a species
+    its expectation differs from that on many.
 
     Args:
         a: scores of model A.
         b: scores of model B, of the same photos and species in any order.
         names: names of the models.
         training_photos: training photos of each species, for the trend of the gains.
-        resamples: number of bootstrap resamples.
+        resamples: number of bootstrap resamples over species, for the trend.
         seed: of the bootstrap.
 
     Raises:
@@ -163,14 +176,9 @@ def compare(
         species=len(a.species),
         observations=len(set(a.observations)),
         left_out=left_out,
-        resamples=resamples,
-        metrics=_metrics(a, b, resamples, seed),
-        disagreement=Disagreement(
-            both=int((correct[0] & correct[1]).sum()),
-            only_a=int((correct[0] & ~correct[1]).sum()),
-            only_b=int((~correct[0] & correct[1]).sum()),
-            neither=int((~correct[0] & ~correct[1]).sum()),
-        ),
+        few_photos=sparse_species(a.truth)[0],
+        metrics=_metrics(a, b),
+        disagreement=_disagreement(a, *correct),
         gains_of_b=_discrepancies(a, b, correct[1] & ~correct[0], wrong=a),
         gains_of_a=_discrepancies(a, b, correct[0] & ~correct[1], wrong=b),
         per_species=per_species,
@@ -178,16 +186,6 @@ def compare(
         errors=(error_kinds(a), error_kinds(b)),
         confusions=confusions(a, b),
     )
-
-
-def sign_test(one: int, other: int) -> float:
-    """Return the two-sided exact p of ``one`` heads and ``other`` tails of a fair coin."""
-    tosses = one + other
-    term, tail = 1, 0  # binomial coefficients as integers: exact for any count
-    for heads in range(min(one, other) + 1):
-        tail += term
-        term = term * (tosses - heads) // (heads + 1)
-    return min(1.0, 2 * tail / 2**tosses)
 
 
 def _labelled(a: Scores, b: Scores, names: tuple[str, str]) -> tuple[Scores, Scores, int]:
@@ -200,26 +198,34 @@ def _labelled(a: Scores, b: Scores, names: tuple[str, str]) -> tuple[Scores, Sco
     return a.take(known), b.take(known), len(photos) - int(known.sum())
 
 
-def _metrics(a: Scores, b: Scores, resamples: int, seed: int) -> tuple[MetricDifference, ...]:
+def _metrics(a: Scores, b: Scores) -> tuple[MetricDifference, ...]:
     """Top-1, top-5 and macro F1 of both, with intervals."""
-    truth, answers = a.truth, (predictions(a), predictions(b))
-    hits = [(ranks(s) < k).astype(np.float64) for k in (1, 5) for s in (a, b)]
-
-    def metrics(weights: NDArray[np.float64]) -> list[float]:
-        accuracies = [float(weights @ hit / weights.sum()) for hit in hits]
-        return accuracies + [macro_f1(truth, answer, weights=weights) for answer in answers]
-
-    whole, resampled = bootstrap_observations(
-        a.observations, metrics, resamples=resamples, seed=seed
-    )
+    own, other = (answers_of(s).figures(with_photos=True) for s in (a, b))
     return tuple(
         MetricDifference(
             name,
-            percentile_interval(whole[n], resampled[:, n]),
-            percentile_interval(whole[n + 1], resampled[:, n + 1]),
-            percentile_interval(whole[n + 1] - whole[n], resampled[:, n + 1] - resampled[:, n]),
+            *(jackknife_interval(v[n], rest[:, n], limits=(0, 1)) for v, rest in (own, other)),
+            jackknife_interval(
+                other[0][n] - own[0][n], other[1][:, n] - own[1][:, n], limits=(-1, 1)
+            ),
         )
-        for name, n in (("top-1", 0), ("top-5", 2), ("macro F1", 4))
+        for n, name in enumerate(("top-1", "top-5", "macro F1"))
+    )
+
+
+def _disagreement(
+    a: Scores, right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]
+) -> Disagreement:
+    number = np.unique(a.observations, return_inverse=True)[1]
+    difference = right_b.astype(np.int64) - right_a
+    by_observation = np.bincount(number, weights=difference).round().astype(np.int64)
+    return Disagreement(
+        both=int((right_a & right_b).sum()),
+        only_a=int((right_a & ~right_b).sum()),
+        only_b=int((~right_a & right_b).sum()),
+        neither=int((~right_a & ~right_b).sum()),
+        observations=int((by_observation != 0).sum()),
+        p_value=sign_flip_test(by_observation),
     )
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import InputError
+from ophis.evaluation.counts import count_species, sparse_species
+from ophis.evaluation.intervals import Interval, jackknife_groups, jackknife_interval
 from ophis.files.markup import html_table
 from ophis.scores.scores import log_probabilities
 
@@ -31,6 +33,8 @@ class Evaluation:
 
     photos: int
     species: int  # that occur in truth or prediction; macro F1 is their mean
+    species_with_photos: int
+    few_photos: int  # species of 1 to 4 photos
     top1: float
     top5: float
     macro_f1: float
@@ -59,21 +63,97 @@ def evaluate(scores: Scores, *, prior: Prior | None = None) -> Evaluation:
     Raises:
         InputError: no photo has a known species.
     """
+    found = answers_of(scores, prior=prior)
+    few, with_photos = sparse_species(found.truth)
+    return Evaluation(
+        photos=len(found.truth),
+        species=len(np.union1d(found.truth, found.answer)),
+        species_with_photos=with_photos,
+        few_photos=few,
+        top1=float((found.rank < 1).mean()),
+        top5=float((found.rank < 5).mean()),
+        macro_f1=macro_f1(found.truth, found.answer),
+    )
+
+
+FIGURES = ("top1", "top5", "macro_f1")
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Answers of a model on the photos whose species is known.
+
+    Attributes:
+        truth: [photos], columns.
+        answer: [photos], the column of the most probable species; the first of equals.
+        rank: [photos], number of species ranked before the true one.
+        observations: of each photo.
+        species: number of columns.
+    """
+
+    truth: NDArray[np.int64]
+    answer: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    observations: tuple[str, ...]
+    species: int
+
+    def figures(
+        self, *, with_photos: bool = False
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return top-1, top-5 and macro F1 of all photos, and without each jackknife group.
+
+        Args:
+            with_photos: macro F1 over the species in the truth, not also those in the answers.
+
+        Returns:
+            [3] and [groups, 3].
+        """
+        groups = jackknife_groups(self.observations)
+        counts = count_species(self.truth, self.answer, self.species, groups=groups)
+        photos = np.bincount(groups)
+        whole, left_out = [], []
+        for k in (1, 5):
+            hits = np.bincount(groups, weights=self.rank < k)
+            whole.append(hits.sum() / len(self.truth))
+            left_out.append((hits.sum() - hits) / np.maximum(len(self.truth) - photos, 1))
+        whole.append(counts.total().macro_f1(with_photos=with_photos))
+        left_out.append(counts.left_out().macro_f1(with_photos=with_photos))
+        return np.array(whole), np.stack(left_out, axis=1)
+
+    def intervals(self) -> dict[str, Interval]:
+        """Return top-1, top-5 and macro F1, by the names of `Evaluation`, with 95 % intervals."""
+        whole, left_out = self.figures()
+        return {
+            name: jackknife_interval(value, column, limits=(0, 1))
+            for name, value, column in zip(FIGURES, whole, left_out.T, strict=True)
+        }
+
+
+def answers_of(scores: Scores, *, prior: Prior | None = None) -> Answers:
+    """Return the answers on the photos whose species is known.
+
+    Args:
+        scores: of photos.
+        prior: adjusts the scores first, in blocks of rows.
+
+    Raises:
+        InputError: no photo has a known species.
+    """
     known = _known(scores)
-    prediction, rank = np.zeros((2, len(scores)), np.int64)
+    answer, rank = np.zeros((2, len(scores)), np.int64)
 
     def add(rows: slice, logits: NDArray[Any]) -> None:
-        prediction[rows] = logits.argmax(axis=1)
+        answer[rows] = logits.argmax(axis=1)
         rank[rows] = _ranks(logits, scores.truth[rows])
 
     scores.for_each_block(add, prior)
-    truth, prediction, rank = scores.truth[known], prediction[known], rank[known]
-    return Evaluation(
-        photos=len(truth),
-        species=len(np.union1d(truth, prediction)),
-        top1=float((rank < 1).mean()),
-        top5=float((rank < 5).mean()),
-        macro_f1=macro_f1(truth, prediction),
+    named = scores.observations
+    return Answers(
+        truth=scores.truth[known],
+        answer=answer[known],
+        rank=rank[known],
+        observations=tuple(named[row] for row in np.flatnonzero(known)),
+        species=len(scores.species),
     )
 
 
@@ -128,30 +208,19 @@ def _counts(true: NDArray[np.bool_]) -> NDArray[np.int64]:
     return found
 
 
-def macro_f1(
-    truth: NDArray[np.int64],
-    prediction: NDArray[np.int64],
-    *,
-    weights: NDArray[np.float64] | None = None,
-) -> float:
+def macro_f1(truth: NDArray[np.int64], prediction: NDArray[np.int64]) -> float:
     """Return the mean F1 of the species that occur in truth or prediction.
 
     Equal to ``sklearn.metrics.f1_score(..., average="macro", zero_division=0)``: a species
-    without a correct prediction counts 0, a species that does not occur does not count.
+    without a correct prediction counts 0, a species that does not occur does not count. The label
+    set depends on the model; `compare` averages over the species in the truth instead.
 
     Args:
         truth: [photos], columns.
         prediction: [photos], columns.
-        weights: [photos], number of times that each photo counts.
     """
-    weights = np.ones(len(truth)) if weights is None else weights
-    length = int(max(truth.max(), prediction.max())) + 1
-    hits = weights * (truth == prediction)
-    hit = np.bincount(truth, hits, minlength=length)
-    occurring = np.bincount(truth, weights, minlength=length)
-    occurring += np.bincount(prediction, weights, minlength=length)
-    occurs = occurring > 0
-    return float((2 * hit[occurs] / occurring[occurs]).mean())
+    species = int(max(truth.max(), prediction.max())) + 1
+    return float(count_species(truth, prediction, species).macro_f1()[0])
 
 
 def risk_coverage(scores: Scores, *, prior: Prior | None = None) -> pl.DataFrame:

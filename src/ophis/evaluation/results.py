@@ -12,9 +12,9 @@ import numpy as np
 
 from ophis.decision.calibration import reliability
 from ophis.errors import InputError
-from ophis.evaluation.bootstrap import bootstrap_observations, percentile_interval
 from ophis.evaluation.confusions import wrong_pairs
-from ophis.evaluation.metrics import macro_f1, predictions, ranks
+from ophis.evaluation.counts import sparse_species
+from ophis.evaluation.metrics import answers_of, predictions
 from ophis.files.atomic import whole_file
 from ophis.scores.validation import validation_halves
 from ophis.taxonomy.danger import Danger, danger, dangerous
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ophis.priors.prior import Prior
     from ophis.scores.scores import Scores
 
-RESAMPLES = 1000
 MAX_ROWS = 10  # of each table of species, confusions and countries
 MIN_PHOTOS = 5  # of a species or country, for its accuracy to be listed
 
@@ -178,19 +177,10 @@ def _validation(scores: Scores) -> Row:
 
 def _metrics(scores: Scores) -> Row:
     """Top-1, top-5 and macro F1 with 95 % intervals."""
-    rank, answers = ranks(scores), predictions(scores)
-
-    def metrics(weights: NDArray[np.float64]) -> list[float]:
-        accuracies = [float(weights @ (rank < k) / weights.sum()) for k in (1, 5)]
-        return [*accuracies, macro_f1(scores.truth, answers, weights=weights)]
-
-    whole, resampled = bootstrap_observations(
-        scores.observations, metrics, resamples=RESAMPLES, seed=0
-    )
-    named = zip(("top1", "top5", "macro_f1"), whole, resampled.T, strict=True)
-    return {"photos": len(scores)} | {
-        name: asdict(percentile_interval(value, column)) for name, value, column in named
-    }
+    intervals = answers_of(scores).intervals()
+    few, species = sparse_species(scores.truth)
+    numbers = {"photos": len(scores), "species": species, "few_photos": few}
+    return numbers | {name: asdict(each) for name, each in intervals.items()}
 
 
 def _guarantees(rule: DecisionRule, alone: Scores) -> Row:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ophis.evaluation.bootstrap import PERCENTILES, Interval, percentile_interval
+from ophis.evaluation.intervals import PERCENTILES, Interval, percentile_interval
 from ophis.evaluation.metrics import predictions
 
 if TYPE_CHECKING:

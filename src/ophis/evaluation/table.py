@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ophis.decision.calibration import reliability as reliability_of
 from ophis.decision.out_of_distribution import ood_detection
 from ophis.errors import InputError
-from ophis.evaluation.metrics import evaluate
+from ophis.evaluation.metrics import answers_of, evaluate
 from ophis.evaluation.run import distinct_names
+from ophis.evaluation.snakeclef_intervals import snakeclef_interval
 from ophis.evaluation.snakeclef_metrics import snakeclef_metric
 from ophis.priors.prior_file import read_prior
 from ophis.scores.aggregation import aggregate_observations
@@ -21,6 +22,7 @@ from ophis.taxonomy.danger import dangerous
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from ophis.evaluation.intervals import Interval
     from ophis.evaluation.metrics import Evaluation
     from ophis.priors.prior import Prior
     from ophis.priors.range_maps import RangeMap
@@ -36,21 +38,28 @@ class EvaluationTable:
     Attributes:
         evaluations: the metrics of the paper.
         more: further metrics of the same rows.
+        intervals: 95 % intervals of top-1, top-5, macro F1 and SnakeCLEF metrics of the same rows,
+            if they were requested.
         figures: SVG files that were written.
         merged_countries: names of one country that the prior counts together.
     """
 
     evaluations: dict[tuple[str, bool], Evaluation] = field(default_factory=dict)
     more: dict[tuple[str, bool], dict[str, float]] = field(default_factory=dict)
+    intervals: dict[tuple[str, bool], dict[str, Interval]] = field(default_factory=dict)
     figures: list[Path] = field(default_factory=list)
     merged_countries: tuple[tuple[str, ...], ...] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows as types of JSON."""
-        return [
-            {"scores": key[0], "country": key[1], **evaluation.as_dict(), **self.more.get(key, {})}
-            for key, evaluation in self.evaluations.items()
-        ]
+        rows = []
+        for key, evaluation in self.evaluations.items():
+            row: dict[str, Any] = {"scores": key[0], "country": key[1], **evaluation.as_dict()}
+            row |= self.more.get(key, {})
+            if found := self.intervals.get(key):
+                row["intervals"] = {name: (each.low, each.high) for name, each in found.items()}
+            rows.append(row)
+        return rows
 
 
 @dataclass(frozen=True)
@@ -64,13 +73,9 @@ class _MoreMetrics:
     others: Scores | None
 
     def compute(self, scores: Scores, adjusted: Scores, prior: Prior | None) -> dict[str, float]:
+        venomous = dangerous(adjusted.species, self.venomous)
         found = {
-            name: snakeclef_metric(
-                name,
-                adjusted,
-                range_map=self.range_map,
-                venomous=dangerous(adjusted.species, self.venomous),
-            )
+            name: snakeclef_metric(name, adjusted, range_map=self.range_map, venomous=venomous)
             for name in self.snakeclef
         }
         if self.reliability:
@@ -78,6 +83,13 @@ class _MoreMetrics:
         if self.others:  # OOD scores do not depend on the country
             found |= ood_detection(scores, self.others).as_dict()
         return found
+
+    def intervals(self, adjusted: Scores, prior: Prior | None) -> dict[str, Interval]:
+        venomous = dangerous(adjusted.species, self.venomous)
+        return answers_of(adjusted, prior=prior).intervals() | {
+            name: snakeclef_interval(name, adjusted, range_map=self.range_map, venomous=venomous)
+            for name in self.snakeclef
+        }
 
 
 def evaluate_files(
@@ -91,6 +103,7 @@ def evaluate_files(
     ood_scores: str | Path | None = None,
     ensemble: bool = False,
     by_observation: bool = False,
+    intervals: bool = False,
     out: str | Path | None = None,
 ) -> EvaluationTable:
     """Evaluate scores files, each without and with the country.
@@ -103,11 +116,13 @@ def evaluate_files(
         prior: file of a prior; adds a row with the country for each file.
         metrics: SnakeCLEF metrics, see `snakeclef_metrics.METRICS`.
         range_map: for the metric of 2021.
-        venomous: table of medically important species, for the metrics from 2023 on.
+        venomous: the organisers' table of medically important species, for the metrics from 2023
+            on; a species without a row is not venomous.
         reliability: add log loss, Brier score and calibration errors.
         ood_scores: scores file, by the same model, of photos without snakes; adds OOD detection.
         ensemble: add a row for the ensemble of all files.
         by_observation: aggregate the photos of each observation first.
+        intervals: add 95 % intervals, by the jackknife over observations.
         out: folder for a reliability plot and a plot of risk and coverage.
 
     Raises:
@@ -120,7 +135,6 @@ def evaluate_files(
     paths = list(dict.fromkeys(map(Path, paths)))
     others = read_scores(ood_scores) if ood_scores else None
     more = _MoreMetrics(metrics, range_map, venomous, reliability, others)
-    in_memory = bool(metrics or out)
     table, plotted = EvaluationTable(), {}
     short = dict(zip(map(str, paths), distinct_names(*paths), strict=True))
     for name, scores in _scores_of(paths, ensemble=ensemble):
@@ -130,14 +144,15 @@ def evaluate_files(
             table.merged_countries = tuple(fitted.merged())
         for country in (False, True) if fitted else (False,):
             adjusted, weights = photos, fitted if country else None
-            if weights and in_memory:
+            if weights and (metrics or out):
                 adjusted, weights = weights.adjust(photos), None
             table.evaluations[name, country] = evaluate(adjusted, prior=weights)
             table.more[name, country] = more.compute(photos, adjusted, weights)
+            if intervals:
+                table.intervals[name, country] = more.intervals(adjusted, weights)
             if out:
                 plotted[short.get(name, name), country] = adjusted
-    if out:
-        table.figures = _plot(plotted, Path(out))
+    table.figures = _plot(plotted, Path(out)) if out else []
     return table
 
 

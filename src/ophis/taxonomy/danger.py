@@ -122,16 +122,17 @@ def dangerous(species: SpeciesList, table: Path | None = None) -> NDArray[np.boo
 
     Args:
         species: the columns.
-        table: a CSV `species,...,mivs` (1 or 0) of SnakeCLEF, used without the venomous genera, as
-            in the SnakeCLEF metrics. Without it, all species except NOT_KNOWN_DANGEROUS.
+        table: a CSV `species,...,mivs` (1 or 0) of SnakeCLEF, for its metrics: as for the
+            organisers, a species is venomous if its row has 1, and not if its row is missing, even
+            in a venomous genus. Without it, all species except NOT_KNOWN_DANGEROUS.
 
     Raises:
         InputError: naming the file and what is wrong in it.
     """
     if table is None:
         return np.array([danger(name) is not Danger.NOT_KNOWN_DANGEROUS for name in species])
-    importance = read_medical_importance(table)
-    return np.array([importance.of(name) is not False for name in species])
+    rows = read_medical_importance(table).rows
+    return np.array([rows.get(species_key(name), False) for name in species])
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ophis.evaluation.counts import macro_f1_note
 from ophis.geography.countries import same_country
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from ophis.datasets.manifest import Manifest
     from ophis.datasets.renaming import Renaming
     from ophis.evaluation.comparison import Comparison
+    from ophis.evaluation.intervals import Interval
     from ophis.evaluation.metrics import Evaluation
+    from ophis.evaluation.table import EvaluationTable
     from ophis.inference.bundles.card_sections import MemberResult
     from ophis.priors.selection import PriorChoice
     from ophis.web.export import WebFile
@@ -30,6 +33,8 @@ LABELS = {  # of metrics whose label is not their name
     "log_loss": "log loss",
     "brier_score": "Brier",
     "ece": "ECE",
+    "ece_floor": "ECE floor",
+    "rms_calibration_error": "debiased RMS error",
     "classwise_ece": "classwise ECE",
     "ood_rejected": "OOD rejected",
     "auroc": "AUROC",
@@ -119,17 +124,31 @@ def _photos(number: int) -> str:
     return f"{number:,} photo{'s' * (number != 1)}"
 
 
+def print_evaluation_table(evaluated: EvaluationTable, *, json: bool = False) -> None:
+    """Print the results of `evaluate_files`, and the paths of its figures."""
+    if json:
+        print_json({"evaluations": evaluated.rows(), "figures": evaluated.figures})
+        return
+    print_evaluations(evaluated.evaluations, evaluated.more, evaluated.intervals)
+    for picture in evaluated.figures:
+        print(picture)
+
+
 def print_evaluations(
     evaluations: Mapping[tuple[str, bool], Evaluation],
     more: Mapping[tuple[str, bool], Mapping[str, float]] | None = None,
+    intervals: Mapping[tuple[str, bool], Mapping[str, Interval]] | None = None,
 ) -> None:
     """Print the paper's table: a row for each scores file, and one with the country.
+
+    Below it a warning, if more than half of the species have fewer than 5 photos.
 
     Args:
         evaluations: by name and use of the country.
         more: further metrics of the same rows, a column each.
+        intervals: intervals of the same rows, in brackets after the figure.
     """
-    more = more or {}
+    more, intervals = more or {}, intervals or {}
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("model")
     table.add_column("country")
@@ -138,23 +157,27 @@ def print_evaluations(
     for metric in next(iter(more.values()), {}):
         table.add_column(LABELS.get(metric, metric), justify="right")
     for (name, country), e in evaluations.items():
-        cells = [f"{e.photos:,}", f"{e.top1:.2%}", f"{e.top5:.2%}", f"{e.macro_f1:.4f}"]
-        for metric, value in more.get((name, country), {}).items():
-            digits = {"track1": 2, "track2": 0}.get(metric.rpartition("-")[2], 4)
-            cells.append(f"{value:,.{digits}f}")
-        table.add_row(Text(name), "with" if country else "without", *cells)
+        figures = {"top1": e.top1, "top5": e.top5, "macro_f1": e.macro_f1}
+        found = intervals.get((name, country), {})
+        cells = [
+            _with_interval(metric, value, found.get(metric))
+            for metric, value in (figures | dict(more.get((name, country), {}))).items()
+        ]
+        table.add_row(Text(name), "with" if country else "without", f"{e.photos:,}", *cells)
     _print_table(table)
+    few, species = max((e.few_photos, e.species_with_photos) for e in evaluations.values())
+    if 2 * few > species:
+        console().print(macro_f1_note(few, species), markup=False)
 
 
-def evaluations_of(
-    evaluations: Mapping[tuple[str, bool], Evaluation],
-    more: Mapping[tuple[str, bool], Mapping[str, float]],
-) -> list[dict[str, Any]]:
-    """Return the rows of `print_evaluations` as types of JSON."""
-    return [
-        {"scores": key[0], "country": key[1], **evaluation.as_dict(), **more.get(key, {})}
-        for key, evaluation in evaluations.items()
-    ]
+def _with_interval(metric: str, value: float, interval: Interval | None) -> str:
+    """Format a figure by its metric, with its interval in brackets if there is one."""
+    last = metric.rpartition("-")[2]
+    style = {"top1": ".2%", "top5": ".2%", "track1": ",.2f", "track2": ",.0f"}.get(last, ",.4f")
+    if interval is None:
+        return format(value, style)
+    low, high = (format(bound, style).removesuffix("%") for bound in (interval.low, interval.high))
+    return f"{value:{style}} ({low} to {high})"
 
 
 def print_choice(choice: PriorChoice) -> None:
@@ -231,12 +254,16 @@ def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
         table.add_row(Text(name), *cells)
     _print_table(table)
     counts, (a, b) = comparison.disagreement, comparison.names
-    console().print(
+    species = len(comparison.per_species)
+    for line in (
         f"of {counts.photos:,} photos both are right on {counts.both:,}, only {b} on"
-        f" {counts.only_b:,}, only {a} on {counts.only_a:,}, neither on {counts.neither:,};"
-        f" McNemar's exact p = {counts.p_value:.2g}",
-        markup=False,
-    )
+        f" {counts.only_b:,}, only {a} on {counts.only_a:,}, neither on {counts.neither:,}; equal"
+        f" accuracy: p = {counts.p_value:.2g} (sign-flip test, {counts.observations:,} observations"
+        " differ)",
+        f"macro F1 is the mean over the {species:,} species with photos, the same for both."
+        f" {macro_f1_note(comparison.few_photos, species)}".rstrip(),
+    ):
+        console().print(line, markup=False)
 
 
 def print_checked(checked: SubmissionCheck, *, json: bool = False) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from ophis.evaluation.counts import macro_f1_note
 from ophis.evaluation.report.examples import discrepancy_cards, mixup_example
 from ophis.evaluation.report.figure import write_figures
 from ophis.evaluation.report.species_figures import (
@@ -96,6 +97,7 @@ def _values(
         "script_hash": _content_hash(script),
         "verdict": verdict(comparison),
         "p_value": _p_value(comparison.disagreement.p_value),
+        "macro_f1_note": macro_f1_note(comparison.few_photos, len(comparison.per_species)),
         "error_rows": ERROR_ROWS,
         "discrepancies": discrepancy_cards(comparison, photos, maps),
         "maps_note": _concentrations(comparison, maps, maps_note),

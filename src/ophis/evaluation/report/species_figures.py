@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from ophis.evaluation.bootstrap import Interval
     from ophis.evaluation.comparison import Comparison
+    from ophis.evaluation.intervals import Interval
     from ophis.evaluation.report.figure import Figure
     from ophis.priors.country_counts import CountryPrior
 

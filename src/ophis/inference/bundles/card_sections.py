@@ -7,6 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ophis.files.markup import escape_markdown
+from ophis.inference.bundles.card_tables import cell, table
 from ophis.locales import read_sentences
 from ophis.taxonomy.danger import Danger, danger
 
@@ -111,16 +112,20 @@ def about_imagenet17(species: SpeciesList) -> About:
 
 def _results_table(results: Sequence[MemberResult]) -> str:
     """Return a table of results on the same validation photos."""
-    rows = "".join(
-        f"| {escape_markdown(result.name)} | {result.evaluation.top1:.1%}"
-        f" | {result.evaluation.top5:.1%} |"
-        f" {result.evaluation.macro_f1:.4f} | {result.milliseconds:.0f} |\n"
+    rows = [
+        [
+            cell(result.name),
+            f"{result.evaluation.top1:.1%}",
+            f"{result.evaluation.top5:.1%}",
+            f"{result.evaluation.macro_f1:.4f}",
+            f"{result.milliseconds:.0f}",
+        ]
         for result in results
-    )
+    ]
     return (
         f"On {results[-1].evaluation.photos:,} validation photos, without the country;"
         " the milliseconds a photo are those\nof the machine that made this bundle.\n\n"
-        f"| | top-1 | top-5 | macro F1 | ms |\n|---|---|---|---|---|\n{rows}"
+        f"{table(['', 'top-1', 'top-5', 'macro F1', 'ms'], rows)}"
     )
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ophis.errors import InputError
 from ophis.evaluation.results import MIN_PHOTOS, EvaluationResults, evaluate_bundle, read_results
-from ophis.files.markup import escape_markdown
 from ophis.inference.bundles.bundle import CARD, EVALUATION, BundleWriter, read_bundle
 from ophis.inference.bundles.card_sections import (
     NOT_MEASURED,
@@ -23,9 +22,15 @@ from ophis.inference.bundles.card_sections import (
     predictors_section,
     synthetic_note,
 )
+from ophis.inference.bundles.card_tables import (
+    FIGURES,
+    cell,
+    figures_table,
+    reliability_table,
+    table,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from ophis.decision.calibration import Calibration
@@ -34,9 +39,6 @@ if TYPE_CHECKING:
     from ophis.inference.bundles.bundle import Bundle
     from ophis.priors.prior import Prior
     from ophis.taxonomy.species_list import SpeciesList
-
-RELIABILITY = ("log_loss", "brier_score", "ece", "classwise_ece")
-FIGURES = (("top1", "top-1"), ("top5", "top-5"), ("macro_f1", "macro F1"))
 
 
 @dataclass(frozen=True)
@@ -220,19 +222,11 @@ def _figures(results: EvaluationResults, calibration: Calibration | None) -> str
         return "Not evaluated on any photo.\n"
     raw = " and before its calibration" if calibration and calibration.by_species else ""
     photos = results.metrics[0]["photos"]
-    rows = [
-        [row["variant"], f"{row['photos']:,}", *(_interval(row[key]) for key, _ in FIGURES)]
-        for row in results.metrics
-    ]
-    reliable = [
-        [row["variant"], *(f"{row[key]:.4f}" for key in RELIABILITY)] for row in results.reliability
-    ]
     return (
         f"On {photos:,} validation photos outside the training data, without the country{raw},\n"
         "and on the half of them that neither calibration nor prior was fitted on. In brackets 95 %"
-        " intervals\n(bootstrap over observations).\n\n"
-        f"{_table(['', 'photos', *(name for _, name in FIGURES)], rows)}\n"
-        f"{_table(['', 'log loss', 'Brier', 'ECE', 'classwise ECE'], reliable)}\n"
+        " intervals\n(jackknife over observations).\n\n"
+        f"{figures_table(results)}\n{reliability_table(results)}\n"
         f"{_guarantees(results.guarantees)}"
         f"External validation: {NOT_MEASURED}.\n"
     )
@@ -254,11 +248,6 @@ def _guarantees(guarantees: dict[str, Any]) -> str:
     )
 
 
-def _interval(figure: dict[str, float]) -> str:
-    value, low, high = (100 * figure[key] for key in ("value", "low", "high"))
-    return f"{value:.1f} % ({low:.1f} to {high:.1f})"
-
-
 def _failures(results: EvaluationResults) -> str:
     """Return the tables of errors, the worst first."""
     if not results.metrics:
@@ -276,19 +265,8 @@ def _failures(results: EvaluationResults) -> str:
         ("**May be dangerous, taken for one not known to be dangerous**",
          results.dangerous_confusions, ("species", "taken_for", "photos", "species_photos")),
     ):  # fmt: skip
-        cells = [[_cell(row[key]) for key in keys] for row in rows]
+        cells = [[cell(row[key]) for key in keys] for row in rows]
         titles = [key.replace("_", " ") for key in keys]
         none = "None on these photos, which is no proof that there are none.\n"
-        text += f"\n{heading}:\n\n{_table(titles, cells) if cells else none}"
+        text += f"\n{heading}:\n\n{table(titles, cells) if cells else none}"
     return text
-
-
-def _cell(value: float | str) -> str:
-    if isinstance(value, str):
-        return escape_markdown(value)
-    return f"{value:.0%}" if isinstance(value, float) else f"{value:,}"
-
-
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
