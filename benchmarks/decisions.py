@@ -248,7 +248,7 @@ def of_risk(mode: str, scores: Scores) -> Figures:
 
 def print_table(seeds: list[Figures]) -> None:
     """Print the mean and std of each figure over the seeds, in Markdown."""
-    print("\n| figure | mean | spread of seeds |\n|---|---|---|")
+    print("\n| figure | mean | std between seeds, same photos |\n|---|---|---|")
     for name in seeds[0]:
         values = [figures[name] for figures in seeds if name in figures]
         spread = f"{np.std(values, ddof=1):.4f}" if len(values) > 1 else "-"

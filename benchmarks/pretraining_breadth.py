@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from scipy.stats import t
 
 from ophis import evaluate, read_manifest, read_recipe
 from ophis.datasets.split import split
@@ -185,7 +186,10 @@ def mean(values: NDArray[np.float64]) -> float:
 
 
 def print_table(rows: pl.DataFrame) -> None:
-    """Print mean and std over the seeds, and the gain of `all` seed by seed."""
+    """Print mean and std over the seeds, and the gain of `all` with its t interval over seeds.
+
+    Neither has the sampling error of the test photos, which the reports give for each seed.
+    """
     figures = rows.columns[2:]
     seeds = rows["seed"].n_unique()
     print(f"\n| pretraining, {seeds} seeds | " + " | ".join(figures) + " |")
@@ -198,13 +202,22 @@ def print_table(rows: pl.DataFrame) -> None:
         print(f"| {name} | " + " | ".join(map(spread, part.T)) + " |")
     for name in ("few", "spread"):
         gains = values["all"] - values[name]
-        print(f"| all less {name} | " + " | ".join(map(spread, gains.T)) + " |")
+        print(f"| all less {name} | " + " | ".join(map(t_interval, gains.T)) + " |")
 
 
 def spread(values: NDArray[np.float64]) -> str:
     """Return mean and, of two or more values, std, in points."""
     text = f"{100 * values.mean():.1f}"
-    return f"{text} ± {100 * values.std(ddof=1):.1f}" if len(values) > 1 else text
+    return f"{text} (seeds {100 * values.std(ddof=1):.1f})" if len(values) > 1 else text
+
+
+def t_interval(values: NDArray[np.float64]) -> str:
+    """Return mean and, of two or more values, the 95 % interval of Student's t, in points."""
+    mean, seeds = 100 * values.mean(), len(values)
+    if seeds < 2:
+        return f"{mean:.1f}"
+    half = 100 * t.ppf(0.975, seeds - 1) * values.std(ddof=1) / np.sqrt(seeds)
+    return f"{mean:.1f} ({mean - half:.1f} to {mean + half:.1f})"
 
 
 if __name__ == "__main__":

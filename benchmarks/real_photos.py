@@ -25,8 +25,9 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ophis import evaluate, read_manifest, read_recipe, read_scores
+from ophis import read_manifest, read_recipe, read_scores
 from ophis.datasets.split import split
+from ophis.evaluation.metrics import answers_of
 from ophis.images.decode import read_photo
 from ophis.images.preprocessing import preprocess
 from ophis.scores.scores import Scores
@@ -37,7 +38,7 @@ from ophis.train.networks.weights import pretrained_lite0
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ophis import Manifest
+    from ophis import Interval, Manifest
 
 RECIPES = ("photos", "photos_scratch")
 
@@ -88,14 +89,19 @@ def run(name: str, seed: int, train: Manifest, test: Manifest, out: Path) -> dic
 def figures(scores: Scores, test: Manifest) -> dict[str, Any]:
     """Return top-1 and macro F1 over all, and within each source over its own species."""
     sources = np.array(test.table["source"].to_list())
-    result: dict[str, Any] = {"all": evaluate(scores).as_dict()}
+    result: dict[str, Any] = {"all": with_intervals(scores)}
     for source in np.unique(sources):
         part = scores.take(sources == source)
         own = np.unique(part.truth)  # the style is given: only the source's species compete
         logits = np.full_like(part.logits, -np.inf)
         logits[:, own] = part.logits[:, own]
-        result[str(source)] = evaluate(replace(part, logits=logits)).as_dict()
+        result[str(source)] = with_intervals(replace(part, logits=logits))
     return result
+
+
+def with_intervals(scores: Scores) -> dict[str, Interval]:
+    """Return top-1, top-5 and macro F1 with their sampling intervals."""
+    return answers_of(scores).intervals()
 
 
 def linear_head(train: Manifest, test: Manifest, out: Path, *, pixels: int) -> Scores:
@@ -139,7 +145,7 @@ def features(manifest: Manifest, pixels: int) -> NDArray[np.float32]:
 
 
 def print_table(rows: dict[str, list[dict[str, Any]]], test: Manifest) -> None:
-    """Print mean and std over the seeds, in Markdown."""
+    """Print the mean over the seeds, their std, and half the 95 % interval of the test photos."""
     places = ["all", *sorted(set(test.table["source"]))]
     print("\n| model | seeds | " + " | ".join(f"{p}: top-1, F1" for p in places) + " | minutes |")
     print("|---" * (len(places) + 3) + "|")
@@ -153,10 +159,12 @@ def print_table(rows: dict[str, list[dict[str, Any]]], test: Manifest) -> None:
         print(f"| {name} | {len(runs)} | {' | '.join(cells)} | {took} |")
 
 
-def spread(values: list[float]) -> str:
-    """Return mean and sample std."""
-    std = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.3f}{std}"
+def spread(found: list[Interval]) -> str:
+    """Return the mean, the std of training and the sampling error of the photos apart."""
+    values = [each.value for each in found]
+    std = f"seeds {np.std(values, ddof=1):.3f}, " if len(values) > 1 else ""
+    sampling = np.mean([each.high - each.low for each in found]) / 2
+    return f"{np.mean(values):.3f} ({std}photos ± {sampling:.3f})"
 
 
 if __name__ == "__main__":

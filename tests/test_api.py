@@ -10,7 +10,7 @@ Pack PhotoError PhotoFailure Prior PriorChoice RangeMap Reason Recipe Reliabilit
 SeenPhoto SpeciesList State Submission SubmissionCheck Verdict WebFile
 aicrowd card check_submission collect combine compare doctor evaluate evaluate_files export_web
 fit_prior load pack read_manifest read_prior read_range_map read_recipe read_scored_run
-read_scores reliability sample score split submit write_comparison write_report
+read_scores read_submissions reliability sample score split submit write_comparison write_report
 """
 
 

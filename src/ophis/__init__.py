@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ophis.challenges.aicrowd import HiddenTestResult, aicrowd
     from ophis.challenges.submission import Submission, submit
     from ophis.challenges.submission_check import SubmissionCheck, check_submission
+    from ophis.challenges.submission_scores import read_submissions
     from ophis.datasets.collection import Collection, collect
     from ophis.datasets.manifest import Manifest
     from ophis.datasets.shards.reader import Pack
@@ -128,6 +129,7 @@ __all__ = [
     "read_recipe",
     "read_scored_run",
     "read_scores",
+    "read_submissions",
     "reliability",
     "sample",
     "score",
@@ -203,6 +205,7 @@ _MODULES = {
     "read_recipe": "recipe",
     "read_scored_run": "evaluation.run",
     "read_scores": "scores.scores",
+    "read_submissions": "challenges.submission_scores",
     "reliability": "decision.calibration",
     "sample": "datasets.synthetic.sample_folder",
     "score": "inference.scoring.scores_file",

@@ -51,6 +51,11 @@ def test_calibration_errors_tell_calibrated_from_overconfident():
     good, bad = reliability(synthetic(20_000)), reliability(synthetic(20_000, confidence=3))
     assert good.ece < 0.02
     assert bad.ece > 0.1
+    assert good.ece < 2 * good.ece_floor
+    assert bad.ece > 10 * bad.ece_floor
+    assert good.rms_calibration_error < 0.01
+    assert bad.rms_calibration_error > 0.1
+    assert {"ece_floor", "rms_calibration_error"} <= good.as_dict().keys()
     assert good.classwise_ece < 0.01 < bad.classwise_ece
     assert good.log_loss < bad.log_loss
     assert good.brier < bad.brier

@@ -193,7 +193,7 @@ def read_species(path: str | Path) -> SpeciesList:
     """
     path = Path(path)
     table = read_rows(path)
-    names = tuple(table[_species_column(path, table.columns)])
+    names = tuple(table[species_column(path, table.columns)])
     try:
         species = SpeciesList(names)
         _keys(species)
@@ -217,7 +217,7 @@ def read_class_ids(path: str | Path) -> dict[str, int]:
     table = read_rows(path)
     if CLASS_ID not in table.columns:
         raise InputError(f"{path}: column {CLASS_ID!r} is missing, found {table.columns[:8]}")
-    names = table[_species_column(path, table.columns)]
+    names = table[species_column(path, table.columns)]
     numbers: dict[str, int] = {}
     for row, (name, text) in enumerate(zip(names, table[CLASS_ID], strict=True)):
         number = class_id(text)
@@ -239,7 +239,8 @@ def class_id(text: str) -> int | None:
     return int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 10 else None
 
 
-def _species_column(path: Path, columns: Sequence[str]) -> str:
+def species_column(path: Path, columns: Sequence[str]) -> str:
+    """Return the column of the species in a table of a challenge."""
     found = [name for name in _SPECIES if name in columns]
     if not found:
         raise InputError(

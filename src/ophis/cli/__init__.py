@@ -17,7 +17,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from ophis.cli.answers import identify, score, serve
 from ophis.cli.care import doctor
-from ophis.cli.challenges import aicrowd, check_submission, submit
+from ophis.cli.challenges import aicrowd, check_submission, read_submissions, submit
 from ophis.cli.demo import demo, sample
 from ophis.cli.evaluation import compare, evaluate, study
 from ophis.cli.models import card, combine, export, quantise, train
@@ -61,7 +61,7 @@ COMMANDS = {
     "Photos": (collect, split, pack),
     "Models": (train, export, quantise, combine, fit_prior, card),
     "Evaluation": (evaluate, compare, study),
-    "Challenges": (submit, check_submission, aicrowd),
+    "Challenges": (submit, check_submission, read_submissions, aicrowd),
     "Demo and installation": (demo, sample, doctor, completion),
 }
 for _position, (_heading, _commands) in enumerate(COMMANDS.items()):

@@ -1,4 +1,4 @@
-"""Commands of challenges: submit, check-submission, aicrowd."""
+"""Commands of challenges: submit, check-submission, read-submissions, aicrowd."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from ophis.cli.options import Json, Named, as_typed, print_merged_countries, read_prior_option
 from ophis.cli.outcome import finish
+from ophis.errors import InputError
 
 
 def submit(
@@ -129,3 +130,41 @@ def check_submission(
         )
     print_checked(done, json=json)
     return 1 if done.problems else 0
+
+
+def read_submissions(
+    files: Annotated[list[Path], Parameter(negative="")],
+    /,
+    *,
+    truth: Path,
+    out: Path,
+    classes: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Turn submissions into scores files, to evaluate and compare entries without their logits.
+
+    The answer is certain, all else impossible: top-1, macro F1 and the SnakeCLEF metrics are those
+    of the entry, top-5 equals top-1, and probabilities mean nothing.
+
+    Args:
+        files: Tables with an id (`photo_id`, `uuid`, `hashed_id` or `observation_id`) and the
+            species or `class_id`.
+        truth: Table of the same ids with the true species or `class_id`, and with `country` and
+            `observation_id` if known.
+        out: Folder of the scores files, NAME.npz for each NAME.csv.
+        classes: For tables with `class_id`: a table with `class_id` and the species.
+        json: One JSON object: the scores files.
+    """
+    from ophis import read_submissions as read
+    from ophis.cli.terminal.tables import print_json
+
+    paths = [out / f"{file.stem}.npz" for file in files]
+    if len(set(paths)) < len(paths):
+        raise InputError("two submissions have the same file name; rename one")
+    scores = read(files, truth, classes=classes)
+    written = [each.write(path) for each, path in zip(scores, paths, strict=True)]
+    if json:
+        print_json({"files": written})
+        return
+    for path in written:
+        print(path)
