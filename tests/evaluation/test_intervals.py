@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import t
+from scipy.stats import binomtest, t
 
 from ophis.evaluation.counts import count_species
 from ophis.evaluation.intervals import (
@@ -30,6 +30,16 @@ def test_interval_of_a_mean_is_that_of_student():
 def test_one_observation_shows_no_spread():
     found = jackknife_interval(0.7, np.array([0.0]), limits=(0, 1))
     assert (found.value, found.low, found.high) == (0.7, 0, 1)
+
+
+def test_all_right_is_not_certain():
+    found = jackknife_interval(1.0, np.ones(30), limits=(0, 1))
+    exact = binomtest(30, 30).proportion_ci(0.95)
+    assert (found.low, found.high) == pytest.approx((exact.low, 1.0))
+    none = jackknife_interval(0.0, np.zeros(30), limits=(0, 1))
+    assert (none.low, none.high) == pytest.approx((0.0, 1 - exact.low))
+    equal = jackknife_interval(0.0, np.zeros(30), limits=(-1, 1))  # equal answers of two models
+    assert (equal.low, equal.high) == (0, 0)
 
 
 def test_groups_hold_whole_observations():

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ophis import InputError, Scores, SpeciesList
+from ophis.evaluation.intervals import jackknife_interval
+from ophis.evaluation.snakeclef_intervals import snakeclef_interval
 from ophis.evaluation.snakeclef_metrics import (
     COSTS,
     METRICS,
@@ -259,3 +261,27 @@ def test_higher_miss_cost_gives_fewer_misses_and_more_alarms():
     snakeclef_cost = curve.filter(vh_cost=5.0)["track2"][0]
     most_probable = track2_cost(count_danger_errors(truth, scores.logits.argmax(axis=1), VENOMOUS))
     assert snakeclef_cost < most_probable
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_interval_of_metric_comes_from_leaving_out_each_observation(metric):
+    """Equal to the metric itself without each observation, but for the rounding of track 1."""
+    rng = np.random.default_rng(0)
+    truth = np.repeat(rng.integers(0, 4, 40), 2)
+    answer = np.where(rng.random(80) < 0.7, truth, rng.integers(0, 4, 80))
+    names = [f"snake {n // 2}" for n in range(80)]
+    scores = answered(truth, answer, names)
+    given = {"range_map": RANGE_MAP, "venomous": VENOMOUS}
+    value = snakeclef_metric(metric, scores, **given)
+    left_out = []
+    for name in dict.fromkeys(names):
+        rest = scores.take(np.array([other != name for other in names]))
+        scale = 40 / 39 if metric.endswith("track2") else 1  # a sum
+        left_out.append(scale * snakeclef_metric(metric, rest, **given))
+    expected = jackknife_interval(value, np.array(left_out))
+    found = snakeclef_interval(metric, scores, **given)
+    assert found.value == value
+    digits = {"abs": 0.3} if metric.endswith("track1") else {"rel": 1e-9}
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), **digits)
+    none = snakeclef_interval(metric, answered(range(4), range(4)), **given)
+    assert none.low < none.high < np.inf

@@ -64,14 +64,16 @@ def jackknife_interval(
     Args:
         value: of all photos.
         left_out: [groups], the value without the photos of each group of `jackknife_groups`.
-        limits: of possible values. One group shows no spread: its interval is the limits.
+        limits: of possible values. One group shows no spread: its interval is the limits. Where all
+            answers are right, or all wrong, the interval is the exact binomial one of the groups.
     """
     groups = len(left_out)
     if groups < 2:
         return Interval(float(value), *map(float, limits))
     deviations = left_out - left_out.mean()
-    error = np.sqrt((groups - 1) / groups * (deviations**2).sum())
-    half = t_quantile(groups - 1) * error
+    half = t_quantile(groups - 1) * np.sqrt((groups - 1) / groups * (deviations**2).sum())
+    if half < 1e-12 and value in limits:  # limits that a value reaches are finite
+        half = (1 - ((1 - CONFIDENCE) / 2) ** (1 / groups)) * (limits[1] - limits[0])
     low, high = np.clip((value - half, value + half), *limits)
     return Interval(float(value), float(low), float(high))
 

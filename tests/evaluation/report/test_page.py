@@ -181,6 +181,16 @@ def test_verdict_follows_the_interval(strengths, words):
     assert words in verdict(compare(*pair, resamples=200))
 
 
+@pytest.mark.parametrize(("photos", "warned"), [(14, True), (60, False)])
+def test_few_photos_of_most_species_are_warned_of(photos, warned, tmp_path):
+    pair = tuple(made(photos, 6, strength=1.0, seed=n) for n in (1, 2))
+    comparison = compare(*pair, resamples=20)
+    text = write_report(comparison, tmp_path / "r.html").read_text()
+    words = "<strong>Macro F1 depends on the number of photos: more than half of the species"
+    assert (words in text) == warned
+    assert f"the mean over the {len(comparison.per_species)} species with photos" in text
+
+
 def test_very_small_fraction_is_not_shown_as_zero():
     assert small_percent(0.25) == "25.0\N{NO-BREAK SPACE}%"
     assert small_percent(3e-9) == "3e-07\N{NO-BREAK SPACE}%"

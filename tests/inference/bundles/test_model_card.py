@@ -74,6 +74,16 @@ def test_dangerous_confusions_are_listed(scores, results, parts):
     assert "| Vipera berus | Antaresia childreni |" in text
 
 
+def test_card_has_floor_of_ece_and_warns_of_few_photos(results, parts):
+    text = card_text(SPECIES, results, **parts)
+    assert "| ECE | ECE floor | debiased RMS error |" in text
+    assert f"| {results.reliability[0]['ece_floor']:.4f} |" in text
+    assert "Macro F1 depends" not in text
+    few = tuple(row | {"few_photos": 2, "species": 3} for row in results.metrics)
+    text = card_text(SPECIES, replace(results, metrics=few), **parts)
+    assert "more than half of the species (2 of 3) have fewer than 5" in text
+
+
 def test_card_without_results_states_not_measured():
     text = card_text(SPECIES, EvaluationResults(), calibration=None, prior=None, rule=None)
     assert text.count("ot measured") >= 6
