@@ -17,7 +17,7 @@ import argparse
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -144,20 +144,22 @@ def splits(
             **probabilities("image, calibrated", calibration.apply(test)),
             **probabilities("paper's product", counts.adjust(test)),
         }
-        modes = {"image": calibration.apply(test)}
+        modes, image = {"image": calibration.apply(test)}, calibration.apply(test)
+        places: dict[str, dict[str, Any]] = {"image": {}}
         if prior:
-            modes["country"] = prior.adjust(test)
+            modes["country"], effects = prior.adjust_with_effect(test)
+            of_country = np.array([effect.of_country for effect in effects])
+            places["country"] = {"adjusted": modes["country"], "of_country": of_country}
             figures |= probabilities("country", modes["country"])
         for mode, scores in modes.items():
-            image = modes["image"] if mode == "country" else None
-            sets = rule.decide(scores, is_ood=np.zeros(len(test), bool), image=image)
+            sets = rule.decide(image, is_ood=np.zeros(len(test), bool), **places[mode])
             figures |= of_sets(mode, sets, test)
             figures |= of_costs(mode, scores)
             if range_map:
                 figures[f"{mode}: snakeclef2021"] = snakeclef_metric(
                     "snakeclef2021", scores, range_map=range_map
                 )
-            decisions = rule.decide(scores, is_ood=is_ood, image=image)
+            decisions = rule.decide(image, is_ood=is_ood, **places[mode])
             figures |= of_states(mode, decisions, test)
             figures |= of_risk(mode, scores)
         for name, value in figures.items():

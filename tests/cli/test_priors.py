@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ophis import evaluate, read_prior, read_scores
@@ -70,7 +71,8 @@ def test_prior_does_not_depend_on_photos_of_the_guarantees(
         assert not end.value.code
         found.append((out.read_text(), capsys.readouterr().out.replace(str(out), "")))
     assert found[0] == found[1]
-    given = other.write(tmp_path / "other.npz")
+    unlabelled = replace(other, truth=np.full(len(other), -1))
+    given = unlabelled.write(tmp_path / "other.npz")
     assert "other.npz: no photo of the half to fit on has a known species" in refused_here(
         capsys, "fit-prior", table, "--validation", given, "--out", out
     )

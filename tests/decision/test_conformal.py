@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 from mapie.classification import SplitConformalClassifier
 from mapie.conformity_scores import LACConformityScore
-from scipy.stats import betabinom
+from scipy.stats import betabinom, binom
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ophis import InputError, Scores, SpeciesList
 from ophis.decision.conformal import (
     FREE_RANKS,
     PENALTY,
+    conformal_rank,
     conformal_threshold,
     fit_sets,
+    least_observations,
     nonconformity,
 )
 
@@ -106,6 +108,37 @@ def test_too_few_photos_exclude_nothing_and_sets_are_never_empty():
     assert np.isfinite(nine.thresholds).all()
     never = replace(nine, thresholds=np.full(SPECIES, -1.0))
     assert (never.sets(synthetic(50, rng)).sum(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.95, 0.99])
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95])
+def test_rank_with_confidence_equals_binomial_quantile(coverage, confidence):
+    for photos in (0, 1, 5, 58, 59, 298, 299, 473, 474, 5000):
+        k = int(binom.ppf(confidence, photos, coverage)) + 1 if photos else 1
+        assert conformal_rank(photos, coverage, confidence) == min(k, photos + 1)
+        finite = conformal_rank(photos, coverage, confidence) <= photos
+        assert finite is (photos >= least_observations(coverage, confidence))
+        on_average = conformal_rank(photos, coverage) <= photos
+        assert on_average is (photos >= least_observations(coverage))
+
+
+def test_least_observations_by_hand():
+    """1 - 0.99^299 is 0.9505, and 1 - 0.99^298 is 0.9499."""
+    assert least_observations(0.99, 0.95) == 299
+    assert least_observations(0.95, 0.95) == 59
+    assert (least_observations(0.99), least_observations(0.95), least_observations(0.9)) == (
+        99, 19, 9,
+    )  # fmt: skip
+
+
+def test_coverage_with_confidence_holds_in_95_of_100_fits():
+    """On average over fits, nearly half of the fits have less coverage."""
+    rng = np.random.default_rng(5)
+    # Of uniform values a threshold is its own coverage.
+    values = np.sort(rng.random((4000, 299)), axis=1)
+    for confidence, least, most in ((0.95, 0.945, 0.975), (None, 0.5, 0.6)):
+        k = conformal_rank(299, 0.9, confidence)
+        assert least < (values[:, k - 1] >= 0.9).mean() < most
 
 
 def test_fit_sets_rejects_bad_arguments():

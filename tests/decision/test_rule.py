@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 
 from ophis import InputError, Scores, SpeciesList
 from ophis.decision.calibration import fit_temperature
+from ophis.decision.conformal import PredictionSets
 from ophis.decision.decision import State, roll_up
-from ophis.decision.guarantees import MIN_SINGLE_NAME
+from ophis.decision.guarantees import MIN_SINGLE_NAME, Guarantees
 from ophis.decision.out_of_distribution import ood_scores
 from ophis.decision.rule import (
+    BY_ENERGY,
     DANGER_COVERAGE,
     NAMES_COVERAGE,
+    DecisionRule,
     decide_without_rule,
     fit_rule,
     read_rule,
@@ -23,7 +26,6 @@ from ophis.decision.rule import (
 from ophis.decision.verdict import Verdict
 from ophis.evaluation.metrics import risk_coverage
 from ophis.priors.country_counts import CountryPrior
-from ophis.scores.validation import validation_halves
 from ophis.taxonomy.danger import dangerous
 from ophis.taxonomy.families import family
 from ophis.taxonomy.species_list import genus
@@ -134,16 +136,18 @@ def test_venomous_mimics_are_warned_of_in_99_percent():
 
 @pytest.mark.parametrize("strength", [3.0, 30.0])
 def test_danger_is_not_excluded_with_too_few_venomous_photos(strength):
-    """A coverage of 99 % needs 99 photos."""
+    """A coverage of 99 % needs 299 snakes with 95 % confidence, and 99 on average."""
     scores = synthetic(4000, np.random.default_rng(12), strength=strength)
     venomous = np.flatnonzero(dangerous(SPECIES)[scores.truth])
     others = np.flatnonzero(~dangerous(SPECIES)[scores.truth])
     sure = one([-30.0, -30, -30, -30, 30, -30, -30, -30])
-    for photos, verdict in ((98, Verdict.MAY_BE_VENOMOUS), (99, Verdict.NOT_KNOWN_DANGEROUS)):
-        kept = np.concatenate([others, venomous[:photos]])
-        (decision,) = decide(fit_rule(scores.take(kept)), sure)
-        assert decision.name == "Pantherophis guttatus"
-        assert decision.verdict is verdict
+    for confidence, needed in ((0.95, 299), (None, 99)):
+        for photos in (needed - 1, needed):
+            kept = np.concatenate([others, venomous[:photos]])
+            rule = fit_rule(scores.take(kept), confidence=confidence)
+            (decision,) = decide(rule, sure)
+            assert decision.name == "Pantherophis guttatus"
+            assert (decision.verdict is Verdict.NOT_KNOWN_DANGEROUS) is (photos == needed)
 
 
 def without_venomous(scores) -> Scores:
@@ -249,21 +253,119 @@ def test_rule_of_few_photos_excludes_and_rejects_nothing():
     assert len(decision.species) == len(SPECIES)
 
 
-def test_country_has_separate_thresholds():
-    rng = np.random.default_rng(6)
-    scores = synthetic(600, rng)
-    table = pl.DataFrame(
-        {"country": ["india"] * 8, "species": SPECIES.names, "photos": [9, 9, 1, 1, 1, 1, 1, 1]}
+# --- place
+
+
+INDIAN = CountryPrior(SPECIES, ("india",), np.array([[9, 9, 1, 1, 1, 1, 1, 1]]))
+
+
+def with_place(rule, prior, scores, calibration=None):
+    """Return the decisions with the country of each photo."""
+    adjusted, effects = prior.adjust_with_effect(scores)
+    return rule.decide(
+        calibration.apply(scores) if calibration else scores,
+        is_ood=np.zeros(len(scores), bool),
+        adjusted=adjusted,
+        of_country=np.array([effect.of_country for effect in effects]),
     )
-    prior = CountryPrior.from_counts(table, species=SPECIES)
+
+
+def columns_of(sets):
+    return [set(np.flatnonzero(row).tolist()) for row in sets]
+
+
+def test_country_has_separate_thresholds():
+    scores = synthetic(600, np.random.default_rng(6))
     calibration = fit_temperature(scores)
-    rule = fit_rule(scores, calibration=calibration, prior=prior)
+    rule = fit_rule(scores, calibration=calibration, prior=INDIAN)
     assert rule.country is not None
-    assert (rule.country.names.thresholds != rule.image.names.thresholds).any()
-    adjusted = prior.adjust(scores)
-    sets = rule.country.names.sets(adjusted)
-    decisions = rule.decide(adjusted, is_ood=np.zeros(600, bool), image=calibration.apply(scores))
-    assert [set(d.species) for d in decisions] == [set(np.flatnonzero(row)) for row in sets]
+    assert (rule.country.thresholds != rule.image.names.thresholds).any()
+    decisions = with_place(rule, INDIAN, scores, calibration)
+    sets = rule.country.sets(INDIAN.adjust(scores))
+    assert [set(d.species) for d in decisions] == columns_of(sets)
+    assert not any(decision.joined for decision in decisions)
+
+
+def test_country_sets_are_fitted_on_known_countries_only():
+    """Photos without a country, or from one without training photos, are no evidence."""
+    scores = synthetic(900, np.random.default_rng(6))
+    countries = tuple(("india", "UNKNOWN", "nepal")[n % 3] for n in range(900))
+    scores = replace(scores, countries=countries)
+    prior = replace(INDIAN, countries=("india", "UNKNOWN"), counts=INDIAN.counts.repeat(2, axis=0))
+    rule = fit_rule(scores, prior=prior)
+    own = fit_rule(scores.take(np.arange(900) % 3 == 0), prior=prior)
+    assert rule.country is not None
+    assert own.country is not None
+    np.testing.assert_array_equal(rule.country.thresholds, own.country.thresholds)
+    assert set(rule.country.observations) == set(own.country.observations)
+    assert sum(set(rule.country.observations.tolist())) == 300
+    decisions = with_place(rule, prior, scores)
+    assert [d.joined for d in decisions] == [name != "india" for name in countries]
+    nowhere = fit_rule(scores.take(np.arange(900) % 3 > 0), prior=prior)
+    assert nowhere.country is not None
+    assert np.isinf(nowhere.country.thresholds).all()
+    assert all(decision.joined for decision in with_place(nowhere, prior, scores))
+
+
+def test_joined_sets_contain_those_of_the_image():
+    scores = synthetic(600, np.random.default_rng(6), strength=1.5)
+    rule = fit_rule(scores, prior=INDIAN)
+    alone = rule.decide(scores, is_ood=np.zeros(600, bool))
+    joined = rule.decide(scores, is_ood=np.zeros(600, bool), adjusted=INDIAN.adjust(scores))
+    assert all(set(a.species) <= set(b.species) for a, b in zip(alone, joined, strict=True))
+    both = rule.image.names.sets(scores) | rule.image.names.sets(INDIAN.adjust(scores))
+    assert [set(d.species) for d in joined] == columns_of(both)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    logits=st.lists(st.floats(-30, 30), min_size=8, max_size=8),
+    factors=st.lists(st.sampled_from([0, 1, 50, 1000]), min_size=8, max_size=8).filter(any),
+    of_country=st.booleans(),
+)
+def test_place_removes_no_warning_of_the_image(rule, logits, factors, of_country):
+    prior = CountryPrior(SPECIES, ("india",), np.array([factors]))
+    scores = one(logits)
+    lenient = replace(rule.image.names, thresholds=np.full(8, 0.8))
+    placed = replace(rule, country=lenient)
+    (alone,) = placed.decide(scores, is_ood=np.zeros(1, bool))
+    (there,) = placed.decide(
+        scores,
+        is_ood=np.zeros(1, bool),
+        adjusted=prior.adjust(scores),
+        of_country=np.array([of_country]),
+    )
+    if alone.verdict is Verdict.MAY_BE_VENOMOUS:
+        assert there.verdict is Verdict.MAY_BE_VENOMOUS
+    if there.verdict is Verdict.NOT_KNOWN_DANGEROUS:
+        assert not dangerous(SPECIES)[list(there.species)].any()
+
+
+def test_rule_without_sets_for_a_country_fails_closed(rule):
+    """The bundle has a prior, but the rule was fitted without one."""
+    assert rule.country is None
+    sure = one([-30.0, -30, -30, -30, 30, -30, -30, -30])
+    assert decide(rule, sure)[0].verdict is Verdict.NOT_KNOWN_DANGEROUS
+    (decision,) = with_place(rule, INDIAN, replace(sure, countries=("india",)))
+    assert len(decision.species) == len(SPECIES)
+    assert decision.verdict is Verdict.MAY_BE_VENOMOUS
+    assert decision.joined
+
+
+def test_image_danger_of_a_fifth_is_kept():
+    """Many improbable venomous species, which the sets leave out, are a danger together."""
+    kinds = [name for name in ("Naja", "Bothrops", "Crotalus") for _ in range(100)]
+    names = [f"{genus} sp{n}" for n, genus in enumerate(kinds)]
+    species = SpeciesList(("Pantherophis guttatus", *names))
+    p = np.r_[0.75, np.full(300, 0.25 / 300)]
+    scores = Scores(np.log(p)[None], species, ("a",), np.array([0]), ("UNKNOWN",), ("a",))
+    size = len(species)
+    narrow = PredictionSets(species, 0.95, np.full(size, 0.1), np.full(size, 999))
+    (decision,) = DecisionRule(
+        Guarantees(names=narrow, danger=narrow), None, BY_ENERGY, np.inf, 0.9
+    ).decide(scores, is_ood=np.zeros(1, bool))
+    assert decision.name == "Pantherophis guttatus"
+    assert decision.verdict is Verdict.MAY_BE_VENOMOUS
 
 
 def test_energy_replaces_missing_ood_score(rule):
@@ -289,8 +391,23 @@ def test_written_rule_reads_back(rule, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v.pop("image"), "not a decision rule of ophis"),
+        (lambda v: v.pop("image"), "not a decision rule of this ophis: 'image' is missing"),
         (lambda v: v["image"]["names"]["thresholds"].pop(), "7 thresholds for 8 species"),
+        (lambda v: v["image"]["names"]["observations"].pop(), "7 observations for 8 species"),
+        (lambda v: v["image"]["danger"].pop("observations"), "'observations' is missing"),
+        (lambda v: v.pop("country"), "'country' is missing"),
+        (
+            lambda v: v["image"]["danger"].update(observations=[298] * 8),
+            "is finite with 298 observations; it needs 299",
+        ),
+        (
+            lambda v: v["image"]["danger"].update(confidence=1),
+            r"confidence = 1\.0 should lie between 0 and 1",
+        ),
+        (
+            lambda v: v["image"]["names"].update(observations=[10**30] * 8),
+            "not a decision rule of ophis",
+        ),
         (lambda v: v["ood"].update(by="vibes"), "`ood` has by 'vibes'"),
         (lambda v: v["ood"].update(limit="far"), "not a decision rule of ophis"),
     ],
@@ -303,6 +420,7 @@ def test_read_rule_rejects_damaged_file(rule, tmp_path, change, message):
     with pytest.raises(InputError, match=message) as caught:
         read_rule(path, SPECIES)
     assert "decision.json" in str(caught.value)
+    assert "export the bundle again" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -336,17 +454,6 @@ def test_rule_rejects_bad_arguments():
         fit_rule(scores, passing=1.0)
     with pytest.raises(InputError, match="there is no such file"):
         read_rule(Path("none.json"), SPECIES)
-
-
-def test_validation_halves_keep_observations_and_ignore_order():
-    scores = synthetic(400, np.random.default_rng(10))
-    scores = replace(scores, observations=tuple(str(n // 4) for n in range(400)))
-    a, b = validation_halves(scores)
-    assert not set(a.observations) & set(b.observations)
-    assert set(a.photo_ids) | set(b.photo_ids) == set(scores.photo_ids)
-    assert 150 < len(a) < 250
-    turned, _ = validation_halves(scores.take(np.arange(400)[::-1]))
-    assert set(turned.photo_ids) == set(a.photo_ids)
 
 
 def test_roll_up_by_hand():

@@ -107,17 +107,14 @@ def _prior(prior: Prior | None, species: SpeciesList, order: list[int]) -> Prior
 
 
 def _rule(rule: DecisionRule | None, species: SpeciesList, order: list[int]) -> DecisionRule | None:
-    def turned(guarantees: Guarantees) -> Guarantees:
-        sets = {
-            name: PredictionSets(species, s.coverage, s.thresholds[order], s.photos)
-            for name, s in vars(guarantees).items()
-        }
-        return Guarantees(**sets)
+    def turned(sets: PredictionSets) -> PredictionSets:
+        numbers = {"thresholds": sets.thresholds[order], "observations": sets.observations[order]}
+        return replace(sets, species=species, **numbers)
 
     if rule is None:
         return None
-    country = turned(rule.country) if rule.country else None
-    return replace(rule, image=turned(rule.image), country=country)
+    image = Guarantees(**{name: turned(sets) for name, sets in vars(rule.image).items()})
+    return replace(rule, image=image, country=turned(rule.country) if rule.country else None)
 
 
 @pytest.mark.parametrize("name", [name for name in BUNDLES if name != "harmless"])
@@ -154,10 +151,15 @@ def test_order_of_rows_changes_no_decision(name, data):
 
     def decided(rows: list[int]) -> list[Any]:
         part = scores.take(np.array(rows))
-        adjusted = bundle.prior.adjust(part) if bundle.prior else part
         image = bundle.calibration.apply(part) if bundle.calibration else part
+        adjusted, effects = part, ()
+        if bundle.prior:
+            adjusted, effects = bundle.prior.adjust_with_effect(part)
         decisions = rule.decide(
-            adjusted, is_ood=rule.is_ood(part), image=image if bundle.prior else None
+            image,
+            is_ood=rule.is_ood(part),
+            adjusted=adjusted if bundle.prior else None,
+            of_country=np.array([effect.of_country for effect in effects]) if effects else None,
         )
         return list(zip(decisions, adjusted.probabilities(), strict=True))
 
@@ -276,9 +278,21 @@ def test_answer_contains_top_species_and_no_all_clear(name, data):
         assert not dangerous(SpeciesList(answer.possible)).any()
 
 
+@pytest.mark.parametrize("name", EVALUATED)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_country_removes_no_warning(name, data):
+    bundle = BUNDLES[name]
+    logits = data.draw(logits_of(len(bundle.species), data.draw(st.integers(1, 2))))
+    if answer_of(bundle, logits).verdict is Verdict.MAY_BE_VENOMOUS:
+        answer = answer_of(bundle, logits, country=data.draw(COUNTRIES))
+        assert answer.verdict is Verdict.MAY_BE_VENOMOUS
+
+
 def test_prediction_set_contains_top_species_at_any_threshold():
     assert EVALUATED_IMAGE.rule
-    nothing = PredictionSets(SPECIES, 0.5, np.full(len(SPECIES), -1.0), 9)
+    size = len(SPECIES)
+    nothing = PredictionSets(SPECIES, 0.5, np.full(size, -1.0), np.full(size, 9))
     rule = replace(EVALUATED_IMAGE.rule, image=Guarantees(names=nothing, danger=nothing))
     logits = np.zeros((1, len(SPECIES)), np.float32)
     logits[0, 3] = 5
@@ -348,10 +362,11 @@ def test_confident_cobra_may_be_venomous_in_every_published_country(
     """The prior has the organisers' counts."""
     species = SpeciesList(tuple(sorted(set(published_counts["species"]))))
     prior = CountryPrior.from_counts(published_counts, species)
-    sets = PredictionSets(species, 0.99, np.full(len(species), 0.8), 9)
+    size = len(species)
+    sets = PredictionSets(species, 0.99, np.full(size, 0.8), np.full(size, 99))
     guarantees = Guarantees(names=sets, danger=sets)
     assert EVALUATED_IMAGE.rule
-    rule = replace(EVALUATED_IMAGE.rule, image=guarantees, country=guarantees)
+    rule = replace(EVALUATED_IMAGE.rule, image=guarantees, country=sets)
     bundle = replace(EVALUATED_IMAGE, species=species, calibration=None, prior=prior, rule=rule)
     calm = int(np.flatnonzero(~dangerous(species))[0])
     cobra = sure_of(species.like("naja-naja"), species, else_of=calm)

@@ -6,6 +6,7 @@ from ophis.geography.location import Place, Source
 from ophis.inference.answer import SeenPhoto, sentences
 from ophis.locales import read_sentences
 from ophis.priors.prior import PriorEffect, PriorUse
+from tests.support.classifiers import RULE
 
 FOUND = Decision(State.SPECIES, "Naja naja", (0,), Verdict.MAY_BE_VENOMOUS)
 SEEN = (SeenPhoto("a.jpg", "0" * 64),)
@@ -15,9 +16,14 @@ THERE = Place({"nepal": 1.0}, Source.GIVEN)
 def lines_of(
     effect: PriorEffect, place: Place = THERE, decision: Decision = FOUND
 ) -> tuple[str, ...]:
-    return sentences(read_sentences(), decision, place, effect=effect, photos=SEEN, evaluated=True)[
-        2:-1
-    ]
+    return sentences(
+        read_sentences(),
+        decision,
+        place,
+        effect=effect,
+        photos=SEEN,
+        rule=RULE,
+    )[2:-1]
 
 
 @pytest.mark.parametrize("use", list(PriorUse))

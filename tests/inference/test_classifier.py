@@ -7,10 +7,22 @@ from PIL import Image
 
 from ophis import InputError
 from ophis.decision.calibration import Calibration
+from ophis.decision.conformal import PredictionSets
 from ophis.decision.decision import State
 from ophis.decision.out_of_distribution import ood_scores
 from ophis.decision.verdict import Verdict
-from tests.support.classifiers import MAPS, PRIOR, RULE, SPECIES, Network, classifier
+from ophis.priors.bayes import BayesPrior
+from ophis.priors.overrides import Override
+from tests.support.classifiers import (
+    MAPS,
+    PRIOR,
+    RULE,
+    SPECIES,
+    Network,
+    classifier,
+    guarantees,
+    sets,
+)
 
 
 @pytest.fixture
@@ -21,23 +33,90 @@ def photo() -> bytes:
     return file.getvalue()
 
 
-def test_country_selects_thresholds_of_the_country(photo):
+def test_country_selects_names_and_removes_no_warning(photo):
     """Thresholds of the image alone were fitted on other probabilities and do not apply."""
-    model = classifier(Network(np.log([0.19, 0.6, 0.21]).tolist()), prior=PRIOR)
+    network = Network(np.log([0.19, 0.6, 0.21]).tolist())
+    model = classifier(network, prior=PRIOR)
     alone = model.identify(photo)
     assert set(alone.possible) == set(SPECIES)
     assert alone.verdict is Verdict.MAY_BE_VENOMOUS
-    weighed = model.identify(photo, country="India")
-    assert (weighed.state, weighed.name) == (State.SPECIES, "Pantherophis guttatus")
-    assert weighed.verdict is Verdict.NOT_KNOWN_DANGEROUS
-    strict = replace(RULE, image=RULE.country, country=RULE.image)
-    turned = classifier(Network(np.log([0.19, 0.6, 0.21]).tolist()), prior=PRIOR, rule=strict)
-    assert turned.identify(photo).state is State.SPECIES
-    assert len(turned.identify(photo, country="India").possible) == 3
-    # Two photos of one snake: the country applies to the danger of each photo.
-    both = turned.identify([photo, photo], country="India")
-    assert both.verdict is Verdict.MAY_BE_VENOMOUS
-    assert model.identify([photo, photo], country="India").verdict is Verdict.NOT_KNOWN_DANGEROUS
+    for photos in (photo, [photo, photo]):
+        weighed = model.identify(photos, country="India")
+        assert (weighed.state, weighed.name) == (State.SPECIES, "Pantherophis guttatus")
+        assert weighed.verdict is Verdict.MAY_BE_VENOMOUS  # of the image
+        assert not weighed.joined
+    calm = replace(RULE, image=guarantees(0.5, 0.5, 0.5))
+    strict = replace(calm, country=sets(0.99, 0.99, 0.99))
+    for rule, size, verdict in (
+        (calm, 1, Verdict.NOT_KNOWN_DANGEROUS),
+        (strict, 3, Verdict.MAY_BE_VENOMOUS),
+    ):
+        model = classifier(network, prior=PRIOR, rule=rule)
+        assert model.identify(photo).verdict is Verdict.NOT_KNOWN_DANGEROUS
+        # Two photos of one snake: the country applies to the danger of each photo.
+        for photos in (photo, [photo, photo]):
+            answer = model.identify(photos, country="India")
+            assert (len(answer.possible), answer.verdict) == (size, verdict)
+
+
+JOINED = "not enough snakes were tested with a country in this way"
+OVERRIDDEN = BayesPrior(PRIOR, overrides=(Override("india", "Naja naja", 0.1),))
+
+
+@pytest.mark.parametrize(
+    ("prior", "country", "joined"),
+    [
+        (PRIOR, "India", False),
+        (PRIOR, "UNKNOWN", True),
+        (PRIOR, "Nepal", True),  # no training photo is from there
+        (PRIOR, {"India": 0.9, "Kenya": 0.1}, True),
+        (BayesPrior(PRIOR), "India", False),
+        (BayesPrior(PRIOR), "Nepal", True),  # training photos of the continent
+        (OVERRIDDEN, "Kenya", False),
+        (OVERRIDDEN, "India", True),
+    ],
+)
+def test_sets_of_the_country_are_used_for_one_country_that_training_knows(
+    photo, prior, country, joined
+):
+    model = classifier(Network(np.log([0.05, 0.55, 0.4]).tolist()), prior=prior)
+    alone, answer = model.identify(photo), model.identify(photo, country=country)
+    assert answer.joined is joined
+    assert any(JOINED in line for line in answer.lines) is joined
+    if joined:
+        assert set(answer.possible) >= set(alone.possible)
+
+
+def test_country_without_enough_observations_is_joined(photo):
+    few = PredictionSets(SPECIES, 0.95, np.array([np.inf, 0.5, 0.5]), np.array([18, 500, 500]))
+    network = Network(np.log([0.05, 0.55, 0.4]).tolist())
+    model = classifier(network, prior=PRIOR, rule=replace(RULE, country=few))
+    answer = model.identify(photo, country="India")
+    assert answer.joined
+    assert set(answer.possible) >= set(model.identify(photo).possible)
+    assert not model.identify(photo).joined
+
+
+def test_rule_without_country_fails_closed(photo):
+    calm = replace(RULE, image=guarantees(0.5, 0.5, 0.5), country=None)
+    model = classifier(Network([0.0, 30.0, 0.0]), prior=PRIOR, rule=calm)
+    assert model.identify(photo).verdict is Verdict.NOT_KNOWN_DANGEROUS
+    answer = model.identify(photo, country="India")
+    assert set(answer.possible) == set(SPECIES)
+    assert answer.verdict is Verdict.MAY_BE_VENOMOUS
+
+
+def test_answer_states_that_too_few_dangerous_snakes_were_tested(photo):
+    few = guarantees(np.inf, 0.5, 0.5)
+    network = Network([0.0, 30.0, 0.0])
+    for rule, guaranteed in ((RULE, True), (replace(RULE, image=few), False)):
+        answer = classifier(network, rule=rule).identify(photo)
+        assert answer.danger_guaranteed is guaranteed
+        assert any("tested on too few snakes" in line for line in answer.lines) is not guaranteed
+    assert answer.verdict is Verdict.MAY_BE_VENOMOUS
+    unjudged = classifier(network, rule=None).identify(photo)
+    assert not unjudged.danger_guaranteed
+    assert not any("tested on too few snakes" in line for line in unjudged.lines)
 
 
 @pytest.mark.parametrize("country", [None, "India"])

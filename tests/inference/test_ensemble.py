@@ -261,17 +261,18 @@ def test_unusable_photos_are_ignored_and_named(bundles, parts, tmp_path):
 
 def test_warning_of_one_photo_is_kept_in_the_answer(bundles, parts, monkeypatch, tmp_path):
     """The guarantee holds for each photo, so it holds for the answer."""
-    from ophis.decision import guarantees
+    from ophis.decision import guarantees, verdict
 
     classifier = ophis.load(bundles[0])
     rule = classifier.bundle.rule
     assert rule
     # Only the first species is dangerous here, and only the best guess is possible.
-    monkeypatch.setattr(guarantees, "dangerous", lambda species: np.array([True, False, False]))
-    narrow = replace(rule.image.names, thresholds=np.zeros(3))
+    for module in (guarantees, verdict):
+        monkeypatch.setattr(module, "dangerous", lambda species: np.array([True, False, False]))
+    narrow = replace(rule.image.names, thresholds=np.zeros(3), observations=np.full(3, 99))
     sharp = Guarantees(names=narrow, danger=replace(narrow, coverage=0.99))
     classifier.bundle = replace(
-        classifier.bundle, rule=replace(rule, image=sharp, country=sharp, limit=np.inf)
+        classifier.bundle, rule=replace(rule, image=sharp, country=narrow, limit=np.inf)
     )
     logits = [[3.0, 2.9, 0.0], [0.0, 5.0, 0.0]]
     original = classifier.networks[0].scores_and_evidence

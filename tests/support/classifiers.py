@@ -46,14 +46,17 @@ class Network:
         return scores, (MAPS if evidence else (),) * rows
 
 
+def sets(*thresholds: float) -> PredictionSets:
+    return PredictionSets(SPECIES, 0.95, np.array(thresholds), np.full(3, 1000))
+
+
 def guarantees(*thresholds: float) -> Guarantees:
-    sets = PredictionSets(SPECIES, 0.95, np.array(thresholds), 1000)
-    return Guarantees(names=sets, danger=sets)
+    return Guarantees(names=sets(*thresholds), danger=sets(*thresholds))
 
 
 RULE = DecisionRule(
     image=guarantees(0.99, 0.99, 0.99),
-    country=guarantees(0.5, 0.5, 0.5),
+    country=sets(0.5, 0.5, 0.5),
     by=BY_ENERGY,
     limit=np.inf,
     passing=0.9,

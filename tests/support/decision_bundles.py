@@ -119,11 +119,18 @@ def sure(species: SpeciesList) -> Bundle:
     """Return a bundle with small sets and a country that excludes most venomous species."""
     table = np.ones((2, len(species)), np.int64)
     table[0, :7] = 0
-    sets = PredictionSets(species, 0.95, np.full(len(species), 0.8), 900)
+    size = len(species)
+    sets = PredictionSets(species, 0.95, np.full(size, 0.8), np.full(size, 900))
     guarantees = Guarantees(names=sets, danger=sets)
     made = bundle(species, prior=CountryPrior(species, ("kenya", "india"), table), rule="energy")
     assert made.rule
-    return replace(made, rule=replace(made.rule, image=guarantees, country=guarantees))
+    return replace(made, rule=replace(made.rule, image=guarantees, country=sets))
+
+
+def without_country() -> Bundle:
+    """Return a bundle with a prior whose rule was fitted without one."""
+    made = bundle(SPECIES, rule="energy")
+    return replace(made, prior=counts(SPECIES))
 
 
 def bundles() -> dict[str, Bundle]:
@@ -150,6 +157,7 @@ def bundles() -> dict[str, Bundle]:
         "counts": bundle(SPECIES, prior=paper),
         "counts, evaluated": bundle(SPECIES, prior=paper, rule="feature distance"),
         "counts, sure": sure(SPECIES),
+        "counts, no sets of a country": without_country(),
         "bayes": bundle(SPECIES, prior=bayes, calibration=warm),
         "bayes, evaluated": bundle(SPECIES, prior=bayes, rule="feature distance"),
         "bayes, excluding": bundle(SPECIES, prior=excluding, rule="energy", calibration=by_species),

@@ -25,6 +25,8 @@ def made_answer(
         prior=PriorUse.NO_COUNTRY,
         contradicts=False,
         overridden=False,
+        joined=False,
+        danger_guaranteed=True,
         bundle="0123456789ab",
         language="en",
         lines=("Verdict.", "State.", "Country.", "Emergency."),

@@ -13,6 +13,7 @@ from ophis.inference.answer import Answer, Guess, LeftOut, SeenPhoto, sentences
 from ophis.locales import read_sentences
 from ophis.priors.prior import PriorEffect, PriorUse
 from ophis.taxonomy.danger import Danger
+from tests.support.classifiers import RULE
 
 SPECIES = (
     ("Bothrops atrox", Danger.VENOMOUS),
@@ -58,9 +59,9 @@ def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> d
         photos=seen, failures=failures if kind == "one unread" else (), state=state, name=name,
         verdict=verdict, evaluated=evaluated, possible=tuple(g.species for g in guesses[:left]),
         guesses=guesses, country=place.country, countries=place.weights, source=place.source,
-        prior=effect.use, contradicts=effect.contradicts, overridden=False, bundle="0123456789ab",
-        language=language, lines=sentences(
-            words, decision, place, effect=effect, photos=seen, evaluated=evaluated
+        prior=effect.use, contradicts=effect.contradicts, overridden=False, joined=False,
+        danger_guaranteed=evaluated, bundle="0123456789ab", language=language, lines=sentences(
+            words, decision, place, effect=effect, photos=seen, rule=RULE if evaluated else None,
         ),
     )  # fmt: skip
     evidence = [None if unseen or photo.left_out else _evidence() for photo in seen]

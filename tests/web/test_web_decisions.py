@@ -66,8 +66,8 @@ def case(
     logits = rng.normal(0, 1, (photos, len(species)))
     shared = rng.choice(len(species), photos if number % 3 else 1)
     logits[np.arange(photos), shared] += rng.choice([0, 3, 6, 9])
-    if number % 5 == 0:  # equal logits: of one genus, or of two families
-        alike = [[5, 6], [7, 9]][number // 5 % 2] if len(species) > 3 else [0, 1]
+    if number % 5 == 0:  # equal logits: of one genus, of one family, or of two families
+        alike = [[5, 6], [9, 11], [7, 9]][number // 5 % 3] if len(species) > 3 else [0, 1]
         logits[:, alike] += 12
     if (
         number % 6 == 1 and len(species) > 3
@@ -129,6 +129,7 @@ def test_page_decides_like_python(page, name):
 def test_cases_cover_all_results():
     """The cases above produce every state, verdict and reason."""
     states, uses, verdicts, left_out, overridden, odd = set(), set(), set(), set(), set(), set()
+    limits = set()
     for made in BUNDLES.values():
         classifier = LogitsClassifier(made)
         facts, _ = facts_of(made)
@@ -140,11 +141,14 @@ def test_cases_cover_all_results():
             left_out |= {photo["left_out"] for photo in answer["photos"]}
             overridden.add(answer["overridden"])
             odd.add(answer["contradicts"])
+            limits.add((answer["evaluated"], answer["joined"], answer["danger_guaranteed"]))
     assert states == set(State)
     assert uses == set(PriorUse) - {PriorUse.EXCLUDED}  # tested below
     assert len(verdicts) == 3  # a bundle without evaluation always warns
     assert left_out == {None, "small", "flat", "unlike"}
     assert overridden == odd == {False, True}
+    assert {joined for evaluated, joined, _ in limits if evaluated} == {False, True}
+    assert {guaranteed for evaluated, _, guaranteed in limits if evaluated} == {False, True}
 
 
 def test_country_without_species_keeps_the_image_probabilities(page):
@@ -153,10 +157,11 @@ def test_country_without_species_keeps_the_image_probabilities(page):
       const countries = {ke: {factors: 0, ratios: 1, use: "applied", overridden: false}};
       const prior = new Prior(2, countries, Float64Array.of(-Infinity, -Infinity, 1, 1), 2);
       const place = {weights: [["ke", 1]], source: "given"};
-      const [[row], effect] = prior.adjusted([Float64Array.of(4, 2)], place);
+      const [row, effect] = prior.adjusted(Float64Array.of(4, 2), place);
       return [Array.from(row), effect];
     }""")
-    assert found == [[2, 1], {"use": "excluded", "contradicts": False, "overridden": False}]
+    effect = {"contradicts": False, "overridden": False, "of_country": False}
+    assert found == [[2, 1], {"use": "excluded"} | effect]
 
 
 def test_half_per_cent_is_rounded_like_python(page):
@@ -169,7 +174,8 @@ def test_half_per_cent_is_rounded_like_python(page):
           const decision = {state: "species", name: "x", species: [0], verdict: "may be venomous"};
           return fractions.map((fraction) => answerLines(sections, decision,
             {weights: [["in", fraction], ["np", 1 - fraction]], source: "given"},
-            {effect: {use: "weighed"}, photos: [{left_out: null}], evaluated: true, countries})[2]);
+            {effect: {use: "weighed"}, photos: [{left_out: null}], evaluated: true,
+             danger_guaranteed: true, countries})[2]);
         }""",
         fractions,
     )

@@ -19,8 +19,8 @@ from ophis.cli.answers import identify, score, serve
 from ophis.cli.care import doctor
 from ophis.cli.challenges import aicrowd, check_submission, read_submissions, submit
 from ophis.cli.demo import demo, sample
-from ophis.cli.evaluation import compare, evaluate, study
-from ophis.cli.models import card, combine, export, quantise, train
+from ophis.cli.evaluation import card, compare, evaluate, study
+from ophis.cli.models import combine, export, quantise, train
 from ophis.cli.options import STANDARD_INPUT
 from ophis.cli.photos import collect, pack, split
 from ophis.cli.priors import fit_prior

@@ -1,4 +1,4 @@
-"""Commands of evaluation: evaluate, compare, study."""
+"""Commands of evaluation: evaluate, compare, study, card."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json, print_merged_countries, read_range_map_option
+from ophis.cli.options import (
+    Json,
+    Named,
+    as_typed,
+    print_merged_countries,
+    read_range_map_option,
+)
 from ophis.cli.outcome import finish_training
+from ophis.errors import InputError
 
 
 def evaluate(
@@ -177,3 +184,43 @@ def study(
 def _results_of(report: Path) -> dict[str, Any]:
     """Read the JSON file of a report."""
     return json_format.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def card(
+    bundle: Named,
+    /,
+    *,
+    scores: Path | None = None,
+    license: str | None = None,  # noqa: A002 - the Hub's word
+    write: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> None:
+    """Print the model card of a bundle, for people and for the Hugging Face Hub.
+
+    Args:
+        bundle: A bundle folder, `imagenet17`, or hf://owner/name.
+        scores: A run folder, or scores of this bundle on photos that it did not learn from, to take
+            the evaluation results from instead of the bundle.
+        license: Licence of the weights, as the Hub writes it: cc-by-4.0, apache-2.0.
+        write: Write the card into the bundle as README.md, which changes the bundle's version.
+        json: One JSON object with all evaluation results.
+    """
+    from dataclasses import asdict
+
+    from ophis.cli.terminal.progress import waiting
+    from ophis.cli.terminal.tables import print_json
+    from ophis.evaluation.run import read_scored_run
+    from ophis.inference.bundles.hub import SCHEME
+    from ophis.inference.bundles.model_card import card as card_of
+    from ophis.inference.bundles.registry import bundle_folder
+
+    if write and as_typed(bundle).startswith(SCHEME):
+        raise InputError(f"{bundle}: --write is for a bundle folder of your own; leave it out")
+    with waiting("evaluating"):
+        run = read_scored_run(scores) if scores else None
+        found = card_of(bundle_folder(as_typed(bundle)), run=run, license=license, write=write)
+    if json:
+        facts = {"bundle": found.folder, "version": found.version, **asdict(found.results)}
+        print_json(facts)
+    else:
+        print(f"{found.folder}: bundle {found.version}" if write else found.text)

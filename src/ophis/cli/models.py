@@ -1,4 +1,4 @@
-"""Commands for models: train, export, quantise, combine, card."""
+"""Commands for models: train, export, quantise, combine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json, Named, TtaKinds, as_typed, read_prior_option
+from ophis.cli.options import (
+    DANGER_CONFIDENCE,
+    Json,
+    TtaKinds,
+    confidence_option,
+    read_prior_option,
+)
 from ophis.cli.outcome import finish, finish_training
 from ophis.errors import InputError
 
@@ -100,6 +106,7 @@ def export(
     train: Path | None = None,
     validation: Path | None = None,
     photos: Path | None = None,
+    danger_confidence: float = DANGER_CONFIDENCE,
     weights: bool = True,
     json: Json = False,
 ) -> int:
@@ -114,6 +121,9 @@ def export(
         train: With --pixels, the training manifest of the run.
         validation: With --pixels, the validation manifest of the run.
         photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
+        danger_confidence: Probability that this bundle keeps the warning for 99 % of dangerous
+            snakes, above 0 and below 1; 0: bundles do so on average, which needs 99 such snakes
+            in the half of the validation photos for guarantees instead of 299.
         weights: Write the torch weights too (model.safetensors), for timm, for the Hugging Face Hub
             and for further training: half of the folder, not needed to identify.
         json: One JSON object: the bundle, its version, and whether it was evaluated on photos.
@@ -126,7 +136,14 @@ def export(
     given = read_prior_option(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
     retest = _read_retest(pixels, train, validation, photos)
     with waiting("writing the bundle, and comparing it with torch"):
-        export_run(run, out, prior=given, retest=retest, weights=weights)
+        export_run(
+            run,
+            out,
+            prior=given,
+            retest=retest,
+            danger_confidence=confidence_option(danger_confidence),
+            weights=weights,
+        )
     if not prior and (counts := Path(run) / PRIOR).is_file():
         read_prior_option(counts, SpeciesList.read(Path(run) / SPECIES))
     return finish(out, _bundle_facts(out), json=json)
@@ -164,6 +181,7 @@ def combine(
     validation: Path,
     out: Path,
     tta: TtaKinds = (),
+    danger_confidence: float = DANGER_CONFIDENCE,
     photos: Path | None = None,
     json: Json = False,
 ) -> int:
@@ -178,6 +196,9 @@ def combine(
         out: The bundle folder to write.
         tta: Test-time augmentation: average the logits of each photo with those of its mirror image
             (flip) or its four corners (crops); may be repeated.
+        danger_confidence: Probability that this bundle keeps the warning for 99 % of dangerous
+            snakes, above 0 and below 1; 0: bundles do so on average, which needs 99 such snakes
+            in the half of the validation photos for guarantees instead of 299.
         photos: Folder of the photos of a SnakeCLEF table; by default that of the table.
         json: One JSON object with all figures.
     """
@@ -187,7 +208,14 @@ def combine(
 
     rows = read_manifest(validation, photos=photos)
     with bar(len(rows) * len(bundles) * (2 if tta else 1)) as advance:
-        results = combine_bundles(bundles, out, validation=rows, tta=tta, progress=advance)
+        results = combine_bundles(
+            bundles,
+            out,
+            validation=rows,
+            tta=tta,
+            danger_confidence=confidence_option(danger_confidence),
+            progress=advance,
+        )
     return _finish_members(results, out, json=json)
 
 
@@ -199,6 +227,7 @@ def quantise(
     validation: Path,
     out: Path,
     most_loss: float = 0.5,
+    danger_confidence: float = DANGER_CONFIDENCE,
     photos: Path | None = None,
     json: Json = False,
 ) -> int:
@@ -214,6 +243,9 @@ def quantise(
             calibrate the new bundle.
         out: The bundle folder; nothing is written when too much accuracy is lost.
         most_loss: Percentage points of top-1 and of macro F1 that may be lost.
+        danger_confidence: Probability that this bundle keeps the warning for 99 % of dangerous
+            snakes, above 0 and below 1; 0: bundles do so on average, which needs 99 such snakes
+            in the half of the validation photos for guarantees instead of 299.
         photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
         json: One JSON object with all figures.
     """
@@ -229,6 +261,7 @@ def quantise(
             train=learned,
             validation=rows,
             most_loss=most_loss / 100,
+            danger_confidence=confidence_option(danger_confidence),
             progress=advance,
         )
     return _finish_members(results, out, json=json)
@@ -242,43 +275,3 @@ def _finish_members(results: Sequence[MemberResult], out: Path, *, json: bool) -
         print_member_results(results)
     facts = {"bundle": out, "results": member_rows(results)}
     return finish(out, facts, failures=results[-1].failures, json=json)
-
-
-def card(
-    bundle: Named,
-    /,
-    *,
-    scores: Path | None = None,
-    license: str | None = None,  # noqa: A002 - the Hub's word
-    write: Annotated[bool, Parameter(negative="")] = False,
-    json: Json = False,
-) -> None:
-    """Print the model card of a bundle, for people and for the Hugging Face Hub.
-
-    Args:
-        bundle: A bundle folder, `imagenet17`, or hf://owner/name.
-        scores: A run folder, or scores of this bundle on photos that it did not learn from, to take
-            the evaluation results from instead of the bundle.
-        license: Licence of the weights, as the Hub writes it: cc-by-4.0, apache-2.0.
-        write: Write the card into the bundle as README.md, which changes the bundle's version.
-        json: One JSON object with all evaluation results.
-    """
-    from dataclasses import asdict
-
-    from ophis.cli.terminal.progress import waiting
-    from ophis.cli.terminal.tables import print_json
-    from ophis.evaluation.run import read_scored_run
-    from ophis.inference.bundles.hub import SCHEME
-    from ophis.inference.bundles.model_card import card as card_of
-    from ophis.inference.bundles.registry import bundle_folder
-
-    if write and as_typed(bundle).startswith(SCHEME):
-        raise InputError(f"{bundle}: --write is for a bundle folder of your own; leave it out")
-    with waiting("evaluating"):
-        run = read_scored_run(scores) if scores else None
-        found = card_of(bundle_folder(as_typed(bundle)), run=run, license=license, write=write)
-    if json:
-        facts = {"bundle": found.folder, "version": found.version, **asdict(found.results)}
-        print_json(facts)
-    else:
-        print(f"{found.folder}: bundle {found.version}" if write else found.text)

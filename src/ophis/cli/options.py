@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from ophis.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -22,6 +24,8 @@ TtaKinds = Annotated[tuple[Literal["flip", "crops"], ...], Parameter(negative=""
 # types as files.
 Named = str | Path
 
+DANGER_CONFIDENCE = 0.95  # as in `ophis.decision.rule`, which loads slowly
+
 # The parser takes a lone "-" for an option; `main` replaces it by this.
 STANDARD_INPUT = "(standard input)"
 
@@ -29,6 +33,15 @@ STANDARD_INPUT = "(standard input)"
 def as_typed(name: Named) -> str:
     """Return a name as it was typed."""
     return "-" if str(name) == STANDARD_INPUT else str(name)
+
+
+def confidence_option(confidence: float) -> float | None:
+    """Return the confidence of the guarantee on the danger; 0 is on average, None."""
+    if not 0 <= confidence < 1:
+        raise InputError(
+            f"--danger-confidence {confidence:g} should be above 0 and below 1, or 0: on average"
+        )
+    return confidence or None
 
 
 def read_prior_option(path: Path, species: SpeciesList) -> Prior:

@@ -35,12 +35,15 @@ class Decision:
         species: columns of the species that are not excluded, the most probable first; empty where
             no snake is seen.
         verdict: danger verdict.
+        joined: True if a country is given, but its sets are not used: the species that fit the
+            image alone are not excluded.
     """
 
     state: State
     name: str | None
     species: tuple[int, ...]
     verdict: Verdict
+    joined: bool = False
 
 
 def no_name(state: State) -> Decision:

@@ -1,8 +1,9 @@
 """Decision rule: from probabilities to the name that an answer gives, and the danger verdict.
 
-NumPy only. The rule is fitted on photos that neither training nor calibration uses, and gives two
-guarantees for photos like those: how often the set of names holds the true species, and how many
-venomous snakes the danger verdict does not exclude. The verdict is in `decision.verdict`.
+NumPy only. The rule is fitted on photos that neither training nor calibration uses, one of each
+observation, and gives two guarantees for photos like those: how often the set of names holds the
+true species, and how many venomous snakes the danger verdict does not exclude. The verdict is in
+`decision.verdict`.
 """
 
 from __future__ import annotations
@@ -14,20 +15,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ophis.decision.conformal import conformal_threshold
+from ophis.decision.conformal import PredictionSets, conformal_threshold
 from ophis.decision.decision import Decision, State, no_name, roll_up
 from ophis.decision.guarantees import (
     Guarantees,
     finite_or_none,
+    fit_country_names,
     fit_guarantees,
     guarantees_from_dict,
     infinite_if_none,
+    sets_as_dict,
+    sets_from_dict,
 )
 from ophis.decision.out_of_distribution import PASSING, ood_scores
 from ophis.decision.verdict import Verdict, danger_not_excluded
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
+from ophis.scores.aggregation import one_photo_each
 from ophis.scores.scores import ranked
+from ophis.taxonomy.danger import dangerous
 from ophis.taxonomy.species_list import require_same_species
 
 if TYPE_CHECKING:
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
 
 NAMES_COVERAGE = 0.95  # of the true species by the set of names
 DANGER_COVERAGE = 0.99  # of venomous snakes by the danger verdict
+DANGER_CONFIDENCE = 0.95  # that a fitted rule has this coverage
 BY_DISTANCE, BY_ENERGY = "feature distance", "energy"
 
 
@@ -49,14 +56,15 @@ class DecisionRule:
 
     Attributes:
         image: guarantees for calibrated probabilities of the image alone.
-        country: guarantees for probabilities with the prior applied; None without a prior.
+        country: sets of names for probabilities with the prior of a country applied. None if the
+            rule was fitted without a prior: then an answer with a country excludes nothing.
         by: kind of OOD score that rejects photos, "feature distance" or "energy".
         limit: highest OOD score that is not rejected.
         passing: fraction of photos of snakes that are not rejected.
     """
 
     image: Guarantees
-    country: Guarantees | None
+    country: PredictionSets | None
     by: str
     limit: float
     passing: float
@@ -90,40 +98,80 @@ class DecisionRule:
         return ood_scores(by_energy) > self.limit
 
     def decide(
-        self, scores: Scores, *, is_ood: NDArray[np.bool_], image: Scores | None = None
+        self,
+        image: Scores,
+        *,
+        is_ood: NDArray[np.bool_],
+        adjusted: Scores | None = None,
+        of_country: NDArray[np.bool_] | None = None,
     ) -> list[Decision]:
         """Return the decision about each photo.
 
+        A place changes the names and may add a warning; it removes none that the image gives. The
+        sets of the country are used only where they were tested (``of_country``). Elsewhere they
+        are joined to those of the image, whose guarantee stays.
+
         Args:
-            scores: with calibration or prior applied.
+            image: calibrated scores of the image alone.
             is_ood: result of `is_ood` for the raw scores.
-            image: calibrated scores of the image alone, if a prior is applied to ``scores``.
+            adjusted: scores with the prior of the place applied, if there is one.
+            of_country: [photos], True where the place is a single country and the factors rest on
+                data of it (`PriorEffect.of_country`); None: nowhere.
 
         Raises:
-            InputError: the scores are of other species, or ``is_ood`` or ``image`` of other photos.
+            InputError: the scores are of other species, or the arguments of other photos.
         """
-        for name, photos in (("is_ood", is_ood.size), ("image", len(image or scores))):
-            if photos != len(scores):
+        parts = {"is_ood": is_ood, "adjusted": adjusted, "of_country": of_country}
+        for name, part in parts.items():
+            if part is not None and len(part) != len(image):
                 raise InputError(
-                    f"{name} has {photos} photos and the scores have {len(scores)}; give both of"
+                    f"{name} has {len(part)} photos and the scores have {len(image)}; give both of"
                     " the same photos"
                 )
-        guarantees = self.country if image is not None and self.country else self.image
-        possible = guarantees.names.sets(scores)
-        danger = danger_not_excluded(scores, guarantees, image=image)
-        return [
-            _decision(
-                scores, row, possible[row], is_ood=bool(is_ood[row]), danger=bool(danger[row])
-            )
-            for row in range(len(scores))
+        names = self.image.names.sets(image)
+        danger = danger_not_excluded(image, self.image)
+        alone = [
+            _decision(image, row, names[row], is_ood=bool(is_ood[row]), danger=bool(danger[row]))
+            for row in range(len(image))
         ]
+        if adjusted is None:
+            return alone
+        tested = np.zeros(len(image), np.bool_) if of_country is None else of_country
+        names, joined = self._with_place(names, adjusted, tested)
+        warned = np.array([found.verdict is Verdict.MAY_BE_VENOMOUS for found in alone], np.bool_)
+        danger = warned | (names & dangerous(image.species)).any(axis=1)
+        return [
+            replace(
+                _decision(
+                    adjusted, row, names[row], is_ood=bool(is_ood[row]), danger=bool(danger[row])
+                ),
+                joined=bool(joined[row]),
+            )
+            for row in range(len(image))
+        ]
+
+    def _with_place(
+        self, names: NDArray[np.bool_], adjusted: Scores, tested: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return the sets of names with a place, [photos, species], and where they are joined.
+
+        Args:
+            names: sets of the image alone, [photos, species].
+            adjusted: scores with the prior of the place.
+            tested: where the sets of the country may be used, [photos].
+        """
+        if self.country is None:
+            return np.ones_like(names), np.ones(len(names), np.bool_)
+        joined = ~tested | (not self.country.guaranteed)
+        own, beside = self.country.sets(adjusted), self.image.names.sets(adjusted)
+        return np.where(joined[:, None], names | beside, own), joined
 
     def write(self, path: str | Path) -> Path:
         """Write the rule as JSON, atomically."""
         values = {
             "ood": {"by": self.by, "limit": finite_or_none(self.limit), "passing": self.passing},
             "image": self.image.as_dict(),
-            "country": self.country.as_dict() if self.country else None,
+            "country": sets_as_dict(self.country) if self.country else None,
         }
         with whole_file(path) as temporary:
             temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
@@ -159,17 +207,24 @@ def fit_rule(
     prior: Prior | None = None,
     names: float = NAMES_COVERAGE,
     danger: float = DANGER_COVERAGE,
+    confidence: float | None = DANGER_CONFIDENCE,
     passing: float = PASSING,
 ) -> DecisionRule:
     """Fit the thresholds of a decision rule.
 
+    Photos of one snake are not independent, so one photo of each observation counts
+    (`one_photo_each`).
+
     Args:
         scores: raw, of photos of snakes that training, calibration and prior do not use. With few
-            of them nothing is excluded and nothing rejected.
+            observations nothing is excluded and nothing rejected.
         calibration: calibration of the bundle.
         prior: prior of the bundle.
         names: coverage of the true species by the set of names, in (0, 1).
         danger: fraction of venomous snakes that are not excluded, in (0, 1).
+        confidence: probability that this rule reaches ``danger``, in (0, 1), which needs 299
+            observations of venomous snakes by default; None: rules reach it on average, which
+            needs 99.
         passing: fraction of photos of snakes that are not rejected as OOD, in (0, 1).
 
     Raises:
@@ -177,23 +232,35 @@ def fit_rule(
     """
     if not 0 < passing < 1:
         raise InputError(f"passing = {passing} should lie between 0 and 1")
-    alone = calibration.apply(scores) if calibration else scores
+    one = one_photo_each(scores)
+    alone = calibration.apply(one) if calibration else one
     return DecisionRule(
-        image=fit_guarantees(alone, names=names, danger=danger),
-        country=fit_guarantees(prior.adjust(scores), names=names, danger=danger) if prior else None,
+        image=fit_guarantees(alone, names=names, danger=danger, confidence=confidence),
+        country=_fit_country(one, prior, names) if prior else None,
         by=BY_ENERGY if scores.ood_score is None else BY_DISTANCE,
-        limit=conformal_threshold(ood_scores(scores), passing),
+        limit=conformal_threshold(ood_scores(one), passing),
         passing=passing,
     )
 
 
+def _fit_country(scores: Scores, prior: Prior, names: float) -> PredictionSets:
+    """Fit the sets with a country on the photos whose answer would use them."""
+    adjusted, effects = prior.adjust_with_effect(scores)
+    of_country = np.array([effect.of_country for effect in effects], np.bool_)
+    return fit_country_names(adjusted.take(of_country), names=names)
+
+
 def default_rule(
-    validation: Scores | None, *, calibration: Calibration | None, prior: Prior | None
+    validation: Scores | None,
+    *,
+    calibration: Calibration | None,
+    prior: Prior | None,
+    confidence: float | None = DANGER_CONFIDENCE,
 ) -> DecisionRule | None:
     """Return the rule of a new bundle, None without a labelled validation photo."""
     if validation is None or not (validation.truth >= 0).any():
         return None
-    return fit_rule(validation, calibration=calibration, prior=prior)
+    return fit_rule(validation, calibration=calibration, prior=prior, confidence=confidence)
 
 
 def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
@@ -202,22 +269,32 @@ def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
     Raises:
         InputError: the file is missing or damaged; the message names it.
     """
+    again = "export the bundle again"
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
         ood, country = values["ood"], values["country"]
         rule = DecisionRule(
             image=guarantees_from_dict(values["image"], species),
-            country=guarantees_from_dict(country, species) if country else None,
+            country=sets_from_dict(country, species) if country else None,
             by=ood["by"],
             limit=infinite_if_none(ood["limit"]),
             passing=float(ood["passing"]),
         )
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: not a decision rule of ophis: {error}") from None
-    if rule.by not in (BY_DISTANCE, BY_ENERGY) or np.isnan(rule.limit):
+    except KeyError as error:
         raise InputError(
-            f"{path}: `ood` has by {rule.by!r}, limit {rule.limit}; export the run again"
-        )
+            f"{path}: not a decision rule of this ophis: {error} is missing; {again}"
+        ) from None
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        raise InputError(f"{path}: not a decision rule of ophis: {error}; {again}") from None
+    if rule.by not in (BY_DISTANCE, BY_ENERGY) or np.isnan(rule.limit):
+        raise InputError(f"{path}: `ood` has by {rule.by!r}, limit {rule.limit}; {again}")
     return rule

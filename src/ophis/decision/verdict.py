@@ -1,8 +1,8 @@
 """Danger verdict: whether the snake in a photo may be venomous.
 
 There are two verdicts and no all-clear. NOT_KNOWN_DANGEROUS needs that no venomous species is in
-the conformal sets, that the image alone shows no danger, and that the answer has a name. A country
-can never remove a warning that the image gives.
+the conformal sets of the image alone, that the image shows no danger, and that the answer has a
+name. A country can add a warning; it can never remove one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ophis.decision.guarantees import Guarantees
     from ophis.scores.scores import Scores
 
-# Probability of venomous species, by the image alone, that no country overrides.
+# Probability of venomous species at which an image shows danger.
 MIN_IMAGE_DANGER = 1 - MIN_SINGLE_NAME
 
 
@@ -34,28 +34,23 @@ class Verdict(StrEnum):
     NOT_KNOWN_DANGEROUS = "not known to be dangerous"
 
 
-def danger_not_excluded(
-    scores: Scores, guarantees: Guarantees, *, image: Scores | None = None
-) -> NDArray[np.bool_]:
-    """Return the photos whose verdict is MAY_BE_VENOMOUS, [photos].
+def danger_not_excluded(image: Scores, guarantees: Guarantees) -> NDArray[np.bool_]:
+    """Return the photos whose verdict is MAY_BE_VENOMOUS by the image alone, [photos].
 
     Args:
-        scores: with calibration or prior applied, as ``guarantees`` are fitted on.
+        image: calibrated scores of the image alone.
         guarantees: conformal sets that exclude species.
-        image: calibrated scores of the image alone, if a prior is applied to ``scores``.
 
     Raises:
         InputError: the scores are of other species than the guarantees.
     """
-    danger = guarantees.may_be_venomous(scores)
-    return danger if image is None else danger | image_danger(image)
+    return guarantees.may_be_venomous(image) | image_danger(image)
 
 
 def image_danger(image: Scores) -> NDArray[np.bool_]:
-    """Return the photos that show a venomous species by the image alone, [photos].
+    """Return the photos that show a venomous species with a probability of 20 % or more, [photos].
 
-    A country may lack training photos of a species, and an animal may be imported: a danger that
-    the image shows this clearly is kept whatever the country.
+    With many species of small probability the sets alone could leave such a danger out.
 
     Args:
         image: calibrated scores of the image alone.

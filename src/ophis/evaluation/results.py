@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.decision.calibration import reliability
+from ophis.decision.guarantees import group_observations
 from ophis.errors import InputError
 from ophis.evaluation.confusions import wrong_pairs
 from ophis.evaluation.counts import sparse_species
 from ophis.evaluation.metrics import answers_of, predictions
 from ophis.files.atomic import whole_file
 from ophis.scores.validation import validation_halves
-from ophis.taxonomy.danger import Danger, danger, dangerous
+from ophis.taxonomy.danger import Danger, danger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -184,15 +185,22 @@ def _metrics(scores: Scores) -> Row:
 
 
 def _guarantees(rule: DecisionRule, alone: Scores) -> Row:
-    """Guaranteed coverage and sizes of sets, from the photos on which the sets are fitted."""
-    sets = rule.image.names.sets(alone)
+    """Guaranteed coverage, its evidence, and sizes of sets on the photos of the fit.
+
+    `snakes` and `dangerous_snakes` count observations. Without a prior `country_snakes` is None.
+    """
+    image, country = rule.image, rule.country
+    sets = image.names.sets(alone)
     return {
-        "photos": rule.image.names.photos,
-        "names_coverage": rule.image.names.coverage,
-        "danger_coverage": rule.image.danger.coverage,
-        "danger_guaranteed": bool(
-            np.isfinite(rule.image.danger.thresholds[dangerous(alone.species)]).all()
-        ),
+        "snakes": sum(group_observations(image.names)),
+        "dangerous_snakes": group_observations(image.danger)[0],
+        "country_snakes": sum(group_observations(country)) if country else None,
+        "names_coverage": image.names.coverage,
+        "names_guaranteed": image.names.guaranteed,
+        "country_guaranteed": country is not None and country.guaranteed,
+        "danger_coverage": image.danger.coverage,
+        "danger_confidence": image.danger.confidence,
+        "danger_guaranteed": image.danger_guaranteed,
         "median_set": float(np.median(sets.sum(axis=1))),
         "single_names": float((sets.sum(axis=1) == 1).mean()),
         "snakes_rejected": 1 - rule.passing if np.isfinite(rule.limit) else 0.0,

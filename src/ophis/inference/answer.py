@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ophis.decision.decision import Decision
+    from ophis.decision.rule import DecisionRule
     from ophis.errors import PhotoFailure
     from ophis.geography.location import Place, Source
     from ophis.inference.evidence import Evidence
@@ -89,10 +90,14 @@ class Answer:
         prior: effect of the country on the probabilities; None where no photo could be read.
         contradicts: whether the photo shows species that are improbable in the country.
         overridden: whether prior overrides of the country apply.
+        joined: whether species that fit the photo alone are kept beside those of the country,
+            because the bundle was not tested on enough snakes for this use of a country.
+        danger_guaranteed: whether the bundle was tested on enough snakes that may be dangerous to
+            leave the warning out.
         bundle: version of the bundle that answers.
         language: language of the lines; the rest is the same in all languages.
         lines: the answer in sentences: that the bundle was not evaluated, if so; the danger, the
-            name, the country, and the advice that holds for every snake.
+            name, limits of the bundle, the country, and the advice that holds for every snake.
         evidence: for each photo the evidence map of the best guess, on request; None when the
             network has none, or nothing was guessed.
     """
@@ -111,6 +116,8 @@ class Answer:
     prior: PriorUse | None
     contradicts: bool
     overridden: bool
+    joined: bool
+    danger_guaranteed: bool
     bundle: str
     language: str
     lines: tuple[str, ...]
@@ -149,20 +156,24 @@ def sentences(
     *,
     effect: PriorEffect | None,
     photos: Sequence[SeenPhoto],
-    evaluated: bool,
+    rule: DecisionRule | None,
 ) -> tuple[str, ...]:
     """Return the answer in sentences; without a name they do not mention the country."""
     why = photos[0].left_out if photos else "unread"
     filled = {"name": decision.name or "", "why": words.text("why", why) if why else ""}
     lines = [
-        *(() if evaluated else (words.text("bundle", "not_evaluated"),)),
+        *(() if rule else (words.text("bundle", "not_evaluated"),)),
         words.text("verdict", decision.verdict),
         words.text("state", decision.state, **filled),
     ]
     if effect and decision.state not in (State.NO_SNAKE, State.UNUSABLE):
+        if rule and not rule.image.danger_guaranteed:
+            lines.append(words.text("bundle", "few_dangerous"))
         if place.source:
             lines.append(words.text("place", place.source, countries=_named(place.weights, words)))
         lines.append(words.text("prior", effect.use))
+        if decision.joined:
+            lines.append(words.text("country", "joined"))
         if effect.overridden:
             lines.append(words.text("country", "overridden"))
         if effect.contradicts:

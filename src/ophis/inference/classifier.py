@@ -186,7 +186,7 @@ class Classifier:
         failures: tuple[PhotoFailure, ...] = (),
     ) -> Answer:
         """Return the answer without guesses and evidence."""
-        evaluated = self.bundle.rule is not None
+        rule = self.bundle.rule
         spelling = self.bundle.prior.spelling if self.bundle.prior else str
         countries = {spelling(key): share for key, share in place.weights.items()}
         return Answer(
@@ -195,7 +195,7 @@ class Classifier:
             state=decision.state,
             name=decision.name,
             verdict=decision.verdict,
-            evaluated=evaluated,
+            evaluated=rule is not None,
             possible=tuple(self.bundle.species[column] for column in decision.species),
             guesses=(),
             country=next(iter(countries), UNKNOWN),
@@ -204,11 +204,11 @@ class Classifier:
             prior=effect.use if effect else None,
             contradicts=bool(effect and effect.contradicts),
             overridden=bool(effect and effect.overridden),
+            joined=decision.joined,
+            danger_guaranteed=bool(rule and rule.image.danger_guaranteed),
             bundle=self.bundle.version,
             language=words.language,
-            lines=sentences(
-                words, decision, place, effect=effect, photos=photos, evaluated=evaluated
-            ),
+            lines=sentences(words, decision, place, effect=effect, photos=photos, rule=rule),
         )
 
     def _scores_and_evidence(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from ophis.decision.rule import default_rule
+from ophis.decision.rule import DANGER_CONFIDENCE, default_rule
 from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
 from ophis.evaluation.metrics import evaluate
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ophis.inference.bundles.bundle import Bundle
     from ophis.priors.prior import Prior
     from ophis.scores.scores import Scores
+    from ophis.taxonomy.species_list import SpeciesList
 
 
 def combine(
@@ -45,6 +46,7 @@ def combine(
     *,
     validation: Manifest,
     tta: Sequence[Tta | str] = (),
+    danger_confidence: float | None = DANGER_CONFIDENCE,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[MemberResult, ...]:
     """Write a bundle of several bundles, or with test-time augmentation, and evaluate it.
@@ -54,6 +56,7 @@ def combine(
         out: the bundle folder; an older bundle there is replaced.
         validation: labelled photos outside the training data of all bundles.
         tta: kinds of test-time augmentation, "flip", "crops" or both: see `tta_crops`.
+        danger_confidence: of the guarantee on the danger; None: on average, see `fit_rule`.
         progress: called with the number of photos scored since the last call.
 
     Returns:
@@ -74,7 +77,10 @@ def combine(
         )
     with BundleWriter(out) as writer:  # refuses a foreign folder before hours of scoring
         results, together = _evaluate(members, crops, validation, progress)
-        _write(writer, members, crops, together=together, compared=results)
+        parts = refit(members[0].prior, together, confidence=danger_confidence)
+        about = about_combination(members, crops, results)
+        write_fitted(writer, members[0].species, together, parts=parts, about=about)
+        writer.write_members(members, crops)
     return results
 
 
@@ -122,43 +128,40 @@ def member_result(name: str, scores: Scores, seconds: float) -> MemberResult:
     return MemberResult(name, evaluate(scores), 1000 * seconds / photos, scores.failures)
 
 
-def refit(
-    prior: Prior | None, scores: Scores
-) -> tuple[Calibration | None, Prior | None, DecisionRule | None]:
+class FittedParts(TypedDict):
+    """Parts of a bundle that are fitted on validation scores."""
+
+    calibration: Calibration | None
+    prior: Prior | None
+    rule: DecisionRule | None
+
+
+def refit(prior: Prior | None, scores: Scores, *, confidence: float | None) -> FittedParts:
     """Return calibration, prior and rule for a model with these validation scores.
 
     Args:
         prior: prior of the original model, whose counts, map and overrides are kept.
         scores: of photos not learned from; one half fits, the other is what guarantees are made on.
+        confidence: of the guarantee on the danger, see `fit_rule`.
     """
     fitting, judging = validation_halves(scores)
     calibration, prior = default_calibration(fitting), _prior(prior, fitting)
-    return calibration, prior, default_rule(judging, calibration=calibration, prior=prior)
+    rule = default_rule(judging, calibration=calibration, prior=prior, confidence=confidence)
+    return FittedParts(calibration=calibration, prior=prior, rule=rule)
 
 
-def _write(
+def write_fitted(
     writer: BundleWriter,
-    members: Sequence[Bundle],
-    crops: tuple[Crop, ...],
+    species: SpeciesList,
+    scores: Scores,
     *,
-    together: Scores,
-    compared: Sequence[MemberResult],
+    parts: FittedParts,
+    about: dict[str, Any],
 ) -> None:
-    """Write the bundle with calibration, prior and rule of the ensemble."""
-    calibration, prior, rule = refit(members[0].prior, together)
-    species, about = members[0].species, about_combination(members, crops, compared)
-    results = evaluate_bundle(
-        together, calibration=calibration, prior=prior, rule=rule, about=about
-    )
-    writer.write(
-        species=species,
-        calibration=calibration,
-        prior=prior,
-        rule=rule,
-        card=card_text(species, results, calibration=calibration, prior=prior, rule=rule),
-        results=results,
-    )
-    writer.write_members(members, crops)
+    """Write everything of a bundle that depends on its validation scores."""
+    results = evaluate_bundle(scores, **parts, about=about)
+    card = card_text(species, results, **parts)
+    writer.write(species=species, **parts, card=card, results=results)
 
 
 def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:

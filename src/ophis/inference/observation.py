@@ -50,7 +50,7 @@ def decide(
 
     The danger is assessed for each photo by itself too, because the guarantee that few venomous
     snakes go without the warning holds for single photos. A warning from any photo, also an
-    excluded one, stands.
+    excluded one, stands, with and without the country.
 
     Args:
         bundle: its calibration, prior and rule.
@@ -66,11 +66,11 @@ def decide(
     kept = np.array([not photo.left_out for photo in seen])
     # When all photos are excluded, the answer still reports the effect of the country.
     one = _one(raw.take(kept) if kept.any() else raw)
-    scores, effect = _adjusted(bundle, one, place)
+    scores, (effect, *_) = _adjusted(bundle, one, place)
     if kept.any():
-        (decision,) = _each(bundle, one, scores, place)
+        (decision,) = _each(bundle, one, place)
         if decision.verdict is not Verdict.MAY_BE_VENOMOUS:
-            each = _each(bundle, raw, _adjusted(bundle, raw, place)[0], place)
+            each = _each(bundle, raw, place)
             if any(alone.verdict is Verdict.MAY_BE_VENOMOUS for alone in each):
                 decision = replace(decision, verdict=Verdict.MAY_BE_VENOMOUS)
     else:
@@ -85,16 +85,15 @@ def _one(scores: Scores) -> Scores:
     return aggregate_observations(replace(scores, observations=("",) * len(scores)))
 
 
-def _adjusted(bundle: Bundle, raw: Scores, place: Place) -> tuple[Scores, PriorEffect]:
+def _adjusted(bundle: Bundle, raw: Scores, place: Place) -> tuple[Scores, tuple[PriorEffect, ...]]:
     """Apply the prior of the country, or without a country the calibration of the image."""
     if place.weights and bundle.prior:
         here = bundle.prior
         if len(place.weights) > 1:
             here = MixedPrior(bundle.prior, place.weights)
-        scores, (effect, *_) = here.adjust_with_effect(raw)
-        return scores, effect
+        return here.adjust_with_effect(raw)
     use = PriorUse.NO_PRIOR if place.weights else PriorUse.NO_COUNTRY
-    return _calibrated(bundle, raw), PriorEffect(use)
+    return _calibrated(bundle, raw), (PriorEffect(use),) * len(raw)
 
 
 def _calibrated(bundle: Bundle, raw: Scores) -> Scores:
@@ -102,15 +101,18 @@ def _calibrated(bundle: Bundle, raw: Scores) -> Scores:
     return bundle.calibration.apply(raw) if bundle.calibration else raw
 
 
-def _each(bundle: Bundle, raw: Scores, scores: Scores, place: Place) -> list[Decision]:
-    """Decide about each row by itself, given raw and adjusted scores."""
+def _each(bundle: Bundle, raw: Scores, place: Place) -> list[Decision]:
+    """Decide about each row by itself, given raw scores."""
+    scores, effects = _adjusted(bundle, raw, place)
     if bundle.rule is None:
         return decide_without_rule(scores)
-    heard = bool(place.weights and bundle.prior)
+    by_place = bool(place.weights and bundle.prior)
+    single = len(place.weights) == 1
     return bundle.rule.decide(
-        scores,
+        _calibrated(bundle, raw),
         is_ood=np.zeros(len(raw), np.bool_),
-        image=_calibrated(bundle, raw) if heard else None,
+        adjusted=scores if by_place else None,
+        of_country=np.array([single and effect.of_country for effect in effects], np.bool_),
     )
 
 

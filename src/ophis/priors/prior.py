@@ -46,6 +46,10 @@ class PriorUse(StrEnum):
     NO_PRIOR = "no prior"
 
 
+# The factors rest on data of the country itself.
+_OF_COUNTRY = frozenset({PriorUse.APPLIED, PriorUse.WEIGHED, PriorUse.LISTED})
+
+
 @dataclass(frozen=True)
 class PriorEffect:
     """Effect of the country on an answer.
@@ -59,6 +63,11 @@ class PriorEffect:
     use: PriorUse
     contradicts: bool = False
     overridden: bool = False
+
+    @property
+    def of_country(self) -> bool:
+        """True if the factors rest on data of the country itself, without overrides."""
+        return self.use in _OF_COUNTRY and not self.overridden
 
 
 @dataclass(frozen=True, eq=False)

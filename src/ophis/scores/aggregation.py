@@ -1,8 +1,9 @@
-"""Aggregation of scores over the photos of one observation."""
+"""Aggregation of scores over the photos of one observation, and the choice of one of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,3 +52,17 @@ def aggregate_observations(scores: Scores) -> Scores:
             logits[none] = np.log(mean(scores.probabilities()))[none]
     ood_score = None if scores.ood_score is None else mean(scores.ood_score)
     return replace(scores.take(first[order]), logits=logits, ood_score=ood_score)
+
+
+def one_photo_each(scores: Scores) -> Scores:
+    """Return one photo of each observation, the one whose id has the smallest SHA-256 digest.
+
+    Photos of one snake are not independent. The choice depends on the ids only: neither on the
+    order of rows nor on the scores.
+    """
+    chosen: dict[str, tuple[bytes, int]] = {}
+    names = zip(scores.observations, scores.photo_ids, strict=True)
+    for row, (observation, photo) in enumerate(names):
+        found = (sha256(photo.encode()).digest(), row)
+        chosen[observation] = min(chosen.get(observation, found), found)
+    return scores.take(np.array(sorted(row for _, row in chosen.values()), np.int64))

@@ -196,6 +196,8 @@ def example_answer() -> dict[str, Any]:
         prior=PriorUse.WEIGHED,
         contradicts=False,
         overridden=False,
+        joined=False,
+        danger_guaranteed=True,
         bundle="0123456789ab",
         language=words.language,
         lines=tuple(lines),

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ophis.decision.guarantees import sets_as_dict
 from ophis.geography.countries import UNKNOWN, country_code, country_key, iso_codes
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
+from ophis.priors.prior import PriorEffect
 from ophis.taxonomy.danger import danger, dangerous
 from ophis.taxonomy.families import family
 from ophis.taxonomy.species_list import genus
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis.decision.calibration import Calibration
-    from ophis.decision.guarantees import Guarantees
     from ophis.decision.rule import DecisionRule
     from ophis.inference.bundles.bundle import Bundle
     from ophis.priors.prior import Prior
@@ -85,13 +86,10 @@ def _rule(rule: DecisionRule | None) -> dict[str, Any] | None:
     return {
         "by": rule.by,
         "limit": float(rule.limit) if np.isfinite(rule.limit) else None,
-        "image": _guarantees(rule.image),
-        "country": _guarantees(rule.country) if rule.country else None,
+        "image": {name: sets["thresholds"] for name, sets in rule.image.as_dict().items()},
+        "country": sets_as_dict(rule.country)["thresholds"] if rule.country else None,
+        "danger_guaranteed": rule.image.danger_guaranteed,
     }
-
-
-def _guarantees(guarantees: Guarantees) -> dict[str, Any]:
-    return {name: sets["thresholds"] for name, sets in guarantees.as_dict().items()}
 
 
 def _countries(
@@ -111,6 +109,7 @@ def _countries(
             "ratios": rows.setdefault(prior.ratios(key).astype("<f8").tobytes(), len(rows)),
             "use": use,
             "overridden": prior.overridden(key),
+            "of_country": PriorEffect(use, overridden=prior.overridden(key)).of_country,
         }
     return codes, np.frombuffer(b"".join(rows), "<f8").reshape(len(rows), -1)
 

@@ -84,6 +84,44 @@ def test_card_has_floor_of_ece_and_warns_of_few_photos(results, parts):
     assert "more than half of the species (2 of 3) have fewer than 5" in text
 
 
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_card_states_number_of_snakes_and_kind_of_guarantee(scores, parts):
+    """240 snakes, 160 of them dangerous; those of the third species have no country."""
+    results = evaluate_bundle(scores, **parts)
+    text = flat(card_text(SPECIES, results, **parts))
+    assert "160 validation snakes that may be dangerous are too few" in text
+    assert "which needs 299: every answer carries the warning" in text
+    assert "rest on 240 validation snakes, one photo of each, 160 of them of species that" in text
+    assert "95% of the time, on average over such bundles" in text
+    assert "because only 160 of these snakes have a country that training knows" in text
+    for confidence, kind in ((None, "on average over such bundles"), (0.6, "with 60% confidence")):
+        rule = fit_rule(
+            scores, calibration=parts["calibration"], prior=parts["prior"], confidence=confidence
+        )
+        given = parts | {"rule": rule}
+        text = flat(card_text(SPECIES, evaluate_bundle(scores, **given), **given))
+        assert f"(guaranteed {kind}, by 160 such snakes, for photos like those" in text
+
+
+def test_card_of_few_snakes_has_no_guarantee(scores, parts):
+    """Ten photos of each of 24 snakes are 24 snakes."""
+    names = tuple(f"{n % 3} {n // 30}" for n in range(240))
+    few = replace(scores, observations=names, countries=("india",) * 240)
+    given = parts | {"rule": fit_rule(few, prior=parts["prior"])}
+    results = evaluate_bundle(few, **given)
+    assert results.guarantees["snakes"] == 24
+    assert results.guarantees["country_snakes"] == 24
+    for name in ("names", "country", "danger"):
+        assert not results.guarantees[f"{name}_guaranteed"]
+    text = flat(card_text(SPECIES, results, **given))
+    assert "16 validation snakes that may be dangerous are too few" in text
+    assert "They are too few for a guarantee on the names: a kind with fewer than 19" in text
+    assert "because only 24 of these snakes have a country that training knows" in text
+
+
 def test_card_without_results_states_not_measured():
     text = card_text(SPECIES, EvaluationResults(), calibration=None, prior=None, rule=None)
     assert text.count("ot measured") >= 6

@@ -46,9 +46,10 @@ def test_8_bit_logits_are_close_and_the_file_is_smaller(bundle, eight, halves):
 def test_guarantees_are_fitted_on_8_bit_scores(bundle, eight, halves):
     plain, other = ophis.load(bundle).bundle, ophis.load(eight[0]).bundle
     scores = ophis.load(eight[0]).score(halves[1])
-    calibration, prior, rule = refit(plain.prior, scores)
-    for part, own in ((calibration, other.calibration), (prior, other.prior), (rule, other.rule)):
-        assert (part is None) == (own is None)
+    parts = refit(plain.prior, scores, confidence=0.95)
+    for name, part in parts.items():
+        assert (part is None) == (getattr(other, name) is None)
+    rule = parts["rule"]
     assert rule is not None
     assert other.rule is not None
     np.testing.assert_allclose(rule.limit, other.rule.limit)

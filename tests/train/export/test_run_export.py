@@ -255,7 +255,7 @@ def test_answer_follows_the_decision_rule(evaluated, coloured):
     rule, calibration = classifier.bundle.rule, classifier.bundle.calibration
     assert rule
     assert calibration
-    assert rule.image.names.photos == len(validation_halves(made)[1])
+    assert (rule.image.names.observations == len(validation_halves(made)[1])).all()
     raw = classifier.score(coloured)
     decisions = rule.decide(calibration.apply(raw), is_ood=rule.is_ood(raw))
     for path, decision in zip(coloured.paths()[:6], decisions, strict=False):

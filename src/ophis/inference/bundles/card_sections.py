@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ophis.files.markup import escape_markdown
+from ophis.inference.bundles.card_guarantees import coverage_limits
 from ophis.inference.bundles.card_tables import cell, table
 from ophis.locales import read_sentences
 from ophis.taxonomy.danger import Danger, danger
@@ -239,7 +239,7 @@ def limitations(
     return _LIMITATIONS.format(
         species=len(species),
         calibrated=calibrated,
-        coverage=_coverage(rule),
+        coverage=coverage_limits(rule),
         emergency=read_sentences().text("advice", "emergency"),
     )
 
@@ -250,19 +250,4 @@ def _by(calibration: Calibration) -> str:
     return (
         "a factor and an offset for each species, mean temperature"
         f" {calibration.temperature:.2f};\n  they may change which species comes first"
-    )
-
-
-def _coverage(rule: DecisionRule | None) -> str:
-    if rule is None:
-        return (
-            "It was not evaluated on photos, so no answer excludes any species, and photos without"
-            " a snake\n  are not detected."
-        )
-    sets = rule.image.names
-    few = "" if isfinite(rule.limit) else " (too few validation photos: it rejects none)"
-    return (
-        f"On photos like its {sets.photos:,} of validation its sets hold the true species"
-        f" {sets.coverage:.0%} of the time;\n  {1 - rule.passing:.0%} of real snakes are rejected,"
-        f" to reject out-of-distribution photos{few}."
     )

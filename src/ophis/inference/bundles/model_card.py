@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ophis.errors import InputError
 from ophis.evaluation.results import MIN_PHOTOS, EvaluationResults, evaluate_bundle, read_results
 from ophis.inference.bundles.bundle import CARD, EVALUATION, BundleWriter, read_bundle
+from ophis.inference.bundles.card_guarantees import guarantee_figures
 from ophis.inference.bundles.card_sections import (
     NOT_MEASURED,
     about_imagenet17,
@@ -227,24 +228,8 @@ def _figures(results: EvaluationResults, calibration: Calibration | None) -> str
         "and on the half of them that neither calibration nor prior was fitted on. In brackets 95 %"
         " intervals\n(jackknife over observations).\n\n"
         f"{figures_table(results)}\n{reliability_table(results)}\n"
-        f"{_guarantees(results.guarantees)}"
+        f"{guarantee_figures(results.guarantees)}"
         f"External validation: {NOT_MEASURED}.\n"
-    )
-
-
-def _guarantees(guarantees: dict[str, Any]) -> str:
-    if not guarantees:
-        return f"Coverage of its prediction sets: {NOT_MEASURED}.\n"
-    danger_guarantee = (
-        f"For {guarantees['danger_coverage']:.0%} of the snakes that may be dangerous the"
-        " answer carries the warning (guaranteed)."
-        if guarantees["danger_guaranteed"]
-        else "Too few photos for a guarantee on the danger: every answer carries the warning that"
-        " the snake may be venomous."
-    )
-    return (
-        f"Its prediction sets hold {guarantees['median_set']:.0f} species in the median;"
-        f" {guarantees['single_names']:.0%} of the photos get a single name.\n{danger_guarantee}\n"
     )
 
 

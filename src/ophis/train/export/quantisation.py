@@ -26,14 +26,13 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from ophis.decision.rule import DANGER_CONFIDENCE
 from ophis.errors import InputError
-from ophis.evaluation.results import evaluate_bundle
 from ophis.images.test_time_augmentation import NO_TTA
 from ophis.inference.batches import pixel_batches
 from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, read_bundle
 from ophis.inference.bundles.card_sections import about_quantised
-from ophis.inference.bundles.model_card import card_text
-from ophis.inference.ensemble import member_result, refit, score_timed
+from ophis.inference.ensemble import member_result, refit, score_timed, write_fitted
 from ophis.inference.network import Network
 from ophis.inference.onnx_file import require_single_file
 from ophis.inference.self_test import write_selftest
@@ -60,6 +59,7 @@ def quantise(
     train: Manifest,
     validation: Manifest,
     most_loss: float = MAX_LOSS,
+    danger_confidence: float | None = DANGER_CONFIDENCE,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[MemberResult, ...]:
     """Write an 8-bit bundle of another bundle, and evaluate both.
@@ -72,6 +72,7 @@ def quantise(
         train: photos that it learned from, or similar ones; ranges are taken from at most 256.
         validation: labelled photos that it did not learn from.
         most_loss: loss of top-1 accuracy and macro F1 that is accepted, in [0, 1].
+        danger_confidence: of the guarantee on the danger; None: on average, see `fit_rule`.
         progress: called with the number of photos done since the last call.
 
     Returns:
@@ -91,21 +92,10 @@ def quantise(
         shutil.copy(bundle.folder / IMAGES, writer.folder / IMAGES)
         members, scores = _evaluate((member, eight), validation, progress)
         _require_little_loss(members, most_loss)
-        calibration, prior, rule = refit(bundle.prior, scores)
+        parts = refit(bundle.prior, scores, confidence=danger_confidence)
         sizes = tuple(m.model.stat().st_size for m in (member, eight))
         about = about_quantised(bundle, members, sizes=sizes)
-        results = evaluate_bundle(
-            scores, calibration=calibration, prior=prior, rule=rule, about=about
-        )
-        text = card_text(bundle.species, results, calibration=calibration, prior=prior, rule=rule)
-        writer.write(
-            species=bundle.species,
-            calibration=calibration,
-            prior=prior,
-            rule=rule,
-            card=text,
-            results=results,
-        )
+        write_fitted(writer, bundle.species, scores, parts=parts, about=about)
     return members
 
 

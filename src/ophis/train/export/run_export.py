@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ophis.decision.rule import default_rule
+from ophis.decision.rule import DANGER_CONFIDENCE, default_rule
 from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
 from ophis.evaluation.results import evaluate_bundle
@@ -62,6 +62,7 @@ def export(
     *,
     prior: Prior | None = None,
     retest: Retest | None = None,
+    danger_confidence: float | None = DANGER_CONFIDENCE,
     weights: bool = True,
 ) -> Path:
     """Write the bundle of a run: network, species, calibration, prior, decision rule and card.
@@ -72,6 +73,7 @@ def export(
         prior: p(species | country); by default the best on the run's validation scores, see
             `default_prior`.
         retest: photos resized to another size, and all that is fitted on them.
+        danger_confidence: of the guarantee on the danger; None: on average, see `fit_rule`.
         weights: write the torch weights too, for timm and for further training.
 
     Returns:
@@ -91,7 +93,9 @@ def export(
     if prior is None:
         prior = default_prior(read_counts(trained.folder / PRIOR, trained.species), fitting)
     calibration = default_calibration(fitting)
-    rule = default_rule(guaranteeing, calibration=calibration, prior=prior)
+    rule = default_rule(
+        guaranteeing, calibration=calibration, prior=prior, confidence=danger_confidence
+    )
     results = _evaluate(trained, scores, calibration=calibration, prior=prior, rule=rule)
     return write_bundle(
         model_of(trained),

@@ -34,20 +34,24 @@ export function sentence(sections, section, key, filled = {}) {
  * @param {Effect} more.effect
  * @param {{name: string, left_out: string | null}[]} more.photos
  * @param {boolean} more.evaluated
+ * @param {boolean} more.danger_guaranteed
  * @param {Record<string, Country>} more.countries by key.
  */
-export function answerLines(sections, decision, place, { effect, photos, evaluated, countries }) {
+export function answerLines(sections, decision, place, more) {
+  const { effect, photos, evaluated, danger_guaranteed, countries } = more;
   const why = photos[0] ? photos[0].left_out : "unread";
   const filled = { name: decision.name ?? "", why: why ? sentence(sections, "why", why) : "" };
   const lines = evaluated ? [] : [sentence(sections, "bundle", "not_evaluated")];
   lines.push(sentence(sections, "verdict", decision.verdict));
   lines.push(sentence(sections, "state", decision.state, filled));
   if (decision.state !== "no snake" && decision.state !== "unusable") {
+    if (evaluated && !danger_guaranteed) lines.push(sentence(sections, "bundle", "few_dangerous"));
     if (place.source) {
       const named = countriesOf(place, sections, countries);
       lines.push(sentence(sections, "place", place.source, { countries: named }));
     }
     lines.push(sentence(sections, "prior", effect.use));
+    if (decision.joined) lines.push(sentence(sections, "country", "joined"));
     if (effect.overridden) lines.push(sentence(sections, "country", "overridden"));
     if (effect.contradicts) lines.push(sentence(sections, "country", "contradicts"));
     for (const { name, left_out: reason } of photos) {

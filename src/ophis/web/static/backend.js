@@ -44,6 +44,8 @@ export { BackendError };
  * @property {string | null} prior
  * @property {boolean} contradicts
  * @property {boolean} overridden
+ * @property {boolean} joined
+ * @property {boolean} danger_guaranteed
  * @property {string} bundle
  * @property {string} language
  * @property {string[]} lines

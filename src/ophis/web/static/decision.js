@@ -11,7 +11,7 @@ import { energy, meanOf, probabilities, ranked } from "./probabilities.js";
 /** @import { Country, Effect, Place } from "./prior.js" */
 /** @import { Sections } from "./answer_lines.js" */
 
-const DANGER_LIMIT = 1 - 0.8; // of the image alone; above it no country removes a warning
+const DANGER_LIMIT = 1 - 0.8; // probability of venomous species at which an image shows danger
 const MAY_BE_VENOMOUS = "may be venomous";
 const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 
@@ -24,7 +24,16 @@ const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
  * @typedef {{names: (number | null)[], danger: (number | null)[]}} Guarantees
  */
 
-/** @typedef {{by: string, limit: number | null, image: Guarantees, country: Guarantees | null}} Rule */
+/**
+ * Content of decision.json for the page.
+ *
+ * @typedef {object} Rule
+ * @property {string} by
+ * @property {number | null} limit
+ * @property {Guarantees} image
+ * @property {(number | null)[] | null} country thresholds of names with a country; null: none fitted.
+ * @property {boolean} danger_guaranteed true if enough venomous snakes were tested.
+ */
 
 /**
  * Content of model/facts.json, written by ophis/web/facts.py.
@@ -52,7 +61,8 @@ const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 
 /** @typedef {Answer["failures"][number]} Failure */
 
-/** @typedef {{state: string, name: string | null, species: number[], verdict: string}} Decision */
+/** @typedef {{state: string, name: string | null, species: number[], verdict: string,
+ *   joined: boolean}} Decision */
 
 /** Decision layer of a bundle. */
 export class Decider {
@@ -88,8 +98,8 @@ export class Decider {
     const raw = photos.map((photo) => photo.logits);
     const kept = raw.filter((_, number) => !seen[number]?.left_out);
     const one = meanOf(kept.length ? kept : raw);
-    const [[adjusted = new Float64Array()], effect] = this.#adjusted([one], place);
-    const decision = this.#decide(raw, [one, adjusted], place, seen);
+    const [adjusted, effect] = this.#adjusted(one, place);
+    const decision = this.#decide(raw, one, place, seen);
     const guesses = decision.species.length ? this.#guesses(adjusted, top) : [];
     return this.#toAnswer(sections, decision, place, effect, { photos: seen, failures, guesses });
   }
@@ -105,6 +115,7 @@ export class Decider {
   #toAnswer(sections, decision, place, effect, parts) {
     const { facts } = this;
     const evaluated = facts.rule !== null;
+    const danger_guaranteed = facts.rule?.danger_guaranteed ?? false;
     const countries = Object.fromEntries(
       place.weights.map(([key, weight]) => [facts.countries[key]?.spelling ?? key, weight]),
     );
@@ -124,12 +135,15 @@ export class Decider {
       prior: effect.use,
       contradicts: effect.contradicts,
       overridden: effect.overridden,
+      joined: decision.joined,
+      danger_guaranteed,
       bundle: facts.bundle,
       language: sections.language,
       lines: answerLines(sections, decision, place, {
         effect,
         photos,
         evaluated,
+        danger_guaranteed,
         countries: facts.countries,
       }),
       evidence: [],
@@ -154,22 +168,22 @@ export class Decider {
   /**
    * Logits with the prior of the place, or calibrated logits without one.
    *
-   * @param {Float64Array[]} rows
+   * @param {Float64Array} row
    * @param {Place} place
-   * @returns {[rows: Float64Array[], effect: Effect]}
+   * @returns {[row: Float64Array, effect: Effect]}
    */
-  #adjusted(rows, place) {
-    if (place.weights.length && this.prior) return this.prior.adjusted(rows, place);
+  #adjusted(row, place) {
+    if (place.weights.length && this.prior) return this.prior.adjusted(row, place);
     const use = place.weights.length ? "no prior" : "no country";
     const effect = { use, contradicts: false, overridden: false };
-    return [rows.map((row) => calibrate(row, this.facts.calibration)), effect];
+    return [calibrate(row, this.facts.calibration), effect];
   }
 
   /**
    * Decision for the aggregated photos; a warning from any single photo is kept.
    *
    * @param {Float64Array[]} raw of each photo.
-   * @param {[raw: Float64Array, adjusted: Float64Array]} one all photos aggregated.
+   * @param {Float64Array} one all photos aggregated.
    * @param {Place} place
    * @param {{left_out: string | null}[]} seen
    * @returns {Decision}
@@ -179,33 +193,49 @@ export class Decider {
       const unlike = seen.some((photo) => photo.left_out === "unlike");
       return noName(unlike ? "no snake" : "unusable");
     }
-    const joint = this.#decideRow(...one, place);
+    const joint = this.#decideRow(one, place);
     if (joint.verdict === MAY_BE_VENOMOUS) return joint;
-    const warned = this.#adjusted(raw, place)[0].some((row, number) => {
-      const { verdict } = this.#decideRow(raw[number] ?? row, row, place);
-      return verdict === MAY_BE_VENOMOUS;
-    });
+    const warned = raw.some((row) => this.#decideRow(row, place).verdict === MAY_BE_VENOMOUS);
     return warned ? { ...joint, verdict: MAY_BE_VENOMOUS } : joint;
   }
 
   /**
-   * Decision for one row of logits.
+   * Decision for one row of logits. A place may add a warning; it removes none of the image.
    *
    * @param {Float64Array} raw
-   * @param {Float64Array} row adjusted logits.
    * @param {Place} place
    * @returns {Decision}
    */
-  #decideRow(raw, row, place) {
+  #decideRow(raw, place) {
     const { rule, calibration } = this.facts;
+    const [row, effect] = this.#adjusted(raw, place);
     if (!rule) return this.#decision(row, () => true, true);
-    const usesPlace = place.weights.length > 0 && this.prior !== null;
-    const guarantees = (usesPlace && rule.country) || rule.image;
-    const names = setOf(row, guarantees.names, this.order);
     const image = calibrate(raw, calibration);
-    const risky =
-      this.#mayBeVenomous(row, guarantees, names) || (usesPlace && this.#imageShowsDanger(image));
-    return this.#decision(row, (column) => names[column] === true, risky);
+    const names = setOf(image, rule.image.names, this.order);
+    const risky = this.#mayBeVenomous(image, names) || this.#imageShowsDanger(image);
+    const alone = this.#decision(image, (column) => names[column] === true, risky);
+    if (!place.weights.length || !this.prior) return alone;
+    const [possible, joined] = this.#withPlace(names, row, effect.of_country === true);
+    const warned =
+      alone.verdict === MAY_BE_VENOMOUS ||
+      this.facts.species.some(({ dangerous }, column) => dangerous && possible[column]);
+    return { ...this.#decision(row, (column) => possible[column] === true, warned), joined };
+  }
+
+  /**
+   * Set of names with a place, and whether it is joined to that of the image.
+   *
+   * @param {boolean[]} names set of the image alone.
+   * @param {Float64Array} row logits with the prior of the place.
+   * @param {boolean} tested true if the set of the country may be used.
+   * @returns {[possible: boolean[], joined: boolean]}
+   */
+  #withPlace(names, row, tested) {
+    const { country, image } = /** @type {Rule} */ (this.facts.rule);
+    if (!country) return [names.map(() => true), true];
+    if (tested && !country.includes(null)) return [setOf(row, country, this.order), false];
+    const beside = setOf(row, image.names, this.order);
+    return [names.map((found, column) => found || beside[column] === true), true];
   }
 
   /** @param {Float64Array} image calibrated logits of the image alone */
@@ -219,20 +249,18 @@ export class Decider {
   }
 
   /**
-   * True if a photo may show a venomous species; always true without a guarantee for them.
+   * True if an image may show a venomous species; always true without a guarantee for them.
    *
-   * @param {Float64Array} row
-   * @param {Guarantees} guarantees
-   * @param {boolean[]} names species that cannot be excluded
+   * @param {Float64Array} image calibrated logits of the image alone
+   * @param {boolean[]} names species that the image does not exclude
    */
-  #mayBeVenomous(row, guarantees, names) {
-    const columns = this.facts.species.flatMap((species, column) =>
-      species.dangerous ? column : [],
+  #mayBeVenomous(image, names) {
+    const { image: guarantees, danger_guaranteed } = /** @type {Rule} */ (this.facts.rule);
+    if (!danger_guaranteed) return true;
+    const danger = setOf(image, guarantees.danger, this.order);
+    return this.facts.species.some(
+      ({ dangerous }, column) => dangerous && (names[column] || danger[column]),
     );
-    if (!columns.length || columns.some((column) => guarantees.danger[column] === null))
-      return true;
-    const danger = setOf(row, guarantees.danger, this.order);
-    return columns.some((column) => names[column] || danger[column]);
   }
 
   /**
@@ -245,7 +273,8 @@ export class Decider {
     const species = ranked(row, this.order).filter(possible);
     const [state, name] = rollUp(species.map((column) => this.#species(column)));
     const known = !risky && state !== "unidentified";
-    return { state, name, species, verdict: known ? NOT_KNOWN_DANGEROUS : MAY_BE_VENOMOUS };
+    const verdict = known ? NOT_KNOWN_DANGEROUS : MAY_BE_VENOMOUS;
+    return { state, name, species, verdict, joined: false };
   }
 
   /**
@@ -269,7 +298,7 @@ export class Decider {
  * @returns {Decision}
  */
 function noName(state) {
-  return { state, name: null, species: [], verdict: MAY_BE_VENOMOUS };
+  return { state, name: null, species: [], verdict: MAY_BE_VENOMOUS, joined: false };
 }
 
 /**

@@ -16,9 +16,18 @@ const UNSEEN = ["unseen", "no country"];
  * @property {number} [ratios] table row with likelihood ratios of the species.
  * @property {string} [use] source of the factors.
  * @property {boolean} [overridden] true if prior overrides apply.
+ * @property {boolean} [of_country] true if the factors rest on data of the country itself.
  */
 
-/** @typedef {{use: string, contradicts: boolean, overridden: boolean}} Effect */
+/**
+ * Effect of a place on a photo.
+ *
+ * @typedef {object} Effect
+ * @property {string} use
+ * @property {boolean} contradicts
+ * @property {boolean} overridden
+ * @property {boolean} [of_country] true if the place is one country and the factors rest on its data.
+ */
 
 /**
  * Countries of a photo, with weights.
@@ -36,6 +45,7 @@ const UNSEEN = ["unseen", "no country"];
  * @property {Float64Array} ratios
  * @property {string} use
  * @property {boolean} overridden
+ * @property {boolean} ofCountry
  */
 
 /** Prior of a bundle. */
@@ -54,25 +64,21 @@ export class Prior {
   }
 
   /**
-   * Logits of photos with the prior of a place, and its effect on the first row.
+   * Logits of a photo with the prior of a place, and its effect.
    *
-   * @param {Float64Array[]} rows
+   * @param {Float64Array} row
    * @param {Place} place with one country or more.
-   * @returns {[rows: Float64Array[], effect: Effect]}
+   * @returns {[row: Float64Array, effect: Effect]}
    */
-  adjusted(rows, place) {
-    const prior = this.#placePrior(place.weights);
-    let use = prior.use;
-    const joint = rows.map((row, number) => {
-      const image = row.map((logit) => logit / this.temperature);
-      const product = prior.factors.map((factor, column) => factor + (image[column] ?? 0));
-      if (largest(product) > Number.NEGATIVE_INFINITY) return product;
-      if (number === 0) use = "excluded";
-      return image;
-    });
-    const [first = new Float64Array()] = rows;
-    const contradicts = this.#likelihood(first, prior.ratios) < CONTRADICTION;
-    return [joint, { use, contradicts, overridden: prior.overridden }];
+  adjusted(row, place) {
+    const { factors, ratios, use, overridden, ofCountry } = this.#placePrior(place.weights);
+    const image = row.map((logit) => logit / this.temperature);
+    const product = factors.map((factor, column) => factor + (image[column] ?? 0));
+    const contradicts = this.#likelihood(row, ratios) < CONTRADICTION;
+    if (largest(product) > Number.NEGATIVE_INFINITY) {
+      return [product, { use, contradicts, overridden, of_country: ofCountry }];
+    }
+    return [image, { use: "excluded", contradicts, overridden, of_country: false }];
   }
 
   /**
@@ -98,12 +104,13 @@ export class Prior {
     const overridden = parts.some((part) => part.overridden);
     const seen = parts.filter((part) => !UNSEEN.includes(part.use));
     if (!seen.length) {
-      return { factors: new Float64Array(this.species), ratios, use: "unseen", overridden };
+      const factors = new Float64Array(this.species);
+      return { factors, ratios, use: "unseen", overridden, ofCountry: false };
     }
     const total = seen.reduce((sum, part) => sum + part.weight, 0);
     const mean = this.#sum(seen, "factors", (w, factor) => (w / total) * Math.exp(factor));
     const most = seen.reduce((best, part) => (part.weight > best.weight ? part : best));
-    return { factors: mean.map(Math.log), ratios, use: most.use, overridden };
+    return { factors: mean.map(Math.log), ratios, use: most.use, overridden, ofCountry: false };
   }
 
   /**
@@ -135,6 +142,7 @@ export class Prior {
       ratios: row(country.ratios),
       use: country.use ?? "no prior",
       overridden: country.overridden ?? false,
+      ofCountry: country.of_country ?? false,
     };
   }
 }
