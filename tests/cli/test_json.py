@@ -121,7 +121,7 @@ CHECKS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "split": lambda o: o["photos"] + o["validation_photos"] == 36,
     "pack": lambda o: o["photos"] == 12 and o["bytes"] > 0 and o["failures"] == [],
     "train": lambda o: o["validation"]["photos"] == 12,
-    "fit-prior": lambda o: "image alone" in o["losses"],
+    "fit-prior": lambda o: o["losses"] == {} and o["prior"].endswith("p.toml"),
     "export": lambda o: len(o["version"]) == 12,
     "score": lambda o: o["photos"] == 12,
     "evaluate": lambda o: "log_loss" in o["evaluations"][0] and len(o["figures"]) == 2,

@@ -31,18 +31,59 @@ def test_fit_prior_rejects_manifest_without_species(tmp_path, capsys):
     assert line.startswith(f"ophis: {tmp_path / 'm.csv'}: there is no photo of any species")
 
 
-def test_fit_prior_selects_on_validation_scores(scores_folder, coloured):
+def run_here(capsys, *arguments) -> list[str]:
+    """Run a command in this process and return the lines of its output."""
+    with pytest.raises(SystemExit) as end:
+        main([*map(str, arguments)])
+    assert not end.value.code
+    return capsys.readouterr().out.splitlines()
+
+
+def many(scores):
+    """Return the photos of scores six times, each an observation of its own."""
+    copies = [
+        replace(
+            scores,
+            photo_ids=tuple(f"{name} {n}" for name in scores.photo_ids),
+            observations=tuple(f"{name} {n}" for name in scores.photo_ids),
+        )
+        for n in range(6)
+    ]
+    return concatenate(copies)
+
+
+def test_fit_prior_selects_on_validation_scores(scores_folder, coloured, capsys):
+    table, out = coloured.folder / "manifest.csv", scores_folder / "chosen.toml"
+    scores = many(read_scores(scores_folder / "scores.npz"))
+    given = scores.write(scores_folder / "many.npz")
+    fitting, _ = validation_halves(scores)
+    assert 50 <= len(fitting) < 216
+    lines = run_here(capsys, "fit-prior", table, "--validation", given, "--out", out)
+    assert lines[1] == f"chosen on {len(fitting)} of 216 photos, the rest is for guarantees"
+    assert f"cross-validated on {len(fitting)} photos" in lines[2]
+    names = {"image alone": 1, "Bayes' rule, smoothed": 3, "the paper's product": 3}
+    for name, cells in names.items():
+        (line,) = (line for line in lines[3:-1] if line.startswith(name))
+        assert len(line.removeprefix(name).split()) == cells
+    assert lines[-1] == str(out)
+    # The countries of other photos: no prior is clearly better, and none is written.
+    order = np.random.default_rng(0).permutation(len(scores))
+    noise = replace(scores, countries=tuple(scores.countries[n] for n in order))
+    given, out = noise.write(scores_folder / "noise.npz"), scores_folder / "none.toml"
+    lines = run_here(capsys, "fit-prior", table, "--validation", given, "--out", out)
+    assert lines[-1].startswith("no prior is clearly better than the image alone: none is written")
+    assert not out.exists()
+
+
+def test_fit_prior_on_few_validation_scores_keeps_the_defaults(scores_folder, coloured):
     table = coloured.folder / "manifest.csv"
     scores, out = scores_folder / "scores.npz", scores_folder / "chosen.toml"
     done = ophis("fit-prior", table, "--validation", scores, "--out", out)
     assert done.returncode == 0, done.stderr
     fitting, _ = validation_halves(read_scores(scores))
     assert 0 < len(fitting) < 36
-    lines = done.stdout.splitlines()
-    assert lines[1] == f"chosen on {len(fitting)} of 36 photos, the rest is for guarantees"
-    assert f"log loss of {len(fitting)} validation photos" in lines[2]
-    rows = [line.rsplit(maxsplit=1) for line in lines[3:-1]]
-    assert {"image alone", "Bayes' rule, smoothed"} <= {name.strip() for name, _ in rows}
+    few = f"{len(fitting)} photos of a known species are too few: the default of Bayes' rule"
+    assert done.stdout.splitlines()[2] == few
     assert done.stdout.splitlines()[-1] == str(out)
     arguments = ("evaluate", scores, "--prior", out, "--json")
     image, country = json.loads(ophis(*arguments).stdout)["evaluations"]
@@ -52,6 +93,23 @@ def test_fit_prior_selects_on_validation_scores(scores_folder, coloured):
     assert "need a prior in .toml" in refused(
         "fit-prior", table, "--validation", scores, "--out", scores_folder / "p.csv"
     )
+
+
+def test_fit_prior_as_published_keeps_names_of_one_country_apart(tmp_path, capsys):
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(
+        "photo,species,country\na.jpg,boa,bahamas\nb.jpg,adder,the-bahamas\nc.jpg,boa,kenya\n"
+    )
+    counts, published = tmp_path / "p.csv", tmp_path / "p2.toml"
+    lines = run_here(capsys, "fit-prior", manifest, "--out", counts)
+    assert "one country, counted together: bahamas, the-bahamas" in lines
+    lines = run_here(capsys, "fit-prior", manifest, "--out", published, "--as-published")
+    assert not any("counted together" in line for line in lines)
+    merged, apart = (read_prior(path).log_factors("bahamas")[0] for path in (counts, published))
+    np.testing.assert_allclose(np.exp(merged), [0.5, 0.5])
+    np.testing.assert_allclose(np.exp(apart), [0, 1])
+    line = refused_here(capsys, "fit-prior", manifest, "--out", counts, "--as-published")
+    assert "p.csv: the paper's prior as published is a .toml file" in line
 
 
 def test_prior_does_not_depend_on_photos_of_the_guarantees(

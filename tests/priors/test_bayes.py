@@ -6,16 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ophis import CountryPrior, InputError, Scores, SpeciesList, read_prior
+from ophis import CountryPrior, InputError, SpeciesList, read_prior
 from ophis.geography.countries import country_code
 from ophis.priors.bayes import BayesPrior, Settings
 from ophis.priors.overrides import Override
 from ophis.priors.prior import PriorEffect, PriorUse
-from ophis.priors.range_maps import RangeMap, RangeMapPrior, read_range_map
-from ophis.priors.selection import LogLoss, choose_prior, default_prior, fit_bayes
+from ophis.priors.range_maps import RangeMapPrior, read_range_map
 from ophis.taxonomy.species_list import species_key
+from tests.support.simulated_countries import RANGE_MAP, SPECIES, seen
 
-SPECIES = SpeciesList(("adder", "boa", "cobra"))
 COUNTS = pl.DataFrame(
     {
         "species": ["adder", "adder", "boa", "boa", "cobra", "cobra", "cobra"],
@@ -23,27 +22,10 @@ COUNTS = pl.DataFrame(
         "photos": [4, 1, 5, 2, 6, 3, 1],
     }
 )
-RANGE_MAP = RangeMap(
-    {"adder": frozenset({"FR", "DE"}), "boa": frozenset({"BR"}), "cobra": frozenset({"IN", "NP"})},
-    frozenset({"FR", "DE", "BR", "IN", "NP"}),
-)
 
 
 def counts() -> CountryPrior:
     return CountryPrior.from_counts(COUNTS, SPECIES)
-
-
-def seen(countries, truth, probabilities) -> Scores:
-    """Return scores of photos with these probabilities."""
-    names = tuple(f"photo {n}" for n in range(len(countries)))
-    return Scores(
-        logits=np.log(np.array(probabilities)),
-        species=SPECIES,
-        photo_ids=names,
-        truth=np.array(truth),
-        countries=tuple(countries),
-        observations=names,
-    )
 
 
 def test_smoothed_probability_by_hand():
@@ -142,6 +124,22 @@ def test_probabilities_are_positive_and_sum_to_one(country, continent, range_map
         assert np.isfinite(prior.log_factors(name)[0]).all()
 
 
+@pytest.mark.parametrize("exponent", [1.0, 0.5, 0.0])
+def test_least_factor_depends_on_the_exponent(exponent):
+    settings = Settings(
+        country_photos=1e-9,
+        continent_photos=1e-9,
+        wrong_country_fraction=0.1,
+        world_exponent=exponent,
+    )
+    prior = BayesPrior(counts(), settings)
+    factors = np.exp(prior.log_factors("france")[0])
+    least = 0.1 * prior.world ** (1 - exponent)
+    np.testing.assert_allclose(factors[1:], least[1:], rtol=1e-6)  # no boa, no cobra in France
+    assert (factors >= least * (1 - 1e-9)).all()
+    assert (factors.min() < 0.1 * (1 - 1e-6)) == (exponent < 1)
+
+
 def test_effect_of_each_country():
     prior = BayesPrior(counts(), Settings(country_photos=0.1, continent_photos=0.1))
     countries = ["india", "IN", "nepal", "atlantis", "UNKNOWN", "fiji", "france", "germany"]
@@ -203,9 +201,10 @@ def test_two_names_of_one_country_are_merged():
             {"p.toml", "p.csv", "p_range_map.csv", "p_overrides.csv"},
         ),
         (
-            RangeMapPrior(SPECIES, RANGE_MAP, 0.03),
+            RangeMapPrior(SPECIES, RANGE_MAP, 0.03, 1.5),
             {"p.toml", "p_range_map.csv", "p_species.csv"},
         ),
+        (replace(counts(), merge_names=False), {"p.toml", "p.csv"}),
     ],
 )
 def test_written_prior_reads_back(tmp_path, prior, files):
@@ -217,6 +216,8 @@ def test_written_prior_reads_back(tmp_path, prior, files):
         mine, read = prior.log_factors(country), back.log_factors(country)
         np.testing.assert_array_equal(mine[0], read[0])
         assert mine[1] == read[1]
+    assert back.temperature == prior.temperature
+    assert getattr(back, "merge_names", None) == getattr(prior, "merge_names", None)
     assert read_prior(path).species == SPECIES
 
 
@@ -226,7 +227,7 @@ def test_written_prior_reads_back(tmp_path, prior, files):
         (
             'kind = "bayes"',
             'kind = "bays"',
-            "kind = 'bays' should be one of ['bayes', 'range_map']",
+            "kind = 'bays' should be one of ['bayes', 'country_counts', 'range_map']",
         ),
         ("world_exponent", "world_exponents", "key 'world_exponent' is missing or not known"),
         (
@@ -271,140 +272,11 @@ def test_bayes_prior_is_written_as_toml_only(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def simulated(photos, seed):
-    """Return scores of a calibrated network in a world where country and species are correlated.
-
-    Pictures are noisy one-hot vectors, so that p(s | x) is known exactly.
-    """
-    rng = np.random.default_rng(seed)
-    joint = np.array([[0.6, 0.05, 0.0], [0.02, 0.13, 0.05], [0.1, 0.0, 0.05]])  # countries, species
-    cells = rng.choice(9, size=photos, p=joint.ravel())
-    places, truth = np.divmod(cells, 3)
-    pictures = np.eye(3)[truth] + rng.normal(scale=0.8, size=(photos, 3))
-    logits = pictures / 0.8**2 + np.log(joint.sum(axis=0))
-    names = ("france", "brazil", "india")
-    scores = seen([names[p] for p in places], truth, np.full((photos, 3), 1 / 3))
-    return replace(scores, logits=logits)
-
-
-def learned_from(photos, seed) -> CountryPrior:
-    scores = simulated(photos, seed)
-    table = pl.DataFrame(
-        {
-            "species": [SPECIES[s] for s in scores.truth],
-            "country": scores.countries,
-            "photos": 1,
-        }
-    )
-    return CountryPrior.from_counts(table, SPECIES)
-
-
-def test_fitted_prior_beats_image_and_product_on_other_photos():
-    learned = learned_from(2000, seed=1)
-    prior = fit_bayes(learned, simulated(2000, seed=2))
-    assert prior.settings.world_exponent == 1
-    loss = LogLoss(simulated(5000, seed=3))
-    assert loss(prior) < loss(None) - 0.05
-    assert loss(prior) < loss(learned)  # the product excludes some truths and counts p(s) twice
-
-
-def test_choose_prior_minimises_loss(monkeypatch):
-    learned, validation = learned_from(500, seed=1), simulated(800, seed=2)
-    choice = choose_prior(learned, validation, range_map=RANGE_MAP)
-    assert choice.photos == 800
-    assert isinstance(choice.prior, BayesPrior)
-    assert choice.losses["Bayes' rule, smoothed"] == min(choice.losses.values())
-    assert set(choice.losses) == {
-        "image alone",
-        "range map",
-        "Bayes' rule, smoothed",
-        "the paper's product",
-    }
-    for name, prior in (("image alone", None), ("the paper's product", learned)):
-        assert choice.losses[name] == pytest.approx(LogLoss(validation)(prior))
-
-
-def test_choose_prior_never_chooses_product_of_the_paper():
-    """Each country has exactly one species, so that excluding the others is right."""
-    where = np.arange(300) % 3
-    names = ("france", "brazil", "india")
-    blind = seen([names[n] for n in where], where, np.full((300, 3), 1 / 3))
-    paper = CountryPrior(SPECIES, names, np.diag([900, 900, 900]))
-    for range_map in (None, RANGE_MAP):
-        choice = choose_prior(paper, blind, range_map=range_map)
-        assert choice.losses["the paper's product"] == 0 < choice.losses["Bayes' rule, smoothed"]
-        assert choice.prior
-        assert not isinstance(choice.prior, CountryPrior)
-
-
-def test_choose_prior_prefers_image_alone_for_misleading_countries():
-    validation = simulated(800, seed=2)
-    order = np.random.default_rng(0).permutation(800)
-    shuffled = replace(validation, countries=tuple(validation.countries[n] for n in order))
-    wrong = CountryPrior(SPECIES, ("france", "brazil", "india"), np.diag([900, 900, 900]))
-    choice = choose_prior(wrong, shuffled)
-    image = choice.losses["image alone"]
-    assert image <= min(choice.losses.values()) + 0.02
-    assert choice.prior is None or choice.losses["Bayes' rule, smoothed"] <= image
-
-
-def test_fit_rejects_other_species_or_order():
-    learned = learned_from(500, seed=1)
-    turned = CountryPrior(SpeciesList(SPECIES.names[::-1]), learned.countries, learned.counts)
-    more = CountryPrior.from_counts(COUNTS, SpeciesList((*SPECIES.names, "mamba")))
-    for counts, message in (
-        (turned, "species 1 is 'adder' in the scores and 'cobra' in the prior"),
-        (more, "species 4 is missing in the scores and 'mamba' in the prior"),
-    ):
-        for photos in (20, 200):  # nothing is fitted on few photos
-            validation = simulated(photos, seed=2)
-            for fit in (fit_bayes, choose_prior, default_prior):
-                with pytest.raises(InputError, match=message):
-                    fit(counts, validation)
-        with pytest.raises(InputError, match=message):
-            LogLoss(simulated(20, seed=2))(counts)
-
-
-def test_default_prior_of_few_validation_photos_is_not_fitted():
-    learned = learned_from(500, seed=1)
-    for few in (
-        None,
-        simulated(49, seed=2),
-        replace(simulated(200, seed=2), truth=np.full(200, -1)),
-    ):
-        prior = default_prior(learned, few)
-        assert isinstance(prior, BayesPrior)
-        assert prior.settings == Settings()
-    fitted = default_prior(learned, simulated(50, seed=2))
-    assert isinstance(fitted, BayesPrior)
-    assert fitted.settings != Settings()
-
-
-def test_overconfident_network_is_tempered_before_the_prior():
-    sure, learned = simulated(2000, seed=2), learned_from(2000, seed=1)
-    sure = replace(sure, logits=3 * sure.logits)
-    prior = fit_bayes(learned, sure)
-    assert 2.3 < prior.settings.temperature < 3.7
-    expected = fit_bayes(learned, simulated(2000, seed=2))
-    answers = prior.adjust(sure).logits.argmax(axis=1)
-    assert (answers == expected.adjust(simulated(2000, seed=2)).logits.argmax(axis=1)).mean() > 0.97
-
-
-def test_fit_rejects_validation_without_labels():
-    scores = replace(simulated(10, seed=0), truth=np.full(10, -1))
-    with pytest.raises(InputError, match="no validation photo has a known species"):
-        fit_bayes(counts(), scores)
-
-
-def test_log_loss_equals_scikit_learn():
-    metrics = pytest.importorskip("sklearn.metrics")
-    scores = simulated(300, seed=5)
-    expected = metrics.log_loss(scores.truth, scores.probabilities(), labels=[0, 1, 2])
-    assert LogLoss(scores)(None) == pytest.approx(expected, rel=1e-5)
-
-
 def test_venomous_species_is_possible_where_range_map_lists_it(published_counts, shared_2021):
-    """The paper's product excludes 464 of 1,096 such pairs, in Nepal all 12."""
+    """The paper's table excludes 464 of 1,096 such pairs, in Nepal all 12.
+
+    With the names of one country counted together it is 462.
+    """
     species = SpeciesList(tuple(published_counts["species"].unique().sort()))
     paper = CountryPrior.from_counts(published_counts, species)
     range_map = read_range_map(shared_2021 / "species_relevance.csv")
@@ -421,6 +293,10 @@ def test_venomous_species_is_possible_where_range_map_lists_it(published_counts,
     zero = {c: paper.probability[paper.row(c)] == 0 for c in {code for _, code in pairs}}
     assert len(pairs) == 1096
     assert sum(zero[code][column] for column, code in pairs) == 464
+    for merge_names, excluded in ((False, 464), (True, 462)):
+        product = replace(paper, merge_names=merge_names)
+        impossible = {code: np.isneginf(product.log_factors(code)[0]) for code in zero}
+        assert sum(impossible[code][column] for column, code in pairs) == excluded
     nepal = [column for column, code in pairs if code == "NP"]
     assert len(nepal) == 12
     assert zero["NP"][nepal].all()

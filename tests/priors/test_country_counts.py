@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
-from ophis import CountryPrior, InputError, Scores, SpeciesList
+from ophis import CountryPrior, InputError, Scores, SpeciesList, read_prior
 from ophis.priors.country_counts import read_counts
 from ophis.priors.prior import PriorEffect, PriorUse
 from tests.support.paths import SHARED
@@ -196,3 +198,42 @@ def test_equation_1_equals_published_table():
     assert sorted(row for row in rows if row is not None) == list(range(188))
     theirs = published.drop("Species/Country").to_numpy()
     assert np.abs(fitted.probability[rows] - theirs).max() < 1e-12
+    differing = {}
+    for merge_names in (False, True):
+        used = replace(fitted, merge_names=merge_names)
+        mine = np.exp([used.log_factors(name)[0] for name in published["Species/Country"]])
+        differing[merge_names] = (np.abs(mine - theirs).max(axis=1) > 1e-12).sum()
+    assert differing == {False: 0, True: 6}
+
+
+def test_names_of_one_country_stay_apart_as_published(tmp_path):
+    """p(s | c) by hand, times p(s | x) of 0.2, 0.3 and 0.5."""
+    counts = pl.DataFrame(
+        {
+            "species": ["boa", "boa", "adder", "cobra"],
+            "country": ["bahamas", "the-bahamas", "bahamas", "kenya"],
+            "photos": [1, 1, 3, 2],
+        }
+    )
+    merged = CountryPrior.from_counts(counts, SPECIES)
+    apart = replace(merged, merge_names=False)
+    for used, country, product in (
+        (apart, "bahamas", [3 / 4 * 0.2, 1 / 4 * 0.3, 0]),
+        (apart, "the-bahamas", [0, 0.3, 0]),
+        (apart, "BS", [3 / 4 * 0.2, 1 / 4 * 0.3, 0]),  # a code means the name with more photos
+        (merged, "bahamas", [3 / 5 * 0.2, 2 / 5 * 0.3, 0]),
+        (merged, "the-bahamas", [3 / 5 * 0.2, 2 / 5 * 0.3, 0]),
+    ):
+        adjusted = used.adjust(scores_in([country], [[0.2, 0.3, 0.5]]))
+        expected = np.divide(product, np.sum(product))
+        np.testing.assert_allclose(adjusted.probabilities()[0], expected, atol=1e-12)
+    assert merged.merged() == [("bahamas", "the-bahamas")]
+    assert apart.merged() == []
+    path = apart.write(tmp_path / "paper.toml")
+    assert (tmp_path / "paper.csv").is_file()
+    read = read_prior(path, SPECIES)
+    np.testing.assert_array_equal(
+        read.log_factors("the-bahamas")[0], apart.log_factors("the-bahamas")[0]
+    )
+    with pytest.raises(InputError, match=r"such a prior is written as .toml"):
+        apart.write(tmp_path / "paper2.csv")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from ophis.cli.options import Json, read_range_map_option
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
     from ophis.priors.fitting import FittedPrior
+
+
+_NONE_WRITTEN = "no prior is clearly better than the image alone: none is written"
 
 
 def fit_prior(
@@ -22,13 +27,14 @@ def fit_prior(
     validation: Path | None = None,
     range_map: Path | None = None,
     overrides: Path | None = None,
+    as_published: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> None:
     """Fit a prior: how probable each species is in each country.
 
-    A .csv file gets p(species | country), the paper's Eq. 1. A .toml file gets the prior with the
-    smallest log loss on validation scores: Bayes' rule with smoothed p(species | country), the
-    range map, or none.
+    A .csv file gets p(species | country), the paper's Eq. 1. A .toml file gets Bayes' rule with
+    smoothed p(species | country). With validation scores it gets Bayes' rule or the range map if
+    the cross-validated log loss is clearly below that of the image alone, else nothing is written.
 
     Args:
         manifest: The training photos.
@@ -38,11 +44,13 @@ def fit_prior(
             Half of them is used; `ophis export` fits its guarantees on the other half.
         range_map: Countries of each species: one row a species, one column a country, 1 and 0.
         overrides: Known probabilities: country,species,probability; 0 excludes, `add` adds.
+        as_published: Write the paper's prior as a .toml file that keeps two names of one country
+            apart, as the paper's table does.
         json: Print one JSON object: the prior that is written, or null, and all losses.
     """
     from ophis import read_manifest, read_scores
     from ophis.cli.terminal.progress import waiting
-    from ophis.cli.terminal.tables import one_country, print_choice, print_json
+    from ophis.cli.terminal.tables import print_json
     from ophis.priors.fitting import fit_prior as fit
     from ophis.priors.overrides import read_overrides
 
@@ -53,21 +61,34 @@ def fit_prior(
         train = read_manifest(manifest, photos=photos)
     try:
         with waiting("fitting the prior"):
-            fitted = fit(train, out, validation=scores, range_map=lists, overrides=given)
+            fitted = fit(
+                train,
+                out,
+                validation=scores,
+                range_map=lists,
+                overrides=given,
+                as_published=as_published,
+            )
     except InputError as error:
         raise _with_file(error, train=manifest, validation=validation) from None
     if json:
         print_json(_facts(fitted) | {"prior": out if fitted.prior else None})
-        return
+    else:
+        _print(fitted, len(scores) if scores else 0, out)
+
+
+def _print(fitted: FittedPrior, validation_photos: int, out: Path) -> None:
+    from ophis.cli.terminal.tables import one_country, print_choice
+
     counts = fitted.counts
     print(f"{len(counts.countries):,} countries, {len(counts.species):,} species")
     for names in counts.merged():
         print(one_country(names))
-    if fitted.choice and scores is not None:
-        chosen = f"chosen on {fitted.fitting_photos:,} of {len(scores):,} photos"
+    if fitted.choice:
+        chosen = f"chosen on {fitted.fitting_photos:,} of {validation_photos:,} photos"
         print(f"{chosen}, the rest is for guarantees")
         print_choice(fitted.choice)
-    print(out if fitted.prior else "the image alone wins: no prior is written; leave --prior out")
+    print(out if fitted.prior else f"{_NONE_WRITTEN}; leave --prior out")
 
 
 def _with_file(error: InputError, **files: Path | None) -> InputError:
@@ -86,4 +107,9 @@ def _facts(fitted: FittedPrior) -> dict[str, Any]:
         "one_country": counts.merged(),
         "chosen_on_photos": choice.photos if choice else None,
         "losses": {name: loss if isfinite(loss) else None for name, loss in losses.items()},
+        "gains": {
+            name: {"gain": gain, "standard_error": error}
+            for name, (gain, error) in (choice.gains if choice else {}).items()
+            if isfinite(gain)
+        },
     }

@@ -21,6 +21,7 @@ from ophis.decision.calibration_error import (
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
 from ophis.scores.scores import log_probabilities
+from ophis.scores.temperature import best_temperature
 from ophis.taxonomy.species_list import require_same_species
 
 if TYPE_CHECKING:
@@ -223,36 +224,11 @@ def _bins(sure: NDArray[np.float64], right: NDArray[np.float64], bins: int) -> p
 def fit_temperature(scores: Scores) -> Calibration:
     """Fit one temperature for all species by log loss (Guo et al. 2017).
 
-    The loss is convex in 1 / temperature: its slope has one zero, found by bisection, which needs
-    no SciPy and no sign change. The temperature divides logits, not probabilities.
-
     Raises:
-        InputError: no photo has a known species.
+        InputError: no photo has a known species, or a true species has a logit of -inf.
     """
-    known = _known(scores)
-    logits = log_probabilities(known.logits)  # a constant added to a row changes nothing
-    finite = np.where(np.isfinite(logits), logits, 0)
-    own = logits[np.arange(len(known)), known.truth]
-    if np.isneginf(own).any():
-        row = int(np.isneginf(own).argmax())
-        raise InputError(
-            f"photo {known.photo_ids[row]!r}: the scores exclude its true species;"
-            " calibrate the scores of the image, before any prior"
-        )
-
-    def slope(scale: float) -> float:
-        p = np.exp(log_probabilities(scale * logits))
-        return float(((p * finite).sum(axis=1) - own).mean())
-
-    low, high = np.log(1e-3), np.log(1e3)
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if slope(np.exp(middle)) < 0 else (low, middle)
-    return Calibration(np.array(np.exp((low + high) / 2)), np.array(0.0))
-
-
-def _known(scores: Scores) -> Scores:
     known = scores.take(scores.truth >= 0)
     if not len(known):
         raise InputError("no photo has a known species, so nothing can be evaluated; add `species`")
-    return known
+    known = replace(known, logits=known.logits.astype(np.float64))
+    return Calibration(np.array(1 / best_temperature(known)), np.array(0.0))

@@ -6,13 +6,13 @@ the smaller log loss in cross-validation.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ophis.decision.calibration import Calibration, fit_temperature
+from ophis.scores.cross_validation import CLEAR_GAIN, FOLDS, folds, mean_gain
 from ophis.scores.scores import log_probabilities
 from ophis.scores.validation import MIN_FITTING_PHOTOS
 
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 # Standard deviations of the priors: of a factor, as a fraction of the temperature's, and of an
 # offset, in units of a logit. One photo of a species hardly moves its numbers; some dozens do.
 FACTOR_SPREAD, OFFSET_SPREAD = 0.25, 0.5
-FOLDS = 5
 MIN_VECTOR_PHOTOS = 100  # with fewer, the comparison of the two kinds is noise
-MIN_STANDARD_ERRORS = 2.0  # gain of the vector over the temperature
 
 
 @dataclass(frozen=True)
@@ -67,32 +65,18 @@ def choose_calibration(scores: Scores) -> CalibrationChoice:
     """
     temperature = fit_temperature(scores)
     known = scores.take(scores.truth >= 0)
-    fold, observation = _folds(known.observations)
-    if len(known) < MIN_VECTOR_PHOTOS or observation.max() + 1 < FOLDS:
+    if len(known) < MIN_VECTOR_PHOTOS or len(set(known.observations)) < FOLDS:
         return CalibrationChoice(temperature, -np.inf, np.inf, len(known))
-    gains = np.empty(len(known))
+    gains, fold = np.empty(len(known)), folds(known.observations)
     for number in range(FOLDS):
         fitting, tested = known.take(fold != number), known.take(fold == number)
         one = fit_temperature(fitting)
         vector = _fit_around(one, fitting)
         gains[fold == number] = _losses(one, tested) - _losses(vector, tested)
-    gain = float(gains.mean())
-    # Photos of one observation are correlated: the standard error is over sums of observations.
-    sums = np.bincount(observation, gains - gain)
-    error = float(np.sqrt(sums @ sums) / len(known))
-    clearly = gain > MIN_STANDARD_ERRORS * error
+    gain, error = mean_gain(gains, known.observations)
+    clearly = gain > CLEAR_GAIN * error
     best = _fit_around(temperature, known) if clearly else temperature
     return CalibrationChoice(best, gain, error, len(known))
-
-
-def _folds(observations: tuple[str, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the fold and the number of the observation of each photo; both [photos]."""
-    names, of_photo = np.unique(np.array(observations, dtype=object), return_inverse=True)
-    # The order by checksum is independent of the meaning of the names.
-    order = sorted(range(len(names)), key=lambda n: (zlib.crc32(names[n].encode()), names[n]))
-    fold = np.empty(len(names), np.int64)
-    fold[order] = np.arange(len(names)) % FOLDS
-    return fold[of_photo], of_photo
 
 
 def _losses(calibration: Calibration, scores: Scores) -> NDArray[np.float64]:

@@ -31,15 +31,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Smoothing of p(s | c); fitted on validation scores by `selection.fit_bayes`.
+    """Smoothing of p(s | c); fitted on validation scores by `smoothing.fit_bayes`.
 
     Attributes:
         country_photos: pseudo-photos of a country, distributed as on its continent.
         continent_photos: pseudo-photos of a continent, distributed as in the world.
         range_map_photos: a species that lives in a country counts as if it had so many photos
-            more there; a species that the range map does not contain, too.
-        wrong_country_fraction: fraction of photos whose country is assumed to be wrong, with
-            species as in the world. It is a lower bound of every factor.
+            more there; a species that the range map does not contain, too. Without a range map it
+            has no effect.
+        wrong_country_fraction: fraction w of photos whose country is assumed to be wrong, with
+            species as in the world: p(s | c) is at least w p(s), except by overrides, and a factor
+            at least w p(s)^(1 - world_exponent): w by Bayes' rule.
         world_exponent: exponent of p(s) in the divisor: 1 is Bayes' rule, 0 the paper's product.
         temperature: divides the logits of the image before the product, because an overconfident
             network would outweigh the country.
@@ -47,7 +49,7 @@ class Settings:
 
     country_photos: float = 30.0
     continent_photos: float = 30.0
-    range_map_photos: float = 0.0
+    range_map_photos: float = 0.1
     wrong_country_fraction: float = 0.03
     world_exponent: float = 1.0
     temperature: float = 1.0

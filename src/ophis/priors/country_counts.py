@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +12,12 @@ import numpy as np
 from ophis.errors import InputError
 from ophis.files.csv import numbered_rows, write_csv
 from ophis.geography.countries import UNKNOWN, country_code, country_key, same_country
-from ophis.priors.prior import Prior, PriorUse
+from ophis.priors.prior import Prior, PriorUse, write_settings
 from ophis.taxonomy.species_list import SpeciesList
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     import polars as pl
     from numpy.typing import NDArray
@@ -37,6 +38,8 @@ class CountryPrior(Prior):
         countries: the rows, as `places.country_key` writes them; UNKNOWN is one of them
             (paper, section 6).
         counts: [countries, species], int64, t_sc: training photos of the species there.
+        merge_names: count two names of one country together. False repeats the paper, whose table
+            keeps "republic-of-congo" and "republic-of-the-congo" apart.
 
     Raises:
         InputError: a count is below 0, a country is repeated or has no photo, or there is no
@@ -45,6 +48,7 @@ class CountryPrior(Prior):
 
     countries: tuple[str, ...]
     counts: NDArray[np.int64]
+    merge_names: bool = True
 
     def __post_init__(self) -> None:
         if self.counts.shape != (len(self.countries), len(self.species)):
@@ -138,7 +142,7 @@ class CountryPrior(Prior):
 
     def merged(self) -> list[tuple[str, ...]]:
         """Return groups of names that mean one country and are counted as one."""
-        return same_country(self.countries)
+        return same_country(self.countries) if self.merge_names else []
 
     @cached_property
     def _together(self) -> NDArray[np.float64]:
@@ -174,8 +178,27 @@ class CountryPrior(Prior):
             return ones
         return np.divide(self._together[row], anywhere, out=ones, where=anywhere > 0)
 
+    @property
+    def suffix(self) -> str:
+        """Suffix of the file: counts alone, or settings beside them."""
+        return ".csv" if self.merge_names else ".toml"
+
     def write(self, path: str | Path) -> Path:
-        """Write the counts above zero as CSV `species,country,photos`, atomically."""
+        """Write the counts above zero as CSV `species,country,photos`, atomically.
+
+        With ``merge_names`` False, `NAME.toml` is written too and is the prior.
+
+        Raises:
+            InputError: ``merge_names`` is False and the name does not end in .toml.
+        """
+        path = Path(path)
+        if not self.merge_names:
+            write_settings(path, {"kind": "country_counts", "merge_names": False})
+            self._write_counts(path.with_suffix(".csv"))
+            return path
+        return self._write_counts(path)
+
+    def _write_counts(self, path: Path) -> Path:
         rows, columns = np.nonzero(self.counts)
         cells = (
             (self.species[c], self.countries[r], int(self.counts[r, c]))
@@ -205,6 +228,11 @@ def read_counts(path: str | Path, species: SpeciesList | None = None) -> Country
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def counts_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
+    """Return the prior of a .toml file of `CountryPrior.write`; see `prior_file.read_prior`."""
+    return replace(read_counts(path.with_suffix(".csv"), species), **settings)
 
 
 def _count(cells: list[str], place: str) -> tuple[str, str, int]:

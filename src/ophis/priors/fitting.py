@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ class FittedPrior:
 
     Attributes:
         counts: training photos by country and species.
-        prior: the prior that is written; None if the image alone has the smallest loss.
+        prior: the prior that is written; None if none is clearly better than the image alone.
         choice: losses of the candidates; None without validation scores.
         fitting_photos: number of validation photos that the prior is chosen on.
     """
@@ -45,12 +45,13 @@ def fit_prior(
     validation: Scores | None = None,
     range_map: RangeMap | None = None,
     overrides: tuple[Override, ...] = (),
+    as_published: bool = False,
 ) -> FittedPrior:
     """Fit a prior and write it.
 
     A CSV file gets the counts of the paper's Eq. 1, a TOML file Bayes' rule with smoothed
-    p(species | country). With validation scores the TOML file gets the prior with the smallest log
-    loss, see `selection.choose_prior`.
+    p(species | country). With validation scores the TOML file gets a prior only if it is clearly
+    better than the image alone, see `selection.choose_prior`.
 
     Args:
         train: training photos; unlabelled ones do not count.
@@ -59,20 +60,24 @@ def fit_prior(
             used, because `ophis export` fits its guarantees on the other half.
         range_map: countries of each species.
         overrides: values of p(species | country) that replace fitted ones.
+        as_published: write the paper's prior to a TOML file, and keep two names of one country
+            apart, as the paper's table does.
 
     Raises:
-        InputError: no photo or no validation photo has a known species, or an option needs a .toml
-            file. The message begins with the parameter or the file.
+        InputError: no photo or no validation photo has a known species, an option needs a .toml
+            file, or ``as_published`` comes with another option. The message begins with the
+            parameter or the file.
     """
     out = Path(out)
-    smoothed = out.suffix == ".toml"
-    if not smoothed and (validation is not None or range_map or overrides):
-        raise InputError(f"{out}: validation scores, range map and overrides need a prior in .toml")
+    smoothed = _is_smoothed(
+        out, as_published, extras=validation is not None or bool(range_map or overrides)
+    )
     fitting = _fitting_half(validation)
     try:
         counts = CountryPrior.fit(train, species=validation.species if validation else None)
     except InputError as error:
         raise InputError(f"train: {error}") from None
+    counts = replace(counts, merge_names=not as_published)
     if not smoothed:
         fitted = FittedPrior(counts, counts)
     elif fitting is None:
@@ -83,6 +88,19 @@ def fit_prior(
     if fitted.prior:
         fitted.prior.write(out)
     return fitted
+
+
+def _is_smoothed(out: Path, as_published: bool, *, extras: bool) -> bool:
+    """Return True for Bayes' rule, False for the paper's counts."""
+    toml = out.suffix == ".toml"
+    if extras and not toml:
+        raise InputError(f"{out}: validation scores, range map and overrides need a prior in .toml")
+    if as_published and (extras or not toml):
+        raise InputError(
+            f"{out}: the paper's prior as published is a .toml file, without validation scores,"
+            " range map and overrides"
+        )
+    return toml and not as_published
 
 
 def _fitting_half(validation: Scores | None) -> Scores | None:

@@ -132,6 +132,11 @@ class Prior(ABC):
         """Write the prior for `read_prior`."""
 
     @property
+    def suffix(self) -> str:
+        """Suffix of the file that `write` writes."""
+        return ".toml"
+
+    @property
     def temperature(self) -> float:
         """Temperature that divides the logits of the image before the product."""
         return 1.0

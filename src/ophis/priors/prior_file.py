@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
 from ophis.priors.bayes import Settings, bayes_prior
-from ophis.priors.country_counts import read_counts
+from ophis.priors.country_counts import counts_prior, read_counts
 from ophis.priors.range_maps import range_map_prior
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_prior(path: str | Path, species: SpeciesList | None = None) -> Prior:
-    """Read a prior: .csv is the paper's, .toml one with its smoothing (`bayes.BayesPrior`).
+    """Read a prior: .csv is that of country counts, .toml any other.
 
     Args:
         path: file that `Prior.write` wrote.
@@ -45,7 +45,8 @@ def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
             bayes_prior,
             {field.name for field in fields(Settings)} | {"range_map", "overrides"},
         ),
-        "range_map": (range_map_prior, {"absent"}),
+        "country_counts": (counts_prior, {"merge_names"}),
+        "range_map": (range_map_prior, {"absent", "temperature"}),
     }
     if kind not in kinds:
         raise InputError(f"{path}: kind = {kind!r} should be one of {sorted(kinds)}")
@@ -55,7 +56,7 @@ def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
             f"{path}: key {odd[0]!r} is missing or not known; a {kind} prior has {sorted(keys)}"
         )
     for name, value in settings.items():
-        wanted = bool if name in ("range_map", "overrides") else float
+        wanted = bool if name in ("range_map", "overrides", "merge_names") else float
         if not isinstance(value, wanted):
             raise InputError(f"{path}: {name} = {value!r} should be a {wanted.__name__}, as in 1.0")
     try:

@@ -105,14 +105,18 @@ class RangeMapPrior(Prior):
         species: the columns.
         range_map: countries of each species.
         absent: factor for species that do not live in the country.
+        temperature: divides the logits of the image before the product.
     """
 
     range_map: RangeMap
     absent: float = 0.01
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 < self.absent <= 1:
             raise InputError(f"absent = {self.absent} should be above 0 and at most 1")
+        if not 0 < self.temperature < np.inf:
+            raise InputError(f"temperature = {self.temperature} should be a number above 0")
         self.range_map.require_one_of(self.species)
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
@@ -131,14 +135,18 @@ class RangeMapPrior(Prior):
 
     def describe(self) -> str:
         """Return a short description."""
-        return f"lists of who lives where; the absent count {self.absent:g} times"
+        return (
+            f"lists of who lives where; the absent count {self.absent:g} times (temperature"
+            f" {self.temperature:g})"
+        )
 
     def write(self, path: str | Path) -> Path:
         """Write `NAME.toml`, and beside it `NAME_range_map.csv` and `NAME_species.csv`."""
         path = Path(path)
         self.range_map.write(part_of(path, "range_map"))
         self.species.write(part_of(path, "species"))
-        return write_settings(path, {"kind": "range_map", "absent": self.absent})
+        settings = {"absent": self.absent, "temperature": self.temperature}
+        return write_settings(path, {"kind": "range_map", **settings})
 
 
 def range_map_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:

@@ -181,13 +181,20 @@ def _with_interval(metric: str, value: float, interval: Interval | None) -> str:
 
 
 def print_choice(choice: PriorChoice) -> None:
-    """Print the validation log loss of each prior."""
+    """Print the cross-validated log loss of each prior, and its gain over the image alone."""
+    if not choice.losses:
+        print(
+            f"{choice.photos:,} photos of a known species are too few: the default of Bayes' rule"
+        )
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(f"log loss of {choice.photos:,} validation photos")
-    table.add_column("", justify="right")
+    table.add_column(f"cross-validated on {choice.photos:,} photos")
+    for heading in ("log loss", "gain over the image", "standard error"):
+        table.add_column(heading, justify="right")
     for name, loss in sorted(choice.losses.items(), key=lambda item: item[1]):
-        text = f"{loss:.4f}" if loss < float("inf") else "excludes the truth of some"
-        table.add_row(name, text)
+        gain, error = choice.gains.get(name, (0.0, 0.0))
+        cells = [f"{loss:.4f}", *([f"{gain:.4f}", f"{error:.4f}"] if name in choice.gains else [])]
+        table.add_row(name, *(cells if loss < float("inf") else ["excludes the truth of some"]))
     _print_table(table)
 
 

@@ -19,7 +19,6 @@ from ophis.decision.rule import DecisionRule, read_rule
 from ophis.errors import InputError
 from ophis.images.preprocessing import Preprocessing
 from ophis.images.test_time_augmentation import NO_TTA, read_tta, write_tta
-from ophis.priors.country_counts import CountryPrior
 from ophis.priors.prior_file import read_prior
 from ophis.taxonomy.species_list import SpeciesList, require_same_species
 
@@ -251,7 +250,7 @@ class BundleWriter:
             calibration.write(self.folder / CALIBRATION)
         species.write(self.folder / SPECIES)
         if prior:
-            prior.write(self.folder / (COUNTS if isinstance(prior, CountryPrior) else PRIOR))
+            prior.write(self.folder / (COUNTS if prior.suffix == ".csv" else PRIOR))
         (self.folder / CARD).write_text(card, encoding="utf-8")
         if results:
             results.write(self.folder / EVALUATION)
