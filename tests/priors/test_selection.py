@@ -11,6 +11,7 @@ from ophis.priors.smoothing import LogLoss, fit_bayes
 from tests.support.simulated_countries import (
     RANGE_MAP,
     SPECIES,
+    counts_of,
     learned_from,
     seen,
     shuffled_countries,
@@ -49,7 +50,9 @@ def test_no_prior_is_chosen_where_the_country_is_pure_noise(confidence):
     for seed in range(12):
         noise = shuffled_countries(simulated(800, seed + 100), seed)
         noise = replace(noise, logits=confidence * noise.logits)
-        assert choose_prior(learned_from(2000, seed), noise).prior is None
+        training = shuffled_countries(simulated(2000, seed), seed)
+        for learned in (counts_of(training), learned_from(2000, seed)):
+            assert choose_prior(learned, noise).prior is None
 
 
 def test_photos_of_one_observation_are_no_further_evidence():

@@ -48,7 +48,11 @@ def simulated(photos, seed) -> Scores:
 
 def learned_from(photos, seed) -> CountryPrior:
     """Return the counts of such photos."""
-    scores = simulated(photos, seed)
+    return counts_of(simulated(photos, seed))
+
+
+def counts_of(scores) -> CountryPrior:
+    """Return the counts of photos by true species and country."""
     table = pl.DataFrame(
         {
             "species": [SPECIES[s] for s in scores.truth],
