@@ -12,9 +12,11 @@ import pytest
 
 import ophis
 from ophis import CountryPrior, Scores, SpeciesList
+from ophis.datasets.training_photos import write_training_photos
 from ophis.decision.calibration import fit_temperature
 from ophis.decision.rule import fit_rule
-from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter
+from ophis.inference.bundles.bundle import BundleWriter
+from ophis.inference.bundles.index import IMAGES, MODEL
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.overrides import Override
 from ophis.priors.range_maps import RangeMap
@@ -153,6 +155,7 @@ def bundle(tmp_path_factory) -> Path:
             shutil.copy(folder / name, writer.folder / name)
         calibration, rule = fit_temperature(scores), fit_rule(scores, prior=prior)
         writer.write(species=species, calibration=calibration, prior=prior, rule=rule, card="")
+        write_training_photos(writer.folder, np.zeros(0, np.uint64))
     return whole
 
 

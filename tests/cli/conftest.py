@@ -21,6 +21,7 @@ def scores_folder(tmp_path, coloured) -> Path:
         truth=truth,
         countries=tuple(coloured.table["country"]),
         observations=tuple(coloured.table["observation"]),
+        sha256=rng.integers(0, 256, (36, 32), np.uint8),  # not those of `coloured`
     ).write(tmp_path / "scores.npz")
     CountryPrior.fit(coloured).write(tmp_path / "prior.csv")
     return tmp_path

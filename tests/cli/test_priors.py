@@ -1,6 +1,8 @@
 """Command fit-prior."""
 
+import hashlib
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -110,6 +112,29 @@ def test_fit_prior_as_published_keeps_names_of_one_country_apart(tmp_path, capsy
     np.testing.assert_allclose(np.exp(apart), [0, 1])
     line = refused_here(capsys, "fit-prior", manifest, "--out", counts, "--as-published")
     assert "p.csv: the paper's prior as published is a .toml file" in line
+
+
+def test_fit_prior_refuses_scores_of_training_photos(scores_folder, coloured, capsys):
+    """By the content of the files; training photos that are not there are not compared."""
+    scores = read_scores(scores_folder / "scores.npz")
+    files = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in coloured.paths())
+    learned = np.frombuffer(files, np.uint8).reshape(-1, 32)
+    renamed = tuple(f"new-{name}" for name in scores.photo_ids)
+    table, out = coloured.folder / "manifest.csv", scores_folder / "p.toml"
+    words = ("fit-prior", table, "--validation", scores_folder / "scores.npz", "--out", out)
+    for sha256, line in (
+        (learned, "scores.npz: 36 of 36 photos are training photos too, by the content"),
+        (None, f"{scores_folder / 'scores.npz'}: the scores hold no sha256 of the photos"),
+    ):
+        replace(scores, photo_ids=renamed, sha256=sha256).write(scores_folder / "scores.npz")
+        assert line in refused_here(capsys, *words)
+        assert not out.exists()
+    scores.write(scores_folder / "scores.npz")
+    shutil.copy(table, scores_folder / "elsewhere.csv")
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in (*words[:1], scores_folder / "elsewhere.csv", *words[2:])])
+    assert not end.value.code
+    assert "36 of 36 training photos cannot be read" in capsys.readouterr().err
 
 
 def test_prior_does_not_depend_on_photos_of_the_guarantees(

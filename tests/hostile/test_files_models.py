@@ -22,8 +22,9 @@ from safetensors.torch import save_file
 
 from ophis import InputError, Recipe, SpeciesList, load, read_scores
 from ophis.cli import main
+from ophis.datasets.training_photos import TRAINING_PHOTOS
 from ophis.files.npz import read_npz
-from ophis.inference.bundles.bundle import INDEX, MODEL, WEIGHTS
+from ophis.inference.bundles.index import INDEX, MODEL, WEIGHTS
 from ophis.inference.engine import EngineKind
 from ophis.train import fit
 from ophis.train.export import quantise
@@ -93,6 +94,7 @@ def places(folder: Path) -> dict[str, tuple[str, list[str]]]:
         "checkpoint to resume": (f"{run}/checkpoint.pt", ["export", run, "--out", made]),
         "checkpoint as weights": (f"{run}/checkpoint.pt", ["train", "run.toml", *table]),
         "ood_model": (f"{run}/{OOD_MODEL_FILE}", ["export", run, "--out", "new"]),
+        "training photos of a run": (f"{run}/{TRAINING_PHOTOS}", ["export", run, "--out", "new"]),
         "scores of a run": (f"{run}/scores.npz", ["export", run, "--out", "new"]),
         "scores": ("s.npz", ["evaluate", "s.npz"]),
         "scores to compare": ("s.npz", ["compare", "s.npz", "s.npz", "--out", "r.html"]),

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ophis import Manifest, Scores, SpeciesList, load, read_manifest, read_scores
 from ophis.datasets.shards.writer import pack
-from ophis.inference.bundles.bundle import MODEL
+from ophis.inference.bundles.index import MODEL
 from ophis.inference.scoring import score
 from tests.support.hostile_photos import saved
 from tests.support.made_bundle import PIXELS, write_made_bundle

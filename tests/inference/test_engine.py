@@ -11,7 +11,7 @@ import pytest
 
 import ophis
 from ophis import InputError
-from ophis.inference.bundles.bundle import MODEL
+from ophis.inference.bundles.index import MODEL
 from ophis.inference.engine import EngineKind, OnnxRuntime, OpenVino, open_engine
 from ophis.inference.network import Network
 from tests.support.forked import in_a_child

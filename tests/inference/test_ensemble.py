@@ -1,6 +1,7 @@
 """Ensemble bundles, on small real networks trained for a few steps."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -12,6 +13,11 @@ from PIL import Image
 import ophis
 from ophis import CountryPrior, InputError, PhotoError, Scores, SpeciesList
 from ophis.cli import main
+from ophis.datasets.training_photos import (
+    TRAINING_PHOTOS,
+    content_digests,
+    read_training_photos,
+)
 from ophis.decision.decision import State
 from ophis.decision.guarantees import Guarantees
 from ophis.decision.verdict import Verdict
@@ -19,6 +25,7 @@ from ophis.images.decode import read_photo
 from ophis.images.test_time_augmentation import NO_TTA, network_input, tta_crops
 from ophis.inference.answer import LeftOut
 from ophis.inference.bundles.bundle import read_bundle
+from ophis.inference.bundles.index import files_for_answers
 from ophis.inference.ensemble import _prior, combine
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.overrides import Override
@@ -172,6 +179,54 @@ def test_combine_rejects_bad_output_or_validation_before_scoring(bundles, parts,
     nameless = parts[1].table.with_columns(species=pl.lit(None, pl.String))
     unlabelled = replace(parts[1], table=nameless)
     assert "no validation photo has a species" in error_of(tmp_path / "out", unlabelled)
+
+
+def test_combine_refuses_photos_of_the_training(bundles, parts, tmp_path, capsys):
+    """By their content: one stands under another name, and elsewhere."""
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(parts[1].folder, folder)
+    shutil.copy(parts[0].paths()[5], folder / "new.png")
+    new = parts[0].table[5:6].with_columns(photo=pl.lit("new.png"), photo_id=pl.lit("new.png"))
+    copied = replace(parts[1], table=pl.concat([parts[1].table, new]), folder=folder)
+    for validation, number, name in ((parts[0], 24, "0.png"), (copied, 1, "new.png")):
+        line = f"{number} of {len(validation)} photos are training photos too, .* is '{name}'; take"
+        with pytest.raises(InputError, match=line):
+            combine(bundles, tmp_path / "out", validation=validation, progress=pytest.fail)
+        table = validation.write(tmp_path / "validation.csv")
+        with pytest.raises(SystemExit) as done:
+            main(["combine", *map(str, bundles), "--validation", str(table),
+                  "--out", str(tmp_path / "out")])  # fmt: skip
+        assert done.value.code == 2
+        assert re.fullmatch(f"ophis: validation: {line}.*\n", capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_training_photos_of_members_are_joined(both, bundles, parts):
+    expected = sorted(content_digests(parts[0]).tolist())
+    for folder in (*bundles, both[0], both[0] / "member-1"):
+        found = read_training_photos(folder)
+        assert found is not None
+        assert found.tolist() == expected
+    _, names = files_for_answers(both[0])
+    assert TRAINING_PHOTOS not in {*files_for_answers(both[0])[0], *names}
+
+
+def test_unknown_training_photos_leave_no_guarantee(bundles, parts, tmp_path, caplog):
+    home = shutil.copytree(bundles[0], tmp_path / "home")
+    (home / TRAINING_PHOTOS).unlink()
+    out = tmp_path / "out"
+    combine([home, bundles[1]], out, validation=parts[0])
+    assert f"{home}: {TRAINING_PHOTOS} is missing, so the validation photos may be" in caplog.text
+    bundle = read_bundle(out)
+    assert (bundle.calibration, bundle.rule) == (None, None)
+    assert isinstance(bundle.prior, BayesPrior)
+    card = (out / "README.md").read_text()
+    assert "The training photos are not known" in card
+    assert "there are no guarantees" in card
+    assert "outside the training data, without the country" not in card
+    answer = ophis.load(out).identify(parts[1].paths()[0])
+    assert answer.verdict is Verdict.MAY_BE_VENOMOUS
+    assert not answer.evaluated
 
 
 def test_ensemble_inside_member_copies_only_its_files(bundles, parts, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ophis import InputError, load
-from ophis.inference.bundles.bundle import SELFTEST
+from ophis.inference.bundles.index import SELFTEST
 from ophis.inference.engine import EngineKind
 from ophis.inference.network import Network
 from ophis.inference.self_test import (

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from ophis import SpeciesList
+from ophis.datasets.training_photos import write_training_photos
 from ophis.decision.calibration import Calibration
 from ophis.decision.rule import DecisionRule
 from ophis.images.preprocessing import Preprocessing
-from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, Member
+from ophis.inference.bundles.bundle import BundleWriter, Member
+from ophis.inference.bundles.index import IMAGES, MODEL
 from ophis.inference.self_test import write_selftest
 from ophis.priors.prior import Prior
 
@@ -72,4 +74,5 @@ def write_network_bundle(
         if selftest:
             write_selftest(Member(writer.folder / MODEL, species, images, None))
         writer.write(species=species, calibration=calibration, prior=prior, rule=rule, card="made")
+        write_training_photos(writer.folder, np.zeros(0, np.uint64))
     return folder

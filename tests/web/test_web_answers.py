@@ -10,7 +10,7 @@ from onnx import helper
 from ophis import SpeciesList, load
 from ophis.datasets.synthetic.camera import photograph
 from ophis.datasets.synthetic.population import sightings
-from ophis.inference.bundles.bundle import MODEL
+from ophis.inference.bundles.index import MODEL
 from ophis.web.export import MODEL as WEB_MODEL
 from ophis.web.export import web_files, with_file_digests, with_inline_engine
 from ophis.web.runtime import MODULE

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from ophis.inference.bundles.bundle import MODEL, read_bundle
+from ophis.inference.bundles.bundle import read_bundle
+from ophis.inference.bundles.index import MODEL
 from ophis.locales import read_sentences
 from ophis.web.export import MODEL as WEB_MODEL
 from ophis.web.export import web_files, with_file_digests

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import InputError
-from ophis.inference.bundles.bundle import verify_weights
+from ophis.inference.bundles.index import verify_weights
 from ophis.inference.engine import EngineKind
 from ophis.inference.memory import takes_settings
 from ophis.inference.network import BATCH_PHOTOS, Network

@@ -6,10 +6,19 @@ Calibration, prior and guarantees are therefore fitted again, on validation phot
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from ophis.datasets.training_photos import (
+    TRAINING_PHOTOS,
+    content_digests,
+    read_training_photos,
+    require_unseen,
+    union,
+    write_training_photos,
+)
 from ophis.decision.rule import DANGER_CONFIDENCE, default_rule
 from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
@@ -18,7 +27,11 @@ from ophis.evaluation.results import evaluate_bundle
 from ophis.images.test_time_augmentation import NO_TTA, tta_crops
 from ophis.inference.batches import joined_batches
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
-from ophis.inference.bundles.card_sections import MemberResult, about_combination
+from ophis.inference.bundles.card_sections import (
+    TRAINING_UNKNOWN,
+    MemberResult,
+    about_combination,
+)
 from ophis.inference.bundles.model_card import card_text
 from ophis.inference.network import Network
 from ophis.priors.bayes import BayesPrior
@@ -31,13 +44,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ophis.datasets.manifest import Manifest
+    from ophis.datasets.training_photos import Digests
     from ophis.decision.calibration import Calibration
     from ophis.decision.rule import DecisionRule
     from ophis.images.test_time_augmentation import Crop, Tta
     from ophis.inference.bundles.bundle import Bundle
     from ophis.priors.prior import Prior
     from ophis.scores.scores import Scores
-    from ophis.taxonomy.species_list import SpeciesList
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def combine(
@@ -54,7 +69,8 @@ def combine(
     Args:
         bundles: plain ones of the same species; one is enough with ``tta``.
         out: the bundle folder; an older bundle there is replaced.
-        validation: labelled photos outside the training data of all bundles.
+        validation: labelled photos outside the training data of all bundles. If a bundle does not
+            list its training photos, the new one gets no calibration of its own and no guarantees.
         tta: kinds of test-time augmentation, "flip", "crops" or both: see `tta_crops`.
         danger_confidence: of the guarantee on the danger; None: on average, see `fit_rule`.
         progress: called with the number of photos scored since the last call.
@@ -64,7 +80,8 @@ def combine(
 
     Raises:
         InputError: when the bundles do not fit together, nothing would be combined, no photo has a
-            species, or ``out`` is one of the bundles or holds something else.
+            species, one has the content of a training photo, or ``out`` is one of the bundles or
+            holds something else.
     """
     members = [read_bundle(bundle) for bundle in bundles]
     crops = tta_crops(*tta)
@@ -76,12 +93,44 @@ def combine(
             "no validation photo has a species, so no bundle can be evaluated; label some"
         )
     with BundleWriter(out) as writer:  # refuses a foreign folder before hours of scoring
+        learned = learned_photos(members, validation)
         results, together = _evaluate(members, crops, validation, progress)
-        parts = refit(members[0].prior, together, confidence=danger_confidence)
+        known = None if learned is None else together
+        parts = refit(members[0].prior, known, confidence=danger_confidence)
         about = about_combination(members, crops, results)
-        write_fitted(writer, members[0].species, together, parts=parts, about=about)
+        write_fitted(writer, together, learned, parts=parts, about=about)
         writer.write_members(members, crops)
     return results
+
+
+def learned_photos(
+    bundles: Sequence[Bundle], validation: Manifest, more: Sequence[Digests] = ()
+) -> Digests | None:
+    """Return the training photos of bundles; None, with a warning, if one does not list them.
+
+    Args:
+        bundles: plain ones.
+        validation: photos to fit calibration and guarantees on.
+        more: digests of further photos that the new bundle learns from.
+
+    Raises:
+        InputError: when a validation photo has the content of a training photo.
+    """
+    lists = list(more)
+    for bundle in bundles:
+        listed = read_training_photos(bundle.folder)
+        if listed is None:
+            _LOGGER.warning(
+                "%s: %s is missing, so the validation photos may be among its training photos; the"
+                " new bundle gets no calibration and no guarantees",
+                bundle.folder,
+                TRAINING_PHOTOS,
+            )
+            return None
+        lists.append(listed)
+    learned = union(lists)
+    require_unseen(tuple(validation.table["photo_id"]), content_digests(validation), learned)
+    return learned
 
 
 def _evaluate(
@@ -136,15 +185,16 @@ class FittedParts(TypedDict):
     rule: DecisionRule | None
 
 
-def refit(prior: Prior | None, scores: Scores, *, confidence: float | None) -> FittedParts:
+def refit(prior: Prior | None, scores: Scores | None, *, confidence: float | None) -> FittedParts:
     """Return calibration, prior and rule for a model with these validation scores.
 
     Args:
         prior: prior of the original model, whose counts, map and overrides are kept.
         scores: of photos not learned from; one half fits, the other is what guarantees are made on.
+            None: no calibration, no rule, and a prior that is not fitted.
         confidence: of the guarantee on the danger, see `fit_rule`.
     """
-    fitting, judging = validation_halves(scores)
+    fitting, judging = (None, None) if scores is None else validation_halves(scores)
     calibration, prior = default_calibration(fitting), _prior(prior, fitting)
     rule = default_rule(judging, calibration=calibration, prior=prior, confidence=confidence)
     return FittedParts(calibration=calibration, prior=prior, rule=rule)
@@ -152,16 +202,28 @@ def refit(prior: Prior | None, scores: Scores, *, confidence: float | None) -> F
 
 def write_fitted(
     writer: BundleWriter,
-    species: SpeciesList,
     scores: Scores,
+    learned: Digests | None,
     *,
     parts: FittedParts,
     about: dict[str, Any],
 ) -> None:
-    """Write everything of a bundle that depends on its validation scores."""
-    results = evaluate_bundle(scores, **parts, about=about)
-    card = card_text(species, results, **parts)
-    writer.write(species=species, **parts, card=card, results=results)
+    """Write everything of a bundle that depends on its validation scores, and its training photos.
+
+    Args:
+        writer: of the bundle.
+        scores: validation scores of the bundle.
+        learned: result of `learned_photos`.
+        parts: result of `refit`.
+        about: see `EvaluationResults.about`.
+    """
+    if learned is None:
+        about = about | {"text": about["text"] + TRAINING_UNKNOWN}
+    else:
+        write_training_photos(writer.folder, learned)
+    results = evaluate_bundle(None if learned is None else scores, **parts, about=about)
+    card = card_text(scores.species, results, **parts)
+    writer.write(species=scores.species, **parts, card=card, results=results)
 
 
 def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:
@@ -180,7 +242,7 @@ def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:
             )
 
 
-def _prior(prior: Prior | None, fitting: Scores) -> Prior | None:
+def _prior(prior: Prior | None, fitting: Scores | None) -> Prior | None:
     """Return a prior with the same counts for the new scores; one without counts stays."""
     if isinstance(prior, BayesPrior):
         return default_prior(

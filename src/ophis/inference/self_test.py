@@ -14,7 +14,7 @@ from ophis.errors import InputError
 from ophis.files.atomic import whole_file
 from ophis.images.decode import decode
 from ophis.images.preprocessing import normalise
-from ophis.inference.bundles.bundle import SELFTEST
+from ophis.inference.bundles.index import SELFTEST
 from ophis.inference.engine import EngineKind
 from ophis.inference.network import Network
 from ophis.inference.photo import Wanted, read

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ophis.datasets.training_photos import (
+    UNREADABLE,
+    content_digests,
+    first_bytes,
+    require_unseen,
+)
 from ophis.errors import InputError
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
@@ -19,6 +26,8 @@ if TYPE_CHECKING:
     from ophis.priors.range_maps import RangeMap
     from ophis.priors.selection import PriorChoice
     from ophis.scores.scores import Scores
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,22 +66,25 @@ def fit_prior(
         train: training photos; unlabelled ones do not count.
         out: file to write, .csv or .toml; the tables of a .toml file are written beside it.
         validation: scores of photos that are neither trained nor evaluated on. Half of them is
-            used, because `ophis export` fits its guarantees on the other half.
+            used, because `ophis export` fits its guarantees on the other half. The files of all
+            training photos are read, to refuse scores of photos with the same content.
         range_map: countries of each species.
         overrides: values of p(species | country) that replace fitted ones.
         as_published: write the paper's prior to a TOML file, and keep two names of one country
             apart, as the paper's table does.
 
     Raises:
-        InputError: no photo or no validation photo has a known species, an option needs a .toml
-            file, or ``as_published`` comes with another option. The message begins with the
-            parameter or the file.
+        InputError: no photo or no validation photo has a known species, a validation photo has the
+            content of a training photo, an option needs a .toml file, or ``as_published`` comes
+            with another option. The message begins with the parameter or the file.
     """
     out = Path(out)
     smoothed = _is_smoothed(
         out, as_published, extras=validation is not None or bool(range_map or overrides)
     )
     fitting = _fitting_half(validation)
+    if validation is not None:
+        _require_unseen(validation, train)
     try:
         counts = CountryPrior.fit(train, species=validation.species if validation else None)
     except InputError as error:
@@ -101,6 +113,23 @@ def _is_smoothed(out: Path, as_published: bool, *, extras: bool) -> bool:
             " range map and overrides"
         )
     return toml and not as_published
+
+
+def _require_unseen(validation: Scores, train: Manifest) -> None:
+    """Refuse scores of training photos; training photos that cannot be read are not compared."""
+    try:
+        scored = first_bytes(validation.sha256)
+    except InputError as error:
+        raise InputError(f"validation: {error}") from None
+    learned = content_digests(train)
+    if unread := int((learned == UNREADABLE).sum()):
+        _LOGGER.warning(
+            "%d of %d training photos cannot be read, so they were not looked for among the"
+            " validation photos",
+            unread,
+            len(learned),
+        )
+    require_unseen(validation.photo_ids, scored, learned)
 
 
 def _fitting_half(validation: Scores | None) -> Scores | None:

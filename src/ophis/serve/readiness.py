@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ophis.images.usability import MIN_USABLE_SIDE
-from ophis.inference.bundles.bundle import SELFTEST
+from ophis.inference.bundles.index import SELFTEST
 from ophis.inference.photo import read
 from ophis.inference.self_test import png, require_finite, require_same
 from ophis.serve.error_response import STOPPING, HTTPReason

@@ -99,7 +99,7 @@ def find_checkpoint(folder: Path) -> Found | None:
     Raises:
         InputError: when all are damaged or in the format of another version.
     """
-    if not any((folder / name).exists() for name in (FILE, BEFORE)):
+    if not has_checkpoint(folder):
         return None
     damages = []
     for path in (folder / FILE, folder / BEFORE):
@@ -110,6 +110,11 @@ def find_checkpoint(folder: Path) -> Found | None:
             return Found(checkpoint, path, f"{damages[0]}; {before}" if damages else None)
         damages.append(f"{path} {damage}")
     raise InputError(f"{damages[0]}, and {damages[1]}; move them away to start anew")
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Return whether a run folder holds a checkpoint, valid or damaged."""
+    return any((folder / name).exists() for name in (FILE, BEFORE))
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:

@@ -66,7 +66,8 @@ def fit(
     Args:
         recipe: all that changes the weights.
         train: labelled photos to learn from.
-        validation: other labelled photos, to evaluate on.
+        validation: other labelled photos, to evaluate on; one with the content of a training photo
+            is refused.
         out: the run folder.
         species: the classes in order; by default those of the training photos.
         device: "auto", "cpu" or "cuda".
@@ -74,8 +75,8 @@ def fit(
         weights_folder: folder of the recipe's weights file.
         compile: run the training steps through torch.compile; needs a CUDA device.
         save_every_seconds: seconds between checkpoints; 0 saves after every step.
-        check_photos: decode every photo before the first step; else only test that its file exists,
-            and a bad photo stops the run at the step that needs it.
+        check_photos: decode every photo before the first step; else its file is only read, and a
+            bad photo stops the run at the step that needs it.
         skip_bad: list bad photos in `skipped.csv` and leave them out, instead of refusing to begin.
         checked: file of the results of the photo check, which several runs may share; by default in
             the run folder.
@@ -100,10 +101,16 @@ def fit(
             require_compiler(processes.device)
         progress = progress if progress and processes.leads else Progress()
         check = PhotoCheck(
-            processes, execution.workers, check_photos, checked or out / CHECKED, skip_bad, progress
+            processes,
+            execution.workers,
+            decode=check_photos,
+            checked=checked or out / CHECKED,
+            learned=processes.gather(inputs.learned_before(out))[0],
+            skip_bad=skip_bad,
+            progress=progress,
         )
-        usable = usable_photos(train, validation, out, check)
-        inputs = replace(inputs, train=usable[0], validation=usable[1])
+        train, validation, learned = usable_photos(train, validation, out, check)
+        inputs = replace(inputs, train=train, validation=validation, learned=learned)
         inputs.require_valid()  # again: a species may have lost all its photos
         Training.begin(inputs, out, processes, stop, execution, progress).run()
     return out

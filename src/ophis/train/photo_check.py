@@ -1,7 +1,8 @@
 """Check of a run's photos before the first step: each is decoded once.
 
 A broken photo is found at the start of a long run and not at the step that uses it. A photo is
-never replaced by another one.
+never replaced by another one. A validation photo with the content of a training photo is refused
+like a broken one.
 """
 
 from __future__ import annotations
@@ -10,27 +11,36 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
+from ophis.datasets.training_photos import (
+    UNREADABLE,
+    content_digest,
+    content_digests,
+    training_rows,
+    union,
+)
 from ophis.errors import BadPhotosError, InputError, PhotoError, PhotoFailure
 from ophis.files.atomic import whole_file
 from ophis.files.csv import numbered_rows, write_csv
-from ophis.images.decode import MIN_SIDE
-from ophis.train.pixels import read_resized
+from ophis.images.decode import MIN_SIDE, read_bytes
+from ophis.train.pixels import decode_square, read_resized
 from ophis.train.run_log import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from ophis.datasets.manifest import Manifest
     from ophis.datasets.shards.reader import PackedPhoto
+    from ophis.datasets.training_photos import Digests
     from ophis.train.processes import Processes
 
 SKIPPED = "skipped.csv"  # in a run folder
@@ -42,6 +52,7 @@ _SCHEMA = {
     "size": pl.Int64,
     "time": pl.Int64,
     "reason": pl.String,
+    "digest": pl.UInt64,
     "by": pl.String,
 }
 _DECODERS = ("ophis", "pillow", "simplejpeg")
@@ -56,8 +67,9 @@ class PhotoCheck:
     Attributes:
         processes: of the run; they divide the photos among themselves.
         workers: threads of each process that read photos.
-        decode: every photo; else only test that its file exists.
+        decode: decode every photo; else its file is only read.
         checked: file of the results of earlier checks.
+        learned: digests of photos that the network has learned from before this run.
         skip_bad: leave out bad photos instead of refusing them.
         progress: receives the number of photos checked.
     """
@@ -66,16 +78,18 @@ class PhotoCheck:
     workers: int
     decode: bool
     checked: Path
+    learned: Digests
     skip_bad: bool = False
     progress: Progress = field(default_factory=Progress)
 
 
 def usable_photos(
     train: Manifest, validation: Manifest, out: Path, check: PhotoCheck
-) -> tuple[Manifest, Manifest]:
+) -> tuple[Manifest, Manifest, Digests]:
     """Check all photos of a run before it begins.
 
-    For packed photos the index of the pack lists those that could not be packed.
+    For packed photos the index of the pack lists those that could not be packed. A validation
+    photo whose file has the content of a training photo is bad.
 
     Args:
         train: photos to learn from.
@@ -85,7 +99,8 @@ def usable_photos(
         check: options.
 
     Returns:
-        Both manifests without the photos left out.
+        Both manifests without the photos left out, and the digests of all photos that the network
+        learns from or has learned from.
 
     Raises:
         BadPhotosError: with all photos that cannot be used, unless ``skip_bad`` is set.
@@ -93,18 +108,23 @@ def usable_photos(
     """
     processes = check.processes
     earlier = processes.gather(read_skipped(out) if check.skip_bad and processes.leads else {})[0]
-    reasons: Reasons = {}
-    for part, manifest in (("train", train), ("validation", validation)):
-        bad, ids = _bad_rows(manifest, check), manifest.table["photo_id"]
-        reasons[part] = earlier.get(part, {}) | {ids[row]: reason for row, reason in bad.items()}
-    if not any(reasons.values()):
-        return train, validation
-    if not check.skip_bad:
-        failures = [PhotoFailure(*item) for part in reasons.values() for item in part.items()]
-        raise BadPhotosError(failures, photos=len(train) + len(validation))
-    if processes.leads:
-        _write_skipped(reasons, out)
-    return _without(train, reasons["train"]), _without(validation, reasons["validation"])
+    bad, digests = _examine(train, check)
+    reasons: Reasons = {"train": earlier.get("train", {}) | _by_id(train, bad)}
+    learned = union([check.learned, digests[_rows_without(train, reasons["train"])]])
+    bad, digests = _examine(validation, check)
+    photos = validation.photos()
+    for row in np.flatnonzero(training_rows(digests, learned)).tolist():
+        bad[row] = f"{photos[row]}: a training photo has the same content; a photo serves only one"
+    reasons["validation"] = earlier.get("validation", {}) | _by_id(validation, bad)
+    if any(reasons.values()):
+        if not check.skip_bad:
+            failures = [PhotoFailure(*item) for part in reasons.values() for item in part.items()]
+            raise BadPhotosError(failures, photos=len(train) + len(validation))
+        if processes.leads:
+            _write_skipped(reasons, out)
+        train = train.take(_rows_without(train, reasons["train"]))
+        validation = validation.take(_rows_without(validation, reasons["validation"]))
+    return train, validation, learned
 
 
 def read_skipped(out: Path) -> Reasons:
@@ -121,41 +141,71 @@ def _write_skipped(reasons: Reasons, out: Path) -> None:
     write_csv(out / SKIPPED, [_COLUMNS, *rows])
 
 
-def _without(manifest: Manifest, bad: Mapping[str, str]) -> Manifest:
-    """Return the manifest's other rows in their order; the manifest itself if none is bad."""
-    if not bad:
-        return manifest
-    return manifest.take((~manifest.table["photo_id"].is_in(list(bad))).to_numpy())
+def _by_id(manifest: Manifest, bad: Mapping[int, str]) -> dict[str, str]:
+    ids = manifest.table["photo_id"]
+    return {ids[row]: reason for row, reason in bad.items()}
 
 
-def _bad_rows(manifest: Manifest, check: PhotoCheck) -> dict[int, str]:
-    """Return the rows that cannot be used and the reasons; the same in every process."""
+def _rows_without(manifest: Manifest, bad: Mapping[str, str]) -> NDArray[np.bool_]:
+    return (~manifest.table["photo_id"].is_in(list(bad))).to_numpy()
+
+
+def _examine(manifest: Manifest, check: PhotoCheck) -> tuple[dict[int, str], Digests]:
+    """Return the rows that cannot be used with the reasons, and the digest of each photo.
+
+    Both are the same in every process.
+    """
     photos, processes = manifest.photos(), check.processes
-    if manifest.pack or not check.decode:
-        return {row: _reason(photo) for row, photo in enumerate(photos) if not photo.is_file()}
+    if manifest.pack:
+        bad = {row: _reason(photo) for row, photo in enumerate(photos) if not photo.is_file()}
+        return bad, content_digests(manifest)
     # Only the leader reads the file: other machines may not share its disk.
-    known = CheckedPhotos(manifest, check.checked) if processes.leads else None
+    known = CheckedPhotos(manifest, check.checked, decode=check.decode) if processes.leads else None
     unknown = processes.gather(known.unknown() if known else None)[0]
-    if unknown is None or not len(unknown):
-        return processes.gather(known.bad() if known else {})[0]
+    if unknown is not None and len(unknown):
+        _examine_files(manifest.paths(), unknown, known, check)
+    found = processes.gather((known.bad(), known.digests()) if known else None)[0]
+    assert found is not None
+    return found
+
+
+def _examine_files(
+    paths: Sequence[Path],
+    unknown: NDArray[np.int64],
+    known: CheckedPhotos | None,
+    check: PhotoCheck,
+) -> None:
+    """Examine some rows; each process takes a part, and the leader adds all results."""
+    processes = check.processes
     pool = ThreadPoolExecutor(check.workers, thread_name_prefix="ophis-check")
     try:
         check.progress.photos_checked(0, len(unknown))
         for first in range(0, len(unknown), PHOTOS_BETWEEN_WRITES):
             rows = unknown[first : first + PHOTOS_BETWEEN_WRITES]
             mine = rows[processes.rank :: processes.count].tolist()
-            found = dict(zip(mine, pool.map(_reason, [photos[row] for row in mine]), strict=True))
+            work = partial(_examine_file, decode=check.decode)
+            found = dict(zip(mine, pool.map(work, [paths[row] for row in mine]), strict=True))
             parts = processes.gather(found)
             if known:
-                known.add(rows, {row: why for part in parts for row, why in part.items()})
+                known.add(rows, {row: each for part in parts for row, each in part.items()})
             check.progress.photos_checked(first + len(rows), len(unknown))
     finally:
         pool.shutdown(cancel_futures=True)
-    return processes.gather(known.bad() if known else {})[0]
+
+
+def _examine_file(path: Path, *, decode: bool) -> tuple[str, int]:
+    """Return why a photo cannot be used, "" if it can, and its digest."""
+    try:
+        data = read_bytes(path)
+        if decode:
+            decode_square(data, MIN_SIDE, str(path))
+    except PhotoError as error:
+        return str(error), UNREADABLE
+    return "", content_digest(data)
 
 
 def _reason(photo: Path | PackedPhoto) -> str:
-    """Return why a photo cannot be used, "" if it can. It is decoded as in training."""
+    """Return why a packed photo cannot be used."""
     try:
         read_resized(photo, MIN_SIDE)
     except PhotoError as error:
@@ -172,11 +222,13 @@ class CheckedPhotos:
     Args:
         manifest: of files, not of a pack.
         file: with the results; it may not exist yet.
+        decode: whether the photos are decoded, or only read.
     """
 
-    def __init__(self, manifest: Manifest, file: Path) -> None:
+    def __init__(self, manifest: Manifest, file: Path, *, decode: bool) -> None:
         self._file = file
-        self._by = " ".join(f"{name} {metadata.version(name)}" for name in _DECODERS)
+        decoders = " ".join(f"{name} {metadata.version(name)}" for name in _DECODERS)
+        self._by = decoders if decode else "not decoded"
         folder = manifest.folder.resolve().as_posix()
         self._earlier = _read(file, self._by)
         state = np.array([_state(path) for path in manifest.paths()], np.int64).reshape(-1, 2)
@@ -189,13 +241,16 @@ class CheckedPhotos:
         """Return the rows of the manifest without a valid result."""
         return self._table["reason"].is_null().arg_true().to_numpy().astype(np.int64)
 
-    def add(self, rows: NDArray[np.int64], reasons: Mapping[int, str]) -> None:
-        """Add the results of some rows; those without a reason are usable.
+    def add(self, rows: NDArray[np.int64], found: Mapping[int, tuple[str, int]]) -> None:
+        """Add the results of some rows: reason, empty for a usable photo, and digest.
 
         If the file cannot be written, the photos are checked again the next time.
         """
-        found = self._table["reason"].scatter(rows, [reasons.get(row, "") for row in rows.tolist()])
-        self._table = self._table.with_columns(reason=found)
+        reasons, digests = zip(*(found[row] for row in rows.tolist()), strict=True)
+        self._table = self._table.with_columns(
+            reason=self._table["reason"].scatter(rows, reasons),
+            digest=self._table["digest"].scatter(rows, pl.Series(digests, dtype=pl.UInt64)),
+        )
         known = self._table.filter(pl.col("reason").is_not_null()).unique("photo")
         others = self._earlier.join(known, on="photo", how="anti")
         table = pl.concat([others, known.select(others.columns)])
@@ -209,6 +264,10 @@ class CheckedPhotos:
         """Return the rows that cannot be used and the reasons."""
         rows = (self._table["reason"].fill_null("") != "").arg_true()
         return dict(zip(rows.to_list(), self._table["reason"][rows].to_list(), strict=True))
+
+    def digests(self) -> Digests:
+        """Return the digest of each photo, [photos]."""
+        return self._table["digest"].fill_null(UNREADABLE).to_numpy()
 
 
 def _state(path: Path) -> tuple[int, int]:

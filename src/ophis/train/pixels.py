@@ -37,7 +37,15 @@ def read_resized(path: str | Path | PackedPhoto, pixels: int) -> NDArray[np.uint
     """
     if isinstance(path, PackedPhoto):
         return read_packed(path, pixels)
-    data, name = read_bytes(path), str(path)
+    return decode_square(read_bytes(path), pixels, str(path))
+
+
+def decode_square(data: bytes, pixels: int, name: str) -> NDArray[np.uint8]:
+    """Decode the bytes of a photo's file as `read_resized` does.
+
+    Raises:
+        PhotoError: as `ophis.images.decode.decode`.
+    """
     jpeg = decode_jpeg(data, name)
     # Enlarged noise differs by up to 2 of 255; photos that shrink, by at most 1.
     if jpeg is None or min(jpeg[0].shape[:2]) < pixels:

@@ -6,20 +6,25 @@ import hashlib
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ophis.datasets.training_photos import (
+    read_training_photos,
+    union,
+    write_training_photos,
+)
 from ophis.errors import InputError
 from ophis.evaluation.run import FACTS, PRIOR, RECIPE, SPECIES, read_facts
 from ophis.files.atomic import whole_file
 from ophis.priors.country_counts import CountryPrior
 from ophis.recipe import read_recipe
 from ophis.taxonomy.species_list import SpeciesList
-from ophis.train.checkpoint import find_checkpoint, load_checkpoint
+from ophis.train.checkpoint import find_checkpoint, has_checkpoint, load_checkpoint
 from ophis.train.networks.model import create_model
 from ophis.train.networks.weights import NAMED_WEIGHTS
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ophis.datasets.manifest import Manifest
+    from ophis.datasets.training_photos import Digests
     from ophis.recipe import Recipe
     from ophis.train.checkpoint import Checkpoint
     from ophis.train.processes import Processes
@@ -87,6 +93,7 @@ class RunInputs:
         validation: labelled photos to evaluate on.
         species: the classes in order.
         weights_folder: folder of the recipe's weights file.
+        learned: digests of all photos that the network learns from or has learned from.
     """
 
     recipe: Recipe
@@ -94,6 +101,20 @@ class RunInputs:
     validation: Manifest
     species: SpeciesList
     weights_folder: Path = Path()
+    learned: Digests = field(default_factory=union)
+
+    def learned_before(self, out: Path) -> Digests:
+        """Return digests of photos that the network has learned from before it begins or resumes.
+
+        They are those of the run or bundle that the recipe's weights are from, and those that the
+        run in ``out`` has learned from so far.
+        """
+        folders = [out] if has_checkpoint(out) else []
+        if self.recipe.weights not in NAMED_WEIGHTS:
+            path = self.weights_folder / self.recipe.weights
+            folders.append(path if path.is_dir() else path.parent)
+        lists = [read_training_photos(folder) for folder in folders]
+        return union(found for found in lists if found is not None)
 
     def require_valid(self) -> None:
         """Refuse inputs that cannot become a run.
@@ -134,13 +155,14 @@ def describe(
     *,
     compiled: bool = False,
 ) -> None:
-    """Write recipe, species, prior and facts of a run into its folder."""
+    """Write recipe, species, prior, training photos and facts of a run into its folder."""
     recipe, species = inputs.recipe, inputs.species
     weights_sha256 = _weights_sha256(recipe.weights, inputs.weights_folder, folder)
     with whole_file(folder / RECIPE) as temporary:
         temporary.write_text(recipe.to_toml(), encoding="utf-8")
     species.write(folder / SPECIES)
     CountryPrior.fit(inputs.train, species=species).write(folder / PRIOR)
+    write_training_photos(folder, inputs.learned)
     facts: dict[str, Any] = {
         "recipe_sha256": recipe.sha256(),
         **({"weights_sha256": weights_sha256} if weights_sha256 else {}),

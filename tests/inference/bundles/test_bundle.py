@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from ophis import CountryPrior, InputError, Scores, SpeciesList
+from ophis.datasets.training_photos import TRAINING_PHOTOS, write_training_photos
 from ophis.decision.calibration import Calibration, fit_temperature
 from ophis.decision.rule import fit_rule
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
+from tests.support.made_bundle import write_made_bundle
 
 SPECIES = SpeciesList(("Naja naja", "Boa boa", "Vipera berus"))
 TURNED = SpeciesList(SPECIES.names[::-1])
@@ -41,6 +43,7 @@ def test_writer_rejects_parts_of_other_species(tmp_path, part):
     assert not list(tmp_path.iterdir())
     with BundleWriter(tmp_path / "bundle") as writer:
         writer.write(species=SPECIES, card="", **fitted)
+        write_training_photos(writer.folder, np.zeros(0, np.uint64))
     assert (tmp_path / "bundle" / "species.csv").is_file()
 
 
@@ -49,6 +52,24 @@ def test_single_temperature_fits_any_species(tmp_path):
     with BundleWriter(tmp_path / "bundle") as writer:
         writer.write(species=TURNED, calibration=temperature, prior=None, rule=None, card="")
     assert (tmp_path / "bundle" / "calibration.json").is_file()
+
+
+def test_rule_without_the_training_photos_is_refused(tmp_path):
+    """It may be fitted on photos of the training."""
+    words = {"species": SPECIES, "calibration": None, "prior": None, "card": ""}
+    line = r"bundle.json: decision.json needs training_photos.npz"
+    with pytest.raises(InputError, match=line), BundleWriter(tmp_path / "bundle") as writer:
+        writer.write(**words, rule=PARTS["rule"])
+    assert not list(tmp_path.iterdir())
+    folder = write_made_bundle(tmp_path / "bundle", SPECIES, rule=PARTS["rule"])
+    assert read_bundle(folder).rule
+    (folder / TRAINING_PHOTOS).unlink()  # not needed for answers
+    assert read_bundle(folder).rule
+    index = json.loads((folder / "bundle.json").read_text())
+    index["files"].pop(TRAINING_PHOTOS)
+    (folder / "bundle.json").write_text(json.dumps(index))
+    with pytest.raises(InputError, match=line):
+        read_bundle(folder)
 
 
 @pytest.mark.parametrize(

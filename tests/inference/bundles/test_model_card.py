@@ -9,7 +9,8 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
 
-from ophis import CountryPrior, Scores, SpeciesList, evaluate
+from ophis import CountryPrior, InputError, Scores, SpeciesList, evaluate
+from ophis.datasets.training_photos import TRAINING_PHOTOS, first_bytes, write_training_photos
 from ophis.decision.calibration import fit_temperature
 from ophis.decision.rule import fit_rule
 from ophis.evaluation.results import EvaluationResults, evaluate_bundle, read_results
@@ -30,7 +31,8 @@ def scores() -> Scores:
     logits[0] = (0, 0, 9)  # a viper taken for it
     names = tuple(map(str, range(240)))
     countries = tuple(("france", "india", "UNKNOWN")[n % 3] for n in range(240))
-    return Scores(logits, SPECIES, names, truth, countries, names)
+    sha256 = rng.integers(0, 256, (240, 32), np.uint8)
+    return Scores(logits, SPECIES, names, truth, countries, names, sha256=sha256)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +127,7 @@ def test_card_of_few_snakes_has_no_guarantee(scores, parts):
 def test_card_without_results_states_not_measured():
     text = card_text(SPECIES, EvaluationResults(), calibration=None, prior=None, rule=None)
     assert text.count("ot measured") >= 6
-    assert "Not evaluated on any photo." in text
+    assert "Not evaluated on photos that are known to lie outside the training data." in text
     assert "%" not in text.split("## Limitations")[0]
     head = yaml.safe_load(text.split("---")[1])
     assert "license" not in head
@@ -170,7 +172,7 @@ def test_card_is_updated_with_new_results(scores, tmp_path):
     bundle = read_bundle(write_made_bundle(tmp_path / "bundle", SPECIES))
     before = card(bundle.folder)
     assert (before.results, before.version) == (EvaluationResults(), bundle.version)
-    assert "Not evaluated on any photo." in before.text
+    assert "Not evaluated on photos" in before.text
     facts = {"validation": {"sha256": "0" * 64}}
     run = ScoredRun("x", scores, facts=facts)
     after = card(bundle.folder, run=run, license="cc-by-4.0", write=True)
@@ -180,6 +182,22 @@ def test_card_is_updated_with_new_results(scores, tmp_path):
     assert "license: cc-by-4.0" in after.text
     assert read_results(bundle.folder / "evaluation.json").facts == facts
     assert card(bundle.folder).text == after.text
+
+
+def test_card_refuses_scores_of_photos_that_may_be_training_photos(scores, tmp_path):
+    folder = write_made_bundle(tmp_path / "bundle", SPECIES)
+    card(folder, run=ScoredRun("x", scores))
+    with pytest.raises(InputError, match="the scores hold no sha256 of the photos"):
+        card(folder, run=ScoredRun("x", replace(scores, sha256=None)))
+    assert scores.sha256 is not None
+    with BundleWriter(folder) as writer:
+        writer.copy(read_bundle(folder))
+        write_training_photos(writer.folder, first_bytes(scores.sha256[7:9]))
+    with pytest.raises(InputError, match=r"validation: 2 of 240 photos .* the first is '7'; take"):
+        card(folder, run=ScoredRun("x", scores))
+    (folder / TRAINING_PHOTOS).unlink()
+    with pytest.raises(InputError, match=r"training_photos.npz is missing, so the validation"):
+        card(folder, run=ScoredRun("x", scores))
 
 
 def test_optional_files_may_be_missing_and_are_validated(tmp_path, results):
@@ -195,15 +213,11 @@ def test_optional_files_may_be_missing_and_are_validated(tmp_path, results):
     index["files"].pop("evaluation.json")
     (folder / "bundle.json").write_text(json.dumps(index))
     (folder / "evaluation.json").write_text('{"metrics": [{"photos": "many"}]}')
-    from ophis import InputError
-
     with pytest.raises(InputError, match=r"evaluation.json: not evaluation results"):
         card(folder)
 
 
 def test_card_rejects_results_of_other_species(scores, tmp_path):
-    from ophis import InputError
-
     folder = write_made_bundle(tmp_path / "bundle", SpeciesList(("a", "b", "c")))
     with pytest.raises(InputError, match="is in one list of species only"):
         card(folder, run=ScoredRun("x", replace(scores)))

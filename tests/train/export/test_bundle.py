@@ -11,7 +11,8 @@ from timm.data import create_transform, resolve_model_data_config
 import ophis
 from ophis.images.decode import read_photo
 from ophis.images.preprocessing import preprocess
-from ophis.inference.bundles.bundle import read_bundle, verify_weights
+from ophis.inference.bundles.bundle import read_bundle
+from ophis.inference.bundles.index import verify_weights
 from ophis.train import fit
 from ophis.train.export import export
 

@@ -10,7 +10,12 @@ import pytest
 import ophis
 from ophis import InputError
 from ophis.cli import main
-from ophis.inference.bundles.bundle import MODEL
+from ophis.datasets.training_photos import (
+    TRAINING_PHOTOS,
+    content_digests,
+    read_training_photos,
+)
+from ophis.inference.bundles.index import MODEL
 from ophis.inference.ensemble import combine, refit
 from ophis.train import fit
 from ophis.train.export import export, quantise
@@ -104,6 +109,28 @@ def test_unsuitable_bundle_or_photos_are_refused(bundle, eight, halves, tmp_path
         with pytest.raises(InputError, match=line):
             quantise(folder, tmp_path / out, **given)
     assert not (tmp_path / "out").exists()
+
+
+def test_photos_of_training_and_of_ranges_are_refused(bundle, eight, halves, tmp_path):
+    for train in (halves[0], halves[1]):
+        with pytest.raises(InputError, match="24 of 24 photos are training photos too"):
+            quantise(bundle, tmp_path / "out", train=train, validation=halves[0])
+    with pytest.raises(InputError, match="12 of 12 photos are training photos too"):
+        quantise(bundle, tmp_path / "out", train=halves[1], validation=halves[1])
+    assert not list(tmp_path.iterdir())
+    found = read_training_photos(eight[0])
+    assert found is not None
+    assert found.tolist() == sorted(content_digests(halves[0]).tolist())
+
+
+def test_unknown_training_photos_leave_no_guarantee(bundle, halves, tmp_path, caplog):
+    home = shutil.copytree(bundle, tmp_path / "home")
+    (home / TRAINING_PHOTOS).unlink()
+    quantise(home, tmp_path / "out", train=halves[0], validation=halves[0], most_loss=1.0)
+    assert f"{TRAINING_PHOTOS} is missing" in caplog.text
+    made = ophis.load(tmp_path / "out").bundle
+    assert (made.calibration, made.rule) == (None, None)
+    assert "there are no guarantees" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_command_prints_both_results_and_the_folder(bundle, halves, tmp_path, capsys):

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,11 @@ import ophis
 from ophis import InputError, PhotoError, Scores, read_manifest, read_scores
 from ophis.challenges.submission_check import check_submission
 from ophis.cli import main
+from ophis.datasets.training_photos import (
+    TRAINING_PHOTOS,
+    content_digests,
+    write_training_photos,
+)
 from ophis.decision.calibration import fit_temperature
 from ophis.decision.decision import State
 from ophis.decision.out_of_distribution import ood_scores
@@ -22,7 +28,8 @@ from ophis.decision.vector_scaling import fit_vector
 from ophis.decision.verdict import Verdict
 from ophis.evaluation.results import read_results
 from ophis.geography.location import Source
-from ophis.inference.bundles.bundle import NOT_FOR_ANSWERS, WEIGHTS, read_bundle
+from ophis.inference.bundles.bundle import read_bundle
+from ophis.inference.bundles.index import NOT_FOR_ANSWERS, WEIGHTS
 from ophis.priors.prior import PriorUse
 from ophis.scores.scores import softmax
 from ophis.scores.validation import validation_halves
@@ -47,6 +54,7 @@ EXPECTED_FILES = [
     "prior.toml",
     "selftest.json",
     "species.csv",
+    "training_photos.npz",
 ]
 
 
@@ -202,6 +210,7 @@ def exported(run, folder, *, offset=0.0):
         + rng.normal(size=(300, 3)) + offset,
         scores.species, names, truth, ("kenya",) * 300, names,
         ood_score=ood_scores(scores).mean() * rng.gamma(20, 1 / 20, 300),
+        sha256=rng.integers(0, 256, (300, 32), np.uint8),
     )  # fmt: skip
     made.write(copy / "scores.npz")
     return export(copy, folder / "bundle"), made
@@ -407,6 +416,22 @@ def test_changed_or_missing_file_is_refused_by_name(bundle, tmp_path):
             read_bundle(folder)
     with pytest.raises(InputError, match="is not a bundle"):
         ophis.load(tmp_path / "nothing")
+
+
+def test_export_refuses_photos_of_the_training(run, coloured, tmp_path, capsys):
+    copy = shutil.copytree(run, tmp_path / "run")
+    scores = read_scores(copy / "scores.npz")
+    write_training_photos(copy, content_digests(coloured.take(np.arange(26))))
+    with pytest.raises(InputError, match=r"2 of 12 photos are training photos too, .* '24.png'"):
+        export(copy, tmp_path / "out")
+    (copy / TRAINING_PHOTOS).unlink()
+    with pytest.raises(InputError, match="training_photos.npz is missing, so the validation"):
+        export(copy, tmp_path / "out")
+    write_training_photos(copy, content_digests(coloured.take(np.arange(24))))
+    replace(scores, sha256=None).write(copy / "scores.npz")
+    with pytest.raises(InputError, match="the scores hold no sha256 of the photos"):
+        export(copy, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_failed_export_leaves_the_old_bundle(bundle, tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ prior and rule fitted on the averaged logits.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,6 +18,26 @@ from ophis.decision.rule import DecisionRule, read_rule
 from ophis.errors import InputError
 from ophis.images.preprocessing import Preprocessing
 from ophis.images.test_time_augmentation import NO_TTA, read_tta, write_tta
+from ophis.inference.bundles.index import (
+    CALIBRATION,
+    CARD,
+    COUNTS,
+    DECISION,
+    EVALUATION,
+    FORMAT,
+    IMAGES,
+    INDEX,
+    MODEL,
+    NOT_FOR_ANSWERS,
+    PRIOR,
+    SPECIES,
+    TTA,
+    WEIGHTS,
+    read_index,
+    require_training_photos,
+    sha256,
+    version_of,
+)
 from ophis.priors.prior_file import read_prior
 from ophis.taxonomy.species_list import SpeciesList, require_same_species
 
@@ -29,24 +48,6 @@ if TYPE_CHECKING:
     from ophis.evaluation.results import EvaluationResults
     from ophis.images.test_time_augmentation import Crop
     from ophis.priors.prior import Prior
-
-FORMAT = 1
-CONFIG, WEIGHTS, EVALUATION = "config.json", "model.safetensors", "evaluation.json"
-MODEL, SELFTEST, SPECIES, IMAGES, TTA, CALIBRATION, PRIOR, COUNTS, DECISION, CARD, INDEX = (
-    "model.onnx",
-    "selftest.json",
-    "species.csv",
-    "images.json",
-    "tta.json",
-    "calibration.json",
-    "prior.toml",
-    "prior.csv",
-    "decision.json",
-    "README.md",
-    "bundle.json",
-)
-# Not needed to identify: a bundle without them is complete.
-NOT_FOR_ANSWERS = frozenset({CARD, CONFIG, WEIGHTS, EVALUATION})
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def read_bundle(folder: str | Path) -> Bundle:
     Raises:
         InputError: naming the file that is missing, changed or cut short.
     """
-    return _read(Path(folder), _read_index(Path(folder)))
+    return _read(Path(folder), read_index(Path(folder)))
 
 
 def _read(folder: Path, index: dict[str, dict[str, str]]) -> Bundle:
@@ -118,12 +119,13 @@ def _read(folder: Path, index: dict[str, dict[str, str]]) -> Bundle:
     for name in (SPECIES, *(() if index["members"] else (MODEL, IMAGES))):
         if name not in digests:
             raise InputError(f"{folder / INDEX}: {name} is not listed; export the bundle again")
+    require_training_photos(digests, folder / INDEX)
     species = SpeciesList.read(folder / SPECIES)
     # The counts alone are the paper's prior; prior.toml describes any other.
     prior = next((name for name in (PRIOR, COUNTS) if name in digests), None)
     return Bundle(
         folder=folder,
-        version=_version(digests | index["members"]),
+        version=version_of(digests | index["members"]),
         species=species,
         members=_members(folder, species, index["members"]),
         tta=read_tta(folder / TTA) if TTA in digests else NO_TTA,
@@ -135,23 +137,6 @@ def _read(folder: Path, index: dict[str, dict[str, str]]) -> Bundle:
     )
 
 
-def files_for_answers(folder: str | Path) -> tuple[list[str], list[str]]:
-    """Return the files of a bundle that inference needs, and the folders of its members.
-
-    Raises:
-        InputError: see `read_bundle`.
-    """
-    index = _read_index(Path(folder))
-    return [name for name in index["files"] if name not in NOT_FOR_ANSWERS], list(index["members"])
-
-
-def verify_weights(folder: str | Path) -> bool | None:
-    """Return whether the torch weights match their checksum; None without weights."""
-    path = Path(folder) / WEIGHTS
-    digest = _read_index(Path(folder))["files"].get(WEIGHTS)
-    return None if digest is None or not path.is_file() else sha256(path) == digest
-
-
 def _members(folder: Path, species: SpeciesList, versions: dict[str, str]) -> tuple[Member, ...]:
     """Return the network of a plain bundle, or those of an ensemble's members."""
     if not versions:
@@ -159,7 +144,7 @@ def _members(folder: Path, species: SpeciesList, versions: dict[str, str]) -> tu
         return (Member(folder / MODEL, species, images, None),)
     members: list[Member] = []
     for name, version in versions.items():
-        index = _read_index(folder / name)
+        index = read_index(folder / name)
         if index["members"]:  # checked before reading: a bundle may contain itself
             raise InputError(f"{folder / name}: does not belong in {folder}; combine again")
         inner = _read(folder / name, index)
@@ -172,29 +157,6 @@ def _members(folder: Path, species: SpeciesList, versions: dict[str, str]) -> tu
             raise InputError(f"{inner.folder}: does not belong in {folder}; combine again")
         members.append(replace(inner.members[0], calibration=inner.calibration))
     return tuple(members)
-
-
-def _read_index(folder: Path) -> dict[str, dict[str, str]]:
-    """Return `files` and `members` of the index, each a mapping of names in the folder."""
-    path = folder / INDEX
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(
-            f"{folder} is not a bundle: {INDEX} is missing; make one with `ophis export`"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise InputError(f"{path}: format {FORMAT} is needed; export the bundle with this ophis")
-    parts = {"files": index.get("files"), "members": index.get("members", {})}
-    for what, names in parts.items():
-        if not isinstance(names, dict) or not all(
-            isinstance(digest, str) and Path(name).name == name and name not in ("", "..")
-            for name, digest in names.items()
-        ):
-            raise InputError(f"{path}: `{what}` should map names in this folder to their digests")
-    return parts
 
 
 class BundleWriter:
@@ -216,9 +178,11 @@ class BundleWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._seal()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            if kind is None:
+                self._seal()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(
         self,
@@ -261,7 +225,7 @@ class BundleWriter:
             name = f"member-{number}"
             (self.folder / name).mkdir()
             # Only the files of its index: this folder may be inside the member's.
-            for file in (*_read_index(member.folder)["files"], INDEX):
+            for file in (*read_index(member.folder)["files"], INDEX):
                 if file != WEIGHTS and (member.folder / file).is_file():
                     shutil.copy(member.folder / file, self.folder / name / file)
             self._members[name] = member.version
@@ -269,7 +233,7 @@ class BundleWriter:
 
     def copy(self, bundle: Bundle) -> None:
         """Copy all files of a bundle, of which some are then replaced."""
-        index = _read_index(bundle.folder)
+        index = read_index(bundle.folder)
         for file in index["files"]:
             if (bundle.folder / file).is_file():
                 shutil.copy(bundle.folder / file, self.folder / file)
@@ -280,20 +244,11 @@ class BundleWriter:
     def _seal(self) -> None:
         files = (path for path in sorted(self.folder.iterdir()) if path.is_file())
         digests = {path.name: sha256(path) for path in files}
+        require_training_photos(digests, self.out / INDEX)
         members = {"members": self._members} if self._members else {}
-        version = _version(digests | self._members)
+        version = version_of(digests | self._members)
         index = {"format": FORMAT, "version": version, "files": digests, **members}
         (self.folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
         if self.out.exists():
             shutil.rmtree(self.out)
         self.folder.rename(self.out)
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 digest of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _version(digests: dict[str, str]) -> str:
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:12]

@@ -45,8 +45,8 @@ def coverage_limits(rule: DecisionRule | None) -> str:
     """Return the guarantees of the rule, and the number of snakes that they rest on."""
     if rule is None:
         return (
-            "It was not evaluated on photos, so no answer excludes any species, and photos without"
-            " a snake\n  are not detected."
+            "It was not evaluated on photos known to lie outside its training data, so no answer"
+            " excludes any\n  species, and photos without a snake are not detected."
         )
     sets = rule.image.names
     snakes = group_observations(sets)

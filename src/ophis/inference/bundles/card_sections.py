@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from ophis.taxonomy.species_list import SpeciesList
 
 NOT_MEASURED = "not measured"
+TRAINING_UNKNOWN = (
+    "\n\nThe training photos are not known (`training_photos.npz` is missing), so the validation"
+    " photos may be\namong them: the figures above may be too high, and there are no guarantees.\n"
+)
 MAX_COUNTRIES = 10
 About = dict[str, Any]  # title, text, recipe, license: see `EvaluationResults.about`
 

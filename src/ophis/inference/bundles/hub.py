@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
-from ophis.inference.bundles.bundle import INDEX, files_for_answers
+from ophis.inference.bundles.index import INDEX, files_for_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

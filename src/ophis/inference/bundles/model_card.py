@@ -10,9 +10,10 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ophis.datasets.training_photos import require_unseen_by
 from ophis.errors import InputError
 from ophis.evaluation.results import MIN_PHOTOS, EvaluationResults, evaluate_bundle, read_results
-from ophis.inference.bundles.bundle import CARD, EVALUATION, BundleWriter, read_bundle
+from ophis.inference.bundles.bundle import BundleWriter, read_bundle
 from ophis.inference.bundles.card_guarantees import guarantee_figures
 from ophis.inference.bundles.card_sections import (
     NOT_MEASURED,
@@ -30,6 +31,7 @@ from ophis.inference.bundles.card_tables import (
     reliability_table,
     table,
 )
+from ophis.inference.bundles.index import CARD, EVALUATION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +78,8 @@ def card(
         write: write card and results into the bundle, which changes its version.
 
     Raises:
-        InputError: when the bundle cannot be read, or the scores are of other species.
+        InputError: when the bundle cannot be read, the scores are of other species, or their photos
+            are, or may be, training photos of the bundle.
     """
     bundle = read_bundle(folder)
     results = _results(bundle, run, license)
@@ -100,6 +103,7 @@ def _results(bundle: Bundle, run: ScoredRun | None, licence: str | None) -> Eval
     path = bundle.folder / EVALUATION
     results = read_results(path) if path.is_file() else EvaluationResults()
     if run:
+        require_unseen_by(bundle.folder, run.scores.photo_ids, run.scores.sha256)
         evaluated = evaluate_bundle(
             run.scores.with_species(bundle.species),
             calibration=bundle.calibration,
@@ -220,7 +224,7 @@ def _model_index(title: str, results: EvaluationResults) -> list[dict[str, Any]]
 
 def _figures(results: EvaluationResults, calibration: Calibration | None) -> str:
     if not results.metrics:
-        return "Not evaluated on any photo.\n"
+        return "Not evaluated on photos that are known to lie outside the training data.\n"
     raw = " and before its calibration" if calibration and calibration.by_species else ""
     photos = results.metrics[0]["photos"]
     return (

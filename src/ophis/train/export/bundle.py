@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import save
 
+from ophis.datasets.training_photos import write_training_photos
 from ophis.evaluation.results import EvaluationResults
-from ophis.inference.bundles.bundle import CONFIG, IMAGES, MODEL, WEIGHTS, BundleWriter, Member
+from ophis.inference.bundles.bundle import BundleWriter, Member
+from ophis.inference.bundles.index import CONFIG, IMAGES, MODEL, WEIGHTS
 from ophis.inference.bundles.model_card import card_text
 from ophis.inference.evidence import OUTPUTS as EVIDENCE
 from ophis.inference.self_test import write_selftest
@@ -20,6 +22,7 @@ from ophis.train.out_of_distribution import OodModel, WithOodScore
 if TYPE_CHECKING:
     from torch import nn
 
+    from ophis.datasets.training_photos import Digests
     from ophis.decision.calibration import Calibration
     from ophis.decision.rule import DecisionRule
     from ophis.images.preprocessing import Preprocessing
@@ -38,6 +41,7 @@ def write_bundle(
     rule: DecisionRule | None,
     results: EvaluationResults | None = None,
     ood_model: OodModel | None = None,
+    training_photos: Digests | None = None,
     weights: bool = True,
 ) -> Path:
     """Write a bundle of any torch model of [photos, 3, side, side] that returns logits.
@@ -55,17 +59,17 @@ def write_bundle(
         rule: the decision rule.
         results: for the card.
         ood_model: features to out-of-distribution score.
+        training_photos: digests of the photos that the network learned from, see
+            `ophis.datasets.training_photos.content_digests`; needed with a rule, which is to be
+            fitted on other photos.
         weights: write the torch weights too.
 
     Raises:
-        InputError: when ONNX Runtime's outputs differ from torch's.
+        InputError: when ONNX Runtime's outputs differ from torch's, or a rule is given without the
+            training photos.
     """
-    plain, model = model, inference_form(model)
-    outputs = ("logits", *(("ood_score",) if ood_model else ()))
-    if averages_maps(model, side=preprocessing.pixels):
-        model, outputs = WithEvidence(model, ood_model).eval(), (*outputs, *EVIDENCE)
-    elif ood_model:
-        model = WithOodScore(model, ood_model).eval()
+    plain = model
+    model, outputs = _with_outputs(model, ood_model, side=preprocessing.pixels)
     results = results or EvaluationResults()
     text = card_text(species, results, calibration=calibration, prior=prior, rule=rule)
     with BundleWriter(out) as writer:
@@ -77,6 +81,8 @@ def write_bundle(
             card=text,
             results=results,
         )
+        if training_photos is not None:
+            write_training_photos(writer.folder, training_photos)
         preprocessing.write(writer.folder / IMAGES)
         write_timm_files(
             plain, writer.folder, species=species, preprocessing=preprocessing, weights=weights
@@ -85,6 +91,17 @@ def write_bundle(
         check_parity(model, writer.folder / MODEL, side=preprocessing.pixels)
         write_selftest(Member(writer.folder / MODEL, species, preprocessing, None))
     return Path(out)
+
+
+def _with_outputs(
+    model: nn.Module, ood_model: OodModel | None, *, side: int
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return the network that is exported, and the names of its outputs."""
+    model = inference_form(model)
+    outputs = ("logits", *(("ood_score",) if ood_model else ()))
+    if averages_maps(model, side=side):
+        return WithEvidence(model, ood_model).eval(), (*outputs, *EVIDENCE)
+    return (WithOodScore(model, ood_model).eval() if ood_model else model), outputs
 
 
 def write_timm_files(

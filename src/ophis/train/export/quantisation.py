@@ -26,13 +26,21 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from ophis.datasets.training_photos import content_digests
 from ophis.decision.rule import DANGER_CONFIDENCE
 from ophis.errors import InputError
 from ophis.images.test_time_augmentation import NO_TTA
 from ophis.inference.batches import pixel_batches
-from ophis.inference.bundles.bundle import IMAGES, MODEL, BundleWriter, read_bundle
+from ophis.inference.bundles.bundle import BundleWriter, read_bundle
 from ophis.inference.bundles.card_sections import about_quantised
-from ophis.inference.ensemble import member_result, refit, score_timed, write_fitted
+from ophis.inference.bundles.index import IMAGES, MODEL
+from ophis.inference.ensemble import (
+    learned_photos,
+    member_result,
+    refit,
+    score_timed,
+    write_fitted,
+)
 from ophis.inference.network import Network
 from ophis.inference.onnx_file import require_single_file
 from ophis.inference.self_test import write_selftest
@@ -70,7 +78,9 @@ def quantise(
         folder: a bundle of one network.
         out: the bundle folder to write; an older bundle there is replaced.
         train: photos that it learned from, or similar ones; ranges are taken from at most 256.
-        validation: labelled photos that it did not learn from.
+        validation: labelled photos that it did not learn from, and no ranges are taken from. If
+            the bundle does not list its training photos, the new one gets no calibration and no
+            guarantees.
         most_loss: loss of top-1 accuracy and macro F1 that is accepted, in [0, 1].
         danger_confidence: of the guarantee on the danger; None: on average, see `fit_rule`.
         progress: called with the number of photos done since the last call.
@@ -80,11 +90,13 @@ def quantise(
 
     Raises:
         InputError: before anything is written, when the bundle is an ensemble, is quantised already
-            or keeps tensors in other files, no photo can be read, or too much accuracy is lost.
+            or keeps tensors in other files, no photo can be read, a validation photo has the
+            content of a training photo, or too much accuracy is lost.
     """
     bundle = read_bundle(folder)
     member = _only_member(bundle)
     _require_input(bundle, out, validation)
+    learned = learned_photos([bundle], validation, [content_digests(_for_ranges(train))])
     with BundleWriter(out) as writer:
         eight = replace(member, model=writer.folder / MODEL)
         quantise_network(member, eight.model, train=train)
@@ -92,10 +104,11 @@ def quantise(
         shutil.copy(bundle.folder / IMAGES, writer.folder / IMAGES)
         members, scores = _evaluate((member, eight), validation, progress)
         _require_little_loss(members, most_loss)
-        parts = refit(bundle.prior, scores, confidence=danger_confidence)
+        known = None if learned is None else scores
+        parts = refit(bundle.prior, known, confidence=danger_confidence)
         sizes = tuple(m.model.stat().st_size for m in (member, eight))
         about = about_quantised(bundle, members, sizes=sizes)
-        write_fitted(writer, bundle.species, scores, parts=parts, about=about)
+        write_fitted(writer, scores, learned, parts=parts, about=about)
     return members
 
 
@@ -148,13 +161,18 @@ def quantise_network(member: Member, out: Path, *, train: Manifest) -> None:
         )
 
 
+def _for_ranges(train: Manifest) -> Manifest:
+    """Return the photos that the ranges are taken from."""
+    order = np.random.default_rng(0).permutation(len(train))
+    return train.take(np.sort(order[:MAX_PHOTOS]))
+
+
 class _Ranges(CalibrationDataReader):
     """Photos for the ranges, one by one; unreadable ones are skipped."""
 
     def __init__(self, member: Member, train: Manifest) -> None:
-        order = np.random.default_rng(0).permutation(len(train))
         self._batches = pixel_batches(
-            train.take(np.sort(order[:MAX_PHOTOS])),
+            _for_ranges(train),
             preprocessing=member.preprocessing,
             batch_photos=1,
         )

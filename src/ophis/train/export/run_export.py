@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ophis.datasets.training_photos import read_training_photos, require_unseen_by
 from ophis.decision.rule import DANGER_CONFIDENCE, default_rule
 from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
@@ -80,14 +81,17 @@ def export(
         The bundle folder.
 
     Raises:
-        InputError: when the folder is not a run, the manifests are not those of the run, or ONNX
-            Runtime's probabilities differ from torch's by more than 1e-4.
+        InputError: when the folder is not a run, the manifests are not those of the run, a
+            validation photo has the content of a training photo, or ONNX Runtime's probabilities
+            differ from torch's by more than 1e-4.
     """
     if run == IMAGENET17:
         if prior or retest:
             raise InputError(f"{IMAGENET17} takes neither a prior nor photos; leave them out")
         return export_imagenet17(out, weights=weights)
     trained, ood_model, scores = _score_again(run, retest) if retest else _read_scored(run)
+    if scores is not None:
+        require_unseen_by(trained.folder, scores.photo_ids, scores.sha256)
     # Guarantees hold on photos that calibration and prior were not fitted on.
     fitting, guaranteeing = validation_halves(scores) if scores else (None, None)
     if prior is None:
@@ -107,6 +111,7 @@ def export(
         rule=rule,
         results=results,
         ood_model=ood_model,
+        training_photos=read_training_photos(trained.folder),
         weights=weights,
     )
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from ophis.errors import InputError
 from ophis.files.npz import require_sizes
-from ophis.inference.bundles.bundle import INDEX, WEIGHTS, verify_weights
+from ophis.inference.bundles.index import INDEX, WEIGHTS, verify_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
