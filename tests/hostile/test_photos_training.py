@@ -29,9 +29,8 @@ def parts(coloured, full_size, tmp_path) -> tuple[Manifest, Manifest, set[str]]:
     species = coloured.table["species"].to_list()
     damaged = [b"", b"no photo", whole[0][:200], saved(picture(), "GIF"), None]
     for number in range(photos):
-        data = (
-            damaged[number % len(damaged)] if number in bad else whole[number % 36] + b"%d" % number
-        )
+        good = whole[number % 36] + b"%d" % number  # no two files are equal
+        data = damaged[number % len(damaged)] if number in bad else good
         if data is not None:
             (tmp_path / f"{number}.png").write_bytes(data)
     lines = [f"{n}.png,{species[n % 36]},kenya" for n in range(photos)]

@@ -46,7 +46,7 @@ def train(
     Args:
         recipe: A TOML file, or the name of a recipe that ships with ophis: demo, paper_in1k, ...
         train: Manifest of the photos to learn from.
-        validation: Manifest of the photos to evaluate on.
+        validation: Manifest of the photos to evaluate on; copies of training photos count as bad.
         out: The run folder.
         photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
         weights_folder: Folder of the recipe's weights file.
@@ -55,7 +55,7 @@ def train(
         compile: Run the training steps through torch.compile; needs a CUDA device.
         save_every: Seconds between checkpoints, the most work that a killed process loses.
         check_photos: Decode every photo before the first step, and record the results in the run
-            folder; without it, a bad photo stops the run at the step that needs it.
+            folder; without it files are only read, and a bad photo stops the run at its step.
         skip_bad: Train without the photos that cannot be used, and list them in the run folder's
             skipped.csv, instead of refusing to begin.
         json: One JSON object: the run folder, and its metrics on the validation photos.
@@ -192,7 +192,7 @@ def combine(
     Args:
         bundles: Bundle folders of the same species; one is enough with --tta.
         validation: Manifest of labelled photos that no bundle learned from, for the calibration and
-            the guarantees of the ensemble.
+            the guarantees of the ensemble; copies of training photos are refused.
         out: The bundle folder to write.
         tta: Test-time augmentation: average the logits of each photo with those of its mirror image
             (flip) or its four corners (crops); may be repeated.
@@ -240,7 +240,7 @@ def quantise(
         train: Manifest of its training photos, or of similar ones; the ranges of its activations
             are taken from at most 256 of them.
         validation: Manifest of labelled photos that it did not learn from, to evaluate and
-            calibrate the new bundle.
+            calibrate the new bundle; copies of training photos are refused.
         out: The bundle folder; nothing is written when too much accuracy is lost.
         most_loss: Percentage points of top-1 and of macro F1 that may be lost.
         danger_confidence: Probability that this bundle keeps the warning for 99 % of dangerous

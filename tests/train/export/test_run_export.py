@@ -425,7 +425,7 @@ def test_export_refuses_photos_of_the_training(run, coloured, tmp_path, capsys):
     with pytest.raises(InputError, match=r"2 of 12 photos are training photos too, .* '24.png'"):
         export(copy, tmp_path / "out")
     (copy / TRAINING_PHOTOS).unlink()
-    with pytest.raises(InputError, match="training_photos.npz is missing, so the validation"):
+    with pytest.raises(InputError, match=r"training_photos\.npz is missing, so the validation"):
         export(copy, tmp_path / "out")
     write_training_photos(copy, content_digests(coloured.take(np.arange(24))))
     replace(scores, sha256=None).write(copy / "scores.npz")
