@@ -80,7 +80,7 @@ def test_help_lists_commands_in_workflow_order():
         "collect", "split", "pack",
         "train", "export", "quantise", "combine", "fit-prior", "card",
         "evaluate", "compare", "study",
-        "submit", "check-submission", "aicrowd",
+        "submit", "check-submission", "read-submissions", "aicrowd",
         "demo", "sample", "doctor", "completion",
     ]  # fmt: skip
     assert re.findall(r"^\W+ ([a-z][a-z-]*)  ", text, re.MULTILINE) == commands
@@ -89,7 +89,7 @@ def test_help_lists_commands_in_workflow_order():
 
 def test_every_command_has_help(capsys):
     commands = [command for command in app if not command.startswith("-")]
-    assert len(commands) == 23
+    assert len(commands) == 24
     for command in commands:
         with pytest.raises(SystemExit) as end:
             main([command, "--help"])
