@@ -184,6 +184,7 @@ def test_two_names_of_one_country_are_merged():
             BayesPrior(table).probability(name), BayesPrior(joined).probability("bahamas")
         )
     assert BayesPrior(table).merged() == [("bahamas", "the-bahamas")]
+    assert BayesPrior(replace(table, merge_names=False)).merged() == BayesPrior(table).merged()
     assert BayesPrior(joined).merged() == []
 
 

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import InputError
-from ophis.geography.countries import UNKNOWN, code_or_key, continent, country_code, country_key
+from ophis.geography.countries import (
+    UNKNOWN,
+    code_or_key,
+    continent,
+    country_code,
+    country_key,
+    same_country,
+)
 from ophis.priors.country_counts import CountryPrior, read_counts
 from ophis.priors.overrides import overrides_by_country, read_overrides, write_overrides
 from ophis.priors.prior import Prior, PriorUse, part_of, write_settings
@@ -106,7 +113,7 @@ class BayesPrior(Prior):
 
     def merged(self) -> list[tuple[str, ...]]:
         """Return groups of names that mean one country and are counted as one."""
-        return self.counts.merged()
+        return same_country(self.counts.countries)
 
     def spelling(self, country: str) -> str:
         """Return the name of a country in the training table: "australia" for "au"."""
