@@ -1,9 +1,10 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ophis import CountryPrior, InputError, Scores, SpeciesList
+from ophis import CountryPrior, InputError, Scores, SpeciesList, read_prior
 from ophis.datasets.training_photos import TRAINING_PHOTOS, write_training_photos
 from ophis.decision.calibration import Calibration, fit_temperature
 from ophis.decision.rule import fit_rule
@@ -45,6 +46,20 @@ def test_writer_rejects_parts_of_other_species(tmp_path, part):
         writer.write(species=SPECIES, card="", **fitted)
         write_training_photos(writer.folder, np.zeros(0, np.uint64))
     assert (tmp_path / "bundle" / "species.csv").is_file()
+
+
+def test_counts_as_published_stay_so_in_a_bundle(tmp_path):
+    counts = CountryPrior(SPECIES, ("bahamas", "the-bahamas"), np.array([[3, 2, 1], [0, 1, 0]]))
+    for merge_names, name in ((True, "prior.csv"), (False, "prior.toml")):
+        folder = tmp_path / name
+        with BundleWriter(folder) as writer:
+            prior = replace(counts, merge_names=merge_names)
+            writer.write(species=SPECIES, calibration=None, prior=prior, rule=None, card="")
+        assert (folder / "prior.toml").is_file() == (not merge_names)
+        read = read_prior(folder / name, SPECIES)
+        np.testing.assert_array_equal(
+            read.log_factors("the-bahamas")[0], prior.log_factors("the-bahamas")[0]
+        )
 
 
 def test_single_temperature_fits_any_species(tmp_path):
