@@ -52,7 +52,7 @@ def main() -> None:
     range_map = read_range_map(options.range_map) if options.range_map else None
     print(
         f"{counts.counts.sum():,} photos, {len(counts.species)} species,"
-        f" {len(counts.countries)} countries, {options.seeds} seeds; macro F1\n"
+        f" {len(counts.countries)} countries, {options.seeds} seeds; macro F1, std over seeds\n"
     )
     print(f"| noise, confidence | {' | '.join(COLUMNS)} | lead, 95 % interval |")
     print("|---" * (len(COLUMNS) + 2) + "|")
