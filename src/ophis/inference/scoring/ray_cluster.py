@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
+import socket
 import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -73,12 +75,15 @@ def cluster(address: str) -> Generator[None]:
 def _patient_start() -> Generator[None]:
     """Let Ray wait START_SECONDS for its node.
 
-    `Node.__init__` of Ray calls `get_node` repeatedly for 30 seconds, a number in its source that
-    no setting changes.
+    Two limits are numbers in the source of Ray that no setting changes. `Node.__init__` calls
+    `get_node` repeatedly for 30 seconds. The raylet ends when its agents have not reported their
+    ports after 15 seconds (ray-project/ray#65983). It does not wait for a port that is chosen
+    before, nor for one that is reported as not in use: -1, which the agents report too.
     """
+    import ray._raylet as raylet
     from ray._private import services
 
-    get_node = services.get_node
+    get_node, start_raylet = services.get_node, services.start_raylet
 
     def wait_for_node(gcs_address: str, node_id: str) -> dict[str, Any]:
         deadline = time.monotonic() + START_SECONDS
@@ -90,11 +95,31 @@ def _patient_start() -> Generator[None]:
                     raise
                 time.sleep(0.1)
 
+    def start_without_wait(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - those of Ray
+        options["runtime_env_agent_port"] = free_port()
+        given = inspect.signature(start_raylet).bind(*arguments, **options).arguments
+        for name in (
+            raylet.METRICS_AGENT_PORT_NAME,
+            raylet.METRICS_EXPORT_PORT_NAME,
+            raylet.DASHBOARD_AGENT_LISTEN_PORT_NAME,
+        ):
+            raylet.persist_port(given["session_dir"], given["node_id"], name, -1)
+        return start_raylet(*arguments, **options)
+
     services.get_node = wait_for_node  # ty: ignore[invalid-assignment]
+    services.start_raylet = start_without_wait  # ty: ignore[invalid-assignment]
     try:
         yield
     finally:
-        services.get_node = get_node
+        services.get_node, services.start_raylet = get_node, start_raylet
+
+
+def free_port() -> int:
+    """Return a port of the loopback at which no process listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    return port
 
 
 def first_line(error: Exception) -> str:
