@@ -48,8 +48,8 @@ def evaluate(
             snakeclef2024-track1 or -track2. May be given several times.
         range_map: For snakeclef2021, the organisers' map: a row for each species, a column for each
             country.
-        venomous: From 2023 on, the organisers' table `species,...,mivs`, in which a species without
-            a row is not venomous; needed for the official figure. By default every species is
+        venomous: From 2023 on, the organisers' table `species,...,mivs`: only species with `mivs` 1
+            count as venomous; needed for the official figure. By default every species is
             venomous except those that ophis calls "not known to be dangerous".
         reliability: Add log loss, Brier score and calibration errors.
         ood_scores: Scores, by the same model, of photos without snakes. Adds the fraction of them

@@ -117,7 +117,7 @@ def evaluate_files(
         metrics: SnakeCLEF metrics, see `snakeclef_metrics.METRICS`.
         range_map: for the metric of 2021.
         venomous: the organisers' table of medically important species, for the metrics from 2023
-            on; a species without a row is not venomous.
+            on; only those with `mivs` 1 count as venomous.
         reliability: add log loss, Brier score and calibration errors.
         ood_scores: scores file, by the same model, of photos without snakes; adds OOD detection.
         ensemble: add a row for the ensemble of all files.

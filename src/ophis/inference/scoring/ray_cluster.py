@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from contextlib import contextmanager, nullcontext
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ophis.errors import InputError
@@ -80,9 +81,9 @@ def _patient_start() -> Generator[None]:
     ports after 15 seconds (ray-project/ray#65983). It does not wait for a port that is chosen
     before, nor for one that is reported as not in use: -1, which the agents report too.
     """
-    import ray._raylet as raylet
     from ray._private import services
 
+    raylet: Any = import_module("ray._raylet")  # compiled, without types
     get_node, start_raylet = services.get_node, services.start_raylet
 
     def wait_for_node(gcs_address: str, node_id: str) -> dict[str, Any]:
