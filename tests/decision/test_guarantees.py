@@ -56,9 +56,9 @@ def test_many_photos_of_few_snakes_make_no_guarantee():
 
 
 def test_danger_guarantee_holds_with_its_confidence():
-    """Of many bundles at most 5 % miss more than 1 % of new venomous snakes.
+    """At most 5 % of many bundles miss more than 1 % of new venomous snakes.
 
-    Of bundles with a guarantee on average, many more do.
+    More bundles do whose guarantee holds on average.
     """
     rng = np.random.default_rng(1)
     new = world(20_000, 1, rng)
