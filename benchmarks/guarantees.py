@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from fitted_rule import fitted, set_figures
 from guarantee_places import ABSENT, SITUATIONS, place_figures, synthetic_counts
-from guarantee_worlds import VENOMOUS_FRACTION, memorised, world
+from guarantee_worlds import memorised, world
 from prior_simulation import real
 from scipy.stats import t
 
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 
 # Photos of a snake, and snakes that the rule is fitted on.
 SIZES = ((1, 600), (10, 60), (30, 20), (60, 16), (1, 1000), (3, 600), (3, 1200))
-CONFIDENCES = {f"{DANGER_CONFIDENCE:.0%} confidence": DANGER_CONFIDENCE, "on average": None}
+CONFIDENCES = {f"{100 * DANGER_CONFIDENCE:.0f} % confidence": DANGER_CONFIDENCE, "on average": None}
 NEW, NEW_VENOMOUS = 250, 2000  # snakes that a bundle is evaluated on
 CHANCE = 0.001  # of a test that a guarantee holds, to fail
 TITLES = {
-    1: f"Several photos of a snake ({VENOMOUS_FRACTION:.0%} of the snakes venomous)",
+    1: "Several photos of a snake, and a third of the snakes venomous",
     2: "Validation on memorised training photos",
     3: "With a country",
 }
