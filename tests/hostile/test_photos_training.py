@@ -140,7 +140,11 @@ def test_missing_files_are_found_without_decoding(parts, small, tmp_path):
     call = {"train": train, "validation": validation, "check_photos": False}
     with pytest.raises(BadPhotosError) as error:
         fit(small(), **call, out=tmp_path / "run")
-    assert {failure.photo_id for failure in error.value.failures} == gone
+    # Damaged files of equal content are in both parts.
+    learned = {path.read_bytes() for path in train.paths() if path.exists()}
+    there = [path for path in validation.paths() if path.exists()]
+    equal = {path.name for path in there if path.read_bytes() in learned}
+    assert {failure.photo_id for failure in error.value.failures} == gone | equal
 
 
 def words_of(parts: tuple[Manifest, Manifest, set[str]], recipe: Recipe, folder: Path) -> list[str]:
