@@ -7,6 +7,7 @@ a package of its own, the only one that loads torch.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -139,6 +140,16 @@ __all__ = [
     "write_report",
 ]
 
+
+# Switches of dependencies that otherwise report to their makers, or keep an identifier of this
+# machine. They are read when a dependency is imported. A value that the user has set stays.
+NO_TELEMETRY = {
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+for _switch, _off in NO_TELEMETRY.items():
+    os.environ.setdefault(_switch, _off)
 
 # Module of each name. Type checkers read the imports above.
 _MODULES = {

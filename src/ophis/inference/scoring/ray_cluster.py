@@ -42,9 +42,8 @@ def cluster(address: str) -> Generator[None]:
     """
     options: dict[str, Any] = {}
     if address == LOCAL:
-        # Without these Ray sends usage statistics, starts a dashboard and listens on the network.
-        # Ray reads the variables when it is imported.
-        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+        # Without it Ray listens on the network. It is read when Ray is imported.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         for name, limit in START_LIMITS.items():
             os.environ.setdefault(name, str(limit))
         options = {
