@@ -6,6 +6,7 @@ from PIL import Image
 
 from ophis import PhotoError
 from ophis.images.decode import MAX_PIXELS, MIN_SIDE, decode, read_bytes, read_photo
+from ophis.images.structure import webp_without_end
 from tests.support.photos import encode, picture, png_header
 
 
@@ -158,3 +159,29 @@ def test_unreadable_files_are_refused_by_name(tmp_path, monkeypatch):
     (tmp_path / "large.jpg").write_bytes(b"x" * 11)
     with pytest.raises(PhotoError, match=r"large\.jpg: larger than"):
         read_bytes(tmp_path / "large.jpg")
+
+
+def screenshot(colour):
+    """A photo above a surface of one colour."""
+    rng = np.random.default_rng(0)
+    small = Image.fromarray(rng.integers(0, 256, (30, 54, 3), dtype=np.uint8))
+    whole = Image.new("RGB", (1080, 1920), colour)
+    whole.paste(small.resize((1080, 400)), (0, 0))
+    return whole
+
+
+@pytest.mark.parametrize("colour", ["black", "white", (200, 180, 160)])
+@pytest.mark.parametrize("options", [{"quality": q} for q in (80, 90, 100)])
+def test_webp_above_one_colour_is_whole(options, colour):
+    data = encode(screenshot(colour), "WEBP", **options)
+    assert webp_without_end(data)  # its pixels end in zeros
+    assert decode(data).size == (1080, 1920)
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("options", [{"quality": 80}, {"lossless": True}])
+def test_webp_cut_and_filled_with_zeros_is_damaged(options, kept):
+    data = encode(screenshot((200, 180, 160)).rotate(180), "WEBP", **options)
+    cut = int(len(data) * kept)
+    with pytest.raises(PhotoError, match="it ends in zeros"):
+        decode(data[:cut] + bytes(len(data) - cut))

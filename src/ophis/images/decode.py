@@ -19,7 +19,7 @@ from ophis.files.atomic import NO_PLAIN_FILE, plain_file
 from ophis.images.formats import describe, formats_of
 from ophis.images.jpeg import jpeg_pixels, require_whole
 from ophis.images.orientation import DAMAGED, orientation, upright
-from ophis.images.structure import structure_error
+from ophis.images.structure import structure_error, webp_without_end
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -106,6 +106,7 @@ def decode(data: bytes, name: str = "photo") -> Image.Image:
     """
     with open_photo(data, name) as photo:
         require_whole(data, photo)
+        _require_whole_webp(data)
         return upright_rgb(photo)
 
 
@@ -171,6 +172,18 @@ def _require_size(photo: Image.Image, name: str) -> None:
             " a side",
             reason=Reason.TOO_SMALL,
         )
+
+
+def _require_whole_webp(data: bytes) -> None:
+    """Raise an error for a WebP that was cut short and filled up with zeros."""
+    if not (shorter := webp_without_end(data)):
+        return
+    try:
+        with Image.open(io.BytesIO(shorter), formats=("WEBP",)) as photo:
+            photo.load()
+    except DAMAGED:
+        return  # the zeros are pixels
+    raise ValueError("it ends in zeros")
 
 
 def upright_rgb(photo: Image.Image) -> Image.Image:

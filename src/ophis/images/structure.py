@@ -24,7 +24,7 @@ _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _SEQUENTIAL = (0xC0, 0xC1)  # Huffman-coded frames with the bits of a block in one scan
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")  # PNG chunks that the pixels depend on
-_ZEROS = 64  # bytes; compressed pixels never end in more
+_ZEROS, _REMOVED = 64, 32  # bytes at the end of compressed pixels; see `webp_without_end`
 _TOO_MANY = Reason.UNREADABLE, f"made of more than {MAX_CHUNKS:,} parts; save the photo anew"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -100,20 +100,38 @@ def _png_error(data: bytes) -> tuple[Reason, str] | None:
 
 
 def _webp_error(data: bytes) -> tuple[Reason, str] | None:
-    """Check for too many chunks, for animations, and for pixels that end in zeros.
+    """Check for too many chunks and for animations.
 
-    An animated PNG has a still image for decoders without animation; a WebP has none. WebP has no
-    checksums, and decoders accept zeros as pixels, so a file cut short and padded shows no error.
+    An animated PNG has a still image for decoders without animation; a WebP has none.
     """
     frames = 0
-    for number, (kind, end) in enumerate(_webp_chunks(data), start=1):
+    for number, (kind, _, _) in enumerate(_webp_chunks(data), start=1):
         frames += kind == b"ANMF"
         if frames > 1:
             return Reason.OTHER_FORMAT, "this is an animation; send one picture of it"
         if number > MAX_CHUNKS:
             return _TOO_MANY
-        if kind in (b"VP8 ", b"VP8L") and data[max(0, end - _ZEROS) : end] == bytes(_ZEROS):
-            return _damaged("it ends in zeros")
+    return None
+
+
+def webp_without_end(data: bytes) -> bytes | None:
+    """Return a WebP without the last bytes of its pixels, where these end in 64 zeros, else None.
+
+    WebP has no checksums, and decoders accept zeros as pixels: a file that was cut short and filled
+    up with zeros shows no error. Pixels of one colour end in zeros too, but need all of them, so
+    that the shorter file cannot be decoded. That of a filled file can.
+
+    Args:
+        data: a whole file of any format.
+    """
+    if data[:4] != b"RIFF" or data[8:12] != b"WEBP":
+        return None
+    for kind, start, end in _webp_chunks(data):
+        if kind in (b"VP8 ", b"VP8L") and data[max(start, end - _ZEROS) : end] == bytes(_ZEROS):
+            pixels = data[start : end - _REMOVED]
+            parts = kind, len(pixels).to_bytes(4, "little"), pixels, bytes(len(pixels) % 2)
+            body = data[12 : start - 8] + b"".join(parts) + data[end + end % 2 :]
+            return b"RIFF" + (len(body) + 4).to_bytes(4, "little") + b"WEBP" + body
     return None
 
 
@@ -126,10 +144,10 @@ def _png_chunks(data: bytes) -> Iterator[tuple[int, int]]:
         place = end + 4
 
 
-def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield the kind of each chunk and the offset of its end."""
+def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the kind of each chunk and the offsets of its content and its end."""
     place, whole = 12, 8 + int.from_bytes(data[4:8], "little")
     while min(len(data), whole) >= place + 8:
         end = place + 8 + int.from_bytes(data[place + 4 : place + 8], "little")
-        yield data[place : place + 4], end
+        yield data[place : place + 4], place + 8, end
         place = end + end % 2
