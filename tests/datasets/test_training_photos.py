@@ -1,4 +1,4 @@
-"""Digests of training photos, their file, and the refusal of photos of the training."""
+"""Digests of training photos, their file, and the refusal of training photos."""
 
 import hashlib
 import re

@@ -1,6 +1,6 @@
 """Training photos of a network by the content of their files, and their overlap with other photos.
 
-A calibration or a guarantee that is fitted on photos of the training does not hold. Therefore a run
+A calibration or a guarantee that is fitted on training photos does not hold. Therefore a run
 folder and a bundle list the first 8 bytes of the sha256 of each training photo's file. Of a packed
 photo it is the file that it was packed from. Two different files among a million training and a
 hundred thousand validation photos share these bytes with a probability of 5e-9.
@@ -91,7 +91,7 @@ def require_unseen(photo_ids: Sequence[str], digests: Digests, training: Digests
         raise InputError(
             f"validation: {seen.sum():,} of {len(seen):,} photos are training photos too, by the"
             f" content of their files, the first is {photo_ids[int(seen.argmax())]!r}; take them"
-            " out: nothing holds that is fitted or evaluated on photos of the training"
+            " out: figures and guarantees do not hold on training photos"
         )
 
 

@@ -70,7 +70,7 @@ def test_single_temperature_fits_any_species(tmp_path):
 
 
 def test_rule_without_the_training_photos_is_refused(tmp_path):
-    """It may be fitted on photos of the training."""
+    """It may be fitted on training photos."""
     words = {"species": SPECIES, "calibration": None, "prior": None, "card": ""}
     line = r"bundle.json: decision.json needs training_photos.npz"
     with pytest.raises(InputError, match=line), BundleWriter(tmp_path / "bundle") as writer:

@@ -56,7 +56,7 @@ def read_index(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def require_training_photos(files: Mapping[str, str], index: Path) -> None:
-    """Refuse a decision rule that may be fitted on photos of the training."""
+    """Refuse a decision rule that may be fitted on training photos."""
     if DECISION in files and TRAINING_PHOTOS not in files:
         raise InputError(
             f"{index}: {DECISION} needs {TRAINING_PHOTOS}, or its guarantees may be of photos that"
