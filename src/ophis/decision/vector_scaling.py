@@ -55,8 +55,8 @@ def default_calibration(validation: Scores | None) -> Calibration | None:
 def choose_calibration(scores: Scores) -> CalibrationChoice:
     """Choose between a temperature and a vector by cross-validation over observations.
 
-    Both are fitted on four fifths of the observations and evaluated on the last fifth, in turn. The
-    fold of an observation depends on its name only. The vector has to win by more than two standard
+    Both are fitted on four fifths of the observations and evaluated on the last fifth, in turn
+    (`scores.cross_validation.folds`). The vector has to win by more than two standard
     errors, because it has many parameters and can change the order of species. With fewer than 100
     photos or 5 observations the temperature is returned.
 

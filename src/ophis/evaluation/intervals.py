@@ -79,7 +79,10 @@ def jackknife_interval(
 
 
 def t_quantile(freedom: int) -> float:
-    """Return the 97.5 % quantile of Student's t within 0.2 % (Abramowitz and Stegun 26.7.5)."""
+    """Return the 97.5 % quantile of Student's t within 0.2 % (Abramowitz and Stegun 26.7.5).
+
+    Evaluation works without SciPy, which only the extra `train` installs.
+    """
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     if freedom < 3:  # closed forms
         p = (1 + CONFIDENCE) / 2

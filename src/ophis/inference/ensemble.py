@@ -194,9 +194,9 @@ def refit(prior: Prior | None, scores: Scores | None, *, confidence: float | Non
             None: no calibration, no rule, and a prior that is not fitted.
         confidence: of the guarantee on the danger, see `fit_rule`.
     """
-    fitting, judging = (None, None) if scores is None else validation_halves(scores)
+    fitting, guaranteeing = (None, None) if scores is None else validation_halves(scores)
     calibration, prior = default_calibration(fitting), _prior(prior, fitting)
-    rule = default_rule(judging, calibration=calibration, prior=prior, confidence=confidence)
+    rule = default_rule(guaranteeing, calibration=calibration, prior=prior, confidence=confidence)
     return FittedParts(calibration=calibration, prior=prior, rule=rule)
 
 

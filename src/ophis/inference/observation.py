@@ -66,18 +66,18 @@ def decide(
     kept = np.array([not photo.left_out for photo in seen])
     # When all photos are excluded, the answer still reports the effect of the country.
     one = _one(raw.take(kept) if kept.any() else raw)
-    scores, (effect, *_) = _adjusted(bundle, one, place)
+    scores, effects = _adjusted(bundle, one, place)
     if kept.any():
-        (decision,) = _each(bundle, one, place)
+        (decision,) = _each(bundle, one, scores, effects, place)
         if decision.verdict is not Verdict.MAY_BE_VENOMOUS:
-            each = _each(bundle, raw, place)
+            each = _each(bundle, raw, *_adjusted(bundle, raw, place), place)
             if any(alone.verdict is Verdict.MAY_BE_VENOMOUS for alone in each):
                 decision = replace(decision, verdict=Verdict.MAY_BE_VENOMOUS)
     else:
         unlike = any(photo.left_out is LeftOut.UNLIKE for photo in seen)
         decision = no_name(State.NO_SNAKE if unlike else State.UNUSABLE)
     guesses = _guesses(bundle, scores, top) if decision.species else ()
-    return decision, effect, guesses
+    return decision, effects[0], guesses
 
 
 def _one(scores: Scores) -> Scores:
@@ -101,9 +101,10 @@ def _calibrated(bundle: Bundle, raw: Scores) -> Scores:
     return bundle.calibration.apply(raw) if bundle.calibration else raw
 
 
-def _each(bundle: Bundle, raw: Scores, place: Place) -> list[Decision]:
-    """Decide about each row by itself, given raw scores."""
-    scores, effects = _adjusted(bundle, raw, place)
+def _each(
+    bundle: Bundle, raw: Scores, scores: Scores, effects: Sequence[PriorEffect], place: Place
+) -> list[Decision]:
+    """Decide about each row by itself, given raw scores and the result of `_adjusted`."""
     if bundle.rule is None:
         return decide_without_rule(scores)
     by_place = bool(place.weights and bundle.prior)
