@@ -131,6 +131,17 @@ def test_order_of_species_changes_no_answer(name, data):
     )
 
 
+def test_order_of_species_changes_no_answer_where_rounding_makes_ties():
+    """Two logits differ by less than the sum of the softmax resolves."""
+    bundle, order = BUNDLES["image"], [*range(14), 15, 14]
+    row = [0, 0, 0, 0, 0, -3.4005329608917236, -2, -3, 0, 0, 0, 0, 0, 2**-52, 1, -2]
+    logits = np.array([row], np.float32)
+    require_same(
+        answer_of(bundle, logits, top=5),
+        answer_of(reordered(bundle, order), logits[:, order], top=5),
+    )
+
+
 @pytest.mark.parametrize("name", EVALUATED)
 @settings(max_examples=30)
 @given(data=st.data())

@@ -119,7 +119,8 @@ def _each(
 
 def _guesses(bundle: Bundle, scores: Scores, top: int) -> tuple[Guess, ...]:
     (probabilities,) = scores.probabilities()
-    best = ranked(probabilities, bundle.species)[:top]
+    # As in `Decision.species`: rounding of the sum can make different logits equally probable.
+    best = ranked(scores.logits[0], bundle.species)[:top]
     names = [bundle.species[column] for column in best]
     return tuple(
         Guess(name, float(probabilities[column]), danger(name))

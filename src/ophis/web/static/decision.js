@@ -283,7 +283,7 @@ export class Decider {
    */
   #guesses(row, top) {
     const p = probabilities(row);
-    return ranked(p, this.order)
+    return ranked(row, this.order)
       .slice(0, top)
       .map((column) => ({
         species: this.#species(column).name,
