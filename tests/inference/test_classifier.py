@@ -13,6 +13,7 @@ from ophis.decision.out_of_distribution import ood_scores
 from ophis.decision.verdict import Verdict
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.overrides import Override
+from ophis.taxonomy.danger import Danger
 from tests.support.classifiers import (
     MAPS,
     PRIOR,
@@ -117,6 +118,18 @@ def test_answer_states_that_too_few_dangerous_snakes_were_tested(photo):
     unjudged = classifier(network, rule=None).identify(photo)
     assert not unjudged.danger_guaranteed
     assert not any("tested on too few snakes" in line for line in unjudged.lines)
+
+
+@pytest.mark.parametrize("rule", [None, replace(RULE, image=guarantees(np.inf, 0.5, 0.5)), RULE])
+def test_guess_reassures_only_with_the_danger_guarantee(photo, rule):
+    model = classifier(Network([0.0, 30.0, 0.0]), rule=rule)
+    dangers = {guess.species: guess.danger for guess in model.identify(photo)}
+    other = Danger.NOT_KNOWN_DANGEROUS if rule is RULE else Danger.UNKNOWN
+    assert dangers == {
+        "Naja naja": Danger.VENOMOUS,
+        "Pantherophis guttatus": other,
+        "Lampropeltis getula": other,
+    }
 
 
 @pytest.mark.parametrize("country", [None, "India"])

@@ -60,7 +60,13 @@ class SeenPhoto:
 
 @dataclass(frozen=True)
 class Guess:
-    """A species with its probability in [0, 1]."""
+    """A species with its probability in [0, 1].
+
+    Attributes:
+        species: name.
+        probability: with the country applied.
+        danger: danger of the species, see `Bundle.danger`.
+    """
 
     species: str
     probability: float

@@ -205,7 +205,7 @@ class Classifier:
             contradicts=bool(effect and effect.contradicts),
             overridden=bool(effect and effect.overridden),
             joined=decision.joined,
-            danger_guaranteed=bool(rule and rule.image.danger_guaranteed),
+            danger_guaranteed=self.bundle.danger_guaranteed,
             bundle=self.bundle.version,
             language=words.language,
             lines=sentences(words, decision, place, effect=effect, photos=photos, rule=rule),

@@ -15,7 +15,6 @@ from ophis.priors.mixture import MixedPrior
 from ophis.priors.prior import PriorEffect, PriorUse
 from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.scores import ranked
-from ophis.taxonomy.danger import danger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,6 +122,6 @@ def _guesses(bundle: Bundle, scores: Scores, top: int) -> tuple[Guess, ...]:
     best = ranked(scores.logits[0], bundle.species)[:top]
     names = [bundle.species[column] for column in best]
     return tuple(
-        Guess(name, float(probabilities[column]), danger(name))
+        Guess(name, float(probabilities[column]), bundle.danger(name))
         for name, column in zip(names, best, strict=True)
     )

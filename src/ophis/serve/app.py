@@ -24,7 +24,6 @@ from ophis.serve.middleware import ServiceMiddleware
 from ophis.serve.readiness import Readiness, require_answers
 from ophis.serve.request import content_length, read_request
 from ophis.serve.site import site_of
-from ophis.taxonomy.danger import danger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -118,8 +117,8 @@ class Service:
 
     async def species(self) -> list[dict[str, str]]:
         """List the species of the model, with their danger."""
-        names = self.classifier.bundle.species
-        return [{"species": name, "danger": danger(name)} for name in names]
+        bundle = self.classifier.bundle
+        return [{"species": name, "danger": bundle.danger(name)} for name in bundle.species]
 
     async def health(self) -> dict[str, str]:
         """Report that the process is alive, and the bundle's version."""

@@ -17,7 +17,7 @@ from ophis.geography.countries import UNKNOWN, country_code, country_key, iso_co
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
 from ophis.priors.prior import PriorEffect
-from ophis.taxonomy.danger import danger, dangerous
+from ophis.taxonomy.danger import dangerous
 from ophis.taxonomy.families import family
 from ophis.taxonomy.species_list import genus
 
@@ -43,7 +43,7 @@ def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
     prior = {"temperature": bundle.prior.temperature, "rows": len(table)} if bundle.prior else None
     facts = {
         "bundle": bundle.version,
-        "species": _species(species),
+        "species": _species(bundle),
         "members": [
             {
                 "columns": [member.species.index(name) for name in species],
@@ -61,16 +61,16 @@ def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
     return facts, table.astype("<f8").tobytes()
 
 
-def _species(species: SpeciesList) -> list[dict[str, Any]]:
+def _species(bundle: Bundle) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "danger": danger(name),
+            "danger": bundle.danger(name),
             "dangerous": bool(harmful),
             "genus": genus(name),
             "family": family(name),
         }
-        for name, harmful in zip(species, dangerous(species), strict=True)
+        for name, harmful in zip(bundle.species, dangerous(bundle.species), strict=True)
     ]
 
 

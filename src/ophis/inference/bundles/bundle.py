@@ -39,6 +39,7 @@ from ophis.inference.bundles.index import (
     version_of,
 )
 from ophis.priors.prior_file import read_prior
+from ophis.taxonomy.danger import Danger, danger
 from ophis.taxonomy.species_list import SpeciesList, require_same_species
 
 if TYPE_CHECKING:
@@ -91,6 +92,22 @@ class Bundle:
     calibration: Calibration | None
     prior: Prior | None
     rule: DecisionRule | None
+
+    @property
+    def danger_guaranteed(self) -> bool:
+        """True if the rule was tested on enough snakes that may be dangerous to exclude danger."""
+        return self.rule is not None and self.rule.image.danger_guaranteed
+
+    def danger(self, species: str) -> Danger:
+        """Return the danger of a species beside a prediction.
+
+        Without the danger guarantee, NOT_KNOWN_DANGEROUS would reassure about a snake that the
+        network may take for another: it is UNKNOWN.
+        """
+        found = danger(species)
+        if found is Danger.NOT_KNOWN_DANGEROUS and not self.danger_guaranteed:
+            return Danger.UNKNOWN
+        return found
 
 
 def read_bundle(folder: str | Path) -> Bundle:
