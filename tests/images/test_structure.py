@@ -115,7 +115,33 @@ def test_bits_of_all_scans_are_added():
     assert structure_error(jpeg(frames, SCAN, bytes(100), SCAN, bytes(scans - 101))) == FEW_BITS
 
 
-@pytest.mark.parametrize("kind", [0xC2, 0xC3, 0xC5, 0xC9, 0xCF])
+@pytest.mark.parametrize("kind", [0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF])
+def test_lossless_and_hierarchical_jpegs_are_refused(kind):
+    """A lossless one overflows the buffer of a decoder that is to shrink it."""
+    message = "lossless and hierarchical JPEGs are not read; save the photo anew"
+    for parts in ([], [frame(0xC0, 8, 8)]):
+        assert structure_error(jpeg(*parts, frame(kind, 8, 8), SCAN)) == (
+            Reason.OTHER_FORMAT,
+            message,
+        )
+
+
+@pytest.mark.parametrize("kind", [0xC0, 0xC1, 0xC2, 0xC9, 0xCA])
+def test_jpeg_has_8_bits_a_value_and_a_height(kind):
+    whole, unread = frame(kind, 8, 8), "are not read; save the photo anew"
+    assert structure_error(jpeg(whole, SCAN, bytes(9))) is None
+    assert structure_error(jpeg(whole.replace(b"\x08", b"\x0c", 1), SCAN)) == (
+        Reason.OTHER_FORMAT,
+        f"JPEGs of 12 bits a value {unread}",
+    )
+    assert structure_error(jpeg(frame(kind, 0, 8), SCAN)) == (
+        Reason.OTHER_FORMAT,
+        f"JPEGs without their height {unread}",
+    )
+    assert structure_error(jpeg(whole)[:6]) is None
+
+
+@pytest.mark.parametrize("kind", [0xC2, 0xC9, 0xCA])
 def test_other_frames_need_no_bits_per_block(kind):
     assert structure_error(jpeg(frame(kind, 800, 800), SCAN)) is None
     assert structure_error(jpeg(frame(0xC0, 800, 800), frame(kind, 800, 800), SCAN)) is None

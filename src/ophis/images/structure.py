@@ -27,6 +27,7 @@ _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")  # PNG chunks that the pixels dep
 _ZEROS, _REMOVED = 64, 32  # bytes at the end of compressed pixels; see `webp_without_end`
 _TOO_MANY = Reason.UNREADABLE, f"made of more than {MAX_CHUNKS:,} parts; save the photo anew"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_DECODED = (*_SEQUENTIAL, 0xC2, 0xC9, 0xCA)  # frames; the last two have arithmetic coding
 
 
 def structure_error(data: bytes) -> tuple[Reason, str] | None:
@@ -61,6 +62,8 @@ def _jpeg_error(data: bytes) -> tuple[Reason, str] | None:
         if kind == _SCAN:
             starts.append(start + int.from_bytes(data[start : start + 2], "big"))
         elif kind in _FRAMES:
+            if message := _frame_error(kind, data[start + 2 : start + 5]):
+                return Reason.OTHER_FORMAT, f"{message} are not read; save the photo anew"
             height, width = (int.from_bytes(data[start + n : start + n + 2], "big") for n in (3, 5))
             needed = 2 * (width // 8) * (height // 8) if kind in _SEQUENTIAL else 0
         if len(starts) > MAX_SCANS:
@@ -69,6 +72,23 @@ def _jpeg_error(data: bytes) -> tuple[Reason, str] | None:
     if starts and 8 * (len(data) - starts[0]) < needed:
         return _damaged("fewer bits than blocks of pixels")
     return None
+
+
+def _frame_error(kind: int, content: bytes) -> str | None:
+    """Return the name of an unsupported kind of JPEG.
+
+    libjpeg-turbo up to 3.1.3 ignores a requested scale in lossless JPEGs: its pixels overflow the
+    buffer of the smaller size.
+
+    Args:
+        kind: of the frame.
+        content: the bits of a value and the height, 3 bytes.
+    """
+    if kind not in _DECODED:
+        return "lossless and hierarchical JPEGs"
+    if content and content[0] != 8:
+        return f"JPEGs of {content[0]} bits a value"
+    return "JPEGs without their height" if content[1:] == b"\0\0" else None
 
 
 def _damaged(detail: str) -> tuple[Reason, str]:
