@@ -42,8 +42,11 @@ def test_path_is_kept_if_it_exists_or_not(folder):
 def test_folder_gives_sorted_photos_and_names_skipped_subfolders(folder):
     photos, passed_over = find_photos(["photos"])
     assert list(map(str, photos)) == ["photos/a.png", "photos/b.JPG"]
-    (line,) = passed_over
-    assert line.startswith("photos: 1 folder in it is not searched; name 'photos/**/*.jpg'")
+    line, others = passed_over
+    assert line.startswith("photos: 1 folder in it is not searched; name 'photos/**/*'")
+    assert others == (
+        "photos: 2 passed over, no photos: 1 hidden, 1 .txt; the first is photos/.hidden.jpg"
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,26 @@ def test_folder_gives_sorted_photos_and_names_skipped_subfolders(folder):
 def test_pattern_gives_matching_photos(folder, pattern, expected):
     assert found(pattern) == expected
     assert found(str(folder / pattern)) == [str(folder / path) for path in expected]
+
+
+def test_pictures_with_any_suffix_are_photos(folder):
+    """Decided by the first bytes; a picture that is not read fails with the reason later."""
+    heads = {
+        "a.jfif": b"\xff\xd8\xff\xe0", "b.JPE": b"\xff\xd8\xff\xe1", "c.mpo": b"\xff\xd8\xff\xe1",
+        "d": b"\x89PNG\r\n\x1a\n", "e.jpg.txt": b"\xff\xd8\xff\xdb", "f.jpg~": b"RIFFabcdWEBP",
+        "g.JPG.jpg": b"", "h.dng": b"II*\x00", "i.jxl": b"\xff\x0a", "j.avif": b"\0\0\0 ftypavif",
+    }  # fmt: skip
+    others = {"Thumbs.db": b"\xd0\xcf", "k.xmp": b"<x>", "l.mov": b"\0\0\0 ftypqt  ", "m": b""}
+    for name, data in {**heads, **others}.items():
+        path = folder / "any" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    (folder / "any" / "__MACOSX").mkdir()
+    for name in ("any", "any/*"):
+        photos, notes = find_photos([name])
+        assert [path.name for path in photos if isinstance(path, Path)] == sorted(heads)
+        assert len(notes) == 1
+        assert f"{4 + (name == 'any')} passed over, no photos" in notes[0]
 
 
 def test_existing_file_wins_over_pattern(folder):
@@ -102,5 +125,5 @@ def test_arguments_without_photo_are_one_line_error(folder, names, options, word
 
 def test_error_of_folder_with_only_subfolders_names_pattern(folder):
     (folder / "outer" / "inner").mkdir(parents=True)
-    with pytest.raises(InputError, match=r"holds no photo; name 'outer/\*\*/\*.jpg'"):
+    with pytest.raises(InputError, match=r"holds no photo; name 'outer/\*\*/\*'"):
         find_photos(["outer"])

@@ -1,5 +1,6 @@
 """Commands collect, split and sample."""
 
+import json
 import zipfile
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from ophis import Scores, read_manifest, read_prior
 from ophis.cli import main
 from tests.support.commands import ophis, refused_here
+
+JPEG = b"\xff\xd8\xff\xe0"  # signature
 
 
 def test_files_of_collect_split_and_fit_prior_read_back(tmp_path, coloured):
@@ -121,9 +124,10 @@ def test_collect_unpacks_the_photos_of_an_archive(tmp_path, capsys):
     )
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("meta.xml", meta)
-        archive.writestr("o.csv", "7,Boa boa,p/1.jpg|p/2.jpg\n")
-        archive.writestr("p/1.jpg", "1")
-        archive.writestr("p/2.jpg", "2")
+        archive.writestr("o.csv", "7,Boa boa,p/1.jpg|p/2\n")
+        archive.writestr("p/1.jpg", JPEG)
+        archive.writestr("p/2", JPEG + b"2")
+        archive.writestr("__MACOSX/p/._1.jpg", b"marks")
     given = (tmp_path / "a.zip", "--unpack", tmp_path / "here", "--out", tmp_path / "out.csv")
     lines, err = collected(capsys, *given)
     assert lines[0] == f"2 photos of {tmp_path / 'a.zip'} in {tmp_path / 'here'}"
@@ -134,3 +138,34 @@ def test_collect_unpacks_the_photos_of_an_archive(tmp_path, capsys):
     assert "photos and unpack are two folders" in refused_here(
         capsys, "collect", *given, "--photos", tmp_path
     )
+
+
+def test_collect_lists_pictures_that_are_not_read(tmp_path, capsys):
+    photos = {
+        "a.jfif": JPEG, "b": JPEG, "c.gif": b"GIF89a", "d.jpg": b"", "e.CR2": b"II*\x00",
+        "f.jpg": b"<html>", "notes.txt": b"no photo",
+    }  # fmt: skip
+    (tmp_path / "snakes" / "Naja").mkdir(parents=True)
+    for name, data in photos.items():
+        (tmp_path / "snakes" / "Naja" / name).write_bytes(data)
+    given = ["collect", str(tmp_path / "snakes"), "--out", str(tmp_path / "out.csv")]
+    with pytest.raises(SystemExit) as end:
+        main(given)
+    assert end.value.code == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("6 photos, 1 species")
+    assert len(read_manifest(tmp_path / "out.csv")) == 6
+    for words in (
+        "snakes: 1 passed over, no photos: 1 .txt; the first is ",
+        "c.gif: GIF, TIFF and BMP pictures are not read; send a JPEG",
+        "d.jpg: the file is empty; copy it again",
+        "e.CR2: GIF, TIFF and BMP pictures are not read; send a JPEG",
+        "f.jpg: this is no photo; send a JPEG",
+    ):
+        assert err.count(words) == 1, err
+    with pytest.raises(SystemExit):
+        main([*given, "--json"])
+    failures = json.loads(capsys.readouterr().out)["failures"]
+    assert [failure["code"] for failure in failures] == [
+        "other_format", "empty", "other_format", "not_a_photo",
+    ]  # fmt: skip

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ophis.errors import PhotoFailure
     from ophis.train import Progress
 
-MAX_LISTED = 20  # unusable photos that are listed when training refuses to begin
+MAX_LISTED = 20  # unusable photos that are listed one by one
 
 
 def finish(

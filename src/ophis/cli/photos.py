@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ophis.cli.options import Json
-from ophis.cli.outcome import finish
+from ophis.cli.outcome import MAX_LISTED, finish, print_failures
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ def collect(
     normalise_names: Annotated[bool, Parameter(negative="")] = False,
     merge_names: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
-) -> None:
+) -> int:
     """Read a table, a folder or an archive of photos, and write it as one manifest.
+
+    A photo in a format that is not read keeps its row, is listed, and the exit status is 1.
 
     Args:
         source: A CSV (photo,species,country; SnakeCLEF 2020 to 2024; iNaturalist's export), a
@@ -61,7 +64,8 @@ def collect(
     if json:
         facts = {"manifest": out, **counts_of(collection.manifest)}
         facts |= {"unpacked": collection.unpacked, "names": collection.names()}
-        print_json(facts | {"missing": list(map(str, collection.missing))})
+        facts["missing"] = list(map(str, collection.missing))
+        print_json(facts | {"failures": list(map(asdict, collection.failures))})
     else:
         if collection.unpacked is not None:
             print(f"{collection.unpacked:,} photos of {source} in {unpack}")
@@ -69,6 +73,7 @@ def collect(
             print_renaming(renaming, merge=merged)
         print_counts(collection.manifest)
     _print_warnings(collection)
+    return 1 if collection.failures else 0
 
 
 def _print_warnings(collection: Collection) -> None:
@@ -84,6 +89,9 @@ def _print_warnings(collection: Collection) -> None:
             f" is {missing[0]}",
             file=sys.stderr,
         )
+    print_failures(collection.failures[:MAX_LISTED])
+    if more := len(collection.failures[MAX_LISTED:]):
+        print(f"ophis: {more:,} more photos cannot be read", file=sys.stderr)
 
 
 def split(

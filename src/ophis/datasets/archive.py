@@ -7,12 +7,13 @@ import stat
 import zipfile
 import zlib
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-from ophis.datasets.image_folder import SUFFIXES
 from ophis.errors import InputError
 from ophis.files.atomic import ZIP_DAMAGE, whole_file
+from ophis.images.formats import SIGNATURE_BYTES, is_picture
+from ophis.images.photo_files import SUFFIXES
 from ophis.taxonomy.species_list import UNWRITABLE
 
 if TYPE_CHECKING:
@@ -66,11 +67,22 @@ def unpack_photos(path: str | Path, folder: str | Path) -> int:
     number = 0
     with open_archive(path) as archive:
         for member in archive.infolist():
-            if member.is_dir() or Path(member.filename).suffix.lower() not in SUFFIXES:
+            if member.is_dir() or not _is_photo(path, archive, member):
                 continue
             _unpack(path, archive, member, folder)
             number += 1
     return number
+
+
+def _is_photo(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    """Return True for a photo by suffix or first bytes, as `photo_files.is_photo`."""
+    name = PurePosixPath(member.filename)
+    if name.parts[0] == "__MACOSX":  # marks of another file under its name
+        return False
+    if name.suffix.lower() in SUFFIXES:
+        return True
+    with archive.open(member) as packed:
+        return is_picture(_read(path, packed, SIGNATURE_BYTES))
 
 
 def _unpack(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
@@ -90,10 +102,10 @@ def _unpack(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, folde
             file.write(chunk)
 
 
-def _read(path: Path, packed: IO[bytes]) -> bytes:
+def _read(path: Path, packed: IO[bytes], size: int | None = None) -> bytes:
     """Read a chunk of a member; errors name the archive, not the file that is written."""
     try:
-        return packed.read(_CHUNK_BYTES)
+        return packed.read(size or _CHUNK_BYTES)
     except (*ZIP_DAMAGE, OSError) as error:
         raise _damaged(path, error) from None
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ophis.datasets.archive import unpack_photos
 from ophis.datasets.renaming import Renaming, accepted_names, normalised_names, read_synonyms
 from ophis.datasets.sources import read_manifest
-from ophis.errors import InputError
+from ophis.errors import InputError, PhotoFailure, Reason
+from ophis.images.formats import unsupported
+from ophis.images.photo_files import first_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +31,7 @@ class Collection:
         unpacked: photos that an archive holds; None where none was unpacked.
         renamings: changes of names in their order, each with True where equal names were merged.
         ambiguous: number of species that are still written in several ways.
+        failures: photos whose first bytes are those of no supported format; they keep their rows.
     """
 
     manifest: Manifest
@@ -34,6 +39,7 @@ class Collection:
     unpacked: int | None = None
     renamings: tuple[tuple[Renaming, bool], ...] = ()
     ambiguous: int = 0
+    failures: tuple[PhotoFailure, ...] = ()
 
     def names(self) -> dict[str, Any]:
         """Return the changes of names as JSON values: renamed, merged, kept_apart."""
@@ -87,4 +93,30 @@ def collect(
     else:
         ambiguous = len(normalised_names(manifest).merges)
     manifest.write(out)
-    return Collection(manifest, manifest.missing_photos(), unpacked, tuple(renamings), ambiguous)
+    return Collection(
+        manifest,
+        manifest.missing_photos(),
+        unpacked,
+        tuple(renamings),
+        ambiguous,
+        _unsupported(manifest),
+    )
+
+
+def _unsupported(manifest: Manifest) -> tuple[PhotoFailure, ...]:
+    """Return the photos that no decoder here reads, by their first bytes."""
+    if manifest.pack:  # decoded before
+        return ()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        found = pool.map(_unsupported_reason, manifest.paths())
+        return tuple(
+            PhotoFailure(photo_id, f"{path}: {reason[1]}", reason[0])
+            for photo_id, path, reason in zip(
+                manifest.table["photo_id"], manifest.paths(), found, strict=True
+            )
+            if reason
+        )
+
+
+def _unsupported_reason(path: Path) -> tuple[Reason, str] | None:
+    return unsupported(first_bytes(path)) if path.is_file() else None

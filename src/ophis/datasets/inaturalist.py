@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import defaultdict
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from ophis.errors import InputError
-from ophis.images.formats import SUFFIXES
+from ophis.images.photo_files import folder_content
 from ophis.taxonomy.scientific_names import is_above_species
 
 if TYPE_CHECKING:
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from ophis.files.tables import Rows
 
+_LOGGER = logging.getLogger(__name__)
 # The tool writes at least one of these columns beside the two required ones.
 _TYPICAL = {"observed_on", "quality_grade", "image_url", "iconic_taxon_name", "taxon_id", "uuid"}
-# 123.jpg, 123_2.jpg, 123-2.jpg
-_NAME = re.compile(r"([0-9]+)(?:[_-].*)?\.[^.]+")
+# 123.jpg, 123_2.jpg, 123-2.JPG.jpg, 123
+_NAME = re.compile(r"([0-9]+)(?:[_.-].*)?")
 
 
 def is_inaturalist(table: pl.DataFrame) -> bool:
@@ -54,6 +55,12 @@ def from_inaturalist(rows: Rows, folder: Path) -> Rows:
     if "photo" in table.columns:
         return rows.with_table(table)
     names = _photos_of_observations(folder)
+    if unused := sorted(names.keys() - set(table["id"])):
+        number = sum(len(names[id_]) for id_ in unused)
+        _LOGGER.warning(
+            "%s: %s photos are of no observation in the table; the first is %s",
+            rows.path, f"{number:,}", names[unused[0]][0],
+        )  # fmt: skip
     photos = [
         names.get(id_) or ([] if url == "" else [f"{id_}.jpg"])
         for id_, url in zip(table["id"], _urls(table), strict=True)
@@ -74,15 +81,12 @@ def _urls(table: pl.DataFrame) -> list[str | None]:
 def _photos_of_observations(folder: Path) -> dict[str, list[str]]:
     """Return the sorted paths of the photos by observation."""
     photos = defaultdict(list)
-    for path in folder.iterdir():
-        if path.name.isdecimal() and path.is_dir():
-            names = [below.relative_to(folder).as_posix() for below in path.iterdir()]
-            photos[path.name] += filter(_is_photo, names)
-        elif _is_photo(path.name) and (match := _NAME.fullmatch(path.name)):
-            photos[match[1]].append(path.name)
+    content = folder_content(folder)
+    for path in content.folders:
+        if path.name.isdecimal():
+            for photo in folder_content(path).photos:
+                photos[path.name].append(photo.relative_to(folder).as_posix())
+    for photo in content.photos:
+        if match := _NAME.fullmatch(photo.name):
+            photos[match[1]].append(photo.name)
     return {observation: sorted(names) for observation, names in photos.items()}
-
-
-def _is_photo(path: str) -> bool:
-    photo = PurePosixPath(path)
-    return not photo.name.startswith(".") and photo.suffix.lower() in SUFFIXES

@@ -10,7 +10,7 @@ import polars as pl
 
 from ophis.datasets.archive import is_archive
 from ophis.datasets.darwin_core import read_darwin_core
-from ophis.datasets.image_folder import ABSOLUTE, labelled, read_image_folder, refuse_paths
+from ophis.datasets.folders.image_folder import ABSOLUTE, labelled, read_image_folder, refuse_paths
 from ophis.datasets.inaturalist import from_inaturalist, is_inaturalist
 from ophis.datasets.manifest import COLUMNS, Manifest, is_repeated
 from ophis.datasets.shards.metadata import MANIFEST_FILE, is_pack
@@ -37,7 +37,7 @@ def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Mani
     """Read a manifest; the format is detected.
 
     - a folder: one subfolder per species, or `metadata.csv` or `metadata.jsonl` with a column
-      `file_name` (Hugging Face); each also below `train`, `validation` and `test`;
+      `file_name` (Hugging Face); each also below parts such as `train`, `Val` and `test_set`;
     - a pack (see `pack`): the photos of its finished shards;
     - .parquet, .csv or .jsonl with `photo, species, country`: species and country may be empty;
       photos of one snake share a value of the column `observation` (or `group`);
@@ -46,7 +46,8 @@ def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Mani
     - .zip: a Darwin Core archive of occurrences with their multimedia.
 
     Where the folder of a table's photos is a pack, the photos are read from the pack, by
-    `photo_id`. Empty lines, hidden files and files without a photo's suffix are skipped.
+    `photo_id`. Empty lines are skipped. In folders, files that are no photos by suffix or first
+    bytes are skipped and counted in a log line, as are folders without a meaning.
 
     Args:
         path: the table, folder or archive.

@@ -9,7 +9,7 @@ from typing import IO
 
 from ophis.errors import InputError
 from ophis.images.decode import MAX_BYTES
-from ophis.images.formats import SUFFIXES
+from ophis.images.photo_files import describe_others, folder_content, is_photo
 
 STANDARD_INPUT = "-"
 _PATTERN = frozenset("*?[")
@@ -27,7 +27,7 @@ def find_photos(
         stdin: what to read as standard input.
 
     Returns:
-        Paths, or the bytes of one photo; and notes about folders that were not searched.
+        Paths, or the bytes of one photo; and notes about folders and files that were passed over.
 
     Raises:
         InputError: when a folder or a pattern holds no photo, nothing is named, or standard input
@@ -47,7 +47,7 @@ def find_photos(
         elif Path(name).is_dir():
             photos += _in_folder(Path(name), notes)
         elif _PATTERN & set(name) and not Path(name).exists():
-            photos += _matching(name)
+            photos += _matching(name, notes)
         else:
             photos.append(Path(name))
     return photos, notes
@@ -77,27 +77,27 @@ def _one_photo(stdin: IO[bytes]) -> bytes:
 
 
 def _in_folder(folder: Path, notes: list[str]) -> list[Path]:
-    try:
-        inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read: {error.strerror}") from None
-    photos = [path for path in inside if path.suffix.lower() in SUFFIXES and path.is_file()]
-    deeper = sum(path.is_dir() for path in inside)
-    fix = f"name '{folder}/**/*.jpg' to have those in it too"
-    if not photos:
+    content = folder_content(folder)
+    deeper = len(content.folders)
+    fix = f"name '{folder}/**/*' to have those in it too"
+    if not content.photos:
         raise InputError(f"{folder}: holds no photo; {fix if deeper else 'name another folder'}")
     if deeper:
         several = "folders in it are" if deeper > 1 else "folder in it is"
         notes.append(f"{folder}: {deeper:,} {several} not searched; {fix}")
-    return photos
+    if content.others:
+        notes.append(f"{folder}: {describe_others(content.others)}")
+    return list(content.photos)
 
 
-def _matching(pattern: str) -> list[Path]:
+def _matching(pattern: str, notes: list[str]) -> list[Path]:
     """Return the files that match a pattern as a shell expands it, with `**` for any folders."""
     names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path's knows no absolute ones
-    found = list(map(Path, names))
-    photos = [path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()]
-    if photos:
-        return photos
-    what = f"fits {len(found):,} files, none of them a photo" if found else "fits no file"
-    raise InputError(f"{pattern}: {what}; check the pattern, and quote it: '{pattern}'")
+    found = [path for path in map(Path, names) if not path.is_dir()]
+    photos = [path for path in found if is_photo(path)]
+    if not photos:
+        what = f"fits {len(found):,} files, none of them a photo" if found else "fits no file"
+        raise InputError(f"{pattern}: {what}; check the pattern, and quote it: '{pattern}'")
+    if others := sorted(set(found) - set(photos)):
+        notes.append(f"{pattern}: {describe_others(others)}")
+    return photos
