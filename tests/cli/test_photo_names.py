@@ -112,7 +112,11 @@ def test_standard_input_is_a_photo_or_a_list_of_paths(folder):
         (("-",), {"listed": "-"}, "standard input can be read once"),
         (("-",), {"stdin": io.BytesIO()}, "standard input is empty; send a photo"),
         ((), {"listed": "-", "stdin": io.BytesIO(b"\n")}, "--files-from -: holds no path"),
-        ((), {"listed": "-", "stdin": io.BytesIO(b"\xff\xd8")}, "for one photo name '-' alone"),
+        (
+            (),
+            {"listed": "-", "stdin": io.BytesIO(b"\xff\xd8\xff\xe0\0\x10")},
+            "for one photo name '-' alone",
+        ),
         ((), {"listed": "gone.txt"}, "--files-from gone.txt: cannot be read"),
     ],
 )

@@ -2,13 +2,13 @@
 
 A command parses its arguments, calls one public function of the library and prints the result.
 Results go to stdout, progress and warnings to stderr. Exit status: 0 for success, 1 if some photos
-failed (each is listed), 2 for a wrong request, 130 and 143 if stopped by a signal.
+failed (each is listed), 2 for a wrong request or an output that cannot be written, 130 and 143 if
+stopped by a signal.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import warnings
 from typing import Annotated, Literal
@@ -24,6 +24,7 @@ from ophis.cli.models import combine, export, quantise, train
 from ophis.cli.options import STANDARD_INPUT
 from ophis.cli.photos import collect, pack, split
 from ophis.cli.priors import fit_prior
+from ophis.cli.terminal.streams import OutputError, discard_output, open_streams
 from ophis.cli.web import web
 from ophis.errors import InputError
 
@@ -110,6 +111,7 @@ _EXTRAS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and end the process with its exit status."""
+    open_streams()
     # Pillow warns of odd metadata, which does not change the pixels.
     warnings.filterwarnings("ignore", module=r"PIL\b")
     _show_warnings()
@@ -117,27 +119,35 @@ def main(arguments: list[str] | None = None) -> None:
     words = [STANDARD_INPUT if word == "-" else word for word in words]
     words[:1] = [ALIASES.get(word, word) for word in words[:1]]
     try:
+        status = _run(words)
+        sys.stdout.flush()  # a full disk may show only here
+    except OutputError as error:
+        discard_output()
+        # The reader of `ophis ... | head` closes its end when it has enough.
+        status = 0 if isinstance(error.__cause__, BrokenPipeError) else _fail(str(error))
+    sys.exit(status or 0)
+
+
+def _run(words: list[str]) -> int | None:
+    """Run a command; return its exit status, after a line on stderr for an error."""
+    try:
         _refuse_renamed(words)
-        status = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        return app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        status = _fail(_one_line(error))
+        return _fail(_one_line(error))
     except InputError as error:
-        status = _fail(str(error))
+        return _fail(str(error))
     except ModuleNotFoundError as error:
         name = (error.name or "").split(".")[0]
         if name not in _EXTRAS:
             raise
-        status = _fail(f"{name} is not installed; pip install 'ophis[{_EXTRAS[name]}]'")
-    except BrokenPipeError:  # the reader of `ophis ... | head` closed its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        return _fail(f"{name} is not installed; pip install 'ophis[{_EXTRAS[name]}]'")
     except OSError as error:  # a full disk, a folder that cannot be written
         if error.filename is None:
             raise
-        status = _fail(f"{error.filename}: {error.strerror}")
+        return _fail(f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
-        status = 130
-    sys.exit(status or 0)
+        return 130
 
 
 def _refuse_renamed(words: list[str]) -> None:

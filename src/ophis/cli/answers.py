@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from ophis.cli.options import Json, Named, TtaKinds, as_typed
 from ophis.cli.outcome import finish, print_failures
+from ophis.cli.terminal.streams import OutputError, print_json
 from ophis.errors import InputError, NoPhotoError
 
 if TYPE_CHECKING:
@@ -64,14 +65,21 @@ def identify(
             answer = _answer(classifier, snake, country, language, gps=gps, top=top)
         print_failures(answer.failures, language=language)
         failed += len(answer.failures)
-        if json:
-            print(answer.to_json())
-        else:
-            from ophis.cli.terminal.answer_text import print_answer  # needs rich; JSON does not
-
-            print("\n" * bool(number), end="")
-            print_answer(answer)
+        try:
+            _show(answer, first=number == 0, json=json)
+        except OutputError as error:
+            raise OutputError(f"{error}. {answer.lines[-1]}") from error.__cause__
     return 1 if failed else 0
+
+
+def _show(answer: Answer, *, first: bool, json: bool) -> None:
+    if json:
+        print_json(answer.as_dict(), indent=None)
+        return
+    from ophis.cli.terminal.answer_text import print_answer  # needs rich; JSON does not
+
+    print("" if first else "\n", end="")
+    print_answer(answer)
 
 
 def _answer(

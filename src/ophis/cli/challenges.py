@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from ophis.cli.options import Json, Named, as_typed, print_merged_countries, read_prior_option
 from ophis.cli.outcome import finish
+from ophis.cli.terminal.streams import print_json
 from ophis.errors import InputError
 
 
@@ -156,7 +157,6 @@ def read_submissions(
         json: One JSON object: the scores files.
     """
     from ophis import read_submissions as read
-    from ophis.cli.terminal.tables import print_json
 
     paths = [out / f"{file.stem}.npz" for file in files]
     if len(set(paths)) < len(paths):

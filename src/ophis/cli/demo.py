@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ophis.cli.options import Json
 from ophis.cli.outcome import finish
+from ophis.cli.terminal.streams import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,8 +83,6 @@ def demo(*, out: Path = Path("demo"), count: int = 600, seed: int = 0, json: Jso
         seed: Of the photos and of the split.
         json: One JSON object with the files and results; the text goes to stderr.
     """
-    from ophis.cli.terminal.tables import print_json
-
     with redirect_stdout(sys.stderr) if json else nullcontext():
         result = _run(out, count=count, seed=seed)
     if json:

@@ -16,6 +16,7 @@ from ophis.cli.options import (
     read_range_map_option,
 )
 from ophis.cli.outcome import finish_training
+from ophis.cli.terminal.streams import print_json
 from ophis.errors import InputError
 
 
@@ -208,7 +209,6 @@ def card(
     from dataclasses import asdict
 
     from ophis.cli.terminal.progress import waiting
-    from ophis.cli.terminal.tables import print_json
     from ophis.evaluation.run import read_scored_run
     from ophis.inference.bundles.hub import SCHEME
     from ophis.inference.bundles.model_card import card as card_of

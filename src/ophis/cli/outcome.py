@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ophis.cli.terminal.streams import print_json
 from ophis.errors import BadPhotosError, InputError
 from ophis.locales import read_sentences
 
@@ -34,8 +35,6 @@ def finish(
     failures = tuple(failures)
     print_failures(failures)
     if json:
-        from ophis.cli.terminal.tables import print_json
-
         print_json({**facts, "failures": [asdict(failure) for failure in failures]})
     else:
         print(line)

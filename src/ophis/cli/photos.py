@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from ophis.cli.options import Json
 from ophis.cli.outcome import MAX_LISTED, finish, print_failures
+from ophis.cli.terminal.streams import print_json
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def collect(
         json: One JSON object: counts of the manifest, changed names, missing photos.
     """
     from ophis.cli.terminal.progress import waiting
-    from ophis.cli.terminal.tables import counts_of, print_counts, print_json, print_renaming
+    from ophis.cli.terminal.tables import counts_of, print_counts, print_renaming
     from ophis.datasets.collection import collect
 
     with waiting(f"reading {source}"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ophis.cli.options import Json, read_range_map_option
+from ophis.cli.terminal.streams import print_json
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ def fit_prior(
     """
     from ophis import read_manifest, read_scores
     from ophis.cli.terminal.progress import waiting
-    from ophis.cli.terminal.tables import print_json
     from ophis.priors.fitting import fit_prior as fit
     from ophis.priors.overrides import read_overrides
 

@@ -143,8 +143,9 @@ class Answer:
         return json.loads(json.dumps(asdict(self)))
 
     def to_json(self) -> str:
-        """Return the answer as JSON in one line."""
-        return json.dumps(self.as_dict(), ensure_ascii=False)
+        """Return the answer as JSON in one line; bytes of a name that are no UTF-8 are escaped."""
+        text = json.dumps(self.as_dict(), ensure_ascii=False)
+        return text.encode(errors="backslashreplace").decode()
 
     def _repr_html_(self) -> str:
         """Return the answer for a notebook."""

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from ophis.cli.terminal.streams import holds
 from ophis.cli.terminal.tables import console
 from ophis.decision.verdict import Verdict
 from ophis.locales import read_sentences
@@ -47,13 +48,17 @@ def print_answer(answer: Answer) -> None:
     if not answer.evaluated:
         _print_line(out, lines.pop(0), "bold yellow")
     verdict, state, *more, emergency = lines
-    _print_line(out, verdict, _VERDICT_STYLES[answer.verdict])
-    _print_line(out, state)
     words = read_sentences(answer.language)
-    _print_guesses(out, answer, words)
-    for line in (*more, words.text("bundle", "version", version=answer.bundle)):
-        _print_line(out, line, "dim")
-    _print_line(out, emergency, "bold")
+    try:
+        _print_line(out, verdict, _VERDICT_STYLES[answer.verdict])
+        _print_line(out, state)
+        _print_guesses(out, answer, words)
+        for line in (*more, words.text("bundle", "version", version=answer.bundle)):
+            _print_line(out, line, "dim")
+    finally:  # whatever went wrong above
+        _print_line(out, emergency, "bold")
+        if not holds(emergency):  # letters as codes: nobody can read them
+            _print_line(out, read_sentences().text("advice", "emergency"), "bold")
 
 
 def _print_line(out: Console, line: str, style: str = "") -> None:

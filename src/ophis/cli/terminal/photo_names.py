@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
 from pathlib import Path
 from typing import IO
@@ -57,14 +58,14 @@ def _listed(name: str, stdin: IO[bytes]) -> list[str]:
     """Return the paths of a list, one a line; empty lines are skipped."""
     try:
         data = stdin.read() if name == STANDARD_INPUT else Path(name).read_bytes()
-        text = data.decode()
     except OSError as error:
         raise InputError(f"--files-from {name}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
+    if b"\0" in data:  # a photo; no path has this byte
         raise InputError(
             f"--files-from {name}: should hold a path a line; for one photo name '-' alone"
-        ) from None
-    paths = [line.strip() for line in text.splitlines() if line.strip()]
+        )
+    # Names are bytes, which need not be UTF-8; `str.splitlines` would break some of them.
+    paths = [os.fsdecode(line.strip()) for line in data.splitlines() if line.strip()]
     if not paths:
         raise InputError(f"--files-from {name}: holds no path; write one a line")
     return paths

@@ -38,7 +38,9 @@ def waiting(description: str) -> Generator[None]:
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
     text = TextColumn("{task.description}", markup=False)
-    with _progress(SpinnerColumn(style="cyan"), text, TimeElapsedColumn(), kept=False) as progress:
+    with _progress(
+        SpinnerColumn("line", style="cyan"), text, TimeElapsedColumn(), kept=False
+    ) as progress:
         progress.add_task(description, total=None)
         yield
 

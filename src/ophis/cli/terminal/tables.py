@@ -1,8 +1,7 @@
-"""Tables and JSON on the terminal."""
+"""Tables on the terminal."""
 
 from __future__ import annotations
 
-import json as json_format
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ophis.cli.terminal.streams import print_json
 from ophis.evaluation.counts import macro_f1_note
 from ophis.geography.countries import same_country
 
@@ -65,11 +65,6 @@ def _print_table(table: Table) -> None:
         if number:
             out.print()
         out.print(row)
-
-
-def print_json(value: object) -> None:
-    """Print a value as JSON, with paths as strings."""
-    print(json_format.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def print_counts(manifest: Manifest) -> None:
