@@ -101,6 +101,13 @@ def test_standard_input_is_a_photo_or_a_list_of_paths(folder):
     assert found("x.jpg", listed="list.txt") == ["x.jpg", "photos/b.JPG"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("between", ["\n", "\r\n", "\r", "\0"])
+def test_lists_of_editors_and_of_find_print0(folder, encoding, between):
+    listed = io.BytesIO(between.join(["a.png", "b c.jpg", ""]).encode(encoding))
+    assert found(listed="-", stdin=listed) == ["a.png", "b c.jpg"]
+
+
 @pytest.mark.parametrize(
     ("names", "options", "words"),
     [

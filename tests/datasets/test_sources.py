@@ -100,7 +100,7 @@ def test_link_to_outside_is_refused(tmp_path):
         ('photo,species\na.jpg,"Boa\n', ["row 2", "fix the quotes"]),
         ('photo,species\n\n"a\n.jpg",Boa\n', ["row 3", "line break"]),
         ("photo,species\na.jpg,Boa\n\n\nb\\c.jpg,Boa\n", ["row 5", "backslash"]),
-        ("photo;species\na.jpg;Boa\n", ["put commas between the cells"]),
+        ("photo|species\na.jpg|Boa\n", ["put commas between the cells"]),
         ("photo,species,photo\na.jpg,Boa,b.jpg\n", ["'photo' is there twice"]),
         ("photo,species,country\na.jpg,Boa,Kenya\nb.jpg,Boa,Atlantis\n", ["row 3", "'Atlantis'"]),
         ("photo,species\na.jpg,Boa,Kenya,more\n", ["row 2: has 4 cells under 2 names"]),

@@ -55,8 +55,8 @@ def test_csv_variants_are_read(tmp_path, data, rows):
         (b'a,b\n"x\ny",z\nx,"y\nz,w\n', "row 4: .*; fix the quotes that start in that row"),
         (b'a,b\nx,"y"z\n', "row 2: .*; fix the quotes"),
         (b'a,b\nx,"y\nz"\nx,\xe9\n', "row 4: is not UTF-8; save the table as that"),
-        (b'a,a\n6" x,7\n', "two columns have one name; rename one"),
-        ("a,b\nx,y\n".encode("utf-16"), "is no CSV in UTF-8; save the table as that"),
+        (b"a,b\nx,y\0z\n", "row 2: has a NUL byte; remove it"),
+        ("a,b\nx,y\n".encode("utf-16-le"), "is no CSV in UTF-8; save the table as that"),
         (b"PK\x03\x04\x14\0\x06\0", "is no CSV in UTF-8"),
     ],
 )

@@ -36,7 +36,7 @@ def test_range_map_is_read_with_comma_or_semicolon(tmp_path, separator):
         ("species,Nepal,nepal\nboa,1,0\n", "row 1: country 'nepal' stands twice"),
         ("species,Nepal,Nepal\nboa,1,0\n", "row 1: country 'Nepal' stands twice"),
         ("species,Nepal\nboa,0.7\n", "row 2, column 'Nepal': '0.7' should be 1 or 0"),
-        ("species,Nepal\nboa,1,0\n", "row 2: has 3 cells under 2 names; put a cell with a ','"),
+        ("species,Nepal\nboa,1,0\n", "row 2: has 3 cells under 2 names; put a cell with a comma"),
         ("species;Nepal;India\nboa;1;0;1\n", "has 4 cells under 3 names; put a cell with a ';'"),
         ('species,Nepal\n"boa\nx",1\nadder,?\n', "row 4, column 'Nepal': '?' should be 1 or 0"),
         ('species,Nepal\n"boa,1\n', "row 2: unexpected end of data; fix the quotes"),

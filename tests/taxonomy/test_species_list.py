@@ -44,13 +44,15 @@ def test_an_unknown_species_is_refused_with_similar_names():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "row 1: should be the one word species"),
-        ("name\nboa\n", "row 1: should be the one word species"),
-        ("species,x\nboa,1\n", "row 1: should be"),
-        ("species\nboa\n\nadder, common\n", "row 4: has 2 cells, not one; put a name with a comma"),
+        ("", r"columns should be species, not \[\]"),
+        ("name\nboa\n", "columns should be species, not"),
+        (
+            "species\nboa\n\nadder, common\n",
+            "row 4: has 2 cells under 1 name; put a cell with a comma",
+        ),
         ("species\nboa\nboa\n", "species 'boa' stands twice in the list; keep it once"),
-        ('species\n" "\n', "species 1 has no name; give it one"),
-        ('species\n"boa\n', "cannot be read as CSV"),
+        ('species,x\n" ",1\n', "species 1 has no name; give it one"),
+        ('species\n"boa\n', "row 2: .*; fix the quotes"),
     ],
 )
 def test_an_invalid_file_is_refused_by_name_and_row(tmp_path, text, words):

@@ -88,7 +88,7 @@ def read_hidden_test(test: HiddenTest) -> tuple[Manifest, tuple[str, ...]]:
         InputError: naming the table, the row and the fix.
     """
     path = test.metadata
-    table = read_rows(path)
+    table = read_rows(path, (HASHED_ID, "filename", "country"))
     if HASHED_ID not in table.columns:
         raise InputError(f"{path}: column {HASHED_ID!r} is missing, found {table.columns[:8]}")
     ids = table[HASHED_ID].str.strip_chars()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HASHED_ID, OBSERVATION_ID, CLASS_ID = "hashed_id", "observation_id", "class_id"
 # Columns of species in the tables of the challenges, by preference.
-_SPECIES = ("species", "scientific_name", "binomial_name", "binomial")
+SPECIES = ("species", "scientific_name", "binomial_name", "binomial")
 # The rules of 2020 require sums of at most 1, in one place below 1. Ten digits change a number by
 # at most half a billionth of itself, so a billionth less keeps every sum below 1.
 _NUMBER, _BELOW_ONE = "%.10g", 1 - 1e-9
@@ -192,7 +192,7 @@ def read_species(path: str | Path) -> SpeciesList:
         InputError: naming the file and the error in it.
     """
     path = Path(path)
-    table = read_rows(path)
+    table = read_rows(path, SPECIES)
     names = tuple(table[species_column(path, table.columns)])
     try:
         species = SpeciesList(names)
@@ -214,7 +214,7 @@ def read_class_ids(path: str | Path) -> dict[str, int]:
         InputError: naming the file, the row and the error in it.
     """
     path = Path(path)
-    table = read_rows(path)
+    table = read_rows(path, (CLASS_ID, *SPECIES))
     if CLASS_ID not in table.columns:
         raise InputError(f"{path}: column {CLASS_ID!r} is missing, found {table.columns[:8]}")
     names = table[species_column(path, table.columns)]
@@ -241,10 +241,10 @@ def class_id(text: str) -> int | None:
 
 def species_column(path: Path, columns: Sequence[str]) -> str:
     """Return the column of the species in a table of a challenge."""
-    found = [name for name in _SPECIES if name in columns]
+    found = [name for name in SPECIES if name in columns]
     if not found:
         raise InputError(
-            f"{path}: column 'species' (or {', '.join(map(repr, _SPECIES[1:]))}) is missing"
+            f"{path}: column 'species' (or {', '.join(map(repr, SPECIES[1:]))}) is missing"
         )
     return found[0]
 

@@ -215,7 +215,7 @@ def _number(cell: str) -> float:
 
 def _expected(table: Path, ids: str) -> dict[str, None]:
     """The distinct ids of a table, in its order."""
-    rows = read_rows(table)
+    rows = read_rows(table, (ids,))
     if ids not in rows.columns:
         raise InputError(f"{table}: column {ids!r} is missing, found {rows.columns[:8]}")
     return dict.fromkeys(name for name in rows[ids].str.strip_chars() if name)

@@ -11,6 +11,7 @@ from ophis.challenges.submission import (
     CLASS_ID,
     HASHED_ID,
     OBSERVATION_ID,
+    SPECIES,
     class_id,
     species_column,
 )
@@ -23,7 +24,7 @@ from ophis.taxonomy.species_list import SpeciesList
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_IDS = ("photo_id", "uuid", HASHED_ID, OBSERVATION_ID)  # by preference, in any case
+_IDS = ("photo_id", "uuid", HASHED_ID, OBSERVATION_ID)  # by preference
 
 
 def read_submissions(
@@ -65,12 +66,11 @@ class _Answers:
     """
 
     def __init__(self, path: Path, names: Mapping[int, str] | None) -> None:
-        self.rows = Rows.of_file(path)
-        columns = {column.lower(): column for column in self.rows.table.columns}
-        found = [name for name in _IDS if name in columns]
+        self.rows = Rows.of_file(path, (*_IDS, *SPECIES, CLASS_ID, "country"))
+        found = [name for name in _IDS if name in self.rows.table.columns]
         if not found:
             raise InputError(f"{path}: a column with the ids is missing: one of {', '.join(_IDS)}")
-        self.ids: list[str] = self.rows.table[columns[found[0]]].to_list()
+        self.ids: list[str] = self.rows.table[found[0]].to_list()
         first: dict[str, int] = {}
         for row, name in enumerate(self.ids):
             if first.setdefault(name, row) != row:
@@ -103,7 +103,7 @@ class _Answers:
 
 def _class_names(path: Path) -> dict[int, str]:
     """Read the species of each class, the first where there are several."""
-    rows = Rows.of_file(path)
+    rows = Rows.of_file(path, (CLASS_ID, *SPECIES))
     column = species_column(path, rows.table.columns)
     if CLASS_ID not in rows.table.columns:
         raise InputError(f"{path}: column {CLASS_ID!r} is missing")

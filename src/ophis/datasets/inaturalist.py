@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 # The tool writes at least one of these columns beside the two required ones.
-_TYPICAL = {"observed_on", "quality_grade", "image_url", "iconic_taxon_name", "taxon_id", "uuid"}
+TYPICAL = {"observed_on", "quality_grade", "image_url", "iconic_taxon_name", "taxon_id", "uuid"}
 # 123.jpg, 123_2.jpg, 123-2.JPG.jpg, 123
 _NAME = re.compile(r"([0-9]+)(?:[_.-].*)?")
 
@@ -29,7 +29,7 @@ def is_inaturalist(table: pl.DataFrame) -> bool:
     """Return True for the columns of the export tool."""
     names = set(table.columns)
     needed = {"id", "scientific_name"} <= names and "species" not in names
-    return needed and bool(_TYPICAL & names) and "hashed_id" not in names
+    return needed and bool(TYPICAL & names) and "hashed_id" not in names
 
 
 def from_inaturalist(rows: Rows, folder: Path) -> Rows:

@@ -108,8 +108,9 @@ def read_synonyms(path: str | Path) -> dict[str, str]:
     Raises:
         InputError: naming the file, the row and the fix.
     """
-    rows = Rows.of_file(Path(path))
-    for column in ("name", "accepted"):
+    columns = ("name", "accepted")
+    rows = Rows.of_file(Path(path), columns)
+    for column in columns:
         if column not in rows.table.columns:
             raise InputError(f"{path}: column {column!r} is missing; needed are name, accepted")
         rows.refuse_first(pl.col(column).str.strip_chars() == "", f"{column} is empty; fill it in")

@@ -11,8 +11,9 @@ import polars as pl
 from ophis.datasets.archive import is_archive
 from ophis.datasets.darwin_core import read_darwin_core
 from ophis.datasets.folders.image_folder import ABSOLUTE, labelled, read_image_folder, refuse_paths
+from ophis.datasets.inaturalist import TYPICAL as INATURALIST
 from ophis.datasets.inaturalist import from_inaturalist, is_inaturalist
-from ophis.datasets.manifest import COLUMNS, Manifest, is_repeated
+from ophis.datasets.manifest import BOX, COLUMNS, Manifest, is_repeated
 from ophis.datasets.shards.metadata import MANIFEST_FILE, is_pack
 from ophis.datasets.shards.reader import Pack
 from ophis.datasets.snakeclef import from_snakeclef
@@ -27,7 +28,8 @@ MAX_SPECIES_NAME = 200  # characters; a longer name is a broken table
 _READ = frozenset({
     *COLUMNS, "group", "folder", "hashed_id", "scientific_name",
     "binomial", "UUID", "image_path", "observation_id", "binomial_name", "code",
-    "endemic", "captive", "id", "image_url", "place_country_name", "file_name", "label",
+    "endemic", "captive", "id", "image_url", "place_country_name", "file_name", "label", "subset",
+    *BOX, *INATURALIST,
 })  # fmt: skip
 _BELOW = pl.col("photo").str.extract("^(.*)/").fill_null("")  # folder of a photo
 _LINE_BREAK = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"  # `UNWRITABLE` without surrogates
@@ -119,15 +121,8 @@ def _standard_columns(rows: Rows, folder: Path) -> Rows:
 
 def _read_table(path: Path) -> Rows:
     """Read the rows; columns with a meaning are trimmed and must be unique."""
-    rows = Rows.of_file(path)
+    rows = Rows.of_file(path, _READ)
     table = rows.table
-    named = {name: name.strip() for name in table.columns}
-    plain = [name.removesuffix("_duplicated_0") for name in named.values()]  # polars renames twins
-    for name in _READ:
-        if plain.count(name) > 1:
-            raise InputError(f"{path}: column {name!r} is there twice; remove or rename one")
-    if len(set(named.values())) == len(named):
-        table = table.rename(named)
     if not len(table):
         raise InputError(f"{path}: there is no row below the header")
     loose = [name for name in table.columns if name in _READ and _has_blanks(table[name])]

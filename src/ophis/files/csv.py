@@ -4,26 +4,31 @@ polars is not used here: importing it takes longer than identifying a photo.
 
 Spreadsheets run a cell that begins like a formula, and names come from untrusted files: a species
 may be called `=HYPERLINK(...)`. Such a cell is written with a leading apostrophe, the spreadsheets'
-own mark of text, and read without it. Plain numbers stay unchanged.
+own mark of text, and read without it; so is a cell that begins like a comment. Plain numbers stay
+unchanged.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 BLANK = " \t\r\n"
 # Leading apostrophes of the cell itself are escaped, too, so that reading restores every cell.
-FORMULA = r"^'*[=+\-@\t\r＝＋－＠]"  # noqa: RUF001 - spreadsheets treat full-width characters as ASCII
+FORMULA = r"^'*[#=+\-@\t\r＝＋－＠]"  # noqa: RUF001 - spreadsheets treat full-width characters as ASCII
 NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"  # the whole cell
+
+# The default, 131,072 characters, is below a polygon in a column that nobody reads.
+csv.field_size_limit((1 << 31) - 1)
 
 
 def write_csv(path: str | Path, rows: Iterable[Iterable[object]]) -> Path:
@@ -54,8 +59,49 @@ def unescape_formula(cell: str) -> str:
     return cell
 
 
-def numbered_rows(path: Path, *, separator: str = ",") -> Iterator[tuple[int, list[str]]]:
-    """Yield the line, from 1, and the cells of each row that is not empty.
+class Layout(NamedTuple):
+    """Form of a CSV: encoding, lines before its header, and the character between cells."""
+
+    encoding: str
+    lines: int
+    separator: str
+
+
+def layout(path: Path) -> Layout:
+    """Return the form of a CSV, as spreadsheets write it.
+
+    The separator is that of the line `sep=;`, or else the most frequent of comma, semicolon and tab
+    in the header. Before the header may be empty lines and comments (`#`).
+
+    Raises:
+        OSError: when the file cannot be opened or read.
+    """
+    encoding = _encoding(path)
+    before, separator = 0, ""
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
+        for line in file:
+            if found := re.fullmatch(r'"?sep=(.)"?[,;\t]*', line.strip("\r\n"), re.IGNORECASE):
+                separator = found[1]
+            elif line.strip(BLANK + ",;") and not re.match(r'[ \t]*"?#', line):
+                return Layout(encoding, before, separator or _separator(line))
+            before += 1
+    return Layout(encoding, before, separator or ",")
+
+
+def _encoding(path: Path) -> str:
+    """Return the encoding by the byte order mark: UTF-16 with one, else UTF-8."""
+    with path.open("rb") as file:
+        marked = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return "utf-16" if marked else "utf-8-sig"
+
+
+def _separator(header: str) -> str:
+    unquoted = re.sub(r'"[^"]*"', "", header)
+    return max(",;\t", key=unquoted.count)
+
+
+def numbered_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line, from 1, and the cells of each row that is not empty, between commas.
 
     Cells are unescaped by `unescape_formula`.
 
@@ -63,21 +109,119 @@ def numbered_rows(path: Path, *, separator: str = ",") -> Iterator[tuple[int, li
         InputError: naming the row that is not CSV, or not UTF-8.
         OSError: when the file cannot be opened or read.
     """
-    line = 1
+    yield from _rows(path, Layout("utf-8-sig", 0, ","))
+
+
+def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line, from 1, and the cells of each row of a `layout`; all rows have one length.
+
+    The first row is the header. Empty rows, comments, and empty cells beyond the header are
+    skipped; missing cells at the end are "".
+
+    Raises:
+        InputError: naming the row that is not CSV, not of the encoding, or too long.
+        OSError: when the file cannot be opened or read.
+    """
+    form = layout(path)
+    width: int | None = None
+    for line, cells in _rows(path, form):
+        while cells and len(cells) > (width or 0) and not cells[-1].strip(BLANK):
+            cells.pop()
+        if width is None:
+            width = len(cells)
+        if is_comment(cells):
+            continue
+        if len(cells) > width:
+            raise InputError(
+                f"{path}, row {line}: has {len(cells)} cells under {width}"
+                f" name{'s' if width > 1 else ''}; put a cell with {_named(form.separator)} in"
+                " double quotes"
+            )
+        yield line, cells + [""] * (width - len(cells))
+
+
+def is_comment(cells: Sequence[str]) -> bool:
+    """Return True for `# text`, and for `#text` without another cell.
+
+    >>> is_comment(["# by hand", "2026"]), is_comment(["#1.jpg", "Boa"])
+    (True, False)
+    """
+    return bool(re.match(r"\s*#(\s|$)", cells[0])) or (
+        cells[0].lstrip().startswith("#") and not any(cells[1:])
+    )
+
+
+def _named(separator: str) -> str:
+    return {",": "a comma", "\t": "a tab"}.get(separator, f"a {separator!r}")
+
+
+def read_columns(path: Path, names: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line and the cells of some columns of each row below the header.
+
+    Raises:
+        InputError: as `table_rows`, and for a column that is missing or there twice.
+        OSError: when the file cannot be opened or read.
+    """
+    rows = table_rows(path)
+    _, header = next(rows, (1, []))
+    found = known_names(path, header, names)
+    if not set(names) <= set(found):
+        raise InputError(f"{path}: columns should be {','.join(names)}, not {header}")
+    columns = [found.index(name) for name in names]
+    for line, cells in rows:
+        yield line, [cells[column] for column in columns]
+
+
+def known_names(path: Path, found: Sequence[str], names: Collection[str]) -> list[str]:
+    """Return the names of columns, those of ``names`` written as there.
+
+    Ignored are case, blanks around a name, and the characters between its words; a column that has
+    the exact name takes precedence.
+
+    Raises:
+        InputError: naming the file and the column that is there twice.
+    """
+    # polars appends the suffix to twins
+    plain = [re.sub("_duplicated_[0-9]+$", "", name).strip("\ufeff" + BLANK) for name in found]
+    spelled = {_name_key(name): name for name in sorted(names, reverse=True)}
+    exact = set(plain) & set(names)
+    known = []
+    for name, bare in zip(found, plain, strict=True):
+        meant = bare if bare in exact else spelled.get(_name_key(bare))
+        if meant is None or (meant != bare and meant in exact):
+            meant = name
+        known.append(meant)
+    for name in names:
+        if known.count(name) > 1:
+            raise InputError(f"{path}: column {name!r} is there twice; remove or rename one")
+    return known
+
+
+def _name_key(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", name.casefold())
+
+
+def _rows(path: Path, form: Layout) -> Iterator[tuple[int, list[str]]]:
+    line = form.lines + 1
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=separator, strict=True)
+        with path.open(encoding=form.encoding, newline="") as file:
+            for _ in range(form.lines):
+                next(file)
+            reader = csv.reader(file, delimiter=form.separator, strict=True)
             for cells in reader:
+                if any("\0" in cell for cell in cells):
+                    raise InputError(f"{path}, row {line}: has a NUL byte; remove it")
                 if any(cell.strip(BLANK) for cell in cells):
                     yield line, [unescape_formula(cell) for cell in cells]
-                line = reader.line_num + 1
+                line = form.lines + reader.line_num + 1
     except csv.Error as error:
         raise InputError(
             f"{path}, row {line}: {error}; fix the quotes that start in that row"
         ) from None
-    except UnicodeDecodeError:
-        before = _valid_utf8(path.read_bytes())
-        line = len(re.findall(rb"\r\n|\r|\n", before)) + 1
+    except UnicodeError:
+        if form.encoding == "utf-8-sig":
+            before = _valid_utf8(path.read_bytes())
+            line = len(re.findall(rb"\r\n|\r|\n", before)) + 1
         raise InputError(f"{path}, row {line}: is not UTF-8; save the table as that") from None
 
 

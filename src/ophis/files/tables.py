@@ -13,10 +13,10 @@ import polars as pl
 from ophis.errors import InputError
 from ophis.files import csv as csv_lines
 from ophis.files.atomic import NO_PLAIN_FILE
-from ophis.files.csv import BLANK, FORMULA, NUMBER, numbered_rows
+from ophis.files.csv import BLANK, FORMULA, NUMBER, known_names, layout, table_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
 
@@ -35,9 +35,9 @@ class Rows:
     where: Callable[[int], str]
 
     @classmethod
-    def of_file(cls, path: Path) -> Rows:
-        """Read the rows of a file; raises as `read_rows`."""
-        return cls(path, read_rows(path), partial(place, path))
+    def of_file(cls, path: Path, names: Collection[str] = ()) -> Rows:
+        """Read the rows of a file; arguments and errors as `read_rows`."""
+        return cls(path, read_rows(path, names), partial(place, path))
 
     def with_table(self, table: pl.DataFrame, *, rows: Sequence[int] | None = None) -> Rows:
         """Return another table of this origin; its row n is from row ``rows[n]`` (default n)."""
@@ -58,11 +58,16 @@ class Rows:
             raise InputError(f"{self.where(row)}: {detail}")
 
 
-def read_rows(path: Path) -> pl.DataFrame:
-    """Read a CSV in UTF-8, JSON lines or a Parquet table, all cells as text.
+def read_rows(path: Path, names: Collection[str] = ()) -> pl.DataFrame:
+    """Read a CSV, JSON lines or a Parquet table, all cells as text.
 
     No text is treated as missing: "NA" is Namibia. An absent cell is "". Empty rows of a CSV and
-    empty lines of JSON are skipped.
+    empty lines of JSON are skipped, and columns of lists, objects or bytes.
+
+    Args:
+        path: the file; a CSV is in UTF-8, or as `csv.layout` finds it.
+        names: columns with a meaning; they are unique, hold text, and are renamed as
+            `csv.known_names` does.
 
     Raises:
         InputError: naming the file, the row and the fix.
@@ -72,10 +77,11 @@ def read_rows(path: Path) -> pl.DataFrame:
         raise InputError(f"{path}: is {what}; name the file of a table")
     try:
         if _is_parquet(path):
-            return pl.read_parquet(path).with_columns(pl.all().cast(pl.String).fill_null(""))
-        if _is_json(path):
-            return _read_json_lines(path)
-        return _read_csv(path)
+            table = _read_parquet(path, names)
+        elif _is_json(path):
+            table = _read_json_lines(path, names)
+        else:
+            table = _read_csv(path)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file or folder") from None
     # PanicException: raised by polars on damaged Parquet, after a trace on stderr.
@@ -83,6 +89,8 @@ def read_rows(path: Path) -> pl.DataFrame:
         reason = (str(error).splitlines() or ["unreadable"])[0]
         kind = "Parquet" if _is_parquet(path) else "CSV"
         raise InputError(f"{path}: cannot be read as {kind}: {reason}; write it again") from None
+    known = known_names(path, table.columns, names)
+    return table.rename(dict(zip(table.columns, known, strict=True)))
 
 
 def place(path: Path, row: int) -> str:
@@ -97,7 +105,7 @@ def place(path: Path, row: int) -> str:
         return f"{path}, row {row + 1}"
     if _is_json(path):
         return f"{path}, row {[line for line, _ in _json_lines(path)][row]}"
-    lines = [line for line, _ in numbered_rows(path)]
+    lines = [line for line, _ in table_rows(path)]
     return f"{path}, row {lines[row + 1]}"
 
 
@@ -109,12 +117,28 @@ def _is_json(path: Path) -> bool:
     return path.suffix.lower() == ".jsonl"
 
 
-def _read_json_lines(path: Path) -> pl.DataFrame:
+def _read_parquet(path: Path, names: Collection[str]) -> pl.DataFrame:
+    """Read the columns that are text, numbers or dates; no other column is decoded."""
+    schema = pl.read_parquet_schema(path)
+    plain = [name for name, kind in schema.items() if _is_plain(kind)]
+    others = [name for name in schema if name not in plain]
+    for name in known_names(path, others, names):
+        if name in names:
+            raise InputError(f"{path}: column {name!r} holds no text; make it plain text")
+    table = pl.read_parquet(path, columns=plain, glob=False)
+    return table.with_columns(pl.all().cast(pl.String).fill_null(""))
+
+
+def _is_plain(kind: pl.DataType) -> bool:
+    return not (kind.is_nested() or kind in (pl.Binary, pl.Duration, pl.Object))
+
+
+def _read_json_lines(path: Path, names: Collection[str]) -> pl.DataFrame:
     """Read one object a line; columns are in the order of their first occurrence."""
-    objects = [_json_object(path, line, text) for line, text in _json_lines(path)]
-    names = dict.fromkeys(name for cells in objects for name in cells)
-    columns = {name: [cells.get(name, "") for cells in objects] for name in names}
-    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+    objects = [_json_object(path, line, text, names) for line, text in _json_lines(path)]
+    columns = dict.fromkeys(name for cells in objects for name in cells)
+    cells = {name: [cells.get(name, "") for cells in objects] for name in columns}
+    return pl.DataFrame(cells, schema=dict.fromkeys(columns, pl.String))
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -124,49 +148,73 @@ def _json_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield line, text
 
 
-def _json_object(path: Path, line: int, text: bytes) -> dict[str, str]:
-    """Return the cells of one line as text.
+def _json_object(path: Path, line: int, text: bytes, names: Collection[str]) -> dict[str, str]:
+    """Return the plain cells of one line as text.
 
     Raises:
-        InputError: naming the row that is not an object of plain values.
+        InputError: naming the row that is not an object, or whose cell in ``names`` is not plain.
     """
+    place = f"{path}, row {line}"
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        cells = dict(pairs)
+        if len(cells) < len(pairs):
+            found = [name for name, _ in pairs]
+            if twice := [name for name in names if found.count(name) > 1]:
+                raise InputError(f"{place}: {twice[0]!r} is there twice; remove one")
+        return cells
+
     try:
-        cells = json.loads(text.decode("utf-8-sig"))
+        cells = json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}, row {line}: is not JSON: {error}; fix it") from None
+        raise InputError(f"{place}: is not JSON: {error}; fix it") from None
     if not isinstance(cells, dict):
-        raise InputError(f"{path}, row {line}: should be one JSON object: {{...}}")
-    return {
-        _json_text(path, line, name): _json_text(path, line, value) for name, value in cells.items()
-    }
-
-
-def _json_text(path: Path, line: int, value: Any) -> str:  # noqa: ANN401 - any JSON value
-    if isinstance(value, dict | list):
-        raise InputError(f"{path}, row {line}: a value is a list or an object; make it plain text")
-    text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
-    if re.search("[\ud800-\udfff]", text):
-        raise InputError(f"{path}, row {line}: {text!r} has half a letter; write it again")
-    return text
+        raise InputError(f"{place}: should be one JSON object: {{...}}")
+    plain: dict[str, str] = {}
+    for name, value in cells.items():
+        cell = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+        nested, half = isinstance(value, dict | list), re.search("[\ud800-\udfff]", name + cell)
+        if not (nested or half):
+            plain[name] = cell
+        elif known_names(path, [name], names)[0] in names:
+            wrong = "is a list or an object; make it plain text" if nested else "has half a letter"
+            raise InputError(f"{place}: {name!r} {wrong}")
+    return plain
 
 
 def _read_csv(path: Path) -> pl.DataFrame:
-    """Read by polars; a file that polars refuses is read row by row, which names the wrong row."""
+    """Read by polars; a file of another form is read row by row, which names the wrong row."""
+    form = layout(path)
     with path.open("rb") as file:
-        if b"\0" in file.read(4096):  # a workbook, or UTF-16
+        if form.encoding != "utf-16" and b"\0" in file.read(6):  # a workbook
             raise InputError(f"{path}: is no CSV in UTF-8; save the table as that")
+    if form.lines or form.encoding == "utf-16":
+        return _read_row_by_row(path)
     try:
         table = pl.read_csv(
-            path, infer_schema=False, empty_string_is_null=False, raise_if_empty=False
+            path,
+            separator=form.separator,
+            infer_schema=False,
+            empty_string_is_null=False,
+            raise_if_empty=False,
+            glob=False,
         )
     except pl.exceptions.PolarsError:
-        table = _read_row_by_row(path)
-    else:
-        table = _unescaped(table)
-    if any("\r" in name for name in table.columns):  # line ends of old Macintosh files
-        table = _read_row_by_row(path)
+        return _read_row_by_row(path)
+    if not table.columns:
+        return table
+    first = table.to_series()
+    # "\r": line ends of old Macintosh files. "": commas at the end of the header.
+    if (
+        any("\r" in name for name in table.columns)
+        or "" in table.columns[1:]
+        or first.str.contains(r"^\s*#").any()
+        or table.select(pl.any_horizontal(pl.all().str.contains("\0", literal=True)).any()).item()
+    ):
+        return _read_row_by_row(path)
+    table = _unescaped(table)
     empty = [pl.col(name).str.strip_chars(BLANK) == "" for name in table.columns]
-    if not empty or not table.select(empty[0].any()).item():  # so no line is empty
+    if not table.select(empty[0].any()).item():  # so no line is empty
         return table
     return table.filter(~pl.all_horizontal(empty))
 
@@ -202,22 +250,15 @@ def _is_number(cell: pl.Expr) -> pl.Expr:
 
 
 def _read_row_by_row(path: Path) -> pl.DataFrame:
-    """Read a CSV with quotes inside words (6" long), which polars refuses.
+    """Read a CSV that polars refuses or misreads: quotes inside words (6" long), comments, UTF-16.
 
     Raises:
-        InputError: naming the row that is not CSV, or not UTF-8.
+        InputError: as `csv.table_rows`.
     """
-    (_, names), *rows = [*numbered_rows(path)] or [(1, [])]
-    for line, cells in rows:
-        if len(cells) > len(names):
-            raise InputError(
-                f"{path}, row {line}: has {len(cells)} cells under {len(names)} names; put a cell"
-                " with a comma in double quotes"
-            )
-    columns = {
-        name: [cells[place] if place < len(cells) else "" for _, cells in rows]
-        for place, name in enumerate(names)
-    }
-    if len(columns) < len(names):
-        raise InputError(f"{path}: two columns have one name; rename one")
+    (_, header), *rows = [*table_rows(path)] or [(1, [])]
+    names = [  # twins as polars names them
+        f"{name}_duplicated_{header[:n].count(name) - 1}" if name in header[:n] else name
+        for n, name in enumerate(header)
+    ]
+    columns = {name: [cells[n] for _, cells in rows] for n, name in enumerate(names)}
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))

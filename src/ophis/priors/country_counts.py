@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ophis.errors import InputError
-from ophis.files.csv import numbered_rows, write_csv
+from ophis.files.csv import read_columns, write_csv
 from ophis.geography.countries import UNKNOWN, country_code, country_key, same_country
 from ophis.priors.prior import Prior, PriorUse, write_settings
 from ophis.taxonomy.species_list import SpeciesList
@@ -214,13 +214,11 @@ def read_counts(path: str | Path, species: SpeciesList | None = None) -> Country
         InputError: the file is missing or damaged; the message names it.
     """
     try:
-        (_, names), *rows = [*numbered_rows(Path(path))] or [(1, [])]
+        rows = [*read_columns(Path(path), _COLUMNS)]
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such prior") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    if names != _COLUMNS:
-        raise InputError(f"{path}: columns should be {','.join(_COLUMNS)}, not {names}")
     counts = [_count(cells, f"{path}, row {line}") for line, cells in rows]
     try:
         return CountryPrior._counted(  # noqa: SLF001 - as `from_counts`, of a file
@@ -237,11 +235,6 @@ def counts_prior(path: Path, settings: dict[str, Any], species: SpeciesList | No
 
 def _count(cells: list[str], place: str) -> tuple[str, str, int]:
     """Return the values of one row of the file."""
-    if len(cells) != len(_COLUMNS):
-        raise InputError(
-            f"{place}: has {len(cells)} cells, not {len(_COLUMNS)}; put a name with a comma in"
-            " double quotes"
-        )
     species, country, photos = cells
     whole = photos.isascii() and photos.isdigit() and len(photos) <= _MOST_DIGITS
     if not whole or int(photos) > _MOST_PHOTOS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ophis.errors import InputError
-from ophis.files.csv import unescape_formula, write_csv
-from ophis.geography.countries import UNKNOWN, code_or_key, country_code, country_key
+from ophis.files.csv import read_columns, write_csv
+from ophis.geography.countries import code_or_key, read_country
 from ophis.taxonomy.species_list import species_key
 
 if TYPE_CHECKING:
@@ -155,37 +154,27 @@ def read_overrides(path: str | Path) -> tuple[Override, ...]:
     """
     path = Path(path)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [
-                {
-                    name: unescape_formula(cell) if isinstance(cell, str) else cell
-                    for name, cell in row.items()
-                }
-                for row in csv.DictReader(file, strict=True)
-            ]
+        rows = [*read_columns(path, _COLUMNS)]
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such table of overrides") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
-    return require_consistent(
-        _override(row, f"{path}, row {number}") for number, row in enumerate(rows, start=2)
-    )
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return require_consistent(_override(*cells, f"{path}, row {line}") for line, cells in rows)
 
 
-def _override(row: dict[str, str], place: str) -> Override:
-    if set(row) != set(_COLUMNS) or None in row.values():
-        raise InputError(f"{place}: columns should be {','.join(_COLUMNS)}")
-    country = country_key(row["country"])
-    if country != UNKNOWN and country_code(country) is None:
-        raise InputError(f"{place}: no country is called {row['country']!r}")
-    text = row["probability"].strip()
+def _override(country: str, species: str, probability_text: str, place: str) -> Override:
+    try:
+        key = read_country(country)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+    text = probability_text.strip()
     try:
         probability = None if text == "add" else float(text)
     except ValueError:
         probability = np.nan
     if probability is not None and not 0 <= probability <= 1:
         raise InputError(f"{place}: probability = {text!r} should be from 0 to 1, or the word add")
-    return Override(country, row["species"], probability, place)
+    return Override(key, species, probability, place)
 
 
 def write_overrides(overrides: Iterable[Override], path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import InputError
-from ophis.files.csv import numbered_rows, write_csv
+from ophis.files.csv import table_rows, write_csv
 from ophis.geography.countries import UNKNOWN, country_code, country_key, read_country, same_country
 from ophis.priors.prior import Prior, PriorUse, part_of, write_settings
 from ophis.taxonomy.species_list import SpeciesList, species_key
@@ -198,14 +198,11 @@ def read_range_map(path: str | Path) -> RangeMap:
 def _read_table(path: Path) -> list[tuple[int, list[str]]]:
     """Return line and cells of each row, the header first; missing cells at the end are ""."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            first = file.readline()
-        separator = ";" if first.count(";") > first.count(",") else ","
-        rows = [*numbered_rows(path, separator=separator)]
+        rows = [*table_rows(path)]
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such range map") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as CSV: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     if not rows:
         raise InputError(f"{path}: cannot be read as CSV: it is empty")
     width = len(rows[0][1])
@@ -213,13 +210,7 @@ def _read_table(path: Path) -> list[tuple[int, list[str]]]:
         raise InputError(
             f"{path}: needs a column of species and one a country, and a row a species"
         )
-    for line, cells in rows:
-        if len(cells) > width:
-            raise InputError(
-                f"{path}, row {line}: has {len(cells)} cells under {width} names; put a cell with"
-                f" a {separator!r} in double quotes"
-            )
-    return [(line, cells + [""] * (width - len(cells))) for line, cells in rows]
+    return rows
 
 
 def _codes(names: list[str], path: Path) -> dict[str, str]:

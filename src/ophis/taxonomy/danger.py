@@ -82,7 +82,7 @@ def read_medical_importance(path: str | Path) -> MedicalImportance:
     from ophis.files.tables import place, read_rows  # noqa: PLC0415
 
     path = Path(path)
-    table = read_rows(path)
+    table = read_rows(path, ("species", "mivs"))
     if not {"species", "mivs"} <= set(table.columns):
         raise InputError(f"{path}: columns `species` and `mivs` are needed, not {table.columns}")
     pairs = table.select("species", "mivs").rows()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import re
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
-from ophis.files.csv import unescape_formula, write_csv
+from ophis.files.csv import read_columns, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,25 +115,13 @@ class SpeciesList:
             InputError: naming the file and what is wrong in it.
         """
         try:
-            # -sig: spreadsheets write a byte order mark.
-            with Path(path).open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.reader(file, strict=True)
-                cells = [([*map(unescape_formula, row)], reader.line_num) for row in reader if row]
-                header, *rows = cells or [([], 1)]
+            names = tuple(name for _, (name,) in read_columns(Path(path), (_HEADER,)))
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such species list") from None
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{path}: cannot be read as CSV in UTF-8: {error}") from None
-        if header[0] != [_HEADER]:
-            raise InputError(f"{path}, row {header[1]}: should be the one word {_HEADER}")
-        for row, line in rows:
-            if len(row) != 1:
-                raise InputError(
-                    f"{path}, row {line}: has {len(row)} cells, not one; put a name with a comma"
-                    " in double quotes"
-                )
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
         try:
-            return cls(tuple(row[0] for row, _ in rows))
+            return cls(names)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 

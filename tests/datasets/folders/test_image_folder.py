@@ -86,8 +86,8 @@ def test_parts_with_subfolders_of_species(tmp_path):
         ("metadata.jsonl", '{"file_name":', "metadata.jsonl, row 1: is not JSON"),
         ("metadata.jsonl", "\n[1]\n", "metadata.jsonl, row 2: should be one JSON object"),
         ("metadata.jsonl", "[" * 100_000, "metadata.jsonl, row 1: is not JSON"),
-        ("metadata.jsonl", '{"file_name": ["a"]}', "row 1: a value is a list or an object"),
-        ("metadata.jsonl", '{"file_name": "\\ud800"}', "row 1: '\\ud800' has half a letter"),
+        ("metadata.jsonl", '{"file_name": ["a"]}', "row 1: 'file_name' is a list or an object"),
+        ("metadata.jsonl", '{"file_name": "\\ud800"}', "row 1: 'file_name' has half a letter"),
         (
             "metadata.jsonl",
             '\n{"file_name": "/a.jpg", "label": "Boa"}',

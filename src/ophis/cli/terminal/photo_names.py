@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
 import sys
@@ -10,6 +11,7 @@ from typing import IO
 
 from ophis.errors import InputError
 from ophis.images.decode import MAX_BYTES
+from ophis.images.formats import SIGNATURE_BYTES, is_picture
 from ophis.images.photo_files import describe_others, folder_content, is_photo
 
 STANDARD_INPUT = "-"
@@ -55,17 +57,22 @@ def find_photos(
 
 
 def _listed(name: str, stdin: IO[bytes]) -> list[str]:
-    """Return the paths of a list, one a line; empty lines are skipped."""
+    """Return the paths of a list, one a line or each with a NUL; empty lines are skipped."""
     try:
         data = stdin.read() if name == STANDARD_INPUT else Path(name).read_bytes()
     except OSError as error:
         raise InputError(f"--files-from {name}: cannot be read: {error.strerror}") from None
-    if b"\0" in data:  # a photo; no path has this byte
+    if is_picture(data[:SIGNATURE_BYTES]):
         raise InputError(
             f"--files-from {name}: should hold a path a line; for one photo name '-' alone"
         )
-    # Names are bytes, which need not be UTF-8; `str.splitlines` would break some of them.
-    paths = [os.fsdecode(line.strip()) for line in data.splitlines() if line.strip()]
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.decode("utf-16", errors="replace").encode()
+    # Names are bytes, which need not be UTF-8; `str.splitlines` would break some of them. NUL is
+    # between the names of `find -print0`.
+    lines = data.split(b"\0") if b"\0" in data else data.splitlines()
+    names = [line.removeprefix(codecs.BOM_UTF8).strip() for line in lines]
+    paths = [os.fsdecode(line) for line in names if line]
     if not paths:
         raise InputError(f"--files-from {name}: holds no path; write one a line")
     return paths
