@@ -73,6 +73,24 @@ def test_train_names_validation_species_unknown_in_training(tmp_path, coloured):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "listed"),
+    [
+        ("identify B --country Kenya a b", "B a b"),
+        ("identify --country Kenya B a b", "B a b"),
+        ("identify B a --json b --top 2 c -- --d -e", "B a b c --d -e"),
+        ("evaluate a --metric snakeclef2020 b --json c", "a b c"),
+        ("combine --out o a b --validation v c --tta flip d", "a b c d"),
+        ("read-submissions a --truth t b --out o c", "a b c"),
+        ("compare a --out o b", "a b"),
+        ("web a --json b", "a b"),
+    ],
+)
+def test_options_stand_anywhere_among_list_arguments(line, listed):
+    _, bound, _ = app.parse_args(line.split(), exit_on_error=False)
+    assert [str(argument) for argument in bound.args] == listed.split()
+
+
 def test_help_lists_commands_in_workflow_order():
     text = ophis("--help").stdout
     commands = [

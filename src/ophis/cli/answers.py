@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 def identify(
     bundle: Named,
-    photos: Annotated[list[Named] | None, Parameter(negative="")] = None,
     /,
-    *,
+    *photos: Named,
     files_from: Named | None = None,
     country: str | None = None,
     gps: Annotated[bool, Parameter(negative="")] = False,
@@ -54,7 +53,7 @@ def identify(
 
     read_sentences(language)  # refuses an unknown language before the bundle is loaded
     listed = as_typed(files_from) if files_from else None
-    found, notes = find_photos(list(map(as_typed, photos or ())), listed=listed)
+    found, notes = find_photos(list(map(as_typed, photos)), listed=listed)
     for line in notes:
         print(f"ophis: {line}", file=sys.stderr)
     with waiting(f"loading {bundle}"):

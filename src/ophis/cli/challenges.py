@@ -134,9 +134,7 @@ def check_submission(
 
 
 def read_submissions(
-    files: Annotated[list[Path], Parameter(negative="")],
-    /,
-    *,
+    *files: Annotated[Path, Parameter(required=True)],
     truth: Path,
     out: Path,
     classes: Path | None = None,

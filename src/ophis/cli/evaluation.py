@@ -21,9 +21,7 @@ from ophis.errors import InputError
 
 
 def evaluate(
-    scores: Annotated[list[Path], Parameter(negative="")],
-    /,
-    *,
+    *scores: Annotated[Path, Parameter(required=True)],
     prior: Path | None = None,
     metric: Annotated[list[str] | None, Parameter(negative="")] = None,
     range_map: Path | None = None,

@@ -175,9 +175,7 @@ def _bundle_facts(folder: Path) -> dict[str, object]:
 
 
 def combine(
-    bundles: Annotated[list[Path], Parameter(negative="")],
-    /,
-    *,
+    *bundles: Annotated[Path, Parameter(required=True)],
     validation: Path,
     out: Path,
     tta: TtaKinds = (),
