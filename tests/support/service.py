@@ -63,12 +63,13 @@ async def post(
     length: int = 0,
     method: str = "POST",
     path: str = "/identify",
+    query: str = "",
 ) -> Reply:
     """Send a request whose body arrives in chunks, possibly late or of another length."""
     reply = Reply(0, {}, b"", 0)
     given = {"content-length": str(length), **FORM, **(headers or {})}
     scope = {
-        "type": "http", "method": method, "path": path, "query_string": b"",
+        "type": "http", "method": method, "path": path, "query_string": query.encode(),
         "raw_path": path.encode(), "root_path": "", "http_version": "1.1", "scheme": "http",
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
     }  # fmt: skip

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -22,7 +22,7 @@ from ophis.serve.limits import Limits
 from ophis.serve.metrics import CONTENT_TYPE, Metrics
 from ophis.serve.middleware import ServiceMiddleware
 from ophis.serve.readiness import Readiness, require_answers
-from ophis.serve.request import content_length, read_request
+from ophis.serve.request import content_length, read_request, require_no_query
 from ophis.serve.site import site_of
 
 if TYPE_CHECKING:
@@ -180,48 +180,51 @@ def create_app(classifier: Classifier, *, limits: Limits | None = None) -> FastA
 
 def _add_routes(app: FastAPI, service: Service) -> None:
     errors = openapi.error_responses
-    app.post(
+    api = APIRouter(dependencies=[Depends(require_no_query)], responses=errors(422))
+    api.post(
         "/identify",
         response_model=None,
         openapi_extra=openapi.request_body(service.limits),
         responses={
             200: openapi.answer_response(),
-            **errors(400, 408, 411, 413, 415, 422, 500, 503),
+            **errors(400, 406, 408, 411, 413, 415, 417, 500, 503),
         },
     )(service.identify)
     ready = {**openapi.example(openapi.READY), **errors(503)}
-    app.get("/species", responses=openapi.example(openapi.SPECIES))(service.species)
-    app.get("/health", responses=openapi.example(openapi.HEALTH))(service.health)
-    app.get("/ready", responses=ready)(service.ready)
-    app.get("/metrics", response_class=PlainTextResponse)(service.prometheus)
+    api.get("/species", responses=openapi.example(openapi.SPECIES))(service.species)
+    api.get("/health", responses=openapi.example(openapi.HEALTH))(service.health)
+    api.get("/ready", responses=ready)(service.ready)
+    api.get("/metrics", response_class=PlainTextResponse)(service.prometheus)
     for path, endpoint in (("/health", service.health), ("/ready", service.ready)):
-        app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+        api.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+    app.include_router(api)
     app.api_route(
         "/{path:path}", methods=["GET", "HEAD"], include_in_schema=False, response_model=None
     )(service.page)
 
 
 def _handle_errors(app: FastAPI) -> None:
-    def language(request: Request) -> str:
-        return getattr(request.state, "language", "en")
-
     @app.exception_handler(RequestError)
     async def respond_to_request_error(request: Request, error: RequestError) -> Response:
         return error_response(
             error.status,
             error.error,
             reason=error.reason,
-            language=language(request),
+            language=request.state.language,
             headers=error.headers,
         )
 
     @app.exception_handler(InputError)
     async def respond_to_input_error(request: Request, error: InputError) -> Response:
-        return error_response(422, str(error), reason=error.reason, language=language(request))
+        language = request.state.language
+        return error_response(422, str(error), reason=error.reason, language=language)
 
     @app.exception_handler(HTTPException)
-    async def respond_to_path_error(_: Request, error: HTTPException) -> Response:
-        sentence = _PATH_ERRORS.get(error.status_code, str(error.detail))
+    async def respond_to_path_error(request: Request, error: HTTPException) -> Response:
         return error_response(
-            error.status_code, sentence, reason=HTTPReason.NOT_FOUND, headers=error.headers
+            error.status_code,
+            _PATH_ERRORS.get(error.status_code, str(error.detail)),
+            reason=HTTPReason.NOT_FOUND,
+            language=request.state.language,
+            headers=error.headers,
         )

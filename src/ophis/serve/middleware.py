@@ -1,4 +1,4 @@
-"""ASGI middleware: security headers, request log, metrics, and the 500 for defects."""
+"""ASGI middleware: language, security headers, request log, metrics, and the 500 for defects."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
 from ophis.errors import place_of_mistake
 from ophis.serve.error_response import STOPPING, HTTPReason, error_response, unavailable
+from ophis.serve.negotiation import preferred_language
 from ophis.web.page import content_security_policy
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class ServiceMiddleware:
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 0
+        accepted = ", ".join(Headers(scope=scope).getlist("accept-language"))
+        scope.setdefault("state", {})["language"] = preferred_language(accepted)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -86,12 +89,17 @@ class ServiceMiddleware:
         except asyncio.CancelledError:  # the grace period of a shutdown is over
             error = unavailable(STOPPING, HTTPReason.STOPPING)
             response = error_response(
-                error.status, error.error, reason=error.reason, headers=error.headers
+                error.status,
+                error.error,
+                reason=error.reason,
+                language=scope["state"]["language"],
+                headers=error.headers,
             )
         except Exception as error:
             # A traceback or message could hold data of the client.
             log.error("defect: %s", place_of_mistake(error))
-            response = error_response(500, BROKEN, reason=HTTPReason.BROKEN)
+            language = scope["state"]["language"]
+            response = error_response(500, BROKEN, reason=HTTPReason.BROKEN, language=language)
         else:
             return
         if not response_started():

@@ -35,6 +35,7 @@ _ANSWER.rebuild()  # with the names that are imported here
 _WRONG = Reason.WRONG_INPUT
 _ERRORS = {
     400: ("The form cannot be read.", "the form cannot be read; send it again", _WRONG),
+    406: ("Accept excludes JSON.", "answers are JSON; accept application/json", _WRONG),
     408: ("The upload was too slow.", "the photo did not arrive in time", HTTPReason.TOO_SLOW),
     411: ("No Content-Length.", "send the length of the request (Content-Length)", _WRONG),
     413: (
@@ -42,9 +43,18 @@ _ERRORS = {
         "the photos are larger than 64 MiB together",
         Reason.TOO_LARGE,
     ),
-    415: ("No form.", "send the photo in a form (multipart/form-data), as field photo", _WRONG),
+    415: (
+        "No form, or compressed.",
+        "send the photo in a form (multipart/form-data), as field photo",
+        _WRONG,
+    ),
+    417: (
+        "An Expect header other than 100-continue.",
+        "Expect: only 100-continue is served; leave it out",
+        _WRONG,
+    ),
     422: (
-        "A photo or a field that cannot be used.",
+        "A photo, a field, or a parameter of the address that cannot be used.",
         "photo: this is a PDF; send a JPEG photo",
         Reason.NOT_A_PHOTO,
     ),
@@ -77,8 +87,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "language": {
         "type": "string",
         "enum": languages(),
-        "default": "en",
-        "description": "Language of the answer's sentences.",
+        "description": "Language of the answer's sentences; by default the one that"
+        " Accept-Language prefers, else en.",
     },
     "evidence": {
         "type": "boolean",
@@ -121,7 +131,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def request_body(limits: Limits) -> dict[str, Any]:
-    """Return the description of the form of POST /identify."""
+    """Return the description of the form of POST /identify, and of the header that it reads."""
     photos = {
         "type": "array",
         "items": {"type": "string", "format": "binary"},
@@ -137,7 +147,13 @@ def request_body(limits: Limits) -> dict[str, Any]:
     }
     example = {"photo": ["(bytes of a photo)"], "country": "KE", "top": 3, "language": "en"}
     content = {"multipart/form-data": {"schema": schema, "example": example}}
-    return {"requestBody": {"required": True, "content": content}}
+    accepted = {
+        "name": "Accept-Language",
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": "Preferred languages, where `language` is not given.",
+    }
+    return {"parameters": [accepted], "requestBody": {"required": True, "content": content}}
 
 
 def example(value: object) -> dict[int | str, dict[str, Any]]:

@@ -1,25 +1,27 @@
-"""Parsing of the multipart form of POST /identify, which is untrusted."""
+"""Parsing of requests, which are untrusted: head and multipart form of POST /identify."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
 from ophis.errors import InputError, Reason
 from ophis.images.decode import MAX_BYTES
 from ophis.inference.photo import read
 from ophis.serve.error_response import HTTPReason, RequestError
+from ophis.serve.negotiation import accepts_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from starlette.datastructures import FormData
-    from starlette.requests import Request
 
     from ophis.inference.classifier import Classifier
     from ophis.inference.photo import Reader
@@ -76,12 +78,30 @@ class IdentifyRequest:
         ).as_dict()
 
 
+async def require_no_query(request: Request) -> None:
+    """Refuse parameters in the address: no route of the interface reads any.
+
+    Those of the form do not belong there: proxies log addresses, and a place is private.
+
+    Raises:
+        InputError: when there is one; names the first.
+    """
+    for name in request.query_params:
+        if request.url.path == "/identify" and name in FIELDS:
+            raise InputError(f"{name} is in the address; send it as a field of the form")
+        raise InputError(
+            f"{request.url.path} has no parameter {name[:40]!r} in its address; leave it out"
+        )
+
+
 def content_length(request: Request, limits: Limits) -> int:
     """Return the declared size of a form; no more than this is read of it.
 
     Raises:
-        RequestError: when it is missing (411), too large (413), or the body is no form (415).
+        RequestError: when it is missing (411), too large (413), the body is no form or compressed
+            (415), or another header has a value that is not served (406, 417).
     """
+    _require_served_headers(request)
     length = request.headers.get("content-length", "")
     if not (length.isascii() and length.isdigit()):
         raise RequestError(411, "send the length of the request (Content-Length)")
@@ -93,10 +113,28 @@ def content_length(request: Request, limits: Limits) -> int:
     return int(length)
 
 
+def _require_served_headers(request: Request) -> None:
+    """Refuse headers whose values would change the meaning of the request or the response."""
+
+    def header(name: str) -> str:
+        return ", ".join(request.headers.getlist(name)).strip().lower()
+
+    if header("content-encoding") not in ("", "identity"):
+        raise RequestError(
+            415,
+            "send the form without compression (Content-Encoding)",
+            headers={"Accept-Encoding": "identity"},
+        )
+    if header("expect") not in ("", "100-continue"):
+        raise RequestError(417, "Expect: only 100-continue is served; leave it out")
+    if not accepts_json(header("accept")):
+        raise RequestError(406, "answers are JSON; accept application/json")
+
+
 async def read_request(request: Request, limits: Limits) -> IdentifyRequest:
     """Read the form into memory, within the limits.
 
-    `request.state.language` is set as soon as the language is known, for error responses.
+    `request.state.language` becomes the form's as soon as it is known, for error responses.
 
     Raises:
         RequestError: when it is too large (413), too slow (408) or no form (400).
@@ -175,11 +213,11 @@ async def _bounded(
 def _parse(form: FormData, request: Request) -> IdentifyRequest:
     parts = form.multi_items()
     values = {name: value for name, value in parts if isinstance(value, str)}
-    request.state.language = language = values.get("language") or "en"
+    request.state.language = language = values.get("language") or request.state.language
     _require_known([name for name, _ in parts])
-    if values.get("photo"):
-        raise InputError("photo: a file is needed")
     for name, value in parts:
+        if name == "photo" and value and isinstance(value, str):
+            raise InputError("photo: a file is needed")
         if name != "photo" and not isinstance(value, str):
             raise InputError(f"{name}: text is needed")
     photos = tuple(_content(part) for _, part in parts if isinstance(part, UploadFile))
@@ -219,7 +257,6 @@ def _boolean(name: str, text: str) -> bool:
 
 
 def _integer(name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(f"{name} = {text[:40]!r} should be a whole number") from None
+    if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text):  # int() takes 1_0 as well
+        raise InputError(f"{name} = {text[:40]!r} should be a whole number")
+    return int(text)
