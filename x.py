@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -197,14 +198,28 @@ def bench() -> None:
     run(python, "-W", "ignore", ROOT / "benchmarks" / "table.py", *sys.argv[2:])
 
 
+def lower_bounds() -> list[str]:
+    """Return each dependency of a user at the lowest version that pyproject.toml permits."""
+    import tomllib  # noqa: PLC0415 - an older Python must reach the message of `setup`
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    groups = (project["dependencies"], *(extras[name] for name in extras if name != "dev"))
+    return [line.replace(">=", "==") for group in groups for line in group]
+
+
 def audit() -> None:
-    """Check every locked package for known advisories; needs a network."""
+    """Check every locked package and lower bound for known advisories; needs a network."""
     setup()
     locks = [word for lock in (LOCK, BENCH_LOCK, UV_LOCK) for word in ("--requirement", lock)]
-    service = ("--vulnerability-service", "osv")
     # Another database with the same interface, inside a closed network for example.
     url = ("--osv-url", os.environ["OSV_URL"]) if "OSV_URL" in os.environ else ()
-    run(BIN / "pip-audit", *service, *url, "--disable-pip", "--require-hashes", *locks)
+    command = (BIN / "pip-audit", "--vulnerability-service", "osv", *url, "--disable-pip")
+    run(*command, "--require-hashes", *locks)
+    with tempfile.TemporaryDirectory() as folder:
+        bounds = Path(folder, "lower-bounds.txt")
+        bounds.write_text("\n".join(lower_bounds()) + "\n", encoding="utf-8")
+        run(*command, "--no-deps", "--requirement", bounds)
     if page():
         run("npm", "audit", "--omit=dev")
 
