@@ -6,22 +6,21 @@ of the core and the extensions, their delimiters and the term of each column.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import polars as pl
 
-from ophis.datasets.archive import open_archive, open_member
-from ophis.datasets.darwin_core_meta import KEY, META, read_meta
+from ophis.datasets.archive import open_archive
+from ophis.datasets.darwin_core_meta import KEY, META, find_meta, read_meta
+from ophis.datasets.darwin_core_rows import PassedOver, read_part
 from ophis.errors import InputError
 from ophis.files.tables import Rows
+from ophis.geography.countries import country_code
 from ophis.taxonomy.scientific_names import is_above_species
 
 if TYPE_CHECKING:
-    import zipfile
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -44,7 +43,7 @@ _ABOVE_SPECIES = frozenset({
 })  # fmt: skip
 _NOWHERE = frozenset({"ZZ", "XZ"})  # GBIF's codes for an unknown country and for the high seas
 _NO_PHOTOS = re.compile(r"sound|moving ?image|audio|video", re.IGNORECASE)
-_MAX_LINE_CHARACTERS = 1 << 20
+_NEEDED = ("scientificName", "identifier", "accessURI")
 
 
 def read_darwin_core(path: Path) -> Rows:
@@ -55,20 +54,23 @@ def read_darwin_core(path: Path) -> Rows:
     --force-directories --no-host-directories` saves it). `observation` is the occurrence's id. A
     name above the species gives an empty species; `scientificName` keeps it.
 
+    Rows that cannot be used are passed over; a log line has their number, by reason.
+
     Raises:
-        InputError: naming the archive, the member, the row and the fix.
+        InputError: naming the archive, the member and the fix.
     """
+    passed = PassedOver(path)
     with open_archive(path) as archive:
-        core, photos = _parts(path, read_meta(path, archive, terms=_TERMS))
-        occurrences: dict[str, tuple[str, dict[str, str]]] = {}
-        for place, cells in _read_part(path, archive, core):
-            if cells[KEY] in occurrences:
-                raise InputError(f"{place}: id {cells[KEY]!r} is there twice; keep one")
-            occurrences[cells[KEY]] = place, cells
+        meta = read_meta(path, archive, find_meta(path, archive), terms=_TERMS)
+        core, photos = _parts(path, meta)
+        sightings = read_part(path, archive, core, passed=passed, needed=_NEEDED)
+        occurrences = _occurrences(sightings, passed)
         if photos:
-            found = list(_of_extension(_read_part(path, archive, photos), occurrences))
+            media = read_part(path, archive, photos, passed=passed, needed=_NEEDED)
+            found = list(_of_extension(media, occurrences, passed))
         else:
             found = list(_of_core(occurrences))
+    passed.log()
     if not found:
         raise InputError(f"{path}: there is no photo; export the occurrences with their multimedia")
     places, rows = zip(*found, strict=True)
@@ -77,7 +79,28 @@ def read_darwin_core(path: Path) -> Rows:
     shared = pl.col("photo_id").is_duplicated()
     own = pl.concat_str("observation", "photo_id", separator=" ")
     table = table.with_columns(photo_id=pl.when(shared).then(own).otherwise("photo_id"))
-    return Rows(path, table, lambda row: places[row])
+    return Rows(path, table, lambda row: places[row], published=True)
+
+
+def _occurrences(
+    rows: Iterator[tuple[str, dict[str, str]]], passed: PassedOver
+) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return the place and the cells of each occurrence, by its id."""
+    found: dict[str, tuple[str, dict[str, str]]] = {}
+    differing: set[str] = set()
+    for place, cells in rows:
+        key = cells[KEY]
+        if not key:
+            passed.add("occurrence without an id", place)
+        elif key in found:
+            passed.add("occurrence whose id is there twice", place)
+            if found[key][1] != cells:  # no way to tell the species of its photos
+                differing.add(key)
+        else:
+            found[key] = place, cells
+    for key in differing:
+        passed.add("occurrence whose id another one has", found.pop(key)[0])
+    return found
 
 
 def _parts(path: Path, parts: list[Part]) -> tuple[Part, Part | None]:
@@ -99,37 +122,50 @@ def _parts(path: Path, parts: list[Part]) -> tuple[Part, Part | None]:
 
 
 def _of_extension(
-    rows: Iterator[tuple[str, dict[str, str]]], occurrences: dict[str, tuple[str, dict[str, str]]]
+    rows: Iterator[tuple[str, dict[str, str]]],
+    occurrences: dict[str, tuple[str, dict[str, str]]],
+    passed: PassedOver,
 ) -> Iterator[tuple[str, dict[str, str]]]:
+    seen: set[tuple[str, str]] = set()
     for place, cells in rows:
         if _NO_PHOTOS.search(f"{cells.get('type', '')} {cells.get('format', '')}"):
             continue
-        if cells[KEY] not in occurrences:
-            raise InputError(f"{place}: there is no occurrence {cells[KEY]!r}; remove the row")
-        url = cells.get("accessURI") or cells.get("identifier", "")
-        yield place, _photo(place, url, occurrences[cells[KEY]][1], cells)
+        key, url = cells[KEY], cells.get("accessURI") or cells.get("identifier", "")
+        if key not in occurrences:
+            passed.add("media whose occurrence is missing", place)
+        elif not url:
+            passed.add("media without an address", place)
+        elif (key, url) in seen:
+            passed.add("media with an address that its occurrence has before", place)
+        elif _path_of(url) is None:
+            passed.add("media whose address is no URL", place)
+        else:
+            seen.add((key, url))
+            yield place, _photo(url, occurrences[key][1], cells)
 
 
 def _of_core(
     occurrences: dict[str, tuple[str, dict[str, str]]],
 ) -> Iterator[tuple[str, dict[str, str]]]:
     for place, cells in occurrences.values():
-        for url in cells.get("associatedMedia", "").split("|"):
-            if url.strip():
-                yield place, _photo(place, url.strip(), cells, cells)
+        urls = map(str.strip, cells.get("associatedMedia", "").split("|"))
+        for url in dict.fromkeys(urls):
+            if url and _path_of(url) is not None:
+                yield place, _photo(url, cells, cells)
 
 
-def _photo(
-    place: str, url: str, occurrence: dict[str, str], photo: dict[str, str]
-) -> dict[str, str]:
+def _photo(url: str, occurrence: dict[str, str], photo: dict[str, str]) -> dict[str, str]:
     """Return the row of one photo."""
     name, rank = occurrence.get("scientificName", ""), occurrence.get("taxonRank", "")
     above = rank.lower() in _ABOVE_SPECIES or is_above_species(name)
     country = occurrence.get("countryCode", "")
-    country = "" if country.upper() in _NOWHERE else country or occurrence.get("country", "")
+    if country.upper() in _NOWHERE:
+        country = ""
+    elif not country_code(country):
+        country = occurrence.get("country", "") or country
     return {
         "photo_id": url,
-        "photo": _path_of(place, url),
+        "photo": _path_of(url) or "",
         "species": "" if above else name,
         "country": country,
         "observation": occurrence[KEY],
@@ -138,87 +174,13 @@ def _photo(
     }
 
 
-def _path_of(place: str, url: str) -> str:
-    """Return the path of a photo in the folder: its URL without scheme and host."""
+def _path_of(url: str) -> str | None:
+    """Return the path of a photo, its URL without scheme and host; None for no URL."""
     if not re.match("https?://", url, re.IGNORECASE):
         return url
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        raise InputError(f"{place}: {url!r} is no URL: {error}") from None
+    except ValueError:
+        return None
     query = f"?{parts.query}".replace("/", "%2F") if parts.query else ""
     return unquote(parts.path).lstrip("/") + query
-
-
-def _read_part(
-    path: Path, archive: zipfile.ZipFile, part: Part
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the place of each non-empty row and its trimmed cells by term."""
-    for name in part.files:
-        place = f"{path}, {name}"
-        with open_member(path, archive, name) as member:
-            try:
-                yield from _read_cells(
-                    io.TextIOWrapper(member, part.encoding, newline=""), place, part
-                )
-            except LookupError:
-                raise InputError(
-                    f"{place}: encoding {part.encoding!r} is unknown; correct {META}"
-                ) from None
-            except UnicodeError:  # some codecs do not raise the subclass UnicodeDecodeError
-                raise InputError(
-                    f"{place}: is not in {part.encoding}, the encoding in {META}; correct either"
-                ) from None
-
-
-def _read_cells(
-    text: io.TextIOWrapper, place: str, part: Part
-) -> Iterator[tuple[str, dict[str, str]]]:
-    quoting = csv.QUOTE_MINIMAL if part.quote else csv.QUOTE_NONE
-    reader = csv.reader(
-        _lines(text, place),
-        delimiter=part.delimiter,
-        quotechar=part.quote or None,
-        quoting=quoting,
-        strict=True,
-    )
-    line, widest = 1, 0
-    try:
-        for cells in reader:
-            widest = max(widest, len(cells))
-            if line > part.header_lines and any(cells):
-                row = f"{place}, row {line}"
-                found = {
-                    term: cells[column].strip() if column < len(cells) else ""
-                    for term, column in part.columns.items()
-                }
-                if not found[KEY]:
-                    raise InputError(f"{row}: its id is empty; fill it in, or remove the row")
-                yield row, {t: found.get(t) or part.defaults.get(t, "") for t in _TERMS}
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"{place}, row {line}: {error}; export the table again") from None
-    if line > part.header_lines + 1:  # at least one row
-        _require_columns(part, widest, place)
-
-
-def _require_columns(part: Part, widest: int, place: str) -> None:
-    for term, column in part.columns.items():
-        if column >= widest:
-            raise InputError(
-                f"{place}: has {widest} columns, but {META} puts {term or 'the id'} in column"
-                f" {column + 1}; correct either"
-            )
-
-
-def _lines(text: io.TextIOWrapper, place: str) -> Iterator[str]:
-    """Yield lines of a limited length."""
-    number = 0
-    while line := text.readline(_MAX_LINE_CHARACTERS):
-        number += 1
-        if len(line) == _MAX_LINE_CHARACTERS:
-            raise InputError(
-                f"{place}, row {number}: is longer than a row can be; correct the row's quotes"
-            )
-        # Some encodings keep the byte order mark before the first id.
-        yield line.removeprefix("\ufeff") if number == 1 else line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -44,7 +45,8 @@ def from_inaturalist(rows: Rows, folder: Path) -> Rows:
     Raises:
         InputError: naming the row.
     """
-    rows.refuse_first(~pl.col("id").str.contains(r"^[0-9]+$"), "id {id!r} should be a number")
+    rows = replace(rows, published=True)
+    rows = rows.checked(~pl.col("id").str.contains(r"^[0-9]+$"), "id {id!r} should be a number")
     table = rows.table.with_columns(
         species=pl.col("scientific_name").map_elements(
             lambda name: "" if is_above_species(name) else name, return_dtype=pl.String

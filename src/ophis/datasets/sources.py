@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -10,7 +11,8 @@ import polars as pl
 
 from ophis.datasets.archive import is_archive
 from ophis.datasets.darwin_core import read_darwin_core
-from ophis.datasets.folders.image_folder import ABSOLUTE, labelled, read_image_folder, refuse_paths
+from ophis.datasets.darwin_core_meta import NO_MEDIA
+from ophis.datasets.folders.image_folder import ABSOLUTE, checked_paths, labelled, read_image_folder
 from ophis.datasets.inaturalist import TYPICAL as INATURALIST
 from ophis.datasets.inaturalist import from_inaturalist, is_inaturalist
 from ophis.datasets.manifest import BOX, COLUMNS, Manifest, is_repeated
@@ -20,8 +22,9 @@ from ophis.datasets.snakeclef import from_snakeclef
 from ophis.errors import InputError
 from ophis.files.atomic import NO_PLAIN_FILE
 from ophis.files.tables import Rows
-from ophis.geography.countries import read_country
+from ophis.geography.countries import UNKNOWN, read_country
 
+_LOGGER = logging.getLogger(__name__)
 _ROWS_AT_A_TIME = 100_000
 MAX_SPECIES_NAME = 200  # characters; a longer name is a broken table
 # Columns with a meaning: trimmed and unique. Other columns are kept unchanged.
@@ -157,6 +160,7 @@ def _checked(rows: Rows) -> pl.DataFrame:
     if "photo" not in table.columns:
         found = ", ".join(map(repr, table.columns[:8]))
         hint = "" if len(table.columns) > 1 else "; put commas between the cells"
+        hint = f"; {NO_MEDIA}" if "gbifID" in table.columns else hint
         raise InputError(
             f"{rows.path}: column 'photo' is missing; needed are photo, species and country,"
             f" found {found}{hint}"
@@ -172,10 +176,10 @@ def _checked(rows: Rows) -> pl.DataFrame:
     if "observation" not in table.columns:
         source = "group" if "group" in table.columns else "photo_id"
         table = table.with_columns(observation=pl.col(source))
-    rows = rows.with_table(table)
-    _refuse_cells(rows)
-    _refuse_repeated(rows)
-    table = table.with_columns(country=_countries(rows))
+    rows = _without_repeated(_checked_cells(rows.with_table(table)))
+    if not len(rows.table):
+        raise InputError(f"{rows.path}: no row can be used; get another export")
+    table = rows.table.with_columns(country=_countries(rows))
     for name, instead in (("species", None), ("observation", "photo_id")):
         if (table[name] == "").any():  # else the column is not copied
             other = pl.lit(None, pl.String) if instead is None else pl.col(instead)
@@ -192,28 +196,38 @@ def _countries(rows: Rows) -> pl.Series:
         try:
             keys[name] = read_country(name)
         except InputError as error:
-            row = int((countries == name).arg_max() or 0)
-            raise InputError(f"{rows.where(row)}: {error}") from None
+            named = countries == name
+            place = rows.where(int(named.arg_max() or 0))
+            if not rows.published:
+                raise InputError(f"{place}: {error}") from None
+            keys[name] = UNKNOWN
+            _LOGGER.warning(
+                "%s: country %r of %s is not known (first: %s)",
+                rows.path, name, "1 row" if named.sum() == 1 else f"{named.sum():,} rows",
+                place.removeprefix(f"{rows.path}, "),
+            )  # fmt: skip
     return countries.replace_strict(list(keys), list(keys.values()), return_dtype=pl.String)
 
 
-def _refuse_cells(rows: Rows) -> None:
-    """Refuse paths that leave the folder, and texts that do not fit on one line."""
-    refuse_paths(rows)
-    rows.refuse_first(pl.col("photo_id") == "", "photo_id is empty; give every row one")
+def _checked_cells(rows: Rows) -> Rows:
+    """Check for paths that leave the folder, and texts that do not fit on one line."""
+    rows = checked_paths(rows)
+    rows = rows.checked(pl.col("photo_id") == "", "photo_id is empty; give every row one")
     for name in ("photo", "photo_id", "species", "observation"):
         broken = pl.col(name).str.contains(_LINE_BREAK)
         words = (
             f"{name} {{{name}!r}} has a line break or control character; correct the row's quotes"
         )
-        rows.refuse_first(broken, words)
+        rows = rows.checked(broken, words)
     long = pl.col("species").str.len_chars() > MAX_SPECIES_NAME
-    rows.refuse_first(long, "species is longer than a name can be; correct the row's quotes")
+    return rows.checked(long, "species is longer than a name can be; correct the row's quotes")
 
 
-def _refuse_repeated(rows: Rows) -> None:
+def _without_repeated(rows: Rows) -> Rows:
     photo_ids = rows.table["photo_id"]
-    if is_repeated(photo_ids):
+    if not is_repeated(photo_ids):
+        return rows
+    if not rows.published:
         second = int((~photo_ids.is_first_distinct()).arg_max() or 0)
         photo_id = photo_ids[second]
         first = int((photo_ids == photo_id).arg_max() or 0)
@@ -221,6 +235,9 @@ def _refuse_repeated(rows: Rows) -> None:
         raise InputError(
             f"{rows.where(second)}: photo {photo_id!r} is there twice, first in {earlier}; keep one"
         )
+    return rows.checked(
+        ~pl.col("photo_id").is_first_distinct(), "photo {photo_id!r} is there twice"
+    )
 
 
 def _refuse_links(rows: Rows, folder: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
+_LOGGER = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -28,11 +31,13 @@ class Rows:
         path: the file or folder.
         table: all cells as text.
         where: file and row, as in a text editor, of a row of ``table``, from 0.
+        published: the table is that of an archive or a service, which its reader cannot correct.
     """
 
     path: Path
     table: pl.DataFrame
     where: Callable[[int], str]
+    published: bool = False
 
     @classmethod
     def of_file(cls, path: Path, names: Collection[str] = ()) -> Rows:
@@ -43,7 +48,7 @@ class Rows:
         """Return another table of this origin; its row n is from row ``rows[n]`` (default n)."""
         before = self.where
         where = before if rows is None else (lambda row: before(rows[row]))
-        return Rows(self.path, table, where)
+        return replace(self, table=table, where=where)
 
     def refuse_first(self, wrong: pl.Expr, message: str) -> None:
         """Raise an error at the first row for which ``wrong`` holds.
@@ -56,6 +61,32 @@ class Rows:
             row = int(rows[0])
             detail = message.format(**self.table.row(row, named=True))
             raise InputError(f"{self.where(row)}: {detail}")
+
+    def checked(self, wrong: pl.Expr, message: str) -> Rows:
+        """Return the rows for which ``wrong`` does not hold; all must be right in one's own table.
+
+        Raises:
+            InputError: as `refuse_first`, unless the table is published; then a log line has the
+                number of wrong rows.
+        """
+        if not self.published:
+            self.refuse_first(wrong, message)
+            return self
+        bad = self.table.select(wrong.fill_null(value=False)).to_series()
+        if not bad.any():
+            return self
+        row = int(bad.arg_max() or 0)
+        cells = self.table.row(row, named=True)
+        reason = message.partition("; ")[0].format(**cells)  # without the fix
+        log_passed_over(self.path, int(bad.sum()), reason, self.where(row))
+        return self.with_table(self.table.filter(~bad), rows=(~bad).arg_true().to_list())
+
+
+def log_passed_over(path: Path, count: int, reason: str, first: str) -> None:
+    """Write the log line of rows that are not read."""
+    rows = "1 row was" if count == 1 else f"{count:,} rows were"
+    place = first.removeprefix(f"{path}, ")
+    _LOGGER.warning("%s: %s passed over: %s (first: %s)", path, rows, reason, place)
 
 
 def read_rows(path: Path, names: Collection[str] = ()) -> pl.DataFrame:

@@ -80,7 +80,7 @@ def labelled(rows: Rows) -> Rows:
         InputError: when the column of names is missing or holds numbers.
     """
     table = rows.table.rename({"file_name": "photo"})
-    refuse_paths(rows.with_table(table))
+    checked_paths(rows.with_table(table))
     if "species" in table.columns:
         return rows.with_table(table)
     name = next((n for n in ("label", "scientific_name") if n in table.columns), None)
@@ -94,19 +94,19 @@ def labelled(rows: Rows) -> Rows:
     return rows
 
 
-def refuse_paths(rows: Rows) -> None:
-    """Refuse paths that leave the folder on any system.
+def checked_paths(rows: Rows) -> Rows:
+    """Check that no path leaves the folder on any system; see `Rows.checked`.
 
     Raises:
         InputError: naming the row.
     """
     photo = pl.col("photo")
-    rows.refuse_first(photo == "", "photo is empty; give its path")
+    rows = rows.checked(photo == "", "photo is empty; give its path")
     leaves = photo.str.contains(rf"(^|[/\\])\.\.([/\\]|$)|{ABSOLUTE}")
     words = "photo {photo!r} leaves the folder; use a path within it, or give the folder of photos"
-    rows.refuse_first(leaves, words)
+    rows = rows.checked(leaves, words)
     words = "photo {photo!r} has a backslash; write paths with '/'"
-    rows.refuse_first(photo.str.contains("\\", literal=True), words)
+    return rows.checked(photo.str.contains("\\", literal=True), words)
 
 
 def _with_metadata(metadata: Path, read_table: Callable[[Path], Rows]) -> Rows:
