@@ -30,6 +30,7 @@ from ophis.cli import main
 from ophis.decision.calibration import Calibration
 from ophis.errors import PhotoFailure
 from ophis.scores.scores import softmax
+from tests.support.species_names import is_species_name
 
 SPECIES = SpeciesList(("naja-naja", "boa-boa", "vipera-berus"))
 CLASSES = {"naja naja": 7, "boa boa": 0, "vipera berus": 1783}
@@ -56,7 +57,7 @@ def table(path):
 # Without characters that manifests reject: control characters and blank ids.
 WORD = st.text(
     st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"]), min_size=1, max_size=6
-)
+).filter(is_species_name)
 
 
 @st.composite

@@ -14,8 +14,11 @@ from ophis.geography.countries import UNKNOWN
 from tests.support.made_manifest import made_manifest
 from tests.support.memory import peak_mib
 from tests.support.paths import SHARED
+from tests.support.species_names import is_species_name
 
-TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=1)
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=1).filter(
+    is_species_name
+)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ophis import InputError, SpeciesList, read_manifest
 from ophis.geography.countries import UNKNOWN
+from tests.support.species_names import is_species_name
 
 
 def write(folder: Path, text: str, name: str = "m.csv") -> Path:
@@ -215,6 +216,7 @@ def test_unwritable_file_name_is_refused(tmp_path, name, words):
 
 NAME = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], exclude_characters="/\\"),
                min_size=1, max_size=12)  # fmt: skip
+NAME = NAME.filter(lambda text: is_species_name(f"x{text}."))
 
 
 @settings(max_examples=30)

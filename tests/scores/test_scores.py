@@ -7,9 +7,10 @@ from ophis import InputError, Scores, SpeciesList, read_scores
 from ophis.errors import PhotoFailure
 from ophis.files import npz
 from ophis.scores.scores import concatenate, log_probabilities, softmax
+from ophis.taxonomy.spelling import plain_text
 from tests.support.memory import peak_mib
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).map(plain_text).filter(bool)
 
 
 def made(**changes) -> Scores:

@@ -1,6 +1,18 @@
-"""Hypothesis strategy of species names as sources write them."""
+"""Hypothesis strategy of species names as sources write them, and a filter of those in one form."""
 
 from hypothesis import strategies as st
+
+from ophis import InputError
+from ophis.taxonomy.spelling import species_name
+
+
+def is_species_name(text: str) -> bool:
+    """Return True for a name that readers keep unchanged."""
+    try:
+        return bool(text) and species_name(text) == text
+    except InputError:
+        return False
+
 
 _PARTS = st.sampled_from([
     "Naja", "naja", "NAJA", "N.", "crotalus-viridis", "c-album", "(Linnaeus,", "1758)", "(Naja)",

@@ -3,11 +3,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ophis import InputError, SpeciesList
+from tests.support.species_names import is_species_name
 
 NAMES = st.lists(
     st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=20)
     .map(str.strip)
-    .filter(bool),
+    .filter(is_species_name),
     unique=True,
     max_size=8,
 )

@@ -19,6 +19,7 @@ from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.scores import Scores, concatenate
 from ophis.taxonomy.danger import dangerous
 from ophis.taxonomy.species_list import SpeciesList, species_key
+from ophis.taxonomy.spelling import species_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -217,7 +218,8 @@ def read_class_ids(path: str | Path) -> dict[str, int]:
     table = read_rows(path, (CLASS_ID, *SPECIES))
     if CLASS_ID not in table.columns:
         raise InputError(f"{path}: column {CLASS_ID!r} is missing, found {table.columns[:8]}")
-    names = table[species_column(path, table.columns)]
+    column = table[species_column(path, table.columns)]
+    names = species_names(column, lambda row: place(path, row))
     numbers: dict[str, int] = {}
     for row, (name, text) in enumerate(zip(names, table[CLASS_ID], strict=True)):
         number = class_id(text)

@@ -20,6 +20,7 @@ from ophis.files.tables import Rows
 from ophis.geography.countries import country_key
 from ophis.scores.scores import Scores
 from ophis.taxonomy.species_list import SpeciesList
+from ophis.taxonomy.spelling import species_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,7 +84,8 @@ class _Answers:
     def _species(self, names: Mapping[int, str] | None) -> list[str]:
         table = self.rows.table
         if names is None or CLASS_ID not in table.columns:
-            return table[species_column(self.rows.path, table.columns)].to_list()
+            column = table[species_column(self.rows.path, table.columns)]
+            return species_names(column, self.rows.where)
         found = [names.get(number) if (number := class_id(t)) is not None else None
                  for t in table[CLASS_ID]]  # fmt: skip
         if None in found:
@@ -108,7 +110,8 @@ def _class_names(path: Path) -> dict[int, str]:
     if CLASS_ID not in rows.table.columns:
         raise InputError(f"{path}: column {CLASS_ID!r} is missing")
     names: dict[int, str] = {}
-    for text, name in rows.table.select(CLASS_ID, column).rows():
+    species = species_names(rows.table[column], rows.where)
+    for text, name in zip(rows.table[CLASS_ID], species, strict=True):
         if (number := class_id(text)) is not None:
             names.setdefault(number, name)
     return names

@@ -18,6 +18,7 @@ from ophis.errors import InputError
 from ophis.files.tables import Rows
 from ophis.taxonomy.scientific_names import scientific_name
 from ophis.taxonomy.species_list import UNWRITABLE
+from ophis.taxonomy.spelling import species_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,10 +115,8 @@ def read_synonyms(path: str | Path) -> dict[str, str]:
         if column not in rows.table.columns:
             raise InputError(f"{path}: column {column!r} is missing; needed are name, accepted")
         rows.refuse_first(pl.col(column).str.strip_chars() == "", f"{column} is empty; fill it in")
-    pairs = [
-        (scientific_name(name), scientific_name(other))
-        for name, other in rows.table.select("name", "accepted").iter_rows()
-    ]
+    columns = [species_names(rows.table[name], rows.where) for name in ("name", "accepted")]
+    pairs = [tuple(map(scientific_name, names)) for names in zip(*columns, strict=True)]
     accepted: dict[str, str] = {}
     for row, (name, other) in enumerate(pairs):
         if UNWRITABLE.search(name + other):

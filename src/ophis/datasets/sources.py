@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -23,6 +24,10 @@ from ophis.errors import InputError
 from ophis.files.atomic import NO_PLAIN_FILE
 from ophis.files.tables import Rows
 from ophis.geography.countries import UNKNOWN, read_country
+from ophis.taxonomy.spelling import plain_text, species_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LOGGER = logging.getLogger(__name__)
 _ROWS_AT_A_TIME = 100_000
@@ -35,6 +40,7 @@ _READ = frozenset({
     *BOX, *INATURALIST,
 })  # fmt: skip
 _BELOW = pl.col("photo").str.extract("^(.*)/").fill_null("")  # folder of a photo
+_NOT_PLAIN = "[^ -~]|  |^ | $"  # texts that `plain_text` may change
 _LINE_BREAK = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"  # `UNWRITABLE` without surrogates
 
 
@@ -176,10 +182,15 @@ def _checked(rows: Rows) -> pl.DataFrame:
     if "observation" not in table.columns:
         source = "group" if "group" in table.columns else "photo_id"
         table = table.with_columns(observation=pl.col(source))
-    rows = _without_repeated(_checked_cells(rows.with_table(table)))
+    for name in ("photo_id", "observation"):
+        table = table.with_columns(_plain_texts(table[name]))
+    rows = _checked_cells(rows.with_table(table))
+    species = _by_text(rows, "species", species_name, unknown="")
+    rows = _without_repeated(rows.with_table(rows.table.with_columns(species=species)))
     if not len(rows.table):
         raise InputError(f"{rows.path}: no row can be used; get another export")
-    table = rows.table.with_columns(country=_countries(rows))
+    countries = _by_text(rows, "country", read_country, unknown=UNKNOWN)
+    table = rows.table.with_columns(country=countries)
     for name, instead in (("species", None), ("observation", "photo_id")):
         if (table[name] == "").any():  # else the column is not copied
             other = pl.lit(None, pl.String) if instead is None else pl.col(instead)
@@ -188,25 +199,34 @@ def _checked(rows: Rows) -> pl.DataFrame:
     return table.select(*COLUMNS, *(name for name in table.columns if name not in COLUMNS))
 
 
-def _countries(rows: Rows) -> pl.Series:
-    """Return the keys of the countries; each distinct name is read once."""
-    countries = rows.table["country"]
-    keys: dict[str, str] = {}
-    for name in countries.unique():
+def _plain_texts(texts: pl.Series) -> pl.Series:
+    """Return the `plain_text` of each text; most are plain already."""
+    odd = texts.filter(texts.str.contains(_NOT_PLAIN)).unique()
+    return texts.replace(odd, list(map(plain_text, odd))) if len(odd) else texts
+
+
+def _by_text(rows: Rows, column: str, read: Callable[[str], str], *, unknown: str) -> pl.Series:
+    """Return the texts of a column as ``read`` gives them; each distinct text is read once.
+
+    A text of published rows that ``read`` refuses becomes ``unknown`` and is logged.
+    """
+    texts = rows.table[column]
+    found: dict[str, str] = {}
+    for text in texts.unique(maintain_order=True):
         try:
-            keys[name] = read_country(name)
+            found[text] = read(text)
         except InputError as error:
-            named = countries == name
+            named = texts == text
             place = rows.where(int(named.arg_max() or 0))
             if not rows.published:
                 raise InputError(f"{place}: {error}") from None
-            keys[name] = UNKNOWN
+            found[text] = unknown
             _LOGGER.warning(
-                "%s: country %r of %s is not known (first: %s)",
-                rows.path, name, "1 row" if named.sum() == 1 else f"{named.sum():,} rows",
-                place.removeprefix(f"{rows.path}, "),
+                "%s: %s %r of %s is not known (first: %s): %s",
+                rows.path, column, text, "1 row" if named.sum() == 1 else f"{named.sum():,} rows",
+                place.removeprefix(f"{rows.path}, "), error,
             )  # fmt: skip
-    return countries.replace_strict(list(keys), list(keys.values()), return_dtype=pl.String)
+    return texts.replace_strict(list(found), list(found.values()), return_dtype=pl.String)
 
 
 def _checked_cells(rows: Rows) -> Rows:

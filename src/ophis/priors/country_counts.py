@@ -14,6 +14,7 @@ from ophis.files.csv import read_columns, write_csv
 from ophis.geography.countries import UNKNOWN, country_code, country_key, same_country
 from ophis.priors.prior import Prior, PriorUse, write_settings
 from ophis.taxonomy.species_list import SpeciesList
+from ophis.taxonomy.spelling import species_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -241,4 +242,4 @@ def _count(cells: list[str], place: str) -> tuple[str, str, int]:
         raise InputError(
             f"{place}: photos = {photos!r} should be a whole number from 0 to {_MOST_PHOTOS:,}"
         )
-    return species, country, int(photos)
+    return species_name(species, f"{place}: "), country, int(photos)

@@ -12,6 +12,7 @@ from ophis.errors import InputError
 from ophis.files.csv import read_columns, write_csv
 from ophis.geography.countries import code_or_key, read_country
 from ophis.taxonomy.species_list import species_key
+from ophis.taxonomy.spelling import species_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -174,7 +175,7 @@ def _override(country: str, species: str, probability_text: str, place: str) -> 
         probability = np.nan
     if probability is not None and not 0 <= probability <= 1:
         raise InputError(f"{place}: probability = {text!r} should be from 0 to 1, or the word add")
-    return Override(key, species, probability, place)
+    return Override(key, species_name(species, f"{place}: "), probability, place)
 
 
 def write_overrides(overrides: Iterable[Override], path: Path) -> Path:

@@ -14,6 +14,7 @@ from ophis.files.csv import table_rows, write_csv
 from ophis.geography.countries import UNKNOWN, country_code, country_key, read_country, same_country
 from ophis.priors.prior import Prior, PriorUse, part_of, write_settings
 from ophis.taxonomy.species_list import SpeciesList, species_key
+from ophis.taxonomy.spelling import species_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -177,6 +178,7 @@ def read_range_map(path: str | Path) -> RangeMap:
         wrong = "is empty; give its name" if not name.strip() else "stands twice; keep it once"
         if not name.strip() or name in names:
             raise InputError(f"{path}, row {line}: species {name!r} {wrong}")
+        species_name(name, f"{path}, row {line}: ")
         names[name] = None
     columns = {
         name: frozenset(_living(rows, column, name, path))

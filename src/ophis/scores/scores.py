@@ -15,6 +15,7 @@ from ophis.errors import InputError, PhotoFailure
 from ophis.files.blocks import for_each_block, row_blocks
 from ophis.files.npz import read_npz, write_npz
 from ophis.taxonomy.species_list import SpeciesList, require_same_species
+from ophis.taxonomy.spelling import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -275,7 +276,7 @@ def read_scores(path: str | Path) -> Scores:
             ood_score=arrays.get("ood_score"),
             sha256=arrays.get("sha256"),
             **{
-                name: tuple(seen.setdefault(text, text) for text in _lines(arrays[name]))
+                name: tuple(seen.setdefault(t, t) for t in map(plain_text, _lines(arrays[name])))
                 for name in _TEXTS
             },
         )

@@ -14,6 +14,7 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.taxonomy.species_list import genus, species_key
+from ophis.taxonomy.spelling import species_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -92,7 +93,9 @@ def read_medical_importance(path: str | Path) -> MedicalImportance:
 def _importance(pairs: Iterable[tuple[str, str]], where: Callable[[int], str]) -> MedicalImportance:
     """Build the table from pairs of cells; ``where`` names the place of a row, from 0."""
     rows: dict[str, bool] = {}
-    for number, (name, mivs) in enumerate(pairs):
+    pairs = list(pairs)
+    names = species_names((name for name, _ in pairs), where)
+    for number, (name, (_, mivs)) in enumerate(zip(names, pairs, strict=True)):
         key = species_key(name)
         if not key:
             raise InputError(f"{where(number)}: species is empty; fill it in")

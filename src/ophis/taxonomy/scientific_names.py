@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 from itertools import pairwise
+
+from ophis.taxonomy.spelling import plain_text
 
 # The Code has 26 letters (ICZN 11.2); some sources keep the accents of the first description.
 _LETTER = "[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff]"
@@ -43,9 +44,9 @@ def scientific_name(text: str) -> str:
     >>> scientific_name("Naja cf naja"), scientific_name("Pantherophis guttatus x P. obsoletus")
     ('Naja cf. naja', 'Pantherophis guttatus × Pantherophis obsoletus')
     """
-    words = unicodedata.normalize("NFC", text).replace("_", " ").split()
+    words = plain_text(text).replace("_", " ").split()
     if not words:
-        return text.strip()
+        return plain_text(text)
     if _WORD.fullmatch(words[0]):
         words[:1] = words[0].split("-")  # no genus has a hyphen
     words = " ".join(words).replace("×", " × ").split()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
 from ophis.files.csv import read_columns, write_csv
+from ophis.taxonomy.spelling import plain_text, species_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,20 +29,21 @@ class SpeciesList:
     """Species in a fixed order: the columns of scores and the classes of a model.
 
     Attributes:
-        names: not empty, without line breaks, each once.
+        names: not empty, without line breaks, each once; written as `species_name` does.
 
     Raises:
-        InputError: naming the species that is listed twice, empty or has a control character.
+        InputError: naming the species that is listed twice, empty, or no name.
     """
 
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
         for place, name in enumerate(self.names, start=1):
-            if not name.strip():
-                raise InputError(f"species {place} has no name; give it one")
-            if UNWRITABLE.search(name):
+            if UNWRITABLE.search(name.strip()):
                 raise InputError(f"species {name!r} has a line break or the like; take it out")
+            if not species_name(name).strip():
+                raise InputError(f"species {place} has no name; give it one")
+        object.__setattr__(self, "names", tuple(map(species_name, self.names)))
         if len(self._places) < len(self.names):
             twice = next(name for name in self.names if self.names.count(name) > 1)
             raise InputError(f"species {twice!r} stands twice in the list; keep it once")
@@ -75,6 +77,8 @@ class SpeciesList:
             InputError: when it is not in the list; suggests up to three similar names.
         """
         if name in self._places:
+            return self._places[name]
+        if (name := species_name(name)) in self._places:
             return self._places[name]
         close = difflib.get_close_matches(name, self.names, n=3)
         fix = f"did you mean {' or '.join(map(repr, close))}?" if close else "check its spelling"
@@ -158,4 +162,5 @@ def genus(species: str) -> str:
 
 def species_key(species: str) -> str:
     """Normalise a name: "naja naja" of "Naja-naja", "Naja_naja" and " Naja  naja "."""
-    return " ".join(word for word in re.split(r"[\s_-]+", species.casefold()) if word)
+    words = re.split(r"[\s_-]+", plain_text(species).casefold())
+    return " ".join(filter(None, words))

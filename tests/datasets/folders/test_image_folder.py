@@ -76,7 +76,7 @@ def test_parts_with_subfolders_of_species(tmp_path):
         (
             "metadata.csv",
             "file_name,label\n1.jpg,3\n",
-            "metadata.csv, row 2: label is the number 3",
+            "metadata.csv, row 2: species '3' is a number",
         ),
         (
             "metadata.csv",

@@ -77,7 +77,7 @@ def labelled(rows: Rows) -> Rows:
     """Return a metadata file with the columns of a manifest: `file_name`, `species` or `label`.
 
     Raises:
-        InputError: when the column of names is missing or holds numbers.
+        InputError: when the column of names is missing.
     """
     table = rows.table.rename({"file_name": "photo"})
     checked_paths(rows.with_table(table))
@@ -88,10 +88,7 @@ def labelled(rows: Rows) -> Rows:
         raise InputError(
             f"{rows.path}: a column of species is missing; name it 'species' (or 'label')"
         )
-    rows = rows.with_table(table.rename({name: "species"}))
-    number = pl.col("species").str.contains(r"^[0-9]+$")
-    rows.refuse_first(number, f"{name} is the number {{species}}; write the species' name instead")
-    return rows
+    return rows.with_table(table.rename({name: "species"}))
 
 
 def checked_paths(rows: Rows) -> Rows:

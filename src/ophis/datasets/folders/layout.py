@@ -86,8 +86,8 @@ def read_layout(root: Path, folders: Iterable[Names]) -> Layout:
     chains = {folder: _without_tail(names) for folder, names in rest.items()}
     species, above = _species(root, set(chains.values()))
     layout = Layout({folder: species[names] for folder, names in chains.items()}, parts)
-    if all(map(_is_generic, layout.species.values())):
-        first = min(layout.species.values())
+    first = min(layout.species.values())
+    if all(map(_is_generic, layout.species.values())) and _has_letters(first):
         raise InputError(f"{root}: {first!r} is no name of a species; {_FIX}")
     joined = any(name not in names for names, name in species.items())
     ends = {f: len(above[chains[f]]) + 1 + joined for f in whole}
@@ -119,7 +119,7 @@ def _without_tail(names: Names) -> Names:
     """Leave out folders below a species whose names mean no species: `photos`, `2024`."""
     while len(names) > 1 and _is_generic(names[-1]):
         # Numbers may be the species themselves, which is refused by number.
-        if not re.search(r"[^\W\d_]", names[-1]) and not family(names[-2]):
+        if not _has_letters(names[-1]) and not family(names[-2]):
             break
         names = names[:-1]
     return names
@@ -179,6 +179,10 @@ def _path(names: Names) -> str:
 
 def _is_generic(name: str) -> bool:
     return bool(_GENERIC.fullmatch(_collapsed(name)))
+
+
+def _has_letters(name: str) -> bool:
+    return bool(re.search(r"[^\W\d_]", name))
 
 
 def _collapsed(name: str) -> str:

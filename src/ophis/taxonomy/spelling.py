@@ -1,0 +1,119 @@
+"""One spelling of texts that look the same: Unicode forms, invisible letters, look-alike letters.
+
+Tables from web pages, PDFs and different operating systems write one name in several ways that no
+reader can tell apart. Each would be another species, photo or observation.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from ophis.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+# Default-ignorable characters outside the category Cf: a joiner, fillers, variation selectors.
+_IGNORED = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
+_BLANK = "\u2800"  # an empty pattern of Braille, category So
+# Without control characters, which tables refuse by row.
+_SPACES = re.compile(f"[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000{_BLANK}]+")
+_WORD = re.compile(r"[^\W\d_]+")
+# Scripts that one word may mix with any other: "ニシキヘビ属", "Boa属".
+_MIXED = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", ""})
+# Letters of Cyrillic and Greek in the shape of a Latin letter.
+_LOOKALIKES = frozenset("АВЕЅІЈКМНОРСТУХҮԀԚԜаеорсуухіјѕһԁԛԝѵүΑΒΕΖΗΙΚΜΝΟΡΤΥΧονϲϳ")
+
+
+def plain_text(text: str) -> str:
+    """Return a text in Unicode's form NFC, without invisible letters, with single spaces.
+
+    Two texts that differ only in these look the same. The function is idempotent.
+
+    >>> plain_text("Naja\u200b \u00a0naja\u00ad ")
+    'Naja naja'
+    """
+    if text.isascii():
+        return _SPACES.sub(" ", text).strip(" ")
+    visible = "".join(filter(_is_visible, unicodedata.normalize("NFC", text)))
+    # Removing a joiner may bring a letter and its accent together.
+    return unicodedata.normalize("NFC", _SPACES.sub(" ", visible)).strip(" ")
+
+
+def species_name(text: str, where: str = "") -> str:
+    """Return the `plain_text` of a species' name, with ligatures and full-width letters replaced.
+
+    The empty text, an unknown species, stays empty.
+
+    Args:
+        text: the name.
+        where: file and row for error messages, ending with ": ".
+
+    Raises:
+        InputError: naming a letter of another script than the rest of its word, or a number.
+    """
+    if text.isascii():
+        name = plain_text(text)
+    else:
+        name = plain_text(unicodedata.normalize("NFKC", plain_text(text)))
+        if error := _lookalike(name):
+            raise InputError(where + error)
+    if re.fullmatch(r"[\W\d_]*\d[\W\d_]*", name):
+        raise InputError(
+            f"{where}species {name!r} is a number; write the species' name instead, as in the list"
+            " of classes"
+        )
+    return name
+
+
+def species_names(names: Iterable[str], where: Callable[[int], str]) -> list[str]:
+    """Return the `species_name` of each row of a table.
+
+    Args:
+        names: of the rows.
+        where: file and row, for error messages, of a row from 0.
+
+    Raises:
+        InputError: naming the row, as `species_name`.
+    """
+    found: dict[str, str] = {}
+    texts = list(names)
+    for row, text in enumerate(texts):
+        if text not in found:
+            try:
+                found[text] = species_name(text)
+            except InputError as error:
+                raise InputError(f"{where(row)}: {error}") from None
+    return [found[text] for text in texts]
+
+
+def _is_visible(letter: str) -> bool:
+    return unicodedata.category(letter) != "Cf" and not _IGNORED.match(letter)
+
+
+def _lookalike(name: str) -> str | None:
+    """Return an error that names a letter which looks like one of another script, or None."""
+    words = _WORD.findall(name)
+    latin = any(_script(letter) == "LATIN" for letter in chain.from_iterable(words))
+    for word in words:
+        scripts = {_script(letter): letter for letter in word}
+        of_others = [letter for script, letter in scripts.items() if script != "LATIN"]
+        mixed = len(scripts.keys() - _MIXED) > 1
+        disguised = _LOOKALIKES.issuperset(word) and (latin or not word.isupper())
+        if of_others and (mixed or disguised):
+            letter = of_others[0]
+            return (
+                f"species {name!r}: the letter {letter!r} in {word!r} is U+{ord(letter):04X}"
+                f" {unicodedata.name(letter, 'without a name')}, which looks like another letter;"
+                " type the name again"
+            )
+    return None
+
+
+def _script(letter: str) -> str:
+    return unicodedata.name(letter, "").partition(" ")[0]
