@@ -175,7 +175,7 @@ def test_combine_rejects_bad_output_or_validation_before_scoring(bundles, parts,
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("mine")
     assert "holds something that is no bundle" in error_of(tmp_path / "full", parts[1])
-    assert "is one of the bundles to combine" in error_of(bundles[1], parts[1])
+    assert "an input of this command" in error_of(bundles[1], parts[1])
     nameless = parts[1].table.with_columns(species=pl.lit(None, pl.String))
     unlabelled = replace(parts[1], table=nameless)
     assert "no validation photo has a species" in error_of(tmp_path / "out", unlabelled)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json, Named, TtaKinds, as_typed
+from ophis.cli.options import Json, Named, TtaKinds, as_typed, tables_of
 from ophis.cli.outcome import finish, print_failures
 from ophis.cli.terminal.streams import OutputError, print_json
 from ophis.errors import InputError, NoPhotoError
+from ophis.files.overlap import refuse_overlap
 
 if TYPE_CHECKING:
     from ophis.inference.answer import Answer
@@ -131,6 +132,7 @@ def score(
     from ophis.inference.memory import keep_freed_memory
     from ophis.inference.scoring import score as score_photos
 
+    refuse_overlap((as_typed(bundle), *tables_of(manifest)), files=[out])
     keep_freed_memory()
     rows = read_manifest(manifest, photos=photos)
     with bar(len(rows)) as advance:

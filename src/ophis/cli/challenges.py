@@ -12,6 +12,7 @@ from ophis.cli.options import Json, Named, as_typed, print_merged_countries, rea
 from ophis.cli.outcome import finish
 from ophis.cli.terminal.streams import print_json
 from ophis.errors import InputError
+from ophis.files.overlap import refuse_overlap
 
 
 def submit(
@@ -45,6 +46,7 @@ def submit(
     from ophis.challenges.submission import read_class_ids, read_species
     from ophis.challenges.submission import submit as write_submission
 
+    refuse_overlap((scores, prior, species, classes, venomous), files=[out])
     found = read_scores(scores)
     done = write_submission(
         found,
@@ -76,8 +78,10 @@ def aicrowd(bundle: Named, /, *, species: Path | None = None, json: Json = False
     from ophis.cli.terminal.progress import bar
     from ophis.inference.classifier import load
 
+    test = read_environment()
+    refuse_overlap((as_typed(bundle), test.metadata, species), files=[test.predictions])
     columns = read_species(species) if species else None
-    test, classifier = read_environment(), load(as_typed(bundle))
+    classifier = load(as_typed(bundle))
     if classifier.bundle.prior:
         print_merged_countries(classifier.bundle.prior.merged(), bundle)
     with bar(None) as advance:
@@ -159,6 +163,7 @@ def read_submissions(
     paths = [out / f"{file.stem}.npz" for file in files]
     if len(set(paths)) < len(paths):
         raise InputError("two submissions have the same file name; rename one")
+    refuse_overlap((*files, truth, classes), files=paths)
     scores = read(files, truth, classes=classes)
     written = [each.write(path) for each, path in zip(scores, paths, strict=True)]
     if json:

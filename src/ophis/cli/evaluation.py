@@ -18,6 +18,7 @@ from ophis.cli.options import (
 from ophis.cli.outcome import finish_training
 from ophis.cli.terminal.streams import print_json
 from ophis.errors import InputError
+from ophis.files.overlap import refuse_overlap
 
 
 def evaluate(
@@ -66,6 +67,8 @@ def evaluate(
     from ophis.cli.terminal.tables import print_evaluation_table
     from ophis.evaluation.table import evaluate_files
 
+    inputs = (*scores, prior, range_map, venomous, ood_scores)
+    refuse_overlap(inputs, folders=[out] if out else ())
     with waiting("evaluating"):
         table = evaluate_files(
             scores,
@@ -110,6 +113,9 @@ def compare(
     from ophis.evaluation.report.comparison_report import write_comparison
     from ophis.evaluation.run import distinct_names, read_scored_run
 
+    figures = out.with_name(f"{out.stem}-figures")
+    files = [out, out.with_suffix(".json")] if out.suffix == ".html" else [out]
+    refuse_overlap((a, b, manifest), files=files, folders=[figures])
     names = distinct_names(a, b)
     runs = [read_scored_run(path, name=name) for path, name in zip((a, b), names, strict=True)]
     photos = read_manifest(manifest) if manifest else None
@@ -162,6 +168,8 @@ def study(
     from ophis import read_manifest
     from ophis.train import study as run_study
 
+    written = [out / f"{name}.csv" for name in ("train", "validation", "prior")]
+    refuse_overlap((recipe_a, recipe_b, train, validation, photos), files=written, folders=[out])
     return finish_training(
         lambda progress: run_study(
             (recipe_a, recipe_b),

@@ -16,6 +16,7 @@ from ophis.cli.options import (
 )
 from ophis.cli.outcome import finish, finish_training
 from ophis.errors import InputError
+from ophis.files.overlap import refuse_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +64,7 @@ def train(
     from ophis import read_manifest, read_recipe
     from ophis.train import fit
 
+    refuse_overlap((recipe, train, validation, photos), folders=[out])
     return finish_training(
         lambda progress: fit(
             read_recipe(recipe),
@@ -133,6 +135,9 @@ def export(
     from ophis.taxonomy.species_list import SpeciesList
     from ophis.train.export import export as export_run
 
+    # A bundle that was there is replaced, and with it a prior in it.
+    lost = [out / prior.name] if prior else ()
+    refuse_overlap((run, prior, train, validation, photos), files=lost, folders=[out])
     given = read_prior_option(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
     retest = _read_retest(pixels, train, validation, photos)
     with waiting("writing the bundle, and comparing it with torch"):
@@ -204,6 +209,7 @@ def combine(
     from ophis.cli.terminal.progress import bar
     from ophis.inference.ensemble import combine as combine_bundles
 
+    refuse_overlap((*bundles, validation, photos), folders=[out])
     rows = read_manifest(validation, photos=photos)
     with bar(len(rows) * len(bundles) * (2 if tta else 1)) as advance:
         results = combine_bundles(
@@ -251,6 +257,7 @@ def quantise(
     from ophis.cli.terminal.progress import bar
     from ophis.train.export import quantise as quantise_bundle
 
+    refuse_overlap((bundle, train, validation, photos), folders=[out])
     learned, rows = (read_manifest(path, photos=photos) for path in (train, validation))
     with bar(2 * len(rows)) as advance:
         results = quantise_bundle(

@@ -35,6 +35,16 @@ def as_typed(name: Named) -> str:
     return "-" if str(name) == STANDARD_INPUT else str(name)
 
 
+def tables_of(source: Path) -> list[Path]:
+    """Return the files that are read of a manifest, a pack or a folder of photos."""
+    from ophis.datasets.folders.photo_tree import METADATA
+    from ophis.datasets.shards.metadata import is_pack
+
+    if not source.is_dir() or is_pack(source):
+        return [source]
+    return [source / name for name in METADATA]
+
+
 def confidence_option(confidence: float) -> float | None:
     """Return the confidence of the guarantee on the danger; 0 is on average, None."""
     if not 0 <= confidence < 1:

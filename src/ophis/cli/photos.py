@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json
+from ophis.cli.options import Json, tables_of
 from ophis.cli.outcome import MAX_LISTED, finish, print_failures
 from ophis.cli.terminal.streams import print_json
 from ophis.errors import InputError
+from ophis.files.overlap import refuse_overlap
 
 if TYPE_CHECKING:
     from ophis.datasets.collection import Collection
@@ -52,6 +53,7 @@ def collect(
     from ophis.cli.terminal.tables import counts_of, print_counts, print_renaming
     from ophis.datasets.collection import collect
 
+    refuse_overlap((*tables_of(source), synonyms), files=[out])
     with waiting(f"reading {source}"):
         collection = collect(
             source,
@@ -131,6 +133,7 @@ def split(
         raise InputError("name a folder by --out, or two files by --train and --validation")
     folder = out or Path()
     train, validation = train or folder / "train.csv", validation or folder / "validation.csv"
+    refuse_overlap(tables_of(manifest), files=[train, validation])
     whole = read_manifest(manifest, photos=photos)
     with bar(len(whole) if near_duplicates else 0) as advance:
         parts = split(
@@ -186,6 +189,7 @@ def pack(
 
     if raw and quality is not None:
         raise InputError("--raw stores pixels without JPEG; leave --quality out")
+    refuse_overlap((manifest, photos), folders=[out])
     rows = read_manifest(manifest, photos=photos)
     with bar(len(rows)) as advance:
         packed = pack(

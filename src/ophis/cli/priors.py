@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json, read_range_map_option
+from ophis.cli.options import Json, read_range_map_option, tables_of
 from ophis.cli.terminal.streams import print_json
 from ophis.errors import InputError
+from ophis.files.overlap import refuse_overlap
 
 if TYPE_CHECKING:
     from ophis.priors.fitting import FittedPrior
@@ -53,22 +54,21 @@ def fit_prior(
     from ophis.cli.terminal.progress import waiting
     from ophis.priors.fitting import fit_prior as fit
     from ophis.priors.overrides import read_overrides
+    from ophis.priors.prior_file import prior_files
 
+    inputs = (*tables_of(manifest), validation, range_map, overrides)
+    refuse_overlap(inputs, files=prior_files(out))
     scores = read_scores(validation) if validation else None
-    lists = read_range_map_option(range_map) if range_map else None
-    given = read_overrides(overrides) if overrides else ()
+    options = {
+        "range_map": read_range_map_option(range_map) if range_map else None,
+        "overrides": read_overrides(overrides) if overrides else (),
+        "as_published": as_published,
+    }
     with waiting(f"reading {manifest}"):
         train = read_manifest(manifest, photos=photos)
     try:
         with waiting("fitting the prior"):
-            fitted = fit(
-                train,
-                out,
-                validation=scores,
-                range_map=lists,
-                overrides=given,
-                as_published=as_published,
-            )
+            fitted = fit(train, out, validation=scores, **options)
     except InputError as error:
         raise _with_file(error, train=manifest, validation=validation) from None
     if json:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from ophis.cli.options import Json, Named, as_typed
 from ophis.cli.outcome import finish
+from ophis.files.overlap import refuse_overlap
 
 
 def web(
@@ -34,6 +35,8 @@ def web(
     from ophis.inference.bundles.registry import bundle_folder
     from ophis.web.export import export_web
 
+    one, folders = ([out], ()) if single_file else ((), [out])
+    refuse_overlap((as_typed(bundle), runtime), files=one, folders=folders)
     files = export_web(
         bundle_folder(as_typed(bundle)), out, single_file=single_file, runtime=runtime
     )

@@ -11,6 +11,7 @@ from ophis.datasets.groups import join_groups
 from ophis.datasets.manifest import is_repeated
 from ophis.datasets.near_duplicates import near_duplicate_groups
 from ophis.errors import InputError
+from ophis.files.overlap import refuse_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ def split(
 
     Raises:
         InputError: when ``fraction`` is out of range, a photo has no species, or ``groups`` does
-            not have one number for each photo.
+            not have one number for each photo, or both parts are written to one file.
     """
     if not 0 < fraction < 1:
         raise InputError(f"fraction = {fraction} should lie between 0 and 1")
@@ -62,6 +63,7 @@ def split(
         raise InputError(
             f"groups has {len(groups)} numbers for {len(manifest)} photos; give one for each photo"
         )
+    refuse_overlap((), files=[path for path in (train, validation) if path is not None])
     if manifest.table["species"].has_nulls():
         raise InputError("a photo without a species cannot be split by species; label it")
     duplicates = near_duplicate_groups(manifest, progress=progress) if near_duplicates else None

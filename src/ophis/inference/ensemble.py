@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ophis.datasets.training_photos import (
@@ -24,6 +23,7 @@ from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
 from ophis.evaluation.metrics import evaluate
 from ophis.evaluation.results import evaluate_bundle
+from ophis.files.overlap import refuse_overlap
 from ophis.images.test_time_augmentation import NO_TTA, tta_crops
 from ophis.inference.batches import joined_batches
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
@@ -42,6 +42,7 @@ from ophis.scores.validation import validation_halves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from ophis.datasets.manifest import Manifest
     from ophis.datasets.training_photos import Digests
@@ -86,8 +87,7 @@ def combine(
     members = [read_bundle(bundle) for bundle in bundles]
     crops = tta_crops(*tta)
     _require_fit(members, plain=crops == NO_TTA)
-    if Path(out).resolve() in {member.folder.resolve() for member in members}:
-        raise InputError(f"{out} is one of the bundles to combine; choose another folder")
+    refuse_overlap([member.folder for member in members], folders=[out])
     if (validation.truth(members[0].species) < 0).all():
         raise InputError(
             "no validation photo has a species, so no bundle can be evaluated; label some"

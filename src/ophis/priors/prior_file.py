@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ophis.errors import InputError
 from ophis.priors.bayes import Settings, bayes_prior
 from ophis.priors.country_counts import counts_prior, read_counts
+from ophis.priors.prior import part_of
 from ophis.priors.range_maps import range_map_prior
 
 if TYPE_CHECKING:
@@ -29,6 +30,14 @@ def read_prior(path: str | Path, species: SpeciesList | None = None) -> Prior:
     """
     path = Path(path)
     return _read_settings(path, species) if path.suffix == ".toml" else read_counts(path, species)
+
+
+def prior_files(path: Path) -> list[Path]:
+    """Return the files that a prior of this name may have: a .toml file and its tables."""
+    if path.suffix != ".toml":
+        return [path]
+    parts = (part_of(path, name) for name in ("range_map", "overrides", "species"))
+    return [path, path.with_suffix(".csv"), *parts]
 
 
 def _read_settings(path: Path, species: SpeciesList | None) -> Prior:

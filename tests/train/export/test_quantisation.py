@@ -101,7 +101,7 @@ def test_unsuitable_bundle_or_photos_are_refused(bundle, eight, halves, tmp_path
     for folder, out, changes, line in (
         (both, "out", {}, "is an ensemble"),
         (eight[0], "out", {}, "is quantised already"),
-        (bundle, bundle, {}, "is the bundle to quantise"),
+        (bundle, bundle, {}, "an input of this command"),
         (bundle, "out", {"validation": type(halves[1])(unlabelled, halves[1].folder)}, "label"),
         (bundle, "out", {"train": type(halves[0])(bad, halves[0].folder)}, "can be read"),
     ):

@@ -29,6 +29,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from ophis.datasets.training_photos import content_digests
 from ophis.decision.rule import DANGER_CONFIDENCE
 from ophis.errors import InputError
+from ophis.files.overlap import refuse_overlap
 from ophis.images.test_time_augmentation import NO_TTA
 from ophis.inference.batches import pixel_batches
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
@@ -113,8 +114,7 @@ def quantise(
 
 
 def _require_input(bundle: Bundle, out: str | Path, validation: Manifest) -> None:
-    if Path(out).resolve() == bundle.folder.resolve():
-        raise InputError(f"{out} is the bundle to quantise; choose another folder")
+    refuse_overlap([bundle.folder], folders=[out])
     if (validation.truth(bundle.species) < 0).all():
         raise InputError("no validation photo has a species to compare with; label some")
 
