@@ -132,6 +132,23 @@ def test_renamed_option_is_refused_with_its_new_form(command, option, capsys):
     assert f"{option} " not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (RuntimeError("Could not determine home directory."), "no home folder; set HOME, or"),
+        (OSError(28, "No space left on device", "/a"), "/a: No space left on device"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(2, "No usable temporary directory found in ['/']"), "; set TMPDIR to a folder"),
+    ],
+)
+def test_error_of_the_system_is_one_line(error, line, monkeypatch, capsys):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(type(app), "install_completion", fail)
+    assert line in refused_here(capsys, "completion", "bash", "--install")
+
+
 @pytest.mark.parametrize("alias", ALIASES)
 def test_alias_is_the_same_command(alias, capsys):
     outputs = []

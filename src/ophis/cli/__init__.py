@@ -50,10 +50,13 @@ def completion(
         shell: bash, zsh or fish.
         install: Install it for all new shells, and print where.
     """
-    if install:
-        print(app.install_completion(shell=shell, add_to_startup=shell == "zsh"))
-    else:
+    if not install:
         print(app.generate_completion(shell=shell))
+        return
+    try:
+        print(app.install_completion(shell=shell, add_to_startup=shell == "zsh"))
+    except RuntimeError:  # of pathlib
+        raise InputError("there is no home folder; set HOME, or leave --install out") from None
 
 
 # In the order of `ophis --help`.
@@ -143,9 +146,7 @@ def _run(words: list[str]) -> int | None:
             raise
         return _fail(f"{name} is not installed; pip install 'ophis[{_EXTRAS[name]}]'")
     except OSError as error:  # a full disk, a folder that cannot be written
-        if error.filename is None:
-            raise
-        return _fail(f"{error.filename}: {error.strerror}")
+        return _fail(_system_line(error))
     except KeyboardInterrupt:
         return 130
 
@@ -170,6 +171,13 @@ def _show_warnings() -> None:
 def _fail(line: str) -> int:
     print(f"ophis: {line}", file=sys.stderr)
     return 2
+
+
+def _system_line(error: OSError) -> str:
+    text = " ".join((error.strerror or str(error) or type(error).__name__).split())
+    if "temporary directory" in text:  # of tempfile
+        text += "; set TMPDIR to a folder that can be written"
+    return text if error.filename is None else f"{error.filename}: {text}"
 
 
 def _one_line(error: CycloptsError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import tarfile
@@ -36,18 +37,27 @@ def runtime_files(given: str | Path | None = None) -> dict[str, bytes]:
     """
     if given is not None:
         return _require(_read(Path(given)), given)
-    kept = cache_folder() / f"{PACKAGE}-{VERSION}"
+    kept = _cache()
     checkout = Path(__file__).parents[3] / "node_modules" / PACKAGE / "dist"
-    for folder in (kept, checkout):
-        found = _read(folder)
+    for folder in filter(None, (kept, checkout)):
+        # A folder below one that is not readable is no cache; `is_file` would fail there.
+        found = _read(folder) if os.access(folder, os.R_OK) else {}
         if found.keys() == DIGESTS.keys():
             return _require(found, folder)
     found = _fetched()
-    with suppress(InputError):  # an unwritable cache is not an error
-        for name, data in found.items():
-            with whole_file(kept / name) as temporary:
-                temporary.write_bytes(data)
+    if kept:
+        with suppress(InputError):  # an unwritable cache is not an error
+            for name, data in found.items():
+                with whole_file(kept / name) as temporary:
+                    temporary.write_bytes(data)
     return found
+
+
+def _cache() -> Path | None:
+    """Return the folder of files that were fetched; None without a home folder."""
+    with suppress(InputError):
+        return cache_folder() / f"{PACKAGE}-{VERSION}"
+    return None
 
 
 def licences() -> dict[str, bytes]:

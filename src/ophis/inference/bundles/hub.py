@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCHEME = "hf://"
+_FIX = "set HF_HOME to a folder that can be written"
 # As the Hub has them: https://huggingface.co/docs/huggingface_hub (validate_repo_id).
 _NAME = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([^@\s]+))?")
 
@@ -85,4 +86,8 @@ def _fetched(name: str, file: str, get: Callable[[], Path]) -> Path:
         why = f"the Hub answers {status} for {file}; try again later"
     except OSError as error:  # a full disk, a network that ends in between
         why = f"{file} could not be fetched: {error.strerror or type(error).__name__}"
+        if error.filename:
+            why += f": {error.filename}; {_FIX}"
+    except RuntimeError:  # of pathlib
+        why = f"there is no home folder; {_FIX}"
     raise InputError(f"{name}: {why}")
