@@ -88,6 +88,24 @@ def test_guesses_of_unevaluated_bundle_have_no_bars_and_a_caution(monkeypatch, a
     assert lines[-1] == "Emergency."
 
 
+def test_photos_of_two_snakes_follow_the_common_warning(monkeypatch, answer):
+    alone = [
+        replace(
+            answer, photos=(photo,), guesses=GUESSES[:1], possible=("Bothrops atrox",),
+            lines=("Verdict alone.", f"Name {photo.name}.", "Country.", "Emergency."),
+        )
+        for photo in answer.photos
+    ]  # fmt: skip
+    lines = printed(monkeypatch, replace(answer, guesses=(), each=tuple(alone)))
+    starts = [re.split(r"  +", line)[0] for line in lines]
+    assert starts == [
+        "a.jpg", "b.jpg", "Verdict.", "State.", "Country.", "Bundle 0123456789ab.", "",
+        "a.jpg", "Verdict alone.", "Name a.jpg.", "Cannot be excluded:", "Bothrops atrox", "",
+        "b.jpg", "Verdict alone.", "Name b.jpg.", "Cannot be excluded:", "Bothrops atrox", "",
+        "Emergency.",
+    ]  # fmt: skip
+
+
 def test_unusable_photo_is_named(monkeypatch, answer):
     nothing = replace(
         answer, photos=(), failures=(PhotoFailure("bad.jpg", "bad.jpg: is bad"),),

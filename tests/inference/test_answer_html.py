@@ -65,6 +65,27 @@ def test_html_has_the_content_and_order_of_the_terminal(answer, language):
     assert any("width:62.5%" in str(value) for _, value in page.attributes)
 
 
+def test_photos_of_two_snakes_follow_the_common_warning(answer):
+    lines = ("Verdict alone.", "Name alone.", "Country.", "Emergency.")
+    alone = replace(answer, guesses=GUESSES[:1], possible=("Bothrops atrox",), lines=lines)
+    both = replace(answer, guesses=(), each=(alone, alone))
+    words = read_sentences()
+    one = [
+        "a.jpg", "Verdict alone.", "Name alone.",
+        words.text("list", "possible"), "Bothrops atrox", "62.5%", words.text("danger", "venomous"),
+    ]  # fmt: skip
+    assert Page(answer_html(both)).text == [
+        "a.jpg", "Verdict.", "State.", "Country.", "Bundle 0123456789ab.", *one, *one, "Emergency.",
+    ]  # fmt: skip
+    text = answer_markdown(both)
+    assert (text.count("Name alone."), text.count("Country."), text.count("Emergency.")) == (
+        2,
+        1,
+        1,
+    )
+    assert text.endswith("**Emergency.**")
+
+
 def test_guesses_of_unevaluated_bundle_have_no_bars(answer):
     unevaluated = replace(answer, evaluated=False, lines=("Caution.", *answer.lines))
     html = answer_html(unevaluated)

@@ -1,4 +1,5 @@
 import io
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -96,6 +97,62 @@ def test_country_without_enough_observations_is_joined(photo):
     assert answer.joined
     assert set(answer.possible) >= set(model.identify(photo).possible)
     assert not model.identify(photo).joined
+
+
+class Networks(Network):
+    """Network with other logits for each photo, by its name."""
+
+    def __init__(self, logits: dict[str, list[float]]) -> None:
+        super().__init__([0.0] * len(SPECIES))
+        self.rows = logits
+
+    def scores_and_evidence(self, photos, names, _, *, evidence=True):
+        scores, maps = super().scores_and_evidence(photos, names, _, evidence=evidence)
+        return replace(scores, logits=np.array([self.rows[name] for name in names])), maps
+
+
+COBRA, KINGSNAKE, UNSURE = [9.0, 0.0, 0.0], [0.0, 0.0, 9.0], [2.0, 2.1, 0.0]
+SHARP = replace(RULE, image=guarantees(0.8, 0.8, 0.8), country=sets(0.8, 0.8, 0.8))
+
+
+@pytest.mark.parametrize("country", [None, "India"])
+@pytest.mark.parametrize("rule", [SHARP, None])
+def test_photos_of_two_snakes_are_answered_one_by_one(photo, rule, country):
+    network = Networks({"photo 1": COBRA, "photo 2": KINGSNAKE, "photo 3": COBRA})
+    model = classifier(network, prior=PRIOR, rule=rule)
+    answer = model.identify([photo] * 3, country=country, evidence=True)
+    assert (answer.state, answer.name, answer.guesses) == (State.UNIDENTIFIED, None, ())
+    assert answer.verdict is Verdict.MAY_BE_VENOMOUS
+    assert "do not fit one snake" in answer.lines[1 if rule else 2]
+    assert set(answer.possible) == {name for one in answer.each for name in one.possible}
+    assert [one.guesses[0].species for one in answer.each] == [
+        "Naja naja", "Lampropeltis getula", "Naja naja",
+    ]  # fmt: skip
+    assert [one.photos for one in answer.each] == [(photo,) for photo in answer.photos]
+    if rule:
+        assert [one.name for one in answer.each] == [one[0].species for one in answer.each]
+    assert answer.evidence == (None,) * 3
+    assert [len(one.evidence) for one in answer.each] == [1] * 3
+    assert not any(one.each for one in answer.each)
+    assert json.loads(answer.to_json())["each"][1]["photos"][0]["name"] == "photo 2"
+
+
+def test_photos_that_may_show_one_snake_are_combined(photo):
+    """One of them may show the species of the other."""
+    model = classifier(Networks({"photo 1": COBRA, "photo 2": UNSURE}), rule=SHARP)
+    answer = model.identify([photo, photo])
+    assert (answer.each, answer.name) == ((), "Naja naja")
+
+
+def test_excluded_photo_contradicts_no_other(photo):
+    file = io.BytesIO()
+    Image.new("L", (80, 80)).save(file, "png")
+    network = Networks({"photo 1": COBRA, "photo 2": KINGSNAKE})
+    for rule in (SHARP, None):
+        answer = classifier(network, rule=rule).identify([photo, file.getvalue()])
+        assert answer.photos[1].left_out
+        assert answer.each == ()
+        assert answer.guesses[0].species == "Naja naja"
 
 
 def test_rule_without_country_fails_closed(photo):

@@ -321,10 +321,10 @@ def test_warning_of_one_photo_is_kept_in_the_answer(bundles, parts, monkeypatch,
     classifier = ophis.load(bundles[0])
     rule = classifier.bundle.rule
     assert rule
-    # Only the first species is dangerous here, and only the best guess is possible.
+    # Only the first species is dangerous here. The first photo may show it or the second one.
     for module in (guarantees, verdict):
         monkeypatch.setattr(module, "dangerous", lambda species: np.array([True, False, False]))
-    narrow = replace(rule.image.names, thresholds=np.zeros(3), observations=np.full(3, 99))
+    narrow = replace(rule.image.names, thresholds=np.full(3, 0.6), observations=np.full(3, 99))
     sharp = Guarantees(names=narrow, danger=replace(narrow, coverage=0.99))
     classifier.bundle = replace(
         classifier.bundle, rule=replace(rule, image=sharp, country=narrow, limit=np.inf)

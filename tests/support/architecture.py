@@ -30,6 +30,7 @@ SMALL_MODULES: dict[str, str] = {
     "ophis.decision.calibration_error": "calibration errors, their floor and their debiased form",
     "ophis.evaluation.permutation": "a test of significance, to be checked by itself",
     "ophis.images.orientation": "EXIF orientation, found by the name of the file",
+    "ophis.inference.answer_lines": "sentences of an answer, as in the page's answer_lines.js",
     "ophis.serve.site": "files of the page over HTTP, with ETags",
 }
 # Options of other programs that messages or commands of the library contain.

@@ -1,6 +1,7 @@
 """Synthetic answers of each kind, with the sentences of Python, without a network."""
 
 import hashlib
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from ophis.decision.decision import Decision, State
 from ophis.decision.verdict import Verdict
 from ophis.errors import PhotoFailure, Reason
 from ophis.geography.location import Place, Source
-from ophis.inference.answer import Answer, Guess, LeftOut, SeenPhoto, sentences
+from ophis.inference.answer import Answer, Guess, LeftOut, SeenPhoto
+from ophis.inference.answer_lines import sentences
 from ophis.locales import read_sentences
 from ophis.priors.prior import PriorEffect, PriorUse
 from ophis.taxonomy.danger import Danger
@@ -30,12 +32,14 @@ LEFT = {State.SPECIES: 1, State.GENUS: 2, State.FAMILY: 2, State.UNIDENTIFIED: 3
 # Names of all answers.
 KINDS = (
     *State, "listed", "not evaluated", "contradicts", "position", "border", "left out",
-    "one unread",
+    "one unread", "two snakes",
 )  # fmt: skip
 
 
 def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> dict[str, Any]:
     """Return an answer as JSON, with evidence for each photo that counts."""
+    if kind == "two snakes":
+        return _two_snakes(photos, language)
     state = State(kind) if kind in [*State] else State.SPECIES
     unseen = state in (State.NO_SNAKE, State.UNUSABLE)
     evaluated = kind != "not evaluated"
@@ -66,6 +70,15 @@ def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> d
     )  # fmt: skip
     evidence = [None if unseen or photo.left_out else _evidence() for photo in seen]
     return answer.as_dict() | {"evidence": evidence}
+
+
+def _two_snakes(photos: tuple[bytes, ...], language: str) -> dict[str, Any]:
+    """Return the answer to photos that do not fit one snake; the kinds of their answers rotate."""
+    kinds = cycle(("species", "listed", "genus"))
+    each = [made_answer(kind, (data,), language) for kind, data in zip(kinds, photos, strict=False)]
+    common = made_answer("unidentified", photos, language)
+    common["lines"][1] = read_sentences(language).text("photo", "contradicting")
+    return common | {"guesses": [], "evidence": [None] * len(photos), "each": each}
 
 
 def _seen(kind: str, photos: tuple[bytes, ...], state: State) -> tuple[SeenPhoto, ...]:

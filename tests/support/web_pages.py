@@ -48,7 +48,9 @@ def require_same(
     found: dict[str, Any], expected: dict[str, Any], tolerance: float = TOLERANCE
 ) -> None:
     """Compare field by field; the probabilities within the tolerance."""
-    for answer in (found, expected):
-        answer["p"] = [guess.pop("probability") for guess in answer["guesses"]]
-    assert found.pop("p") == pytest.approx(expected.pop("p"), abs=tolerance)
+    for one, other in zip(*([a, *a["each"]] for a in (found, expected)), strict=True):
+        p = [guess.pop("probability") for guess in other["guesses"]]
+        assert [guess.pop("probability") for guess in one["guesses"]] == pytest.approx(
+            p, abs=tolerance
+        )
     assert found == expected

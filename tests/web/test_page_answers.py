@@ -84,6 +84,25 @@ def test_verdict_precedes_the_other_sections(visit, fake, synthetic_photo):
     assert widths[:2] == pytest.approx([0.931, 0.041], abs=0.01)
 
 
+def test_photos_of_two_snakes_have_each_its_answer(visit, fake, synthetic_photo):
+    page, words = visit(), read_sentences()
+    fake.kind = "two snakes"
+    choose(page, synthetic_photo, synthetic_photo)
+    ask(page)
+    assert page.inner_text("#verdict") == words.text("verdict", "may be venomous")
+    assert page.inner_text("#answer > .named") == words.text("photo", "contradicting")
+    assert page.locator("#answer > .names").count() == 0
+    first, second = (page.locator(".alone").nth(number).inner_text() for number in range(2))
+    parts = ("Photo 1", "May be venomous.", "Most likely Bothrops atrox.", "Cannot be excluded:")
+    assert [part for part in parts if part not in first] == []
+    for part in ("Photo 2", words.text("verdict", "not known to be dangerous"), "Coronella"):
+        assert part in second
+    assert page.locator(".alone canvas").count() == page.locator(".alone img").count() == 2
+    card = page.evaluate("document.querySelector('#card').textContent")
+    for part in ("Photo 1. May be venomous.", "Bothrops atrox", "Coronella austriaca"):
+        assert part in card
+
+
 def test_unevaluated_bundle_shows_its_warning_first(visit, fake, synthetic_photo):
     fake.kind = "not evaluated"
     page = visit()

@@ -119,17 +119,19 @@ def decided(
 @pytest.mark.parametrize("name", BUNDLES)
 def test_page_decides_like_python(page, name):
     for here, there in decided(page, LogitsClassifier(BUNDLES[name]), range(CASES)):
-        guesses = [(guess.pop("probability"), guess) for guess in here["guesses"]]
-        expected = [(guess.pop("probability"), guess) for guess in there["guesses"]]
-        assert [p for p, _ in guesses] == pytest.approx([p for p, _ in expected], abs=1e-12)
-        assert here.pop("countries") == pytest.approx(there.pop("countries"), abs=1e-15)
+        for found, expected in zip([here, *here["each"]], [there, *there["each"]], strict=True):
+            probabilities = [guess.pop("probability") for guess in expected["guesses"]]
+            assert [guess.pop("probability") for guess in found["guesses"]] == pytest.approx(
+                probabilities, abs=1e-12
+            )
+            assert found.pop("countries") == pytest.approx(expected.pop("countries"), abs=1e-15)
         assert here == there
 
 
 def test_cases_cover_all_results():
     """The cases above produce every state, verdict and reason."""
     states, uses, verdicts, left_out, overridden, odd = set(), set(), set(), set(), set(), set()
-    limits = set()
+    limits, alone = set(), set()
     for made in BUNDLES.values():
         classifier = LogitsClassifier(made)
         facts, _ = facts_of(made)
@@ -141,10 +143,12 @@ def test_cases_cover_all_results():
             left_out |= {photo["left_out"] for photo in answer["photos"]}
             overridden.add(answer["overridden"])
             odd.add(answer["contradicts"])
+            alone.add((answer["evaluated"], bool(answer["each"])))
             limits.add((answer["evaluated"], answer["joined"], answer["danger_guaranteed"]))
     assert states == set(State)
     assert uses == set(PriorUse) - {PriorUse.EXCLUDED}  # tested below
     assert len(verdicts) == 3  # a bundle without evaluation always warns
+    assert len(alone) == 4  # also photos of several snakes
     assert left_out == {None, "small", "flat", "unlike"}
     assert overridden == odd == {False, True}
     assert {joined for evaluated, joined, _ in limits if evaluated} == {False, True}

@@ -40,7 +40,8 @@ def identify(
         photos: Photos, identified one by one. A path; a folder: the photos in it; a
             pattern such as 'photos/**/*.jpg'; or - for one photo from standard input.
         files_from: Take photos also from this file, a path a line; - is standard input.
-        one_snake: The photos show the same snake: give one answer to all of them.
+        one_snake: The photos show the same snake: give one answer to all of them, and to each of
+            them too if they do not fit one snake.
         country: Where the photos were taken: a name or an ISO code.
         gps: Without --country, take the country from each photo's own position, if it has one.
         top: Number of species to list.

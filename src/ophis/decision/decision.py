@@ -37,6 +37,7 @@ class Decision:
         verdict: danger verdict.
         joined: True if a country is given, but its sets are not used: the species that fit the
             image alone are not excluded.
+        contradicting: True if the photos do not fit one snake: each has its own decision.
     """
 
     state: State
@@ -44,6 +45,7 @@ class Decision:
     species: tuple[int, ...]
     verdict: Verdict
     joined: bool = False
+    contradicting: bool = False
 
 
 def no_name(state: State) -> Decision:

@@ -1,4 +1,4 @@
-"""Answer about the photos of one snake, as a record, sentences, HTML and Markdown."""
+"""Answer about the photos of one snake, as a record, HTML and Markdown."""
 
 from __future__ import annotations
 
@@ -8,23 +8,19 @@ from enum import StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ophis.decision.decision import State
 from ophis.decision.verdict import Verdict
 from ophis.files.markup import HTML_CELL, escape_markdown
-from ophis.geography.countries import UNKNOWN, country_code, country_name
-from ophis.geography.country_names import name_in
 from ophis.locales import read_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ophis.decision.decision import Decision
-    from ophis.decision.rule import DecisionRule
+    from ophis.decision.decision import State
     from ophis.errors import PhotoFailure
-    from ophis.geography.location import Place, Source
+    from ophis.geography.location import Source
     from ophis.inference.evidence import Evidence
     from ophis.locales import Sentences
-    from ophis.priors.prior import PriorEffect, PriorUse
+    from ophis.priors.prior import PriorUse
     from ophis.taxonomy.danger import Danger
 
 # Text takes the colour of the page, light or dark. No green: no answer is an all-clear.
@@ -106,6 +102,9 @@ class Answer:
             name, limits of the bundle, the country, and the advice that holds for every snake.
         evidence: for each photo the evidence map of the best guess, on request; None when the
             network has none, or nothing was guessed.
+        each: the answer to each photo by itself, where the photos do not fit one snake; then this
+            answer has no name and no guesses, and ``possible`` holds the species that fit any of
+            them. Else empty.
     """
 
     photos: tuple[SeenPhoto, ...]
@@ -128,6 +127,7 @@ class Answer:
     language: str
     lines: tuple[str, ...]
     evidence: tuple[Evidence | None, ...] = ()
+    each: tuple[Answer, ...] = ()
 
     def __iter__(self) -> Iterator[Guess]:
         return iter(self.guesses)
@@ -156,62 +156,13 @@ class Answer:
         return answer_markdown(self)
 
 
-def sentences(
-    words: Sentences,
-    decision: Decision,
-    place: Place,
-    *,
-    effect: PriorEffect | None,
-    photos: Sequence[SeenPhoto],
-    rule: DecisionRule | None,
-) -> tuple[str, ...]:
-    """Return the answer in sentences; without a name they do not mention the country."""
-    why = photos[0].left_out if photos else "unread"
-    filled = {"name": decision.name or "", "why": words.text("why", why) if why else ""}
-    lines = [
-        *(() if rule else (words.text("bundle", "not_evaluated"),)),
-        words.text("verdict", decision.verdict),
-        words.text("state", decision.state, **filled),
-    ]
-    if effect and decision.state not in (State.NO_SNAKE, State.UNUSABLE):
-        if rule and not rule.image.danger_guaranteed:
-            lines.append(words.text("bundle", "few_dangerous"))
-        if place.source:
-            lines.append(words.text("place", place.source, countries=_named(place.weights, words)))
-        lines.append(words.text("prior", effect.use))
-        if decision.joined:
-            lines.append(words.text("country", "joined"))
-        if effect.overridden:
-            lines.append(words.text("country", "overridden"))
-        if effect.contradicts:
-            lines.append(words.text("country", "contradicts"))
-        lines += [
-            words.text("photo", "left_out", name=photo.name, why=words.text("why", photo.left_out))
-            for photo in photos
-            if photo.left_out
-        ]
-    return (*lines, words.text("advice", "emergency"))
+def answer_html(answer: Answer, common: Answer | None = None) -> str:
+    """Return an answer as HTML without script: danger, name, guesses with bars, other lines.
 
-
-def _named(weights: Mapping[str, float], words: Sentences) -> str:
-    """Return the names of the countries, several with their weights."""
-    names = {_name(key, words): weight for key, weight in weights.items()}
-    several = len(names) > 1
-    return ", ".join(f"{name} {weight:.0%}" if several else name for name, weight in names.items())
-
-
-def _name(key: str, words: Sentences) -> str:
-    if key == UNKNOWN:
-        return words.text("place", "unknown")
-    code = country_code(key)
-    return name_in(code, words.language) if code else country_name(key)
-
-
-def answer_html(answer: Answer) -> str:
-    """Return an answer as HTML without script: danger, name, guesses with bars, other lines."""
-    caution, verdict, state, more, emergency = _lines(answer)
+    ``common`` is the answer to all photos if this one is in its ``each``.
+    """
     words = read_sentences(answer.language)
-    more = [*more, words.text("bundle", "version", version=answer.bundle)]
+    caution, verdict, state, more, emergency = lines_by_kind(answer, words, common)
     parts = [
         f'<p style="opacity:.8">{escape(", ".join(_photos(answer)))}</p>',
         f'<p style="{_CAUTION}">{escape(caution)}</p>' if caution else "",
@@ -222,16 +173,18 @@ def answer_html(answer: Answer) -> str:
             for h, guesses in _lists(answer, words)
         ),
         *(f'<p style="opacity:.8">{escape(line)}</p>' for line in more),
-        f"<p><strong>{escape(emergency)}</strong></p>",
+        *("<hr>" + answer_html(alone, answer) for alone in answer.each),
+        f"<p><strong>{escape(emergency)}</strong></p>" if emergency else "",
     ]
     return f'<div lang="{escape(answer.language)}">{"".join(parts)}</div>'
 
 
-def answer_markdown(answer: Answer) -> str:
-    """Return an answer as Markdown."""
-    caution, verdict, state, more, emergency = _lines(answer)
+def answer_markdown(answer: Answer, common: Answer | None = None) -> str:
+    """Return an answer as Markdown; ``common`` as for `answer_html`."""
     words = read_sentences(answer.language)
-    parts = [f"**{escape_markdown(line)}**" for line in (caution, verdict) if line]
+    caution, verdict, state, more, emergency = lines_by_kind(answer, words, common)
+    parts = [] if common is None else [escape_markdown(", ".join(_photos(answer)))]
+    parts += [f"**{escape_markdown(line)}**" for line in (caution, verdict) if line]
     parts.append(escape_markdown(state))
     for heading, guesses in _lists(answer, words):
         cells = (
@@ -247,15 +200,25 @@ def answer_markdown(answer: Answer) -> str:
         if rows:
             parts.append("\n".join(["| | | |", "|---|---:|---|", *rows]))
     parts += [escape_markdown(line) for line in more]
-    return "\n\n".join([*parts, f"**{escape_markdown(emergency)}**"])
+    parts += ["---\n\n" + answer_markdown(alone, answer) for alone in answer.each]
+    return "\n\n".join([*parts, f"**{escape_markdown(emergency)}**"] if emergency else parts)
 
 
-def _lines(answer: Answer) -> tuple[str, str, str, list[str], str]:
-    """Return the caution about the bundle (may be empty), danger, state, other lines, advice."""
+def lines_by_kind(
+    answer: Answer, words: Sentences, common: Answer | None = None
+) -> tuple[str, str, str, list[str], str]:
+    """Return the caution about the bundle, danger, state, other lines with the bundle, advice.
+
+    The caution is empty for an evaluated bundle. With the answer ``common`` to all photos, danger
+    and state are the only lines that are repeated.
+    """
     lines = list(answer.lines)
     caution = "" if answer.evaluated else lines.pop(0)
     verdict, state, *more, emergency = lines
-    return caution, verdict, state, more, emergency
+    if common is not None:
+        return "", verdict, state, [line for line in more if line not in common.lines], ""
+    version = words.text("bundle", "version", version=answer.bundle)
+    return caution, verdict, state, [*more, version], emergency
 
 
 def _photos(answer: Answer) -> list[str]:
@@ -264,8 +227,10 @@ def _photos(answer: Answer) -> list[str]:
 
 def _lists(answer: Answer, words: Sentences) -> list[tuple[str, list[Guess]]]:
     """Return the guesses by heading; of a bundle without evaluation all have one heading."""
+    if not answer.guesses:
+        return []
     if not answer.evaluated:
-        return [(words.text("list", "guesses"), list(answer))] if answer.guesses else []
+        return [(words.text("list", "guesses"), list(answer))]
     left = [guess for guess in answer if guess.species in answer.possible]
     others = [guess for guess in answer if guess.species not in answer.possible]
     lists = [(words.text("list", "possible"), left)] if left else []

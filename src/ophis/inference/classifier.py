@@ -10,7 +10,8 @@ from ophis.decision.decision import State, no_name
 from ophis.errors import InputError, NoPhotoError
 from ophis.geography.countries import UNKNOWN
 from ophis.geography.location import Place, place_at, place_of
-from ophis.inference.answer import Answer, sentences
+from ophis.inference.answer import Answer
+from ophis.inference.answer_lines import sentences
 from ophis.inference.batches import joined_batches
 from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.bundles.registry import bundle_folder
@@ -110,7 +111,8 @@ class Classifier:
         """Identify the snake in a photo, or in several photos of the same snake.
 
         The logits of several photos are aggregated; blank and out-of-distribution photos are
-        excluded. The danger is assessed for each photo and for all of them.
+        excluded. The danger is assessed for each photo and for all of them. Photos that do not fit
+        one snake are answered one by one, see `Answer.each`.
 
         Args:
             photo: path, or the bytes of the file; or a list of them.
@@ -142,14 +144,23 @@ class Classifier:
             raise NoPhotoError(failures)
         place = _place(photos, country, gps=gps)
         raw, maps = self._scores_and_evidence(photos, place, evidence=evidence)
+        answer = replace(self._decided(words, photos, raw, place, top=top), failures=failures)
+        return _with_evidence(answer, maps) if evidence else answer
+
+    def _decided(
+        self, words: Sentences, photos: Sequence[Photo], raw: Scores, place: Place, *, top: int
+    ) -> Answer:
+        """Return the answer to photos, and to each by itself if they do not fit one snake."""
         seen = seen_photos(self.bundle, photos, raw)
         decision, effect, guesses = decide(self.bundle, raw, seen, place, top=top)
-        best = guesses[0].species if guesses else None
-        return replace(
-            self._answer(words, decision, place, effect=effect, photos=seen, failures=failures),
-            guesses=guesses,
-            evidence=tuple(evidence_for(best, own) for own in maps) if evidence else (),
-        )
+        each = ()
+        if decision.contradicting:
+            each = tuple(
+                self._decided(words, [photo], raw.take(slice(row, row + 1)), place, top=top)
+                for row, photo in enumerate(photos)
+            )
+        answer = self._answer(words, decision, place, effect=effect, photos=seen)
+        return replace(answer, guesses=guesses, each=each)
 
     def without_photo(
         self,
@@ -227,6 +238,17 @@ class Classifier:
         scores = ensemble([scores for scores, _ in found])
         maps = next((maps for _, maps in found if any(maps)), found[0][1])
         return replace(scores, countries=(place.country,) * len(photos)), maps
+
+
+def _with_evidence(answer: Answer, maps: Sequence[tuple[Evidence, ...]]) -> Answer:
+    """Return an answer with the evidence of its best guess in each photo."""
+    best = answer.guesses[0].species if answer.guesses else None
+    each = zip(answer.each, maps, strict=False)  # none where the photos fit one snake
+    return replace(
+        answer,
+        evidence=tuple(evidence_for(best, own) for own in maps),
+        each=tuple(_with_evidence(alone, (own,)) for alone, own in each),
+    )
 
 
 def _place(

@@ -49,7 +49,8 @@ def decide(
 
     The danger is assessed for each photo by itself too, because the guarantee that few venomous
     snakes go without the warning holds for single photos. A warning from any photo, also an
-    excluded one, stands, with and without the country.
+    excluded one, stands, with and without the country. Photos that do not fit one snake are not
+    combined: no species is named, and all that fit any of them are possible.
 
     Args:
         bundle: its calibration, prior and rule.
@@ -66,7 +67,14 @@ def decide(
     # When all photos are excluded, the answer still reports the effect of the country.
     one = _one(raw.take(kept) if kept.any() else raw)
     scores, effects = _adjusted(bundle, one, place)
-    if kept.any():
+    if kept.sum() > 1 and _contradict(bundle, raw.take(kept)):
+        each = _each(bundle, raw, *_adjusted(bundle, raw, place), place)
+        possible = {c for row in np.flatnonzero(kept) for c in each[row].species}
+        columns = tuple(c for c in ranked(scores.logits[0], bundle.species) if c in possible)
+        decision = Decision(
+            State.UNIDENTIFIED, None, columns, Verdict.MAY_BE_VENOMOUS, contradicting=True
+        )
+    elif kept.any():
         (decision,) = _each(bundle, one, scores, effects, place)
         if decision.verdict is not Verdict.MAY_BE_VENOMOUS:
             each = _each(bundle, raw, *_adjusted(bundle, raw, place), place)
@@ -75,8 +83,22 @@ def decide(
     else:
         unlike = any(photo.left_out is LeftOut.UNLIKE for photo in seen)
         decision = no_name(State.NO_SNAKE if unlike else State.UNUSABLE)
-    guesses = _guesses(bundle, scores, top) if decision.species else ()
-    return decision, effects[0], guesses
+    named = decision.species and not decision.contradicting
+    return decision, effects[0], _guesses(bundle, scores, top) if named else ()
+
+
+def _contradict(bundle: Bundle, raw: Scores) -> bool:
+    """Return True if two photos cannot show one snake by the image alone.
+
+    Their conformal sets of names are disjoint. Each holds the species of its photo with 95 %, so
+    those of one snake are disjoint in at most 10 % of pairs. Without a rule there are no sets: the
+    most probable species differ.
+    """
+    image = _calibrated(bundle, raw)
+    if bundle.rule is None:
+        return len({ranked(row, bundle.species)[0] for row in image.logits}) > 1
+    sets = bundle.rule.image.names.sets(image).astype(np.int64)
+    return bool((sets @ sets.T == 0).any())
 
 
 def _one(scores: Scores) -> Scores:

@@ -116,7 +116,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     schema = _ANSWER.json_schema(mode="serialization", ref_template=_REFERENCE)
-    schemas: dict[str, dict[str, Any]] = {**schema.pop("$defs"), "Answer": schema}
+    schemas: dict[str, dict[str, Any]] = schema["$defs"]  # Answer too, which contains answers
     for one in schemas.values():
         one.pop("description", None)  # docstrings, meant for readers of the code
         if "properties" in one:  # every answer has all of them, and no others

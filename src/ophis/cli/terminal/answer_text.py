@@ -12,6 +12,7 @@ from rich.text import Text
 from ophis.cli.terminal.streams import holds
 from ophis.cli.terminal.tables import console
 from ophis.decision.verdict import Verdict
+from ophis.inference.answer import lines_by_kind
 from ophis.locales import read_sentences
 from ophis.taxonomy.danger import Danger
 
@@ -39,26 +40,39 @@ _VERDICT_STYLES = {
 
 
 def print_answer(answer: Answer) -> None:
-    """Evaluation of the bundle, danger, identification, names, and the standing advice."""
+    """Evaluation of the bundle, danger, identification, names, and the standing advice.
+
+    Photos that do not fit one snake follow one by one, below what holds for all of them.
+    """
     out = console()
-    for name in [p.name for p in answer.photos] or [f.photo_id for f in answer.failures]:
-        # The terminal breaks it, not we: copied, it is one path.
-        out.print(Text(name, style="bold"), soft_wrap=True)
-    lines = list(answer.lines)
-    if not answer.evaluated:
-        _print_line(out, lines.pop(0), "bold yellow")
-    verdict, state, *more, emergency = lines
-    words = read_sentences(answer.language)
     try:
-        _print_line(out, verdict, _VERDICT_STYLES[answer.verdict])
-        _print_line(out, state)
-        _print_guesses(out, answer, words)
-        for line in (*more, words.text("bundle", "version", version=answer.bundle)):
-            _print_line(out, line, "dim")
+        _print_snake(out, answer)
+        for alone in answer.each:
+            out.print()
+            _print_snake(out, alone, answer)
     finally:  # whatever went wrong above
+        if answer.each:
+            out.print()
+        emergency = answer.lines[-1]
         _print_line(out, emergency, "bold")
         if not holds(emergency):  # letters as codes: nobody can read them
             _print_line(out, read_sentences().text("advice", "emergency"), "bold")
+
+
+def _print_snake(out: Console, answer: Answer, common: Answer | None = None) -> None:
+    """Print an answer without the advice; ``common`` is the answer to all photos, above this."""
+    for name in [p.name for p in answer.photos] or [f.photo_id for f in answer.failures]:
+        # The terminal breaks it, not we: copied, it is one path.
+        out.print(Text(name, style="bold"), soft_wrap=True)
+    words = read_sentences(answer.language)
+    caution, verdict, state, more, _ = lines_by_kind(answer, words, common)
+    if caution:
+        _print_line(out, caution, "bold yellow")
+    _print_line(out, verdict, _VERDICT_STYLES[answer.verdict])
+    _print_line(out, state)
+    _print_guesses(out, answer, words)
+    for line in more:
+        _print_line(out, line, "dim")
 
 
 def _print_line(out: Console, line: str, style: str = "") -> None:
@@ -68,11 +82,12 @@ def _print_line(out: Console, line: str, style: str = "") -> None:
 
 def _print_guesses(out: Console, answer: Answer, words: Sentences) -> None:
     """Print the possible species with bars, then the other guesses."""
+    if not answer.guesses:
+        return
     columns = _columns(out, answer.guesses, words)
     if not answer.evaluated:
-        if answer.guesses:
-            _print_line(out, words.text("list", "guesses"))
-            out.print(_rows(answer.guesses, words, (columns[0], 0)))
+        _print_line(out, words.text("list", "guesses"))
+        out.print(_rows(answer.guesses, words, (columns[0], 0)))
         return
     left = [guess for guess in answer if guess.species in answer.possible]
     others = [guess for guess in answer if guess.species not in answer.possible]

@@ -1,6 +1,6 @@
-// Sentences of an answer; JavaScript version of ophis/inference/answer.py.
+// Sentences of an answer; JavaScript version of ophis/inference/answer_lines.py.
 
-/** @import { Decision } from "./decision.js" */
+/** @import { Decision } from "./row_decision.js" */
 /** @import { Country, Effect, Place } from "./prior.js" */
 
 /**
@@ -43,7 +43,11 @@ export function answerLines(sections, decision, place, more) {
   const filled = { name: decision.name ?? "", why: why ? sentence(sections, "why", why) : "" };
   const lines = evaluated ? [] : [sentence(sections, "bundle", "not_evaluated")];
   lines.push(sentence(sections, "verdict", decision.verdict));
-  lines.push(sentence(sections, "state", decision.state, filled));
+  lines.push(
+    decision.contradicting
+      ? sentence(sections, "photo", "contradicting")
+      : sentence(sections, "state", decision.state, filled),
+  );
   if (decision.state !== "no snake" && decision.state !== "unusable") {
     if (evaluated && !danger_guaranteed) lines.push(sentence(sections, "bundle", "few_dangerous"));
     if (place.source) {

@@ -1,6 +1,7 @@
 /** Entry point of the page: connects the form, the backend and the views. */
 
-import { answerParts, linesOf } from "./answer.js";
+import { answerParts } from "./answer.js";
+import { linesOf } from "./assessment.js";
 import { BackendError, openBackend } from "./backend.js";
 import { Camera } from "./camera.js";
 import { byId, make } from "./elements.js";
@@ -147,7 +148,11 @@ class Page {
         answer,
         photos.map((photo) => photo.file),
       );
-      const shown = photos.map((photo, order) => ({ photo, index: indexes[order] ?? -1 }));
+      const shown = photos.map((photo, order) => ({
+        photo,
+        index: indexes[order] ?? -1,
+        number: order + 1,
+      }));
       if (request === this.request) this.showAnswer(answer, shown, new Date());
     } catch (error) {
       if (request === this.request) this.showError(error);
@@ -169,7 +174,7 @@ class Page {
 
   /**
    * @param {Answer} answer
-   * @param {import("./answer.js").Shown[]} shown
+   * @param {import("./assessment.js").Shown[]} shown
    * @param {Date} time
    */
   showAnswer(answer, shown, time) {
@@ -180,8 +185,7 @@ class Page {
       confirm: (/** @type {string|null} */ code) => this.confirm(answer, code),
     };
     byId("answer").replaceChildren(...answerParts(answer, shown, this.sentences, acts));
-    const photos = shown.filter(({ index }) => index >= 0).map(({ photo }) => photo);
-    byId("card").replaceChildren(...cardParts(answer, photos, this.sentences, time));
+    byId("card").replaceChildren(...cardParts(answer, shown, this.sentences, time));
     this.show("answer");
     this.redraw = () => this.submit(); // the answer's sentences are in the language of the request
     const { warning, verdict, state } = linesOf(answer);

@@ -50,6 +50,7 @@ export { BackendError };
  * @property {string} language
  * @property {string[]} lines
  * @property {(Evidence | null)[]} evidence
+ * @property {Answer[]} each
  */
 
 /**

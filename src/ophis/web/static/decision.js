@@ -1,52 +1,13 @@
-// Decision from logits to an answer; JavaScript version of ophis/decision.
+// Decision from logits to an answer; JavaScript version of ophis/inference/observation.py.
 
 import { answerLines } from "./answer_lines.js";
-import { ROUNDING, setOf } from "./conformal.js";
-import { calibrate } from "./ensemble.js";
-import { Prior } from "./prior.js";
 import { energy, meanOf, probabilities, ranked } from "./probabilities.js";
+import { MAY_BE_VENOMOUS, noName, RowDecider } from "./row_decision.js";
 
 /** @import { Answer } from "./backend.js" */
-/** @import { Calibration, Member } from "./ensemble.js" */
-/** @import { Country, Effect, Place } from "./prior.js" */
+/** @import { Effect, Place } from "./prior.js" */
+/** @import { Decision, Facts } from "./row_decision.js" */
 /** @import { Sections } from "./answer_lines.js" */
-
-const DANGER_LIMIT = 1 - 0.8; // probability of venomous species at which an image shows danger
-const MAY_BE_VENOMOUS = "may be venomous";
-const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
-
-/** @typedef {{name: string, danger: string, dangerous: boolean, genus: string,
- *   family: string | null}} Species */
-
-/**
- * Nonconformity threshold of each species; null: no guarantee, the species is always in the set.
- *
- * @typedef {{names: (number | null)[], danger: (number | null)[]}} Guarantees
- */
-
-/**
- * Content of decision.json for the page.
- *
- * @typedef {object} Rule
- * @property {string} by
- * @property {number | null} limit
- * @property {Guarantees} image
- * @property {(number | null)[] | null} country thresholds of names with a country; null: none fitted.
- * @property {boolean} danger_guaranteed true if enough venomous snakes were tested.
- */
-
-/**
- * Content of model/facts.json, written by ophis/web/facts.py.
- *
- * @typedef {object} Facts
- * @property {string} bundle version.
- * @property {Species[]} species
- * @property {Member[]} members networks of the bundle.
- * @property {Calibration | null} calibration
- * @property {Rule | null} rule
- * @property {{temperature: number, rows: number} | null} prior
- * @property {Record<string, Country>} countries by key.
- */
 
 /**
  * Scores of one photo.
@@ -61,9 +22,6 @@ const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 
 /** @typedef {Answer["failures"][number]} Failure */
 
-/** @typedef {{state: string, name: string | null, species: number[], verdict: string,
- *   joined: boolean}} Decision */
-
 /** Decision layer of a bundle. */
 export class Decider {
   /**
@@ -72,16 +30,11 @@ export class Decider {
    */
   constructor(facts, table) {
     this.facts = facts;
-    const names = facts.species.map(({ name }) => name);
-    const sorted = [...names].sort(); // by code units, which equals Python's order for these names
-    this.order = names.map((name) => sorted.indexOf(name));
-    this.prior =
-      facts.prior &&
-      new Prior(facts.prior.temperature, facts.countries, table, facts.species.length);
+    this.rows = new RowDecider(facts, table);
   }
 
   /**
-   * Answer for one snake in several photos.
+   * Answer for one snake in several photos; photos that contradict each other are answered alone.
    *
    * @param {PhotoScores[]} photos one or more.
    * @param {Failure[]} failures
@@ -89,7 +42,8 @@ export class Decider {
    * @param {{top: number, sections: Sections}} options
    * @returns {Answer}
    */
-  answer(photos, failures, place, { top, sections }) {
+  answer(photos, failures, place, options) {
+    const { top, sections } = options;
     const seen = photos.map((photo) => ({
       name: photo.name,
       sha256: photo.sha256,
@@ -98,10 +52,18 @@ export class Decider {
     const raw = photos.map((photo) => photo.logits);
     const kept = raw.filter((_, number) => !seen[number]?.left_out);
     const one = meanOf(kept.length ? kept : raw);
-    const [adjusted, effect] = this.#adjusted(one, place);
-    const decision = this.#decide(raw, one, place, seen);
-    const guesses = decision.species.length ? this.#guesses(adjusted, top) : [];
-    return this.#toAnswer(sections, decision, place, effect, { photos: seen, failures, guesses });
+    const [adjusted, effect] = this.rows.adjusted(one, place);
+    const decision = this.#contradict(kept)
+      ? this.#notOneSnake(kept, adjusted, place)
+      : this.#decide(raw, one, place, seen);
+    const { contradicting } = decision;
+    const each = contradicting
+      ? photos.map((photo) => this.answer([photo], [], place, options))
+      : [];
+    const named = decision.species.length && !contradicting;
+    const guesses = named ? this.#guesses(adjusted, top) : [];
+    const parts = { photos: seen, failures, guesses, each };
+    return this.#toAnswer(sections, decision, place, effect, parts);
   }
 
   /**
@@ -109,7 +71,7 @@ export class Decider {
    * @param {Decision} decision
    * @param {Place} place
    * @param {Effect} effect
-   * @param {Pick<Answer, "photos" | "failures" | "guesses">} parts
+   * @param {Pick<Answer, "photos" | "failures" | "guesses" | "each">} parts
    * @returns {Answer}
    */
   #toAnswer(sections, decision, place, effect, parts) {
@@ -119,7 +81,7 @@ export class Decider {
     const countries = Object.fromEntries(
       place.weights.map(([key, weight]) => [facts.countries[key]?.spelling ?? key, weight]),
     );
-    const { photos, failures, guesses } = parts;
+    const { photos, failures, guesses, each } = parts;
     return {
       photos,
       failures,
@@ -127,7 +89,7 @@ export class Decider {
       name: decision.name,
       verdict: decision.verdict,
       evaluated,
-      possible: decision.species.map((column) => this.#species(column).name),
+      possible: decision.species.map((column) => this.rows.species(column).name),
       guesses,
       country: Object.keys(countries)[0] ?? "UNKNOWN",
       countries,
@@ -147,12 +109,8 @@ export class Decider {
         countries: facts.countries,
       }),
       evidence: [],
+      each,
     };
-  }
-
-  /** @param {number} column */
-  #species(column) {
-    return /** @type {Species} */ (this.facts.species[column]);
   }
 
   /** @param {PhotoScores} photo */
@@ -166,17 +124,29 @@ export class Decider {
   }
 
   /**
-   * Logits with the prior of the place, or calibrated logits without one.
+   * True if two photos cannot show one snake by the image alone.
    *
-   * @param {Float64Array} row
-   * @param {Place} place
-   * @returns {[row: Float64Array, effect: Effect]}
+   * @param {Float64Array[]} kept logits of the photos that are not excluded.
    */
-  #adjusted(row, place) {
-    if (place.weights.length && this.prior) return this.prior.adjusted(row, place);
-    const use = place.weights.length ? "no prior" : "no country";
-    const effect = { use, contradicts: false, overridden: false };
-    return [calibrate(row, this.facts.calibration), effect];
+  #contradict(kept) {
+    const sets = kept.map((row) => this.rows.names(row));
+    return sets.some((a, number) =>
+      sets.slice(0, number).some((b) => !a.some((found, column) => found && b[column])),
+    );
+  }
+
+  /**
+   * Decision for photos of several snakes: no name, and all species that fit any photo.
+   *
+   * @param {Float64Array[]} kept
+   * @param {Float64Array} adjusted the aggregated photos.
+   * @param {Place} place
+   * @returns {Decision}
+   */
+  #notOneSnake(kept, adjusted, place) {
+    const possible = new Set(kept.flatMap((row) => this.rows.decide(row, place).species));
+    const species = ranked(adjusted, this.rows.order).filter((column) => possible.has(column));
+    return { ...noName("unidentified"), species, contradicting: true };
   }
 
   /**
@@ -193,88 +163,10 @@ export class Decider {
       const unlike = seen.some((photo) => photo.left_out === "unlike");
       return noName(unlike ? "no snake" : "unusable");
     }
-    const joint = this.#decideRow(one, place);
+    const joint = this.rows.decide(one, place);
     if (joint.verdict === MAY_BE_VENOMOUS) return joint;
-    const warned = raw.some((row) => this.#decideRow(row, place).verdict === MAY_BE_VENOMOUS);
+    const warned = raw.some((row) => this.rows.decide(row, place).verdict === MAY_BE_VENOMOUS);
     return warned ? { ...joint, verdict: MAY_BE_VENOMOUS } : joint;
-  }
-
-  /**
-   * Decision for one row of logits. A place may add a warning; it removes none of the image.
-   *
-   * @param {Float64Array} raw
-   * @param {Place} place
-   * @returns {Decision}
-   */
-  #decideRow(raw, place) {
-    const { rule, calibration } = this.facts;
-    const [row, effect] = this.#adjusted(raw, place);
-    if (!rule) return this.#decision(row, () => true, true);
-    const image = calibrate(raw, calibration);
-    const names = setOf(image, rule.image.names, this.order);
-    const risky = this.#mayBeVenomous(image, names) || this.#imageShowsDanger(image);
-    const alone = this.#decision(image, (column) => names[column] === true, risky);
-    if (!place.weights.length || !this.prior) return alone;
-    const [possible, joined] = this.#withPlace(names, row, effect.of_country === true);
-    const warned =
-      alone.verdict === MAY_BE_VENOMOUS ||
-      this.facts.species.some(({ dangerous }, column) => dangerous && possible[column]);
-    return { ...this.#decision(row, (column) => possible[column] === true, warned), joined };
-  }
-
-  /**
-   * Set of names with a place, and whether it is joined to that of the image.
-   *
-   * @param {boolean[]} names set of the image alone.
-   * @param {Float64Array} row logits with the prior of the place.
-   * @param {boolean} tested true if the set of the country may be used.
-   * @returns {[possible: boolean[], joined: boolean]}
-   */
-  #withPlace(names, row, tested) {
-    const { country, image } = /** @type {Rule} */ (this.facts.rule);
-    if (!country) return [names.map(() => true), true];
-    if (tested && !country.includes(null)) return [setOf(row, country, this.order), false];
-    const beside = setOf(row, image.names, this.order);
-    return [names.map((found, column) => found || beside[column] === true), true];
-  }
-
-  /** @param {Float64Array} image calibrated logits of the image alone */
-  #imageShowsDanger(image) {
-    const p = probabilities(image);
-    const risk = p.reduce(
-      (sum, value, column) => sum + (this.#species(column).dangerous ? value : 0),
-      0,
-    );
-    return risk >= DANGER_LIMIT - ROUNDING;
-  }
-
-  /**
-   * True if an image may show a venomous species; always true without a guarantee for them.
-   *
-   * @param {Float64Array} image calibrated logits of the image alone
-   * @param {boolean[]} names species that the image does not exclude
-   */
-  #mayBeVenomous(image, names) {
-    const { image: guarantees, danger_guaranteed } = /** @type {Rule} */ (this.facts.rule);
-    if (!danger_guaranteed) return true;
-    const danger = setOf(image, guarantees.danger, this.order);
-    return this.facts.species.some(
-      ({ dangerous }, column) => dangerous && (names[column] || danger[column]),
-    );
-  }
-
-  /**
-   * @param {Float64Array} row
-   * @param {(column: number) => boolean} possible
-   * @param {boolean} risky
-   * @returns {Decision}
-   */
-  #decision(row, possible, risky) {
-    const species = ranked(row, this.order).filter(possible);
-    const [state, name] = rollUp(species.map((column) => this.#species(column)));
-    const known = !risky && state !== "unidentified";
-    const verdict = known ? NOT_KNOWN_DANGEROUS : MAY_BE_VENOMOUS;
-    return { state, name, species, verdict, joined: false };
   }
 
   /**
@@ -283,37 +175,12 @@ export class Decider {
    */
   #guesses(row, top) {
     const p = probabilities(row);
-    return ranked(row, this.order)
+    return ranked(row, this.rows.order)
       .slice(0, top)
       .map((column) => ({
-        species: this.#species(column).name,
+        species: this.rows.species(column).name,
         probability: p[column] ?? 0,
-        danger: this.#species(column).danger,
+        danger: this.rows.species(column).danger,
       }));
   }
-}
-
-/**
- * @param {string} state
- * @returns {Decision}
- */
-function noName(state) {
-  return { state, name: null, species: [], verdict: MAY_BE_VENOMOUS, joined: false };
-}
-
-/**
- * Common taxon of the candidates: species, genus, family, or none.
- *
- * @param {Species[]} candidates
- * @returns {[state: string, name: string | null]}
- */
-function rollUp(candidates) {
-  const [first] = candidates;
-  if (!first) return ["unidentified", null];
-  if (candidates.length === 1) return ["species", first.name];
-  if (!first.family || candidates.some((kind) => kind.family !== first.family)) {
-    return ["unidentified", null];
-  }
-  const genus = candidates.every((kind) => kind.genus === first.genus);
-  return genus ? ["genus", first.genus] : ["family", first.family];
 }

@@ -1,10 +1,24 @@
 // Evidence maps of an answer; JavaScript version of ophis/inference/evidence.py.
 
 /** @import { Answer, Evidence } from "./backend.js" */
-/** @import { Facts } from "./decision.js" */
+/** @import { Facts } from "./row_decision.js" */
 /** @import { NetworkOutput, Maps } from "./network.js" */
 
 const STEPS = 1e4; // rounding of values, as in ophis/inference/evidence.py
+
+/**
+ * Add the evidence maps to an answer, and to those of its photos where it has them.
+ *
+ * @param {{outputs: NetworkOutput[]}[]} photos outputs of the networks.
+ * @param {Answer} answer
+ * @param {Facts} facts
+ */
+export function addEvidence(photos, answer, facts) {
+  answer.evidence = evidenceOf(photos, answer, facts);
+  answer.each.forEach((alone, number) => {
+    addEvidence(photos.slice(number, number + 1), alone, facts);
+  });
+}
 
 /**
  * Map of the first guess for each photo, from the first network with evidence maps.
@@ -14,7 +28,7 @@ const STEPS = 1e4; // rounding of values, as in ophis/inference/evidence.py
  * @param {Facts} facts
  * @returns {(Evidence | null)[]} null if the network has no map of the species.
  */
-export function evidenceOf(photos, answer, facts) {
+function evidenceOf(photos, answer, facts) {
   const member = facts.members.findIndex((_, number) =>
     photos.some(({ outputs }) => outputs[number]?.maps),
   );

@@ -4,13 +4,14 @@ import { sentence } from "./answer_lines.js";
 import { BackendError } from "./backend_error.js";
 import { Decider } from "./decision.js";
 import { ensemble } from "./ensemble.js";
-import { evidenceOf } from "./evidence.js";
+import { addEvidence } from "./evidence.js";
 import { fetchParts, readJson } from "./page_files.js";
 import { givenPlace, placeOf } from "./position.js";
 import { WorkerClient } from "./worker_client.js";
 
 /** @import { Answer, Backend, IdentifyRequest, Settings } from "./backend.js" */
-/** @import { Facts, Failure } from "./decision.js" */
+/** @import { Failure } from "./decision.js" */
+/** @import { Facts } from "./row_decision.js" */
 /** @import { Sections } from "./answer_lines.js" */
 /** @import { Part } from "./page_files.js" */
 /** @import { Preprocessing, Crop } from "./preprocessing.js" */
@@ -116,7 +117,7 @@ class LocalBackend {
     const place = given ?? (request.gps ? await placeOf(read) : NOWHERE);
     const scores = outputs.map((one) => ensemble(facts.members, one));
     const answer = decider.answer(scores, failures, place, { top: request.top, sections });
-    if (request.evidence) answer.evidence = evidenceOf(outputs, answer, facts);
+    if (request.evidence) addEvidence(outputs, answer, facts);
     return answer;
   }
 

@@ -3,7 +3,8 @@ import pytest
 from ophis.decision.decision import Decision, State
 from ophis.decision.verdict import Verdict
 from ophis.geography.location import Place, Source
-from ophis.inference.answer import SeenPhoto, sentences
+from ophis.inference.answer import SeenPhoto
+from ophis.inference.answer_lines import sentences
 from ophis.locales import read_sentences
 from ophis.priors.prior import PriorEffect, PriorUse
 from tests.support.classifiers import RULE
