@@ -19,7 +19,7 @@ from ophis.files.atomic import NO_PLAIN_FILE, plain_file
 from ophis.images.formats import describe, formats_of
 from ophis.images.jpeg import jpeg_pixels, require_whole
 from ophis.images.orientation import DAMAGED, orientation, upright
-from ophis.images.structure import structure_error, webp_without_end
+from ophis.images.structure import repaired, structure_error, webp_without_end, with_end
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -104,8 +104,8 @@ def decode(data: bytes, name: str = "photo") -> Image.Image:
         PhotoError: when the bytes are no such image, are damaged or cut short, or have more than
             80 million pixels (checked before any is decoded) or fewer than 32 a side.
     """
-    with open_photo(data, name) as photo:
-        require_whole(data, photo)
+    with open_photo(data, name) as (photo, whole):
+        require_whole(whole, photo)
         _require_whole_webp(data)
         return upright_rgb(photo)
 
@@ -127,14 +127,14 @@ def decode_jpeg(
     Raises:
         PhotoError: as `decode`.
     """
-    with open_photo(data, name) as photo:
-        pixels = jpeg_pixels(data, photo)
+    with open_photo(data, name) as (photo, whole):
+        pixels = jpeg_pixels(whole, photo)
         return None if pixels is None else (pixels, orientation(photo))
 
 
 @contextmanager
-def open_photo(data: bytes, name: str) -> Generator[Image.Image]:
-    """Open a photo of an allowed size without decoding its pixels.
+def open_photo(data: bytes, name: str) -> Generator[tuple[Image.Image, bytes]]:
+    """Open a photo of an allowed size without decoding its pixels; also return its repaired bytes.
 
     Errors that Pillow raises inside the `with` block become the errors of `decode`; the block must
     contain nothing but decoding.
@@ -145,9 +145,10 @@ def open_photo(data: bytes, name: str) -> Generator[Image.Image]:
         reason, message = error
         raise PhotoError(f"{name}: {message}", reason=reason)
     try:
-        with Image.open(io.BytesIO(data), formats=formats_of(data)) as photo:
+        data = repaired(data)
+        with Image.open(io.BytesIO(with_end(data)), formats=formats_of(data)) as photo:
             _require_size(photo, name)
-            yield photo
+            yield photo, data
     except PhotoError:
         raise
     except UnidentifiedImageError:
@@ -213,6 +214,8 @@ def _rgb_of_part(photo: Image.Image) -> Image.Image:
     if photo.mode.startswith("I") or photo.mode == "F":
         # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling.
         values = np.asarray(photo).astype(np.float64)
+        if (clear := photo.info.get("transparency")) is not None:
+            values[values == clear] = 65535
         return Image.fromarray(np.clip(values / 257 + 0.5, 0, 255).astype(np.uint8)).convert("RGB")
     if photo.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in photo.info:
         over = photo.convert("RGBA")

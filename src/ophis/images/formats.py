@@ -34,7 +34,13 @@ def formats_of(data: bytes) -> tuple[str, ...]:
 
 def is_heif(data: bytes) -> bool:
     """Return True for the signature of HEIC or a related format (HEVC, not AVIF)."""
-    return data[4:8] == b"ftyp" and data[8:12] in _HEIF
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIF and not is_avif(data)
+
+
+def is_avif(data: bytes) -> bool:
+    """Return True for the signature of AVIF, also among the compatible formats."""
+    brands = data[8 : int.from_bytes(data[:4], "big")]
+    return data[4:8] == b"ftyp" and any(brands[n : n + 4] in _AVIF for n in range(0, 64, 4))
 
 
 def is_picture(data: bytes) -> bool:
@@ -67,7 +73,7 @@ def _is_supported(data: bytes) -> bool:
 
 def _is_other(data: bytes) -> bool:
     if data[4:8] == b"ftyp":
-        return data[8:12] in (*_AVIF, b"crx ")
+        return is_avif(data) or data[8:12] == b"crx "
     bitmap = data[:2] == b"BM" and data[6:10] == bytes(4)
     return bitmap or data.startswith((b"GIF8", *_TIFF, *_OTHER))
 
@@ -86,14 +92,14 @@ def reads_heif() -> bool:
 
 def describe(data: bytes) -> tuple[Reason, str]:
     """Return the reason and a description of an unsupported file, by its first bytes."""
-    if is_heif(data):
-        if reads_heif():
-            return Reason.DAMAGED, "this HEIC photo is damaged"
+    if is_heif(data) and not reads_heif():
         requirement = "it needs pip install 'ophis[heic]'"
         return Reason.OTHER_FORMAT, f"HEIC photos are not read here ({requirement})"
+    if is_heif(data) or _is_supported(data):
+        return Reason.DAMAGED, "this photo is damaged"
     if not _is_other(data):
         return Reason.NOT_A_PHOTO, "this is a PDF" if data[:5] == b"%PDF-" else "this is no photo"
-    if data[8:12] in _AVIF:
+    if is_avif(data):
         return Reason.OTHER_FORMAT, "AVIF photos are not read"
     plain = data[:4] in (b"GIF8", *_TIFF) or data[:2] == b"BM"
     kinds = "GIF, TIFF and BMP" if plain else "camera raw and other"

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from PIL import JpegImagePlugin
 
+from ophis.images.structure import with_end
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 MAX_EXTRA_BYTES, MAX_EXTRA_FRACTION = 512, 0.02  # before a marker: no damage up to here
 _TOO_MANY = re.compile(r"Corrupt JPEG data: ([0-9]+) extraneous bytes before marker")
 _LOSSES = ("Corrupt JPEG data", "Premature end of JPEG file")  # messages of libjpeg-turbo
-_COLOUR_SPACES = {"RGB": ("YCbCr", "RGB"), "L": ("Gray",)}  # of the file, by Pillow's mode
+# Of the file, by Pillow's mode.
+_COLOUR_SPACES = {"RGB": ("YCbCr", "RGB"), "L": ("Gray",), "CMYK": ("CMYK", "YCCK")}
 
 
 def jpeg_pixels(data: bytes, photo: Image.Image) -> NDArray[np.uint8] | None:
@@ -39,7 +42,7 @@ def jpeg_pixels(data: bytes, photo: Image.Image) -> NDArray[np.uint8] | None:
     Raises:
         ValueError: when pixels were lost; see `require_whole`.
     """
-    return _decoded(data, photo, "RGB")
+    return None if photo.mode == "CMYK" else _decoded(data, photo, "RGB")
 
 
 def require_whole(data: bytes, photo: Image.Image) -> None:
@@ -55,32 +58,35 @@ def require_whole(data: bytes, photo: Image.Image) -> None:
     Raises:
         ValueError: with the message of libjpeg-turbo.
     """
-    _decoded(data, photo, "GRAY", shrink=8)
+    _decoded(data, photo, "CMYK" if photo.mode == "CMYK" else "GRAY", shrink=8)
 
 
 def _decoded(
     data: bytes, photo: Image.Image, space: str, *, shrink: int = 1
 ) -> NDArray[np.uint8] | None:
-    decoder = simplejpeg()
-    if decoder is None or not isinstance(photo, JpegImagePlugin.JpegImageFile):
+    if not isinstance(photo, JpegImagePlugin.JpegImageFile):
         return None
+    decoder, whole, pixels, warning = simplejpeg(), with_end(data), None, _LOSSES[1]
     min_side = 1 if shrink > 1 else 0  # 0 keeps the size
     try:
-        height, width, file_space, _ = decoder.decode_jpeg_header(data, strict=True)
-        if (width, height) != photo.size or file_space not in _COLOUR_SPACES.get(photo.mode, ()):
-            return None
-        return decoder.decode_jpeg(
-            data, space, strict=True, min_height=min_side, min_width=min_side, min_factor=shrink
-        )
-    except (
-        ValueError,
-        RuntimeError,
-        KeyError,
-        MemoryError,
-    ) as error:  # KeyError: colour space
-        if _is_loss(str(error), len(data)):
-            raise ValueError(str(error)) from None
-        return None
+        if decoder:
+            height, width, file_space, _ = decoder.decode_jpeg_header(whole, strict=True)
+            if (width, height) == photo.size and file_space in _COLOUR_SPACES.get(photo.mode, ()):
+                pixels = decoder.decode_jpeg(
+                    whole,
+                    space,
+                    strict=True,
+                    min_height=min_side,
+                    min_width=min_side,
+                    min_factor=shrink,
+                )
+    except (ValueError, RuntimeError, KeyError, MemoryError) as error:  # KeyError: colour space
+        warning = str(error)
+        if _is_loss(warning, len(data)):
+            raise ValueError(warning) from None
+    if pixels is None and whole is not data:  # an end that is not confirmed
+        raise ValueError(warning)
+    return pixels
 
 
 def _is_loss(reason: str, size: int) -> bool:

@@ -1,4 +1,4 @@
-"""Structure of an image file: segments and chunks, checked before decoding.
+"""Structure of an image file: segments and chunks, checked and repaired before decoding.
 
 A decoder spends time and memory on each part, however small: a file of 64 MiB can hold millions of
 empty comments, or a hundred thousand scans of the same 80 million pixels.
@@ -18,16 +18,18 @@ if TYPE_CHECKING:
 MAX_SEGMENTS = 4096  # of a JPEG; 64 MiB of colour profile and previews are 1,024
 MAX_SCANS = 100  # of a JPEG's pixels; encoders write about 20 at most
 MAX_CHUNKS = 65_536  # of a PNG or WebP; libpng splits 64 MiB into 8,192
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+_JPEG, _PNG, _EOI = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"\xff\xd9"
 # Markers, without stuffed bytes and restart markers, which are inside the pixel data.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-_START, _END, _SCAN = 0xD8, 0xD9, 0xDA
+_START, _END, _SCAN, _JFIF = 0xD8, 0xD9, 0xDA, 0xE0
+_WITHOUT_LENGTH = (0x01, _START)
 _SEQUENTIAL = (0xC0, 0xC1)  # Huffman-coded frames with the bits of a block in one scan
+_ANCILLARY = 0x20  # bit of the first letter of a PNG chunk
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")  # PNG chunks that the pixels depend on
 _ZEROS, _REMOVED = 64, 32  # bytes at the end of compressed pixels; see `webp_without_end`
 _TOO_MANY = Reason.UNREADABLE, f"made of more than {MAX_CHUNKS:,} parts; save the photo anew"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_DECODED = (*_SEQUENTIAL, 0xC2, 0xC9, 0xCA)  # frames; the last two have arithmetic coding
+_DECODED = (*_SEQUENTIAL, 0xC2)
 
 
 def structure_error(data: bytes) -> tuple[Reason, str] | None:
@@ -77,18 +79,88 @@ def _jpeg_error(data: bytes) -> tuple[Reason, str] | None:
 def _frame_error(kind: int, content: bytes) -> str | None:
     """Return the name of an unsupported kind of JPEG.
 
-    libjpeg-turbo up to 3.1.3 ignores a requested scale in lossless JPEGs: its pixels overflow the
-    buffer of the smaller size.
+    Arithmetic coding does not show where a file was cut, and browsers do not read it. libjpeg-turbo
+    up to 3.1.3 ignores a requested scale in lossless JPEGs: its pixels overflow the buffer of the
+    smaller size.
 
     Args:
         kind: of the frame.
         content: the bits of a value and the height, 3 bytes.
     """
     if kind not in _DECODED:
-        return "lossless and hierarchical JPEGs"
+        return "arithmetic-coded, lossless and hierarchical JPEGs"
     if content and content[0] != 8:
         return f"JPEGs of {content[0]} bits a value"
     return "JPEGs without their height" if content[1:] == b"\0\0" else None
+
+
+def repaired(data: bytes) -> bytes:
+    """Return a file without faults that concern no pixels.
+
+    A decoder refuses them, or its warning about them hides a later one about pixels. JPEG: bytes
+    between the first segments, a new version of JFIF, wrong parameters of the scan. PNG: wrong
+    checksums of chunks without pixels; these chunks are removed, as browsers do.
+
+    Args:
+        data: a whole file without error of `structure_error`.
+    """
+    if data.startswith(_JPEG):
+        return _repaired_jpeg(data)
+    return _repaired_png(data) if data.startswith(_PNG) else data
+
+
+def _repaired_jpeg(data: bytes) -> bytes:
+    header, sequential = [data[:2]], False
+    for kind, start in _segments(data):
+        if kind in _WITHOUT_LENGTH:
+            return data
+        end = start + int.from_bytes(data[start : start + 2], "big")
+        part = data[start - 2 : end]
+        sequential |= kind in _SEQUENTIAL
+        if kind == _JFIF and part[4:9] == b"JFIF\0":
+            part = part[:9] + b"\1" + part[10:]
+        if kind == _SCAN:
+            header.append(part[:-3] + b"\x00\x3f\x00" if sequential else part)
+            first = b"".join(header)
+            return data if data.startswith(first) else first + data[end:]
+        header.append(part)
+    return data
+
+
+def _repaired_png(data: bytes) -> bytes:
+    kept, place = [], 0
+    for start, end in _png_chunks(data):
+        kind, expected = data[start : start + 4], int.from_bytes(data[end : end + 4], "big")
+        if kind[0] & _ANCILLARY and kind not in _NEEDED and crc32(data[start:end]) != expected:
+            kept.append(data[place : start - 4])
+            place = end + 4
+    return b"".join((*kept, data[place:])) if kept else data
+
+
+def with_end(data: bytes) -> bytes:
+    """Return a JPEG with its end marker, where nothing but this is missing.
+
+    All scans are there; a decoder has to confirm that the last one has enough bits.
+
+    Args:
+        data: a whole file of any format.
+    """
+    if not data.startswith(_JPEG):
+        return data
+    sequential, missing = False, {(0, 0)}  # components and their coefficients
+    for kind, start in _segments(data):
+        content = data[start + 2 : start + int.from_bytes(data[start : start + 2], "big")]
+        if kind in _DECODED:
+            sequential = kind in _SEQUENTIAL
+            missing = {(component, n) for component in content[6:18:3] for n in range(64)}
+        elif kind == _SCAN:
+            if data.rfind(_EOI, start) > 0:
+                return data
+            first, last, bits = content[-3:].rjust(3, b"\xff")
+            if sequential or not bits & 15:  # the last bits of these coefficients
+                numbers = range(64) if sequential else range(first, last + 1)
+                missing -= {(component, n) for component in content[1:-3:2][:4] for n in numbers}
+    return data if missing else data + _EOI
 
 
 def _damaged(detail: str) -> tuple[Reason, str]:
@@ -103,7 +175,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
         if kind == _END:
             return
         yield kind, place
-        if kind not in (0x01, _START):  # these two kinds have no length
+        if kind not in _WITHOUT_LENGTH:
             place += int.from_bytes(data[place : place + 2], "big")
 
 
