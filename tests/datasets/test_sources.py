@@ -138,7 +138,7 @@ def test_other_files_are_refused(tmp_path):
         (",boa,kenya", ["row 2", "hashed_id is empty"]),
         ("x,boa,kenya\nx,boa,kenya", ["row 3", "'x' is there twice, first in row 2"]),
         ("../x,boa,kenya", ["row 2", "leaves the folder"]),
-        ("x,boa,kenja", ["row 2", "did you mean kenya"]),
+        ("x,boa,kenja", ["row 2", "did you mean Kenya"]),
     ],
 )
 def test_wrong_snakeclef_2020_table_is_refused(tmp_path, text, words):

@@ -31,7 +31,7 @@ def test_range_map_is_read_with_comma_or_semicolon(tmp_path, separator):
         ("species,Kenya\nboa,1\nadder,0\nboa,0\n", "row 4: species 'boa' stands twice"),
         ("species,Kenya\n ,1\n", "row 2: species ' ' is empty"),
         ("species,Nepal,Atlantis\nboa,1,2\n", "row 1: no country is called 'Atlantis'; use its"),
-        ("species,Nepall\nboa,1\n", "row 1: no country is called 'Nepall'; did you mean nepal"),
+        ("species,Nepall\nboa,1\n", "row 1: no country is called 'Nepall'; did you mean Nepal"),
         ("species,Nepal,unknown\nboa,1,0\n", "row 1, column 'unknown': is no country; take the"),
         ("species,Nepal,nepal\nboa,1,0\n", "row 1: country 'nepal' stands twice"),
         ("species,Nepal,Nepal\nboa,1,0\n", "row 1: country 'Nepal' stands twice"),

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ophis.errors import InputError, Reason
+from ophis.geography.country_forms import codes_of_form, codes_with_words, names_of_form
 from ophis.geography.country_names import (
     aliases,
     cldr_names,
@@ -67,8 +68,8 @@ def country_code(key: str) -> str | None:
     """Return the ISO 3166 alpha-2 code of a name, alpha-2 or alpha-3 code; None without one.
 
     Names match exactly: an approximate match takes Niger for Nigeria. Only accents, punctuation, an
-    article, and "&" or "St." for "and" and "Saint" are ignored. A name of two countries has no
-    code; see `country_choices`.
+    article, and "&" or "St." for "and" and "Saint" are ignored; English names may be inverted or
+    abbreviated, see `codes_of_form`. A name of two countries has no code; see `country_choices`.
 
     >>> country_code("niger"), country_code("Tailandia"), country_code("Afrika Kusini")
     ('NE', 'TH', 'ZA')
@@ -91,7 +92,11 @@ def country_choices(key: str) -> tuple[str, ...]:
             return (code,)
         if any(letter.isalpha() for letter in form) and (found := _translated().get(form)):
             return tuple(sorted(found))
-    return ()
+    if found := codes_of_form(key):
+        return found
+    names = names_of_form(key)
+    each = [country_choices(name) for name in names if name != key]
+    return tuple(sorted({code for found in each for code in found})) if all(each) else ()
 
 
 def code_or_key(country: str) -> str:
@@ -153,23 +158,19 @@ def read_country(text: str | None) -> str:
 
 
 def _suggestions(key: str) -> list[str]:
-    """Return at most three names: two or three that contain the key's words, or similar ones."""
+    """Return English names: of countries that share a word with the key, or of similar names."""
+    if found := codes_with_words(key):
+        return [english_name(code) for code in found]
     names = [name for name in {**_codes(), **aliases()} if len(name) > 3]
-    words = set(key.split("-"))
-    containing = {
-        country_code(name): name
-        for name in sorted(names, key=len, reverse=True)
-        if words <= set(name.split("-"))
-    }
-    if 1 < len(containing) <= 3:  # korea
-        return sorted(containing.values())
-    return _close(key, names) or _close(key, [name for name in _translated() if len(name) > 3])
+    others = [name for name in _translated() if len(name) > 3]
+    return _close(key, names, cutoff=0.75) or _close(key, others, cutoff=0.85)
 
 
-def _close(key: str, names: list[str]) -> list[str]:
-    """Return the most similar names, one a country."""
-    close = difflib.get_close_matches(key, names, n=9, cutoff=0.75)
-    return list({country_choices(name): name for name in reversed(close)}.values())[::-1][:3]
+def _close(key: str, names: list[str], *, cutoff: float) -> list[str]:
+    """Return the English names of the countries with the most similar names."""
+    close = difflib.get_close_matches(key, names, n=9, cutoff=cutoff)
+    codes = [code for name in close for code in country_choices(name)]
+    return [english_name(code) for code in dict.fromkeys(codes)][:3]
 
 
 def _forms(key: str) -> tuple[str, ...]:
@@ -210,7 +211,7 @@ def _translated() -> dict[str, frozenset[str]]:
 @lru_cache(maxsize=1)
 def _codes() -> dict[str, str]:
     """Return the alpha-2 code of each name and code in ISO 3166, by key."""
-    fields = ("name", "official_name", "common_name", "alpha_2", "alpha_3")
+    fields = ("name", "official_name", "common_name", "alpha_2", "alpha_3", "numeric")
     codes = {country_key(name): code for code, name in iso_names(*fields)}
     # "Venezuela, Bolivarian Republic of" is also written without the part after the comma, unless
     # two countries have the first part in common (Korea, Congo, Virgin Islands).

@@ -39,15 +39,19 @@ def continents() -> dict[str, str]:
 def english_name(code: str) -> str:
     """Return the English name of a country by its alpha-2 code.
 
-    >>> english_name("BO"), english_name("XK")
-    ('Bolivia', 'Kosovo')
+    >>> english_name("BO"), english_name("XK"), english_name("CD")
+    ('Bolivia', 'Kosovo', 'Democratic Republic of the Congo')
     """
     import pycountry  # noqa: PLC0415 - loaded only when a name is requested
 
     country = pycountry.countries.get(alpha_2=code)
     if country is None:  # Kosovo: the one code that ISO 3166 does not list
         return "Kosovo"
-    return getattr(country, "common_name", country.name)
+    name = getattr(country, "common_name", country.name)
+    # "Micronesia, Federated States of", but "Bonaire, Sint Eustatius and Saba".
+    head, _, tail = name.partition(", ")
+    inverted = tail and (tail.split()[-1] in ("of", "the", "U.S.", "British"))
+    return f"{tail.removeprefix('The ')} {head}" if inverted else name
 
 
 def name_in(code: str, language: str) -> str:
@@ -79,6 +83,17 @@ def all_names() -> dict[str, tuple[str, ...]]:
     for country in pycountry.countries:
         names[country.alpha_2] |= {country.alpha_3, country.name}
     return {code: tuple(sorted(called)) for code, called in names.items()}
+
+
+def english_names() -> Iterator[tuple[str, str]]:
+    """Yield the alpha-2 code and every English name: aliases, ISO's names, CLDR's."""
+    import babel  # noqa: PLC0415 - loaded only when ISO has no such name
+
+    for key, code in aliases().items():
+        yield code, key.replace("-", " ")
+    yield from iso_names("name", "official_name", "common_name")
+    names = babel.Locale.parse("en").territories
+    yield from ((code, str(names[code])) for code in continents() if code in names)
 
 
 def cldr_names() -> Iterator[tuple[str, str]]:
