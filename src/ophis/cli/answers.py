@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json, Named, TtaKinds, as_typed, tables_of
+from ophis.cli.options import (
+    FollowLinks,
+    Json,
+    Named,
+    TtaKinds,
+    as_typed,
+    read_photos_option,
+    tables_of,
+)
 from ophis.cli.outcome import finish, print_failures
 from ophis.cli.terminal.streams import OutputError, print_json
 from ophis.errors import InputError, NoPhotoError
@@ -104,6 +112,7 @@ def score(
     *,
     out: Path,
     photos: Path | None = None,
+    follow_links: FollowLinks = False,
     tta: TtaKinds = (),
     engine: str = "onnxruntime",
     ray: str | None = None,
@@ -119,6 +128,7 @@ def score(
         manifest: The photos.
         out: The scores file to write, .npz.
         photos: Folder of the photos of a SnakeCLEF table; by default that of the table.
+        follow_links: Read photos behind links that leave their folder; for folders of your own.
         tta: Test-time augmentation, instead of the bundle's own: average the logits of each photo
             with those of its mirror image (flip) or its four corners (crops); may be repeated.
         engine: onnxruntime, openvino, or openvino-bfloat16: rounded to bfloat16, and faster on
@@ -128,14 +138,13 @@ def score(
         worker_cores: With --ray, the processor cores of each worker.
         json: One JSON object: the scores file, how many photos, and those that could not be read.
     """
-    from ophis import read_manifest
     from ophis.cli.terminal.progress import bar
     from ophis.inference.memory import keep_freed_memory
     from ophis.inference.scoring import score as score_photos
 
     refuse_overlap((as_typed(bundle), *tables_of(manifest)), files=[out])
     keep_freed_memory()
-    rows = read_manifest(manifest, photos=photos)
+    rows = read_photos_option(manifest, photos, follow_links=follow_links)
     with bar(len(rows)) as advance:
         scores = score_photos(
             as_typed(bundle),

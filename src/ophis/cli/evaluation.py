@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ophis.cli.options import (
+    FollowLinks,
     Json,
     Named,
     as_typed,
     print_merged_countries,
+    read_photos_option,
     read_range_map_option,
 )
 from ophis.cli.outcome import finish_training
@@ -94,6 +96,7 @@ def compare(
     *,
     out: Path,
     manifest: Path | None = None,
+    follow_links: FollowLinks = False,
     maps: Literal["gradient", "smoothgrad", "grad-cam"] = "gradient",
     json: Json = False,
 ) -> None:
@@ -104,10 +107,10 @@ def compare(
         b: Model B: a scores file or a run folder.
         out: The report, .html; its figures are written next to it as SVG and CSV.
         manifest: Manifest of the photos, to show them; for two run folders with saliency maps.
+        follow_links: Read photos behind links that leave their folder; for folders of your own.
         maps: Method of the saliency maps: gradient, smoothgrad or grad-cam.
         json: One JSON object with all results.
     """
-    from ophis import read_manifest
     from ophis.cli.terminal.progress import waiting
     from ophis.cli.terminal.tables import print_comparison
     from ophis.evaluation.report.comparison_report import write_comparison
@@ -118,7 +121,7 @@ def compare(
     refuse_overlap((a, b, manifest), files=files, folders=[figures])
     names = distinct_names(a, b)
     runs = [read_scored_run(path, name=name) for path, name in zip((a, b), names, strict=True)]
-    photos = read_manifest(manifest) if manifest else None
+    photos = read_photos_option(manifest, None, follow_links=follow_links) if manifest else None
     explain, (folder_a, folder_b) = None, (run.folder for run in runs)
     if photos is not None and folder_a and folder_b:
         from ophis.train.explain import explain_runs
@@ -140,6 +143,7 @@ def study(
     validation: Path,
     out: Path,
     photos: Path | None = None,
+    follow_links: FollowLinks = False,
     weights_folder: Path = Path(),
     device: str = "auto",
     workers: int | None = None,
@@ -158,6 +162,7 @@ def study(
         validation: Manifest of the validation photos.
         out: The folder of both runs, the manifests, the prior and the report.
         photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
+        follow_links: Read photos behind links that leave their folder; for folders of your own.
         weights_folder: Folder of the recipes' weights files.
         device: auto, cpu or cuda.
         workers: Threads that read photos; by default one for each CPU core.
@@ -165,7 +170,6 @@ def study(
         skip_bad: Train without the photos that cannot be used, instead of ending with an error.
         json: One JSON object: the report, and the results of the comparison.
     """
-    from ophis import read_manifest
     from ophis.train import study as run_study
 
     written = [out / f"{name}.csv" for name in ("train", "validation", "prior")]
@@ -173,8 +177,8 @@ def study(
     return finish_training(
         lambda progress: run_study(
             (recipe_a, recipe_b),
-            train=read_manifest(train, photos=photos),
-            validation=read_manifest(validation, photos=photos),
+            train=read_photos_option(train, photos, follow_links=follow_links),
+            validation=read_photos_option(validation, photos, follow_links=follow_links),
             out=out,
             weights_folder=weights_folder,
             device=device,

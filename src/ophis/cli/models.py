@@ -9,9 +9,11 @@ from cyclopts import Parameter
 
 from ophis.cli.options import (
     DANGER_CONFIDENCE,
+    FollowLinks,
     Json,
     TtaKinds,
     confidence_option,
+    read_photos_option,
     read_prior_option,
 )
 from ophis.cli.outcome import finish, finish_training
@@ -33,6 +35,7 @@ def train(
     validation: Path,
     out: Path,
     photos: Path | None = None,
+    follow_links: FollowLinks = False,
     weights_folder: Path = Path(),
     device: str = "auto",
     workers: int | None = None,
@@ -50,6 +53,7 @@ def train(
         validation: Manifest of the photos to evaluate on; copies of training photos count as bad.
         out: The run folder.
         photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
+        follow_links: Read photos behind links that leave their folder; for folders of your own.
         weights_folder: Folder of the recipe's weights file.
         device: auto, cpu or cuda.
         workers: Threads that read photos; by default one for each CPU core.
@@ -61,15 +65,15 @@ def train(
             skipped.csv, instead of refusing to begin.
         json: One JSON object: the run folder, and its metrics on the validation photos.
     """
-    from ophis import read_manifest, read_recipe
+    from ophis import read_recipe
     from ophis.train import fit
 
     refuse_overlap((recipe, train, validation, photos), folders=[out])
     return finish_training(
         lambda progress: fit(
             read_recipe(recipe),
-            train=read_manifest(train, photos=photos),
-            validation=read_manifest(validation, photos=photos),
+            train=read_photos_option(train, photos, follow_links=follow_links),
+            validation=read_photos_option(validation, photos, follow_links=follow_links),
             out=out,
             weights_folder=weights_folder,
             device=device,
@@ -108,6 +112,7 @@ def export(
     train: Path | None = None,
     validation: Path | None = None,
     photos: Path | None = None,
+    follow_links: FollowLinks = False,
     danger_confidence: float = DANGER_CONFIDENCE,
     weights: bool = True,
     json: Json = False,
@@ -123,6 +128,7 @@ def export(
         train: With --pixels, the training manifest of the run.
         validation: With --pixels, the validation manifest of the run.
         photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
+        follow_links: Read photos behind links that leave their folder; for folders of your own.
         danger_confidence: Probability that this bundle keeps the warning for 99 % of dangerous
             snakes, above 0 and below 1; 0: bundles do so on average, which needs 99 such snakes
             in the half of the validation photos for guarantees instead of 299.
@@ -139,7 +145,7 @@ def export(
     lost = [out / prior.name] if prior else ()
     refuse_overlap((run, prior, train, validation, photos), files=lost, folders=[out])
     given = read_prior_option(prior, SpeciesList.read(Path(run) / SPECIES)) if prior else None
-    retest = _read_retest(pixels, train, validation, photos)
+    retest = _read_retest(pixels, train, validation, photos, follow_links=follow_links)
     with waiting("writing the bundle, and comparing it with torch"):
         export_run(
             run,
@@ -155,16 +161,21 @@ def export(
 
 
 def _read_retest(
-    pixels: int | None, train: Path | None, validation: Path | None, photos: Path | None
+    pixels: int | None,
+    train: Path | None,
+    validation: Path | None,
+    photos: Path | None,
+    *,
+    follow_links: bool,
 ) -> Retest | None:
-    from ophis import read_manifest
     from ophis.train.export import Retest
 
     if pixels is None and train is None and validation is None:
         return None
     if pixels is None or train is None or validation is None:
         raise InputError("--pixels, --train and --validation belong together; give all or none")
-    return Retest(pixels, *(read_manifest(path, photos=photos) for path in (train, validation)))
+    parts = (read_photos_option(p, photos, follow_links=follow_links) for p in (train, validation))
+    return Retest(pixels, *parts)
 
 
 def _bundle_facts(folder: Path) -> dict[str, object]:
@@ -186,6 +197,7 @@ def combine(
     tta: TtaKinds = (),
     danger_confidence: float = DANGER_CONFIDENCE,
     photos: Path | None = None,
+    follow_links: FollowLinks = False,
     json: Json = False,
 ) -> int:
     """Write an ensemble of bundles, or one bundle with test-time augmentation.
@@ -203,14 +215,14 @@ def combine(
             snakes, above 0 and below 1; 0: bundles do so on average, which needs 99 such snakes
             in the half of the validation photos for guarantees instead of 299.
         photos: Folder of the photos of a SnakeCLEF table; by default that of the table.
+        follow_links: Read photos behind links that leave their folder; for folders of your own.
         json: One JSON object with all figures.
     """
-    from ophis import read_manifest
     from ophis.cli.terminal.progress import bar
     from ophis.inference.ensemble import combine as combine_bundles
 
     refuse_overlap((*bundles, validation, photos), folders=[out])
-    rows = read_manifest(validation, photos=photos)
+    rows = read_photos_option(validation, photos, follow_links=follow_links)
     with bar(len(rows) * len(bundles) * (2 if tta else 1)) as advance:
         results = combine_bundles(
             bundles,
@@ -233,6 +245,7 @@ def quantise(
     most_loss: float = 0.5,
     danger_confidence: float = DANGER_CONFIDENCE,
     photos: Path | None = None,
+    follow_links: FollowLinks = False,
     json: Json = False,
 ) -> int:
     """Write a bundle with 8-bit convolutions: a quarter of the size, and faster.
@@ -251,14 +264,15 @@ def quantise(
             snakes, above 0 and below 1; 0: bundles do so on average, which needs 99 such snakes
             in the half of the validation photos for guarantees instead of 299.
         photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
+        follow_links: Read photos behind links that leave their folder; for folders of your own.
         json: One JSON object with all figures.
     """
-    from ophis import read_manifest
     from ophis.cli.terminal.progress import bar
     from ophis.train.export import quantise as quantise_bundle
 
     refuse_overlap((bundle, train, validation, photos), folders=[out])
-    learned, rows = (read_manifest(path, photos=photos) for path in (train, validation))
+    learned = read_photos_option(train, photos, follow_links=follow_links)
+    rows = read_photos_option(validation, photos, follow_links=follow_links)
     with bar(2 * len(rows)) as advance:
         results = quantise_bundle(
             bundle,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,13 +12,15 @@ from cyclopts import Parameter
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
 
+    from ophis.datasets.manifest import Manifest
     from ophis.priors.prior import Prior
     from ophis.priors.range_maps import RangeMap
     from ophis.taxonomy.species_list import SpeciesList
 
 Json = Annotated[bool, Parameter(negative="")]
+FollowLinks = Annotated[bool, Parameter(negative="")]
 TtaKinds = Annotated[tuple[Literal["flip", "crops"], ...], Parameter(negative="")]
 
 # The parser tries `str` first, so that it does not turn a name into a path. Shells complete both
@@ -43,6 +46,24 @@ def tables_of(source: Path) -> list[Path]:
     if not source.is_dir() or is_pack(source):
         return [source]
     return [source / name for name in METADATA]
+
+
+def read_photos_option(path: Path, photos: Path | None, *, follow_links: bool) -> Manifest:
+    """Read a manifest; an error about a link names the option that allows it."""
+    from ophis.datasets.sources import read_manifest
+
+    with naming_options():
+        return read_manifest(path, photos=photos, follow_links=follow_links)
+
+
+@contextmanager
+def naming_options() -> Generator[None]:
+    """Write the option instead of the parameter in an error about a link."""
+    try:
+        yield
+    except InputError as error:
+        message = str(error).replace("by follow_links", "by --follow-links")
+        raise InputError(message, reason=error.reason) from None
 
 
 def confidence_option(confidence: float) -> float | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json, tables_of
+from ophis.cli.options import FollowLinks, Json, naming_options, read_photos_option, tables_of
 from ophis.cli.outcome import MAX_LISTED, finish, print_failures
 from ophis.cli.terminal.streams import print_json
 from ophis.errors import InputError
@@ -25,6 +25,7 @@ def collect(
     *,
     out: Path,
     photos: Path | None = None,
+    follow_links: FollowLinks = False,
     unpack: Path | None = None,
     synonyms: Path | None = None,
     normalise_names: Annotated[bool, Parameter(negative="")] = False,
@@ -42,6 +43,7 @@ def collect(
         out: The manifest to write, .csv or .parquet.
         photos: Folder of the photos of a table or an archive; default: beside the table, or the
             folder with the archive's name.
+        follow_links: Read photos behind links that leave their folder; for folders of your own.
         unpack: Folder to unpack the photos of an archive to; they are then read there.
         synonyms: A table name,accepted: each name becomes its accepted name; changes are listed.
         normalise_names: Write scientific names in one spelling, without authors and subspecies;
@@ -50,15 +52,16 @@ def collect(
         json: One JSON object: counts of the manifest, changed names, missing photos.
     """
     from ophis.cli.terminal.progress import waiting
-    from ophis.cli.terminal.tables import counts_of, print_counts, print_renaming
+    from ophis.cli.terminal.tables import counts_of
     from ophis.datasets.collection import collect
 
     refuse_overlap((*tables_of(source), synonyms), files=[out])
-    with waiting(f"reading {source}"):
+    with waiting(f"reading {source}"), naming_options():
         collection = collect(
             source,
             out,
             photos=photos,
+            follow_links=follow_links,
             unpack=unpack,
             synonyms=synonyms,
             normalise_names=normalise_names,
@@ -72,11 +75,17 @@ def collect(
     else:
         if collection.unpacked is not None:
             print(f"{collection.unpacked:,} photos of {source} in {unpack}")
-        for renaming, merged in collection.renamings:
-            print_renaming(renaming, merge=merged)
-        print_counts(collection.manifest)
+        _print_collection(collection)
     _print_warnings(collection)
     return 1 if collection.failures else 0
+
+
+def _print_collection(collection: Collection) -> None:
+    from ophis.cli.terminal.tables import print_counts, print_renaming
+
+    for renaming, merged in collection.renamings:
+        print_renaming(renaming, merge=merged)
+    print_counts(collection.manifest)
 
 
 def _print_warnings(collection: Collection) -> None:
@@ -107,6 +116,7 @@ def split(
     fraction: float = 0.2,
     seed: int = 0,
     photos: Path | None = None,
+    follow_links: FollowLinks = False,
     near_duplicates: bool = True,
     json: Json = False,
 ) -> None:
@@ -122,11 +132,11 @@ def split(
         fraction: Fraction of the photos for validation.
         seed: Equal seeds give equal splits.
         photos: Folder of the photos of a table; default: beside the table.
+        follow_links: Read photos behind links that leave their folder; for folders of your own.
         near_duplicates: Read every photo to find near duplicates.
         json: One JSON object: both files and their numbers of photos.
     """
     from ophis.cli.terminal.progress import bar
-    from ophis.datasets.sources import read_manifest
     from ophis.datasets.split import split
 
     if out is None and (train is None or validation is None):
@@ -134,7 +144,7 @@ def split(
     folder = out or Path()
     train, validation = train or folder / "train.csv", validation or folder / "validation.csv"
     refuse_overlap(tables_of(manifest), files=[train, validation])
-    whole = read_manifest(manifest, photos=photos)
+    whole = read_photos_option(manifest, photos, follow_links=follow_links)
     with bar(len(whole) if near_duplicates else 0) as advance:
         parts = split(
             whole,
@@ -164,6 +174,7 @@ def pack(
     raw: Annotated[bool, Parameter(negative="")] = False,
     shard_photos: int = 1000,
     photos: Path | None = None,
+    follow_links: FollowLinks = False,
     workers: int | None = None,
     json: Json = False,
 ) -> int:
@@ -180,17 +191,17 @@ def pack(
         raw: Store raw pixels: no loss, no decoding, eight times the space.
         shard_photos: Rows of the manifest in one shard.
         photos: Folder of the photos of a table; default: beside the table.
+        follow_links: Read photos behind links that leave their folder; for folders of your own.
         workers: Threads; default: one for each processor core. They do not change the bytes.
         json: One JSON object: number of photos, shards and bytes.
     """
     from ophis.cli.terminal.progress import bar
     from ophis.datasets.shards.writer import pack
-    from ophis.datasets.sources import read_manifest
 
     if raw and quality is not None:
         raise InputError("--raw stores pixels without JPEG; leave --quality out")
     refuse_overlap((manifest, photos), folders=[out])
-    rows = read_manifest(manifest, photos=photos)
+    rows = read_photos_option(manifest, photos, follow_links=follow_links)
     with bar(len(rows)) as advance:
         packed = pack(
             rows,

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from ophis.cli.options import Json, read_range_map_option, tables_of
+from ophis.cli.options import (
+    FollowLinks,
+    Json,
+    read_photos_option,
+    read_range_map_option,
+    tables_of,
+)
 from ophis.cli.terminal.streams import print_json
 from ophis.errors import InputError
 from ophis.files.overlap import refuse_overlap
@@ -26,6 +32,7 @@ def fit_prior(
     *,
     out: Path,
     photos: Path | None = None,
+    follow_links: FollowLinks = False,
     validation: Path | None = None,
     range_map: Path | None = None,
     overrides: Path | None = None,
@@ -42,6 +49,7 @@ def fit_prior(
         manifest: The training photos.
         out: The prior to write, .csv or .toml; the tables of a .toml file are written beside it.
         photos: Folder of the photos of a SnakeCLEF table; by default that of the table.
+        follow_links: Read photos behind links that leave their folder; for folders of your own.
         validation: Scores of photos that are neither trained nor evaluated on, to choose the prior.
             Half of them is used; `ophis export` fits its guarantees on the other half.
         range_map: Countries of each species: one row a species, one column a country, 1 and 0.
@@ -50,7 +58,7 @@ def fit_prior(
             apart, as the paper's table does.
         json: Print one JSON object: the prior that is written, or null, and all losses.
     """
-    from ophis import read_manifest, read_scores
+    from ophis import read_scores
     from ophis.cli.terminal.progress import waiting
     from ophis.priors.fitting import fit_prior as fit
     from ophis.priors.overrides import read_overrides
@@ -65,7 +73,7 @@ def fit_prior(
         "as_published": as_published,
     }
     with waiting(f"reading {manifest}"):
-        train = read_manifest(manifest, photos=photos)
+        train = read_photos_option(manifest, photos, follow_links=follow_links)
     try:
         with waiting("fitting the prior"):
             fitted = fit(train, out, validation=scores, **options)

@@ -55,6 +55,7 @@ def collect(
     out: str | Path,
     *,
     photos: str | Path | None = None,
+    follow_links: bool = False,
     unpack: str | Path | None = None,
     synonyms: str | Path | None = None,
     normalise_names: bool = False,
@@ -66,6 +67,7 @@ def collect(
         source: the table, folder or archive; see `read_manifest`.
         out: the manifest to write, .csv or .parquet.
         photos: the folder of the photos; see `read_manifest`.
+        follow_links: read photos behind links that leave their folder; see `read_manifest`.
         unpack: folder to unpack the photos of an archive to; they are then read there.
         synonyms: table `name,accepted`; each name becomes its accepted name.
         normalise_names: write scientific names in one spelling; names that become equal are kept
@@ -83,7 +85,8 @@ def collect(
             raise InputError("photos and unpack are two folders for the same photos; give one")
         unpacked = unpack_photos(source, unpack)
         photos = unpack
-    manifest, renamings, ambiguous = read_manifest(source, photos=photos), [], 0
+    manifest = read_manifest(source, photos=photos, follow_links=follow_links)
+    renamings, ambiguous = [], 0
     if accepted is not None:
         renamings.append((accepted_names(manifest, accepted), True))
         manifest = renamings[-1][0].apply(manifest, merge=True)

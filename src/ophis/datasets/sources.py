@@ -14,6 +14,7 @@ from ophis.datasets.archive import is_archive
 from ophis.datasets.darwin_core import read_darwin_core
 from ophis.datasets.darwin_core_meta import NO_MEDIA
 from ophis.datasets.folders.image_folder import ABSOLUTE, checked_paths, labelled, read_image_folder
+from ophis.datasets.folders.links import check_files
 from ophis.datasets.inaturalist import TYPICAL as INATURALIST
 from ophis.datasets.inaturalist import from_inaturalist, is_inaturalist
 from ophis.datasets.manifest import BOX, COLUMNS, Manifest, is_repeated
@@ -21,7 +22,6 @@ from ophis.datasets.shards.metadata import MANIFEST_FILE, is_pack
 from ophis.datasets.shards.reader import Pack
 from ophis.datasets.snakeclef import from_snakeclef
 from ophis.errors import InputError
-from ophis.files.atomic import NO_PLAIN_FILE
 from ophis.files.tables import Rows
 from ophis.geography.countries import UNKNOWN, read_country
 from ophis.taxonomy.spelling import plain_text, species_name
@@ -39,12 +39,13 @@ _READ = frozenset({
     "endemic", "captive", "id", "image_url", "place_country_name", "file_name", "label", "subset",
     *BOX, *INATURALIST,
 })  # fmt: skip
-_BELOW = pl.col("photo").str.extract("^(.*)/").fill_null("")  # folder of a photo
 _NOT_PLAIN = "[^ -~]|  |^ | $"  # texts that `plain_text` may change
 _LINE_BREAK = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"  # `UNWRITABLE` without surrogates
 
 
-def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Manifest:
+def read_manifest(
+    path: str | Path, *, photos: str | Path | None = None, follow_links: bool = False
+) -> Manifest:
     """Read a manifest; the format is detected.
 
     - a folder: one subfolder per species, or `metadata.csv` or `metadata.jsonl` with a column
@@ -64,6 +65,8 @@ def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Mani
         path: the table, folder or archive.
         photos: folder of the photos of a table or an archive; default: beside the table, or the
             folder beside the archive that has its name.
+        follow_links: read photos behind links that leave their folder; for folders of one's own,
+            because a link in files of others may lead to any file.
 
     Raises:
         InputError: naming the file, the row as a text editor counts it, and the fix.
@@ -72,7 +75,7 @@ def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Mani
     if is_pack(path):
         rows, folder = _read_table(path / MANIFEST_FILE), path
     elif path.is_dir():
-        rows, folder = read_image_folder(path, _read_table), path
+        rows, folder = read_image_folder(path, _read_table, follow_links=follow_links), path
     elif is_archive(path):
         rows = read_darwin_core(path)
         folder = path.with_suffix("") if photos is None else _folder(path, rows.table, photos)
@@ -81,14 +84,14 @@ def read_manifest(path: str | Path, *, photos: str | Path | None = None) -> Mani
         folder = _folder(path, rows.table, photos)
         rows = _standard_columns(rows, folder)
     rows = rows.with_table(rows.table.drop("folder", strict=False))
-    rows = rows.with_table(_checked(rows))
+    rows = _checked(rows)
     if is_pack(folder):
         pack = Pack(folder)
         if folder == path:
             return Manifest(_finished_rows(rows, pack), folder, pack)
         _require_packed(rows, pack)
         return Manifest(rows.table, folder, pack)
-    _refuse_links(rows, folder)
+    check_files(rows, folder, follow_links=follow_links)
     return Manifest(rows.table, folder)
 
 
@@ -160,7 +163,7 @@ def _folder(path: Path, table: pl.DataFrame, photos: str | Path | None) -> Path:
     return Path(os.path.normpath(path.parent / folders[0]))  # collapses '..'
 
 
-def _checked(rows: Rows) -> pl.DataFrame:
+def _checked(rows: Rows) -> Rows:
     """Return the table with the columns of a manifest first, every cell checked."""
     table = rows.table
     if "photo" not in table.columns:
@@ -196,7 +199,8 @@ def _checked(rows: Rows) -> pl.DataFrame:
             other = pl.lit(None, pl.String) if instead is None else pl.col(instead)
             filled = pl.when(pl.col(name) != "").then(pl.col(name)).otherwise(other)
             table = table.with_columns(filled.alias(name))
-    return table.select(*COLUMNS, *(name for name in table.columns if name not in COLUMNS))
+    others = (name for name in table.columns if name not in COLUMNS)
+    return rows.with_table(table.select(*COLUMNS, *others))
 
 
 def _plain_texts(texts: pl.Series) -> pl.Series:
@@ -258,38 +262,3 @@ def _without_repeated(rows: Rows) -> Rows:
     return rows.checked(
         ~pl.col("photo_id").is_first_distinct(), "photo {photo_id!r} is there twice"
     )
-
-
-def _refuse_links(rows: Rows, folder: Path) -> None:
-    """Refuse links that leave the folder, and files that are not regular.
-
-    Lists each folder once, because a call for each file would dominate the run time.
-    """
-    root = folder.resolve()
-    for below in rows.table.select(_BELOW).to_series().unique():
-        place = folder / below
-        if not place.is_dir():
-            continue
-        if not place.resolve().is_relative_to(root):
-            words = "photo {photo!r} is behind a link that leaves the folder; copy it there"
-            rows.refuse_first(below == _BELOW, words)
-        links, special = _unreadable_files(place, root)
-        for names, reason in (
-            (links, "a link that leaves the folder; copy the photo instead"),
-            (special, f"{NO_PLAIN_FILE}; remove the row"),
-        ):
-            if names:
-                paths = [f"{below}/{name}" if below else name for name in names]
-                rows.refuse_first(pl.col("photo").is_in(paths), f"photo {{photo!r}} is {reason}")
-
-
-def _unreadable_files(place: Path, root: Path) -> tuple[list[str], list[str]]:
-    """Return links that leave ``root``, and entries that are neither file nor folder."""
-    links, special = [], []
-    with os.scandir(place) as files:
-        for file in files:
-            if file.is_symlink() and not Path(file.path).resolve().is_relative_to(root):
-                links.append(file.name)
-            elif not (file.is_file() or file.is_dir()) and Path(file.path).exists():
-                special.append(file.name)
-    return links, special

@@ -96,7 +96,7 @@ def describe_others(others: Sequence[Path]) -> str:
 
 def _kind(path: Path) -> str:
     if path.is_dir():
-        return "folders of a system or a viewer"
+        return "folders not searched"
     if path.name.startswith("."):
         return "hidden"
     return path.suffix.lower() or "without a suffix"

@@ -115,7 +115,7 @@ def test_files_that_are_no_photos_are_counted(tmp_path, caplog):
     (folder / "Naja" / "b").write_bytes(b"\xff\xd8\xff\xe0")
     assert list(read_manifest(folder).table["photo"]) == ["Naja/0.jpg", "Naja/a.JFIF", "Naja/b"]
     (line,) = caplog.messages
-    assert "5 passed over, no photos: 3 folders of a system or a viewer, 1 .txt, 1 hidden" in line
+    assert "5 passed over, no photos: 3 folders not searched, 1 .txt, 1 hidden" in line
 
 
 def test_metadata_below_a_wrapper_is_read(tmp_path):

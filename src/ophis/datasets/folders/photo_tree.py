@@ -72,7 +72,7 @@ def _read(folder: Path, around: tuple[Path, ...], root: Path | None) -> PhotoTre
     for path in content.folders:
         refuse_link(path, root)
         target = path.resolve()
-        if target in around:
+        if any(outer.is_relative_to(target) for outer in around):
             others.append(path)
         else:
             folders.append(_read(path, (*around, target), root))
@@ -93,5 +93,5 @@ def refuse_link(path: Path, root: Path | None) -> None:
     """
     if root and path.is_symlink() and not path.resolve().is_relative_to(root):
         raise InputError(
-            f"{path}: this link leaves {root}; copy the file instead, or set follow_links"
+            f"{path}: this link leaves {root}; copy the file instead, or allow it by follow_links"
         )

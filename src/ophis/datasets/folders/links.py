@@ -1,0 +1,119 @@
+"""Files of a table's photos: links, special files, and photos that two rows share."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from ophis.files.atomic import NO_PLAIN_FILE
+
+if TYPE_CHECKING:
+    from ophis.files.tables import Rows
+
+_LOGGER = logging.getLogger(__name__)
+_BELOW = pl.col("photo").str.extract("^(.*)/").fill_null("")  # folder of a photo
+_FIX = "copy the photo there, or allow it by follow_links"
+
+
+def check_files(rows: Rows, folder: Path, *, follow_links: bool) -> None:
+    """Refuse files that are not regular, and links out of the folder; report shared photos.
+
+    Two rows share a photo when they name one file, by its path or by a link. A log line names the
+    first two rows that give one photo two species.
+
+    Lists each folder once, because a call for each file would dominate the run time.
+
+    Args:
+        rows: table with `photo` and `species`.
+        folder: the folder of the photos.
+        follow_links: allow links that leave the folder.
+
+    Raises:
+        InputError: naming the row.
+    """
+    root = folder.resolve()
+    targets: dict[str, str] = {}  # of linked photos
+    places: dict[str, str] = {}  # of linked folders
+    for below in rows.table.select(_BELOW).to_series().unique():
+        place = folder / below
+        if not place.is_dir():
+            continue
+        resolved = place.resolve()
+        if not follow_links and not resolved.is_relative_to(root):
+            rows.refuse_first(
+                below == _BELOW,
+                f"photo {{photo!r}} is behind a link that leaves the folder; {_FIX}",
+            )
+        if resolved != root / below:
+            places[below] = str(resolved)
+        links, special = _links_and_special_files(place)
+        paths = {f"{below}/{name}" if below else name: target for name, target in links.items()}
+        targets |= {path: str(target) for path, target in paths.items()}
+        if not follow_links:
+            out = [path for path, target in paths.items() if not target.is_relative_to(root)]
+            _refuse(rows, out, f"a link that leaves the folder; {_FIX}")
+        _refuse(
+            rows,
+            [f"{below}/{name}" if below else name for name in special],
+            f"{NO_PLAIN_FILE}; remove the row",
+        )
+    _report_shared(rows, _files(rows, root, places, targets))
+
+
+def _refuse(rows: Rows, paths: list[str], reason: str) -> None:
+    if paths:
+        rows.refuse_first(pl.col("photo").is_in(paths), f"photo {{photo!r}} is {reason}")
+
+
+def _links_and_special_files(place: Path) -> tuple[dict[str, Path], list[str]]:
+    """Return the targets of links by name, and entries that are neither file nor folder."""
+    links, special = {}, []
+    with os.scandir(place) as files:
+        for file in files:
+            if file.is_symlink():
+                links[file.name] = Path(file.path).resolve()
+            if not (file.is_file() or file.is_dir()) and Path(file.path).exists():
+                special.append(file.name)
+    return links, special
+
+
+def _files(rows: Rows, root: Path, places: dict[str, str], targets: dict[str, str]) -> pl.Series:
+    """Return a text per row that is equal for rows of one file."""
+    photo = rows.table["photo"]
+    if photo.str.contains(r"(^|/)(\.?/|\.$)").any():  # a//b.jpg, ./b.jpg
+        photo = photo.str.replace_all(r"/(?:\.?/)+", "/").str.strip_prefix("./")
+    if not places and not targets:
+        return photo
+    inside = pl.lit(f"{root}/") + photo
+    moved = (
+        _BELOW.replace_strict(places, default=None, return_dtype=pl.String)
+        + "/"
+        + pl.col("photo").str.extract("([^/]*)$")
+    )
+    linked = pl.col("photo").replace_strict(targets, default=None, return_dtype=pl.String)
+    return rows.table.select(pl.coalesce(linked, moved, inside)).to_series()
+
+
+def _report_shared(rows: Rows, files: pl.Series) -> None:
+    if not files.is_duplicated().any():
+        return
+    table = rows.table.select("photo", "species", file=files, row=pl.int_range(pl.len()))
+    named = table.filter(pl.col("species").is_not_null())
+    shared = named.filter(pl.col("species").n_unique().over("file") > 1)
+    if not len(shared):
+        return
+    first = shared.row(0, named=True)
+    of_file = pl.col("file") == first["file"]
+    other = shared.filter(of_file & (pl.col("species") != first["species"])).row(0, named=True)
+    _LOGGER.warning(
+        "%s: photo %r is of %r, but %s has %s as %r; keep one row, unless it shows both%s",
+        rows.where(other["row"]), other["photo"], other["species"],
+        rows.where(first["row"]).removeprefix(f"{rows.path}, "),
+        "it" if first["photo"] == other["photo"] else repr(first["photo"]), first["species"],
+        f" ({more:,} more photos have two species)" if (more := shared["file"].n_unique() - 1)
+        else "",
+    )  # fmt: skip

@@ -1,0 +1,99 @@
+"""Links in folders of photos, and files that several rows share."""
+
+from pathlib import Path
+
+import pytest
+
+from ophis import InputError, read_manifest
+from ophis.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Species in `snakes`, with links to photos and a folder in `elsewhere`."""
+    for name in ("snakes/Boa/1.jpg", "elsewhere/2.jpg", "elsewhere/Naja/3.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "snakes" / "Boa" / "2.jpg").symlink_to(tmp_path / "elsewhere" / "2.jpg")
+    (tmp_path / "snakes" / "Naja").symlink_to(tmp_path / "elsewhere" / "Naja")
+    return tmp_path / "snakes"
+
+
+def test_links_are_followed_on_request(folder):
+    with pytest.raises(InputError, match=r"this link leaves .*, or allow it by follow_links"):
+        read_manifest(folder)
+    manifest = read_manifest(folder, follow_links=True)
+    assert list(manifest.table["photo"]) == ["Boa/1.jpg", "Boa/2.jpg", "Naja/3.jpg"]
+    assert list(manifest.table["species"]) == ["Boa", "Boa", "Naja"]
+    table = manifest.write(folder / "m.csv")
+    with pytest.raises(InputError, match=r"m\.csv, row [34]: photo .* link that leaves the folder"):
+        read_manifest(table)
+    assert list(read_manifest(table, follow_links=True).paths()) == list(manifest.paths())
+
+
+def test_loop_of_links_ends(folder, caplog):
+    (folder / "Boa" / "again").symlink_to(folder)
+    (folder / "Boa" / "own").symlink_to(folder / "Boa")
+    (folder.parent / "elsewhere" / "Naja" / "back").symlink_to(folder.parent / "elsewhere")
+    (folder / "Boa" / "dangling").symlink_to(folder / "nowhere")
+    manifest = read_manifest(folder, follow_links=True)
+    assert len(manifest) == 3
+    assert "4 passed over, no photos: 3 folders not searched, 1 without a suffix" in caplog.text
+
+
+def test_special_file_behind_a_link_is_refused(folder):
+    (folder / "Boa" / "zero.jpg").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"zero\.jpg: is no plain file"):
+        read_manifest(folder, follow_links=True)
+
+
+def test_commands_name_the_option(folder, capsys):
+    given = ["collect", str(folder), "--out", str(folder.parent / "out" / "m.csv")]
+    with pytest.raises(SystemExit) as end:
+        main(given)
+    assert end.value.code == 2
+    assert "or allow it by --follow-links" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as end:
+        main([*given, "--follow-links"])
+    assert not end.value.code
+    split = ["split", str(folder.parent / "out" / "m.csv"), "--out", str(folder.parent / "parts")]
+    split += ["--no-near-duplicates"]
+    for options, code in (([], 2), (["--follow-links"], 0)):
+        with pytest.raises(SystemExit) as end:
+            main([*split, *options])
+        assert (end.value.code or 0) == code
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["1,a.jpg,Boa", "2,a.jpg,Naja"], "row 3: photo 'a.jpg' is of 'Naja', but row 2 has it as"),
+        (["1,a.jpg,Boa", "2,./a.jpg,Naja"], "row 3: photo './a.jpg' is of 'Naja', but row 2 has '"),
+        (["1,a.jpg,Boa", "2,x//b.jpg,Boa", "3,x/./b.jpg,Naja"], "row 4: photo 'x/./b.jpg' is of"),
+        (["1,a.jpg,Boa", "2,link.jpg,Naja"], "row 3: photo 'link.jpg' is of 'Naja', but row 2 has"),
+        (["1,x/b.jpg,Boa", "2,y/b.jpg,Naja"], "row 3: photo 'y/b.jpg' is of 'Naja', but row 2 has"),
+        (["1,a.jpg,Boa", "2,a.jpg,Boa", "3,b.jpg,Naja"], ""),
+        (["1,a.jpg,Boa", "2,a.jpg,"], ""),
+        (["1,a.jpg,Boa", "2,x/a.jpg,Naja"], ""),
+    ],
+)
+def test_photo_of_two_species_is_reported(tmp_path, caplog, rows, said):
+    (tmp_path / "x").mkdir()
+    for name in ("a.jpg", "b.jpg", "x/a.jpg", "x/b.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "link.jpg").symlink_to("a.jpg")
+    (tmp_path / "y").symlink_to("x")
+    (tmp_path / "m.csv").write_text("\n".join(["photo_id,photo,species", *rows]) + "\n")
+    assert len(read_manifest(tmp_path / "m.csv")) == len(rows)
+    assert len(caplog.messages) == bool(said)
+    assert said in caplog.text
+
+
+def test_linked_copy_of_a_species_is_reported(tmp_path, caplog):
+    (tmp_path / "snakes" / "Boa").mkdir(parents=True)
+    (tmp_path / "snakes" / "Boa" / "1.jpg").touch()
+    (tmp_path / "snakes" / "Naja").symlink_to("Boa")
+    read_manifest(tmp_path / "snakes")
+    (line,) = caplog.messages
+    assert "photo 'Naja/1.jpg' is of 'Naja', but" in line
+    assert "has 'Boa/1.jpg' as 'Boa'" in line
