@@ -210,14 +210,14 @@ def test_webp_has_65536_chunks_at_most():
 
 @pytest.mark.parametrize("kind", [b"VP8 ", b"VP8L"])
 @pytest.mark.parametrize("length", [300, 301])
-def test_webp_without_end_lacks_32_of_64_zeros(kind, length):
-    pixels = b"\1" * (length - 64)
+def test_webp_without_end_lacks_8_of_16_zeros(kind, length):
+    pixels = b"\1" * (length - 16)
     before, after = riff(b"ICCP", b"profile"), riff(b"EXIF", b"odd")
-    whole = webp(before, riff(kind, pixels + bytes(64)), after)
-    assert webp_without_end(whole) == webp(before, riff(kind, pixels + bytes(32)), after)
-    assert webp_without_end(webp(riff(kind, pixels + b"\1" + bytes(63)))) is None
-    assert webp_without_end(webp(riff(kind, pixels + bytes(63) + b"\1"))) is None
-    assert webp_without_end(webp(riff(kind, bytes(63)))) is None
+    whole = webp(before, riff(kind, pixels + bytes(16)), after)
+    assert webp_without_end(whole) == webp(before, riff(kind, pixels + bytes(8)), after)
+    assert webp_without_end(webp(riff(kind, pixels + b"\1" + bytes(15)))) is None
+    assert webp_without_end(webp(riff(kind, pixels + bytes(15) + b"\1"))) is None
+    assert webp_without_end(webp(riff(kind, bytes(15)))) is None
 
 
 def test_other_webp_chunks_may_end_in_zeros():

@@ -26,7 +26,8 @@ _WITHOUT_LENGTH = (0x01, _START)
 _SEQUENTIAL = (0xC0, 0xC1)  # Huffman-coded frames with the bits of a block in one scan
 _ANCILLARY = 0x20  # bit of the first letter of a PNG chunk
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")  # PNG chunks that the pixels depend on
-_ZEROS, _REMOVED = 64, 32  # bytes at the end of compressed pixels; see `webp_without_end`
+# Bytes at the end of compressed pixels; see `webp_without_end`. Encoders write 4 more than needed.
+_ZEROS, _REMOVED = 16, 8
 _TOO_MANY = Reason.UNREADABLE, f"made of more than {MAX_CHUNKS:,} parts; save the photo anew"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _DECODED = (*_SEQUENTIAL, 0xC2)
@@ -207,7 +208,7 @@ def _webp_error(data: bytes) -> tuple[Reason, str] | None:
 
 
 def webp_without_end(data: bytes) -> bytes | None:
-    """Return a WebP without the last bytes of its pixels, where these end in 64 zeros, else None.
+    """Return a WebP without the last bytes of its pixels, where these end in 16 zeros, else None.
 
     WebP has no checksums, and decoders accept zeros as pixels: a file that was cut short and filled
     up with zeros shows no error. Pixels of one colour end in zeros too, but need all of them, so
