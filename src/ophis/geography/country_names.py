@@ -68,7 +68,7 @@ def name_in(code: str, language: str) -> str:
 
 
 def all_names() -> dict[str, tuple[str, ...]]:
-    """List all names of each country, by alpha-2 code: CLDR's in `LANGUAGES`, aliases, alpha-3.
+    """List all names of each country, by alpha-2 code: CLDR's in `LANGUAGES`, aliases, codes.
 
     >>> [name in all_names()["CI"] for name in ("Costa do Marfim", "CIV", "ivory coast")]
     [True, True, True]
@@ -81,7 +81,7 @@ def all_names() -> dict[str, tuple[str, ...]]:
     for key, code in aliases().items():
         names[code].add(key.replace("-", " "))
     for country in pycountry.countries:
-        names[country.alpha_2] |= {country.alpha_3, country.name}
+        names[country.alpha_2] |= {country.alpha_3, country.numeric, country.name}
     return {code: tuple(sorted(called)) for code, called in names.items()}
 
 

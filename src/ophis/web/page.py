@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ophis.geography.countries import iso_codes
-from ophis.geography.country_names import all_names, name_in
+from ophis.geography.country_names import all_names, english_names, name_in
 from ophis.locales import languages, read_sentences
 
 if TYPE_CHECKING:
@@ -72,7 +72,10 @@ def page_files(settings: Settings) -> dict[str, bytes]:
     found[BORDERS] = files("ophis.geography").joinpath(BORDERS).read_bytes()
     for language in languages():
         found[f"sentences/{language}.json"] = _json(sentences_of(language))
-    found[COUNTRIES] = _json(all_names())
+    english: dict[str, list[str]] = {}
+    for code, name in english_names():
+        english.setdefault(code, []).append(name)
+    found[COUNTRIES] = _json({"names": all_names(), "english": english})
     found[SETTINGS] = _json({**asdict(settings), "languages": languages()})
     return found
 

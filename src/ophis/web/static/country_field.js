@@ -1,6 +1,7 @@
 /** Combobox of countries, after the ARIA pattern "editable combobox with list autocomplete". */
 
-import { folded, searchCountries } from "./country_search.js";
+import { CountryForms } from "./country_forms.js";
+import { countriesNamed, searchCountries } from "./country_search.js";
 import { byId, make } from "./elements.js";
 import { readJson } from "./page_files.js";
 
@@ -20,6 +21,7 @@ export class CountryField {
     this.code = null;
     /** @type {Record<string, string[]>} */
     this.others = {};
+    this.forms = new CountryForms({});
     /** @type {Promise<void>|undefined} */
     this.reading = undefined;
     this.active = -1;
@@ -44,8 +46,9 @@ export class CountryField {
   /** Load the further names of countries; a large file, so only when the field is used. */
   async readOthers() {
     this.reading ??= readJson("countries.json").then(
-      (names) => {
+      ({ names, english }) => {
         this.others = names;
+        this.forms = new CountryForms(english);
         if (document.activeElement === this.input && this.wrong) this.open();
       },
       () => {
@@ -94,7 +97,7 @@ export class CountryField {
 
   open() {
     const text = this.code ? "" : this.input.value.trim();
-    const found = searchCountries(text, this.sentences.countries, this.others);
+    const found = this.search(text);
     this.list.replaceChildren(
       ...found.slice(0, text ? MOST : undefined).map((country, index) => {
         const option = make("li", { role: "option", id: `country-${index}` }, country.name);
@@ -112,6 +115,15 @@ export class CountryField {
       const key = found.length ? "country_found" : "country_none";
       this.announce(this.sentences.text("page", key, { number: String(found.length) }));
     }
+  }
+
+  /** @param {string} text */
+  search(text) {
+    const { countries } = this.sentences;
+    const found = searchCountries(text, countries, this.others);
+    if (found.length) return found;
+    const codes = countriesNamed(text, countries, this.others, this.forms);
+    return codes.map((code) => ({ code, name: countries[code] ?? code, also: "" }));
   }
 
   close() {
@@ -164,13 +176,10 @@ export class CountryField {
   /** Accept a fully typed name; mark other text as wrong. */
   left() {
     this.close();
-    const text = folded(this.input.value);
+    const text = this.input.value.trim();
     if (this.code || !text) return;
-    const found = searchCountries(text, this.sentences.countries, this.others);
-    const same = found.filter((country) =>
-      [country.code, country.name, country.also].map(folded).includes(text),
-    );
-    if (same.length === 1 && same[0]) this.choose(same[0].code);
+    const codes = countriesNamed(text, this.sentences.countries, this.others, this.forms);
+    if (codes.length === 1 && codes[0]) this.choose(codes[0]);
     else this.complain(this.sentences.text("page", "country_none"));
   }
 

@@ -1,5 +1,9 @@
 /** Search of countries by name, in any language. */
 
+import { namesOfForm } from "./country_forms.js";
+
+/** @typedef {import("./country_forms.js").CountryForms} CountryForms */
+
 /** @typedef {{code: string, name: string, also: string}} Found */
 
 /**
@@ -34,6 +38,26 @@ export function searchCountries(text, names, others) {
     if (best < 9) found.push({ code, name, also: best < own ? also.name : "", rank: best });
   }
   return found.sort((a, b) => a.rank - b.rank || byName.compare(a.name, b.name));
+}
+
+/**
+ * @param {string} text - a full name
+ * @param {Record<string, string>} names - the page's name of each country, by code
+ * @param {Record<string, string[]>} others - further names and codes of each country
+ * @param {CountryForms} forms
+ * @returns {string[]} codes of the countries with this name, sorted
+ */
+export function countriesNamed(text, names, others, forms) {
+  const wanted = folded(text);
+  const exact = Object.entries(names).filter(([code, name]) =>
+    [code, name, ...(others[code] ?? [])].map(folded).includes(wanted),
+  );
+  if (!wanted || exact.length) return wanted ? exact.map(([code]) => code).sort() : [];
+  const codes = forms.codes(text);
+  if (codes.length) return codes;
+  const parts = namesOfForm(text).filter((part) => part !== text);
+  const each = parts.map((part) => countriesNamed(part, names, others, forms));
+  return each.every((found) => found.length) ? [...new Set(each.flat())].sort() : [];
 }
 
 /** @param {string} name - folded */
