@@ -169,3 +169,11 @@ def test_collect_lists_pictures_that_are_not_read(tmp_path, capsys):
     assert [failure["code"] for failure in failures] == [
         "other_format", "empty", "other_format", "not_a_photo",
     ]  # fmt: skip
+
+
+def test_commands_report_species_in_several_ways(tmp_path, capsys):
+    (tmp_path / "m.csv").write_text("photo,species\na.jpg,Naja naja\nb.jpg,naja-naja\nc.jpg,Boa\n")
+    with pytest.raises(SystemExit):
+        main(["fit-prior", str(tmp_path / "m.csv"), "--out", str(tmp_path / "p.csv")])
+    err = capsys.readouterr().err
+    assert "1 species are written in several ways, such as 'Naja naja' and 'naja-naja'; each" in err

@@ -49,11 +49,23 @@ def tables_of(source: Path) -> list[Path]:
 
 
 def read_photos_option(path: Path, photos: Path | None, *, follow_links: bool) -> Manifest:
-    """Read a manifest; an error about a link names the option that allows it."""
+    """Read a manifest, and report on stderr species that are written in several ways.
+
+    An error about a link names the option that allows it.
+    """
+    from ophis.datasets.renaming import species_in_several_ways
     from ophis.datasets.sources import read_manifest
 
     with naming_options():
-        return read_manifest(path, photos=photos, follow_links=follow_links)
+        manifest = read_manifest(path, photos=photos, follow_links=follow_links)
+    if several := species_in_several_ways(manifest):
+        first = " and ".join(map(repr, several[0]))
+        print(
+            f"ophis: {path}: {len(several):,} species are written in several ways, such as {first};"
+            " each spelling is a species of its own (ophis collect --merge-names makes them one)",
+            file=sys.stderr,
+        )
+    return manifest
 
 
 @contextmanager

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ophis.datasets.archive import unpack_photos
-from ophis.datasets.renaming import Renaming, accepted_names, normalised_names, read_synonyms
+from ophis.datasets.renaming import (
+    Renaming,
+    accepted_names,
+    normalised_names,
+    read_synonyms,
+    species_in_several_ways,
+)
 from ophis.datasets.sources import read_manifest
 from ophis.errors import InputError, PhotoFailure, Reason
 from ophis.images.formats import unsupported
@@ -94,7 +100,7 @@ def collect(
         renamings.append((normalised_names(manifest), merge_names))
         manifest = renamings[-1][0].apply(manifest, merge=merge_names)
     else:
-        ambiguous = len(normalised_names(manifest).merges)
+        ambiguous = len(species_in_several_ways(manifest))
     manifest.write(out)
     return Collection(
         manifest,

@@ -85,6 +85,12 @@ def normalised_names(manifest: Manifest) -> Renaming:
     return Renaming(photos, {name: scientific_name(name) for name in photos})
 
 
+def species_in_several_ways(manifest: Manifest) -> list[tuple[str, ...]]:
+    """Return the names in the manifest that have one `scientific_name`, at least two of each."""
+    names = manifest.table["species"].drop_nulls().unique()
+    return list(Renaming({}, {name: scientific_name(name) for name in names}).merges.values())
+
+
 def accepted_names(manifest: Manifest, synonyms: Mapping[str, str]) -> Renaming:
     """Return the renaming of every synonym to its accepted name.
 

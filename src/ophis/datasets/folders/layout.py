@@ -161,8 +161,9 @@ def _recurs(chains: set[Names]) -> bool:
 
 
 def _refuse(root: Path, chains: set[Names]) -> NoReturn:
-    shortest, longest = min(chains, key=len), max(chains, key=len)
-    for names in chains:  # a folder in another one shows the reason best
+    ordered = sorted(chains, key=lambda names: (len(names), names))
+    shortest, longest = ordered[0], ordered[-1]
+    for names in ordered:  # a folder in another one shows the reason best
         for end in range(1, len(names)):
             if names[:end] in chains:
                 shortest, longest = names[:end], names
@@ -195,11 +196,13 @@ def _understood(
     """Return a line on the parts, and on the folders that are neither part nor species."""
     words, first = [], min(layout.species.values())
     if parts := sorted(set(layout.parts.values())):
-        words.append(f"{len(parts)} parts: {', '.join(parts)}; species from the folders below")
+        number = "1 part" if len(parts) == 1 else f"{len(parts)} parts"
+        words.append(f"{number}: {', '.join(parts)}; species from the folders below")
     if joined:
         words.append(f"species from folders of genus and epithet, such as {first!r}")
-    if above:
+    elif above:
         words.append(f"species from the folders of the photos, such as {first!r}")
+    if above:
         words.append(f"passed over are the folders above: {_listed(above)}")
     if below:
         words.append(f"folders inside a species are read as part of it: {_listed(below)}")
