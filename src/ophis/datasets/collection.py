@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ophis.datasets.archive import unpack_photos
+from ophis.datasets.manifest import require_manifest_path
 from ophis.datasets.renaming import (
     Renaming,
     accepted_names,
@@ -81,9 +82,11 @@ def collect(
         merge_names: the same, and names that become equal are merged.
 
     Raises:
-        InputError: as `read_manifest`, `read_synonyms` and `unpack_photos`, and when ``photos`` and
-            ``unpack`` are both given.
+        InputError: as `read_manifest`, `read_synonyms` and `unpack_photos`, when ``photos`` and
+            ``unpack`` are both given, and when ``out`` cannot be written: before any photo is
+            unpacked.
     """
+    require_manifest_path(out)
     accepted = read_synonyms(synonyms) if synonyms else None
     unpacked = None
     if unpack:

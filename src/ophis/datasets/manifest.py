@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from ophis.errors import InputError
-from ophis.files.atomic import whole_file
+from ophis.files.atomic import require_writable, whole_file
 from ophis.files.tables import escape_formulas
 from ophis.taxonomy.species_list import SpeciesList
 
@@ -154,12 +154,10 @@ class Manifest:
             InputError: for another suffix, or when the file cannot be written.
         """
         path = Path(path)
-        suffix = path.suffix.lower()
-        if suffix not in (".csv", ".parquet"):
-            raise InputError(f"{path}: a manifest is written as .csv or .parquet; name such a file")
+        require_manifest_path(path)
         table = self._relative_to(path.parent)
         with whole_file(path) as temporary:
-            if suffix == ".csv":
+            if path.suffix.lower() == ".csv":
                 escape_formulas(table).write_csv(temporary)
             else:
                 table.write_parquet(temporary)
@@ -179,6 +177,17 @@ class Manifest:
             prefix = there.relative_to(here).as_posix() + "/"
             return table.with_columns(photo=pl.lit(prefix) + pl.col("photo"))
         return table.with_columns(folder=pl.lit(os.path.relpath(there, here)))
+
+
+def require_manifest_path(path: str | Path) -> None:
+    """Refuse a path at which no manifest can be written.
+
+    Raises:
+        InputError: for another suffix than .csv and .parquet, or see `require_writable`.
+    """
+    if Path(path).suffix.lower() not in (".csv", ".parquet"):
+        raise InputError(f"{path}: a manifest is written as .csv or .parquet; name such a file")
+    require_writable(path)
 
 
 def is_repeated(texts: pl.Series) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from ophis.datasets.groups import join_groups
-from ophis.datasets.manifest import is_repeated
+from ophis.datasets.manifest import is_repeated, require_manifest_path
 from ophis.datasets.near_duplicates import near_duplicate_groups
 from ophis.errors import InputError
 from ophis.files.overlap import refuse_overlap
@@ -54,9 +54,13 @@ def split(
         species, this is not always possible: then every species is in the training part.
 
     Raises:
-        InputError: when ``fraction`` is out of range, a photo has no species, or ``groups`` does
-            not have one number for each photo, or both parts are written to one file.
+        InputError: before a photo is read, when ``fraction`` is out of range, a photo has no
+            species, a file cannot be written, ``groups`` does not have one number for each photo,
+            or both parts are written to one file.
     """
+    for path in (train, validation):
+        if path is not None:
+            require_manifest_path(path)
     if not 0 < fraction < 1:
         raise InputError(f"fraction = {fraction} should lie between 0 and 1")
     if groups is not None and len(groups) != len(manifest):

@@ -75,6 +75,22 @@ def whole_file(path: str | Path, *, synced: bool = True) -> Generator[Path]:
         raise InputError(f"{path}: cannot be written: {reason}; write elsewhere") from None
 
 
+def require_writable(path: str | Path) -> None:
+    """Refuse a path at which no file can be written, before the work on its content.
+
+    Raises:
+        InputError: naming the path, when it is a folder or its folder cannot be made or written.
+    """
+    path = Path(path)
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name a file")
+    if not folder.is_dir():
+        raise InputError(f"{path}: cannot be written: {folder} is a file; write elsewhere")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{path}: cannot be written: no permission in {folder}; write elsewhere")
+
+
 def sync(path: Path) -> None:
     """Wait until the content of a file is on the disk."""
     handle = os.open(path, os.O_RDWR)  # Windows syncs only writable handles

@@ -173,6 +173,7 @@ def test_damaged_index_and_unwritable_folder_are_named(tmp_path, write):
     manifest, out = table(tmp_path), tmp_path / "s.npz"
     parts_of(out).mkdir()
     (parts_of(out) / "parts.json").write_text("{")
+    (parts_of(out) / "part-000000.npz").write_text("work of an hour")
     with pytest.raises(InputError, match=r"parts\.json: damaged: .* remove .*s\.npz\.parts"):
         write(Work(), manifest, out)
     (tmp_path / "file").write_text("")
@@ -300,9 +301,9 @@ def test_ensemble_with_tta_is_scored_as_in_memory(tmp_path):
     np.testing.assert_array_equal(streamed.logits, whole.logits)
     assert whole.write(tmp_path / "whole.npz").read_bytes() == out.read_bytes()
     with pytest.raises(RuntimeError, match="in the middle"):
-        score(both, manifest, out=out, progress=stop_at(10))
+        score(both, manifest, out=out, part_photos=4, progress=stop_at(10))
     with pytest.raises(InputError, match="another test-time augmentation"):
-        score(both, manifest, out=out, tta=())
+        score(both, manifest, out=out, part_photos=4, tta=())
 
 
 def stop_at(photos):

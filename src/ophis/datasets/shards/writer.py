@@ -90,6 +90,8 @@ def pack(
             photos or options, another process writes it, or the disk is full.
     """
     out = Path(out)
+    if workers is not None and workers < 1:
+        raise InputError(f"workers = {workers} should be 1 or more")
     metadata = _metadata(manifest, pixels=pixels, quality=quality, shard_photos=shard_photos)
     with _locked(out), ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         _begin(manifest, metadata, out)

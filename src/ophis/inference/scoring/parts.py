@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import InputError
-from ophis.files.atomic import whole_file
+from ophis.files.atomic import require_writable, whole_file
 from ophis.files.blocks import mapped
 from ophis.inference.batches import row_texts
 from ophis.scores.scores import Scores, joined, read_scores
@@ -63,13 +63,16 @@ class ScoreParts:
     ) -> Generator[Self]:
         """Create the folder beside ``out``, or open what an earlier run left there, and lock it.
 
+        On leaving, a folder without a single part is removed.
+
         Raises:
             InputError: when the folder holds parts of other photos or another model, which may be
-                hours of work, when it is in use by another process, or cannot be written.
+                hours of work, when it is in use by another process, or ``out`` cannot be written.
         """
         if photos < 2 or photos % 2:
             raise InputError(f"part_photos = {photos} should be an even number from 2")
         out = Path(out).resolve()
+        require_writable(out)
         parts = cls(out.with_name(f"{out.name}.parts"), manifest, photos)
         facts = {
             "bundle": bundle.version,
@@ -88,8 +91,12 @@ class ScoreParts:
             ) from None
         with lock:
             _lock(parts.folder, lock)
-            parts._require_same(facts)
-            yield parts
+            try:
+                parts._require_same(facts)
+                yield parts
+            finally:
+                if not parts._any():
+                    shutil.rmtree(parts.folder, ignore_errors=True)
 
     def __len__(self) -> int:
         return math.ceil(len(self.manifest) / self.photos)
@@ -106,6 +113,10 @@ class ScoreParts:
     def missing(self) -> list[int]:
         """Return the parts without a file."""
         return [number for number in range(len(self)) if not self.path(number).exists()]
+
+    def _any(self) -> bool:
+        """Return whether the folder holds the scores of a single photo."""
+        return any(self.folder.glob("part-*.npz"))
 
     def joined(self, species: SpeciesList) -> Scores:
         """Return all parts as one, with rows in the manifest's order.
@@ -173,7 +184,7 @@ class ScoreParts:
     def _require_same(self, facts: Mapping[str, object]) -> None:
         """Write the facts that the scores depend on, or compare them with those of the folder."""
         index = self.folder / INDEX
-        if not index.exists():
+        if not (index.exists() and self._any()):  # nothing to lose
             for left in self.folder.glob("part-*"):  # of a file that was finished
                 left.unlink()
             with whole_file(index) as temporary:
