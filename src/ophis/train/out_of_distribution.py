@@ -4,6 +4,10 @@ Features before the head, scaled to length one, are modelled as normal with one 
 species and one covariance for all. The OOD score is the least squared Mahalanobis distance to any
 species (Lee et al. 2018; the scaling: Müller and Hein 2025). Its mean over training photos is 1.
 The exported network has it as a second output.
+
+A network that is trained to the end on few photos gives all of a species almost one feature. Their
+variance is then no measure of other photos, and smaller than the rounding in which torch and ONNX
+Runtime differ. So the training features are taken to scatter by `MIN_VARIANCE` at least.
 """
 
 from __future__ import annotations
@@ -34,6 +38,10 @@ FILE = "ood_model.npz"  # in a run folder
 MAX_PHOTOS = 20_000  # training photos that the model is fitted on
 RANK = 128  # directions with a variance of their own; all others have one in common
 SHRINKAGE = 0.1  # towards equal variance in all directions
+MIN_VARIANCE = 1e-4  # in all directions together: 0.6 degrees from the mean of the species
+
+
+_ARRAYS = ("means", "directions", "weights", "other_weight")
 
 
 class OodModel(nn.Module):
@@ -41,30 +49,46 @@ class OodModel(nn.Module):
 
     Args:
         means: [species, features], of features of length one.
-        directions: [rank, features], scaled by the square root of the weight they subtract.
-        weight: of a squared difference in all other directions.
+        directions: [rank, features], orthonormal.
+        weights: [rank], of a squared difference along each direction.
+        other_weight: of a squared difference in all other directions; not below ``weights``.
     """
 
     means: torch.Tensor
     directions: torch.Tensor
-    weight: torch.Tensor
+    weights: torch.Tensor
+    other_weight: torch.Tensor
 
     def __init__(
         self,
-        means: NDArray[np.float32],
-        directions: NDArray[np.float32],
-        weight: NDArray[np.float32],
+        means: NDArray[np.floating],
+        directions: NDArray[np.floating],
+        weights: NDArray[np.floating],
+        other_weight: NDArray[np.floating] | float,
     ) -> None:
         super().__init__()
-        for name, values in (("means", means), ("directions", directions), ("weight", weight)):
-            self.register_buffer(name, torch.from_numpy(np.asarray(values, np.float32)))
+        values = (means, directions, weights, other_weight)
+        for name, value in zip(_ARRAYS, values, strict=True):
+            self.register_buffer(name, torch.from_numpy(np.asarray(value, np.float32)))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return the OOD scores, [photos], of features [photos, features]."""
+        """Return the OOD scores, [photos], of features [photos, features].
+
+        The differences to all means are never written out. Their squared lengths lose the digits
+        of small differences, and only choose the nearest species.
+        """
         unit = functional.normalize(features.float(), dim=1)
-        everywhere = _squared_differences(unit, self.means) * self.weight
-        along = _squared_differences(unit @ self.directions.T, self.means @ self.directions.T)
-        return (everywhere - along).amin(dim=1)
+        scaled = self.directions * (self.other_weight - self.weights).clamp_min(0).sqrt()[:, None]
+        everywhere = _squared_differences(unit, self.means) * self.other_weight
+        along = _squared_differences(unit @ scaled.T, self.means @ scaled.T)
+        nearest = (everywhere - along).argmin(dim=1)
+        return self._distances(unit - self.means[nearest])
+
+    def _distances(self, differences: torch.Tensor) -> torch.Tensor:
+        """Return the weighted squared lengths, [photos], of differences [photos, features]."""
+        along = differences @ self.directions.T
+        other = differences - along @ self.directions
+        return along.square() @ self.weights + other.square().sum(dim=1) * self.other_weight
 
     def write(self, path: Path) -> None:
         """Write an .npz without pickles, atomically."""
@@ -80,7 +104,7 @@ class OodModel(nn.Module):
             InputError: naming the file when it is damaged or of another kind.
         """
         arrays = read_npz(path, what="OOD model file")
-        if arrays.keys() != {"means", "directions", "weight"}:
+        if arrays.keys() != {*_ARRAYS}:
             raise InputError(f"{path}: not an OOD model file of ophis; train again")
         return cls(**arrays)
 
@@ -169,25 +193,19 @@ def ood_model_from_features(
     means = np.full((species, width), 10.0)
     for column in np.unique(truth):
         means[column] = unit[truth == column].mean(axis=0)
-    residuals = unit - means[truth]
-    variances, directions = _principal(residuals)
-    total = variances.sum() or 1.0  # one photo a species: equal variances
+    variances, directions = _principal(unit - means[truth])
+    total = variances.sum()
+    noise = max(MIN_VARIANCE - total, 0) / width  # in each direction
     rank = min(RANK, len(variances) - 1)
-    kept, rest = variances[:rank], (total - variances[:rank].sum()) / (width - rank)
-    kept, rest = ((1 - SHRINKAGE) * v + SHRINKAGE * total / width for v in (kept, rest))
-    distances = _distances_to_own_mean(residuals, directions[:rank], 1 / rest - 1 / kept, 1 / rest)
-    typical = distances.mean() or 1.0
-    scaled = directions[:rank] * np.sqrt(np.maximum(1 / rest - 1 / kept, 0) / typical)[:, None]
-    return OodModel(*(np.asarray(a, np.float32) for a in (means, scaled, 1 / rest / typical)))
-
-
-def _distances_to_own_mean(
-    residuals: NDArray[np.float64],
-    directions: NDArray[np.float64],
-    less: NDArray[np.float64],
-    weight: float,
-) -> NDArray[np.float64]:
-    return weight * (residuals**2).sum(axis=1) - (residuals @ directions.T) ** 2 @ less
+    directions, kept = directions[:rank], variances[:rank]
+    rest = (total - kept.sum()) / (width - rank)
+    alike = total / width + noise
+    weights, other_weight = (
+        1 / ((1 - SHRINKAGE) * (variance + noise) + SHRINKAGE * alike) for variance in (kept, rest)
+    )
+    # Mean distance of a training photo to the mean of its species, with the noise.
+    typical = weights @ (kept + noise) + other_weight * (rest + noise) * (width - rank)
+    return OodModel(means, directions, weights / typical, other_weight / typical)
 
 
 def _principal(residuals: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
