@@ -68,6 +68,11 @@ class Recipe:
         return self.batch_photos // self.micro_batch_photos
 
     @property
+    def sides(self) -> tuple[int, int]:
+        """Pixels of the photos in training, and in validation and inference."""
+        return self.crop_pixels, self.test_pixels
+
+    @property
     def preprocessing(self) -> Preprocessing:
         """Preprocessing of validation and inference."""
         return Preprocessing(pixels=self.test_pixels, mean=self.mean, std=self.std)

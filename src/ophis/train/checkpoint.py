@@ -262,15 +262,13 @@ class _Sink:
             self.error = self.error or error
 
 
-def require_same_run(checkpoint: Checkpoint, recipe: Recipe, train_sha256: str, out: Path) -> None:
-    """Refuse to resume from a checkpoint of another recipe or of other photos.
-
-    Raises:
-        InputError: naming the one that differs.
-    """
+def require_same_run(
+    checkpoint: Checkpoint, recipe: Recipe, train_sha256: str | None, out: Path
+) -> None:
+    """Refuse to resume from a checkpoint of another recipe or of other photos; None: any photos."""
     if checkpoint.recipe_sha256 != recipe.sha256():
         other = "recipe"
-    elif checkpoint.train_sha256 != train_sha256:
+    elif train_sha256 not in (None, checkpoint.train_sha256):
         other = "training manifest"
     else:
         return

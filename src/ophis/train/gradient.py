@@ -62,7 +62,7 @@ def accumulate(
             batch = stop.next_batch(batches, processes) if stop else next(batches)
             step = batch.step
             torch.manual_seed(dropout_seed(recipe, batch))
-            with _autocast(processes.device, precision):
+            with autocast(processes.device, precision):
                 loss = micro_batch_loss(model, batch, recipe, processes.device)
             (loss / recipe.micro_batches).backward()
             losses.append(loss.detach())
@@ -104,7 +104,8 @@ def _fast_layers(model: nn.Module) -> Generator[None]:
         yield
 
 
-def _autocast(
+def autocast(
     device: torch.device, precision: torch.dtype | None
 ) -> torch.autocast | nullcontext[None]:
+    """Return the context in which convolutions run in a precision; None is float32."""
     return torch.autocast(device.type, precision) if precision else nullcontext()

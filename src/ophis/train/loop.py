@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ophis.errors import InputError
 from ophis.evaluation.metrics import evaluate
 from ophis.evaluation.run import SCORES
+from ophis.files.atomic import require_writable
 from ophis.train import run_folder
 from ophis.train.batches import Batches
 from ophis.train.checkpoint import (
@@ -30,7 +30,7 @@ from ophis.train.processes import Processes, autocast_dtype
 from ophis.train.run_folder import RunInputs
 from ophis.train.run_log import Progress, RunLog, has_validation
 from ophis.train.stop import StepInterrupted, StopRequest
-from ophis.train.training_state import TrainingState
+from ophis.train.training_state import Execution, TrainingState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,9 @@ def fit(
     species = species or train.species_list()
     inputs = RunInputs(recipe, train, validation, species, Path(weights_folder))
     inputs.require_valid()
-    execution = Execution(workers or os.cpu_count() or 1, save_every_seconds, compile=compile)
+    require_writable(out / run_folder.RECIPE)
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    execution = Execution(workers, save_every_seconds, compile=compile)
     with Processes.from_environment(device) as processes, StopRequest(out, recipe.steps) as stop:
         if compile:
             require_compiler(processes.device)
@@ -109,32 +111,8 @@ def fit(
             skip_bad=skip_bad,
             progress=progress,
         )
-        train, validation, learned = usable_photos(train, validation, out, check)
-        inputs = replace(inputs, train=train, validation=validation, learned=learned)
-        inputs.require_valid()  # again: a species may have lost all its photos
-        Training.begin(inputs, out, processes, stop, execution, progress).run()
+        Training.begin(inputs, out, stop, execution, check).run()
     return out
-
-
-@dataclass(frozen=True)
-class Execution:
-    """Settings of a run that change its weights by no more than rounding.
-
-    Attributes:
-        workers: threads that read photos.
-        save_every_seconds: seconds between checkpoints.
-        compile: run the training steps through torch.compile.
-    """
-
-    workers: int
-    save_every_seconds: float
-    compile: bool
-
-    def __post_init__(self) -> None:
-        if not self.save_every_seconds >= 0:
-            raise InputError(
-                f"save_every_seconds is {self.save_every_seconds}; it should be 0 or more"
-            )
 
 
 @dataclass(eq=False, kw_only=True)
@@ -166,19 +144,27 @@ class Training:
         cls,
         inputs: RunInputs,
         out: Path,
-        processes: Processes,
         stop: StopRequest,
         execution: Execution,
-        progress: Progress,
+        check: PhotoCheck,
     ) -> Self:
-        """Create the state of the first step, or restore the saved one, and describe the run."""
-        recipe, found = inputs.recipe, resume_checkpoint(out, processes)
+        """Create the state of the first step, or restore the saved one, and describe the run.
+
+        The network is tried before the photos are checked, and both before a file is written; the
+        results of the photo check alone are kept for the next call.
+        """
+        recipe, processes, progress = inputs.recipe, check.processes, check.progress
+        found = resume_checkpoint(out, processes)
         saved = found.checkpoint if found else None
         if saved:
-            require_same_run(saved, recipe, inputs.train.sha256(), out)
+            require_same_run(saved, recipe, None, out)
         state = TrainingState.begin(inputs, processes, saved, compiled=execution.compile)
         stop.saved_step = saved.step if saved else None
+        train, validation, learned = usable_photos(inputs.train, inputs.validation, out, check)
+        inputs = replace(inputs, train=train, validation=validation, learned=learned)
+        inputs.require_valid()  # again: a species may have lost all its photos
         if found and saved:
+            require_same_run(saved, recipe, train.sha256(), out)
             progress.message(found.damage or f"going on from step {saved.step:,}, saved in {out}")
         precision = autocast_dtype(recipe.precision, processes.device)
         if processes.leads:

@@ -77,7 +77,11 @@ def model_of(trained: Run) -> nn.Module:
     """Return the network with the weights of the run's checkpoint, in eval mode."""
     recipe = trained.recipe
     model = create_model(
-        recipe.backbone, species=len(trained.species), weights="none", head=recipe.head
+        recipe.backbone,
+        species=len(trained.species),
+        weights="none",
+        head=recipe.head,
+        sides=recipe.sides,
     )
     model.load_state_dict(trained.checkpoint.model)
     return model.eval()

@@ -9,8 +9,12 @@ from ophis.errors import InputError
 from ophis.evaluation.run import RECIPE, read_scored_run
 from ophis.priors.country_counts import CountryPrior
 from ophis.recipe import find_recipe, read_recipe
+from ophis.train.checkpoint import has_checkpoint
 from ophis.train.loop import fit
 from ophis.train.photo_check import CHECKED
+from ophis.train.processes import Processes
+from ophis.train.run_folder import RunInputs
+from ophis.train.training_state import TrainingState
 
 if TYPE_CHECKING:
     from ophis.datasets.manifest import Manifest
@@ -61,10 +65,11 @@ def study(
     """
     out = Path(out)
     read = _read_recipes(recipes, out)
-    out.mkdir(parents=True, exist_ok=True)
-    train.write(out / "train.csv")
-    validation.write(out / "validation.csv")
-    CountryPrior.fit(train).write(out / "prior.csv")
+    for letter, recipe in zip(LETTERS, read, strict=True):
+        inputs = RunInputs(recipe, train, validation, train.species_list(), Path(weights_folder))
+        inputs.require_valid()
+        if not has_checkpoint(out / letter):
+            TrainingState.begin(inputs, Processes.from_environment(device), None)
     for letter, recipe in zip(LETTERS, read, strict=True):
         fit(
             recipe,
@@ -79,6 +84,9 @@ def study(
             checked=out / CHECKED,
             progress=progress,
         )
+    train.write(out / "train.csv")
+    validation.write(out / "validation.csv")
+    CountryPrior.fit(train).write(out / "prior.csv")
     return _write_report(out, _model_names(recipes), validation)
 
 

@@ -1,4 +1,4 @@
-"""Network and optimiser of a run between two steps."""
+"""Network and optimiser of a run between two steps, and settings of its execution."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from ophis.errors import InputError
+from ophis.train.gradient import autocast
 from ophis.train.networks.compilation import compile_network
 from ophis.train.networks.model import create_model, freeze
+from ophis.train.networks.trial import require_trainable
+from ophis.train.processes import autocast_dtype
 
 if TYPE_CHECKING:
     from typing import Self
@@ -20,6 +23,29 @@ if TYPE_CHECKING:
     from ophis.train.checkpoint import Checkpoint
     from ophis.train.processes import Processes
     from ophis.train.run_folder import RunInputs
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Settings of a run that change its weights by no more than rounding.
+
+    Attributes:
+        workers: threads that read photos.
+        save_every_seconds: seconds between checkpoints.
+        compile: run the training steps through torch.compile.
+    """
+
+    workers: int
+    save_every_seconds: float
+    compile: bool
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise InputError(f"workers is {self.workers}; it should be 1 or more")
+        if not self.save_every_seconds >= 0:
+            raise InputError(
+                f"save_every_seconds is {self.save_every_seconds}; it should be 0 or more"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +73,11 @@ class TrainingState:
         *,
         compiled: bool = False,
     ) -> Self:
-        """Create the state of the first step, or restore the saved one.
+        """Create the state of the first step, or restore the saved one, and try the network.
 
         Raises:
             InputError: when the micro-batches cannot be divided among the processes, or the
-                backbone or the weights do not fit.
+                backbone, the weights or the sizes of photos do not fit together.
         """
         recipe = inputs.recipe
         if recipe.micro_batches % processes.count:
@@ -68,6 +94,7 @@ class TrainingState:
             weights_folder=inputs.weights_folder,
             head=recipe.head,
             dropout=recipe.dropout,
+            sides=recipe.sides,
         )
         model = model.to(processes.device).to(memory_format=torch.channels_last)
         frozen = freeze(model, recipe.frozen_stages)
@@ -75,7 +102,25 @@ class TrainingState:
         if saved:
             model.load_state_dict(saved.model)
             optimiser.load_state_dict(saved.optimiser)
-        return cls(model, compile_network(model) if compiled else model, frozen, optimiser)
+        network = compile_network(model) if compiled else model
+        state = cls(model, network, frozen, optimiser)
+        state._try(recipe, processes)
+        return state
+
+    def _try(self, recipe: Recipe, processes: Processes) -> None:
+        """Refuse sizes of photos on which the network fails, and change nothing."""
+        self.begin_step(0.0)
+        statistics = self.statistics()
+        device = processes.device
+        with autocast(device, autocast_dtype(recipe.precision, device)):
+            require_trainable(
+                self.model,
+                crop_pixels=recipe.crop_pixels,
+                test_pixels=recipe.test_pixels,
+                micro_batch_photos=recipe.micro_batch_photos,
+            )
+        self.restore_statistics(statistics)
+        self.optimiser.zero_grad(set_to_none=True)
 
     def begin_step(self, learning_rate: float) -> None:
         """Clear gradients, set the rate, and put all but the frozen modules in training mode."""

@@ -12,7 +12,7 @@ from ophis.images.preprocessing import preprocess
 from ophis.inference.evidence import OUTPUTS
 from ophis.train.export.imagenet17 import imagenet17_model
 from ophis.train.export.inference_form import PaddedPool, averages_maps, inference_form
-from ophis.train.networks.model import classifier_of, create_model
+from ophis.train.networks.model import classifiers_of, create_model
 
 
 @pytest.mark.parametrize("side", [64, 75, 97])
@@ -24,7 +24,7 @@ def test_inference_form_of_big_transfer_has_equal_logits(side):
             nn.init.uniform_(module.weight, -1, 2)
             nn.init.normal_(module.bias)
     nn.init.normal_(model.get_parameter("head.fc.weight"))
-    form = inference_form(model)
+    form = inference_form(model, side=side)
     assert not any(isinstance(m, GroupNormAct | nn.ConstantPad2d) for m in form.modules())
     pixels = torch.randn(2, 3, side, side, dtype=torch.float64)
     with torch.inference_mode():
@@ -45,7 +45,7 @@ def test_other_networks_are_unchanged():
     model = timm.create_model("efficientnet_lite0", num_classes=3).eval()
     pixels = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        assert torch.equal(inference_form(model)(pixels), model(pixels))
+        assert torch.equal(inference_form(model, side=64)(pixels), model(pixels))
 
 
 def test_evidence_maps_sum_to_the_logit(imagenet17, synthetic_photo):
@@ -58,7 +58,8 @@ def test_evidence_maps_sum_to_the_logit(imagenet17, synthetic_photo):
     with torch.inference_mode():
         (logits,) = model(torch.from_numpy(pixels)).numpy()
     assert columns[0].tolist() == np.argsort(-logits)[:5].tolist()
-    bias = classifier_of(model).get_parameter("bias").detach().numpy()
+    (head,) = classifiers_of(model)
+    bias = head.get_parameter("bias").detach().numpy()
     sums = maps[0].mean(axis=(1, 2)) + bias[columns[0]]
     np.testing.assert_allclose(sums, logits[columns[0]], atol=1e-3)
 

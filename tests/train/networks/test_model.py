@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from ophis import InputError
 from ophis.train.networks import model as model_module
-from ophis.train.networks.model import classifier_of, create_model, freeze
+from ophis.train.networks.model import classifiers_of, create_model, freeze
 from ophis.train.networks.standardisation import (
     fold_weight_standardisation,
     standardise_as_published,
@@ -59,11 +59,11 @@ def made_pixels(photos, side):
 
 def with_the_files_head(model, tensors):
     """Return the model with the head of the file, which ophis drops."""
-    head = classifier_of(model)
+    (head,) = classifiers_of(model)
     with torch.no_grad():
         kernel = torch.from_numpy(tensors["resnet/head/conv2d/kernel"])
         head.weight.copy_(kernel.permute(3, 2, 0, 1))
-        head.bias.copy_(torch.from_numpy(tensors["resnet/head/conv2d/bias"]))
+        head.get_parameter("bias").copy_(torch.from_numpy(tensors["resnet/head/conv2d/bias"]))
     return model.double().eval()
 
 
@@ -170,8 +170,8 @@ def test_zero_head_gives_equal_logits_and_random_head_does_not(backbone):
     pixels = torch.rand(2, 3, 32, 32)
     zero = create_model(backbone, species=4, weights="none").eval()
     other = create_model(backbone, species=4, weights="none", head="random").eval()
-    assert not any(p.any() for p in classifier_of(zero).parameters())
-    assert classifier_of(other).weight.all()
+    assert not any(p.any() for head in classifiers_of(zero) for p in head.parameters())
+    assert all(head.weight.all() for head in classifiers_of(other))
     with torch.inference_mode():
         assert torch.equal(zero(pixels), torch.zeros(2, 4))
         assert (other(pixels) != 0).all()
@@ -182,7 +182,8 @@ def test_dropout_is_before_the_head_in_training(backbone):
     model = create_model(backbone, species=4, weights="none", head="random", dropout=0.5)
     pixels = torch.rand(1, 3, 32, 32).expand(2, -1, -1, -1)
     features = []
-    classifier_of(model).register_forward_pre_hook(lambda _, given: features.append(given[0]))
+    (head,) = classifiers_of(model)
+    head.register_forward_pre_hook(lambda _, given: features.append(given[0]))
     model.eval()(pixels)
     model.train()(pixels)
     calm, trained = (f.flatten() for f in features)

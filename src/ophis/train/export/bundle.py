@@ -97,7 +97,7 @@ def _with_outputs(
     model: nn.Module, ood_model: OodModel | None, *, side: int
 ) -> tuple[nn.Module, tuple[str, ...]]:
     """Return the network that is exported, and the names of its outputs."""
-    model = inference_form(model)
+    model = inference_form(model, side=side)
     outputs = ("logits", *(("ood_score",) if ood_model else ()))
     if averages_maps(model, side=side):
         return WithEvidence(model, ood_model).eval(), (*outputs, *EVIDENCE)
@@ -124,6 +124,7 @@ def write_timm_files(
         "architecture": published["architecture"],
         "num_classes": len(species),
         "num_features": getattr(model, "num_features", None),
+        "model_args": _size_options(model),
         "label_names": list(species),
         "pretrained_cfg": _pretrained_cfg(published, len(species), preprocessing),
     }
@@ -133,6 +134,12 @@ def write_timm_files(
         tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
         # Not `save_file`: only the owner could read its file.
         (folder / WEIGHTS).write_bytes(save(tensors, metadata={"format": "pt"}))
+
+
+def _size_options(model: nn.Module) -> dict[str, Any]:
+    """Return timm's options of a network that was built for other sides than published."""
+    options: dict[str, Any] = getattr(model, "_model_args", {})
+    return {name: value for name, value in options.items() if name.endswith("img_size")}
 
 
 def _pretrained_cfg(

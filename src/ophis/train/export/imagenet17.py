@@ -15,7 +15,7 @@ from ophis.images.preprocessing import Preprocessing
 from ophis.inference.bundles.card_sections import about_imagenet17
 from ophis.taxonomy.species_list import SpeciesList
 from ophis.train.export.bundle import write_bundle
-from ophis.train.networks.model import classifier_of
+from ophis.train.networks.model import classifiers_of
 from ophis.train.networks.weights import pretrained_lite0
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ PREPROCESSING = Preprocessing(pixels=224, mean=(MEAN, MEAN, MEAN), std=(STD, STD
 def imagenet17_model() -> nn.Module:
     """Return EfficientNet-Lite0 with a head of the 17 snake logits: [photos, 17]."""
     model = pretrained_lite0()
-    whole = classifier_of(model)
+    (whole,) = classifiers_of(model)
     assert isinstance(whole, nn.Linear)
     wanted = slice(FIRST_CLASS, FIRST_CLASS + len(KINDS))
     head = nn.Linear(whole.in_features, len(KINDS))

@@ -3,7 +3,8 @@
 Weight standardisation is folded into the kernels. Group norm becomes layer norm over each group,
 which ONNX Runtime computes on all its threads; the exporter's instance norm runs on one. The zero
 padding before Big Transfer's first pool becomes a maximum with a small constant, so that the
-network's largest map is not copied.
+network's largest map is not copied. Embeddings of positions are interpolated once, and not for each
+photo.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from timm.layers import GroupNormAct
 from torch import nn
 from torch.nn import functional
 
-from ophis.train.networks.model import classifier_of
+from ophis.train.networks.model import classifiers_of
 from ophis.train.networks.standardisation import fold_weight_standardisation
 
 EVIDENCE_SPECIES = 5  # with maps: a country rarely lifts another species to the top
 _ROUNDING = 1e-3
 
 
-def inference_form(model: nn.Module) -> nn.Module:
-    """Return a copy in eval mode with the same outputs, up to rounding."""
+def inference_form(model: nn.Module, *, side: int) -> nn.Module:
+    """Return a copy in eval mode with the same outputs on photos of a side, up to rounding."""
     folded = fold_weight_standardisation(model).eval()
+    interpolates = "dynamic_img_size" in getattr(model, "_model_args", {})
+    if interpolates and getattr(model, "pos_embed", None) is not None:
+        folded.set_input_size(img_size=side)  # ty: ignore[not-callable]
     for name, module in list(folded.named_modules()):
         if isinstance(module, GroupNormAct):
             parent, _, child = name.rpartition(".")
@@ -119,9 +123,10 @@ class WithEvidence(nn.Module):
 
 def averages_maps(model: nn.Module, *, side: int) -> bool:
     """Return whether the logits are means of maps plus a bias; tested on random pixels."""
-    head = classifier_of(model)
-    if not isinstance(head, nn.Linear | nn.Conv2d):
+    heads = classifiers_of(model)
+    if len(heads) != 1:
         return False
+    (head,) = heads
     pixels = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.inference_mode():
         maps = model.forward_features(pixels)  # ty: ignore[not-callable]
@@ -134,6 +139,5 @@ def averages_maps(model: nn.Module, *, side: int) -> bool:
 
 
 def _head_of(model: nn.Module) -> nn.Linear | nn.Conv2d:
-    head = classifier_of(model)
-    assert isinstance(head, nn.Linear | nn.Conv2d)
+    (head,) = classifiers_of(model)
     return head

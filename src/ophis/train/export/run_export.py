@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import torch
-
 from ophis.datasets.training_photos import read_training_photos, require_unseen_by
 from ophis.decision.rule import DANGER_CONFIDENCE, default_rule
 from ophis.decision.vector_scaling import default_calibration
@@ -22,7 +20,7 @@ from ophis.scores.validation import validation_halves
 from ophis.train.export.bundle import write_bundle
 from ophis.train.export.imagenet17 import IMAGENET17, export_imagenet17
 from ophis.train.model_scores import final_scores
-from ophis.train.networks.weights_file import one_line
+from ophis.train.networks.trial import answer_fault
 from ophis.train.out_of_distribution import FILE as OOD_MODEL_FILE
 from ophis.train.out_of_distribution import OodModel
 from ophis.train.processes import Processes
@@ -184,10 +182,5 @@ def _require_pixels(model: nn.Module, backbone: str, pixels: int) -> None:
     """Refuse a size above the limit of bundles, or one that the backbone does not accept."""
     if pixels > MAX_SIDE:
         raise InputError(f"pixels {pixels} should be at most {MAX_SIDE}")
-    try:
-        with torch.inference_mode():
-            model(torch.zeros(1, 3, pixels, pixels))
-    except (AssertionError, RuntimeError) as error:  # timm's and torch's
-        raise InputError(
-            f"pixels {pixels}: {backbone} does not accept this size: {one_line(error)}"
-        ) from None
+    if fault := answer_fault(model, pixels):
+        raise InputError(f"pixels {pixels}: {backbone} does not accept this size: {fault}")

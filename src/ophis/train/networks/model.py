@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import timm
 from timm.layers import StdConv2d
@@ -23,8 +24,17 @@ from torch import nn
 
 from ophis.errors import InputError
 from ophis.train.networks.standardisation import standardise_as_published
-from ophis.train.networks.weights import LITE0_BACKBONE, fill_body, load_lite0, load_weights
+from ophis.train.networks.weights import (
+    LITE0_BACKBONE,
+    classifier_names,
+    fill_body,
+    load_lite0,
+    load_weights,
+)
 from ophis.train.networks.weights_file import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 BIG_TRANSFER = re.compile(r"resnetv2_\d+x\d+_bit(\.|$)")
 
@@ -37,6 +47,7 @@ def create_model(
     weights_folder: Path = Path(),
     head: str = "zero",
     dropout: float = 0.0,
+    sides: Collection[int] = (),
 ) -> nn.Module:
     """Create a network with one logit for each species.
 
@@ -49,6 +60,8 @@ def create_model(
         weights_folder: folder of that file or folder.
         head: "zero": weights and biases of 0, as in Big Transfer; "random": timm's.
         dropout: fraction of the features dropped before the head in training, in [0, 1].
+        sides: pixels of the sides of the photos. A backbone of one input size is built for others
+            where timm can; see `build`.
 
     Returns:
         [photos, 3, side, side] float32 -> logits [photos, species].
@@ -59,24 +72,54 @@ def create_model(
     _check_name(backbone)
     if weights == "lite0" and backbone != LITE0_BACKBONE:
         raise InputError(f"weights lite0 fit the backbone {LITE0_BACKBONE}, not {backbone!r}")
-    model = timm.create_model(backbone, num_classes=species, drop_rate=dropout)
+    model = build(backbone, sides, num_classes=species, drop_rate=dropout)
     if BIG_TRANSFER.match(backbone):
         standardise_as_published(model)
     if weights == "hub":
-        _load_from_hub(model, backbone)
+        _load_from_hub(model, backbone, sides)
     elif weights == "lite0":
         load_lite0(model)
     elif weights != "none":
         load_weights(model, weights_folder / weights)
     if head == "zero":
-        for parameter in classifier_of(model).parameters():
-            nn.init.zeros_(parameter)
+        for layer in classifiers_of(model):
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
     return model
 
 
-def classifier_of(model: nn.Module) -> nn.Module:
-    """Return the last layer of a timm model."""
-    return model.get_classifier()  # ty: ignore[not-callable]
+def build(backbone: str, sides: Collection[int] = (), **options: Any) -> nn.Module:  # noqa: ANN401
+    """Build a network of timm for photos of these sides.
+
+    Networks with a position for each patch or window are published for one size. Most take any
+    size with `dynamic_img_size`, which interpolates the positions; others are built for one other
+    size with `img_size`.
+
+    Args:
+        backbone: name of a timm model.
+        sides: pixels.
+        options: of timm.
+    """
+    published = timm.get_pretrained_cfg(backbone)
+    sizes: list[dict[str, Any]] = []
+    if published and published.fixed_input_size and {*sides} - {published.input_size[-1]}:
+        sizes.append({"dynamic_img_size": True})
+        sizes += [{"img_size": side} for side in {*sides} if len({*sides}) == 1]
+    for size in sizes:
+        with suppress(Exception):  # a TypeError where timm has no such option, and many kinds else
+            return timm.create_model(backbone, **options, **size)
+    return timm.create_model(backbone, **options)
+
+
+def classifiers_of(model: nn.Module) -> list[nn.Linear | nn.Conv2d]:
+    """Return the layers of a timm model that compute logits; distilled networks have several.
+
+    They may lie behind other layers of the head, such as a norm or a hidden layer.
+    """
+    layers = dict(model.named_modules())
+    heads = (layers[name].modules() for name in classifier_names(model) if name in layers)
+    linear = ([m for m in head if isinstance(m, nn.Linear | nn.Conv2d)] for head in heads)
+    return [found[-1] for found in linear if found]
 
 
 def freeze(model: nn.Module, stages: int) -> list[nn.Module]:
@@ -123,10 +166,10 @@ def _check_name(backbone: str) -> None:
     raise InputError(f"timm has no backbone called {backbone!r}; {fix}")
 
 
-def _load_from_hub(model: nn.Module, backbone: str) -> None:
-    """Fill the body with the weights that timm downloads."""
+def _load_from_hub(model: nn.Module, backbone: str, sides: Collection[int]) -> None:
+    """Fill the body with the weights that timm downloads, and fits to the sides."""
     try:
-        fetched = timm.create_model(backbone, pretrained=True).state_dict()
+        fetched = build(backbone, sides, pretrained=True).state_dict()
     except Exception as error:  # the hub's client and its libraries raise many kinds
         raise InputError(
             f"the pretrained weights of {backbone} could not be fetched ({one_line(error)});"

@@ -251,10 +251,14 @@ def _lite0_path() -> Path:
     return Path(spec.origin).parent / LITE0_FILE
 
 
-def _heads(model: nn.Module) -> tuple[str, ...]:
-    """Return the prefixes of the classifier's parameters; distilled networks have two."""
+def classifier_names(model: nn.Module) -> tuple[str, ...]:
+    """Return the names of the layers that compute logits; distilled networks have two."""
     names = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or "head"
-    return tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _heads(model: nn.Module) -> tuple[str, ...]:
+    return tuple(f"{name}." for name in classifier_names(model))
 
 
 def _body(model: nn.Module) -> list[str]:
