@@ -1,14 +1,20 @@
 """Errors of the local backend."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from ophis import SpeciesList
 from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.bundles.index import MODEL
-from ophis.locales import read_sentences
+from ophis.locales import languages, read_sentences
+from ophis.web.export import FACTS, web_files, with_file_digests, with_inline_engine
 from ophis.web.export import MODEL as WEB_MODEL
-from ophis.web.export import web_files, with_file_digests
+from ophis.web.runtime import MODULE
+from ophis.web.single_file import single_page
+from tests.support.made_bundle import write_made_bundle
+from tests.support.page_actions import require_fit
 from tests.support.page_browser import served, tried, write_page
 from tests.support.web_pages import ask, encoded, until
 
@@ -54,6 +60,62 @@ def test_model_that_cannot_run_is_reported(opened, made, engine, synthetic_photo
     with served(write_page(tmp_path / "page", with_file_digests(page_files))) as address:
         page = opened(address)
         assert error_of(page, [synthetic_photo.read_bytes()])[:2] == (500, "model_failed")
+
+
+@pytest.fixture(scope="module")
+def tested(tmp_path_factory, engine):
+    """Files of a page whose bundle has a self-test."""
+    species = SpeciesList(("Boa constrictor", "Naja naja", "Natrix natrix"))
+    folder = tmp_path_factory.mktemp("tested") / "bundle"
+    return web_files(read_bundle(write_made_bundle(folder, species, selftest=True)), engine)
+
+
+def tampered(files, logit) -> dict[str, bytes]:
+    """Return files whose self-test expects another first logit, or a function of it."""
+    facts = json.loads(files[FACTS])
+    (test,) = facts["selftests"]
+    test["logits"][0] = logit(test["logits"][0], max(1, *map(abs, test["logits"])))
+    return {**files, FACTS: json.dumps(facts).encode()}
+
+
+@pytest.mark.parametrize("single_file", [False, True])
+def test_device_that_counts_wrong_gives_no_answer(
+    opened, engine, tested, synthetic_photo, tmp_path, single_file
+):
+    photo = synthetic_photo.read_bytes()
+    for off, wrong in ((5e-5, False), (3e-4, True)):
+        files = tried(tampered(tested, lambda logit, most, off=off: logit + off * most))
+        if single_file:
+            path = tmp_path / f"{off}.html"
+            path.write_bytes(single_page(with_inline_engine(files), engine[MODULE]))
+            page = opened(path.as_uri())
+            found = ask(page, [photo])
+        else:
+            with served(write_page(tmp_path / str(off), with_file_digests(files))) as address:
+                page = opened(address)
+                found = ask(page, [photo])
+                loaded = page.evaluate("backend.load().catch((e) => e.reason)")
+                assert loaded == ("model_wrong" if wrong else None)
+        if wrong:
+            assert found["error"]["reason"] == "model_wrong"
+            assert found["error"]["emergency"] == EMERGENCY
+            assert "differ from those at the export by 3.0e-4" in found["error"]["error"]
+        else:
+            assert "lines" in found
+
+
+@pytest.mark.parametrize("language", languages())
+def test_page_of_a_device_that_counts_wrong_shows_what_to_do(visit, tested, tmp_path, language):
+    files = tampered(tested, lambda logit, most: logit + most)
+    words = read_sentences(language)
+    with served(write_page(tmp_path / "page", with_file_digests(files))) as address:
+        page = visit(url=address, language=language)
+        page.wait_for_selector("#verdict")
+        assert words.text("error", "model_wrong") in page.inner_text("#answer")
+        assert not page.is_visible("#request")
+        assert page.is_visible("#bite")
+        assert page.inner_text("#emergency-text") == words.text("advice", "emergency")
+        require_fit(page, "counts wrong")
 
 
 def test_browser_without_webassembly_is_reported(opened, made, synthetic_photo, tmp_path):

@@ -6,6 +6,7 @@ each species and each country are computed here, in float64.
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ import numpy as np
 
 from ophis.decision.guarantees import sets_as_dict
 from ophis.geography.countries import UNKNOWN, country_code, country_key, iso_codes
+from ophis.inference.bundles.index import SELFTEST
+from ophis.inference.self_test import SelfTest
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
 from ophis.priors.prior import PriorEffect
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
     from ophis.decision.calibration import Calibration
     from ophis.decision.rule import DecisionRule
-    from ophis.inference.bundles.bundle import Bundle
+    from ophis.inference.bundles.bundle import Bundle, Member
     from ophis.priors.prior import Prior
     from ophis.taxonomy.species_list import SpeciesList
 
@@ -57,8 +60,22 @@ def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
         "countries": countries,
         "images": [asdict(member.preprocessing) for member in members],
         "tta": [asdict(crop) for crop in bundle.tta],
+        "selftests": [_selftest(member) for member in members],
     }
     return facts, table.astype("<f8").tobytes()
+
+
+def _selftest(member: Member) -> dict[str, Any] | None:
+    """Return one known photo of a network and its logits, None without a self-test."""
+    path = member.model.with_name(SELFTEST)
+    if not path.exists():
+        return None
+    test = SelfTest.read(path)
+    return {
+        "photo": base64.b64encode(test.photos[0]).decode(),
+        "logits": test.logits[0].tolist(),
+        "tolerance": test.tolerance,
+    }
 
 
 def _species(bundle: Bundle) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import { linesOf } from "./assessment.js";
 import { BackendError, openBackend } from "./backend.js";
 import { Camera } from "./camera.js";
 import { byId, make } from "./elements.js";
-import { errorParts } from "./error_view.js";
+import { errorParts, UNSUPPORTED } from "./error_view.js";
 import { readJson } from "./page_files.js";
 import { PhotoList } from "./photo_list.js";
 import { matchPhotos } from "./photo_matching.js";
@@ -102,13 +102,13 @@ class Page {
       });
     } catch (error) {
       // Other errors are shown with the next request.
-      if (error instanceof BackendError && error.reason === "no_webassembly")
+      if (error instanceof BackendError && UNSUPPORTED.includes(error.reason))
         this.showUnsupported(error);
     }
     endProgress(this.sentences);
   }
 
-  /** @param {BackendError} error - this browser cannot run the model */
+  /** @param {BackendError} error - this browser cannot run the model, or counts wrong */
   showUnsupported(error) {
     byId("request").hidden = true;
     this.showError(error);

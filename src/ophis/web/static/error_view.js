@@ -11,6 +11,9 @@ const RETRYABLE = [
   ...["unreachable", "model_missing", "model_damaged", "model_failed"],
 ];
 
+// Reasons for which this browser cannot answer at all.
+export const UNSUPPORTED = ["no_webassembly", "model_wrong"];
+
 /**
  * @param {unknown} error
  * @param {boolean} local - true if the model runs in the browser
@@ -43,7 +46,7 @@ export function errorParts(error, sentences, local, acts) {
   const change = button(sentences.text("page", "change"), acts.change);
   const again = button(sentences.text("page", "again"), acts.again);
   const buttons = RETRYABLE.includes(reason) ? [again, change] : [change];
-  if (reason === "no_webassembly") return [box];
+  if (UNSUPPORTED.includes(reason)) return [box];
   return [box, make("div", { class: "buttons" }, ...buttons)];
 }
 

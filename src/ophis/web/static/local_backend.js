@@ -15,13 +15,14 @@ import { WorkerClient } from "./worker_client.js";
 /** @import { Sections } from "./answer_lines.js" */
 /** @import { Part } from "./page_files.js" */
 /** @import { Preprocessing, Crop } from "./preprocessing.js" */
+/** @import { SelfTest } from "./self_test.js" */
 /** @import { PhotoOutputs } from "./worker.js" */
 
 /**
  * Content of facts.json: the tables for the decision, and the files of the model.
  *
  * @typedef {Facts & {images: Preprocessing[], tta: Crop[], runtime: string,
- *   parts: {models: Part[], wasm: Part, prior?: Part}}} LocalFacts
+ *   selftests: (SelfTest | null)[], parts: {models: Part[], wasm: Part, prior?: Part}}} LocalFacts
  */
 
 /** @typedef {{decider: Decider, facts: LocalFacts, worker: WorkerClient}} LoadedBundle */
@@ -170,13 +171,18 @@ class LocalBackend {
     });
     const bufferOf = (/** @type {Part | undefined} */ part) =>
       parts.get(part?.path ?? "")?.buffer ?? new ArrayBuffer(0);
-    const { runtime, images, tta } = facts;
-    const setup = { runtime, wasm: bufferOf(wasm), models: models.map(bufferOf), images, tta };
+    const { runtime, images, tta, selftests } = facts;
+    const networks = { wasm: bufferOf(wasm), models: models.map(bufferOf) };
+    const setup = { runtime, images, tta, selftests, ...networks };
     const worker = new WorkerClient();
-    await worker.send({ setup }, [...setup.models, setup.wasm]).catch((error) => {
+    const wrong = await worker.send({ setup }, [...setup.models, setup.wasm]).catch((error) => {
       worker.close();
       throw backendError(500, sections, "model_failed", messageOf(error));
     });
+    if (wrong) {
+      worker.close();
+      throw backendError(500, sections, "model_wrong", wrong);
+    }
     return { decider: new Decider(facts, new Float64Array(bufferOf(prior))), facts, worker };
   }
 

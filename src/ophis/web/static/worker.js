@@ -4,10 +4,12 @@ import { sha256 } from "./digest.js";
 import { Network } from "./network.js";
 import { PhotoError } from "./photo_file.js";
 import { decode, networkInput, unusableReason } from "./preprocessing.js";
+import { difference } from "./self_test.js";
 
 /** @import { Failure } from "./decision.js" */
 /** @import { NetworkOutput, Runtime } from "./network.js" */
 /** @import { Preprocessing, Crop } from "./preprocessing.js" */
+/** @import { SelfTest } from "./self_test.js" */
 
 /**
  * Model of the worker.
@@ -19,6 +21,7 @@ import { decode, networkInput, unusableReason } from "./preprocessing.js";
  * @property {ArrayBuffer[]} models
  * @property {Preprocessing[]} images preprocessing of each model.
  * @property {Crop[]} tta
+ * @property {(SelfTest | null)[]} selftests of each model.
  */
 
 /** @typedef {{photos: {name: string, bytes: Uint8Array<ArrayBuffer>}[], evidence: boolean}} PhotoBatch */
@@ -31,15 +34,18 @@ import { decode, networkInput, unusableReason } from "./preprocessing.js";
 
 /** @typedef {{id: number, setup?: Setup, batch?: PhotoBatch}} Message */
 
-/** @type {Promise<{networks: Network[], images: Preprocessing[], tta: Crop[]}> | null} */
+/** @typedef {{networks: Network[], images: Preprocessing[], tta: Crop[]}} Opened */
+
+/** @type {Promise<Opened> | null} */
 let networks = null;
 
 /** @param {MessageEvent<Message>} event */
 async function respond({ data: { id, setup, batch } }) {
   try {
     if (setup) networks = openNetworks(setup);
-    await networks;
-    postMessage({ id, value: batch ? await runBatch(batch) : null });
+    const opened = await networks;
+    const wrong = setup && opened ? await firstDifference(opened, setup.selftests) : null;
+    postMessage({ id, value: batch ? await runBatch(batch) : wrong });
   } catch (error) {
     postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
@@ -52,6 +58,20 @@ async function openNetworks({ runtime, wasm, models, images, tta }) {
   const opened = [];
   for (const model of models) opened.push(await Network.open(ort, wasm, model));
   return { networks: opened, images, tta };
+}
+
+/**
+ * @param {Opened} opened
+ * @param {(SelfTest | null)[]} selftests
+ * @returns {Promise<string | null>} difference of the first network that counts wrong.
+ */
+async function firstDifference({ networks: opened, images }, selftests) {
+  for (const [number, network] of opened.entries()) {
+    const [test, preprocessing] = [selftests[number], images[number]];
+    const found = test && preprocessing && (await difference(network, preprocessing, test));
+    if (found) return found;
+  }
+  return null;
 }
 
 /**
