@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from ophis.datasets.folders.links import report_same_content
 from ophis.datasets.training_photos import (
     UNREADABLE,
     content_digest,
@@ -89,7 +90,8 @@ def usable_photos(
     """Check all photos of a run before it begins.
 
     For packed photos the index of the pack lists those that could not be packed. A validation
-    photo whose file has the content of a training photo is bad.
+    photo whose file has the content of a training photo is bad. Training photos of one content and
+    two species are reported in a log line.
 
     Args:
         train: photos to learn from.
@@ -109,6 +111,8 @@ def usable_photos(
     processes = check.processes
     earlier = processes.gather(read_skipped(out) if check.skip_bad and processes.leads else {})[0]
     bad, digests = _examine(train, check)
+    if processes.leads:
+        report_same_content(train, digests, unread=UNREADABLE)
     reasons: Reasons = {"train": earlier.get("train", {}) | _by_id(train, bad)}
     learned = union([check.learned, digests[_rows_without(train, reasons["train"])]])
     bad, digests = _examine(validation, check)

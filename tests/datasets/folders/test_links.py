@@ -6,6 +6,8 @@ import pytest
 
 from ophis import InputError, read_manifest
 from ophis.cli import main
+from ophis.datasets.folders.links import report_same_content
+from ophis.datasets.training_photos import UNREADABLE, content_digests
 
 
 @pytest.fixture
@@ -97,3 +99,14 @@ def test_linked_copy_of_a_species_is_reported(tmp_path, caplog):
     (line,) = caplog.messages
     assert "photo 'Naja/1.jpg' is of 'Naja', but" in line
     assert "has 'Boa/1.jpg' as 'Boa'" in line
+
+
+def test_photos_of_equal_content_and_two_species_are_reported(tmp_path, caplog):
+    rows = ["a.jpg,Boa", "gone.jpg,Boa", "lost.jpg,Naja", "b.jpg,Boa", "c.jpg,Naja", "d.jpg,Naja"]
+    for name, data in (("a", b"1"), ("b", b"2"), ("c", b"1"), ("d", b"3")):
+        (tmp_path / f"{name}.jpg").write_bytes(data)
+    (tmp_path / "m.csv").write_text("\n".join(["photo,species", *rows]) + "\n")
+    manifest = read_manifest(tmp_path / "m.csv")
+    report_same_content(manifest, content_digests(manifest), unread=UNREADABLE)
+    (line,) = caplog.messages
+    assert line.startswith("photos 'a.jpg' of 'Boa' and 'c.jpg' of 'Naja' have the same content")

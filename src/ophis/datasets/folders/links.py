@@ -12,6 +12,10 @@ import polars as pl
 from ophis.files.atomic import NO_PLAIN_FILE
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ophis.datasets.manifest import Manifest
     from ophis.files.tables import Rows
 
 _LOGGER = logging.getLogger(__name__)
@@ -99,21 +103,51 @@ def _files(rows: Rows, root: Path, places: dict[str, str], targets: dict[str, st
 
 
 def _report_shared(rows: Rows, files: pl.Series) -> None:
-    if not files.is_duplicated().any():
+    if not (found := _two_species(rows.table, files)):
         return
-    table = rows.table.select("photo", "species", file=files, row=pl.int_range(pl.len()))
-    named = table.filter(pl.col("species").is_not_null())
-    shared = named.filter(pl.col("species").n_unique().over("file") > 1)
-    if not len(shared):
-        return
-    first = shared.row(0, named=True)
-    of_file = pl.col("file") == first["file"]
-    other = shared.filter(of_file & (pl.col("species") != first["species"])).row(0, named=True)
+    first, other, more = found
+    photos, species = rows.table["photo"], rows.table["species"]
     _LOGGER.warning(
         "%s: photo %r is of %r, but %s has %s as %r; keep one row, unless it shows both%s",
-        rows.where(other["row"]), other["photo"], other["species"],
-        rows.where(first["row"]).removeprefix(f"{rows.path}, "),
-        "it" if first["photo"] == other["photo"] else repr(first["photo"]), first["species"],
-        f" ({more:,} more photos have two species)" if (more := shared["file"].n_unique() - 1)
-        else "",
+        rows.where(other), photos[other], species[other],
+        rows.where(first).removeprefix(f"{rows.path}, "),
+        "it" if photos[first] == photos[other] else repr(photos[first]), species[first], more,
     )  # fmt: skip
+
+
+def report_same_content(manifest: Manifest, digests: NDArray[np.uint64], *, unread: int) -> None:
+    """Log the first two photos of equal content that have different species.
+
+    Args:
+        manifest: the photos.
+        digests: of the content of each photo, [photos].
+        unread: digest of a photo that could not be read.
+    """
+    files = pl.Series(digests)
+    if found := _two_species(manifest.table, files.set(files == unread, None)):
+        first, other, more = found
+        ids, species = manifest.table["photo_id"], manifest.table["species"]
+        _LOGGER.warning(
+            "photos %r of %r and %r of %r have the same content; keep one, unless it shows both%s",
+            ids[first], species[first], ids[other], species[other], more,
+        )  # fmt: skip
+
+
+def _two_species(table: pl.DataFrame, files: pl.Series) -> tuple[int, int, str] | None:
+    """Return the first two rows of one file with different species, and words on further files.
+
+    Args:
+        table: with `species`.
+        files: a value per row, equal for rows of one file; null for no file.
+    """
+    if not files.is_duplicated().any():
+        return None
+    rows = table.select("species", file=files, row=pl.int_range(pl.len())).drop_nulls()
+    shared = rows.filter(pl.col("species").n_unique().over("file") > 1)
+    if not len(shared):
+        return None
+    first = shared.row(0, named=True)
+    same = (pl.col("file") == first["file"]) & (pl.col("species") != first["species"])
+    more = shared["file"].n_unique() - 1
+    words = f" ({more:,} more photos have two species)" if more else ""
+    return first["row"], shared.filter(same)["row"][0], words
