@@ -10,12 +10,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ophis import InputError, PhotoError, read_scores
-from ophis.errors import NoPhotoError, PhotoFailure, Reason
+from ophis.datasets.shards.writer import pack
+from ophis.datasets.split import split
+from ophis.datasets.synthetic.population import sightings
+from ophis.errors import NoPhotoError, PhotoFailure, Reason, require_whole
 from ophis.geography.countries import read_country
 from ophis.images.decode import MAX_BYTES, decode, read_bytes
 from ophis.inference.photo import Wanted, read_photos
 from ophis.scores.scores import Scores
+from ophis.serve.limits import Limits
 from ophis.taxonomy.species_list import SpeciesList
+from tests.support.classifiers import Network, classifier
 from tests.support.photos import png_header
 
 
@@ -92,3 +97,19 @@ def test_reasons_are_stored_with_scores(tmp_path):
     )  # fmt: skip
     scores.write(tmp_path / "scores.npz")
     assert read_scores(tmp_path / "scores.npz").failures == failures
+
+
+@pytest.mark.parametrize("value", [1.5, 2.0, float("nan"), "2", True, None, -1])
+def test_parameters_of_whole_numbers_refuse_others(value, coloured, tmp_path):
+    for name, call in {
+        "top": lambda: classifier(Network([1.0, 2.0, 3.0])).identify(b"", top=value),
+        "count": lambda: sightings(value, seed=0),
+        "seed": lambda: split(coloured, 0.5, seed=value),
+        "pixels": lambda: pack(coloured, tmp_path / "pack", pixels=value),
+        "workers": lambda: Limits(workers=value),
+    }.items():
+        with pytest.raises(InputError, match=f"{name} = .* should be "):
+            call()
+    assert not [path for path in tmp_path.iterdir() if path.name == "pack"]
+    for kind in (int, np.int64):
+        require_whole("n", kind(2), least=2)

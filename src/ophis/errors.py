@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 from enum import StrEnum
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,14 @@ class NoPhotoError(PhotoError):
             reason=reasons.pop() if len(reasons) == 1 else None,
         )
         self.failures = failures
+
+
+def require_whole(name: str, value: object, *, least: int) -> None:
+    """Raise an `InputError` unless a parameter is a whole number, not below the least one."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InputError(f"{name} = {value!r} should be a whole number")
+    if int(value) < least:
+        raise InputError(f"{name} = {value} should be {least} or more")
 
 
 def place_of_mistake(error: Exception) -> str:

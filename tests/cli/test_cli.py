@@ -1,10 +1,11 @@
 """Command line: help, usage errors, renamed options."""
 
+import inspect
 import re
 
 import pytest
 
-from ophis.cli import ALIASES, RENAMED, app, main
+from ophis.cli import ALIASES, COMMANDS, RENAMED, app, main
 from tests.support.commands import ophis, refused, refused_here
 from tests.support.paths import ROOT
 
@@ -89,6 +90,25 @@ def test_train_names_validation_species_unknown_in_training(tmp_path, coloured):
 def test_options_stand_anywhere_among_list_arguments(line, listed):
     _, bound, _ = app.parse_args(line.split(), exit_on_error=False)
     assert [str(argument) for argument in bound.args] == listed.split()
+
+
+@pytest.mark.parametrize("value", ["2.7", "2.0", "1e3", "0x3", "1_0", "nan", "³", ""])
+def test_options_of_whole_numbers_refuse_others(value, capsys):
+    for option, *arguments in (
+        ("--top", "identify", "B", "a.jpg"),
+        ("--count", "sample", "out"),
+        ("--workers", "pack", "m.csv", "--out", "p"),
+    ):
+        line = refused_here(capsys, *arguments, option, value)
+        assert f"Invalid value for {option}: {value!r} should be a whole number" in line
+
+
+def test_every_option_of_a_whole_number_refuses_others():
+    """The parser rounds those whose type is int alone."""
+    for commands in COMMANDS.values():
+        for command in commands:
+            kinds = [p.annotation for p in inspect.signature(command).parameters.values()]
+            assert not {"int", "int | None"} & set(kinds), command
 
 
 def test_help_lists_commands_in_workflow_order():

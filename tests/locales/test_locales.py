@@ -14,7 +14,7 @@ from ophis.geography.countries import iso_codes
 from ophis.geography.location import Source
 from ophis.inference.answer import LeftOut
 from ophis.inference.bundles.model_card import imagenet17_card
-from ophis.locales import languages, read_sentences
+from ophis.locales import known_language, languages, read_sentences
 from ophis.priors.prior import PriorEffect, PriorUse
 from ophis.serve.error_response import HTTPReason
 from ophis.taxonomy.danger import Danger
@@ -77,6 +77,20 @@ def test_countries_have_a_name_in_every_language(language):
     assert len(set(names.values())) == len(names)
     known = {"fr": "Inde", "hi": "भारत", "pt": "Índia", "sw": "India", "es": "India", "en": "India"}
     assert names["IN"] == known[language]
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [
+        ("es-MX", "es"), ("es_MX", "es"), ("es-419", "es"), ("pt_BR", "pt"), ("EN-gb", "en"),
+        ("sw-KE", "sw"), ("hi-Deva-IN", "hi"), ("FR", "fr"), ("tlh-AQ", None), ("spa", None),
+        ("es-", None), ("es MX", None), ("../es", None), ("", None), ("es-MX\n", None),
+    ],
+)  # fmt: skip
+def test_a_regional_form_has_the_sentences_of_its_language(tag, language):
+    assert known_language(tag) == language
+    if language:
+        assert read_sentences(tag) is read_sentences(language)
 
 
 def test_an_unknown_language_is_refused_with_the_known_ones():

@@ -91,7 +91,7 @@ def test_other_headers_pass(app, headers):
 
 
 @pytest.mark.parametrize(("fields", "language"), [
-    ({}, "es"), ({"language": ""}, "es"), ({"language": "fr"}, "fr"),
+    ({}, "es"), ({"language": ""}, "es"), ({"language": "fr"}, "fr"), ({"language": "pt_BR"}, "pt"),
 ])  # fmt: skip
 def test_accept_language_is_the_default_of_the_language(app, fields, language):
     headers = {"accept-language": "de, es-MX;q=0.9, en;q=0.5"}

@@ -145,6 +145,7 @@ def test_invalid_requests_are_refused_like_python(opened, made, synthetic_photo,
         *found, error = error_of(page, [photo], language="tlh")
         assert found == [422, "wrong_input"]
         assert error.startswith("no sentences in language 'tlh'")
+        assert ask(page, [photo], language="es_MX")["language"] == "es"
         answer = ask(page, [b"GIF89a", photo])  # one of two is enough
         (failure,) = answer["failures"]
         assert (failure["photo_id"], failure["code"]) == ("photo 1", "other_format")

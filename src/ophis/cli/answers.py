@@ -13,6 +13,7 @@ from ophis.cli.options import (
     Json,
     Named,
     TtaKinds,
+    Whole,
     as_typed,
     read_photos_option,
     tables_of,
@@ -35,7 +36,7 @@ def identify(
     country: str | None = None,
     gps: Annotated[bool, Parameter(negative="")] = False,
     one_snake: Annotated[bool, Parameter(negative="")] = False,
-    top: int = 5,
+    top: Whole = 5,
     language: str = "en",
     json: Json = False,
 ) -> int:
@@ -53,7 +54,7 @@ def identify(
         country: Where the photos were taken: a name or an ISO code.
         gps: Without --country, take the country from each photo's own position, if it has one.
         top: Number of species to list.
-        language: Language of the answer: en, es, fr, hi, pt or sw.
+        language: Language of the answer: en, es, fr, hi, pt or sw; es-MX is es.
         json: One JSON object a photo (with --one-snake one in all), each on a line of its own.
     """
     from ophis.cli.terminal.photo_names import find_photos
@@ -116,7 +117,7 @@ def score(
     tta: TtaKinds = (),
     engine: str = "onnxruntime",
     ray: str | None = None,
-    worker_cores: int = 1,
+    worker_cores: Whole = 1,
     json: Json = False,
 ) -> int:
     """Score every photo of a manifest and write the logits to a scores file.
@@ -169,9 +170,9 @@ def serve(
     /,
     *,
     host: str = "127.0.0.1",
-    port: int = 8000,
-    workers: int = 2,
-    waiting: int = 8,
+    port: Whole = 8000,
+    workers: Whole = 2,
+    waiting: Whole = 8,
 ) -> None:
     """Identify over HTTP and serve the web page: see docs/http.md.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ophis.cli.options import Json
+from ophis.cli.options import Json, Whole
 from ophis.cli.outcome import finish
 from ophis.cli.terminal.streams import print_json
 
@@ -57,7 +57,7 @@ class DemoResult:
         }
 
 
-def sample(out: Path, *, count: int = 600, seed: int = 0, json: Json = False) -> int:
+def sample(out: Path, *, count: Whole = 600, seed: Whole = 0, json: Json = False) -> int:
     """Write synthetic photos of invented snakes, to try every command without a download.
 
     Args:
@@ -74,7 +74,9 @@ def sample(out: Path, *, count: int = 600, seed: int = 0, json: Json = False) ->
     return finish(manifest, {"manifest": manifest, "photos": count}, json=json)
 
 
-def demo(*, out: Path = Path("demo"), count: int = 600, seed: int = 0, json: Json = False) -> None:
+def demo(
+    *, out: Path = Path("demo"), count: Whole = 600, seed: Whole = 0, json: Json = False
+) -> None:
     """Run the whole workflow on synthetic photos: train two models, compare, export, identify.
 
     Args:

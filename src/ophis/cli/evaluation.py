@@ -12,6 +12,7 @@ from ophis.cli.options import (
     FollowLinks,
     Json,
     Named,
+    Whole,
     as_typed,
     print_merged_countries,
     read_photos_option,
@@ -146,7 +147,7 @@ def study(
     follow_links: FollowLinks = False,
     weights_folder: Path = Path(),
     device: str = "auto",
-    workers: int | None = None,
+    workers: Whole | None = None,
     compile: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002 - torch's word
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,25 @@ from cyclopts import Parameter
 from ophis.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
+
+    from cyclopts import Token
 
     from ophis.datasets.manifest import Manifest
     from ophis.priors.prior import Prior
     from ophis.priors.range_maps import RangeMap
     from ophis.taxonomy.species_list import SpeciesList
 
+
+def _whole(_: object, tokens: Sequence[Token]) -> int:
+    """Convert an option; the parser itself would round 2.7 and read 0x3."""
+    text = tokens[0].value
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        raise ValueError(f"{text!r} should be a whole number")
+    return int(text)
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
 Json = Annotated[bool, Parameter(negative="")]
 FollowLinks = Annotated[bool, Parameter(negative="")]
 TtaKinds = Annotated[tuple[Literal["flip", "crops"], ...], Parameter(negative="")]

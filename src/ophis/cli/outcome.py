@@ -46,7 +46,7 @@ def print_failures(failures: Iterable[PhotoFailure], *, language: str = "en") ->
     words = read_sentences(language)
     for failure in failures:
         line = failure.reason
-        if language != "en":
+        if words.language != "en":
             line = f"{failure.photo_id}: {words.text('error', failure.code)} ({failure.reason})"
         print(f"ophis: {line}", file=sys.stderr)
 

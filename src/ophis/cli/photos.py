@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ophis.cli.options import FollowLinks, Json, naming_options, read_photos_option, tables_of
+from ophis.cli.options import (
+    FollowLinks,
+    Json,
+    Whole,
+    naming_options,
+    read_photos_option,
+    tables_of,
+)
 from ophis.cli.outcome import MAX_LISTED, finish, print_failures
 from ophis.cli.terminal.streams import print_json
 from ophis.errors import InputError
@@ -114,7 +121,7 @@ def split(
     train: Path | None = None,
     validation: Path | None = None,
     fraction: float = 0.2,
-    seed: int = 0,
+    seed: Whole = 0,
     photos: Path | None = None,
     follow_links: FollowLinks = False,
     near_duplicates: bool = True,
@@ -169,13 +176,13 @@ def pack(
     /,
     *,
     out: Path,
-    pixels: int = 512,
-    quality: int | None = None,
+    pixels: Whole = 512,
+    quality: Whole | None = None,
     raw: Annotated[bool, Parameter(negative="")] = False,
-    shard_photos: int = 1000,
+    shard_photos: Whole = 1000,
     photos: Path | None = None,
     follow_links: FollowLinks = False,
-    workers: int | None = None,
+    workers: Whole | None = None,
     json: Json = False,
 ) -> int:
     """Decode every photo once, resize it, and write the resized photos into shards.

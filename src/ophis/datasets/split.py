@@ -10,7 +10,7 @@ import polars as pl
 from ophis.datasets.groups import join_groups
 from ophis.datasets.manifest import is_repeated, require_manifest_path
 from ophis.datasets.near_duplicates import near_duplicate_groups
-from ophis.errors import InputError
+from ophis.errors import InputError, require_whole
 from ophis.files.overlap import refuse_overlap
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def split(
     for path in (train, validation):
         if path is not None:
             require_manifest_path(path)
+    require_whole("seed", seed, least=0)
     if not 0 < fraction < 1:
         raise InputError(f"fraction = {fraction} should lie between 0 and 1")
     if groups is not None and len(groups) != len(manifest):

@@ -13,7 +13,7 @@ import numpy as np
 
 from ophis.datasets.shards.pixels import read_packed
 from ophis.datasets.shards.reader import PackedPhoto
-from ophis.errors import PhotoError, PhotoFailure
+from ophis.errors import PhotoError, PhotoFailure, require_whole
 from ophis.images.decode import decode, read_bytes, read_photo
 from ophis.images.preprocessing import decode_resized, normalise
 from ophis.images.test_time_augmentation import NO_TTA, mean_over_crops, network_input
@@ -74,6 +74,7 @@ def pixel_batches(
     one photo.
     """
     workers = workers or os.cpu_count() or 1
+    require_whole("workers", workers, least=1)
     photos, photo_ids = manifest.photos(), manifest.table["photo_id"]
     batch_photos = max(1, batch_photos // len(tta))
     ahead = -(-workers // batch_photos)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.decision.decision import State, no_name
-from ophis.errors import InputError, NoPhotoError
+from ophis.errors import NoPhotoError, require_whole
 from ophis.geography.countries import UNKNOWN
 from ophis.geography.location import Place, place_at, place_of
 from ophis.inference.answer import Answer
@@ -128,11 +128,10 @@ class Classifier:
 
         Raises:
             NoPhotoError: when none of the photos can be read; see `without_photo`.
-            InputError: when no country has that name, a weight is not above 0, ``top`` is below
-                one, no photo is given, or there are no words in the language.
+            InputError: when no country has that name, a weight is not above 0, ``top`` is no whole
+                number above 0, no photo is given, or there are no words in the language.
         """
-        if top < 1:
-            raise InputError(f"top = {top} should be 1 or more")
+        require_whole("top", top, least=1)
         if country is not None:
             place_of(country)  # a wrong one is refused before the photo is read
         words = read_sentences(language)

@@ -5,6 +5,7 @@ Contains texts and their placeholders; has no access to answers, species or phot
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FOLDER = Path(__file__).parent
+_TAG = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]{1,8})*")  # BCP 47; "_" as in $LANG
 
 
 @dataclass(frozen=True)
@@ -53,15 +55,26 @@ def _languages() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
-@lru_cache
+def known_language(tag: str) -> str | None:
+    """Return the language of a tag (es of es-MX, pt of pt_BR, en of EN); None without sentences."""
+    found = _TAG.fullmatch(str(tag))
+    language = found[1].lower() if found else None
+    return language if language in languages() else None
+
+
 def read_sentences(language: str = "en") -> Sentences:
-    """Read the sentences of a language.
+    """Read the sentences of a language; a regional form such as es-MX has those of its language.
 
     Raises:
         InputError: when the language has no file; lists the languages that have one.
     """
-    if language not in languages():
-        known = ", ".join(languages())
-        raise InputError(f"no sentences in language {language!r}; choose one of {known}")
+    if known := known_language(language):
+        return _read(known)
+    choices = ", ".join(languages())
+    raise InputError(f"no sentences in language {language!r}; choose one of {choices}")
+
+
+@lru_cache
+def _read(language: str) -> Sentences:
     path = _FOLDER / f"{language}.toml"
     return Sentences(language, tomllib.loads(path.read_text(encoding="utf-8")))

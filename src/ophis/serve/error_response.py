@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 
 from ophis.errors import Reason
-from ophis.locales import languages, read_sentences
+from ophis.locales import known_language, read_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +65,6 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Return the JSON response of an error; the advice is in the client's language."""
-    words = read_sentences(language if language in languages() else "en")
+    words = read_sentences(known_language(language) or "en")
     body = {"error": error, "reason": reason, "emergency": words.text("advice", "emergency")}
     return JSONResponse(body, status_code=status, headers=headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields
 
-from ophis.errors import InputError
+from ophis.errors import require_whole
 from ophis.images.decode import MAX_BYTES
 
 
@@ -61,9 +61,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            least = 0 if field.name == "waiting" else 1
-            if field.type == "int" and (number := getattr(self, field.name)) < least:
-                raise InputError(f"{field.name} = {number} should be {least} or more")
+            if field.type == "int":
+                least = 0 if field.name == "waiting" else 1
+                require_whole(field.name, getattr(self, field.name), least=least)
 
 
 def _cores() -> int:

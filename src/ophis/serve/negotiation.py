@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ophis.locales import languages
+from ophis.locales import known_language
 
 _QUALITY = re.compile(r";\s*q=([01](?:\.\d{0,3})?)\s*(?:;|$)")
 
@@ -25,7 +25,7 @@ def preferred_language(header: str) -> str:
     A regional form such as es-MX is served by its language.
     """
     for tag in preferences(header):
-        if (language := tag.partition("-")[0]) in languages():
+        if language := known_language(tag):
             return language
     return "en"
 

@@ -86,9 +86,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "top": {"type": "integer", "minimum": 1, "default": 5, "description": "Number of guesses."},
     "language": {
         "type": "string",
-        "enum": languages(),
-        "description": "Language of the answer's sentences; by default the one that"
-        " Accept-Language prefers, else en.",
+        "examples": languages(),
+        "description": f"Language of the answer's sentences: {', '.join(languages())}, or a"
+        " regional form such as es-MX; by default the one that Accept-Language prefers, else en.",
     },
     "evidence": {
         "type": "boolean",

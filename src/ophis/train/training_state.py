@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ophis.errors import InputError
+from ophis.errors import InputError, require_whole
 from ophis.train.gradient import autocast
 from ophis.train.networks.compilation import compile_network
 from ophis.train.networks.model import create_model, freeze
@@ -40,8 +40,7 @@ class Execution:
     compile: bool
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise InputError(f"workers is {self.workers}; it should be 1 or more")
+        require_whole("workers", self.workers, least=1)
         if not self.save_every_seconds >= 0:
             raise InputError(
                 f"save_every_seconds is {self.save_every_seconds}; it should be 0 or more"

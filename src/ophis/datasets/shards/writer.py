@@ -36,7 +36,7 @@ from ophis.datasets.shards.metadata import (
     shard_path,
 )
 from ophis.datasets.shards.reader import Pack
-from ophis.errors import InputError
+from ophis.errors import InputError, require_whole
 from ophis.files.atomic import whole_file
 
 try:
@@ -90,8 +90,8 @@ def pack(
             photos or options, another process writes it, or the disk is full.
     """
     out = Path(out)
-    if workers is not None and workers < 1:
-        raise InputError(f"workers = {workers} should be 1 or more")
+    if workers is not None:
+        require_whole("workers", workers, least=1)
     metadata = _metadata(manifest, pixels=pixels, quality=quality, shard_photos=shard_photos)
     with _locked(out), ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         _begin(manifest, metadata, out)
@@ -112,6 +112,7 @@ def _metadata(
         ("quality", 1 if quality is None else quality, 1, 100),
         ("shard_photos", shard_photos, 1, MAX_SHARD_PHOTOS),
     ):
+        require_whole(name, value, least=0)
         if not least <= value <= most:
             raise InputError(f"{name} = {value} should lie between {least} and {most}")
     if manifest.pack:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ophis.datasets.synthetic.species import SPECIES, SyntheticSpecies
-from ophis.errors import InputError
+from ophis.errors import InputError, require_whole
 
 MIN_PHOTOS_PER_SPECIES = 3
 MIN_PHOTOS = MIN_PHOTOS_PER_SPECIES * len(SPECIES)
@@ -44,13 +44,13 @@ def sightings(photos: int, *, seed: int) -> list[Sighting]:
     Raises:
         InputError: when ``photos`` or ``seed`` is outside its range.
     """
+    require_whole("count", photos, least=1)
     if not MIN_PHOTOS <= photos <= MAX_PHOTOS:
         raise InputError(
             f"count = {photos} should lie between {MIN_PHOTOS} and {MAX_PHOTOS}; each of the"
             f" {len(SPECIES)} species needs {MIN_PHOTOS_PER_SPECIES} photos"
         )
-    if seed < 0:
-        raise InputError(f"seed = {seed} should be 0 or more")
+    require_whole("seed", seed, least=0)
     rng = np.random.default_rng((seed, 0))
     snakes = [
         (species, _country(species, rng), size)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ophis.datasets.manifest import COLUMNS, Manifest
-from ophis.errors import InputError
+from ophis.errors import InputError, require_whole
 from ophis.inference.classifier import load
 from ophis.inference.scoring.parts import part_file
 from ophis.inference.scoring.ray_cluster import LOCAL, cluster, first_line
@@ -212,7 +212,8 @@ def _free_workers(worker_cores: int) -> int:
     import ray
 
     cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    if worker_cores < 1 or not (workers := sum(count // worker_cores for count in cores)):
+    require_whole("worker_cores", worker_cores, least=1)
+    if not (workers := sum(count // worker_cores for count in cores)):
         raise InputError(
             f"{worker_cores} cores a worker: the machines have {', '.join(map(str, cores))} cores;"
             " give a number from 1 to that"

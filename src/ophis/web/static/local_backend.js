@@ -7,6 +7,7 @@ import { ensemble } from "./ensemble.js";
 import { addEvidence } from "./evidence.js";
 import { fetchParts, readJson } from "./page_files.js";
 import { givenPlace, placeOf } from "./position.js";
+import { knownLanguage } from "./sentences.js";
 import { WorkerClient } from "./worker_client.js";
 
 /** @import { Answer, Backend, IdentifyRequest, Settings } from "./backend.js" */
@@ -98,7 +99,7 @@ class LocalBackend {
   /** @param {IdentifyRequest} request */
   async #answer(request) {
     const { languages } = this.settings;
-    if (!languages.includes(request.language)) {
+    if (!knownLanguage(request.language, languages)) {
       const sections = await this.#sections("en");
       const available = languages.join(", ");
       const error = `no sentences in language '${request.language}'; choose one of ${available}`;
@@ -191,8 +192,8 @@ class LocalBackend {
    * @returns {Promise<Sections>}
    */
   #sections(language) {
-    const known = this.settings.languages.includes(language) ? language : "en";
-    return readJson(`sentences/${known}.json`);
+    const known = knownLanguage(language, this.settings.languages);
+    return readJson(`sentences/${known ?? "en"}.json`);
   }
 }
 

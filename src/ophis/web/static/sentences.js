@@ -92,8 +92,20 @@ export async function readSentences(language) {
  * @returns {string} the stored language, else the first available one of the browser
  */
 export function preferredLanguage(available) {
-  const wanted = [storedLanguage(), ...navigator.languages.map((tag) => tag.split("-")[0] ?? "")];
-  return wanted.find((language) => available.includes(language)) ?? "en";
+  const wanted = [storedLanguage(), ...navigator.languages];
+  return wanted.map((tag) => knownLanguage(tag, available)).find(Boolean) ?? "en";
+}
+
+/**
+ * As `known_language` in src/ophis/locales.
+ *
+ * @param {string} tag - such as es-MX, pt_BR or EN
+ * @param {string[]} available - languages with sentences
+ * @returns {string | undefined} its language, if that has sentences
+ */
+export function knownLanguage(tag, available) {
+  const language = /^([a-z]{2,3})([-_][a-z0-9]{1,8})*$/i.exec(tag)?.[1]?.toLowerCase();
+  return available.find((one) => one === language);
 }
 
 /** @returns {string} */
