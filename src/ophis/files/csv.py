@@ -109,7 +109,8 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         InputError: naming the row that is not CSV, or not UTF-8.
         OSError: when the file cannot be opened or read.
     """
-    yield from _rows(path, Layout("utf-8-sig", 0, ","))
+    for line, cells in _rows(path, Layout("utf-8-sig", 0, ",")):
+        yield line, [*map(unescape_formula, cells)]
 
 
 def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -129,7 +130,7 @@ def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             cells.pop()
         if width is None:
             width = len(cells)
-        if is_comment(cells):
+        if is_comment(cells, width):
             continue
         if len(cells) > width:
             raise InputError(
@@ -137,18 +138,18 @@ def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 f" name{'s' if width > 1 else ''}; put a cell with {_named(form.separator)} in"
                 " double quotes"
             )
-        yield line, cells + [""] * (width - len(cells))
+        yield line, [*map(unescape_formula, cells)] + [""] * (width - len(cells))
 
 
-def is_comment(cells: Sequence[str]) -> bool:
-    """Return True for `# text`, and for `#text` without another cell.
+def is_comment(cells: Sequence[str], width: int) -> bool:
+    """Return True for `# text`, and for `#text` whose other cells, of a table of some, are empty.
 
-    >>> is_comment(["# by hand", "2026"]), is_comment(["#1.jpg", "Boa"])
-    (True, False)
+    >>> is_comment(["# by hand"], 1), is_comment(["#by hand"], 2), is_comment(["#1.jpg", "Boa"], 2)
+    (True, True, False)
     """
-    return bool(re.match(r"\s*#(\s|$)", cells[0])) or (
-        cells[0].lstrip().startswith("#") and not any(cells[1:])
-    )
+    if re.match(r"\s*#\s+\S", cells[0]):
+        return True
+    return cells[0].lstrip().startswith("#") and width > 1 and not any(cells[1:])
 
 
 def _named(separator: str) -> str:
@@ -212,7 +213,7 @@ def _rows(path: Path, form: Layout) -> Iterator[tuple[int, list[str]]]:
                 if any("\0" in cell for cell in cells):
                     raise InputError(f"{path}, row {line}: has a NUL byte; remove it")
                 if any(cell.strip(BLANK) for cell in cells):
-                    yield line, [unescape_formula(cell) for cell in cells]
+                    yield line, cells
                 line = form.lines + reader.line_num + 1
     except csv.Error as error:
         raise InputError(
