@@ -46,7 +46,7 @@ def scientific_name(text: str) -> str:
     """
     words = plain_text(text).replace("_", " ").split()
     if not words:
-        return plain_text(text)
+        return plain_text(text).strip()
     if _WORD.fullmatch(words[0]):
         words[:1] = words[0].split("-")  # no genus has a hyphen
     words = " ".join(words).replace("×", " × ").split()

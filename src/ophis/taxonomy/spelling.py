@@ -60,10 +60,10 @@ def species_name(text: str, where: str = "") -> str:
     if text.isascii():
         name = plain_text(text)
     else:
-        name = plain_text(unicodedata.normalize("NFKC", plain_text(text)))
+        name = plain_text("".join(map(_plain_letter, plain_text(text))))
         if error := _lookalike(name):
             raise InputError(where + error)
-    if re.fullmatch(r"[\W\d_]*\d[\W\d_]*", name):
+    if re.fullmatch(r"[+-]?\d+(?:[.,]\d+)*", name):
         raise InputError(
             f"{where}species {name!r} is a number; write the species' name instead, as in the list"
             " of classes"
@@ -94,6 +94,11 @@ def species_names(names: Iterable[str], where: Callable[[int], str]) -> list[str
 
 def _is_visible(letter: str) -> bool:
     return unicodedata.category(letter) != "Cf" and not _IGNORED.match(letter)
+
+
+def _plain_letter(letter: str) -> str:
+    """Return the letters of a ligature or a full-width letter; signs stay as they are."""
+    return unicodedata.normalize("NFKC", letter) if letter.isalpha() else letter
 
 
 def _lookalike(name: str) -> str | None:
