@@ -8,6 +8,7 @@ a package of its own, the only one that loads torch.
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -150,6 +151,8 @@ NO_TELEMETRY = {
 }
 for _switch, _off in NO_TELEMETRY.items():
     os.environ.setdefault(_switch, _off)
+# OpenVINO reports its import by this module, without a switch; without the module it does not.
+sys.modules.setdefault("openvino_telemetry", None)  # ty: ignore[no-matching-overload]
 
 # Module of each name. Type checkers read the imports above.
 _MODULES = {

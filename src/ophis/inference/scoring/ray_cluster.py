@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import secrets
 import socket
 import time
 from contextlib import contextmanager, nullcontext
@@ -46,6 +47,8 @@ def cluster(address: str) -> Generator[None]:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         for name, limit in START_LIMITS.items():
             os.environ.setdefault(name, str(limit))
+        if not any(name.startswith("RAY_AUTH_") for name in os.environ):
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # else a file in the home folder
         options = {
             "num_cpus": os.cpu_count(),
             "object_store_memory": STORE_BYTES,
@@ -56,7 +59,7 @@ def cluster(address: str) -> Generator[None]:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
     try:
-        with _patient_start() if address == LOCAL else nullcontext():
+        with _own_start() if address == LOCAL else nullcontext():
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"Ray address {address!r}: no such cluster: {first_line(error)}") from None
@@ -72,18 +75,22 @@ def cluster(address: str) -> Generator[None]:
 
 
 @contextmanager
-def _patient_start() -> Generator[None]:
-    """Let Ray wait START_SECONDS for its node.
+def _own_start() -> Generator[None]:
+    """Let Ray wait START_SECONDS for its node, and start no process that reports its use.
 
     Two limits are numbers in the source of Ray that no setting changes. `Node.__init__` calls
     `get_node` repeatedly for 30 seconds. The raylet ends when its agents have not reported their
     ports after 15 seconds (ray-project/ray#65983). It does not wait for a port that is chosen
     before, nor for one that is reported as not in use: -1, which the agents report too.
+
+    The process of the dashboard, without one, only reports usage. It asks the metadata addresses of
+    three clouds for their machine even where reports are switched off.
     """
     from ray._private import services
 
     raylet: Any = import_module("ray._raylet")  # compiled, without types
-    get_node, start_raylet = services.get_node, services.start_raylet
+    names = ("get_node", "start_raylet", "start_api_server")
+    get_node, start_raylet, _ = originals = [getattr(services, name) for name in names]
 
     def wait_for_node(gcs_address: str, node_id: str) -> dict[str, Any]:
         deadline = time.monotonic() + START_SECONDS
@@ -106,12 +113,18 @@ def _patient_start() -> Generator[None]:
             raylet.persist_port(given["session_dir"], given["node_id"], name, -1)
         return start_raylet(*arguments, **options)
 
-    services.get_node = wait_for_node  # ty: ignore[invalid-assignment]
-    services.start_raylet = start_without_wait  # ty: ignore[invalid-assignment]
+    def start_no_dashboard(*_: object, **__: object) -> tuple[str, None]:
+        return "", None
+
+    for name, own in zip(
+        names, (wait_for_node, start_without_wait, start_no_dashboard), strict=True
+    ):
+        setattr(services, name, own)
     try:
         yield
     finally:
-        services.get_node, services.start_raylet = get_node, start_raylet
+        for name, original in zip(names, originals, strict=True):
+            setattr(services, name, original)
 
 
 def free_port() -> int:
