@@ -67,6 +67,13 @@ TINY = dict.fromkeys(
 )
 # A screenshot has contrast; only a network can find that it shows no snake.
 PAGE = {"files/gen__content_text_screenshot.png": "answer"}
+# All pixels are there: without the end marker, and with a wrong checksum of the colour profile.
+WHOLE = {
+    "files/gen__truncated_minus_2_bytes.jpg": "answer",
+    "files/jpeg_load_error__030.jpg": "answer",
+    "files/png_error__172.png": "small",
+}
+OTHER = TINY | PAGE | WHOLE
 AS_EXPECTED = {
     "refuse": {"refuse"},
     "refuse_or_abstain": {"refuse", "small", "flat"},
@@ -92,13 +99,13 @@ def test_shared_hostile_photos_are_refused_or_read(figure):
     wrong = {
         name: (words, outcomes[name])
         for name, words in expected.items()
-        if outcomes[name] not in AS_EXPECTED.get(words, {"answer"}) and name not in TINY | PAGE
+        if outcomes[name] not in AS_EXPECTED.get(words, {"answer"}) and name not in OTHER
     }
     assert wrong == {}
-    assert {name: outcomes[name] for name in TINY | PAGE} == TINY | PAGE
+    assert {name: outcomes[name] for name in OTHER} == OTHER
     require_same_pixels(expected, seen)
     took = require_small_and_quick(seen)
-    figure(f"{len(expected)} in-house photos, {took}; {len(TINY | PAGE)} explained in the test")
+    figure(f"{len(expected)} in-house photos, {took}; {len(OTHER)} explained in the test")
 
 
 def require_same_pixels(

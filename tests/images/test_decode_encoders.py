@@ -165,3 +165,13 @@ def test_heic_of_another_brand_is_read():
     data = heic(SMOOTH)
     for other in (data[:8] + b"mif1" + data[12:], data + b"\0\0\0\x08free", data + bytes(99)):
         assert decode(other).tobytes() == decode(data).tobytes()
+
+
+@pytest.mark.parametrize("content", ["noise", "smooth", "half"])
+def test_cut_heic_is_refused(content):
+    data = heic(CONTENTS[content])
+    for kept in (0.3, 0.5, 0.7, 0.9, 0.97):
+        cut = min(int(len(data) * kept), len(data) - 20)
+        for end in (b"", bytes(len(data) - cut)):
+            with pytest.raises(PhotoError, match="damaged or cut short"):
+                decode(data[:cut] + end)

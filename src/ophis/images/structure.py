@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from ophis.errors import Reason
+from ophis.images.formats import is_heif
+from ophis.images.heif import TooManyPartsError, ends_in_zeros
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_SEGMENTS = 4096  # of a JPEG; 64 MiB of colour profile and previews are 1,024
 MAX_SCANS = 100  # of a JPEG's pixels; encoders write about 20 at most
-MAX_CHUNKS = 65_536  # of a PNG or WebP; libpng splits 64 MiB into 8,192
+MAX_CHUNKS = 65_536  # of a PNG, WebP or HEIC; libpng splits 64 MiB into 8,192
 _JPEG, _PNG, _EOI = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"\xff\xd9"
 # Markers, without stuffed bytes and restart markers, which are inside the pixel data.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
@@ -48,7 +50,7 @@ def structure_error(data: bytes) -> tuple[Reason, str] | None:
         return _png_error(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _webp_error(data)
-    return None
+    return _heif_error(data) if is_heif(data) else None
 
 
 def _jpeg_error(data: bytes) -> tuple[Reason, str] | None:
@@ -80,8 +82,8 @@ def _jpeg_error(data: bytes) -> tuple[Reason, str] | None:
 def _frame_error(kind: int, content: bytes) -> str | None:
     """Return the name of an unsupported kind of JPEG.
 
-    Arithmetic coding does not show where a file was cut, and browsers do not read it. libjpeg-turbo
-    up to 3.1.3 ignores a requested scale in lossless JPEGs: its pixels overflow the buffer of the
+    Arithmetic coding does not show where a file was cut, and few programs read it. libjpeg-turbo up
+    to 3.1.3 ignores a requested scale in lossless JPEGs: its pixels overflow the buffer of the
     smaller size.
 
     Args:
@@ -205,6 +207,14 @@ def _webp_error(data: bytes) -> tuple[Reason, str] | None:
         if number > MAX_CHUNKS:
             return _TOO_MANY
     return None
+
+
+def _heif_error(data: bytes) -> tuple[Reason, str] | None:
+    """Check for too many parts and for zeros in place of pixels."""
+    try:
+        return _damaged("it ends in zeros") if ends_in_zeros(data) else None
+    except TooManyPartsError:
+        return _TOO_MANY
 
 
 def webp_without_end(data: bytes) -> bytes | None:
