@@ -320,3 +320,10 @@ def test_simple_download_of_gbif_is_refused(tmp_path):
     (tmp_path / "0012-24.csv").write_text("gbifID\tspecies\tcountryCode\n1\tBoa boa\tKE\n")
     with pytest.raises(InputError, match="GBIF's simple download lists no photos; download the"):
         read_manifest(tmp_path / "0012-24.csv")
+
+
+def test_address_of_another_protocol(tmp_path):
+    photos = PHOTOS.replace("https://a.example/photos", "ftp://a.example/photos")
+    assert read_manifest(archive(tmp_path, multimedia=photos)).table["photo"][1] == (
+        "photos/2/original.jpg"
+    )

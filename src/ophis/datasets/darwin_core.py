@@ -176,7 +176,7 @@ def _photo(url: str, occurrence: dict[str, str], photo: dict[str, str]) -> dict[
 
 def _path_of(url: str) -> str | None:
     """Return the path of a photo, its URL without scheme and host; None for no URL."""
-    if not re.match("https?://", url, re.IGNORECASE):
+    if not re.match("(https?|ftp)://", url, re.IGNORECASE):
         return url
     try:
         parts = urlsplit(url)

@@ -210,7 +210,7 @@ def _rows(path: Path, form: Layout) -> Iterator[tuple[int, list[str]]]:
                 next(file)
             reader = csv.reader(file, delimiter=form.separator, strict=True)
             for cells in reader:
-                if any("\0" in cell for cell in cells):
+                if "\0" in "".join(cells):
                     raise InputError(f"{path}, row {line}: has a NUL byte; remove it")
                 if any(cell.strip(BLANK) for cell in cells):
                     yield line, cells

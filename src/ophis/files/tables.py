@@ -219,12 +219,13 @@ def _read_csv(path: Path) -> pl.DataFrame:
     with path.open("rb") as file:
         if form.encoding != "utf-16" and b"\0" in file.read(6):  # a workbook
             raise InputError(f"{path}: is no CSV in UTF-8; save the table as that")
-    if form.lines or form.encoding == "utf-16":
+    if form.encoding == "utf-16":
         return _read_row_by_row(path)
     try:
         table = pl.read_csv(
             path,
             separator=form.separator,
+            skip_lines=form.lines,
             infer_schema=False,
             empty_string_is_null=False,
             raise_if_empty=False,
@@ -234,12 +235,11 @@ def _read_csv(path: Path) -> pl.DataFrame:
         return _read_row_by_row(path)
     if not table.columns:
         return table
-    first = table.to_series()
-    # "\r": line ends of old Macintosh files. "": commas at the end of the header.
+    _, header = next(table_rows(path), (1, []))
+    # Another header: line ends of old Macintosh files, commas at its end, a name there twice.
     if (
-        any("\r" in name for name in table.columns)
-        or "" in table.columns[1:]
-        or first.str.contains(r"^\s*#").any()
+        _unescaped(table.head(0)).columns != header
+        or table.to_series().str.contains(r"^\s*#").any()
         or table.select(pl.any_horizontal(pl.all().str.contains("\0", literal=True)).any()).item()
     ):
         return _read_row_by_row(path)
