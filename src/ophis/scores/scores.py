@@ -50,8 +50,8 @@ class Scores:
         countries: of each photo, as `places.country_key` writes it.
         observations: of each photo; photos of one snake share it.
         failures: photos that could not be read; they have no row.
-        ood_score: [photos], out-of-distribution score, finite, about 1 for training photos; None if
-            the model has none.
+        ood_score: [photos], out-of-distribution score, finite, at most about 1 for training photos;
+            None if the model has none.
         sha256: [photos, 32], uint8: digest of each photo's file, of a packed photo that of its
             source; None if unknown.
     """
