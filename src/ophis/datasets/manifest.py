@@ -156,11 +156,11 @@ class Manifest:
         path = Path(path)
         require_manifest_path(path)
         table = self._relative_to(path.parent)
-        with whole_file(path) as temporary:
+        with whole_file(path) as temporary, temporary.open("wb") as file:
             if path.suffix.lower() == ".csv":
-                escape_formulas(table).write_csv(temporary)
+                escape_formulas(table).write_csv(file)
             else:
-                table.write_parquet(temporary)
+                table.write_parquet(file)
         return path
 
     def _relative_to(self, folder: Path) -> pl.DataFrame:

@@ -15,6 +15,7 @@ from ophis.errors import InputError
 from ophis.files import csv as csv_lines
 from ophis.files.atomic import NO_PLAIN_FILE
 from ophis.files.csv import BLANK, FORMULA, NUMBER, known_names, layout, table_rows
+from ophis.files.names import path_or_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -150,13 +151,14 @@ def _is_json(path: Path) -> bool:
 
 def _read_parquet(path: Path, names: Collection[str]) -> pl.DataFrame:
     """Read the columns that are text, numbers or dates; no other column is decoded."""
-    schema = pl.read_parquet_schema(path)
+    source = path_or_content(path)
+    schema = pl.read_parquet_schema(source)
     plain = [name for name, kind in schema.items() if _is_plain(kind)]
     others = [name for name in schema if name not in plain]
     for name in known_names(path, others, names):
         if name in names:
             raise InputError(f"{path}: column {name!r} holds no text; make it plain text")
-    table = pl.read_parquet(path, columns=plain, glob=False)
+    table = pl.read_parquet(source, columns=plain, glob=False)
     return table.with_columns(pl.all().cast(pl.String).fill_null(""))
 
 
@@ -223,7 +225,7 @@ def _read_csv(path: Path) -> pl.DataFrame:
         return _read_row_by_row(path)
     try:
         table = pl.read_csv(
-            path,
+            path_or_content(path),
             separator=form.separator,
             skip_lines=form.lines,
             infer_schema=False,

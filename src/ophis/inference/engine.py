@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 
 from ophis.errors import InputError
+from ophis.files.names import path_or_content
 from ophis.inference.onnx_file import require_single_file
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class OnnxRuntime:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
+            path_or_content(model), options, providers=["CPUExecutionProvider"]
         )
         self._name = self._session.get_inputs()[0].name
         self.inputs: Sequence[Sequence[object]] = [g.shape for g in self._session.get_inputs()]

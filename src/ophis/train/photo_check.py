@@ -29,6 +29,7 @@ from ophis.datasets.training_photos import (
 from ophis.errors import BadPhotosError, InputError, PhotoError, PhotoFailure
 from ophis.files.atomic import whole_file
 from ophis.files.csv import numbered_rows, write_csv
+from ophis.files.names import path_or_content
 from ophis.images.decode import MIN_SIDE, read_bytes
 from ophis.train.pixels import decode_square, read_resized
 from ophis.train.run_log import Progress
@@ -286,7 +287,7 @@ def _state(path: Path) -> tuple[int, int]:
 def _read(file: Path, by: str) -> pl.DataFrame:
     """Return the results of the present decoders; none if the file is missing or damaged."""
     try:
-        table = pl.read_parquet(file)
+        table = pl.read_parquet(path_or_content(file))
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
         table = pl.DataFrame(schema=_SCHEMA)
     if dict(table.schema) != _SCHEMA:

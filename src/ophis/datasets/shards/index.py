@@ -11,6 +11,7 @@ import polars as pl
 
 from ophis.datasets.shards.metadata import BLOCK
 from ophis.errors import InputError
+from ophis.files.names import path_or_content
 from ophis.files.tables import read_rows
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _read(path: Path, *, photos: int) -> pl.DataFrame:
     if not path.is_file() or path.stat().st_size > MAX_INDEX_BYTES:
         raise InputError(f"{path}: is no index of a shard; delete it and pack again")
     try:
-        found = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+        found = pl.scan_parquet(path_or_content(path), glob=False).select(pl.len()).collect().item()
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = (str(error).splitlines() or ["unreadable"])[0]
         raise InputError(f"{path}: cannot be read: {reason}; delete it and pack again") from None

@@ -169,8 +169,8 @@ def _begin(manifest: Manifest, metadata: PackMetadata, out: Path) -> None:
         with whole_file(out / METADATA_FILE) as temporary:
             temporary.write_text(metadata.to_json(), encoding="utf-8")
     if not (out / MANIFEST_FILE).exists():
-        with whole_file(out / MANIFEST_FILE) as temporary:
-            manifest.table.write_parquet(temporary)
+        with whole_file(out / MANIFEST_FILE) as temporary, temporary.open("wb") as table:
+            manifest.table.write_parquet(table)
     if not (out / SPECIES_FILE).exists() and len(species):
         species.write(out / SPECIES_FILE)
 
@@ -213,8 +213,8 @@ def _write_shard(
                 progress(1)
         file.write(bytes(2 * BLOCK))
     # The shard reaches the disk before its index, also in a power failure.
-    with whole_file(path.with_suffix(".parquet")) as temporary:
-        pl.DataFrame(lines, schema=SCHEMA).write_parquet(temporary)
+    with whole_file(path.with_suffix(".parquet")) as temporary, temporary.open("wb") as index:
+        pl.DataFrame(lines, schema=SCHEMA).write_parquet(index)
 
 
 def _require_same_photos(

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ophis.errors import InputError
+from ophis.files.names import path_or_content
 from ophis.inference.evidence import OUTPUTS as EVIDENCE
 from ophis.scores.scores import softmax
 
@@ -73,7 +74,9 @@ def check_parity(model: nn.Module, path: Path, *, side: int, photos: int = 4) ->
     with torch.inference_mode():
         outputs = model(torch.from_numpy(pixels))
     expected = [o.numpy() for o in (outputs if isinstance(outputs, tuple) else (outputs,))]
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        path_or_content(path), providers=["CPUExecutionProvider"]
+    )
     found = [np.asarray(output) for output in session.run(None, {"pixels": pixels})]
     difference = float(np.abs(softmax(found[0]) - softmax(expected[0])).max())
     if difference > TOLERANCE:
