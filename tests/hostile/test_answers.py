@@ -70,7 +70,9 @@ def require_same(a: Answer, b: Answer) -> None:
     mine, others = ({g.species: g.probability for g in answer} for answer in (a, b))
     assert list(mine) == list(others)
     assert list(mine.values()) == pytest.approx(list(others.values()), abs=TOLERANCE)
-    assert replace(a, guesses=(), bundle="") == replace(b, guesses=(), bundle="")
+    assert replace(a, guesses=(), bundle="", each=()) == replace(b, guesses=(), bundle="", each=())
+    for one, other in zip(a.each, b.each, strict=True):
+        require_same(replace(one, photos=()), replace(other, photos=()))
 
 
 # --- order of species, rows and photos
@@ -188,10 +190,9 @@ def test_order_of_photos_changes_no_answer(data):
     order = data.draw(st.permutations(range(3)))
     country = data.draw(COUNTRIES)
     bundle = BUNDLES["bayes, evaluated"]
-    require_same(
-        answer_of(bundle, logits, country=country),
-        answer_of(bundle, logits[order], country=country),
-    )
+    answer, other = (answer_of(bundle, rows, country=country) for rows in (logits, logits[order]))
+    each = tuple(other.each[order.index(row)] for row in range(3)) if other.each else ()
+    require_same(answer, replace(other, each=each))
 
 
 # --- photos in one batch
@@ -279,8 +280,9 @@ def test_answer_contains_top_species_and_no_all_clear(name, data):
     logits = data.draw(logits_of(len(bundle.species), data.draw(st.integers(1, 2))))
     language = data.draw(st.sampled_from(languages()))
     answer = answer_of(bundle, logits, country=data.draw(COUNTRIES), language=language)
-    if answer.state is not State.NO_SNAKE:
-        assert answer.possible[0] == answer.guesses[0].species
+    for one in answer.each or (answer,):
+        if one.state is not State.NO_SNAKE:
+            assert one.possible[0] == one.guesses[0].species
     for text in (*answer.lines, answer.to_json(), answer._repr_html_(), answer._repr_markdown_()):
         assert not ALL_CLEAR.search(text), text
     if answer.verdict is not Verdict.MAY_BE_VENOMOUS:
