@@ -58,7 +58,7 @@ def test_interrupted_write_keeps_the_old_file(tmp_path, monkeypatch, suffix):
     before = path.read_bytes()
 
     def half(table, file):
-        Path(file).write_bytes(before[:5])
+        file.write(before[:5])
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pl.DataFrame, f"write_{suffix}", half)
