@@ -17,6 +17,7 @@ from ophis.geography.country_names import (
     english_name,
     iso_names,
     iso_translations,
+    sovereigns,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def country_choices(key: str) -> tuple[str, ...]:
         return found
     names = names_of_form(key)
     each = [country_choices(name) for name in names if name != key]
-    return tuple(sorted({code for found in each for code in found})) if all(each) else ()
+    codes = {code for found in each for code in found} if all(each) else set()
+    return tuple(sorted(codes - {sovereigns().get(code) for code in codes}))  # "Réunion (France)"
 
 
 def code_or_key(country: str) -> str:
@@ -179,8 +181,8 @@ def _forms(key: str) -> tuple[str, ...]:
     # An apostrophe separates words or is omitted: "d ivoire", "divoire". Nothing else joins two
     # words: "niger ia" is not Nigeria.
     bare = (_bare(plain.replace("'", between)) for between in ("-", ""))
-    # Short forms are codes, which match unchanged only: "n.a." is not Namibia.
-    return (key, plain, *(form for form in bare if len(form) > 3 or not form.isascii()))
+    # Short forms are codes, which match unchanged only: "n.a." is not Namibia, "cin" not "Çin".
+    return (key, *(form for form in (plain, *bare) if len(form) > 3 or not form.isascii()))
 
 
 def _bare(key: str) -> str:
@@ -204,7 +206,8 @@ def _translated() -> dict[str, frozenset[str]]:
     for code, name in (*cldr_names(), *iso_translations()):
         outside = re.sub(r"\s*[(\uff08].*?[)\uff09]", "", name)  # "Myanmar (Birmania)"
         for form in {form for text in (name, outside) for form in _forms(country_key(text))}:
-            found.setdefault(form, set()).add(code)
+            if len(form) > 3 or not form.isascii():  # three letters are a code: SIN of Singapore
+                found.setdefault(form, set()).add(code)
     return {form: frozenset(codes) for form, codes in found.items()}
 
 

@@ -36,6 +36,13 @@ def continents() -> dict[str, str]:
     return {code: name for name, codes in tomllib.loads(text).items() for code in codes}
 
 
+@lru_cache(maxsize=1)
+def sovereigns() -> dict[str, str]:
+    """Read the country that a territory is often named with, by alpha-2 codes."""
+    text = (_FOLDER / "territories.toml").read_text(encoding="utf-8")
+    return {code: of for of, codes in tomllib.loads(text).items() for code in codes}
+
+
 def english_name(code: str) -> str:
     """Return the English name of a country by its alpha-2 code.
 
