@@ -5,7 +5,7 @@ import dataclasses
 import os
 import tempfile
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
@@ -22,6 +22,7 @@ from tests.support.service import (
     form,
     post,
     ready_app,
+    run_instantly,
     until,
 )
 
@@ -86,26 +87,57 @@ def test_full_service_rejects_a_request_before_reading_its_body(classifier):
     assert (admission.admitted, admission.waiting, admission.in_progress) == (0, 0, 0)
 
 
-def test_bytes_of_concurrent_uploads_are_bounded(classifier):
-    limits = Limits(waiting=100, held_bytes=1000)
-    app = ready_app(classifier, limits=limits)
+@pytest.mark.parametrize("address", ["192.0.2.1", "192.0.2.2"])
+@pytest.mark.parametrize(("count", "declared", "pause", "size"), [
+    (4, 64 * 2**20, 20, 1), (32, 10**6, 20, 1), (40, 64 * 2**20, 4.9, 1), (32, 10**6, 1, 12_000),
+    (40, 10**6, 0.5, 6000), (4, 64 * 2**20, 1, 8 * 2**20),
+])  # fmt: skip
+def test_slow_uploads_stop_no_other_request(
+    classifier, monkeypatch, address, count, declared, pause, size
+):
+    """Each attacker begins anew when it is cut off; every other client is answered."""
+    app, data, over = ready_app(classifier), form(photo()), asyncio.Event()
+    statuses: list[int] = []
+
+    async def inline(work: Callable[[], object]) -> object:
+        return work()
+
+    monkeypatch.setattr(app.state.service.admission, "run", inline)
+
+    async def drip() -> AsyncGenerator[bytes]:
+        for _ in range(declared // size):
+            yield bytes(size)
+            await asyncio.sleep(pause)
+
+    async def attack() -> None:
+        begun = b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="photo"; filename="a"'
+
+        async def body() -> AsyncGenerator[bytes]:
+            yield begun + b"\r\n\r\n"
+            async for chunk in drip():
+                yield chunk
+
+        while not over.is_set():
+            await post(app, body(), length=declared)
+            await asyncio.sleep(2)
 
     async def main() -> None:
-        holding = asyncio.Event()
+        attackers = [asyncio.create_task(attack()) for _ in range(count)]
+        for _ in range(4):
+            await asyncio.sleep(7)
+            half = len(data) // 2
 
-        async def slowly() -> AsyncGenerator[bytes]:
-            await holding.wait()
-            yield b""
+            async def body(half: int = half) -> AsyncGenerator[bytes]:
+                yield data[:half]
+                await asyncio.sleep(0.2)
+                yield data[half:]
 
-        request = asyncio.create_task(post(app, slowly(), length=900))
-        await until(lambda: app.state.service.admission.admitted == 1)
-        assert (await post(app, [b"x" * 200], length=200)).status == 503
-        assert (await post(app, [b"x" * 50], length=50)).status == 400
-        holding.set()
-        assert (await request).status == 400
-        assert (await post(app, [b"x" * 200], length=200)).status == 400  # no form, but admitted
+            statuses.append((await post(app, body(), length=len(data), client=address)).status)
+        over.set()
+        await asyncio.gather(*attackers)
 
-    asyncio.run(main())
+    run_instantly(main())
+    assert statuses == [200] * 4
 
 
 @pytest.mark.parametrize(("headers", "status"), [

@@ -1,6 +1,8 @@
 """Service in a real process: sockets, signals, log."""
 
+import asyncio
 import contextlib
+import errno
 import json
 import re
 import shlex
@@ -236,17 +238,80 @@ def test_client_that_goes_on_sending_after_an_error_is_cut_off(folder, monkeypat
         assert sent < 400
 
 
-def test_excess_connections_are_closed(folder, monkeypatch):
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
+HEALTH = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def health(client: socket.socket) -> bytes:
+    client.sendall(HEALTH)
+    answer = client.recv(2**16)
+    while not answer.endswith(b"}"):
+        answer += client.recv(2**16)
+    return answer[:13]
+
+
+def test_connection_without_request_for_longest_makes_room(folder, monkeypatch):
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
     with here(folder / "demo" / "bundle") as port, contextlib.ExitStack() as stack:
         clients = [
             stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=300))
             for _ in range(3)
         ]
+        assert health(clients[0]) == b"HTTP/1.1 200 "
+        for _ in range(2):
+            new = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=300))
+            assert health(new) == b"HTTP/1.1 200 "
+        for client in clients[1:]:
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(1) == b""
+        assert health(clients[0]) == b"HTTP/1.1 200 "
+
+
+def test_client_with_most_connections_makes_room_first(folder, monkeypatch):
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
+    with here(folder / "demo" / "bundle") as port, contextlib.ExitStack() as stack:
+        first, *others, new = [
+            stack.enter_context(
+                socket.create_connection(("127.0.0.1", port), 300, source_address=(address, 0))
+            )
+            for address in ("127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.3")
+        ]
         with contextlib.suppress(ConnectionResetError):
-            assert clients[2].recv(1) == b""
-        clients[0].sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert clients[0].recv(100).startswith(b"HTTP/1.1 200 ")
+            assert others[0].recv(1) == b""
+        for client in (first, others[1], new):
+            assert health(client) == b"HTTP/1.1 200 "
+
+
+def test_upload_is_not_closed_for_a_connection(folder, monkeypatch):
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 1)
+    data = form(photo())
+    with here(folder / "demo" / "bundle") as port, contextlib.ExitStack() as stack:
+        client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=300))
+        client.sendall(_post_head(len(data)) + data[:-9])
+        time.sleep(0.2)
+        new = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=300))
+        with contextlib.suppress(ConnectionResetError):
+            assert new.recv(1) == b""
+        client.sendall(data[-9:])
+        assert client.recv(13) == b"HTTP/1.1 200 "
+
+
+@pytest.mark.skipif(server.resource is None, reason="Windows has no limit of descriptors")
+@pytest.mark.parametrize(("descriptors", "connections"), [
+    (16, 16), (256, 160), (1024, 512), (2**20, 512), (-1, 512),
+])  # fmt: skip
+def test_connections_are_bounded_by_descriptors(monkeypatch, descriptors, connections):
+    monkeypatch.setattr(server.resource, "getrlimit", lambda _: (descriptors, descriptors))
+    assert server.most_connections() == connections
+
+
+def test_lack_of_descriptors_is_not_logged(caplog):
+    loop = asyncio.new_event_loop()
+    server._log_loop_error(loop, {"exception": OSError(errno.EMFILE, "Anna"), "message": "Anna"})
+    assert caplog.messages == []
+    server._log_loop_error(loop, {"exception": ValueError("Anna"), "message": "Anna"})
+    server._log_loop_error(loop, {"message": "Anna"})
+    assert caplog.messages == ["defect: ValueError in nowhere", "defect: in the event loop"]
+    loop.close()
 
 
 def error_line(*arguments: object) -> str:
@@ -308,7 +373,10 @@ def test_http_md_shows_the_actual_statuses_and_limits():
         f"at most {limits.photos}, {limits.request_bytes // 2**20} MiB together",
         f"more than {limits.photos} photos",
         f"no byte for {limits.stall_seconds} seconds",
+        f"less than {limits.upload_rate // 1000} kB a second after {limits.start_seconds} seconds",
         f"over {limits.upload_seconds // 60} minutes",
+        f"({limits.uploads})",
+        f"({server.MOST_CONNECTIONS} at most",
         f"run at once ({limits.workers})",
         f"more wait ({limits.waiting})",
         f"hold at most {limits.held_bytes // 2**20} MiB",

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import selectors
 import threading
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ async def post(
     method: str = "POST",
     path: str = "/identify",
     query: str = "",
+    client: str = "192.0.2.1",
 ) -> Reply:
     """Send a request whose body arrives in chunks, possibly late or of another length."""
     reply = Reply(0, {}, b"", 0)
@@ -71,6 +73,7 @@ async def post(
     scope = {
         "type": "http", "method": method, "path": path, "query_string": query.encode(),
         "raw_path": path.encode(), "root_path": "", "http_version": "1.1", "scheme": "http",
+        "client": (client, 5000),
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
     }  # fmt: skip
     body = chunks if isinstance(chunks, AsyncIterable) else _one_by_one(chunks)
@@ -114,6 +117,27 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def body_of(reply: Any) -> dict[str, Any]:
     return json.loads(reply.body)
+
+
+class _InstantSelector(selectors.DefaultSelector):
+    """Selector that adds the time which it would wait to a clock."""
+
+    seconds = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        found = super().select(None if timeout is None else 0)
+        if timeout and not found:
+            self.seconds += timeout
+        return found
+
+
+def run_instantly(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in an event loop whose clock jumps to the next timer, without waiting."""
+    selector = _InstantSelector()
+    loop = asyncio.SelectorEventLoop(selector)
+    loop.time = lambda: selector.seconds
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(main)
 
 
 class Clock:

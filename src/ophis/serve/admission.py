@@ -3,73 +3,163 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from ophis.serve.error_response import HTTPReason, unavailable
+from ophis.serve.error_response import HTTPReason, RequestError, unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 
-    from ophis.serve.error_response import RequestError
     from ophis.serve.limits import Limits
 
 T = TypeVar("T")
+CLOSE = {"Connection": "close"}
+TOO_SLOW = "the photo did not arrive in time; try again with a better network"
 BUSY = "the service is busy at this moment; try again in a few seconds"
 WINDOW_SECONDS = 1.0
+
+
+class Upload:
+    """Admitted request and the bytes of its body that have arrived.
+
+    Attributes:
+        client: network of the client.
+        received: bytes of the body until now.
+        receiving: True while the body is read; only then it can be dropped.
+    """
+
+    def __init__(self, client: str, limits: Limits, on_bytes: Callable[[], None]) -> None:
+        self.client, self.received, self.receiving = client, 0, False
+        self._limits, self._on_bytes = limits, on_bytes
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
+        self._deadline = self._started + limits.start_seconds
+        self._timeout = asyncio.timeout_at(self._deadline)
+        self._error = RequestError(408, TOO_SLOW, reason=HTTPReason.TOO_SLOW, headers=CLOSE)
+
+    @asynccontextmanager
+    async def receive(self) -> AsyncGenerator[None]:
+        """Read the body inside this context.
+
+        Raises:
+            RequestError: 408, when it is too slow; another, when it is dropped.
+        """
+        try:
+            async with self._timeout:
+                self.receiving = True
+                yield
+            dropped = not self.receiving  # with its last byte
+        except TimeoutError:
+            dropped = True
+        finally:
+            self.receiving = False
+        if dropped:
+            raise self._error
+
+    def count(self, size: int) -> None:
+        """Count bytes that arrived, and extend the deadline by the time that they may take."""
+        if not self.receiving or self._timeout.expired():
+            return
+        limits = self._limits
+        self.received += size
+        self._deadline = min(
+            self._deadline + size / limits.upload_rate,
+            self._loop.time() + limits.stall_seconds,
+            self._started + limits.upload_seconds,
+        )
+        self._timeout.reschedule(self._deadline)
+        self._on_bytes()
+
+    def rate(self) -> float:
+        """Return the mean bytes per second; the first second counts as one at the least rate."""
+        seconds = self._loop.time() - self._started
+        return (self.received + self._limits.upload_rate) / max(1, seconds)
+
+    def drop(self, error: RequestError | None = None) -> None:
+        """End the reading with an error; by default it is too slow."""
+        self.receiving = False
+        self._error = error or self._error
+        if not self._timeout.expired():
+            self._timeout.reschedule(self._loop.time())
 
 
 class AdmissionControl:
     """Bounds on concurrent requests, and the threads that answer them.
 
-    A request is admitted before its body is read, so that a full service answers 503 at once and
-    reads nothing in vain. It stays admitted until it is answered.
+    A request is admitted before its body is read, so that a service with a full queue answers 503
+    at once and reads nothing in vain. It stays admitted until it is answered. Where places for
+    uploads run short, the slowest gives up its place; where bytes run short, the largest: first
+    those of the client that holds the most.
 
     Attributes:
-        admitted: requests that are being received, wait, or are being answered.
         waiting: requests that were read and wait for a thread.
         in_progress: requests that a thread works on.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self.admitted = self.waiting = self.in_progress = 0
+        self.waiting = self.in_progress = 0
         self._limits = limits
-        self._held_bytes = 0
+        self._uploads: dict[Upload, None] = {}  # the oldest first
         self._load_shedding = LoadShedding()
         self._workers = asyncio.Semaphore(limits.workers)
         self._threads = ThreadPoolExecutor(limits.workers, thread_name_prefix="ophis")
 
+    @property
+    def admitted(self) -> int:
+        """Requests that are being received, wait, or are being answered."""
+        return len(self._uploads)
+
     @contextmanager
-    def admit(self, request_bytes: int) -> Generator[None]:
-        """Admit a request of this size.
+    def admit(self, address: str = "") -> Generator[Upload]:
+        """Admit a request from this address.
 
         Raises:
             RequestError: 503, when a limit is reached.
         """
-        limits = self._limits
         self._load_shedding.count_request()
         uploads = self.admitted - self.waiting - self.in_progress
-        held_bytes = self._held_bytes + request_bytes
-        if self.queue_full() or uploads >= limits.uploads or held_bytes > limits.held_bytes:
+        full = uploads >= self._limits.uploads
+        if self.queue_full() or (full and not self._drop_slowest()):
             raise self._busy()
-        self.admitted += 1
-        self._held_bytes += request_bytes
+        upload = Upload(network_of(address), self._limits, self._bound_bytes)
+        self._uploads[upload] = None
         try:
-            yield
+            yield upload
         finally:
-            self.admitted -= 1
-            self._held_bytes -= request_bytes
+            self._uploads.pop(upload, None)
+
+    def _drop_slowest(self) -> bool:
+        """Free the place of an upload; return False if all have arrived."""
+        uploads = of_largest_holder(self._receiving(), _client)
+        if uploads:
+            self._drop(min(uploads, key=Upload.rate))
+        return bool(uploads)
+
+    def _bound_bytes(self) -> None:
+        while sum(map(_received, self._uploads)) > self._limits.held_bytes:
+            uploads = of_largest_holder(self._receiving(), _client, _received)
+            self._drop(max(uploads, key=_received), self._busy(CLOSE))
+
+    def _receiving(self) -> list[Upload]:
+        return [upload for upload in self._uploads if upload.receiving]
+
+    def _drop(self, upload: Upload, error: RequestError | None = None) -> None:
+        upload.drop(error)
+        del self._uploads[upload]
 
     def queue_full(self) -> bool:
         """Return True when no further request may wait for a thread."""
         waiting = 0 if self._load_shedding.active() else self._limits.waiting
         return self.in_progress + self.waiting >= self._limits.workers + waiting
 
-    def _busy(self) -> RequestError:
+    def _busy(self, headers: Mapping[str, str] | None = None) -> RequestError:
         self._load_shedding.count_rejection()
-        return unavailable(BUSY, HTTPReason.BUSY)
+        return unavailable(BUSY, HTTPReason.BUSY, headers)
 
     @asynccontextmanager
     async def worker(self) -> AsyncGenerator[None]:
@@ -99,6 +189,36 @@ class AdmissionControl:
     def close(self) -> None:
         """Stop the threads and drop waiting work."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def of_largest_holder(
+    items: Iterable[T], client: Callable[[T], str], weight: Callable[[T], int] = lambda _: 1
+) -> list[T]:
+    """Return the items of the client whose items weigh most; each weighs 1 by default.
+
+    Behind a reverse proxy all clients are one: then these are all items.
+    """
+    held, items = Counter[str](), list(items)
+    for item in items:
+        held[client(item)] += weight(item)
+    most = max(held, key=held.__getitem__, default="")
+    return [item for item in items if client(item) == most]
+
+
+def network_of(address: str) -> str:
+    """Return an IPv4 address itself, and the network of an IPv6 address (64 bits)."""
+    try:
+        return str(ipaddress.ip_network((ipaddress.IPv6Address(address), 64), strict=False))
+    except ValueError:
+        return address
+
+
+def _client(upload: Upload) -> str:
+    return upload.client
+
+
+def _received(upload: Upload) -> int:
+    return upload.received
 
 
 class LoadShedding:

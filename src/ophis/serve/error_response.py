@@ -51,9 +51,12 @@ class RequestError(Exception):
         self.status, self.error, self.reason, self.headers = status, error, reason, headers
 
 
-def unavailable(error: str, reason: Reason | HTTPReason) -> RequestError:
+def unavailable(
+    error: str, reason: Reason | HTTPReason, headers: Mapping[str, str] | None = None
+) -> RequestError:
     """Return a 503 error with Retry-After."""
-    return RequestError(503, error, reason=reason, headers={"Retry-After": str(RETRY_SECONDS)})
+    headers = {"Retry-After": str(RETRY_SECONDS), **(headers or {})}
+    return RequestError(503, error, reason=reason, headers=headers)
 
 
 def error_response(

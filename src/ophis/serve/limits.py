@@ -18,13 +18,16 @@ class Limits:
             decodes photos.
         waiting: further requests that may wait for a worker; above that the answer is 503. Under
             sustained overload no request waits, see `ophis.serve.admission.LoadShedding`.
-        uploads: requests received at once.
+        uploads: requests received at once; a further one takes the place of the slowest.
         photos: photos of one snake in a request.
         request_bytes: size of a request: all photos and the form around them.
-        held_bytes: size of all requests that are being received, wait, or are being answered.
+        held_bytes: bytes received of all requests that are being received, wait, or are being
+            answered; above that the largest upload is aborted.
         decoder_bytes: memory for decoding one photo. 80 million pixels need four bytes a pixel,
             twice if the photo has to be rotated.
         decoder_seconds: time for decoding one photo; then its process is replaced.
+        upload_rate: least bytes per second of an upload, after `start_seconds`.
+        start_seconds: time at the start of an upload in which nothing has to arrive.
         stall_seconds: time without a byte after which an upload is aborted.
         upload_seconds: time for a whole upload.
         grace_seconds: time for requests in progress after a signal to stop.
@@ -38,6 +41,8 @@ class Limits:
     held_bytes: int = 4 * MAX_BYTES
     decoder_bytes: int = 2**30
     decoder_seconds: float = 20
+    upload_rate: int = 10_000
+    start_seconds: float = 5
     stall_seconds: float = 20
     upload_seconds: float = 300
     grace_seconds: float = 20

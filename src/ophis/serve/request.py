@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from ophis.errors import InputError, Reason
 from ophis.images.decode import MAX_BYTES
 from ophis.inference.photo import read
+from ophis.serve.admission import CLOSE
 from ophis.serve.error_response import HTTPReason, RequestError
 from ophis.serve.negotiation import accepts_json
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ophis.inference.classifier import Classifier
     from ophis.inference.photo import Reader
+    from ophis.serve.admission import Upload
     from ophis.serve.limits import Limits
 
 FIELDS = ("photo", "country", "gps", "top", "language", "evidence")
@@ -32,7 +33,6 @@ FIELD_BYTES = 1024
 TOO_LARGE = (
     f"the photos are larger than {MAX_BYTES // 2**20} MiB together; send smaller or fewer ones"
 )
-TOO_SLOW = "the photo did not arrive in time; try again with a better network"
 NO_PHOTO = "no photo was sent; choose one, or several of the same snake"
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
 
@@ -131,7 +131,7 @@ def _require_served_headers(request: Request) -> None:
         raise RequestError(406, "answers are JSON; accept application/json")
 
 
-async def read_request(request: Request, limits: Limits) -> IdentifyRequest:
+async def read_request(request: Request, limits: Limits, upload: Upload) -> IdentifyRequest:
     """Read the form into memory, within the limits.
 
     `request.state.language` becomes the form's as soon as it is known, for error responses.
@@ -140,7 +140,7 @@ async def read_request(request: Request, limits: Limits) -> IdentifyRequest:
         RequestError: when it is too large (413), too slow (408) or no form (400).
         InputError: when a field is invalid.
     """
-    stream = _bounded(request, content_length(request, limits), limits.stall_seconds)
+    stream = _bounded(request, content_length(request, limits), upload)
     parser = _Parser(
         request.headers,
         stream,
@@ -149,12 +149,8 @@ async def read_request(request: Request, limits: Limits) -> IdentifyRequest:
         max_part_size=FIELD_BYTES,
     )
     try:
-        async with asyncio.timeout(limits.upload_seconds):
+        async with upload.receive():
             return _parse(await parser.parse(), request)
-    except TimeoutError:
-        raise RequestError(
-            408, TOO_SLOW, reason=HTTPReason.TOO_SLOW, headers={"Connection": "close"}
-        ) from None
     except MultiPartException as error:
         if error.message.startswith("Too many files"):
             raise RequestError(
@@ -191,22 +187,12 @@ class _Parser(MultiPartParser):
             file.close()
 
 
-async def _bounded(
-    request: Request, most_bytes: int, stall_seconds: float
-) -> AsyncGenerator[bytes]:
-    """Yield the body's chunks; stop at the declared size and at a stall."""
-    read, chunks = 0, request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(stall_seconds):
-                chunk = await anext(chunks)
-        except StopAsyncIteration:
-            return
-        read += len(chunk)
-        if read > most_bytes:
-            raise RequestError(
-                413, TOO_LARGE, reason=Reason.TOO_LARGE, headers={"Connection": "close"}
-            )
+async def _bounded(request: Request, most_bytes: int, upload: Upload) -> AsyncGenerator[bytes]:
+    """Yield the body's chunks and count them; stop at the declared size."""
+    async for chunk in request.stream():
+        upload.count(len(chunk))
+        if upload.received > most_bytes:
+            raise RequestError(413, TOO_LARGE, reason=Reason.TOO_LARGE, headers=CLOSE)
         yield chunk
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import logging
 import socket
 import sys
@@ -11,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ophis.errors import InputError
+from ophis.errors import InputError, place_of_mistake
+from ophis.serve.admission import network_of, of_largest_holder
 from ophis.serve.app import create_app
 from ophis.serve.readiness import Readiness
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 if TYPE_CHECKING:
-    import asyncio
     from types import FrameType
 
     from fastapi import FastAPI
@@ -27,6 +34,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("ophis.serve")
 
 MOST_CONNECTIONS = 512
+ACCEPTED_AT_ONCE = 16  # connections that exceed the limit until they are closed
+QUEUED_CONNECTIONS = 128  # by the operating system
+OTHER_DESCRIPTORS = 96  # of decoders, files, and connections that are being closed
 SHUTDOWN_SECONDS = 5  # for responses that are left after the grace period
 IDLE_SECONDS = 10.0  # a request head, or the fetching of a response, must make progress in it
 
@@ -53,6 +63,7 @@ def serve(classifier: Classifier, *, host: str, port: int, limits: Limits | None
         log_config=None,
         access_log=False,  # uvicorn's would hold addresses and queries
         server_header=False,
+        backlog=ACCEPTED_AT_ONCE,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     _Server(config, app).run(sockets=[listener])
@@ -62,17 +73,21 @@ class _Connection(H11Protocol):
     """Connection that is closed when the client makes no progress.
 
     uvicorn waits without limit for a request's head, and for a client to fetch its response.
-    Between two checks here, one of both must advance.
+    Between two checks here, one of both must advance. When there are too many connections, the one
+    without a request for the longest time is closed, first of the client that has the most.
     """
 
     _timer: asyncio.TimerHandle | None = None
     _progress: object = None
+    _idle_since = 0.0
+    network = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()
-        else:
+        self.network = network_of(self.client[0] if self.client else "")
+        self._idle_since = self.loop.time()
+        self._make_room()
+        if not transport.is_closing():
             self._check()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -80,15 +95,62 @@ class _Connection(H11Protocol):
             self._timer.cancel()
         super().connection_lost(exc)
 
+    def on_response_complete(self) -> None:
+        self._idle_since = self.loop.time()
+        super().on_response_complete()
+
+    def _make_room(self) -> None:
+        connections: list[_Connection] = [
+            each
+            for each in self.connections
+            if isinstance(each, _Connection) and not each.transport.is_closing()
+        ]
+        if len(connections) > most_connections():
+            idle = [each for each in connections if each.idle() and each is not self]
+            idle = of_largest_holder(idle, lambda each: each.network)
+            # A client that fetches a response comes last.
+            longest = min(idle, key=_Connection.rank, default=self)
+            longest.transport.abort()
+
+    def idle(self) -> bool:
+        """Return True while there is no request, or its response waits for the client."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def rank(self) -> tuple[bool, float]:
+        """Return the order in which connections are closed."""
+        return self.transport.get_write_buffer_size() > 0, self._idle_since
+
     def _check(self) -> None:
         # While a response is computed, the application's own time limits apply.
-        waiting = self.cycle is None or self.cycle.response_complete
+        waiting = self.idle()
         progress = (self.cycle, self.transport.get_write_buffer_size()) if waiting else None
         if waiting and progress == self._progress:
             self.transport.abort()
             return
         self._progress = progress
         self._timer = self.loop.call_later(IDLE_SECONDS, self._check)
+
+
+def most_connections() -> int:
+    """Return the number of connections for which this process has descriptors."""
+    if resource is None:
+        return MOST_CONNECTIONS
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return min(MOST_CONNECTIONS, max(ACCEPTED_AT_ONCE, descriptors - OTHER_DESCRIPTORS))
+
+
+def _log_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an error of the event loop in one line, except the lack of descriptors.
+
+    Then the loop accepts connections again after a second; those that are open are served.
+    """
+    error = context.get("exception")
+    lacking = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+    if not (isinstance(error, OSError) and error.errno in lacking):
+        # A traceback or message could hold data of the client.
+        log.error("defect: %s", place_of_mistake(error) if error else "in the event loop")
 
 
 class _Server(uvicorn.Server):
@@ -105,8 +167,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and log the address."""
+        asyncio.get_running_loop().set_exception_handler(_log_loop_error)
         await super().startup(sockets)
         for listener in sockets or []:
+            listener.listen(QUEUED_CONNECTIONS)  # the loop has set its own number, which is small
             log.info("listening at http://%s", _address(listener))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -131,7 +195,7 @@ def _listener(host: str, port: int) -> socket.socket:
         raise InputError(f"port {port}: give a number from 0 to 65535")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=128)
+        return socket.create_server(address[:2], family=family, backlog=QUEUED_CONNECTIONS)
     except OSError as error:
         raise InputError(
             f"nothing can listen at {host}, port {port}: {error.strerror}; choose another host or"
