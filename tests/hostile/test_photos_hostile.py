@@ -129,7 +129,11 @@ KINDS = {
     "PNG": (5, "saved(photo, 'PNG', compress_level=1)"),
     "PNG, see-through": (8, "saved(photo.convert('RGBA'), 'PNG', compress_level=1)"),
     "PNG, 16 bits": (7, "saved(deep, 'PNG', compress_level=1)"),
-    "WebP": (19, "saved(photo, 'WEBP', method=0)"),
+    # 52 of the 80 million pixels, 16 bytes each.
+    "WebP, 65 %": (
+        13,
+        "saved(photo.crop((0, 0, photo.width * 13 // 20, photo.height)), 'WEBP', method=0)",
+    ),
 }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from ophis.errors import Reason
 from ophis.images.structure import repaired, structure_error, webp_without_end, with_end
+from tests.support.hostile_photos import passes, picture, saved
 
 PARTS = "made of more than {} parts; save the photo anew"
 DAMAGED = "damaged or cut short ({}); send the photo again"
@@ -39,7 +40,7 @@ def png(*chunks: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-HEADER, END = chunk(b"IHDR", b"thirteen byte"), chunk(b"IEND")
+HEADER, END = chunk(b"IHDR", b"\0\0\0\x40\0\0\0\x40\x08\x02\0\0\0"), chunk(b"IEND")
 WRONG_CHECKSUM = (Reason.DAMAGED, DAMAGED.format("a checksum differs"))
 MANY_CHUNKS = (Reason.UNREADABLE, PARTS.format("65,536"))
 
@@ -94,10 +95,79 @@ def test_bytes_after_the_end_of_a_jpeg_are_not_counted():
     assert structure_error(jpeg(COMMENT * 4096) + COMMENT * 5000) is None
 
 
-def test_jpeg_has_100_scans_at_most():
-    message = "its pixels come in more than 100 passes; save the photo anew"
-    assert structure_error(jpeg(SCAN * 100)) is None
-    assert structure_error(jpeg(SCAN * 101)) == (Reason.UNREADABLE, message)
+MANY_PASSES = (Reason.UNREADABLE, "its pixels come in too many passes; save the photo anew")
+
+
+@pytest.mark.parametrize(("size", "most"), [((8000, 10_000), 15), ((1250, 1000), 1000)])
+def test_pixels_of_all_passes_of_a_jpeg_are_bounded(size, most):
+    head = frame(0xC2, *size)
+    assert structure_error(jpeg(head, SCAN * most)) is None
+    assert structure_error(jpeg(head, SCAN * (most + 1))) == MANY_PASSES
+    small = frame(0xC2, 8, 8)  # a decoder refuses the second frame
+    assert structure_error(jpeg(head, SCAN, small, SCAN * most)) == MANY_PASSES
+    assert structure_error(passes(*size, most + 1)) == MANY_PASSES
+
+
+def test_pass_counts_once_for_each_of_its_components():
+    head, three = frame(0xC2, 8000, 10_000), scan(0, 0, 0, 1, 2, 3)
+    assert structure_error(jpeg(head, three * 5)) is None
+    assert structure_error(jpeg(head, three * 5, SCAN)) == MANY_PASSES
+    assert structure_error(jpeg(head)[:-2] + b"\xff\xda") is None
+
+
+def test_progressive_photo_of_a_phone_is_below_the_bounds():
+    for mode, most in (("RGB", 80_000_000), ("CMYK", 50_331_648)):  # 8,192 x 6,144
+        scans = saved(picture(mode=mode), "JPEG", progressive=True, subsampling=0)
+        width = most // 8000
+        large = scans.replace(b"\x08\x00\xf0\x01\x40", b"\x08" + (8000).to_bytes(2, "big")
+                              + width.to_bytes(2, "big"))  # fmt: skip
+        assert large != scans
+        assert structure_error(large) is None
+
+
+LARGE = "more than {} million pixels{}; send a smaller photo"
+
+
+@pytest.mark.parametrize(("depth", "colour", "millions"), [
+    (8, 0, 80), (8, 3, 80), (8, 6, 80), (16, 4, 80), (16, 0, 80), (16, 2, 53), (16, 6, 40),
+])  # fmt: skip
+def test_png_has_few_pixels_of_many_bits(depth, colour, millions):
+    width = {80: 10_000, 53: 6666, 40: 5000}[millions]
+    bits = {53: " of 48 bits", 40: " of 64 bits"}.get(millions, "")
+
+    def header(height: int) -> bytes:
+        sizes = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+        return chunk(b"IHDR", sizes + bytes((depth, colour, 0, 0, 0)))
+
+    assert structure_error(png(header(8000), END)) is None
+    error = (Reason.TOO_LARGE, LARGE.format(millions, bits))
+    assert structure_error(png(header(8001), END)) == error
+    assert structure_error(png(HEADER, header(8001), END)) == error
+
+
+def test_webp_has_52_million_pixels_at_most():
+    error = (Reason.TOO_LARGE, LARGE.format(52, " as WebP"))
+
+    def chunks(width: int, height: int) -> list[bytes]:
+        sizes = [(one - 1).to_bytes(3, "little") for one in (width, height)]
+        bits = (width - 1 | height - 1 << 14).to_bytes(4, "little")
+        lossy = [one.to_bytes(2, "little") for one in (width, height)]
+        return [
+            riff(b"VP8X", bytes(4) + b"".join(sizes)),
+            riff(b"VP8L", b"/" + bits),
+            riff(b"VP8 ", bytes(3) + b"\x9d\x01\x2a" + b"".join(lossy)),
+        ]
+
+    for right, wrong in zip(chunks(6500, 8000), chunks(6500, 8001), strict=True):
+        assert structure_error(webp(right)) is None
+        assert structure_error(webp(wrong)) == structure_error(webp(right, wrong)) == error
+    assert structure_error(webp(chunks(16_383, 16_383)[1])) == error
+
+
+def test_jpeg_has_80_million_pixels_at_most():
+    assert structure_error(jpeg(frame(0xC0, 8001, 10_000))) == (
+        Reason.TOO_LARGE, LARGE.format(80, "")
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", [0xC0, 0xC1])

@@ -19,7 +19,14 @@ from ophis.files.atomic import NO_PLAIN_FILE, plain_file
 from ophis.images.formats import describe, formats_of
 from ophis.images.jpeg import jpeg_pixels, require_whole
 from ophis.images.orientation import DAMAGED, orientation, upright
-from ophis.images.structure import repaired, structure_error, webp_without_end, with_end
+from ophis.images.structure import (
+    MAX_PIXELS,
+    repaired,
+    structure_error,
+    too_large,
+    webp_without_end,
+    with_end,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,9 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_BYTES = 64 * 2**20
-MAX_PIXELS = 80_000_000  # below the limit from which Pillow itself warns
 MIN_SIDE = 32  # pixels; nothing smaller shows a snake
-_TOO_LARGE = f"more than {MAX_PIXELS // 10**6} million pixels; send a smaller photo"
 _CONVERTED_PIXELS = 1 << 18  # at a time
 
 
@@ -156,7 +161,7 @@ def open_photo(data: bytes, name: str) -> Generator[tuple[Image.Image, bytes]]:
         message = f"{name}: {message}; send a JPEG, PNG or WebP photo"
         raise PhotoError(message, reason=reason) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PhotoError(f"{name}: {_TOO_LARGE}", reason=Reason.TOO_LARGE) from None
+        raise _too_large(name) from None
     except DAMAGED as error:
         detail = (str(error).splitlines() or [type(error).__name__])[0]
         message = f"{name}: damaged or cut short ({detail}); send the photo again"
@@ -166,13 +171,18 @@ def open_photo(data: bytes, name: str) -> Generator[tuple[Image.Image, bytes]]:
 def _require_size(photo: Image.Image, name: str) -> None:
     width, height = photo.size
     if width * height > MAX_PIXELS:
-        raise PhotoError(f"{name}: {_TOO_LARGE}", reason=Reason.TOO_LARGE)
+        raise _too_large(name)
     if min(width, height) < MIN_SIDE:
         raise PhotoError(
             f"{name}: {width} x {height} pixels show nothing; send a photo of {MIN_SIDE} or more"
             " a side",
             reason=Reason.TOO_SMALL,
         )
+
+
+def _too_large(name: str) -> PhotoError:
+    reason, message = too_large()
+    return PhotoError(f"{name}: {message}", reason=reason)
 
 
 def _require_whole_webp(data: bytes) -> None:

@@ -1,7 +1,8 @@
 """Structure of an image file: segments and chunks, checked and repaired before decoding.
 
 A decoder spends time and memory on each part, however small: a file of 64 MiB can hold millions of
-empty comments, or a hundred thousand scans of the same 80 million pixels.
+empty comments, or a hundred thousand scans of the same 80 million pixels. The bounds, which photos
+of cameras do not reach, keep the work for a file of few bytes below twice that for a large photo.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_SEGMENTS = 4096  # of a JPEG; 64 MiB of colour profile and previews are 1,024
-MAX_SCANS = 100  # of a JPEG's pixels; encoders write about 20 at most
+MAX_PIXELS = 80_000_000  # below the limit from which Pillow itself warns
+# Pixels of a JPEG times the components in all its scans. Progressive files have 14 components in 10
+# scans (CMYK: 24 in 18), 0.7 (1.2) thousand million for the 50 million pixels of a phone.
+MAX_SCANNED_PIXELS = 1_250_000_000
+MAX_PNG_BITS = 32 * MAX_PIXELS  # of all values; with 16 bits and transparency 40 million pixels
+MAX_WEBP_PIXELS = 52_000_000  # 16 bytes each while decoding; a phone's photo has 50.3 million
 MAX_CHUNKS = 65_536  # of a PNG, WebP or HEIC; libpng splits 64 MiB into 8,192
 _JPEG, _PNG, _EOI = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"\xff\xd9"
 # Markers, without stuffed bytes and restart markers, which are inside the pixel data.
@@ -27,6 +33,7 @@ _START, _END, _SCAN, _JFIF = 0xD8, 0xD9, 0xDA, 0xE0
 _WITHOUT_LENGTH = (0x01, _START)
 _SEQUENTIAL = (0xC0, 0xC1)  # Huffman-coded frames with the bits of a block in one scan
 _ANCILLARY = 0x20  # bit of the first letter of a PNG chunk
+_PNG_VALUES = {0: 1, 2: 3, 3: 1, 4: 2}  # of a pixel, by colour type; else 4
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")  # PNG chunks that the pixels depend on
 # Bytes at the end of compressed pixels; see `webp_without_end`. Encoders write 4 more than needed.
 _ZEROS, _REMOVED = 16, 8
@@ -54,26 +61,28 @@ def structure_error(data: bytes) -> tuple[Reason, str] | None:
 
 
 def _jpeg_error(data: bytes) -> tuple[Reason, str] | None:
-    """Check for too many segments or scans, and for fewer bits than blocks of pixels.
+    """Check for too many segments or scanned pixels, and for fewer bits than blocks of pixels.
 
     A Huffman-coded block of 64 pixels takes at least one bit for its mean and one for its end.
     """
     starts: list[int] = []
-    needed = 0
+    needed = pixels = scanned = 0
     for number, (kind, start) in enumerate(_segments(data), start=1):
         if number > MAX_SEGMENTS:
             message = f"made of more than {MAX_SEGMENTS:,} parts; save the photo anew"
             return Reason.UNREADABLE, message
         if kind == _SCAN:
             starts.append(start + int.from_bytes(data[start : start + 2], "big"))
+            scanned += pixels * sum(data[start + 2 : start + 3])
         elif kind in _FRAMES:
             if message := _frame_error(kind, data[start + 2 : start + 5]):
                 return Reason.OTHER_FORMAT, f"{message} are not read; save the photo anew"
             height, width = (int.from_bytes(data[start + n : start + n + 2], "big") for n in (3, 5))
             needed = 2 * (width // 8) * (height // 8) if kind in _SEQUENTIAL else 0
-        if len(starts) > MAX_SCANS:
-            message = f"its pixels come in more than {MAX_SCANS} passes; save the photo anew"
-            return Reason.UNREADABLE, message
+            if (pixels := max(pixels, width * height)) > MAX_PIXELS:
+                return too_large()
+        if scanned > MAX_SCANNED_PIXELS:
+            return Reason.UNREADABLE, "its pixels come in too many passes; save the photo anew"
     if starts and 8 * (len(data) - starts[0]) < needed:
         return _damaged("fewer bits than blocks of pixels")
     return None
@@ -166,6 +175,11 @@ def with_end(data: bytes) -> bytes:
     return data if missing else data + _EOI
 
 
+def too_large(most: int = MAX_PIXELS, kind: str = "") -> tuple[Reason, str]:
+    """Return the error of a photo of more pixels than allowed, or than allowed for its kind."""
+    return Reason.TOO_LARGE, f"more than {most // 10**6} million pixels{kind}; send a smaller photo"
+
+
 def _damaged(detail: str) -> tuple[Reason, str]:
     return Reason.DAMAGED, f"damaged or cut short ({detail}); send the photo again"
 
@@ -183,7 +197,10 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _png_error(data: bytes) -> tuple[Reason, str] | None:
-    """Check for too many chunks and for wrong checksums, which Pillow ignores in pixel data."""
+    """Check for too many chunks or pixels, and for wrong checksums.
+
+    Pillow ignores checksums of pixel data.
+    """
     view = memoryview(data)
     for number, (start, end) in enumerate(_png_chunks(data), start=1):
         if number > MAX_CHUNKS:
@@ -191,22 +208,49 @@ def _png_error(data: bytes) -> tuple[Reason, str] | None:
         expected = int.from_bytes(view[end : end + 4], "big")
         if view[start : start + 4] in _NEEDED and crc32(view[start:end]) != expected:
             return _damaged("a checksum differs")
+        if view[start : start + 4] == b"IHDR" and (error := _png_size_error(data[start + 4 : end])):
+            return error
     return None
 
 
+def _png_size_error(header: bytes) -> tuple[Reason, str] | None:
+    width, height = (int.from_bytes(header[n : n + 4], "big") for n in (0, 4))
+    depth, colour = header[8:10].ljust(2, b"\0")
+    bits = depth * _PNG_VALUES.get(colour, 4)
+    if width * height > MAX_PIXELS:
+        return too_large()
+    most = MAX_PNG_BITS // max(1, bits)
+    return too_large(most, f" of {bits} bits") if width * height > most else None
+
+
 def _webp_error(data: bytes) -> tuple[Reason, str] | None:
-    """Check for too many chunks and for animations.
+    """Check for too many chunks or pixels, and for animations.
 
     An animated PNG has a still image for decoders without animation; a WebP has none.
     """
     frames = 0
-    for number, (kind, _, _) in enumerate(_webp_chunks(data), start=1):
+    for number, (kind, start, _) in enumerate(_webp_chunks(data), start=1):
         frames += kind == b"ANMF"
+        if _webp_pixels(kind, data[start : start + 10]) > MAX_WEBP_PIXELS:
+            return too_large(MAX_WEBP_PIXELS, " as WebP")
         if frames > 1:
             return Reason.OTHER_FORMAT, "this is an animation; send one picture of it"
         if number > MAX_CHUNKS:
             return _TOO_MANY
     return None
+
+
+def _webp_pixels(kind: bytes, content: bytes) -> int:
+    """Return the pixels that the header of a chunk declares; 0 for another chunk."""
+
+    def number(place: int, size: int) -> int:
+        return int.from_bytes(content[place : place + size], "little")
+
+    if kind == b"VP8X":
+        return (1 + number(4, 3)) * (1 + number(7, 3))
+    if kind == b"VP8L":
+        return (1 + (number(1, 2) & 0x3FFF)) * (1 + (number(1, 4) >> 14 & 0x3FFF))
+    return (number(6, 2) & 0x3FFF) * (number(8, 2) & 0x3FFF) if kind == b"VP8 " else 0
 
 
 def _heif_error(data: bytes) -> tuple[Reason, str] | None:
