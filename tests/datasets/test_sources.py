@@ -30,6 +30,42 @@ def test_plain_table(tmp_path):
     assert len(manifest.missing_photos()) == 3
 
 
+def test_values_that_programs_write_for_none_are_no_species(tmp_path, caplog):
+    text = "photo,species,country\na.jpg,Boa,Kenya\nb.jpg,NA,NA\nc.jpg,#N/A,#N/A\nd.jpg,nan,\n"
+    manifest = read_manifest(write(tmp_path, text))
+    assert list(manifest.table["species"]) == ["Boa", None, None, None]
+    assert list(manifest.table["country"]) == ["kenya", "na", UNKNOWN, UNKNOWN]
+    assert "row 3: species 'NA', of 3 rows, is no name and read as unknown" in caplog.text
+    assert "row 3: country 'NA', of 1 row, is read as Namibia" in caplog.text
+
+
+def test_namibia_among_codes_needs_no_line(tmp_path, caplog):
+    read_manifest(write(tmp_path, "photo,species,country\na.jpg,Boa,KE\nb.jpg,Boa,NA\n"))
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\3\4", "is a workbook or an archive; save the sheet as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "is a workbook; save"),
+        (b"\x1f\x8b\x08", "is compressed; unpack it"),
+        (b'[{"photo": "a.jpg"}]', "is JSON; write one object a line"),
+        (b"\xef\xbb\xbf<html>", "is a web page or XML"),
+    ],
+)
+def test_file_of_another_kind_is_named(tmp_path, content, words):
+    (tmp_path / "m.xlsx").write_bytes(content)
+    with pytest.raises(InputError, match=f"m.xlsx: {words}"):
+        read_manifest(tmp_path / "m.xlsx")
+
+
+def test_unpacked_archive_is_refused(tmp_path):
+    write(tmp_path, "<archive/>", "meta.xml")
+    with pytest.raises(InputError, match=r"unpacked Darwin Core archive; name its \.zip"):
+        read_manifest(tmp_path)
+
+
 def test_group_column_gives_observations(tmp_path):
     text = "photo,species,group\na.jpg,Boa,7\nb.jpg,Boa,7\nc.jpg,Boa,8\n"
     manifest = read_manifest(write(tmp_path, text))

@@ -57,7 +57,7 @@ def test_csv_variants_are_read(tmp_path, data, rows):
         (b'a,b\nx,"y\nz"\nx,\xe9\n', "row 4: is not UTF-8; save the table as that"),
         (b"a,b\nx,y\0z\n", "row 2: has a NUL byte; remove it"),
         ("a,b\nx,y\n".encode("utf-16-le"), "is no CSV in UTF-8; save the table as that"),
-        (b"PK\x03\x04\x14\0\x06\0", "is no CSV in UTF-8"),
+        (b"PK\x03\x04\x14\0\x06\0", "is a workbook"),
     ],
 )
 def test_an_invalid_csv_is_refused_by_file_row_and_fix(tmp_path, data, words):

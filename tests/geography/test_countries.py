@@ -35,7 +35,9 @@ def test_country_key_normalises_spelling(text, key):
     assert country_key(text) == key
 
 
-@pytest.mark.parametrize("text", [None, "", "  ", "UNKNOWN", "unknown", "NaN", "none"])
+@pytest.mark.parametrize(
+    "text", [None, "", "  ", "UNKNOWN", "unknown", "NaN", "none", "N/A", "#N/A"]
+)
 def test_values_for_unknown_give_unknown(text):
     assert country_key(text) == read_country(text) == UNKNOWN
     assert country_code(country_key(text)) is None

@@ -39,6 +39,7 @@ _READ = frozenset({
     "endemic", "captive", "id", "image_url", "place_country_name", "file_name", "label", "subset",
     *BOX, *INATURALIST,
 })  # fmt: skip
+_MISSING = frozenset({"na", "n/a", "#n/a", "nan", "<na>", "null"})  # of R, Excel, pandas and SQL
 _NOT_PLAIN = "[^ -~]|  |^ | $"  # texts that `plain_text` may change
 _LINE_BREAK = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"  # `UNWRITABLE` without surrogates
 
@@ -188,6 +189,7 @@ def _checked(rows: Rows) -> Rows:
     for name in ("photo_id", "observation"):
         table = table.with_columns(_plain_texts(table[name]))
     rows = _checked_cells(rows.with_table(table))
+    rows = _without_missing(rows)
     species = _by_text(rows, "species", species_name, unknown="")
     rows = _without_repeated(rows.with_table(rows.table.with_columns(species=species)))
     if not len(rows.table):
@@ -201,6 +203,40 @@ def _checked(rows: Rows) -> Rows:
             table = table.with_columns(filled.alias(name))
     others = (name for name in table.columns if name not in COLUMNS)
     return rows.with_table(table.select(*COLUMNS, *others))
+
+
+def _without_missing(rows: Rows) -> Rows:
+    """Return the rows with an empty species where a program wrote that it has no value.
+
+    A country NA is kept, as Namibia; a log line says so where the other countries are no codes.
+    """
+    species, country = rows.table["species"], rows.table["country"]
+    missing = species.str.to_lowercase().is_in(_MISSING)
+    if missing.any():
+        first = int(missing.arg_max() or 0)
+        _LOGGER.warning(
+            "%s: species %r, of %s, is no name and read as unknown",
+            rows.where(first), species[first], _counted(missing),
+        )  # fmt: skip
+    namibia = country == "NA"
+    if namibia.any() and (country.str.len_chars() > len("KEN")).any():
+        _LOGGER.warning(
+            "%s: country 'NA', of %s, is read as Namibia; leave the cell empty if not known",
+            rows.where(int(namibia.arg_max() or 0)), _counted(namibia),
+        )  # fmt: skip
+    return (
+        rows.with_table(
+            rows.table.with_columns(
+                species=pl.when(missing).then(pl.lit("")).otherwise(pl.col("species"))
+            )
+        )
+        if missing.any()
+        else rows
+    )
+
+
+def _counted(which: pl.Series) -> str:
+    return "1 row" if which.sum() == 1 else f"{which.sum():,} rows"
 
 
 def _plain_texts(texts: pl.Series) -> pl.Series:
@@ -227,7 +263,7 @@ def _by_text(rows: Rows, column: str, read: Callable[[str], str], *, unknown: st
             found[text] = unknown
             _LOGGER.warning(
                 "%s: %s %r of %s is not known (first: %s): %s",
-                rows.path, column, text, "1 row" if named.sum() == 1 else f"{named.sum():,} rows",
+                rows.path, column, text, _counted(named),
                 place.removeprefix(f"{rows.path}, "), error,
             )  # fmt: skip
     return texts.replace_strict(list(found), list(found.values()), return_dtype=pl.String)

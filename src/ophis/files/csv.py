@@ -27,6 +27,16 @@ BLANK = " \t\r\n"
 FORMULA = r"^'*[#=+\-@\t\r＝＋－＠]"  # noqa: RUF001 - spreadsheets treat full-width characters as ASCII
 NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"  # the whole cell
 
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_OTHER_KINDS = {  # by first bytes
+    b"PK\3\4": "is a workbook or an archive; save the sheet as CSV in UTF-8, or name a .zip",
+    b"\xd0\xcf\x11\xe0": "is a workbook; save the sheet as CSV in UTF-8",
+    b"\x1f\x8b": "is compressed; unpack it and name the table",
+    b"[": "is JSON; write one object a line, in a file with the suffix .jsonl",
+    b"{": "is JSON; write one object a line, in a file with the suffix .jsonl",
+    b"<": "is a web page or XML; save the table as CSV in UTF-8",
+}
+
 # The default, 131,072 characters, is below a polygon in a column that nobody reads.
 csv.field_size_limit((1 << 31) - 1)
 
@@ -57,6 +67,22 @@ def unescape_formula(cell: str) -> str:
     if cell.startswith("'") and re.match(FORMULA, cell) and not re.fullmatch(NUMBER, cell[1:]):
         return cell[1:]
     return cell
+
+
+def refuse_other_kind(path: Path) -> None:
+    """Refuse a file that is no CSV by its first bytes.
+
+    Raises:
+        InputError: naming the file and its kind.
+        OSError: when the file cannot be opened or read.
+    """
+    with path.open("rb") as file:
+        start = file.read(6).removeprefix(codecs.BOM_UTF8)
+    for first, reason in _OTHER_KINDS.items():
+        if start.startswith(first):
+            raise InputError(f"{path}: {reason}")
+    if b"\0" in start and start[:2] not in _UTF_16:
+        raise InputError(f"{path}: is no CSV in UTF-8; save the table as that")
 
 
 class Layout(NamedTuple):
@@ -91,7 +117,7 @@ def layout(path: Path) -> Layout:
 def _encoding(path: Path) -> str:
     """Return the encoding by the byte order mark: UTF-16 with one, else UTF-8."""
     with path.open("rb") as file:
-        marked = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        marked = file.read(2) in _UTF_16
     return "utf-16" if marked else "utf-8-sig"
 
 
@@ -136,7 +162,7 @@ def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             raise InputError(
                 f"{path}, row {line}: has {len(cells)} cells under {width}"
                 f" name{'s' if width > 1 else ''}; put a cell with {_named(form.separator)} in"
-                " double quotes"
+                " double quotes, or name every column (R: row.names = FALSE)"
             )
         yield line, [*map(unescape_formula, cells)] + [""] * (width - len(cells))
 

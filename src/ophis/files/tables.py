@@ -199,6 +199,8 @@ def _json_object(path: Path, line: int, text: bytes, names: Collection[str]) -> 
 
     try:
         cells = json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique)
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: is not JSON: {error}; fix it") from None
     if not isinstance(cells, dict):
@@ -217,10 +219,8 @@ def _json_object(path: Path, line: int, text: bytes, names: Collection[str]) -> 
 
 def _read_csv(path: Path) -> pl.DataFrame:
     """Read by polars; a file of another form is read row by row, which names the wrong row."""
+    csv_lines.refuse_other_kind(path)
     form = layout(path)
-    with path.open("rb") as file:
-        if form.encoding != "utf-16" and b"\0" in file.read(6):  # a workbook
-            raise InputError(f"{path}: is no CSV in UTF-8; save the table as that")
     if form.encoding == "utf-16":
         return _read_row_by_row(path)
     try:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 UNKNOWN = "UNKNOWN"
 
 # Values for an unknown country. "NA" is not among them: it is Namibia's code.
-_NOT_KNOWN = frozenset({"", "unknown", "nan", "none", "null"})
+_NOT_KNOWN = frozenset({"", "unknown", "nan", "none", "null", "n/a", "#n/a", "<na>"})
 
 # Articles before a name: "la France", "los Estados Unidos".
 _ARTICLES = "the la le les l el los las o a os as die der das il lo gli het"

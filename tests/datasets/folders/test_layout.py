@@ -29,7 +29,7 @@ def read(folder: Path, *paths: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     "name",
     ["train", "Val", "TRAIN", "train_set", "training_data", "Test images", "valid", "train2017",
-     "TestSet", "images_val", "01-train", "snake_train", "trainval", "private_test"],
+     "TestSet", "images_val", "01-train", "snake_train", "trainval", "private_test", "train_mini"],
 )  # fmt: skip
 def test_name_of_a_part(name):
     assert is_part(name)

@@ -154,6 +154,8 @@ def _with_species(tree: PhotoTree) -> Rows:
                 " move it there, or rename it"
             )
     holders = {below.path.relative_to(folder).parts: below for below in tree.walk() if below.photos}
+    if not holders and (folder / "meta.xml").is_file():
+        raise InputError(f"{folder}: is an unpacked Darwin Core archive; name its .zip")
     if not holders:
         raise InputError(f"{folder}: has no metadata file and no subfolder of a species")
     layout = read_layout(folder, holders)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _EXTRA = (
     r"(?:sets?|sub|data|split|part|images?|imgs?|photos?|pics?|pictures?|jpe?gs?|pngs?|files?"
     r"|folders?|dir|snakes?|species|final|full|new|old|all|raw|resized|augmented|cropped|crops?"
-    r"|originals?|small|large|samples?|public|private|labell?ed|adults?|juveniles?|males?|females?"
+    r"|originals?|mini|small|large|samples?|public|private|labell?ed|adults?|juveniles?|males?|females?"
     r"|[0-9])"
 )
 _PART_WORD = (
