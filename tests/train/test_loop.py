@@ -17,6 +17,7 @@ from ophis.train.gradient import accumulate
 from ophis.train.networks.model import create_model
 from ophis.train.networks.weights import pretrained_lite0
 from ophis.train.processes import Processes, autocast_dtype, choose_device, on_device
+from ophis.train.run_log import Progress
 from ophis.train.training_state import create_optimiser
 
 ALONE = Processes(torch.device("cpu"))
@@ -303,3 +304,36 @@ def test_precision_depends_on_the_device():
     assert autocast_dtype("float32", cpu) is None
     assert autocast_dtype("bfloat16", cpu) is torch.bfloat16
     assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
+
+
+def test_second_training_in_the_folder_is_refused(halves, small, tmp_path):
+    train, validation = halves
+    call = {"train": train, "validation": validation, "out": tmp_path / "run"}
+    refused = []
+
+    class Meanwhile(Progress):
+        def step_done(self, figures):
+            if figures.step == 0:
+                with pytest.raises(
+                    InputError, match=r"run: another process is writing there; wait"
+                ):
+                    fit(small(), **call)
+                refused.append(True)
+
+    fit(small(), **call, progress=Meanwhile())
+    assert refused
+    assert not (tmp_path / "run" / ".lock").exists()
+
+
+def test_moved_run_folder_ends_the_run_and_is_not_made_again(halves, small, tmp_path):
+    train, validation = halves
+    out = tmp_path / "run"
+
+    class Mover(Progress):
+        def step_done(self, figures):
+            if figures.step == 1:
+                out.rename(tmp_path / "moved")
+
+    with pytest.raises(InputError, match=r"run: was moved or removed while it was written"):
+        fit(small(), train=train, validation=validation, out=out, progress=Mover())
+    assert not out.exists()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ophis.evaluation.metrics import evaluate
 from ophis.evaluation.run import SCORES
 from ophis.files.atomic import require_writable
+from ophis.files.folder_lock import locked_folder
 from ophis.train import run_folder
 from ophis.train.batches import Batches
 from ophis.train.checkpoint import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     import torch
 
     from ophis.datasets.manifest import Manifest
+    from ophis.files.folder_lock import LockedFolder
     from ophis.recipe import Recipe
     from ophis.taxonomy.species_list import SpeciesList
     from ophis.train.batches import MicroBatch
@@ -87,8 +89,8 @@ def fit(
 
     Raises:
         BadPhotosError: before the first step, with all photos that cannot be used.
-        InputError: when the inputs do not fit together, a checkpoint cannot be read or written, or
-            loss or weights are not finite.
+        InputError: when the inputs do not fit together, another process writes the run folder or it
+            is moved, a checkpoint cannot be read or written, or loss or weights are not finite.
         Stopped: after Ctrl-C or SIGTERM, when the state is saved.
     """
     out = Path(out)
@@ -98,7 +100,11 @@ def fit(
     require_writable(out / run_folder.RECIPE)
     workers = (os.cpu_count() or 1) if workers is None else workers
     execution = Execution(workers, save_every_seconds, compile=compile)
-    with Processes.from_environment(device) as processes, StopRequest(out, recipe.steps) as stop:
+    with (
+        Processes.from_environment(device) as processes,
+        StopRequest(out, recipe.steps) as stop,
+        locked_folder(out, writes=processes.leads) as locked,
+    ):
         if compile:
             require_compiler(processes.device)
         progress = progress if progress and processes.leads else Progress()
@@ -111,7 +117,7 @@ def fit(
             skip_bad=skip_bad,
             progress=progress,
         )
-        Training.begin(inputs, out, stop, execution, check).run()
+        Training.begin(inputs, locked, stop, execution, check).run()
     return out
 
 
@@ -121,7 +127,7 @@ class Training:
 
     Attributes:
         inputs: recipe, photos and species.
-        out: the run folder.
+        locked: the run folder.
         first: step at which the run begins or resumes.
         precision: of the convolutions; None is float32.
         log: of the run.
@@ -129,7 +135,7 @@ class Training:
     """
 
     inputs: RunInputs
-    out: Path
+    locked: LockedFolder
     processes: Processes
     stop: StopRequest
     execution: Execution
@@ -143,7 +149,7 @@ class Training:
     def begin(
         cls,
         inputs: RunInputs,
-        out: Path,
+        locked: LockedFolder,
         stop: StopRequest,
         execution: Execution,
         check: PhotoCheck,
@@ -154,6 +160,7 @@ class Training:
         results of the photo check alone are kept for the next call.
         """
         recipe, processes, progress = inputs.recipe, check.processes, check.progress
+        out = locked.folder
         found = resume_checkpoint(out, processes)
         saved = found.checkpoint if found else None
         if saved:
@@ -167,12 +174,13 @@ class Training:
             require_same_run(saved, recipe, train.sha256(), out)
             progress.message(found.damage or f"going on from step {saved.step:,}, saved in {out}")
         precision = autocast_dtype(recipe.precision, processes.device)
+        locked.require_in_place()
         if processes.leads:
             run_folder.describe(out, inputs, processes, precision, compiled=execution.compile)
         first = saved.step if saved else 0
         return cls(
             inputs=inputs,
-            out=out,
+            locked=locked,
             processes=processes,
             stop=stop,
             execution=execution,
@@ -222,6 +230,7 @@ class Training:
             PhotoError: likewise; for a photo that this process cannot read.
         """
         state, recipe = self.state, self.inputs.recipe
+        self.locked.require_in_place()
         state.begin_step(recipe.learning_rate_at(step))
         statistics = state.statistics()
         try:
@@ -244,7 +253,7 @@ class Training:
         """Return whether to validate at once: stopped between save and validation, or finished."""
         if not self.first or not self._validates_after(self.first):
             return False
-        logged = self.processes.leads and has_validation(self.out, self.first)
+        logged = self.processes.leads and has_validation(self.locked.folder, self.first)
         return self.first == self.inputs.recipe.steps or not self.processes.any(here=logged)
 
     def _is_time_to_save(self) -> bool:
@@ -253,10 +262,11 @@ class Training:
     def _save(self, step: int) -> None:
         model, optimiser = self.state.model, self.state.optimiser
         require_finite(model, optimiser, step)
+        self.locked.require_in_place()
         if self.processes.leads:
             digests = self.inputs.recipe.sha256(), self.inputs.train.sha256()
             states = model.state_dict(), optimiser.state_dict()
-            save_checkpoint(Checkpoint(step, *digests, *states), self.out)
+            save_checkpoint(Checkpoint(step, *digests, *states), self.locked.folder)
         self.saved_at = time.monotonic()
         self.stop.saved_step = step
 
@@ -266,9 +276,8 @@ class Training:
         with self.stop.immediate():
             if step == inputs.recipe.steps:
                 scores, ood_model = final_scores(self.state.model, inputs, processes, workers)
-                if processes.leads:
-                    ood_model.write(self.out / OOD_MODEL_FILE)
             else:
+                ood_model = None
                 scores = score_model(
                     self.state.model,
                     inputs.validation,
@@ -277,8 +286,11 @@ class Training:
                     processes=processes,
                     workers=workers,
                 )
+            self.locked.require_in_place()
             if processes.leads:
+                if ood_model:
+                    ood_model.write(self.locked.folder / OOD_MODEL_FILE)
                 self.log.evaluation(step, evaluate(scores))
-                scores.write(self.out / SCORES)
+                scores.write(self.locked.folder / SCORES)
                 for failure in scores.failures:
                     self.log.message(f"not scored: {failure.reason}")

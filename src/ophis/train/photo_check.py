@@ -262,6 +262,8 @@ class CheckedPhotos:
         # Through memory: polars raises no OSError when the disk is full.
         written = io.BytesIO()
         table.with_columns(by=pl.lit(self._by)).select(_SCHEMA.keys()).write_parquet(written)
+        if not self._file.parent.is_dir():  # moved meanwhile; the run ends before its first step
+            return
         with suppress(InputError), whole_file(self._file, synced=False) as temporary:
             temporary.write_bytes(written.getvalue())
 

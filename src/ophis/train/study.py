@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
 from ophis.evaluation.run import RECIPE, read_scored_run
+from ophis.files.folder_lock import locked_folder
 from ophis.priors.country_counts import CountryPrior
 from ophis.recipe import find_recipe, read_recipe
 from ophis.train.checkpoint import has_checkpoint
@@ -65,36 +66,43 @@ def study(
     """
     out = Path(out)
     read = _read_recipes(recipes, out)
+    processes = Processes.from_environment(device)
     for letter, recipe in zip(LETTERS, read, strict=True):
         inputs = RunInputs(recipe, train, validation, train.species_list(), Path(weights_folder))
         inputs.require_valid()
         if not has_checkpoint(out / letter):
-            TrainingState.begin(inputs, Processes.from_environment(device), None)
-    for letter, recipe in zip(LETTERS, read, strict=True):
-        fit(
-            recipe,
-            train=train,
-            validation=validation,
-            out=out / letter,
-            weights_folder=weights_folder,
-            device=device,
-            workers=workers,
-            compile=compile,
-            skip_bad=skip_bad,
-            checked=out / CHECKED,
-            progress=progress,
-        )
-    train.write(out / "train.csv")
-    validation.write(out / "validation.csv")
-    CountryPrior.fit(train).write(out / "prior.csv")
-    return _write_report(out, _model_names(recipes), validation)
+            TrainingState.begin(inputs, processes, None)
+    with locked_folder(out, writes=processes.leads) as locked:
+        for letter, recipe in zip(LETTERS, read, strict=True):
+            locked.require_in_place()
+            fit(
+                recipe,
+                train=train,
+                validation=validation,
+                out=out / letter,
+                weights_folder=weights_folder,
+                device=device,
+                workers=workers,
+                compile=compile,
+                skip_bad=skip_bad,
+                checked=out / CHECKED,
+                progress=progress,
+            )
+        locked.require_in_place()
+        return _write_results(out, _model_names(recipes), train, validation)
 
 
-def _write_report(out: Path, names: tuple[str, str], validation: Manifest) -> Path:
+def _write_results(
+    out: Path, names: tuple[str, str], train: Manifest, validation: Manifest
+) -> Path:
+    """Write both manifests, the prior and the report; return the path of the report."""
     # Here: both need matplotlib, and `ophis train` does not.
     from ophis.evaluation.report.comparison_report import write_comparison  # noqa: PLC0415
     from ophis.train.explain import explain_runs  # noqa: PLC0415
 
+    train.write(out / "train.csv")
+    validation.write(out / "validation.csv")
+    CountryPrior.fit(train).write(out / "prior.csv")
     folders = out / LETTERS[0], out / LETTERS[1]
     a, b = (read_scored_run(folder, name=name) for folder, name in zip(folders, names, strict=True))
     explain = explain_runs(folders, validation)

@@ -20,8 +20,9 @@ from ophis.datasets.near_duplicates import near_duplicate_groups
 from ophis.datasets.shards.metadata import METADATA_FILE
 from ophis.datasets.shards.pixels import read_packed
 from ophis.datasets.shards.reader import Pack
-from ophis.datasets.shards.writer import _locked, pack
+from ophis.datasets.shards.writer import pack
 from ophis.datasets.split import split
+from ophis.files.folder_lock import locked_folder
 from ophis.images.decode import read_photo
 from ophis.images.preprocessing import resize
 
@@ -277,9 +278,23 @@ def test_pack_refuses_folder_with_other_files(coloured, tmp_path):
 
 
 def test_pack_refuses_locked_folder(coloured, tmp_path):
-    with _locked(tmp_path), pytest.raises(InputError, match="another process"):
+    with locked_folder(tmp_path), pytest.raises(InputError, match="another process"):
         pack(coloured, tmp_path, **WHOLE)
     pack(coloured, tmp_path, **WHOLE)
+
+
+def test_pack_in_a_folder_that_is_moved_ends_and_is_not_made_again(coloured, tmp_path):
+    out = tmp_path / "pack"
+
+    def move(_):
+        if out.exists() and any(out.glob("*.parquet")):
+            out.rename(tmp_path / "moved")
+
+    with pytest.raises(InputError, match="pack"):
+        pack(coloured, out, shard_photos=10, workers=1, progress=move)
+    assert not out.exists()
+    (tmp_path / "moved").rename(out)
+    pack(coloured, out, shard_photos=10)
 
 
 @pytest.mark.parametrize(

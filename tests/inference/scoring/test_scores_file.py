@@ -194,6 +194,22 @@ def test_second_process_is_refused(tmp_path, write):
     write(Meanwhile(), manifest, out)
 
 
+def test_folder_of_parts_that_is_moved_ends_the_call_and_is_not_made_again(tmp_path, write):
+    manifest, out = table(tmp_path), tmp_path / "s.npz"
+
+    class Mover(Work):
+        def batches(self, manifest, **options):
+            for number, batch in enumerate(super().batches(manifest, **options)):
+                if number == 0:
+                    parts_of(out).rename(tmp_path / "moved")
+                yield batch
+
+    with pytest.raises(InputError, match=r"s\.npz\.parts: was moved or removed"):
+        write(Mover(), manifest, out)
+    assert not parts_of(out).exists()
+    assert not out.exists()
+
+
 def test_photos_that_are_all_unreadable_make_an_empty_file(tmp_path, write):
     manifest = table(tmp_path, 10).take(np.array([4, 9]))
     scores = write(Work(), manifest, tmp_path / "s.npz")

@@ -38,16 +38,13 @@ from ophis.datasets.shards.metadata import (
 from ophis.datasets.shards.reader import Pack
 from ophis.errors import InputError, require_whole
 from ophis.files.atomic import whole_file
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes that pack write equal bytes twice
-    fcntl = None
+from ophis.files.folder_lock import locked_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
     from ophis.datasets.manifest import Manifest
+    from ophis.files.folder_lock import LockedFolder
 
     Progress = Callable[[int], None]
 
@@ -93,11 +90,12 @@ def pack(
     if workers is not None:
         require_whole("workers", workers, least=1)
     metadata = _metadata(manifest, pixels=pixels, quality=quality, shard_photos=shard_photos)
-    with _locked(out), ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with _locked(out) as locked, ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         _begin(manifest, metadata, out)
         rows = PhotoRows(manifest)
         _require_same_photos(rows, Pack(out), pool, progress)
         for shard in range(metadata.shards):
+            locked.require_in_place()
             if not shard_path(out, shard).with_suffix(".parquet").exists():
                 _write_shard(rows, metadata, out, shard, pool, progress)
     return Pack(out)
@@ -131,31 +129,23 @@ def _metadata(
 
 
 @contextmanager
-def _locked(folder: Path) -> Generator[None]:
+def _locked(folder: Path) -> Generator[LockedFolder]:
     """Make the folder of a pack where it is missing, and lock it against other processes.
-
-    The system releases the lock when the process ends, also when it is killed.
 
     Raises:
         InputError: when the folder holds other files, cannot be written, or is locked.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        others = [path for path in folder.iterdir() if not path.name.startswith(".")]
-        if others and not is_pack(folder):
-            raise InputError(
-                f"{folder}: holds other files, such as {others[0].name}; name a new one"
-            )
-        with (folder / ".lock").open("wb") as file:
-            if fcntl:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise InputError(f"{folder}: is being written by another process") from None
-            yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"{folder}: cannot be written: {reason}; write elsewhere") from None
+    with locked_folder(folder) as locked:
+        try:
+            others = [path for path in folder.iterdir() if not path.name.startswith(".")]
+            if others and not is_pack(folder):
+                raise InputError(
+                    f"{folder}: holds other files, such as {others[0].name}; name a new one"
+                )
+            yield locked
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"{folder}: cannot be written: {reason}; write elsewhere") from None
 
 
 def _begin(manifest: Manifest, metadata: PackMetadata, out: Path) -> None:

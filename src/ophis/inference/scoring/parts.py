@@ -15,24 +15,26 @@ import numpy as np
 from ophis.errors import InputError
 from ophis.files.atomic import require_writable, whole_file
 from ophis.files.blocks import mapped
+from ophis.files.folder_lock import locked_folder
 from ophis.inference.batches import row_texts
 from ophis.scores.scores import Scores, joined, read_scores
 from ophis.taxonomy.species_list import require_same_species
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
-    from typing import IO, Self
+    from typing import Self
 
     from numpy.typing import NDArray
 
     from ophis.datasets.manifest import Manifest
     from ophis.errors import PhotoFailure
+    from ophis.files.folder_lock import LockedFolder
     from ophis.images.test_time_augmentation import Crop
     from ophis.inference.bundles.bundle import Bundle
     from ophis.taxonomy.species_list import SpeciesList
 
 PART_PHOTOS = 64  # a killed process loses the work of one part
-INDEX, LOCK, LOGITS = "parts.json", "lock", "logits"
+INDEX, LOGITS = "parts.json", "logits"
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,12 @@ class ScoreParts:
     """The parts of a manifest's scores, in a folder beside the scores file.
 
     Attributes:
-        folder: ``OUT.parts``.
+        locked: ``OUT.parts``.
         manifest: the photos.
         photos: photos of each part; the last part may have fewer.
     """
 
-    folder: Path
+    locked: LockedFolder
     manifest: Manifest
     photos: int
 
@@ -73,7 +75,7 @@ class ScoreParts:
             raise InputError(f"part_photos = {photos} should be an even number from 2")
         out = Path(out).resolve()
         require_writable(out)
-        parts = cls(out.with_name(f"{out.name}.parts"), manifest, photos)
+        folder = out.with_name(f"{out.name}.parts")
         facts = {
             "bundle": bundle.version,
             "manifest": manifest.sha256(),
@@ -81,22 +83,19 @@ class ScoreParts:
             "engine": str(engine),
             "photos": photos,
         }
-        try:
-            parts.folder.mkdir(parents=True, exist_ok=True)
-            lock = (parts.folder / LOCK).open("ab")
-        except OSError as error:
-            reason = error.strerror or error
-            raise InputError(
-                f"{parts.folder}: cannot be written: {reason}; write the scores elsewhere"
-            ) from None
-        with lock:
-            _lock(parts.folder, lock)
+        with locked_folder(folder) as locked:
+            parts = cls(locked, manifest, photos)
             try:
                 parts._require_same(facts)
                 yield parts
             finally:
-                if not parts._any():
+                if locked.in_place() and not parts._any():
                     shutil.rmtree(parts.folder, ignore_errors=True)
+
+    @property
+    def folder(self) -> Path:
+        """Path of the folder."""
+        return self.locked.folder
 
     def __len__(self) -> int:
         return math.ceil(len(self.manifest) / self.photos)
@@ -207,17 +206,3 @@ class ScoreParts:
 def part_file(number: int) -> str:
     """Return the name of a part's file in the folder."""
     return f"part-{number:06}.npz"
-
-
-def _lock(folder: Path, file: IO[bytes]) -> None:
-    """Refuse a second process; the lock ends with this process."""
-    try:
-        import fcntl  # noqa: PLC0415 - not on Windows, where a folder is not locked
-    except ImportError:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"{folder}: another process is writing there; wait for it") from None
-    except OSError:  # a network file system without locks
-        return

@@ -99,6 +99,7 @@ def score(
 
 def _join(parts: ScoreParts, species: SpeciesList, out: str | Path) -> None:
     """Write the scores file and remove the parts."""
+    parts.locked.require_in_place()
     try:
         parts.joined(species).write(out)
     except OSError as error:
@@ -139,4 +140,5 @@ def _score_parts(
             left -= photos
             if progress:
                 progress(photos)
+        parts.locked.require_in_place()
         concatenate(part).write(parts.path(number))
