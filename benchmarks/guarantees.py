@@ -28,8 +28,9 @@ from guarantee_worlds import memorised, world
 from prior_simulation import real
 from scipy.stats import t
 
+from ophis.decision.guarantees import DANGER_COVERAGE, NAMES_COVERAGE
 from ophis.decision.out_of_distribution import PASSING
-from ophis.decision.rule import DANGER_CONFIDENCE, DANGER_COVERAGE, NAMES_COVERAGE
+from ophis.decision.rule import DANGER_CONFIDENCE
 from ophis.decision.verdict import Verdict
 
 if TYPE_CHECKING:

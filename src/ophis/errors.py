@@ -108,6 +108,19 @@ def require_whole(name: str, value: object, *, least: int) -> None:
         raise InputError(f"{name} = {value} should be {least} or more")
 
 
+def require_numbers(
+    field: str, values: Sequence[object], *, least: float, most: float = float("inf")
+) -> None:
+    """Raise an `InputError` unless all values of a file are numbers between two, NaN excluded."""
+    for value in values:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and least <= value <= most):
+            upper = "" if most == float("inf") else f" and at most {most:g}"
+            raise InputError(
+                f"`{field}` holds {value!r} and should be a number of at least {least:g}{upper}"
+            )
+
+
 def place_of_mistake(error: Exception) -> str:
     """Return type and place of an error, without its message, which may hold data of a request."""
     frames = traceback.extract_tb(error.__traceback__)

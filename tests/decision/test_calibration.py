@@ -144,9 +144,13 @@ def test_written_calibration_reads_back(tmp_path):
         ("{", "not a calibration of ophis"),
         ('{"scale": 1}', "not a calibration of ophis: 'offset'"),
         ('{"scale": "much", "offset": 0}', "not a calibration of ophis"),
-        ('{"scale": 0, "offset": 0}', "`scale` should be a number above 0"),
-        ('{"scale": [[1]], "offset": 0}', "`scale` should be a number above 0"),
-        ('{"scale": 1, "offset": NaN}', "`offset` should be a number"),
+        ('{"scale": 0, "offset": 0}', "`scale` holds 0 and should be a number of at least 1e-06"),
+        ('{"scale": "1", "offset": 0}', "`scale` holds '1'"),
+        ('{"scale": true, "offset": 0}', "`scale` holds True"),
+        ('{"scale": 1e300, "offset": 0}', "`scale` holds 1e+300"),
+        ('{"scale": 1, "offset": [-1e9]}', "`offset` holds -1000000000.0"),
+        ('{"scale": [[1]], "offset": 0}', "`scale` holds [1]"),
+        ('{"scale": 1, "offset": NaN}', "`offset` holds nan"),
     ],
 )
 def test_read_calibration_rejects_bad_file(tmp_path, text, words):

@@ -1,6 +1,8 @@
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from ophis import InputError, Scores, SpeciesList
 from ophis.decision.calibration import fit_temperature
-from ophis.decision.conformal import PredictionSets
+from ophis.decision.conformal import PredictionSets, nonconformity
 from ophis.decision.decision import State, roll_up
 from ophis.decision.guarantees import MIN_SINGLE_NAME, Guarantees
 from ophis.decision.out_of_distribution import ood_scores
@@ -410,6 +412,49 @@ def test_written_rule_reads_back(rule, tmp_path):
         ),
         (lambda v: v["ood"].update(by="vibes"), "`ood` has by 'vibes'"),
         (lambda v: v["ood"].update(limit="far"), "not a decision rule of ophis"),
+        (lambda v: v["ood"].update(limit=True), "`ood` holds True"),
+        (lambda v: v["ood"].update(limit=math.nan), "`ood` holds nan"),
+        (lambda v: v["ood"].update(passing=1.5), r"passing 1\.5"),
+        (
+            lambda v: v["image"]["names"].update(thresholds=[0] * 8),
+            r"`image\.names\.thresholds` holds 0 and should be a number of at least 0\.8",
+        ),
+        (
+            lambda v: v["image"]["names"].update(thresholds=["0.9"] * 8),
+            r"`image\.names\.thresholds` holds '0\.9'",
+        ),
+        (
+            lambda v: v["image"]["names"].update(thresholds=[math.nan] * 8),
+            r"`image\.names\.thresholds` holds nan",
+        ),
+        (
+            lambda v: v["image"]["danger"].update(thresholds=[-1] * 8),
+            r"`image\.danger\.thresholds` holds -1",
+        ),
+        (
+            lambda v: v["image"]["danger"].update(observations=[-5] * 8, thresholds=[None] * 8),
+            r"`image\.danger\.observations` holds -5",
+        ),
+        (
+            lambda v: v["image"]["danger"].update(coverage=0),
+            r"`image\.danger\.coverage` holds 0 and should be a number of at least 0\.99",
+        ),
+        (
+            lambda v: v["image"]["names"].update(coverage=True),
+            r"`image\.names\.coverage` holds True",
+        ),
+        (
+            lambda v: v["image"]["danger"].update(confidence=1e-9, observations=[1] * 8),
+            "is finite with 1 observations; it needs 99",
+        ),
+        (
+            lambda v: v.update(country=v["image"]["names"] | {"thresholds": [0.5] * 8}),
+            r"`country\.thresholds` holds 0\.5",
+        ),
+        (
+            lambda v: v.update(country=v["image"]["names"] | {"coverage": 0.5}),
+            r"`country\.coverage` holds 0\.5",
+        ),
     ],
 )
 def test_read_rule_rejects_damaged_file(rule, tmp_path, change, message):
@@ -422,6 +467,50 @@ def test_read_rule_rejects_damaged_file(rule, tmp_path, change, message):
     assert "decision.json" in str(caught.value)
     assert "export the bundle again" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+ALTERED = st.one_of(
+    st.none(),
+    st.floats(),
+    st.integers(-(10**20), 10**20),
+    st.booleans(),
+    st.sampled_from(["0.9", 0, -1, 0.8, 0.95, 0.99, 1, 1e-9, 98, 99]),
+)
+
+
+@given(data=st.data(), row=st.lists(st.floats(-9, 9), min_size=8, max_size=8))
+def test_altered_numbers_exclude_no_species_that_the_floor_keeps(both, data, row):
+    """A snake that may be dangerous, below a sum of 0.8, keeps its warning in any file."""
+    values = json.loads(json.dumps(both))
+    for part in (values["image"]["names"], values["image"]["danger"], values["country"]):
+        for name in data.draw(st.sets(st.sampled_from(sorted(part)))):
+            new = data.draw(ALTERED)
+            part[name] = [new] * 8 if isinstance(part[name], list) else new
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "decision.json")
+        path.write_text(json.dumps(values))
+        try:
+            rule = read_rule(path, SPECIES)
+        except InputError:
+            return
+    scores = synthetic(1, np.random.default_rng(0))
+    image, other = (replace(scores, logits=np.array([x])) for x in (row, row[::-1]))
+    (found,) = rule.decide(
+        image, is_ood=np.zeros(1, bool), adjusted=other, of_country=np.ones(1, bool)
+    )
+    kept = [
+        (nonconformity(one) <= MIN_SINGLE_NAME)[:, dangerous(SPECIES)] for one in (image, other)
+    ]
+    if np.any(kept):
+        assert found.verdict is Verdict.MAY_BE_VENOMOUS
+
+
+@pytest.fixture(scope="module")
+def both(rule, tmp_path_factory):
+    """Values of a rule with a country, all thresholds finite."""
+    path = rule.write(tmp_path_factory.mktemp("both") / "decision.json")
+    values = json.loads(path.read_text())
+    return values | {"country": values["image"]["names"]}
 
 
 def test_rule_requires_same_species_in_same_order(rule, tmp_path):
@@ -452,6 +541,10 @@ def test_rule_rejects_bad_arguments():
     scores = synthetic(20, np.random.default_rng(9))
     with pytest.raises(InputError, match=r"passing = 1\.0 should lie between 0 and 1"):
         fit_rule(scores, passing=1.0)
+    with pytest.raises(InputError, match=r"`names` holds 0\.9 and should be"):
+        fit_rule(scores, names=0.9)
+    with pytest.raises(InputError, match=r"`danger` holds 0\.5 and should be"):
+        fit_rule(scores, danger=0.5)
     with pytest.raises(InputError, match="there is no such file"):
         read_rule(Path("none.json"), SPECIES)
 

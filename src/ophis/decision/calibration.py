@@ -18,7 +18,7 @@ from ophis.decision.calibration_error import (
     calibration_error_floor,
     rms_calibration_error,
 )
-from ophis.errors import InputError
+from ophis.errors import InputError, require_numbers
 from ophis.files.atomic import whole_file
 from ophis.scores.scores import log_probabilities
 from ophis.scores.temperature import best_temperature
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from ophis.taxonomy.species_list import SpeciesList
 
 BINS = 15
+# Widest calibration that is read. Fitted temperatures lie between 1e-3 and 1e3; larger numbers
+# leave nothing of the image's own evidence, or overflow.
+MAX_SCALE, MAX_OFFSET = 1e6, 1e3
 
 
 @dataclass(frozen=True)
@@ -142,15 +145,17 @@ def read_calibration(path: str | Path, species: SpeciesList) -> Calibration:
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
+        for name, least, most in (
+            ("scale", 1 / MAX_SCALE, MAX_SCALE),
+            ("offset", -MAX_OFFSET, MAX_OFFSET),
+        ):
+            numbers = values[name] if isinstance(values[name], list) else [values[name]]
+            require_numbers(name, numbers, least=least, most=most)
         scale, offset = (np.array(values[name], dtype=np.float64) for name in ("scale", "offset"))
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such calibration") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not a calibration of ophis: {error}") from None
-    if max(scale.ndim, offset.ndim) > 1 or not (np.isfinite(scale) & (scale > 0)).all():
-        raise InputError(f"{path}: `scale` should be a number above 0, or one a species")
-    if not np.isfinite(offset).all():
-        raise InputError(f"{path}: `offset` should be a number, or one a species")
     apart = max(scale.ndim, offset.ndim) > 0
     try:
         return Calibration(scale, offset, species if apart else None)

@@ -167,23 +167,25 @@ def conformal_threshold(
 def conformal_rank(observations: int, coverage: float, confidence: float | None = None) -> int:
     """Return the rank of the value that is the threshold; n + 1 if there is none.
 
-    On average over fits, k = ceil((n + 1) coverage). With a confidence, the smallest k with
-    P(Binomial(n, coverage) <= k - 1) >= confidence: the probability that the k-th smallest of n
-    values is at least the true quantile.
+    On average over fits, k = ceil((n + 1) coverage). With a confidence, the smallest k from there
+    on with P(Binomial(n, coverage) <= k - 1) >= confidence: the probability that the k-th smallest
+    of n values is at least the true quantile. A low confidence lowers no threshold.
 
     Raises:
         InputError: a probability is not between 0 and 1.
     """
     least_observations(coverage, confidence)  # checks the probabilities
+    # The product of 9 + 1 and 0.9 is 9, not 9.000000001.
+    average = min(int(np.ceil((observations + 1) * coverage - ROUNDING)), observations + 1)
     if confidence is None:
-        # The product of 9 + 1 and 0.9 is 9, not 9.000000001.
-        return min(int(np.ceil((observations + 1) * coverage - ROUNDING)), observations + 1)
+        return average
     hits = np.arange(observations + 1)
     factorial = np.cumsum(np.log(np.maximum(hits, 1)))  # logarithms
     chance = factorial[-1] - factorial - factorial[::-1]
     chance += hits * np.log(coverage) + (observations - hits) * np.log1p(-coverage)
     below = np.exp(chance).cumsum()
-    return min(int(np.searchsorted(below, confidence - ROUNDING)) + 1, observations + 1)
+    rank = min(int(np.searchsorted(below, confidence - ROUNDING)) + 1, observations + 1)
+    return max(average, rank)
 
 
 def least_observations(coverage: float, confidence: float | None = None) -> int:
@@ -195,9 +197,7 @@ def least_observations(coverage: float, confidence: float | None = None) -> int:
     for name, value in (("coverage", coverage), ("confidence", confidence)):
         if value is not None and not 0 < value < 1:
             raise InputError(f"{name} = {value} should lie between 0 and 1")
-    needed = (
-        coverage / (1 - coverage)
-        if confidence is None
-        else np.log1p(-confidence) / np.log(coverage)
-    )
+    needed = coverage / (1 - coverage)
+    if confidence is not None:
+        needed = max(needed, np.log1p(-confidence) / np.log(coverage))
     return int(np.ceil(needed - ROUNDING))

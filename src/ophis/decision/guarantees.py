@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.decision.conformal import PredictionSets, fit_known, fit_sets
+from ophis.errors import InputError, require_numbers
 from ophis.taxonomy.danger import dangerous
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ophis.scores.scores import Scores
     from ophis.taxonomy.species_list import SpeciesList
 
+NAMES_COVERAGE = 0.95  # of the true species by the set of names; no rule has less
+DANGER_COVERAGE = 0.99  # of venomous snakes by the danger verdict; no rule has less
 # Least probability with which an answer gives a single species, however good the network.
 MIN_SINGLE_NAME = 0.8
 
@@ -67,13 +70,17 @@ def fit_guarantees(
     Args:
         scores: with the calibration applied, one photo of each observation, which nothing else is
             fitted on.
-        names: coverage of the true species by the set of names, in (0, 1), on average over fits.
-        danger: fraction of venomous snakes that are not excluded, in (0, 1).
+        names: coverage of the true species by the set of names, on average over fits, below 1 and
+            at least `NAMES_COVERAGE`.
+        danger: fraction of venomous snakes that are not excluded, below 1 and at least
+            `DANGER_COVERAGE`.
         confidence: of the danger, see `fit_sets`.
 
     Raises:
-        InputError: a probability lies outside (0, 1), or no photo has a known species.
+        InputError: a probability lies outside its range, or no photo has a known species.
     """
+    require_numbers("names", [names], least=NAMES_COVERAGE)
+    require_numbers("danger", [danger], least=DANGER_COVERAGE)
     groups = dangerous(scores.species).astype(np.int64)
     return Guarantees(
         names=_names(fit_sets(scores, coverage=names, groups=groups)),
@@ -115,7 +122,19 @@ def guarantees_from_dict(values: dict[str, Any], species: SpeciesList) -> Guaran
         ValueError, KeyError, TypeError: a value is missing or of the wrong kind.
         InputError: the numbers are of other species, or one is impossible.
     """
-    return Guarantees(**{name: sets_from_dict(part, species) for name, part in values.items()})
+    return Guarantees(
+        names=names_from_dict(values["names"], species, "image.names"),
+        danger=sets_from_dict(
+            values["danger"], species, field="image.danger", coverage=DANGER_COVERAGE, threshold=0
+        ),
+    )
+
+
+def names_from_dict(values: dict[str, Any], species: SpeciesList, field: str) -> PredictionSets:
+    """Return sets of names of `sets_as_dict`; raises as `sets_from_dict` does."""
+    return sets_from_dict(
+        values, species, field=field, coverage=NAMES_COVERAGE, threshold=MIN_SINGLE_NAME
+    )
 
 
 def sets_as_dict(sets: PredictionSets) -> dict[str, Any]:
@@ -128,21 +147,44 @@ def sets_as_dict(sets: PredictionSets) -> dict[str, Any]:
     }
 
 
-def sets_from_dict(values: dict[str, Any], species: SpeciesList) -> PredictionSets:
+def sets_from_dict(
+    values: dict[str, Any],
+    species: SpeciesList,
+    *,
+    field: str,
+    coverage: float,
+    threshold: float,
+) -> PredictionSets:
     """Return the sets of `sets_as_dict`.
+
+    Args:
+        values: the JSON values.
+        species: species list of the numbers.
+        field: their place in the file, for messages.
+        coverage: least coverage that a fit has.
+        threshold: lowest threshold that a fit has.
 
     Raises:
         ValueError, KeyError, TypeError: a value is missing or of the wrong kind.
         InputError: the numbers are of other species, or one is impossible.
     """
-    confidence = values["confidence"]
-    return PredictionSets(
-        species=species,
-        coverage=float(values["coverage"]),
-        thresholds=np.array([infinite_if_none(x) for x in values["thresholds"]], np.float64),
-        observations=np.array(values["observations"], np.int64),
-        confidence=None if confidence is None else float(confidence),
-    )
+    numbers = list(values["observations"])
+    require_numbers(f"{field}.coverage", [values["coverage"]], least=coverage)
+    require_numbers(f"{field}.observations", numbers, least=0)
+    finite = [x for x in values["thresholds"] if x is not None]
+    require_numbers(f"{field}.thresholds", finite, least=threshold)
+    if (confidence := values["confidence"]) is not None:
+        require_numbers(f"{field}.confidence", [confidence], least=0)
+    try:
+        return PredictionSets(
+            species=species,
+            coverage=float(values["coverage"]),
+            thresholds=np.array([infinite_if_none(x) for x in values["thresholds"]], np.float64),
+            observations=np.array(numbers, np.int64),
+            confidence=None if confidence is None else float(confidence),
+        )
+    except InputError as error:
+        raise InputError(f"`{field}`: {error}") from None
 
 
 def finite_or_none(value: float) -> float | None:

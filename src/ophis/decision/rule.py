@@ -2,8 +2,7 @@
 
 NumPy only. The rule is fitted on photos that neither training nor calibration uses, one of each
 observation, and gives two guarantees for photos like those: how often the set of names holds the
-true species, and how many venomous snakes the danger verdict does not exclude. The verdict is in
-`decision.verdict`.
+true species, and how many venomous snakes the danger verdict (`decision.verdict`) keeps.
 """
 
 from __future__ import annotations
@@ -18,18 +17,20 @@ import numpy as np
 from ophis.decision.conformal import PredictionSets, conformal_threshold
 from ophis.decision.decision import Decision, State, no_name, roll_up
 from ophis.decision.guarantees import (
+    DANGER_COVERAGE,
+    NAMES_COVERAGE,
     Guarantees,
     finite_or_none,
     fit_country_names,
     fit_guarantees,
     guarantees_from_dict,
     infinite_if_none,
+    names_from_dict,
     sets_as_dict,
-    sets_from_dict,
 )
 from ophis.decision.out_of_distribution import PASSING, ood_scores
 from ophis.decision.verdict import Verdict, danger_not_excluded
-from ophis.errors import InputError
+from ophis.errors import InputError, require_numbers
 from ophis.files.atomic import whole_file
 from ophis.scores.aggregation import one_photo_each
 from ophis.scores.scores import ranked
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from ophis.scores.scores import Scores
     from ophis.taxonomy.species_list import SpeciesList
 
-NAMES_COVERAGE = 0.95  # of the true species by the set of names
-DANGER_COVERAGE = 0.99  # of venomous snakes by the danger verdict
 DANGER_CONFIDENCE = 0.95  # that a fitted rule has this coverage
 BY_DISTANCE, BY_ENERGY = "feature distance", "energy"
 
@@ -155,10 +154,8 @@ class DecisionRule:
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return the sets of names with a place, [photos, species], and where they are joined.
 
-        Args:
-            names: sets of the image alone, [photos, species].
-            adjusted: scores with the prior of the place.
-            tested: where the sets of the country may be used, [photos].
+        ``names`` are the sets of the image alone; ``tested`` is True where those of the country
+        may be used, [photos].
         """
         if self.country is None:
             return np.ones_like(names), np.ones(len(names), np.bool_)
@@ -220,15 +217,15 @@ def fit_rule(
             observations nothing is excluded and nothing rejected.
         calibration: calibration of the bundle.
         prior: prior of the bundle.
-        names: coverage of the true species by the set of names, in (0, 1).
-        danger: fraction of venomous snakes that are not excluded, in (0, 1).
+        names: coverage of the true species by the set of names, 0.95 or more and below 1.
+        danger: fraction of venomous snakes that are not excluded, 0.99 or more and below 1.
         confidence: probability that this rule reaches ``danger``, in (0, 1), which needs 299
             observations of venomous snakes by default; None: rules reach it on average, which
             needs 99.
         passing: fraction of photos of snakes that are not rejected as OOD, in (0, 1).
 
     Raises:
-        InputError: a fraction lies outside (0, 1), or no photo has a known species.
+        InputError: a fraction lies outside its range, or no photo has a known species.
     """
     if not 0 < passing < 1:
         raise InputError(f"passing = {passing} should lie between 0 and 1")
@@ -273,12 +270,14 @@ def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
         ood, country = values["ood"], values["country"]
+        limit = [] if ood["limit"] is None else [ood["limit"]]
+        require_numbers("ood", [ood["passing"], *limit], least=-np.inf)
         rule = DecisionRule(
             image=guarantees_from_dict(values["image"], species),
-            country=sets_from_dict(country, species) if country else None,
+            country=None if country is None else names_from_dict(country, species, "country"),
             by=ood["by"],
             limit=infinite_if_none(ood["limit"]),
-            passing=float(ood["passing"]),
+            passing=ood["passing"],
         )
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
@@ -295,6 +294,6 @@ def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
         RecursionError,
     ) as error:
         raise InputError(f"{path}: not a decision rule of ophis: {error}; {again}") from None
-    if rule.by not in (BY_DISTANCE, BY_ENERGY) or np.isnan(rule.limit):
-        raise InputError(f"{path}: `ood` has by {rule.by!r}, limit {rule.limit}; {again}")
+    if rule.by not in (BY_DISTANCE, BY_ENERGY) or not 0 < rule.passing < 1:
+        raise InputError(f"{path}: `ood` has by {rule.by!r}, passing {rule.passing}; {again}")
     return rule
