@@ -49,6 +49,8 @@ def test_namibia_among_codes_needs_no_line(tmp_path, caplog):
     [
         (b"PK\3\4", "is a workbook or an archive; save the sheet as CSV"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "is a workbook; save"),
+        (b"PAR1\x15\x04", "is Parquet; give it the suffix"),
+        (b"ARROW1\0\0", "is Arrow; write it as Parquet"),
         (b"\x1f\x8b\x08", "is compressed; unpack it"),
         (b'[{"photo": "a.jpg"}]', "is JSON; write one object a line"),
         (b"\xef\xbb\xbf<html>", "is a web page or XML"),

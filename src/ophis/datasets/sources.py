@@ -208,7 +208,8 @@ def _checked(rows: Rows) -> Rows:
 def _without_missing(rows: Rows) -> Rows:
     """Return the rows with an empty species where a program wrote that it has no value.
 
-    A country NA is kept, as Namibia; a log line says so where the other countries are no codes.
+    A country NA is kept, as Namibia; a log line says so where other countries of one's own table
+    are no codes.
     """
     species, country = rows.table["species"], rows.table["country"]
     missing = species.str.to_lowercase().is_in(_MISSING)
@@ -219,20 +220,13 @@ def _without_missing(rows: Rows) -> Rows:
             rows.where(first), species[first], _counted(missing),
         )  # fmt: skip
     namibia = country == "NA"
-    if namibia.any() and (country.str.len_chars() > len("KEN")).any():
+    if not rows.published and namibia.any() and (country.str.len_chars() > len("KEN")).any():
         _LOGGER.warning(
             "%s: country 'NA', of %s, is read as Namibia; leave the cell empty if not known",
             rows.where(int(namibia.arg_max() or 0)), _counted(namibia),
         )  # fmt: skip
-    return (
-        rows.with_table(
-            rows.table.with_columns(
-                species=pl.when(missing).then(pl.lit("")).otherwise(pl.col("species"))
-            )
-        )
-        if missing.any()
-        else rows
-    )
+    text = pl.when(missing).then(pl.lit("")).otherwise(pl.col("species"))
+    return rows.with_table(rows.table.with_columns(species=text))
 
 
 def _counted(which: pl.Series) -> str:

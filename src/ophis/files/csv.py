@@ -31,6 +31,8 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _OTHER_KINDS = {  # by first bytes
     b"PK\3\4": "is a workbook or an archive; save the sheet as CSV in UTF-8, or name a .zip",
     b"\xd0\xcf\x11\xe0": "is a workbook; save the sheet as CSV in UTF-8",
+    b"PAR1": "is Parquet; give it the suffix .parquet",
+    b"ARROW1": "is Arrow; write it as Parquet or CSV",
     b"\x1f\x8b": "is compressed; unpack it and name the table",
     b"[": "is JSON; write one object a line, in a file with the suffix .jsonl",
     b"{": "is JSON; write one object a line, in a file with the suffix .jsonl",
