@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
-import tomllib
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from ophis.errors import InputError
-from ophis.images.preprocessing import Preprocessing
+from ophis.files.content import content_of, read_toml
+from ophis.images.preprocessing import MAX_SIDE, Preprocessing
 
 HEADS = ("zero", "random")
 OPTIMISERS = ("sgd", "adamw")
@@ -136,16 +136,9 @@ def read_recipe(name: str | Path) -> Recipe:
         InputError: naming the file and the key that is unknown, missing or out of range.
     """
     path = find_recipe(name)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such recipe file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as TOML: {error}") from None
-    try:
+    values = read_toml(path, "recipe file")
+    with content_of(path, "not a recipe of ophis"):
         return recipe_from(values)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def recipe_from(values: dict[str, Any]) -> Recipe:
@@ -167,6 +160,8 @@ def recipe_from(values: dict[str, Any]) -> Recipe:
 
 def _typed(key: str, value: object, wanted: Any) -> Any:  # noqa: ANN401 - one of four types
     """Return the value in the type of the key; an integer is accepted for a float."""
+    if isinstance(value, int) and abs(value) > _MAX_WHOLE:
+        raise InputError(f"{key} should be at most {_MAX_WHOLE}, up to which numbers are exact")
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if get_args(wanted) and isinstance(value, list):
@@ -195,6 +190,8 @@ _NOT_NEGATIVE = (
 _FRACTIONS = (
     "least_area", "flip_probability", "colour_jitter", "label_smoothing", "dropout", "momentum",
 )  # fmt: skip
+_SIDES = ("resize_pixels", "crop_pixels", "test_pixels")
+_MAX_WHOLE = 2**53
 _BELOW_ONE = ("momentum", "label_smoothing", "dropout")
 _CHOICES = {"head": HEADS, "optimiser": OPTIMISERS, "precision": PRECISIONS}
 
@@ -208,6 +205,7 @@ def _checks(recipe: Recipe) -> list[tuple[bool, str]]:
         (0 <= values[k] <= 1, f"{k} = {values[k]} should be within 0 and 1") for k in _FRACTIONS
     ]
     checks += [(values[k] < 1, f"{k} should be below 1") for k in _BELOW_ONE]
+    checks += [(values[k] <= MAX_SIDE, f"{k} should be at most {MAX_SIDE}") for k in _SIDES]
     checks += [
         (values[k] in names, f"{k} = {values[k]!r} should be one of {names}")
         for k, names in _CHOICES.items()

@@ -141,9 +141,9 @@ def test_written_calibration_reads_back(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "not a calibration of ophis"),
+        ("{", "cannot be read as JSON"),
         ('{"scale": 1}', "not a calibration of ophis: 'offset'"),
-        ('{"scale": "much", "offset": 0}', "not a calibration of ophis"),
+        ('{"scale": "much", "offset": 0}', "`scale` holds 'much'"),
         ('{"scale": 0, "offset": 0}', "`scale` holds 0 and should be a number of at least 1e-06"),
         ('{"scale": "1", "offset": 0}', "`scale` holds '1'"),
         ('{"scale": true, "offset": 0}', "`scale` holds True"),

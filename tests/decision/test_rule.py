@@ -393,7 +393,7 @@ def test_written_rule_reads_back(rule, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v.pop("image"), "not a decision rule of this ophis: 'image' is missing"),
+        (lambda v: v.pop("image"), "not a decision rule of ophis: 'image' is missing"),
         (lambda v: v["image"]["names"]["thresholds"].pop(), "7 thresholds for 8 species"),
         (lambda v: v["image"]["names"]["observations"].pop(), "7 observations for 8 species"),
         (lambda v: v["image"]["danger"].pop("observations"), "'observations' is missing"),
@@ -411,7 +411,7 @@ def test_written_rule_reads_back(rule, tmp_path):
             "not a decision rule of ophis",
         ),
         (lambda v: v["ood"].update(by="vibes"), "`ood` has by 'vibes'"),
-        (lambda v: v["ood"].update(limit="far"), "not a decision rule of ophis"),
+        (lambda v: v["ood"].update(limit="far"), "`ood` holds 'far'"),
         (lambda v: v["ood"].update(limit=True), "`ood` holds True"),
         (lambda v: v["ood"].update(limit=math.nan), "`ood` holds nan"),
         (lambda v: v["ood"].update(passing=1.5), r"passing 1\.5"),

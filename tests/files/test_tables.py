@@ -98,3 +98,30 @@ def test_json_lines_round_trip_with_the_lines_of_an_editor(tmp_path_factory, row
         texts = {n: v if isinstance(v, str) else json.dumps(v) for n, v in row.items()}
         assert found == {n: text for n, text in texts.items() if text and row[n] is not None}
         assert place(path, number) == f"{path}, row {2 * number + 1}"
+
+
+@pytest.mark.parametrize("name", ["t.csv", "mac.csv", "t.jsonl", "t.parquet"])
+def test_table_with_more_cells_than_its_size_allows_is_refused_unread(tmp_path, name):
+    path = tmp_path / name
+    if name == "t.jsonl":
+        path.write_text("".join(f'{{"c{n}": 1}}\n' for n in range(8_000)))
+    elif name == "t.parquet":
+        pl.DataFrame({"photo": pl.repeat("", 20_000_000, eager=True)}).write_parquet(path)
+    else:
+        ends = "\r" if name == "mac.csv" else "\n"
+        path.write_text(",".join(f"c{n}" for n in range(9_000)) + ends + f"a{ends}" * 500_000)
+    with pytest.raises(InputError, match=rf"{name}: would have [0-9,]+ cells, far more than its"):
+        read_rows(path)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
+def test_table_of_too_many_columns_is_refused(tmp_path, name):
+    path, names = tmp_path / name, [f"c{n}" for n in range(10_001)]
+    if name == "t.csv":
+        path.write_text(",".join(names) + "\n")
+    elif name == "t.jsonl":
+        path.write_text(json.dumps(dict.fromkeys(names, 1)) + "\n")
+    else:
+        pl.DataFrame({key: [1] for key in names}).write_parquet(path)
+    with pytest.raises(InputError, match=rf"{name}: has 10,001 columns, more than 10,000; take"):
+        read_rows(path)

@@ -83,9 +83,10 @@ def test_tta_file_round_trip(tmp_path):
     ("text", "words"),
     [
         ("[]", "holds no crop"),
-        ("{", "not a list of crops"),
+        ("{", "cannot be read as JSON"),
+        (json.dumps([{}] * 101), "holds over 100 crops"),
         ('[{"zoom": 2}]', "not a list of crops"),
-        ("[" * 100_000, "not a list of crops"),
+        ("[" * 100_000, "nested too deep"),
         ('[{"left": 0.5}]', "leave the photo"),
         ('[{"fraction": 0}]', "leave the photo"),
         ('[{"top": NaN}]', "leave the photo"),

@@ -237,3 +237,11 @@ def test_names_of_one_country_stay_apart_as_published(tmp_path):
     )
     with pytest.raises(InputError, match=r"such a prior is written as .toml"):
         apart.write(tmp_path / "paper2.csv")
+
+
+def test_prior_of_too_many_countries_is_refused_before_it_takes_memory(tmp_path):
+    path = tmp_path / "p.csv"
+    rows = [f"Boa c{n},country {n},1\n" for n in range(3_200)]
+    path.write_text("species,country,photos\n" + "".join(rows))
+    with pytest.raises(InputError, match=r"p\.csv: 3,200 countries of 3,200 species are more than"):
+        read_counts(path)

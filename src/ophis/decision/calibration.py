@@ -20,6 +20,7 @@ from ophis.decision.calibration_error import (
 )
 from ophis.errors import InputError, require_numbers
 from ophis.files.atomic import whole_file
+from ophis.files.content import content_of, read_json
 from ophis.scores.scores import log_probabilities
 from ophis.scores.temperature import best_temperature
 from ophis.taxonomy.species_list import require_same_species
@@ -143,8 +144,8 @@ def read_calibration(path: str | Path, species: SpeciesList) -> Calibration:
     Raises:
         InputError: the file is missing or damaged; the message names it.
     """
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    values = read_json(path, "calibration")
+    with content_of(path, "not a calibration of ophis"):
         for name, least, most in (
             ("scale", 1 / MAX_SCALE, MAX_SCALE),
             ("offset", -MAX_OFFSET, MAX_OFFSET),
@@ -152,15 +153,8 @@ def read_calibration(path: str | Path, species: SpeciesList) -> Calibration:
             numbers = values[name] if isinstance(values[name], list) else [values[name]]
             require_numbers(name, numbers, least=least, most=most)
         scale, offset = (np.array(values[name], dtype=np.float64) for name in ("scale", "offset"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such calibration") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: not a calibration of ophis: {error}") from None
-    apart = max(scale.ndim, offset.ndim) > 0
-    try:
+        apart = max(scale.ndim, offset.ndim) > 0
         return Calibration(scale, offset, species if apart else None)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def reliability(scores: Scores, *, bins: int = BINS, prior: Prior | None = None) -> Reliability:

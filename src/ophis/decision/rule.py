@@ -32,6 +32,7 @@ from ophis.decision.out_of_distribution import PASSING, ood_scores
 from ophis.decision.verdict import Verdict, danger_not_excluded
 from ophis.errors import InputError, require_numbers
 from ophis.files.atomic import whole_file
+from ophis.files.content import content_of, read_json
 from ophis.scores.aggregation import one_photo_each
 from ophis.scores.scores import ranked
 from ophis.taxonomy.danger import dangerous
@@ -267,8 +268,8 @@ def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
         InputError: the file is missing or damaged; the message names it.
     """
     again = "export the bundle again"
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    values = read_json(path, "file", fix=again)
+    with content_of(path, "not a decision rule of ophis", fix=again):
         ood, country = values["ood"], values["country"]
         limit = [] if ood["limit"] is None else [ood["limit"]]
         require_numbers("ood", [ood["passing"], *limit], least=-np.inf)
@@ -279,21 +280,6 @@ def read_rule(path: str | Path, species: SpeciesList) -> DecisionRule:
             limit=infinite_if_none(ood["limit"]),
             passing=ood["passing"],
         )
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except KeyError as error:
-        raise InputError(
-            f"{path}: not a decision rule of this ophis: {error} is missing; {again}"
-        ) from None
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
-        raise InputError(f"{path}: not a decision rule of ophis: {error}; {again}") from None
-    if rule.by not in (BY_DISTANCE, BY_ENERGY) or not 0 < rule.passing < 1:
-        raise InputError(f"{path}: `ood` has by {rule.by!r}, passing {rule.passing}; {again}")
+        if rule.by not in (BY_DISTANCE, BY_ENERGY) or not 0 < rule.passing < 1:
+            raise InputError(f"`ood` has by {rule.by!r}, passing {rule.passing}")
     return rule

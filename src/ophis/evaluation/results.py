@@ -12,11 +12,11 @@ import numpy as np
 
 from ophis.decision.calibration import reliability
 from ophis.decision.guarantees import group_observations
-from ophis.errors import InputError
 from ophis.evaluation.confusions import wrong_pairs
 from ophis.evaluation.counts import sparse_species
 from ophis.evaluation.metrics import answers_of, predictions
 from ophis.files.atomic import whole_file
+from ophis.files.content import content_of, read_json
 from ophis.scores.validation import validation_halves
 from ophis.taxonomy.danger import Danger, danger
 
@@ -82,11 +82,9 @@ def read_results(path: str | Path) -> EvaluationResults:
     Raises:
         InputError: naming the file and the error in it.
     """
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    values = read_json(path, "evaluation results")
+    with content_of(path, "not evaluation results"):
         return EvaluationResults(**{name: _tuple(value) for name, value in values.items()})
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: not evaluation results: {error}") from None
 
 
 def _tuple(value: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ophis.errors import InputError
+from ophis.files.content import content_of, read_json
 from ophis.priors.country_counts import read_counts
 from ophis.recipe import read_recipe
 from ophis.scores.scores import read_scores
@@ -108,21 +109,22 @@ def _stem(path: Path) -> str:
 def read_facts(folder: Path) -> dict[str, Any]:
     """Read the facts of a run; empty without the file."""
     path = folder / FACTS
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    with content_of(path, "not the facts of a run"):
+        return dict(read_json(path, "facts of a run"))
 
 
 def _read_log(path: Path) -> pl.DataFrame | None:
     """Read the log of a run. Of a step that was repeated after a stop, the later row is kept."""
     if not path.is_file() or not path.stat().st_size:
         return None
-    try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        table = pl.from_dicts(rows, infer_schema_length=None)
-    except (ValueError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path}: not the log of a run: {error}") from None
     columns = ("step", "loss", "learning_rate", "validation_top1")
-    empty = [pl.lit(None, pl.Float64).alias(c) for c in columns if c not in table.columns]
-    table = table.with_columns(empty).with_columns(
-        evaluated=pl.col("validation_top1").is_not_null()
-    )
+    with content_of(path, "not the log of a run"):
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        cells = [{name: row.get(name) for name in columns} for row in rows]
+        table = pl.DataFrame(cells, schema=dict.fromkeys(columns, pl.Float64))
+        table = table.with_columns(
+            pl.col("step").cast(pl.Int64), evaluated=pl.col("validation_top1").is_not_null()
+        )
     return table.unique(["step", "evaluated"], keep="last", maintain_order=True).drop("evaluated")

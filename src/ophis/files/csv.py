@@ -13,6 +13,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
 BLANK = " \t\r\n"
+MAX_COLUMNS = 10_000  # a submission has one a species
+_CHUNK_BYTES = 1 << 20
+_FREE_CELLS = 10_000_000  # in memory they take 160 MB, whatever the size of the file
 # Leading apostrophes of the cell itself are escaped, too, so that reading restores every cell.
 FORMULA = r"^'*[#=+\-@\t\r＝＋－＠]"  # noqa: RUF001 - spreadsheets treat full-width characters as ASCII
 NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"  # the whole cell
@@ -85,6 +89,36 @@ def refuse_other_kind(path: Path) -> None:
             raise InputError(f"{path}: {reason}")
     if b"\0" in start and start[:2] not in _UTF_16:
         raise InputError(f"{path}: is no CSV in UTF-8; save the table as that")
+
+
+def require_cells(path: Path, columns: int, rows: int, *, per_byte: int = 4) -> None:
+    """Refuse a table that takes far more memory than its file, before it is read.
+
+    Args:
+        path: the file.
+        columns: of the table.
+        rows: of the table.
+        per_byte: most cells for each byte of the file, of a table of over 10 million cells; rows of
+            a CSV may leave out cells at their end.
+
+    Raises:
+        InputError: naming the file.
+    """
+    if columns > MAX_COLUMNS:
+        raise InputError(
+            f"{path}: has {columns:,} columns, more than {MAX_COLUMNS:,}; take out those that are"
+            " not needed"
+        )
+    if (cells := columns * rows) > max(_FREE_CELLS, per_byte * path.stat().st_size):
+        raise InputError(
+            f"{path}: would have {cells:,} cells, far more than its size allows; write it again"
+        )
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        chunks = iter(partial(file.read, _CHUNK_BYTES), b"")
+        return sum(max(chunk.count(b"\n"), chunk.count(b"\r")) for chunk in chunks)
 
 
 class Layout(NamedTuple):
@@ -158,6 +192,7 @@ def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             cells.pop()
         if width is None:
             width = len(cells)
+            require_cells(path, width, _lines(path))
         if is_comment(cells, width):
             continue
         if len(cells) > width:

@@ -11,8 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import InputError
-from ophis.files.atomic import ZIP_DAMAGE, plain_file, whole_file
+from ophis.files.atomic import plain_file, whole_file
 from ophis.files.blocks import mapped, row_blocks
+from ophis.files.content import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -92,7 +93,9 @@ def read_npz(path: str | Path, *, what: str) -> dict[str, NDArray[Any]]:
         InputError: naming the file when it is missing, damaged, cut short or something else.
     """
     path = Path(path)
-    try:
+    with content_of(path, f"not a {what} of ophis, or cut short"):
+        if not path.exists():
+            raise InputError(f"{path}: there is no such {what}")
         # Opened here: zipfile leaves a file open that turns out to be no archive.
         with plain_file(path) as file, zipfile.ZipFile(file) as archive:
             require_sizes(archive)
@@ -100,11 +103,6 @@ def read_npz(path: str | Path, *, what: str) -> dict[str, NDArray[Any]]:
                 info.filename.removesuffix(".npy"): _read(path, archive, info)
                 for info in archive.infolist()
             }
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such {what}") from None
-    except (OSError, ValueError, RuntimeError, *ZIP_DAMAGE) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a {what} of ophis, or cut short: {reason}") from None
 
 
 def require_sizes(archive: zipfile.ZipFile) -> None:

@@ -158,6 +158,8 @@ def _read_parquet(path: Path, names: Collection[str]) -> pl.DataFrame:
     for name in known_names(path, others, names):
         if name in names:
             raise InputError(f"{path}: column {name!r} holds no text; make it plain text")
+    rows = pl.scan_parquet(source, glob=False).select(pl.len()).collect().item()
+    csv_lines.require_cells(path, len(schema), rows, per_byte=100)  # equal cells are packed
     table = pl.read_parquet(source, columns=plain, glob=False)
     return table.with_columns(pl.all().cast(pl.String).fill_null(""))
 
@@ -170,6 +172,7 @@ def _read_json_lines(path: Path, names: Collection[str]) -> pl.DataFrame:
     """Read one object a line; columns are in the order of their first occurrence."""
     objects = [_json_object(path, line, text, names) for line, text in _json_lines(path)]
     columns = dict.fromkeys(name for cells in objects for name in cells)
+    csv_lines.require_cells(path, len(columns), len(objects))
     cells = {name: [cells.get(name, "") for cells in objects] for name in columns}
     return pl.DataFrame(cells, schema=dict.fromkeys(columns, pl.String))
 
@@ -221,6 +224,7 @@ def _read_csv(path: Path) -> pl.DataFrame:
     """Read by polars; a file of another form is read row by row, which names the wrong row."""
     csv_lines.refuse_other_kind(path)
     form = layout(path)
+    _, header = next(table_rows(path), (1, []))  # limits cells
     if form.encoding == "utf-16":
         return _read_row_by_row(path)
     try:
@@ -237,7 +241,6 @@ def _read_csv(path: Path) -> pl.DataFrame:
         return _read_row_by_row(path)
     if not table.columns:
         return table
-    _, header = next(table_rows(path), (1, []))
     # Another header: line ends of old Macintosh files, commas at its end, a name there twice.
     if (
         _unescaped(table.head(0)).columns != header

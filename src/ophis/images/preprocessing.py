@@ -6,12 +6,13 @@ import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from ophis.errors import InputError
+from ophis.files.content import content_of, read_json
 from ophis.images.decode import decode, decode_jpeg
 
 if TYPE_CHECKING:
@@ -60,24 +61,24 @@ class Preprocessing:
         Raises:
             InputError: naming the file and the key that is missing or invalid.
         """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError(f"{path}: there is no such file") from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{path}: cannot be read as JSON: {error}") from None
+        values = read_json(path, "file")
+        with content_of(path, "not the preprocessing of a bundle"):
+            return cls._of(values)
+
+    @classmethod
+    def _of(cls, values: Any) -> Preprocessing:  # noqa: ANN401 - any JSON value
         if not isinstance(values, dict):
-            raise InputError(f"{path}: should hold keys and values")
+            raise InputError("should hold keys and values")
         for key, value in _CONSTANTS.items():
             if values.get(key) != value:
                 found = values.get(key)
-                raise InputError(f"{path}: {key} = {found!r}, but only {value!r} is known")
+                raise InputError(f"{key} = {found!r}, but only {value!r} is known")
         pixels, mean, std = (values.get(key) for key in ("pixels", "mean", "std"))
         if not isinstance(pixels, int) or isinstance(pixels, bool) or not 1 <= pixels <= MAX_SIDE:
-            raise InputError(f"{path}: pixels = {pixels!r} should be a whole number to {MAX_SIDE}")
+            raise InputError(f"pixels = {pixels!r} should be a whole number to {MAX_SIDE}")
         for key, numbers in (("mean", mean), ("std", std)):
             if not _three_numbers(numbers) or (key == "std" and not all(n > 0 for n in numbers)):
-                raise InputError(f"{path}: {key} = {numbers!r} should be three numbers, above 0")
+                raise InputError(f"{key} = {numbers!r} should be three numbers, above 0")
         return cls(pixels, _triple(mean), _triple(std))
 
 

@@ -6,16 +6,17 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
+from ophis.files.content import content_of, read_json
 from ophis.images.preprocessing import normalise, resize
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from ophis.images.preprocessing import Preprocessing
 
+MAX_CROPS = 100  # of a file; our own kinds together give 10
+_FIX = "combine the bundles again"
 CORNER_FRACTION = 0.875  # of a photo's sides: the usual 224 of 256 pixels
 
 
@@ -131,10 +134,10 @@ def read_tta(path: str | Path) -> tuple[Crop, ...]:
     Raises:
         InputError: naming the file and what is wrong in it.
     """
-    try:
-        found = tuple(Crop(**values) for values in json.loads(Path(path).read_text("utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: not a list of crops: {error}") from None
-    if not found:
-        raise InputError(f"{path}: holds no crop; combine the bundles again")
-    return found
+    values = read_json(path, "list of crops", fix=_FIX)
+    with content_of(path, "not a list of crops", fix=_FIX):
+        if len(values) > MAX_CROPS:  # each takes a photo's time and memory
+            raise InputError(f"holds over {MAX_CROPS} crops")
+        if not values:
+            raise InputError("holds no crop")
+        return tuple(Crop(**crop) for crop in values)

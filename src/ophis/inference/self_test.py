@@ -12,6 +12,7 @@ import numpy as np
 
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
+from ophis.files.content import content_of, read_json
 from ophis.images.decode import decode
 from ophis.images.preprocessing import normalise
 from ophis.inference.bundles.index import SELFTEST
@@ -73,16 +74,15 @@ class SelfTest:
         Raises:
             InputError: naming the file and what is wrong in it.
         """
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+        again = "export the bundle again"
+        values = read_json(path, "self-test", fix=again)
+        with content_of(path, "no self-test", fix=again):
             return cls(
                 photos=tuple(map(base64.b64decode, values["photos"])),
                 logits=np.array(values["logits"], np.float32),
                 tolerance=float(values["tolerance"]),
                 dangers=dict(values["dangers"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f"{path}: no self-test: {error!r}; export the bundle again") from None
 
 
 def write_selftest(member: Member, *, rounded: bool = False) -> Path:

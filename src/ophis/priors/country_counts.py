@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ["species", "country", "photos"]
 _MOST_PHOTOS = 2**53  # up to here float64 counts them exactly
+_MAX_CELLS = 10_000_000  # countries x species: 80 MB; all reptiles in all countries are 3 million
 _MOST_DIGITS = len(str(_MOST_PHOTOS))
 
 
@@ -107,6 +108,11 @@ class CountryPrior(Prior):
             raise InputError(f"{photos:.3g} photos are more than can be counted; fix `photos`")
         column = {name: species.index(name) for name in dict.fromkeys(name for name, *_ in counted)}
         countries = sorted({country for _, country, _ in counted})
+        if len(countries) * len(species) > _MAX_CELLS:
+            raise InputError(
+                f"{len(countries):,} countries of {len(species):,} species are more than the"
+                f" {_MAX_CELLS:,} cells of a prior; correct `country`"
+            )
         place = {country: row for row, country in enumerate(countries)}
         matrix = np.zeros((len(countries), len(species)), np.int64)
         for name, country, number in counted:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ophis.errors import InputError
+from ophis.files.content import content_of, read_toml
 from ophis.priors.bayes import Settings, bayes_prior
 from ophis.priors.country_counts import counts_prior, read_counts
 from ophis.priors.prior import part_of
@@ -42,12 +42,12 @@ def prior_files(path: Path) -> list[Path]:
 
 def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
     """Read the prior of a TOML file and of the tables beside it."""
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such prior") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as TOML: {error}") from None
+    settings = read_toml(path, "prior")
+    with content_of(path, "not a prior of ophis"):
+        return _prior_of(path, settings, species)
+
+
+def _prior_of(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
     kind = settings.pop("kind", None)
     kinds = {
         "bayes": (
@@ -58,18 +58,14 @@ def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
         "range_map": (range_map_prior, {"absent", "temperature"}),
     }
     if kind not in kinds:
-        raise InputError(f"{path}: kind = {kind!r} should be one of {sorted(kinds)}")
+        raise InputError(f"kind = {kind!r} should be one of {sorted(kinds)}")
     make, keys = kinds[kind]
     if odd := sorted(settings.keys() ^ keys):
         raise InputError(
-            f"{path}: key {odd[0]!r} is missing or not known; a {kind} prior has {sorted(keys)}"
+            f"key {odd[0]!r} is missing or not known; a {kind} prior has {sorted(keys)}"
         )
     for name, value in settings.items():
         wanted = bool if name in ("range_map", "overrides", "merge_names") else float
         if not isinstance(value, wanted):
-            raise InputError(f"{path}: {name} = {value!r} should be a {wanted.__name__}, as in 1.0")
-    try:
-        return make(path, settings, species)
-    except InputError as error:  # those of tables beside it name their file themselves
-        text = str(error)
-        raise InputError(text if text.startswith(str(path.parent)) else f"{path}: {text}") from None
+            raise InputError(f"{name} = {value!r} should be a {wanted.__name__}, as in 1.0")
+    return make(path, settings, species)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ophis.errors import InputError, PhotoFailure
 from ophis.files.blocks import for_each_block, row_blocks
+from ophis.files.content import content_of
 from ophis.files.npz import read_npz, write_npz
 from ophis.taxonomy.species_list import SpeciesList, require_same_species
 from ophis.taxonomy.spelling import plain_text
@@ -267,7 +268,7 @@ def read_scores(path: str | Path) -> Scores:
     if missing := needed - arrays.keys():
         raise InputError(f"{path}: not a scores file of ophis: no {min(missing)!r} in it")
     seen: dict[str, str] = {}  # equal strings share memory
-    try:
+    with content_of(path, "not a scores file of ophis, or damaged"):
         return Scores(
             logits=arrays["logits"],
             truth=arrays["truth"],
@@ -280,8 +281,6 @@ def read_scores(path: str | Path) -> Scores:
                 for name in _TEXTS
             },
         )
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def _text(texts: Sequence[str]) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
+from ophis.files.content import content_of
 from ophis.files.npz import read_npz
 from ophis.inference.batches import pixel_batches
 
@@ -106,7 +107,19 @@ class OodModel(nn.Module):
         arrays = read_npz(path, what="OOD model file")
         if arrays.keys() != {*_ARRAYS}:
             raise InputError(f"{path}: not an OOD model file of ophis; train again")
-        return cls(**arrays)
+        with content_of(path, "not an OOD model file of ophis", fix="train again"):
+            return cls(**arrays)._checked()  # noqa: SLF001 - its own
+
+    def _checked(self) -> OodModel:
+        """Raise an error for arrays that do not fit together or are not finite."""
+        species, width = self.means.shape
+        shapes = [tuple(value.shape) for value in self.buffers()]
+        rank = len(self.weights)
+        if shapes != [(species, width), (rank, width), (rank,), ()]:
+            raise InputError(f"arrays of shapes {shapes} do not fit together")
+        if not all(value.isfinite().all() for value in self.buffers()):
+            raise InputError("a number is not finite")
+        return self
 
 
 class WithOodScore(nn.Module):

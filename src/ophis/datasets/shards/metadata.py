@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ophis.errors import InputError
+from ophis.files.content import read_json
 
 FORMAT = 1
 BLOCK = 512  # bytes of a tar block
@@ -16,7 +17,6 @@ MANIFEST_FILE = "manifest.parquet"
 MIN_PIXELS, MAX_PIXELS = 32, 8192  # side of a resized photo
 MAX_SHARD_PHOTOS = 100_000
 MAX_PHOTOS = 100_000_000
-_MAX_METADATA_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +73,7 @@ class PackMetadata:
             InputError: naming the file and the key that is missing, unknown or out of range.
         """
         path = Path(folder) / METADATA_FILE
-        try:
-            with path.open("rb") as file:
-                values = json.loads(file.read(_MAX_METADATA_BYTES))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{path}: cannot be read as JSON: {error}; pack again") from None
+        values = read_json(path, "description of a pack", fix="pack again")
         names = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise InputError(f"{path}: is not of format {FORMAT}, the only supported one")

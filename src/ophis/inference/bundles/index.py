@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.datasets.training_photos import TRAINING_PHOTOS
 from ophis.errors import InputError
+from ophis.files.content import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,14 +37,11 @@ NOT_FOR_ANSWERS = frozenset({CARD, CONFIG, WEIGHTS, EVALUATION, TRAINING_PHOTOS}
 def read_index(folder: Path) -> dict[str, dict[str, str]]:
     """Return `files` and `members` of the index, each a mapping of names in the folder."""
     path = folder / INDEX
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.lexists(path):
         raise InputError(
             f"{folder} is not a bundle: {INDEX} is missing; make one with `ophis export`"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        )
+    index = read_json(path, "index", fix="copy the bundle again")
     if not isinstance(index, dict) or index.get("format") != FORMAT:
         raise InputError(f"{path}: format {FORMAT} is needed; export the bundle with this ophis")
     parts = {"files": index.get("files"), "members": index.get("members", {})}

@@ -15,6 +15,7 @@ import numpy as np
 from ophis.errors import InputError
 from ophis.files.atomic import require_writable, whole_file
 from ophis.files.blocks import mapped
+from ophis.files.content import content_of, read_json
 from ophis.files.folder_lock import locked_folder
 from ophis.inference.batches import row_texts
 from ophis.scores.scores import Scores, joined, read_scores
@@ -189,12 +190,9 @@ class ScoreParts:
             with whole_file(index) as temporary:
                 temporary.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
             return
-        try:
-            found = dict(json.loads(index.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(
-                f"{index}: damaged: {error}; remove {self.folder} to score from the beginning"
-            ) from None
+        again = f"remove {self.folder} to score from the beginning"
+        with content_of(index, "damaged", fix=again):
+            found = dict(read_json(index, "index", fix=again))
         if other := [name for name, fact in facts.items() if found.get(name) != fact]:
             raise InputError(
                 f"{self.folder}: holds parts with another {' and '.join(other)}; finish them with"
