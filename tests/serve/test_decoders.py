@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.requests import ClientDisconnect
 
 from ophis.errors import PhotoError, Reason
 from ophis.images.test_time_augmentation import Crop, tta_crops
@@ -25,8 +26,9 @@ from ophis.serve.decoder_process import (
     receive,
     send,
 )
-from ophis.serve.decoders import UNREADABLE, Decoders
+from ophis.serve.decoders import NO_TIME, UNREADABLE, Decoders, RequestDecoder
 from tests.support.photos import kathmandu_photo, photo, png_header
+from tests.support.service import Clock
 
 WANTED = Wanted(frozenset({32, 48}), tta_crops("flip", "crops"), gps=True)
 
@@ -99,6 +101,57 @@ def test_slow_decoder_is_replaced():
     assert process.returncode == -signal.SIGKILL
     assert decoders.replaced == 1
     decoders.close()
+
+
+class SlowDecoders:
+    """Pool whose every photo takes a time of the clock."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self.clock, self.seconds, self.limits = clock, seconds, []
+
+    def read(self, data, name, wanted, *, seconds):
+        self.limits.append(seconds)
+        self.clock.seconds += min(self.seconds, seconds)
+        if self.seconds > seconds:
+            raise PhotoError(f"{name}: {UNREADABLE}")
+        return name
+
+
+def outcomes(decoder: RequestDecoder, photos: int) -> list[str]:
+    found: list[str] = []
+    for number in range(photos):
+        try:
+            found.append(str(decoder.read(b"", str(number), WANTED)))
+        except PhotoError as error:
+            found.append(str(error))
+    return found
+
+
+def test_photos_of_a_request_share_one_time_limit():
+    slow = SlowDecoders(clock := Clock(), 8)
+    found = outcomes(RequestDecoder(slow, 20, clock), 5)
+    assert found == ["0", "1", f"2: {UNREADABLE}", f"3: {NO_TIME}", f"4: {NO_TIME}"]
+    assert slow.limits == [20, 12, 4]
+
+
+def test_no_photo_is_decoded_after_one_that_is_too_slow():
+    slow = SlowDecoders(clock := Clock(), 30)
+    assert outcomes(RequestDecoder(slow, 20, clock), 8)[1:] == [
+        f"{number}: {NO_TIME}" for number in range(1, 8)
+    ]
+    assert slow.limits == [20]
+    slow.seconds = 1  # another request has its own time
+    assert outcomes(RequestDecoder(slow, 20, clock), 8) == list("01234567")
+
+
+def test_no_photo_is_decoded_for_a_client_that_is_gone():
+    slow = SlowDecoders(clock := Clock(), 1)
+    decoder = RequestDecoder(slow, 20, clock)
+    decoder.read(b"", "photo", WANTED)
+    decoder.client_gone = True
+    with pytest.raises(ClientDisconnect):
+        decoder.read(b"", "photo", WANTED)
+    assert len(slow.limits) == 1
 
 
 def test_dead_decoder_is_replaced_before_the_next_photo(decoders):

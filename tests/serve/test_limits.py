@@ -4,14 +4,17 @@ import asyncio
 import dataclasses
 import os
 import tempfile
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
 from ophis import InputError, load
+from ophis.inference.photo import read as read_photo
 from ophis.serve import Limits
 from ophis.serve.admission import LoadShedding
+from ophis.serve.decoders import RequestDecoder
 from tests.support.photos import photo
 from tests.support.service import (
     BOUNDARY,
@@ -243,6 +246,38 @@ def test_disconnected_client_costs_no_work(classifier, monkeypatch):
     data, app = form(photo()), ready_app(slow)
     assert asyncio.run(post(app, [data], length=len(data))).status == 0
     assert slow.requests == 0
+    assert b'status="499"} 1' in app.state.service.metrics.text()
+
+
+def test_worker_is_free_when_a_client_leaves_between_photos(classifier, monkeypatch):
+    """The rest of its photos is not decoded, and the network does not run."""
+    from starlette.requests import Request
+
+    app, decoded, gone = ready_app(classifier), [], threading.Event()
+    admission, data = app.state.service.admission, form(photo(), photo(1), photo(2))
+
+    async def is_gone(_: Request) -> bool:
+        return gone.is_set()
+
+    def read(*args, **_: object):
+        decoded.append(args[1])
+        gone.set()
+        assert seen.wait(300)
+        return read_photo(*args)
+
+    class Watched(RequestDecoder):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if self.client_gone:
+                seen.set()
+
+    seen = threading.Event()
+    monkeypatch.setattr(Request, "is_disconnected", is_gone)
+    monkeypatch.setattr(app.state.service.decoders, "read", read)
+    monkeypatch.setattr("ophis.serve.app.RequestDecoder", Watched)
+    assert asyncio.run(post(app, [data], length=len(data))).status == 0
+    assert decoded == ["photo 1"]
+    assert (admission.admitted, admission.in_progress) == (0, 0)
     assert b'status="499"} 1' in app.state.service.metrics.text()
 
 

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from ophis.errors import InputError, place_of_mistake
 from ophis.serve import openapi
 from ophis.serve.admission import AdmissionControl
-from ophis.serve.decoders import Decoders
+from ophis.serve.decoders import Decoders, RequestDecoder
 from ophis.serve.error_response import HTTPReason, RequestError, error_response, unavailable
 from ophis.serve.limits import Limits
 from ophis.serve.metrics import CONTENT_TYPE, Metrics
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ophis.serve")
 
+WATCH_SECONDS = 0.5
 ROUTES = {  # with their methods
     "/identify": "POST",
     "/species": "GET",
@@ -106,8 +107,13 @@ class Service:
             async with self.admission.worker():
                 if await request.is_disconnected():
                     raise ClientDisconnect
-                work = partial(parsed.run, self.classifier, self.decoders.read)
-                return JSONResponse(await self.admission.run(work))
+                decoder = RequestDecoder(self.decoders, self.limits.decoder_seconds)
+                watch = asyncio.create_task(_watch(request, decoder))
+                work = partial(parsed.run, self.classifier, decoder.read)
+                try:
+                    return JSONResponse(await self.admission.run(work))
+                finally:
+                    watch.cancel()
 
     async def _require_ready(self) -> None:
         """Wait for the self-test, so that no untested answer is sent."""
@@ -177,6 +183,13 @@ def create_app(classifier: Classifier, *, limits: Limits | None = None) -> FastA
     _add_routes(app, service)
     app.openapi = partial(openapi.describe, app)
     return app
+
+
+async def _watch(request: Request, decoder: RequestDecoder) -> None:
+    """Stop the decoding of further photos when the client of a request is gone."""
+    while not await request.is_disconnected():  # noqa: ASYNC110 - no event tells it
+        await asyncio.sleep(WATCH_SECONDS)
+    decoder.client_gone = True
 
 
 def _add_routes(app: FastAPI, service: Service) -> None:

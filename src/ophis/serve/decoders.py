@@ -9,21 +9,27 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from starlette.requests import ClientDisconnect
 
 from ophis.errors import PhotoError
 from ophis.serve import decoder_process
 from ophis.serve.decoder_process import DefectError, encode_request, parse_reply, receive, send
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ophis.inference.photo import Pixels, Wanted
     from ophis.serve.limits import Limits
 
 log = logging.getLogger("ophis.serve")
 
 UNREADABLE = "could not be read; send the photo again, or another one"
+NO_TIME = "not read, because the photos before it took too long; send it without them"
 
 
 class Decoders:
@@ -51,8 +57,16 @@ class Decoders:
         for decoder in free:
             self._free.put(decoder or self._start_one())
 
-    def read(self, data: bytes, name: str, wanted: Wanted) -> Pixels:
+    def read(
+        self, data: bytes, name: str, wanted: Wanted, *, seconds: float | None = None
+    ) -> Pixels:
         """Decode a photo like `ophis.inference.photo.read`, in a decoder.
+
+        Args:
+            data: bytes of the file.
+            name: name of the photo in errors.
+            wanted: settings for the decoding.
+            seconds: time limit; by default that of the limits.
 
         Raises:
             PhotoError: when the photo cannot be used, or its decoder died.
@@ -62,7 +76,8 @@ class Decoders:
             if decoder is None or not decoder.alive():
                 decoder = self._replace(decoder) if decoder else self._start_one()
             try:
-                return decoder.read(data, name, wanted, self._limits.decoder_seconds)
+                most = self._limits.decoder_seconds
+                return decoder.read(data, name, wanted, most if seconds is None else seconds)
             except PhotoError:
                 raise
             except DefectError as error:
@@ -89,6 +104,42 @@ class Decoders:
         if not self.close.alive:  # the pool was closed while this decoder started
             decoder.end()
         return decoder
+
+
+class RequestDecoder:
+    """Decoding of the photos of one request, within one time limit and while its client waits.
+
+    Attributes:
+        client_gone: set it to True to decode no further photo.
+
+    Args:
+        decoders: the pool.
+        seconds: time for all photos; those that are left after it are not decoded.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, decoders: Decoders, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.client_gone = False
+        self._decoders, self._left, self._clock = decoders, seconds, clock
+
+    def read(self, data: bytes, name: str, wanted: Wanted) -> Pixels:
+        """Decode the next photo like `ophis.inference.photo.read`.
+
+        Raises:
+            ClientDisconnect: when nobody waits for the answer.
+            PhotoError: when the photo cannot be used, its decoder died, or the time is over.
+        """
+        if self.client_gone:
+            raise ClientDisconnect
+        if self._left <= 0:
+            raise PhotoError(f"{name}: {NO_TIME}")
+        started = self._clock()
+        try:
+            return self._decoders.read(data, name, wanted, seconds=self._left)
+        finally:
+            self._left -= self._clock() - started
 
 
 class _Decoder:

@@ -25,7 +25,8 @@ class Limits:
             answered; above that the largest upload is aborted.
         decoder_bytes: memory for decoding one photo. 80 million pixels need four bytes a pixel,
             twice if the photo has to be rotated.
-        decoder_seconds: time for decoding one photo; then its process is replaced.
+        decoder_seconds: time for decoding all photos of a request; then the process is replaced,
+            and the other photos are not decoded.
         upload_rate: least bytes per second of an upload, after `start_seconds`.
         start_seconds: time at the start of an upload in which nothing has to arrive.
         stall_seconds: time without a byte after which an upload is aborted.
