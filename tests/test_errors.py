@@ -1,7 +1,9 @@
 """Reason codes of errors, from the bytes of a file to the answer."""
 
 import io
+import logging
 import pickle
+import unicodedata
 
 import numpy as np
 import pytest
@@ -13,7 +15,15 @@ from ophis import InputError, PhotoError, read_scores
 from ophis.datasets.shards.writer import pack
 from ophis.datasets.split import split
 from ophis.datasets.synthetic.population import sightings
-from ophis.errors import NoPhotoError, PhotoFailure, Reason, require_whole
+from ophis.errors import (
+    MAX_MESSAGE,
+    NoPhotoError,
+    OneLineFormatter,
+    PhotoFailure,
+    Reason,
+    printable,
+    require_whole,
+)
 from ophis.geography.countries import read_country
 from ophis.images.decode import MAX_BYTES, decode, read_bytes
 from ophis.inference.photo import Wanted, read_photos
@@ -113,3 +123,33 @@ def test_parameters_of_whole_numbers_refuse_others(value, coloured, tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.name == "pack"]
     for kind in (int, np.int64):
         require_whole("n", kind(2), least=2)
+
+
+@given(text=st.text())
+def test_messages_and_logs_hold_no_control_character(text):
+    record = logging.makeLogRecord({"msg": text})
+    texts = (
+        str(InputError(text)),
+        PhotoFailure("a", text).reason,
+        OneLineFormatter("ophis: %(message)s").format(record),
+        printable(text),
+    )
+    for found in texts:
+        assert not {unicodedata.category(c) for c in found} & {"Cc", "Zl", "Zp"}
+        assert not set("\u202e\u2066\u200f\u061c\u200b\ufeff") & set(found)
+
+
+def test_control_characters_become_escapes():
+    assert printable("a\r\x1b[2K\x9b\u202e\U000e0041\n") == (r"a\r\x1b[2K\x9b\u202e\U000e0041\n")
+    assert printable("Vipère कोबरा\tb\n", keep="\n\t") == "Vipère कोबरा\tb\n"
+
+
+def test_long_message_keeps_its_start_and_end():
+    message = str(
+        InputError(f"a.csv, row 3: unknown country {'x' * 20_000_000!r}; did you mean Y?")
+    )
+    assert message.startswith("a.csv, row 3: unknown country 'xx")
+    assert message.endswith("'; did you mean Y?")
+    assert len(message) < MAX_MESSAGE
+    failures = tuple(PhotoFailure(str(n), f"{n}: too small; send a larger one") for n in range(99))
+    assert "57: too small" in str(NoPhotoError(failures))

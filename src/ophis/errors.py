@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import traceback
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +13,47 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+# Control characters, and invisible letters that move, hide or join text (category Cf and line
+# separators).
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+MAX_MESSAGE = 1000  # characters; the start names the place, the end the fix
+_HEAD, _TAIL = 200, 200
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Return a text from outside for a screen or a log: control characters as escapes.
+
+    A name with them could erase or forge other lines.
+
+    Args:
+        text: one line.
+        keep: control characters that stay, such as a line break.
+    """
+    return _UNPRINTABLE.sub(lambda found: _escape(found[0], keep), text)
+
+
+def _escape(character: str, keep: str) -> str:
+    return character if character in keep else character.encode("unicode_escape").decode()
+
+
+def one_line(message: str) -> str:
+    """Return a message without control characters; of a very long one the start and the end."""
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[:_HEAD]}…{message[-_TAIL:]}"
+    return printable(message)
+
+
+class OneLineFormatter(logging.Formatter):
+    """Formatter of log records that are one line each, but for the traceback of an error."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of logging
+        """Return the line of a record."""
+        return one_line(super().formatMessage(record))
 
 
 class Reason(StrEnum):
@@ -45,10 +88,14 @@ class PhotoFailure:
     reason: str
     code: str = Reason.UNREADABLE
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", one_line(str(self.reason)))
+
 
 class InputError(ValueError):
     """Input that cannot be used; the message is one line naming file, row or field, and the fix.
 
+    Control characters in it are escaped, and of a very long one the start and the end are kept.
     The command line prints the message after ``ophis:`` and ends with status 2.
 
     Attributes:
@@ -58,7 +105,7 @@ class InputError(ValueError):
     reason: Reason = Reason.WRONG_INPUT
 
     def __init__(self, message: str = "", *, reason: Reason | None = None) -> None:
-        super().__init__(message)
+        super().__init__(one_line(message))
         if reason is not None:
             self.reason = reason
 
@@ -93,10 +140,8 @@ class NoPhotoError(PhotoError):
 
     def __init__(self, failures: tuple[PhotoFailure, ...]) -> None:
         reasons = {Reason(failure.code) for failure in failures}
-        super().__init__(
-            "; ".join(failure.reason for failure in failures),
-            reason=reasons.pop() if len(reasons) == 1 else None,
-        )
+        super().__init__(reason=reasons.pop() if len(reasons) == 1 else None)
+        self.args = ("; ".join(failure.reason for failure in failures),)
         self.failures = failures
 
 

@@ -138,3 +138,9 @@ def test_lines_are_not_wrapped_in_files(answer, capsys):
     long = replace(answer, photos=(SeenPhoto(path, "0" * 64),), lines=("x " * 200, "S.", "E."))
     print_answer(long)
     assert capsys.readouterr().out.splitlines()[:2] == [path, "x " * 200]
+
+
+def test_name_of_a_photo_rewrites_no_line(answer, capsys):
+    name = "b\r\x1b[2K\x1b[1A\u202e\x9b.jpg\nMay be eaten"
+    print_answer(replace(answer, photos=(*answer.photos, SeenPhoto(name, "0" * 64))))
+    assert r"b\r\x1b[2K\x1b[1A\u202e\x9b.jpg\nMay be eaten" in capsys.readouterr().out.splitlines()

@@ -131,3 +131,35 @@ def test_emergency_line_survives_an_error_in_the_answer(imagenet17, coloured, mo
     with pytest.raises(NameError):
         answer_text.print_answer(answer)
     assert capsys.readouterr().out.splitlines()[-1] == EMERGENCY
+
+
+def test_names_from_outside_control_no_screen(imagenet17, coloured, tmp_path):
+    """A second photo's name would erase the warning of the first one."""
+    bad = "\r\x1b[2K\x1b[9A\x7f\u009b\u202e\n.jpg"
+    data = coloured.paths()[0].read_bytes()
+    for name, content in ((f"a{bad}", data), (f"b{bad}", b"no photo")):
+        (tmp_path / name).write_bytes(content)
+    photos = [tmp_path / f"{letter}{bad}" for letter in "ab"]
+    escaped = r"\r\x1b[2K\x1b[9A\x7f\x9b\u202e\n.jpg"
+    for options in ((), ("--json",)):
+        done = run("", "identify", imagenet17.bundle.folder, *photos, *options)
+        assert done.returncode == 1
+        for text in (done.stdout.decode(), done.stderr.decode()):
+            assert not set("\r\x1b\x7f\x9b\u202e") & set(text)
+        assert f"b{escaped}: " in done.stderr.decode()
+        assert len(done.stderr.splitlines()) == 1
+        if options:
+            names = [json.loads(line)["photos"] for line in done.stdout.splitlines()]
+            assert names[0][0]["name"].endswith(bad)
+        else:
+            assert f"{tmp_path}/a{escaped}" in done.stdout.decode().splitlines()
+
+
+def test_cell_with_line_breaks_is_one_line(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        'path,species,country\na.jpg,Naja naja,"x\nophis: fine\x1b[2K"\n'
+    )
+    done = run("", "collect", tmp_path / "a.csv", "--out", tmp_path / "out.csv")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert b"\x1b" not in done.stderr

@@ -94,3 +94,9 @@ def test_number_is_no_species(name):
     for refused in (species_name, lambda name: SpeciesList((name,))):
         with pytest.raises(InputError, match="is a number; write the species' name instead"):
             refused(name)
+
+
+def test_stacked_accents_are_refused():
+    assert species_name("Rắn hổ mang Việt, पहाड़ूं, שָׁ") == "Rắn hổ mang Việt, पहाड़ूं, שָׁ"
+    with pytest.raises(InputError, match="more than 2 accents on one letter"):
+        SpeciesList(("Naja na\u0301\u0302\u0303ja",))

@@ -27,7 +27,7 @@ from ophis.cli.photos import collect, pack, split
 from ophis.cli.priors import fit_prior
 from ophis.cli.terminal.streams import OutputError, discard_output, open_streams
 from ophis.cli.web import web
-from ophis.errors import InputError
+from ophis.errors import InputError, OneLineFormatter, printable
 
 app = App(
     name="ophis",
@@ -182,14 +182,14 @@ def _refuse_renamed(words: list[str]) -> None:
 def _show_warnings() -> None:
     """Print warnings of the library, and notes of inference, as one line each on stderr."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("ophis: %(message)s"))
+    handler.setFormatter(OneLineFormatter("ophis: %(message)s"))
     logger = logging.getLogger("ophis")
     logging.getLogger("ophis.inference").setLevel(logging.INFO)
     logger.handlers[:] = [handler]  # anew: stderr may be another one since the last call
 
 
 def _fail(line: str) -> int:
-    print(f"ophis: {line}", file=sys.stderr)
+    print(f"ophis: {printable(line)}", file=sys.stderr)
     return 2
 
 

@@ -20,7 +20,7 @@ from ophis.cli.options import (
 )
 from ophis.cli.outcome import finish, print_failures
 from ophis.cli.terminal.streams import OutputError, print_json
-from ophis.errors import InputError, NoPhotoError
+from ophis.errors import InputError, NoPhotoError, printable
 from ophis.files.overlap import refuse_overlap
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def identify(
     listed = as_typed(files_from) if files_from else None
     found, notes = find_photos(list(map(as_typed, photos)), listed=listed)
     for line in notes:
-        print(f"ophis: {line}", file=sys.stderr)
+        print(f"ophis: {printable(line)}", file=sys.stderr)
     with waiting(f"loading {bundle}"):
         classifier = load(bundle)
     failed = 0

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ophis.cli.terminal.streams import print_json
-from ophis.errors import BadPhotosError, InputError
+from ophis.errors import BadPhotosError, InputError, printable
 from ophis.locales import read_sentences
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def finish(
     if json:
         print_json({**facts, "failures": [asdict(failure) for failure in failures]})
     else:
-        print(line)
+        print(printable(str(line)))
     return 1 if failures else 0
 
 
@@ -48,7 +48,7 @@ def print_failures(failures: Iterable[PhotoFailure], *, language: str = "en") ->
         line = failure.reason
         if words.language != "en":
             line = f"{failure.photo_id}: {words.text('error', failure.code)} ({failure.reason})"
-        print(f"ophis: {line}", file=sys.stderr)
+        print(f"ophis: {printable(line)}", file=sys.stderr)
 
 
 def finish_training(

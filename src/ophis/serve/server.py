@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ophis.errors import InputError, place_of_mistake
+from ophis.errors import InputError, OneLineFormatter, place_of_mistake
 from ophis.serve.admission import network_of, of_largest_holder
 from ophis.serve.app import create_app
 from ophis.serve.readiness import Readiness
@@ -210,7 +210,7 @@ def _address(listener: socket.socket) -> str:
 
 def _log_to_stderr() -> None:
     handler: logging.StreamHandler[Any] = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(OneLineFormatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False

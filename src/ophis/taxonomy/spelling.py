@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _IGNORED = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
+MAX_MARKS = 2  # accents on one letter, as in Vietnamese
+_LEAST_ACCENT = 200  # combining class of accents at, above and below a letter
 _BLANK = "\u2800"  # an empty pattern of Braille, category So
 # Without control characters, which tables refuse by row.
 _SPACES = re.compile(f"[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000{_BLANK}]+")
@@ -55,7 +57,8 @@ def species_name(text: str, where: str = "") -> str:
         where: file and row for error messages, ending with ": ".
 
     Raises:
-        InputError: naming a letter of another script than the rest of its word, or a number.
+        InputError: naming a letter of another script than the rest of its word, a letter with more
+            than `MAX_MARKS` accents, or a number.
     """
     if text.isascii():
         name = plain_text(text)
@@ -63,6 +66,11 @@ def species_name(text: str, where: str = "") -> str:
         name = plain_text("".join(map(_plain_letter, plain_text(text))))
         if error := _lookalike(name):
             raise InputError(where + error)
+        if _stacked(name):
+            raise InputError(
+                f"{where}species {name!r} has more than {MAX_MARKS} accents on one letter, which"
+                " cover other lines; type the name again"
+            )
     if re.fullmatch(r"[+-]?\d+(?:[.,]\d+)*", name):
         raise InputError(
             f"{where}species {name!r} is a number; write the species' name instead, as in the list"
@@ -118,6 +126,19 @@ def _lookalike(name: str) -> str | None:
                 " type the name again"
             )
     return None
+
+
+def _stacked(name: str) -> bool:
+    """Return True if accents above or below letters follow each other more than `MAX_MARKS` times.
+
+    The signs of Indian, Arabic and Hebrew scripts have lower combining classes.
+    """
+    run = 0
+    for letter in unicodedata.normalize("NFD", name):
+        run = run + 1 if unicodedata.combining(letter) >= _LEAST_ACCENT else 0
+        if run > MAX_MARKS:
+            return True
+    return False
 
 
 def _script(letter: str) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 from ophis.cli.terminal.streams import holds
 from ophis.cli.terminal.tables import console
 from ophis.decision.verdict import Verdict
+from ophis.errors import printable
 from ophis.inference.answer import lines_by_kind
 from ophis.locales import read_sentences
 from ophis.taxonomy.danger import Danger
@@ -63,7 +64,7 @@ def _print_snake(out: Console, answer: Answer, common: Answer | None = None) -> 
     """Print an answer without the advice; ``common`` is the answer to all photos, above this."""
     for name in [p.name for p in answer.photos] or [f.photo_id for f in answer.failures]:
         # The terminal breaks it, not we: copied, it is one path.
-        out.print(Text(name, style="bold"), soft_wrap=True)
+        out.print(Text(printable(name), style="bold"), soft_wrap=True)
     words = read_sentences(answer.language)
     caution, verdict, state, more, _ = lines_by_kind(answer, words, common)
     if caution:
@@ -77,7 +78,7 @@ def _print_snake(out: Console, answer: Answer, common: Answer | None = None) -> 
 
 def _print_line(out: Console, line: str, style: str = "") -> None:
     """Print a line; in a file or a pipe it is never broken, so that a search finds it."""
-    out.print(Text(line, style=style), soft_wrap=not sys.stdout.isatty())
+    out.print(Text(printable(line), style=style), soft_wrap=not sys.stdout.isatty())
 
 
 def _print_guesses(out: Console, answer: Answer, words: Sentences) -> None:

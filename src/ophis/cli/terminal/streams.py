@@ -10,6 +10,8 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from ophis.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import TextIO
@@ -28,7 +30,8 @@ class _Output(io.TextIOWrapper):
 
     def write(self, text: str, /) -> int:
         with _named():
-            return super().write(text)
+            super().write(_visible(self, text))
+        return len(text)
 
     def flush(self) -> None:
         with _named():
@@ -40,12 +43,17 @@ class _Notes(io.TextIOWrapper):
 
     def write(self, text: str, /) -> int:
         with suppress(OSError):
-            super().write(text)
+            super().write(_visible(self, text))
         return len(text)
 
     def flush(self) -> None:
         with suppress(OSError):
             super().flush()
+
+
+def _visible(stream: TextIO, text: str) -> str:
+    """Return a text with escaped control characters; a terminal needs those of colours and bars."""
+    return printable(text, keep="\n\t\r\x1b" if stream.isatty() else "\n\t")
 
 
 @contextmanager
@@ -74,10 +82,13 @@ def open_streams() -> None:
 
 
 def print_json(value: object, *, indent: int | None = 2) -> None:
-    """Print a value as JSON, paths as strings; in ASCII if the encoding lacks a character."""
+    """Print a value as JSON, paths as strings.
+
+    In ASCII if the encoding lacks a character, or a terminal could take one for a command.
+    """
     text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
-    if not holds(text):
-        text = json.dumps(value, indent=indent, default=str)
+    if not holds(text) or printable(text, keep="\n") != text:
+        text = json.dumps(value, indent=indent, default=str).replace("\x7f", "\\u007f")
     print(text, flush=True)
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ophis.cli.terminal.streams import print_json
+from ophis.errors import printable
 from ophis.evaluation.counts import macro_f1_note
 from ophis.geography.countries import same_country
 
@@ -158,7 +159,9 @@ def print_evaluations(
             _with_interval(metric, value, found.get(metric))
             for metric, value in (figures | dict(more.get((name, country), {}))).items()
         ]
-        table.add_row(Text(name), "with" if country else "without", f"{e.photos:,}", *cells)
+        table.add_row(
+            Text(printable(name)), "with" if country else "without", f"{e.photos:,}", *cells
+        )
     _print_table(table)
     few, species = max((e.few_photos, e.species_with_photos) for e in evaluations.values())
     if 2 * few > species:
@@ -210,7 +213,7 @@ def print_member_results(results: Sequence[MemberResult]) -> None:
     for w in results:
         e = w.evaluation
         table.add_row(
-            Text(w.name),
+            Text(printable(w.name)),
             f"{e.photos:,}",
             *(f"{fraction:.2%}" for fraction in (e.top1, e.top5)),
             f"{e.macro_f1:.4f}",
@@ -230,7 +233,7 @@ def print_facts(facts: Mapping[str, Mapping[str, object]], *, json: bool = False
     for heading, named in facts.items():
         table.add_row(Text(heading, "bold"), "")
         for name, fact in named.items():
-            shown = Text("not there", "dim") if fact is None else Text(str(fact))
+            shown = Text("not there", "dim") if fact is None else Text(printable(str(fact)))
             table.add_row(Text(f"  {name}"), shown)
     _print_table(table)
 
@@ -253,7 +256,7 @@ def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
             value = getattr(metric, kind)
             cells.append(f"{100 * value.value:{sign}.2f}")
             cells.append(f"{100 * value.low:{sign}.2f} to {100 * value.high:{sign}.2f}")
-        table.add_row(Text(name), *cells)
+        table.add_row(Text(printable(name)), *cells)
     _print_table(table)
     counts, (a, b) = comparison.disagreement, comparison.names
     species = len(comparison.per_species)
