@@ -138,3 +138,13 @@ def test_error_of_folder_with_only_subfolders_names_pattern(folder):
     (folder / "outer" / "inner").mkdir(parents=True)
     with pytest.raises(InputError, match=r"holds no photo; name 'outer/\*\*/\*'"):
         find_photos(["outer"])
+
+
+def test_pattern_over_very_deep_folders_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1200):
+        Path("a").mkdir()
+        monkeypatch.chdir("a")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="its folders are too deep; name the inner ones"):
+        find_photos(["**/*.jpg"])

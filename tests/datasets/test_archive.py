@@ -15,6 +15,7 @@ from ophis.datasets.archive import (
     open_member,
     unpack_photos,
 )
+from ophis.datasets.collection import collect
 
 
 def pack(path: Path, members: dict[str, bytes], **changes: int) -> Path:
@@ -240,3 +241,46 @@ def test_open_archive_checks_every_member(tmp_path):
     path = pack(tmp_path / "a.zip", {"../a": b"1"})
     with pytest.raises(InputError, match="leaves the folder"), open_archive(path):
         pytest.fail("the archive should not have been opened")
+
+
+def overlapping(path: Path, number: int) -> Path:
+    """Write a zip whose members all have the bytes of the first."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a0.jpg", b"\xff\xd8\xff" + random.Random(0).randbytes(4000))
+        first = archive.filelist[0]
+        for n in range(1, number):
+            copy = zipfile.ZipInfo(f"a{n}.jpg")
+            for name in ("header_offset", "CRC", "compress_size", "file_size", "compress_type"):
+                setattr(copy, name, getattr(first, name))
+            archive.filelist.append(copy)
+    return path
+
+
+def test_members_that_share_bytes_are_refused(tmp_path):
+    words = r"a\.zip: member 'a\d+\.jpg' shares bytes with another; the archive is refused"
+    with pytest.raises(InputError, match=words):
+        unpack_photos(overlapping(tmp_path / "a.zip", 800), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert unpack_photos(overlapping(tmp_path / "b.zip", 1), tmp_path / "out") == 1
+
+
+def test_member_that_reaches_into_the_directory_is_refused(tmp_path):
+    path = overlapping(tmp_path / "a.zip", 1)
+    with zipfile.ZipFile(path) as archive:
+        size = archive.filelist[0].compress_size
+    declare(path, size, size + 50)
+    with pytest.raises(InputError, match="shares bytes with another"):
+        unpack_photos(path, tmp_path / "out")
+
+
+def test_member_in_more_than_100_folders_is_refused(tmp_path):
+    path = pack(tmp_path / "a.zip", {"a/" * 101 + "x.jpg": b"1"})
+    with pytest.raises(InputError, match="is more than 100 folders deep; the archive is refused"):
+        unpack_photos(path, tmp_path / "out")
+
+
+def test_nothing_is_unpacked_before_the_tables_are_right(tmp_path):
+    path = pack(tmp_path / "a.zip", {"a.jpg": b"1", "meta.xml": b"<archive/>"})
+    with pytest.raises(InputError, match=r"meta\.xml describes no core"):
+        collect(path, tmp_path / "m.csv", unpack=tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())

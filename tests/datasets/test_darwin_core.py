@@ -327,3 +327,14 @@ def test_address_of_another_protocol(tmp_path):
     assert read_manifest(archive(tmp_path, multimedia=photos)).table["photo"][1] == (
         "photos/2/original.jpg"
     )
+
+
+@pytest.mark.parametrize("other", ["occurrence.txt", "./occurrence.txt"])
+def test_member_named_twice_is_refused(tmp_path, other):
+    location = "<location>occurrence.txt</location>"
+    twice = meta(CORE.replace(location, f"{location}<location>{other}</location>"), MEDIA)
+    with pytest.raises(InputError, match=r"meta\.xml: names 'occurrence\.txt' twice; keep one"):
+        read_manifest(archive(tmp_path, meta=twice))
+    both = meta(CORE, MEDIA.replace("multimedia.txt", other))
+    with pytest.raises(InputError, match=r"names 'occurrence\.txt' twice"):
+        read_manifest(archive(tmp_path, meta=both))

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 2 << 30  # of all members, unpacked
 MAX_RATIO = 100  # unpacked size / packed size; tables reach 20
+MAX_DEPTH = 100  # folders around a member
 _CHUNK_BYTES = 1 << 20
+_HEADER_BYTES = 30  # of a member, before its name
 
 
 def is_archive(path: Path) -> bool:
@@ -34,8 +36,9 @@ def open_archive(path: Path) -> Generator[zipfile.ZipFile]:
     """Open an archive after a check of every member.
 
     Refused are paths that leave the folder on any system, links and special files, encrypted
-    members, duplicate names, a compression ratio above 100, and more than 2 GiB in all. The sizes
-    are those of the archive's directory; zipfile reads no more than that.
+    members, duplicate names, members that share bytes, a compression ratio above 100 of a member,
+    and so of the archive, and more than 2 GiB in all. The sizes are those of the archive's
+    directory; zipfile reads no more than that.
 
     Raises:
         InputError: naming the archive and the member; also for damage found while reading.
@@ -44,6 +47,7 @@ def open_archive(path: Path) -> Generator[zipfile.ZipFile]:
         # The file is opened here, because an open member would otherwise keep it open.
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             _refuse_members(path, archive.infolist())
+            _refuse_overlap(path, archive)
             yield archive
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file or folder") from None
@@ -133,6 +137,21 @@ def _refuse_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
         names.add(member.filename)
 
 
+def _refuse_overlap(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse members that share bytes, which unpack to a multiple of their ratio.
+
+    zipfile does so only from Python 3.11.8.
+    """
+    members = sorted(archive.infolist(), key=lambda member: member.header_offset)
+    starts = [member.header_offset for member in members[1:]]
+    for member, end in zip(members, [*starts, archive.start_dir], strict=False):
+        if member.header_offset + _HEADER_BYTES + member.compress_size > end:
+            raise InputError(
+                f"{path}: member {member.filename!r} shares bytes with another; the archive is"
+                " refused"
+            )
+
+
 def _wrong(member: zipfile.ZipInfo) -> str | None:
     """Return the reason to refuse a member, or None."""
     name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
@@ -141,6 +160,7 @@ def _wrong(member: zipfile.ZipInfo) -> str | None:
         "is an absolute path or has a backslash": "\\" in member.orig_filename
         or re.match(r"/|~|[A-Za-z]:", name),
         "leaves the folder": not name or {".", ".."} & set(name.split("/")),
+        f"is more than {MAX_DEPTH} folders deep": name.count("/") > MAX_DEPTH,
         "has a control character in its name": UNWRITABLE.search(member.orig_filename),
         "is a link or no plain file": kind not in (0, stat.S_IFREG, stat.S_IFDIR),
         "has a password": member.flag_bits & 1,

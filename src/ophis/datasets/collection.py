@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ophis.datasets.archive import unpack_photos
@@ -18,12 +19,11 @@ from ophis.datasets.renaming import (
 )
 from ophis.datasets.sources import read_manifest
 from ophis.errors import InputError, PhotoFailure, Reason
+from ophis.files.atomic import require_writable
 from ophis.images.formats import unsupported
 from ophis.images.photo_files import first_bytes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ophis.datasets.manifest import Manifest
     from ophis.datasets.shards.reader import PackedPhoto
 
@@ -92,9 +92,12 @@ def collect(
     if unpack:
         if photos:
             raise InputError("photos and unpack are two folders for the same photos; give one")
-        unpacked = unpack_photos(source, unpack)
+        require_writable(Path(unpack) / "photo")
+        Path(unpack).mkdir(parents=True, exist_ok=True)
         photos = unpack
     manifest = read_manifest(source, photos=photos, follow_links=follow_links)
+    if unpack:  # only the photos of an archive whose tables are right
+        unpacked = unpack_photos(source, unpack)
     renamings, ambiguous = [], 0
     if accepted is not None:
         renamings.append((accepted_names(manifest, accepted), True))

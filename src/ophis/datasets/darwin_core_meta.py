@@ -144,7 +144,10 @@ class _Meta:
 
     def end(self, name: str) -> None:
         if self.parts and name.rpartition(" ")[2] == "location":
-            self.parts[-1].files.append(self._folder + self._text.strip().removeprefix("./"))
+            file = self._folder + self._text.strip().removeprefix("./")
+            if any(file in part.files for part in self.parts):
+                raise InputError(f"{self._place}: names {file!r} twice; keep one location")
+            self.parts[-1].files.append(file)
 
     def _part(self, attributes: dict[str, str], *, core: bool) -> Part:
         """Return the part with the defaults of the text guide, also for empty attributes."""

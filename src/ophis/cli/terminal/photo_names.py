@@ -100,7 +100,10 @@ def _in_folder(folder: Path, notes: list[str]) -> list[Path]:
 
 def _matching(pattern: str, notes: list[str]) -> list[Path]:
     """Return the files that match a pattern as a shell expands it, with `**` for any folders."""
-    names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path's knows no absolute ones
+    try:
+        names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path's knows no absolute ones
+    except RecursionError:
+        raise InputError(f"{pattern}: its folders are too deep; name the inner ones") from None
     found = [path for path in map(Path, names) if not path.is_dir()]
     photos = [path for path in found if is_photo(path)]
     if not photos:
