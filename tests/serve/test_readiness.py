@@ -5,12 +5,25 @@ import threading
 
 import pytest
 
-from ophis import InputError, load
+from ophis import InputError, SpeciesList, load
+from ophis.inference.engine import EngineTimeoutError
 from ophis.serve import Limits, create_app
 from ophis.serve.readiness import Readiness, require_answers
 from ophis.serve.server import SHUTDOWN_SECONDS
+from tests.support.made_bundle import write_endless_bundle
 from tests.support.photos import photo
-from tests.support.service import Slow, body_of, evaluated_bundle, form, get, post, until
+from tests.support.service import (
+    Slow,
+    body_of,
+    evaluated_bundle,
+    form,
+    get,
+    post,
+    ready_app,
+    until,
+)
+
+SPECIES = SpeciesList(("Naja naja", "Python regius"))
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +124,26 @@ def test_defect_in_the_self_test_fails_it(classifier, monkeypatch, caplog):
 
 def test_shutdown_takes_at_most_25_seconds():
     assert Limits().grace_seconds + SHUTDOWN_SECONDS <= 25  # the rest is for the threads
+
+
+def test_endless_network_fails_the_self_test(tmp_path, monkeypatch):
+    monkeypatch.setattr("ophis.inference.engine.RUN_SECONDS", 0.2)
+    classifier = load(write_endless_bundle(tmp_path / "bundle", SPECIES))
+    with pytest.raises(EngineTimeoutError, match=r"model\.onnx: gave no result in"):
+        require_answers(classifier)
+
+
+def test_service_whose_network_does_not_return_is_no_longer_ready(tmp_path, monkeypatch):
+    monkeypatch.setattr("ophis.inference.engine.RUN_SECONDS", 0.2)
+    app = ready_app(load(write_endless_bundle(tmp_path / "bundle", SPECIES)))
+    data = form(photo())
+
+    async def main() -> None:
+        for reply in (await post(app, [data], length=len(data)), await get(app, "/ready")):
+            assert reply.status == 503
+            assert "no usable numbers" in body_of(reply)["error"]
+
+    asyncio.run(main())
 
 
 def test_other_logits_than_recorded_fail_the_self_test(tmp_path, monkeypatch):

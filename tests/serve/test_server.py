@@ -20,12 +20,15 @@ import httpx2
 import pytest
 import uvicorn
 
-from ophis import load
+from ophis import SpeciesList, load
+from ophis.inference.engine import RUN_SECONDS
 from ophis.serve import Limits, create_app, openapi, server
 from ophis.serve.readiness import Readiness
 from tests.support.docs_pages import ROOT, blocks
+from tests.support.made_bundle import write_endless_bundle
 from tests.support.photos import kathmandu_photo, photo
 from tests.support.service import FORM, evaluated_bundle, form
+from tests.support.service_process import processor_seconds
 
 LINE = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
@@ -159,6 +162,20 @@ def test_garbage_neither_ends_the_service_nor_is_logged(service):
 def _post_head(length: int) -> bytes:
     head = f"POST /identify HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n"
     return f"{head}Content-Type: {FORM['content-type']}\r\n\r\n".encode()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads processor times from /proc")
+def test_service_whose_network_does_not_return_ends(tmp_path):
+    """The self-test runs meanwhile; Python would wait for its thread."""
+    bundle = write_endless_bundle(tmp_path / "bundle", SpeciesList(("Naja naja", "Python regius")))
+    with running(bundle, tmp_path) as found:
+        begun = processor_seconds(found.process.pid)
+        while processor_seconds(found.process.pid) < begun + 4:  # more than decoders need to start
+            time.sleep(0.05)
+        assert httpx2.get(f"{found.url}/ready").status_code == 503
+        found.process.send_signal(signal.SIGTERM)
+        assert found.process.wait(RUN_SECONDS) == 1
+        assert found.lines()[-1].endswith("the process ends without waiting for it")
 
 
 def test_shutdown_answers_requests_in_flight_only(folder, tmp_path):

@@ -76,3 +76,35 @@ def write_network_bundle(
         writer.write(species=species, calibration=calibration, prior=prior, rule=rule, card="made")
         write_training_photos(writer.folder, np.zeros(0, np.uint64))
     return folder
+
+
+def write_endless_bundle(folder: Path, species: SpeciesList) -> Path:
+    """Write a bundle whose network adds the same number to its logits without end."""
+    number = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["going"], ["go on"]),
+            helper.make_node("Identity", ["logits so far"], ["logits then"]),
+        ],
+        "body",
+        [
+            number("turn", TensorProto.INT64, []),
+            number("going", TensorProto.BOOL, []),
+            number("logits so far", TensorProto.FLOAT, None),
+        ],
+        [
+            number("go on", TensorProto.BOOL, []),
+            number("logits then", TensorProto.FLOAT, None),
+        ],
+    )
+    nodes = [
+        helper.make_node("Flatten", ["pixels"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["first"]),
+        helper.make_node("Loop", ["turns", "go", "first"], ["logits"], body=body),
+    ]
+    numbers = {
+        "weights": np.zeros((3 * PIXELS**2, len(species)), np.float32),
+        "turns": np.array(2**62),
+        "go": np.array(True),
+    }
+    return write_network_bundle(folder, species, nodes, numbers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache
+from threading import Timer
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from numpy.typing import NDArray
+
+
+RUN_SECONDS = 60.0  # of one or two photos; the largest network takes a few on a small computer
+
+
+class EngineTimeoutError(InputError):
+    """A network that gave no result in `RUN_SECONDS`, for example because of an endless loop."""
 
 
 class EngineKind(StrEnum):
@@ -54,6 +62,8 @@ class Engine(Protocol):
 class OnnxRuntime:
     """ONNX Runtime on the processor.
 
+    A run that lasts longer than `RUN_SECONDS` is ended, between two operators.
+
     Args:
         model: the ONNX file.
         threads: 0 lets it choose.
@@ -66,6 +76,7 @@ class OnnxRuntime:
         self._session = onnxruntime.InferenceSession(
             path_or_content(model), options, providers=["CPUExecutionProvider"]
         )
+        self._model = model
         self._name = self._session.get_inputs()[0].name
         self.inputs: Sequence[Sequence[object]] = [g.shape for g in self._session.get_inputs()]
         self.outputs: Mapping[str, Sequence[object]] = {
@@ -77,7 +88,21 @@ class OnnxRuntime:
     ) -> dict[str, NDArray[Any]]:
         """Return the outputs for [photos, 3, side, side], by name: all, or those wanted."""
         names = list(self.outputs if wanted is None else wanted)
-        found = map(np.asarray, self._session.run(names, {self._name: pixels}))
+        options = onnxruntime.RunOptions()
+        options.log_severity_level = 4  # an end by `terminate` would be logged
+        timer = Timer(RUN_SECONDS, setattr, (options, "terminate", True))
+        timer.daemon = True
+        timer.start()
+        try:
+            found = map(np.asarray, self._session.run(names, {self._name: pixels}, options))
+        except Exception:
+            if options.terminate:
+                raise EngineTimeoutError(
+                    f"{self._model}: gave no result in {RUN_SECONDS:.0f} seconds; use another model"
+                ) from None
+            raise
+        finally:
+            timer.cancel()
         return dict(zip(names, found, strict=True))
 
 

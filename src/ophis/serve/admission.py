@@ -22,6 +22,7 @@ CLOSE = {"Connection": "close"}
 TOO_SLOW = "the photo did not arrive in time; try again with a better network"
 BUSY = "the service is busy at this moment; try again in a few seconds"
 WINDOW_SECONDS = 1.0
+THREADS = "ophis-answer"
 
 
 class Upload:
@@ -107,7 +108,7 @@ class AdmissionControl:
         self._uploads: dict[Upload, None] = {}  # the oldest first
         self._load_shedding = LoadShedding()
         self._workers = asyncio.Semaphore(limits.workers)
-        self._threads = ThreadPoolExecutor(limits.workers, thread_name_prefix="ophis")
+        self._threads = ThreadPoolExecutor(limits.workers, thread_name_prefix=THREADS)
 
     @property
     def admitted(self) -> int:

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from ophis.errors import InputError, place_of_mistake
+from ophis.inference.engine import EngineTimeoutError
 from ophis.serve import openapi
 from ophis.serve.admission import AdmissionControl
 from ophis.serve.decoders import Decoders, RequestDecoder
@@ -112,8 +113,17 @@ class Service:
                 work = partial(parsed.run, self.classifier, decoder.read)
                 try:
                     return JSONResponse(await self.admission.run(work))
+                except EngineTimeoutError as error:
+                    raise self._failed(error) from None
                 finally:
                     watch.cancel()
+
+    def _failed(self, error: EngineTimeoutError) -> RequestError:
+        """Reject requests from now on; return the error of this one."""
+        log.error("not ready any more: %s", error)
+        if self.readiness is Readiness.READY:
+            self.readiness = Readiness.FAILED
+        return unavailable(Readiness.FAILED, Readiness.FAILED.reason)
 
     async def _require_ready(self) -> None:
         """Wait for the self-test, so that no untested answer is sent."""

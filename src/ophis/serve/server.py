@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ophis.errors import InputError, OneLineFormatter, place_of_mistake
-from ophis.serve.admission import network_of, of_largest_holder
+from ophis.serve.admission import THREADS, network_of, of_largest_holder
 from ophis.serve.app import create_app
 from ophis.serve.readiness import Readiness
 
@@ -37,6 +39,7 @@ MOST_CONNECTIONS = 512
 ACCEPTED_AT_ONCE = 16  # connections that exceed the limit until they are closed
 QUEUED_CONNECTIONS = 128  # by the operating system
 OTHER_DESCRIPTORS = 96  # of decoders, files, and connections that are being closed
+THREAD_SECONDS = 1.0  # for the end of a thread whose response is no longer awaited
 SHUTDOWN_SECONDS = 5  # for responses that are left after the grace period
 IDLE_SECONDS = 10.0  # a request head, or the fetching of a response, must make progress in it
 
@@ -67,6 +70,19 @@ def serve(classifier: Classifier, *, host: str, port: int, limits: Limits | None
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     _Server(config, app).run(sockets=[listener])
+    app.state.service.admission.close()  # after a second signal it is still open
+    _end_threads()
+
+
+def _end_threads() -> None:
+    """End the process at once if a network has not returned; Python would wait for its thread."""
+    threads = [each for each in threading.enumerate() if each.name.startswith(THREADS)]
+    for thread in threads:
+        thread.join(THREAD_SECONDS)
+    if any(thread.is_alive() for thread in threads):
+        log.error("a network has not returned; the process ends without waiting for it")
+        logging.shutdown()
+        os._exit(1)
 
 
 class _Connection(H11Protocol):
