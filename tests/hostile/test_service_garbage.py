@@ -22,7 +22,7 @@ PHOTO = b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="photo"; f
 def post(body: bytes, *heads: str, length: int | str | None = None) -> bytes:
     """Return a form with headers and a content length that may be wrong."""
     length = len(body) if length is None else length
-    lines = ["POST /identify HTTP/1.1", "Host: a", f"Content-Type: {FORM['content-type']}"]
+    lines = ["POST /identify HTTP/1.1", "Host: localhost", f"Content-Type: {FORM['content-type']}"]
     lines += [*heads, f"Content-Length: {length}" if length != "" else ""]
     return "\r\n".join(filter(None, lines)).encode() + b"\r\n\r\n" + body
 
@@ -50,7 +50,7 @@ MALFORMED = {
     "100,000 heads": post(WHOLE, *(f"X-{n}: x" for n in range(100_000))),
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 100,
     "nothing but line ends": b"\r\n" * 100,
-    "a path that is no path": b"GET \xff\xfe HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a path that is no path": b"GET \xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
 }
 
 

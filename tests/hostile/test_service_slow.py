@@ -40,7 +40,7 @@ ATTACKERS = [  # how many, begin of each, bytes at a time, seconds between them
     (4, head(64 * 2**20), 1, 20),
     (32, head(10**6), 1, 20),
     (16, head(10**7), 12_000, 1),
-    (500, b"GET / HTTP/1.1\r\nHost: a\r\n", 0, 30),
+    (500, b"GET / HTTP/1.1\r\nHost: localhost\r\n", 0, 30),
     (100, b"", 0, 30),
 ]
 

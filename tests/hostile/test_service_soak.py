@@ -50,7 +50,7 @@ def requests_of() -> dict[str, bytes]:
 
 
 def _get(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
 
 
 def round_of(service: Service, folder: str, names: list[str], seconds: float) -> list[Response]:

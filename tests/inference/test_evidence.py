@@ -1,9 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ophis import SpeciesList, load
+from ophis import InputError, SpeciesList, load
 from ophis.inference.evidence import Evidence, evidence_for, evidence_of
 from tests.support.made_bundle import write_made_bundle
 
@@ -37,3 +38,16 @@ def test_network_without_evidence_maps_returns_none(coloured, tmp_path):
     classifier = load(write_made_bundle(tmp_path / "made", SPECIES))
     answer = classifier.identify(coloured.paths()[0], evidence=True)
     assert answer.evidence == (None,)
+
+
+@pytest.mark.parametrize(("maps", "columns"), [
+    (np.ones((1, 2, 2)), [999]), (np.ones((1, 2, 2)), [-1]), (np.ones((1, 2, 2)), [0, 1]),
+    (np.full((1, 2, 2), np.nan), [0]), (np.full((1, 2, 2), np.inf), [0]), (np.ones((1, 2)), [0]),
+    (np.ones((1, 2, 2)), [0.5]), (np.ones((1, 0, 2)), [0]),
+])  # fmt: skip
+def test_evidence_of_another_species_is_refused(tmp_path, maps, columns):
+    (network,) = load(write_made_bundle(tmp_path / "made", SPECIES)).networks
+    found = {"evidence": maps[None], "evidence_species": np.array([columns])}
+    with pytest.raises(InputError, match=r"model\.onnx: its evidence maps"):
+        network._evidence(found)
+    assert network._evidence({"evidence": np.ones((1, 1, 2, 2)), "evidence_species": [[0]]})

@@ -132,3 +132,17 @@ def test_text_before_an_empty_photo_field_is_refused(app):
 def test_empty_fields_are_not_given(app):
     fields = {"country": " ", "gps": "", "top": "", "language": "", "evidence": ""}
     assert body_of(ask(app, form(photo(), **fields))) == body_of(ask(app))
+
+
+@pytest.mark.parametrize("charset", [
+    "punycode", "idna", "utf-7", "utf-16", "unicode_escape", "undefined", "base64", "rot13", "\xff",
+    "x" * 500, "../../x",
+])  # fmt: skip
+@pytest.mark.parametrize("fields", [{"country": "M\xfcnchen\xff-"}, {"language": "\xff--a"}])
+def test_charset_of_a_form_changes_no_answer(app, charset, fields):
+    plain, form_type = form(photo(), **fields), f"; boundary={BOUNDARY.decode()}; charset={charset}"
+    reply = ask(app, plain, headers={"content-type": f"multipart/form-data{form_type}"})
+    assert reply.status == 422
+    assert reply.body == ask(app, plain).body
+    part = b"Content-Type: text/plain; charset=" + charset.encode("latin-1") + b"\r\n\r\n"
+    assert ask(app, plain.replace(b"\r\n\r\n", b"\r\n" + part)).body == reply.body

@@ -160,7 +160,7 @@ def test_garbage_neither_ends_the_service_nor_is_logged(service):
 
 
 def _post_head(length: int) -> bytes:
-    head = f"POST /identify HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n"
+    head = f"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n"
     return f"{head}Content-Type: {FORM['content-type']}\r\n\r\n".encode()
 
 
@@ -255,7 +255,7 @@ def test_client_that_goes_on_sending_after_an_error_is_cut_off(folder, monkeypat
         assert sent < 400
 
 
-HEALTH = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def health(client: socket.socket) -> bytes:
@@ -264,6 +264,38 @@ def health(client: socket.socket) -> bytes:
     while not answer.endswith(b"}"):
         answer += client.recv(2**16)
     return answer[:13]
+
+
+@pytest.mark.parametrize("sent", [
+    b"GET / HTTP\r\n\r\n", b"\x16\x03\x01\x02\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000, b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n",
+    _post_head(5).replace(b"Content-Length: 5", b"Transfer-Encoding: gzip"),
+    _post_head(5).replace(b"Content-Length: 5", b"Transfer-Encoding: chunked\r\nContent-Length: 5"),
+    _post_head(5).replace(b"Content-Length: 5", b"Content-Length: 5\r\nContent-Length: 6"),
+    _post_head(5).replace(b"Host: localhost", b"Host: evil.example"),
+])  # fmt: skip
+def test_every_error_has_the_advice(service, sent):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=300) as client:
+        client.sendall(sent)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while part := client.recv(2**16):
+                answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 4")
+    assert b"\r\nconnection: close" in head.lower()
+    assert json.loads(body).keys() == {"error", "reason", "emergency"}
+    assert all(LINE.fullmatch(line) for line in service.lines())
+
+
+def test_garbage_after_a_response_closes_the_connection(service):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=300) as client:
+        client.sendall(HEALTH + b"\x16\x03\x01\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            while client.recv(2**16):
+                pass
+    assert all(LINE.fullmatch(line) for line in service.lines())
 
 
 def test_connection_without_request_for_longest_makes_room(folder, monkeypatch):

@@ -194,7 +194,7 @@ def request_of(photos: Sequence[bytes], **fields: str) -> bytes:
     )
     body += f"--{BOUNDARY}--\r\n".encode()
     head = (
-        "POST /identify HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+        "POST /identify HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )

@@ -47,7 +47,7 @@ def service_of(bundle: str | Path, folder: Path, *options: str) -> Generator[Ser
 
 
 def _ready_port(process: subprocess.Popen[bytes], log: Path) -> int:
-    ready = b"GET /ready HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    ready = b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     for _ in range(6000):
         if process.poll() is not None:
             break

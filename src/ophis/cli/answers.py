@@ -170,6 +170,7 @@ def serve(
     /,
     *,
     host: str = "127.0.0.1",
+    host_name: Annotated[list[str] | None, Parameter(negative="")] = None,
     port: Whole = 8000,
     workers: Whole = 2,
     waiting: Whole = 8,
@@ -181,6 +182,8 @@ def serve(
     Args:
         bundle: A bundle folder, or `imagenet17`.
         host: The address to listen at; by default this machine only.
+        host_name: A further name in the address that clients open, such as the computer's;
+            repeat it for several. `--host`, its address and localhost need none.
         port: The port to listen at; 0 takes one that is free.
         workers: Requests answered at once.
         waiting: Further requests that may wait; one more is refused with a time to retry.
@@ -194,4 +197,11 @@ def serve(
 
     limits = Limits(workers=workers, waiting=waiting)
     classifier = load(bundle, threads=limits.engine_threads)
-    serve_classifier(classifier, host=host, port=port, limits=limits)
+    serve_classifier(
+        classifier,
+        host=host,
+        port=port,
+        limits=limits,
+        host_names=host_name or (),
+        host_hint="start ophis serve with --host-name and this name to allow it",
+    )

@@ -124,7 +124,14 @@ class Network:
     def _evidence(self, found: dict[str, NDArray[Any]]) -> tuple[Evidence, ...]:
         if not set(EVIDENCE) <= found.keys():
             return ()
-        maps, columns = (found[name][0] for name in EVIDENCE)
+        maps, columns = (np.asarray(found[name])[0] for name in EVIDENCE)
+        whole = maps.ndim == 3 and maps.size > 0 and np.isfinite(maps).all()
+        known = np.isin(columns, range(len(self.member.species))).all()
+        if not (whole and known and columns.shape == maps.shape[:1]):
+            raise InputError(
+                f"{self.member.model}: its evidence maps are damaged, or of species that it lacks;"
+                " export the bundle again, or leave out the evidence"
+            )
         return evidence_of(maps, columns, self.member.species)
 
     def batches(

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from ophis.serve.error_response import HTTPReason, RequestError, unavailable
+from ophis.serve.error_response import CLOSE, HTTPReason, RequestError, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ophis.serve.limits import Limits
 
 T = TypeVar("T")
-CLOSE = {"Connection": "close"}
 TOO_SLOW = "the photo did not arrive in time; try again with a better network"
 BUSY = "the service is busy at this moment; try again in a few seconds"
 WINDOW_SECONDS = 1.0

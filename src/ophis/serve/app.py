@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from ophis.inference.classifier import Classifier
+    from ophis.serve.request_head import Hosts
 
 log = logging.getLogger("ophis.serve")
 
@@ -166,7 +167,9 @@ class Service:
         return "page" if path.removeprefix("/") in self.site else "other"
 
 
-def create_app(classifier: Classifier, *, limits: Limits | None = None) -> FastAPI:
+def create_app(
+    classifier: Classifier, *, limits: Limits | None = None, hosts: Hosts | None = None
+) -> FastAPI:
     """Create the FastAPI application of a classifier; its state is `app.state.service`.
 
     POST /identify answers like `Classifier.identify`. GET /species lists the species; /health,
@@ -177,6 +180,7 @@ def create_app(classifier: Classifier, *, limits: Limits | None = None) -> FastA
     Args:
         classifier: identifies snakes.
         limits: limits of concurrency, size and time.
+        hosts: hosts that a request may name; None: any.
     """
     service = Service(classifier, limits or Limits())
     # Without /docs: FastAPI's page would load its scripts from another host.
@@ -188,7 +192,9 @@ def create_app(classifier: Classifier, *, limits: Limits | None = None) -> FastA
         lifespan=service.open,
     )
     app.state.service = service
-    app.add_middleware(ServiceMiddleware, metrics=service.metrics, route_of=service.route_of)
+    app.add_middleware(
+        ServiceMiddleware, metrics=service.metrics, route_of=service.route_of, hosts=hosts
+    )
     _handle_errors(app)
     _add_routes(app, service)
     app.openapi = partial(openapi.describe, app)
@@ -211,7 +217,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         openapi_extra=openapi.request_body(service.limits),
         responses={
             200: openapi.answer_response(),
-            **errors(400, 406, 408, 411, 413, 415, 417, 500, 503),
+            **errors(400, 403, 406, 408, 411, 413, 415, 417, 421, 500, 503),
         },
     )(service.identify)
     ready = {**openapi.example(openapi.READY), **errors(503)}
@@ -230,13 +236,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestError)
     async def respond_to_request_error(request: Request, error: RequestError) -> Response:
-        return error_response(
-            error.status,
-            error.error,
-            reason=error.reason,
-            language=request.state.language,
-            headers=error.headers,
-        )
+        return error.response(request.state.language)
 
     @app.exception_handler(InputError)
     async def respond_to_input_error(request: Request, error: InputError) -> Response:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RETRY_SECONDS = 5
+CLOSE = {"Connection": "close"}
 STOPPING = "the service is stopping; try again in a few seconds"
 
 
@@ -49,6 +50,12 @@ class RequestError(Exception):
     ) -> None:
         super().__init__(error)
         self.status, self.error, self.reason, self.headers = status, error, reason, headers
+
+    def response(self, language: str) -> JSONResponse:
+        """Return the response in a language."""
+        return error_response(
+            self.status, self.error, reason=self.reason, language=language, headers=self.headers
+        )
 
 
 def unavailable(

@@ -11,8 +11,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
 from ophis.errors import place_of_mistake
-from ophis.serve.error_response import STOPPING, HTTPReason, error_response, unavailable
-from ophis.serve.negotiation import preferred_language
+from ophis.serve.error_response import (
+    STOPPING,
+    HTTPReason,
+    RequestError,
+    error_response,
+    unavailable,
+)
+from ophis.serve.request_head import preferred_language, require_head
 from ophis.web.page import content_security_policy
 
 if TYPE_CHECKING:
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from ophis.serve.metrics import Metrics
+    from ophis.serve.request_head import Hosts
 
 log = logging.getLogger("ophis.serve")
 
@@ -46,10 +53,18 @@ class ServiceMiddleware:
         app: the ASGI application.
         metrics: counts requests.
         route_of: returns the route template of a path, one of a few.
+        hosts: hosts that a request may name; None: any.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, route_of: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        route_of: Callable[[str], str],
+        hosts: Hosts | None = None,
+    ) -> None:
         self._app, self._metrics, self._route_of = app, metrics, route_of
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -82,23 +97,19 @@ class ServiceMiddleware:
     async def _respond(
         self, scope: Scope, receive: Receive, send: Send, response_started: Callable[[], bool]
     ) -> None:
+        language = scope["state"]["language"]
         try:
+            require_head(scope["method"], Headers(scope=scope), self._hosts)
             await self._app(scope, receive, send)
         except ClientDisconnect:
             raise
+        except RequestError as error:
+            response = error.response(language)
         except asyncio.CancelledError:  # the grace period of a shutdown is over
-            error = unavailable(STOPPING, HTTPReason.STOPPING)
-            response = error_response(
-                error.status,
-                error.error,
-                reason=error.reason,
-                language=scope["state"]["language"],
-                headers=error.headers,
-            )
+            response = unavailable(STOPPING, HTTPReason.STOPPING).response(language)
         except Exception as error:
             # A traceback or message could hold data of the client.
             log.error("defect: %s", place_of_mistake(error))
-            language = scope["state"]["language"]
             response = error_response(500, BROKEN, reason=HTTPReason.BROKEN, language=language)
         else:
             return

@@ -35,6 +35,11 @@ _ANSWER.rebuild()  # with the names that are imported here
 _WRONG = Reason.WRONG_INPUT
 _ERRORS = {
     400: ("The form cannot be read.", "the form cannot be read; send it again", _WRONG),
+    403: (
+        "A page of another origin sent the request.",
+        "a page of another address sent this; open the page of this service and use it there",
+        _WRONG,
+    ),
     406: ("Accept excludes JSON.", "answers are JSON; accept application/json", _WRONG),
     408: ("The upload was too slow.", "the photo did not arrive in time", HTTPReason.TOO_SLOW),
     411: ("No Content-Length.", "send the length of the request (Content-Length)", _WRONG),
@@ -53,6 +58,7 @@ _ERRORS = {
         "Expect: only 100-continue is served; leave it out",
         _WRONG,
     ),
+    421: ("An unknown Host.", "this service is not called 'example.org'", _WRONG),
     422: (
         "A photo, a field, or a parameter of the address that cannot be used.",
         "photo: this is a PDF; send a JPEG photo",

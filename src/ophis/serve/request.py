@@ -14,9 +14,8 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from ophis.errors import InputError, Reason
 from ophis.images.decode import MAX_BYTES
 from ophis.inference.photo import read
-from ophis.serve.admission import CLOSE
-from ophis.serve.error_response import HTTPReason, RequestError
-from ophis.serve.negotiation import accepts_json
+from ophis.serve.error_response import CLOSE, HTTPReason, RequestError
+from ophis.serve.request_head import accepts_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -172,11 +171,18 @@ class _Parser(MultiPartParser):
     spool_max_size = 2**40
     ended = False
 
+    def on_headers_finished(self) -> None:
+        self._charset = "utf-8"  # of every form that a browser sends; a client may name any codec
+        super().on_headers_finished()
+
     def on_end(self) -> None:
         self.ended = True
 
     async def parse(self) -> FormData:
-        form = await super().parse()
+        try:
+            form = await super().parse()
+        except ValueError:
+            raise MultiPartException("the form names no codec") from None
         if not self.ended:
             raise MultiPartException("the form has no end")
         return form

@@ -12,13 +12,16 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ophis.errors import InputError, OneLineFormatter, place_of_mistake
+from ophis.errors import InputError, OneLineFormatter, Reason, place_of_mistake
 from ophis.serve.admission import THREADS, network_of, of_largest_holder
 from ophis.serve.app import create_app
+from ophis.serve.error_response import CLOSE, error_response
 from ophis.serve.readiness import Readiness
+from ophis.serve.request_head import Hosts
 
 try:
     import resource
@@ -26,6 +29,7 @@ except ImportError:  # Windows
     resource = None
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
     from fastapi import FastAPI
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ophis.serve")
 
+NO_HTTP = "this is no HTTP request that can be read; send it again"
 MOST_CONNECTIONS = 512
 ACCEPTED_AT_ONCE = 16  # connections that exceed the limit until they are closed
 QUEUED_CONNECTIONS = 128  # by the operating system
@@ -44,7 +49,15 @@ SHUTDOWN_SECONDS = 5  # for responses that are left after the grace period
 IDLE_SECONDS = 10.0  # a request head, or the fetching of a response, must make progress in it
 
 
-def serve(classifier: Classifier, *, host: str, port: int, limits: Limits | None = None) -> None:
+def serve(
+    classifier: Classifier,
+    *,
+    host: str,
+    port: int,
+    limits: Limits | None = None,
+    host_names: Sequence[str] = (),
+    host_hint: str = "the operator can allow the name",
+) -> None:
     """Answer over HTTP until SIGTERM or Ctrl-C; requests in flight are answered first.
 
     Args:
@@ -52,18 +65,23 @@ def serve(classifier: Classifier, *, host: str, port: int, limits: Limits | None
         host: name or address to listen at.
         port: 0 selects a free port. The address is logged to stderr.
         limits: limits of concurrency, size and time.
+        host_names: names under which clients reach the service, in addition to `host`, its address
+            and localhost. A service that listens at every address is reached by each of them.
+        host_hint: end of the error for another name: how the operator allows it.
 
     Raises:
         InputError: when the address cannot be listened at.
     """
-    app = create_app(classifier, limits=limits)
     listener = _listener(host, port)
+    hosts = Hosts.of((host, listener.getsockname()[0]), host_names, host_hint)
+    app = create_app(classifier, limits=limits, hosts=hosts)
     _log_to_stderr()
     config = uvicorn.Config(
         app,
         http=_Connection,
         ws="none",
         log_config=None,
+        log_level=logging.ERROR,  # its warnings are about requests
         access_log=False,  # uvicorn's would hold addresses and queries
         server_header=False,
         backlog=ACCEPTED_AT_ONCE,
@@ -114,6 +132,19 @@ class _Connection(H11Protocol):
     def on_response_complete(self) -> None:
         self._idle_since = self.loop.time()
         super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer a request that is no HTTP with the advice, as all errors."""
+        del msg
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # a response has begun
+            self.transport.close()
+            return
+        response = error_response(400, NO_HTTP, reason=Reason.WRONG_INPUT, headers=CLOSE)
+        event = h11.Response(status_code=400, headers=response.raw_headers, reason=b"Bad Request")
+        body: list[h11.Event] = [event, h11.Data(data=bytes(response.body)), h11.EndOfMessage()]
+        for part in body:
+            self.transport.write(self.conn.send(part) or b"")
+        self.transport.close()
 
     def _make_room(self) -> None:
         connections: list[_Connection] = [
