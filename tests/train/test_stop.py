@@ -45,6 +45,27 @@ def test_deferred_stop_waits_and_immediate_stop_does_not():
     assert reached == ["held"]
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal here")
+@in_a_child
+def test_closed_terminal_saves_unless_hangups_are_ignored():
+    reached = []
+
+    def train():
+        with StopRequest(Path("run"), 9) as request, request.deferred():
+            request.saved_step = 4
+            os.kill(os.getpid(), signal.SIGHUP)
+            reached.append("held")
+            with request.immediate():
+                reached.append("went on")
+
+    with pytest.raises(Stopped, match="saved at step 4 of 9") as stopped:
+        train()
+    assert stopped.value.signal == signal.SIGHUP
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    train()
+    assert reached == ["held", "held", "went on"]
+
+
 @pytest.mark.parametrize(("second", "ends"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
 @in_a_child
 def test_second_ctrl_c_ends_the_process_and_second_sigterm_does_not(second, ends):

@@ -91,7 +91,7 @@ def fit(
         BadPhotosError: before the first step, with all photos that cannot be used.
         InputError: when the inputs do not fit together, another process writes the run folder or it
             is moved, a checkpoint cannot be read or written, or loss or weights are not finite.
-        Stopped: after Ctrl-C or SIGTERM, when the state is saved.
+        Stopped: after Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
     """
     out = Path(out)
     species = species or train.species_list()

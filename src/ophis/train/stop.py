@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from ophis.train.processes import Processes
 
 
+HANGUP = getattr(signal, "SIGHUP", None)  # the terminal was closed; none on Windows
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([HANGUP] if HANGUP else []))
+
+
 class Stopped(Exception):  # noqa: N818 - not an error
-    """End of a run by Ctrl-C or SIGTERM; its state is saved and it can resume.
+    """End of a run by Ctrl-C, SIGTERM or SIGHUP; its state is saved and it can resume.
 
     Attributes:
         signal: number of the signal.
@@ -47,7 +51,7 @@ class ImmediateStop(BaseException):
 
 
 class StopRequest:
-    """A Ctrl-C or SIGTERM to a run.
+    """A Ctrl-C, SIGTERM or SIGHUP to a run.
 
     In a `deferred` block it waits for the next `next_batch`. Elsewhere no work would be lost, and
     it ends the block of the StopRequest at once, with `Stopped`. A second Ctrl-C ends the process
@@ -66,7 +70,9 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
+                if number == HANGUP and signal.getsignal(number) == signal.SIG_IGN:
+                    continue  # nohup: the run outlives its terminal
                 self._before[number] = signal.signal(number, self._receive)
         return self
 

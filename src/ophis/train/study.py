@@ -62,7 +62,7 @@ def study(
 
     Raises:
         InputError: before any training, when recipes, photos and folder do not fit together.
-        Stopped: after Ctrl-C or SIGTERM; the same call resumes.
+        Stopped: after Ctrl-C, SIGTERM or SIGHUP; the same call resumes.
     """
     out = Path(out)
     read = _read_recipes(recipes, out)
