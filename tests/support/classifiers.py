@@ -47,7 +47,7 @@ class Network:
 
 
 def sets(*thresholds: float) -> PredictionSets:
-    return PredictionSets(SPECIES, 0.95, np.array(thresholds), np.full(3, 1000))
+    return PredictionSets(SPECIES, 0.99, np.array(thresholds), np.full(3, 1000))
 
 
 def guarantees(*thresholds: float) -> Guarantees:
@@ -56,7 +56,7 @@ def guarantees(*thresholds: float) -> Guarantees:
 
 RULE = DecisionRule(
     image=guarantees(0.99, 0.99, 0.99),
-    country=sets(0.5, 0.5, 0.5),
+    country=sets(0.8, 0.8, 0.8),
     by=BY_ENERGY,
     limit=np.inf,
     passing=0.9,
