@@ -132,3 +132,28 @@ def test_caution_of_unevaluated_bundle_comes_first(imagenet17, coloured, capsys)
     assert row["lines"][0] == caution
     assert row["evaluated"] is False
     assert imagenet17.identify(photo).lines[0] == caution
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("identify", "{bundle}", "{photo}"),
+        ("serve", "{bundle}", "--port", "0"),
+        ("web", "{bundle}", "{out}"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_bundle_of_another_version_is_refused(imagenet17, coloured, tmp_path, capsys, command):
+    places = {
+        "bundle": imagenet17.bundle.folder,
+        "photo": coloured.paths()[0],
+        "out": tmp_path / "o",
+    }
+    words = [word.format(**places) for word in command]
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--expect", "0" * 64])
+    out, err = capsys.readouterr()
+    assert (end.value.code, out) == (2, "")
+    assert f"is bundle {imagenet17.bundle.version}, and {'0' * 64} is expected" in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "o").exists()

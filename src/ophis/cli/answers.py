@@ -38,6 +38,7 @@ def identify(
     one_snake: Annotated[bool, Parameter(negative="")] = False,
     top: Whole = 5,
     language: str = "en",
+    expect: str | None = None,
     json: Json = False,
 ) -> int:
     """Name the snake in each photo.
@@ -55,6 +56,7 @@ def identify(
         gps: Without --country, take the country from each photo's own position, if it has one.
         top: Number of species to list.
         language: Language of the answer: en, es, fr, hi, pt or sw; es-MX is es.
+        expect: Refuse a bundle of another version: all 64 digits, as `ophis doctor` prints them.
         json: One JSON object a photo (with --one-snake one in all), each on a line of its own.
     """
     from ophis.cli.terminal.photo_names import find_photos
@@ -68,7 +70,7 @@ def identify(
     for line in notes:
         print(f"ophis: {printable(line)}", file=sys.stderr)
     with waiting(f"loading {bundle}"):
-        classifier = load(bundle)
+        classifier = load(bundle, expect=expect)
     failed = 0
     for number, snake in enumerate([found] if one_snake else found):
         with waiting("identifying"):
@@ -174,6 +176,7 @@ def serve(
     port: Whole = 8000,
     workers: Whole = 2,
     waiting: Whole = 8,
+    expect: str | None = None,
 ) -> None:
     """Identify over HTTP and serve the web page: see docs/http.md.
 
@@ -187,6 +190,7 @@ def serve(
         port: The port to listen at; 0 takes one that is free.
         workers: Requests answered at once.
         waiting: Further requests that may wait; one more is refused with a time to retry.
+        expect: Refuse a bundle of another version: all 64 digits, as `ophis doctor` prints them.
     """
     try:
         from ophis.serve import Limits
@@ -196,7 +200,7 @@ def serve(
     from ophis.inference.classifier import load
 
     limits = Limits(workers=workers, waiting=waiting)
-    classifier = load(bundle, threads=limits.engine_threads)
+    classifier = load(bundle, threads=limits.engine_threads, expect=expect)
     serve_classifier(
         classifier,
         host=host,

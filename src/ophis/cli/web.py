@@ -18,6 +18,7 @@ def web(
     out: Path,
     *,
     single_file: Annotated[bool, Parameter(negative="")] = False,
+    expect: str | None = None,
     runtime: Path | None = None,
     json: Json = False,
 ) -> int:
@@ -27,6 +28,7 @@ def web(
         bundle: A bundle folder, `imagenet17`, or hf://owner/name of the Hugging Face Hub.
         out: The folder of the page; with --single-file the HTML file.
         single_file: Write one HTML file, which works when it is opened from disk.
+        expect: Refuse a bundle of another version: all 64 digits, as `ophis doctor` prints them.
         runtime: The archive of onnxruntime-web as `npm pack` writes it; by default it is found or
             fetched.
         json: One JSON object: the page and its files with their sizes.
@@ -37,9 +39,8 @@ def web(
 
     one, folders = ([out], ()) if single_file else ((), [out])
     refuse_overlap((as_typed(bundle), runtime), files=one, folders=folders)
-    files = export_web(
-        bundle_folder(as_typed(bundle)), out, single_file=single_file, runtime=runtime
-    )
+    folder = bundle_folder(as_typed(bundle))
+    files = export_web(folder, out, single_file=single_file, expect=expect, runtime=runtime)
     if not json:
         print_web(files)
     sizes = [{"path": f.path, "bytes": f.size, "gzip": f.packed} for f in files]

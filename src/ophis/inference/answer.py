@@ -217,7 +217,7 @@ def lines_by_kind(
     verdict, state, *more, emergency = lines
     if common is not None:
         return "", verdict, state, [line for line in more if line not in common.lines], ""
-    version = words.text("bundle", "version", version=answer.bundle)
+    version = words.text("bundle", "version", version=answer.bundle[:12])
     return caution, verdict, state, [*more, version], emergency
 
 

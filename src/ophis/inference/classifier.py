@@ -261,7 +261,11 @@ def _place(
 
 
 def load(
-    bundle: str | Path, *, threads: int = 0, engine: EngineKind | str = EngineKind.ONNXRUNTIME
+    bundle: str | Path,
+    *,
+    threads: int = 0,
+    engine: EngineKind | str = EngineKind.ONNXRUNTIME,
+    expect: str | None = None,
 ) -> Classifier:
     """Load a bundle: a folder, "imagenet17", or "hf://owner/name" of the Hugging Face Hub.
 
@@ -270,9 +274,12 @@ def load(
             of the Hub, also as "hf://owner/name@revision" (extra `hub`).
         threads: threads of the engine; 0 lets it choose.
         engine: runtime of the networks: "onnxruntime", "openvino" or "openvino-bfloat16".
+        expect: version that the bundle has to have, see `read_bundle`.
 
     Raises:
         InputError: naming the file that is missing, changed or not a model, the repository that
             cannot be downloaded, or the engine that is not available.
     """
-    return Classifier(read_bundle(bundle_folder(bundle)), threads=threads, engine=engine)
+    return Classifier(
+        read_bundle(bundle_folder(bundle), expect=expect), threads=threads, engine=engine
+    )

@@ -53,6 +53,7 @@ def export_web(
     out: str | Path,
     *,
     single_file: bool = False,
+    expect: str | None = None,
     runtime: str | Path | None = None,
 ) -> tuple[WebFile, ...]:
     """Write the page of a bundle atomically; an earlier export is replaced.
@@ -61,6 +62,7 @@ def export_web(
         bundle: a bundle folder. The browser runs every network of an ensemble.
         out: the folder to write, or with ``single_file`` the HTML file.
         single_file: write one HTML file that works from disk.
+        expect: version that the bundle has to have, see `read_bundle`.
         runtime: onnxruntime-web as `npm pack` writes it; None: see
             `ophis.web.runtime.runtime_files`.
 
@@ -73,7 +75,7 @@ def export_web(
     """
     out = Path(out)
     (_require_file if single_file else _require_folder)(out)
-    read = read_bundle(bundle)
+    read = read_bundle(bundle, expect=expect)
     engine = runtime_files(runtime)
     page = web_files(read, engine)
     if single_file:

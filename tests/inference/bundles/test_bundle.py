@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ophis import CountryPrior, InputError, Scores, SpeciesList, read_prior
+from ophis import CountryPrior, InputError, Scores, SpeciesList, load, read_prior
 from ophis.datasets.training_photos import TRAINING_PHOTOS, write_training_photos
 from ophis.decision.calibration import Calibration, fit_temperature
 from ophis.decision.rule import fit_rule
@@ -106,3 +106,14 @@ def test_read_bundle_rejects_nested_or_outside_members(tmp_path, members, inner,
         (folder / "bundle.json").write_text(json.dumps(index | {"members": names}))
     with pytest.raises(InputError, match=words):
         read_bundle(tmp_path / "bundle")
+
+
+def test_only_the_expected_version_is_read(tmp_path):
+    folder = write_made_bundle(tmp_path / "bundle", SPECIES)
+    version = read_bundle(folder).version
+    assert len(version) == 64
+    assert read_bundle(folder, expect=version.upper()).version == version
+    assert load(folder, expect=version).bundle.version == version
+    for other in (version[:12], version[::-1], ""):
+        with pytest.raises(InputError, match=f"is bundle {version}, and {other} is expected; copy"):
+            load(folder, expect=other)

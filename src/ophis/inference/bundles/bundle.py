@@ -75,7 +75,7 @@ class Bundle:
 
     Attributes:
         folder: its folder.
-        version: first 12 digits of the digest over all its files; part of every answer.
+        version: SHA-256 digest over those of all its files; part of every answer.
         species: the classes.
         members: its networks, one or more, whose logits are averaged.
         tta: crops of each photo that each network scores; the logits are averaged.
@@ -110,13 +110,27 @@ class Bundle:
         return found
 
 
-def read_bundle(folder: str | Path) -> Bundle:
+def read_bundle(folder: str | Path, *, expect: str | None = None) -> Bundle:
     """Read a bundle and verify the checksum of each of its files.
 
+    The checksums are in the bundle, so they can be changed with its files; an expected version
+    cannot.
+
+    Args:
+        folder: the folder of the bundle.
+        expect: the `Bundle.version` that is wanted, all 64 digits; None: any.
+
     Raises:
-        InputError: naming the file that is missing, changed or cut short.
+        InputError: naming the file that is missing, changed or cut short, or the version.
     """
-    return _read(Path(folder), read_index(Path(folder)))
+    index = read_index(Path(folder))
+    version = version_of(index["files"] | index["members"])
+    if expect is not None and expect.strip().lower() != version:
+        raise InputError(
+            f"{folder}: is bundle {version}, and {expect} is expected; copy that bundle again, or"
+            " give all 64 digits of this one"
+        )
+    return _read(Path(folder), index)
 
 
 def _read(folder: Path, index: dict[str, dict[str, str]]) -> Bundle:

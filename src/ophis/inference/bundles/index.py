@@ -87,5 +87,5 @@ def sha256(path: Path) -> str:
 
 
 def version_of(digests: Mapping[str, str]) -> str:
-    """Return the version of a bundle: 12 digits of the digest over all its files."""
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:12]
+    """Return the version of a bundle: the SHA-256 digest over those of all its files."""
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()

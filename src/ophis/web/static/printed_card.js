@@ -104,7 +104,7 @@ function facts(answer, sentences, time) {
       ? sentences.text("place", answer.source, { countries })
       : sentences.text("prior", "no country"),
     sentences.text("page", "card_time", { time: when }),
-    sentences.text("bundle", "version", { version: answer.bundle }),
+    sentences.text("bundle", "version", { version: answer.bundle.slice(0, 12) }),
   ];
   return make("div", {}, ...lines.map((line) => make("p", {}, line)));
 }
