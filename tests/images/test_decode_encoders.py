@@ -168,6 +168,16 @@ def test_heic_of_another_brand_is_read():
 
 
 @pytest.mark.parametrize("content", ["noise", "smooth", "half"])
+def test_heic_with_64_zeros_inside_is_refused(content):
+    data = heic(CONTENTS[content])
+    first = data.index(b"mdat") + 4
+    for part in (0.3, 0.5, 0.9):
+        place = first + int((len(data) - first - 64) * part)
+        with pytest.raises(PhotoError, match="damaged or cut short"):
+            decode(data[:place] + bytes(64) + data[place + 64 :])
+
+
+@pytest.mark.parametrize("content", ["noise", "smooth", "half"])
 def test_cut_heic_is_refused(content):
     data = heic(CONTENTS[content])
     for kept in (0.3, 0.5, 0.7, 0.9, 0.97):

@@ -13,7 +13,7 @@ from zlib import crc32
 
 from ophis.errors import Reason
 from ophis.images.formats import is_heif
-from ophis.images.heif import TooManyPartsError, ends_in_zeros
+from ophis.images.heif import TooManyPartsError, heif_damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -254,9 +254,9 @@ def _webp_pixels(kind: bytes, content: bytes) -> int:
 
 
 def _heif_error(data: bytes) -> tuple[Reason, str] | None:
-    """Check for too many parts and for zeros in place of pixels."""
+    """Check for too many parts and for visible damage."""
     try:
-        return _damaged("it ends in zeros") if ends_in_zeros(data) else None
+        return _damaged(damage) if (damage := heif_damage(data)) else None
     except TooManyPartsError:
         return _TOO_MANY
 
