@@ -1,6 +1,8 @@
 """Photo arguments: paths, folders, patterns and standard input."""
 
+import inspect
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,9 +144,12 @@ def test_error_of_folder_with_only_subfolders_names_pattern(folder):
 
 def test_pattern_over_very_deep_folders_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for _ in range(1200):
-        Path("a").mkdir()
-        monkeypatch.chdir("a")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="its folders are too deep; name the inner ones"):
-        find_photos(["**/*.jpg"])
+    depth = len(inspect.stack())
+    Path(*"a" * 300).mkdir(parents=True)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(depth + 150)
+    try:
+        with pytest.raises(InputError, match="its folders are too deep; name the inner ones"):
+            find_photos(["**/*.jpg"])
+    finally:
+        sys.setrecursionlimit(limit)

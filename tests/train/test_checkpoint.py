@@ -5,6 +5,7 @@ import os
 import re
 from errno import EACCES, EIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,11 +18,12 @@ from ophis.train.checkpoint import (
     damage_of,
     find_checkpoint,
     load_checkpoint,
-    require_finite,
     require_same_run,
+    restore,
     resume_checkpoint,
     save_checkpoint,
 )
+from ophis.train.gradient import require_finite
 from ophis.train.processes import Processes
 
 ENDING = '; the last checkpoint stands; try a lower learning_rate or precision = "float32"'
@@ -124,7 +126,7 @@ def test_checkpoint_of_another_version_is_refused(tmp_path, monkeypatch):
     save_checkpoint(small(), tmp_path)
     monkeypatch.undo()
     assert damage_of(tmp_path / "checkpoint.pt") is None
-    words = r"checkpoint\.pt: not a checkpoint of this ophis \(.*weights.*\); move it away to"
+    words = r"checkpoint\.pt: not a checkpoint of this ophis: .*[Ww]eights.*; move it away to"
     with pytest.raises(InputError, match=words):
         find_checkpoint(tmp_path)
 
@@ -193,6 +195,44 @@ def test_run_of_another_recipe_or_of_other_photos_is_refused(tmp_path):
         with pytest.raises(InputError) as error:
             require_same_run(wrong, recipe, train, tmp_path)
         assert str(error.value) == words.format(tmp_path, other)
+
+
+def test_checkpoint_beyond_the_recipe_is_refused(tmp_path):
+    recipe = read_recipe("demo")
+    saved = dataclasses.replace(small(), recipe_sha256=recipe.sha256(), step=10**12)
+    with pytest.raises(InputError, match=r"checkpoint is of step 1,000,000,000,000 of [0-9,]+;"):
+        require_same_run(saved, recipe, "train", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"step": -1}, {"step": "1"}, {"step": True}, {"step": 1.5}, {"step": None}],
+)
+def test_checkpoint_with_valid_checksum_and_wrong_step_is_refused(tmp_path, wrong):
+    content = vars(small()) | wrong
+    save_checkpoint(SimpleNamespace(**content), tmp_path)  # ty: ignore[invalid-argument-type]
+    with pytest.raises(InputError, match=r"checkpoint\.pt: step = .*; move it away"):
+        find_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"model": {}}, {"model": None}, {"model": {"weight": "x", "bias": torch.zeros(2)}},
+        {"optimiser": {}}, {"optimiser": [1]}, {"optimiser": {"state": 3, "param_groups": 4}},
+        {"optimiser": "buffer"},
+    ],
+)  # fmt: skip
+def test_states_that_do_not_fit_the_network_are_refused(wrong):
+    model = nn.Linear(2, 2)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    right = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+    restore(dataclasses.replace(small(), **right), model, optimiser)
+    if wrong == {"optimiser": "buffer"}:
+        state = {0: {"momentum_buffer": torch.zeros(3)}}
+        wrong = {"optimiser": optimiser.state_dict() | {"state": state}}
+    with pytest.raises(InputError, match=r"^checkpoint\.pt: .*; move it away to start anew"):
+        restore(dataclasses.replace(small(), **(right | wrong)), model, optimiser)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

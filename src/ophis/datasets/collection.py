@@ -92,9 +92,7 @@ def collect(
     if unpack:
         if photos:
             raise InputError("photos and unpack are two folders for the same photos; give one")
-        require_writable(Path(unpack) / "photo")
-        Path(unpack).mkdir(parents=True, exist_ok=True)
-        photos = unpack
+        photos = _made(Path(unpack))
     manifest = read_manifest(source, photos=photos, follow_links=follow_links)
     if unpack:  # only the photos of an archive whose tables are right
         unpacked = unpack_photos(source, unpack)
@@ -116,6 +114,12 @@ def collect(
         ambiguous,
         _unsupported(manifest),
     )
+
+
+def _made(folder: Path) -> Path:
+    require_writable(folder / "photo")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _unsupported(manifest: Manifest) -> tuple[PhotoFailure, ...]:

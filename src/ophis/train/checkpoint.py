@@ -17,8 +17,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import torch
 
-from ophis.errors import InputError
+from ophis.errors import InputError, require_whole
 from ophis.files.atomic import sync, sync_folder, whole_file
+from ophis.files.content import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 FILE, BEFORE = "checkpoint.pt", "checkpoint-before.pt"
 SECONDS_BETWEEN_SAVES = 300.0
 MARK = b"\nophis checkpoint 2 sha256 "
+_AWAY = "move it away to start anew"
 _CHUNK_BYTES = 1 << 20
 _LOGGER = logging.getLogger(__name__)
 
@@ -57,6 +59,9 @@ class Checkpoint:
     train_sha256: str
     model: dict[str, torch.Tensor]
     optimiser: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        require_whole("step", self.step, least=0)
 
 
 @dataclass(frozen=True)
@@ -191,14 +196,9 @@ def _trailer_bytes() -> int:
 
 def _read(path: Path) -> Checkpoint:
     """Read a file whose checksum is verified."""
-    try:
-        with path.open("rb") as file:  # zip readers find the archive's end despite the last line
-            return Checkpoint(**torch.load(file, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch raises many kinds
-        reason = (str(error).splitlines() or ["empty"])[0]
-        raise InputError(
-            f"{path}: not a checkpoint of this ophis ({reason}); move it away to start anew"
-        ) from None
+    with content_of(path, "not a checkpoint of this ophis", fix=_AWAY), path.open("rb") as file:
+        # Zip readers find the archive's end despite the last line.
+        return Checkpoint(**torch.load(file, map_location="cpu", weights_only=True))
 
 
 def _write(checkpoint: Checkpoint, temporary: Path, *, name: Path) -> None:
@@ -270,29 +270,24 @@ def require_same_run(
         other = "recipe"
     elif train_sha256 not in (None, checkpoint.train_sha256):
         other = "training manifest"
+    elif checkpoint.step > recipe.steps:
+        raise InputError(
+            f"{out}: its checkpoint is of step {checkpoint.step:,} of {recipe.steps:,}; {_AWAY}"
+        )
     else:
         return
     raise InputError(f"{out} holds a run of another {other}; choose another run folder")
 
 
-def require_finite(model: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
-    """Refuse weights or optimiser state that are not finite: they are never saved or scored.
-
-    Raises:
-        InputError: naming the step and the tensor.
-    """
-    for name, tensor in model.state_dict().items():
-        if not tensor.isfinite().all():
-            raise diverged(step, f"{name} is no longer finite")
-    for state in optimiser.state.values():
-        for name, value in state.items():
-            if isinstance(value, torch.Tensor) and not value.isfinite().all():
-                raise diverged(step, f"the optimiser's {name} is no longer finite")
-
-
-def diverged(step: int, fault: str) -> InputError:
-    """Return the error of a step with numbers that are not finite."""
-    return InputError(
-        f"step {step:,}: {fault}; the last checkpoint stands; try a lower learning_rate or"
-        ' precision = "float32"'
-    )
+def restore(
+    checkpoint: Checkpoint, model: nn.Module, optimiser: torch.optim.Optimizer | None = None
+) -> None:
+    """Load the saved states; a state that does not fit is an `InputError`."""
+    with content_of(FILE, "does not fit the network of the recipe", fix=_AWAY):
+        model.load_state_dict(checkpoint.model)
+        if not optimiser:
+            return
+        optimiser.load_state_dict(checkpoint.optimiser)
+        for weights, state in optimiser.state.items():
+            if any(value.ndim and value.shape != weights.shape for value in state.values()):
+                raise InputError("the optimiser's state is of another network")

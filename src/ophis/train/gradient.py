@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from ophis.errors import InputError
 from ophis.train.batches import dropout_seed, mix, mixup_coefficient, mixup_partners
-from ophis.train.checkpoint import diverged
 from ophis.train.networks.compilation import is_compiled
 from ophis.train.networks.group_norm import fast_group_norm
 from ophis.train.networks.standardisation import standardised_once
@@ -109,3 +109,26 @@ def autocast(
 ) -> torch.autocast | nullcontext[None]:
     """Return the context in which convolutions run in a precision; None is float32."""
     return torch.autocast(device.type, precision) if precision else nullcontext()
+
+
+def require_finite(model: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
+    """Refuse weights or optimiser state that are not finite: they are never saved or scored.
+
+    Raises:
+        InputError: naming the step and the tensor.
+    """
+    for name, tensor in model.state_dict().items():
+        if not tensor.isfinite().all():
+            raise diverged(step, f"{name} is no longer finite")
+    for state in optimiser.state.values():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and not value.isfinite().all():
+                raise diverged(step, f"the optimiser's {name} is no longer finite")
+
+
+def diverged(step: int, fault: str) -> InputError:
+    """Return the error of a step with numbers that are not finite."""
+    return InputError(
+        f"step {step:,}: {fault}; the last checkpoint stands; try a lower learning_rate or"
+        ' precision = "float32"'
+    )

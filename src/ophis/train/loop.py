@@ -17,12 +17,11 @@ from ophis.train.batches import Batches
 from ophis.train.checkpoint import (
     SECONDS_BETWEEN_SAVES,
     Checkpoint,
-    require_finite,
     require_same_run,
     resume_checkpoint,
     save_checkpoint,
 )
-from ophis.train.gradient import accumulate
+from ophis.train.gradient import accumulate, require_finite
 from ophis.train.model_scores import final_scores, score_model
 from ophis.train.networks.compilation import require_compiler
 from ophis.train.out_of_distribution import FILE as OOD_MODEL_FILE

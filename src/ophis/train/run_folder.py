@@ -24,7 +24,7 @@ from ophis.files.atomic import whole_file
 from ophis.priors.country_counts import CountryPrior
 from ophis.recipe import read_recipe
 from ophis.taxonomy.species_list import SpeciesList
-from ophis.train.checkpoint import find_checkpoint, has_checkpoint, load_checkpoint
+from ophis.train.checkpoint import find_checkpoint, has_checkpoint, load_checkpoint, restore
 from ophis.train.networks.model import create_model
 from ophis.train.networks.weights import NAMED_WEIGHTS
 
@@ -70,7 +70,13 @@ def read_run(folder: str | Path) -> Run:
     if checkpoint is None:
         raise InputError(f"{folder} holds no checkpoint yet; let ophis train go on")
     species = SpeciesList.read(folder / SPECIES)
-    return Run(folder, read_recipe(folder / RECIPE), species, checkpoint)
+    recipe = read_recipe(folder / RECIPE)
+    if checkpoint.step > recipe.steps:
+        raise InputError(
+            f"{folder}: its checkpoint is of step {checkpoint.step:,} of {recipe.steps:,}; copy the"
+            " run folder again"
+        )
+    return Run(folder, recipe, species, checkpoint)
 
 
 def model_of(trained: Run) -> nn.Module:
@@ -83,7 +89,7 @@ def model_of(trained: Run) -> nn.Module:
         head=recipe.head,
         sides=recipe.sides,
     )
-    model.load_state_dict(trained.checkpoint.model)
+    restore(trained.checkpoint, model)
     return model.eval()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ophis.errors import InputError, require_whole
+from ophis.train.checkpoint import restore
 from ophis.train.gradient import autocast
 from ophis.train.networks.compilation import compile_network
 from ophis.train.networks.model import create_model, freeze
@@ -99,8 +100,7 @@ class TrainingState:
         frozen = freeze(model, recipe.frozen_stages)
         optimiser = create_optimiser(recipe, [p for p in model.parameters() if p.requires_grad])
         if saved:
-            model.load_state_dict(saved.model)
-            optimiser.load_state_dict(saved.optimiser)
+            restore(saved, model, optimiser)
         network = compile_network(model) if compiled else model
         state = cls(model, network, frozen, optimiser)
         state._try(recipe, processes)
