@@ -210,7 +210,7 @@ def test_checkpoint_beyond_the_recipe_is_refused(tmp_path):
 )
 def test_checkpoint_with_valid_checksum_and_wrong_step_is_refused(tmp_path, wrong):
     content = vars(small()) | wrong
-    save_checkpoint(SimpleNamespace(**content), tmp_path)  # ty: ignore[invalid-argument-type]
+    save_checkpoint(SimpleNamespace(**content), tmp_path)
     with pytest.raises(InputError, match=r"checkpoint\.pt: step = .*; move it away"):
         find_checkpoint(tmp_path)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ophis.errors import InputError
+from ophis.files.content import content_of
 from ophis.geography.countries import UNKNOWN
 from ophis.images.preprocessing import normalise
 from ophis.images.test_time_augmentation import NO_TTA, mean_over_crops
@@ -77,7 +78,7 @@ class Network:
         Returns:
             Logits [photos, species], and ood_score [photos] or None: see `Scores`.
         """
-        found = self._engine.run(pixels, self._plain)
+        found = self._run(pixels, self._plain)
         return found["logits"], found.get("ood_score")
 
     def scores_and_evidence(
@@ -102,8 +103,7 @@ class Network:
         """
         wanted, images = None if evidence else self._plain, self.member.preprocessing
         seen = [
-            self._engine.run(normalise(photo.resized[images.pixels], images), wanted)
-            for photo in photos
+            self._run(normalise(photo.resized[images.pixels], images), wanted) for photo in photos
         ]
         logits = np.concatenate([mean_over_crops(found["logits"], len(tta)) for found in seen])
         ood_score = [
@@ -120,6 +120,17 @@ class Network:
             ood_score=joined(ood_score),
         )
         return self._calibrated(scores), tuple(map(self._evidence, seen))
+
+    def _run(
+        self, pixels: NDArray[np.float32], wanted: Sequence[str] | None
+    ) -> dict[str, NDArray[Any]]:
+        """Run the engine; a network of other types or shapes is an `InputError`."""
+        with content_of(self.member.model, "not a model that can be run"):
+            found = self._engine.run(pixels, wanted)
+            for name in self._plain:
+                if found[name].dtype != np.float32 or len(found[name]) != len(pixels):
+                    raise InputError(f"should give `{name}` as float32, a row a photo")
+            return found
 
     def _evidence(self, found: dict[str, NDArray[Any]]) -> tuple[Evidence, ...]:
         if not set(EVIDENCE) <= found.keys():

@@ -141,3 +141,19 @@ def test_stub_identifies_itself(place):
         address = f"{hub}/owner/name/resolve/main/species.csv"
         with urllib.request.urlopen(address) as answer:  # noqa: S310 - the local stub
             assert "ophis-stub-of-the-hub" in answer.headers["Server"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a--b/c", "-a/b", "a/b.git", "a/" + "b" * 200, "a/..", "./a", "a/b@../../c", "a/b@\0", "é/b"],
+)
+def test_odd_names_are_refused_in_one_line(name, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    address = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, NO_SERVER)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with pytest.raises(InputError, match=r"^hf://") as error:
+        fetch(f"hf://{name}")
+    assert "\n" not in str(error.value)

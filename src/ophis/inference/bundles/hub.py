@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ophis.errors import InputError
+from ophis.files.content import reason_of
 from ophis.inference.bundles.index import INDEX, files_for_answers
 
 if TYPE_CHECKING:
@@ -90,4 +91,6 @@ def _fetched(name: str, file: str, get: Callable[[], Path]) -> Path:
             why += f": {error.filename}; {_FIX}"
     except RuntimeError:  # of pathlib
         why = f"there is no home folder; {_FIX}"
+    except Exception as error:  # of names that the Hub's client refuses, and of its answers
+        why = f"{file} could not be fetched: {reason_of(error)}; check the name"
     raise InputError(f"{name}: {why}")
