@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional
 
 from ophis import InputError, evaluate, read_recipe, read_scores
@@ -337,3 +339,26 @@ def test_moved_run_folder_ends_the_run_and_is_not_made_again(halves, small, tmp_
     with pytest.raises(InputError, match=r"run: was moved or removed while it was written"):
         fit(small(), train=train, validation=validation, out=out, progress=Mover())
     assert not out.exists()
+
+
+def test_photos_changed_between_stop_and_start_are_noticed(halves, small, tmp_path):
+    train, validation = halves
+    photos = tmp_path / "photos"
+    shutil.copytree(train.folder, photos)
+    train, out = replace(train, folder=photos), tmp_path / "run"
+    fit(small(steps=1), train=train, validation=validation, out=out)
+    lines = []
+
+    class Lines(Progress):
+        def message(self, line):
+            lines.append(line)
+
+    fewer = validation.take(np.arange(6))
+    call = {"train": train, "out": out, "progress": Lines()}
+    fit(small(steps=1), validation=fewer, **call)
+    assert any("the validation table is another one than before" in line for line in lines)
+    Image.new("RGB", (64, 64), "gold").save(train.paths()[3])
+    before = (out / "checkpoint.pt").read_bytes()
+    with pytest.raises(InputError, match="the files of 1 training photos have changed since"):
+        fit(small(steps=1), validation=fewer, **call)
+    assert (out / "checkpoint.pt").read_bytes() == before

@@ -171,6 +171,8 @@ class Training:
         inputs.require_valid()  # again: a species may have lost all its photos
         if found and saved:
             require_same_run(saved, recipe, train.sha256(), out)
+            if other := run_folder.require_same_photos(out, inputs, check.learned):
+                progress.message(other)
             progress.message(found.damage or f"going on from step {saved.step:,}, saved in {out}")
         precision = autocast_dtype(recipe.precision, processes.device)
         locked.require_in_place()

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from ophis.datasets.training_photos import (
@@ -155,6 +156,32 @@ class RunInputs:
                     f" {manifest.pack.metadata.photos:,} photos are packed so far; run ophis pack"
                     " again"
                 )
+
+
+def require_same_photos(folder: Path, inputs: RunInputs, before: Digests) -> str | None:
+    """Compare the photos of a run that resumes with those that it began with.
+
+    Args:
+        folder: of the run.
+        inputs: of the call.
+        before: digests of the photos that the network has learned from.
+
+    Returns:
+        A line when the validation table is another one, else None.
+
+    Raises:
+        InputError: when files of training photos have another content.
+    """
+    changed = len(np.setdiff1d(inputs.learned, before))
+    if changed:
+        raise InputError(
+            f"{folder}: the files of {changed:,} training photos have changed since the run began;"
+            " put the former files back, or choose another run folder"
+        )
+    validation = read_facts(folder).get("validation", {}).get("sha256")
+    if validation in (None, inputs.validation.sha256()):
+        return None
+    return "the validation table is another one than before; figures of earlier steps are of that"
 
 
 def describe(

@@ -106,6 +106,19 @@ def test_resumed_run_gives_the_same_file(tmp_path, write, ood_score):
         assert not parts_of(out).exists()
 
 
+def test_photo_replaced_between_stop_and_start_is_refused(tmp_path, write):
+    manifest, out = table(tmp_path), tmp_path / "s.npz"
+    with pytest.raises(StoppedError):
+        write(Work(stop_after=3), manifest, out)
+    (tmp_path / "2.png").write_bytes(b"another photo")
+    with pytest.raises(InputError, match=r"photo '2\.png' has changed since .*part-000000\.npz"):
+        write(Work(), manifest, out)
+    (parts_of(out) / "part-000000.npz").unlink()
+    work = Work()
+    write(work, manifest, out)
+    assert work.photos[0] == "0.png"
+
+
 def test_missing_part_in_the_middle_is_scored_alone(tmp_path, write):
     manifest, out = table(tmp_path), tmp_path / "s.npz"
     write(Work(), manifest, tmp_path / "whole.npz")

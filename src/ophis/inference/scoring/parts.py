@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ophis.datasets.training_photos import UNREADABLE, content_digests, first_bytes
 from ophis.errors import InputError
 from ophis.files.atomic import require_writable, whole_file
 from ophis.files.blocks import mapped
@@ -88,6 +89,7 @@ class ScoreParts:
             parts = cls(locked, manifest, photos)
             try:
                 parts._require_same(facts)
+                parts._require_same_photos()
                 yield parts
             finally:
                 if locked.in_place() and not parts._any():
@@ -113,6 +115,29 @@ class ScoreParts:
     def missing(self) -> list[int]:
         """Return the parts without a file."""
         return [number for number in range(len(self)) if not self.path(number).exists()]
+
+    def _require_same_photos(self) -> None:
+        """Compare the photos that are scored with the files they were scored from, if still there.
+
+        Raises:
+            InputError: naming a photo that has changed.
+        """
+        for number in sorted({*range(len(self))} - {*self.missing()}):
+            scores = read_scores(self.path(number))
+            if scores.sha256 is None:
+                continue
+            photos = self.manifest.take(self.rows(number))
+            now = dict(zip(photos.table["photo_id"], content_digests(photos).tolist(), strict=True))
+            before = zip(scores.photo_ids, first_bytes(scores.sha256).tolist(), strict=True)
+            if changed := [
+                photo
+                for photo, digest in before
+                if now.get(photo, UNREADABLE) not in (digest, UNREADABLE)
+            ]:
+                raise InputError(
+                    f"photo {changed[0]!r} has changed since it was scored in {self.path(number)};"
+                    " remove this part to score its photos again, or put the photo back"
+                )
 
     def _any(self) -> bool:
         """Return whether the folder holds the scores of a single photo."""

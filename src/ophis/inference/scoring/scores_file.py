@@ -65,8 +65,9 @@ def score(
         Scores, read back from the file.
 
     Raises:
-        InputError: when the parts of an earlier run are of other photos or another model, are in
-            use or damaged, when the file cannot be written, or when the Ray cluster fails.
+        InputError: when the parts of an earlier run are of other photos, by table or content, or of
+            another model, are in use or damaged, when the file cannot be written, or when the Ray
+            cluster fails.
     """
     if not isinstance(bundle, Bundle):
         bundle = read_bundle(bundle_folder(bundle))
