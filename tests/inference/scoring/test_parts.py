@@ -114,7 +114,7 @@ def test_parts_are_resumed_and_not_mixed_with_other_settings(bundle, coloured, t
         pass
     (parts.folder / "parts.json").write_text("{")
     with (
-        pytest.raises(InputError, match=r"parts\.json: damaged"),
+        pytest.raises(InputError, match=r"parts\.json: cannot be read as JSON"),
         opened(out, coloured, bundle=bundle),
     ):
         pass
