@@ -93,6 +93,39 @@ def test_damaged_self_test_file_is_rejected(tmp_path, text):
         SelfTest.read(tmp_path / "gone" / SELFTEST)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"photos": [], "logits": [], "verdicts": []}, "have 0, 0 and 0 entries"),
+        ({"verdicts": ["may be venomous"]}, "have 3, 3 and 1 entries"),
+        ({"verdicts": ["fine"] * 3}, "of unknown verdicts"),
+        ({"tolerance": 0.11}, "`tolerance` holds 0.11 and should be .* at most 0.1"),
+        ({"tolerance": True}, "`tolerance` holds True"),
+        ({"tolerance": float("nan")}, "`tolerance` holds nan"),
+    ],
+)
+def test_self_test_that_proves_nothing_is_rejected(network, values, message):
+    changed(network, **values)
+    with pytest.raises(InputError, match=rf"selftest\.json: .*{message}.*export the bundle again"):
+        require_same(network, EngineKind.ONNXRUNTIME)
+
+
+def test_lost_verdict_of_a_photo_is_rejected(network, monkeypatch):
+    test = SelfTest.read(network.member.model.with_name(SELFTEST))
+    assert len(test.verdicts) == PHOTOS
+    changed(network, verdicts=["may be venomous"] * PHOTOS)
+    for risky in (True, False):
+        monkeypatch.setattr(
+            "ophis.inference.self_test.logits_show_danger",
+            lambda *_, risky=risky: np.array([risky]),
+        )
+        if risky:
+            require_same(network, EngineKind.ONNXRUNTIME)
+        else:
+            with pytest.raises(InputError, match="photo 1 had the verdict may be venomous"):
+                require_same(network, EngineKind.ONNXRUNTIME)
+
+
 @pytest.mark.parametrize("lost", [Danger.UNKNOWN, Danger.NOT_KNOWN_DANGEROUS])
 def test_species_no_longer_venomous_is_rejected(network, monkeypatch, lost):
     """Simulate tables of danger that are incomplete or of an older version."""

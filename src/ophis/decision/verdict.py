@@ -8,7 +8,7 @@ name. A country can add a warning; it can never remove one.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ophis.decision.guarantees import Guarantees
     from ophis.scores.scores import Scores
+    from ophis.taxonomy.species_list import SpeciesList
 
 # Probability of venomous species at which an image shows danger.
 MIN_IMAGE_DANGER = 1 - MIN_SINGLE_NAME
@@ -55,7 +56,14 @@ def image_danger(image: Scores) -> NDArray[np.bool_]:
     Args:
         image: calibrated scores of the image alone.
     """
-    probability = np.exp(log_probabilities(image.logits))
-    danger = probability[:, dangerous(image.species)].sum(axis=1)
+    return logits_show_danger(image.logits, image.species)
+
+
+def logits_show_danger(
+    logits: NDArray[np.floating[Any]], species: SpeciesList
+) -> NDArray[np.bool_]:
+    """Return the rows of logits, [photos, species], of `image_danger`."""
+    probability = np.exp(log_probabilities(logits))
+    danger = probability[:, dangerous(species)].sum(axis=1)
     seen: NDArray[np.bool_] = danger >= MIN_IMAGE_DANGER - ROUNDING
     return seen

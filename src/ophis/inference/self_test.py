@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ophis.errors import InputError
+from ophis.decision.verdict import Verdict, logits_show_danger
+from ophis.errors import InputError, require_numbers
 from ophis.files.atomic import whole_file
 from ophis.files.content import content_of, read_json
 from ophis.images.decode import decode
@@ -46,14 +47,30 @@ class SelfTest:
     Attributes:
         photos: PNG files, whose pixels do not depend on the version of a decoder.
         logits: [photos, species], uncalibrated, float32.
-        tolerance: largest difference allowed, as a fraction of the largest logit.
+        tolerance: largest difference allowed, as a fraction of the largest logit; at most 0.1.
+        verdicts: [photos], danger verdict of the logits alone.
         dangers: danger of each species.
+
+    Raises:
+        InputError: there is no photo, not one verdict for each, or a tolerance outside [0, 0.1].
     """
 
     photos: tuple[bytes, ...]
     logits: NDArray[np.float32]
     tolerance: float
+    verdicts: tuple[str, ...]
     dangers: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        photos = len(self.photos)
+        if not photos or {len(self.logits), len(self.verdicts)} != {photos}:
+            raise InputError(
+                f"`photos`, `logits` and `verdicts` have {photos}, {len(self.logits)} and"
+                f" {len(self.verdicts)} entries; each should have as many, one or more"
+            )
+        if not set(self.verdicts) <= set(Verdict):
+            raise InputError(f"`verdicts` is {list(self.verdicts)}, of unknown verdicts")
+        require_numbers("tolerance", [self.tolerance], least=0, most=ROUNDED_TOLERANCE)
 
     def write(self, path: Path) -> Path:
         """Write selftest.json."""
@@ -61,6 +78,7 @@ class SelfTest:
             "photos": [base64.b64encode(photo).decode() for photo in self.photos],
             "logits": self.logits.tolist(),
             "tolerance": self.tolerance,
+            "verdicts": list(self.verdicts),
             "dangers": dict(self.dangers),
         }
         with whole_file(path) as temporary:
@@ -80,7 +98,8 @@ class SelfTest:
             return cls(
                 photos=tuple(map(base64.b64decode, values["photos"])),
                 logits=np.array(values["logits"], np.float32),
-                tolerance=float(values["tolerance"]),
+                tolerance=values["tolerance"],
+                verdicts=tuple(values["verdicts"]),
                 dangers=dict(values["dangers"]),
             )
 
@@ -101,10 +120,15 @@ def write_selftest(member: Member, *, rounded: bool = False) -> Path:
     pictures = (decode(photograph(one, seed=0).data) for one in sightings(36, seed=0)[:PHOTOS])
     photos = tuple(png(picture.resize(SIDES)) for picture in pictures)
     network = Network(member, member.species)
+    logits = np.concatenate([_logits(network, photo, read) for photo in photos])
     return SelfTest(
         photos=photos,
-        logits=np.concatenate([_logits(network, photo, read) for photo in photos]),
+        logits=logits,
         tolerance=ROUNDED_TOLERANCE if rounded else TOLERANCE,
+        verdicts=tuple(
+            Verdict.MAY_BE_VENOMOUS if risky else Verdict.NOT_KNOWN_DANGEROUS
+            for risky in logits_show_danger(logits, member.species)
+        ),
         dangers={name: str(danger(name)) for name in member.species},
     ).write(member.model.with_name(SELFTEST))
 
@@ -118,8 +142,8 @@ def require_same(network: Network, engine: EngineKind | str, reader: Reader = re
         reader: function that decodes the photos.
 
     Raises:
-        InputError: when a logit differs by more than the tolerance, or a species that was called
-            venomous is not.
+        InputError: when a logit differs by more than the tolerance, or the warning of a photo or
+            of a species is lost.
     """
     path = network.member.model.with_name(SELFTEST)
     test = SelfTest.read(path)
@@ -135,6 +159,13 @@ def require_same(network: Network, engine: EngineKind | str, reader: Reader = re
                 f"{network.member.model}: logits of self-test photo {number} differ from those"
                 f" at its export by {off:.1e} of the largest logit, more than"
                 f" {tolerance:.0e}; run it with another version of ONNX Runtime, or export it again"
+            )
+        # The logits of 8-bit networks may differ enough to cross the limit.
+        risky = logits_show_danger(np.stack([found, expected]), network.member.species).any()
+        if test.verdicts[number - 1] == Verdict.MAY_BE_VENOMOUS and not risky:
+            raise InputError(
+                f"{path}: self-test photo {number} had the verdict {Verdict.MAY_BE_VENOMOUS!s} at"
+                " the export and has it no more; install ophis again, or export the bundle again"
             )
     for name, expected in test.dangers.items():
         if expected == Danger.VENOMOUS and danger(name) != expected:
