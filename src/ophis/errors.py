@@ -110,6 +110,10 @@ class InputError(ValueError):
             self.reason = reason
 
 
+class NotFiniteError(InputError):
+    """NaN or infinity among the numbers of a network for one photo."""
+
+
 class PhotoError(InputError):
     """One photo that cannot be used; work on the other photos goes on."""
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ophis.cli import main
+from ophis.inference.network import Network
 from ophis.locales import languages, read_sentences
 from tests.support.commands import ophis, refused, refused_here
 
@@ -157,3 +159,24 @@ def test_bundle_of_another_version_is_refused(imagenet17, coloured, tmp_path, ca
     assert f"is bundle {imagenet17.bundle.version}, and {'0' * 64} is expected" in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "o").exists()
+
+
+def test_photo_with_nan_is_listed_and_the_others_are_answered(
+    imagenet17, coloured, capsys, monkeypatch
+):
+    photos, seen, score = coloured.paths()[:3], [], Network.scores_and_evidence
+
+    def scores_and_evidence(self, *given, **options):
+        scores, maps = score(self, *given, **options)
+        seen.append(1)
+        bad = scores.logits * np.nan if len(seen) == 2 else scores.logits
+        return replace(scores, logits=bad), maps
+
+    monkeypatch.setattr(Network, "scores_and_evidence", scores_and_evidence)
+    status, out, err = identified(capsys, imagenet17.bundle.folder, *photos, "--json")
+    assert status == 1
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [len(answer["photos"]) for answer in answers] == [1, 0, 1]
+    assert answers[1]["failures"][0]["photo_id"] == str(photos[1])
+    assert answers[1]["verdict"] == "may be venomous"
+    assert "has a NaN" in err

@@ -20,7 +20,7 @@ from ophis.cli.options import (
 )
 from ophis.cli.outcome import finish, print_failures
 from ophis.cli.terminal.streams import OutputError, print_json
-from ophis.errors import InputError, NoPhotoError, printable
+from ophis.errors import InputError, NoPhotoError, NotFiniteError, PhotoFailure, printable
 from ophis.files.overlap import refuse_overlap
 
 if TYPE_CHECKING:
@@ -105,7 +105,13 @@ def _answer(
     try:
         return classifier.identify(photos, country=country, language=language, **options)
     except NoPhotoError as error:
-        return classifier.without_photo(error.failures, country=country, language=language)
+        failures = error.failures
+    except NotFiniteError as error:
+        if isinstance(photos, list):
+            raise
+        name = str(photos) if isinstance(photos, Path) else "standard input"
+        failures = (PhotoFailure(name, str(error)),)
+    return classifier.without_photo(failures, country=country, language=language)
 
 
 def score(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ophis.errors import InputError, PhotoFailure
+from ophis.errors import InputError, NotFiniteError, PhotoFailure
 from ophis.files.blocks import for_each_block, row_blocks
 from ophis.files.content import content_of
 from ophis.files.npz import read_npz, write_npz
@@ -96,13 +96,13 @@ class Scores:
             # The maximum is NaN if any logit is: one test finds NaN, +inf and a row of -inf.
             bad = ~np.isfinite(self.logits[rows].max(axis=1, initial=-np.inf))
             if bad.any():
-                raise InputError(
+                raise NotFiniteError(
                     f"scores: photo {self.photo_ids[rows.start + int(bad.argmax())]!r} has a NaN or"
                     f" +inf, or no species is possible; {_NO_NUMBERS}"
                 )
         if self.ood_score is not None and not (finite := np.isfinite(self.ood_score)).all():
             row = int(finite.argmin())
-            raise InputError(
+            raise NotFiniteError(
                 f"scores: photo {self.photo_ids[row]!r} has an OOD score of {self.ood_score[row]};"
                 f" {_NO_NUMBERS}"
             )
