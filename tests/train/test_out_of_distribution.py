@@ -120,6 +120,19 @@ def test_features_without_scatter_have_scores_that_rounding_does_not_change(coll
     assert np.mean(near[:, None] < far) > 0.99
 
 
+def test_nearest_of_almost_equal_species_is_that_of_float64():
+    """A network after one step gives all photos almost one feature."""
+    rng = np.random.default_rng(9)
+    truth = np.arange(9) % 3
+    features = rng.normal(size=1280) + 1e-4 * rng.normal(size=(9, 1280))
+    ood_model = ood_model_from_features(features, truth, species=4)
+    photos = torch.from_numpy(features + 3e-5 * rng.normal(size=features.shape))
+    unit = torch.nn.functional.normalize(photos, dim=1)
+    precise = ood_model_from_features(features, truth, species=4).double()
+    expected = precise._distances((unit[:, None] - precise.means).flatten(0, 1)).reshape(9, 4)
+    np.testing.assert_allclose(ood_score(ood_model, photos.numpy()), expected.amin(1), rtol=1e-2)
+
+
 class Features(nn.Module):
     """Network whose features are the means over the columns of the pixels, times constants."""
 

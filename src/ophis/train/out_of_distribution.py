@@ -59,6 +59,7 @@ class OodModel(nn.Module):
     directions: torch.Tensor
     weights: torch.Tensor
     other_weight: torch.Tensor
+    centre: torch.Tensor
 
     def __init__(
         self,
@@ -68,22 +69,26 @@ class OodModel(nn.Module):
         other_weight: NDArray[np.floating] | float,
     ) -> None:
         super().__init__()
-        values = (means, directions, weights, other_weight)
-        for name, value in zip(_ARRAYS, values, strict=True):
+        means = np.asarray(means, np.float32)
+        # Those of species without photos are far from all features of length one.
+        centre = means[np.linalg.norm(means, axis=1) < 2].mean(axis=0)
+        values = (means, directions, weights, other_weight, centre)
+        for name, value in zip((*_ARRAYS, "centre"), values, strict=True):
             self.register_buffer(name, torch.from_numpy(np.asarray(value, np.float32)))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return the OOD scores, [photos], of features [photos, features].
 
-        The differences to all means are never written out. Their squared lengths lose the digits
-        of small differences, and only choose the nearest species.
+        The differences to all means are never written out: their squared lengths, which lose the
+        digits of differences far from the centre, only choose the nearest species.
         """
-        unit = functional.normalize(features.float(), dim=1)
+        unit = functional.normalize(features.float(), dim=1) - self.centre
+        means = self.means - self.centre
         scaled = self.directions * (self.other_weight - self.weights).clamp_min(0).sqrt()[:, None]
-        everywhere = _squared_differences(unit, self.means) * self.other_weight
-        along = _squared_differences(unit @ scaled.T, self.means @ scaled.T)
+        everywhere = _squared_differences(unit, means) * self.other_weight
+        along = _squared_differences(unit @ scaled.T, means @ scaled.T)
         nearest = (everywhere - along).argmin(dim=1)
-        return self._distances(unit - self.means[nearest])
+        return self._distances(unit - means[nearest])
 
     def _distances(self, differences: torch.Tensor) -> torch.Tensor:
         """Return the weighted squared lengths, [photos], of differences [photos, features]."""
@@ -93,7 +98,7 @@ class OodModel(nn.Module):
 
     def write(self, path: Path) -> None:
         """Write an .npz without pickles, atomically."""
-        arrays = {name: value.cpu().numpy() for name, value in self.named_buffers()}
+        arrays = {name: getattr(self, name).cpu().numpy() for name in _ARRAYS}
         with whole_file(path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
 
@@ -113,7 +118,7 @@ class OodModel(nn.Module):
     def _checked(self) -> OodModel:
         """Raise an error for arrays that do not fit together or are not finite."""
         species, width = self.means.shape
-        shapes = [tuple(value.shape) for value in self.buffers()]
+        shapes = [tuple(getattr(self, name).shape) for name in _ARRAYS]
         rank = len(self.weights)
         if shapes != [(species, width), (rank, width), (rank,), ()]:
             raise InputError(f"arrays of shapes {shapes} do not fit together")
