@@ -184,3 +184,18 @@ def test_block_size_does_not_change_probabilities(rows, block_bytes, dtype, seed
         np.testing.assert_array_equal(log_probabilities(logits), expected)
         np.testing.assert_array_equal(softmax(logits), np.exp(expected))
         np.testing.assert_array_equal(softmax(logits[0]), np.exp(expected[0]))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("logits", "i8"), ("truth", "f8"), ("truth", "?")])
+def test_scores_file_of_other_numbers_is_refused(tmp_path, name, kind):
+    arrays = {
+        "format": np.array(1), "logits": np.zeros((1, 1)), "truth": np.zeros(1, np.int64),
+        **{key: np.frombuffer(b'["a"]', np.uint8)
+           for key in ("species", "photo_ids", "countries", "observations")},
+        "failures": np.frombuffer(b"[]", np.uint8),
+    }  # fmt: skip
+    np.savez(tmp_path / "s.npz", **arrays)
+    assert len(read_scores(tmp_path / "s.npz")) == 1
+    np.savez(tmp_path / "s.npz", **(arrays | {name: arrays[name].astype(kind)}))
+    with pytest.raises(InputError, match=rf"s\.npz: {name} has numbers of type"):
+        read_scores(tmp_path / "s.npz")

@@ -269,6 +269,9 @@ def read_scores(path: str | Path) -> Scores:
         raise InputError(f"{path}: not a scores file of ophis: no {min(missing)!r} in it")
     seen: dict[str, str] = {}  # equal strings share memory
     with content_of(path, "not a scores file of ophis, or damaged"):
+        for name, kinds in (("logits", "f"), ("truth", "iu"), ("ood_score", "f")):
+            if name in arrays and arrays[name].dtype.kind not in kinds:
+                raise InputError(f"{name} has numbers of type {arrays[name].dtype}")
         return Scores(
             logits=arrays["logits"],
             truth=arrays["truth"],
