@@ -78,6 +78,26 @@ def tampered(files, logit) -> dict[str, bytes]:
     return {**files, FACTS: json.dumps(facts).encode()}
 
 
+@pytest.mark.parametrize("field", ["threshold", "tolerance"])
+def test_facts_outside_the_bounds_of_an_export_are_refused(
+    opened, tested, synthetic_photo, tmp_path, field
+):
+    facts = json.loads(tested[FACTS])
+    if field == "tolerance":
+        facts["selftests"][0]["tolerance"] = 2
+    else:
+        sets = [0] * len(facts["species"])
+        facts["rule"] = {
+            "by": "energy", "limit": None, "image": {"names": sets, "danger": sets},
+            "country": None, "danger_guaranteed": True,
+        }  # fmt: skip
+    files = tried({**tested, FACTS: json.dumps(facts).encode()})
+    with served(write_page(tmp_path / "page", with_file_digests(files))) as address:
+        status, code, error = error_of(opened(address), [synthetic_photo.read_bytes()])
+        assert (status, code) == (503, "model_damaged")
+        assert error.startswith("facts.json: ")
+
+
 @pytest.mark.parametrize("single_file", [False, True])
 def test_device_that_counts_wrong_gives_no_answer(
     opened, engine, tested, synthetic_photo, tmp_path, single_file

@@ -129,7 +129,11 @@ function reasons(answer, sentences) {
     box.append(make("h3", {}, sentences.text("page", "failures")), make("ul", {}, ...failures));
   }
   box.append(
-    make("p", { class: "hint" }, sentences.text("bundle", "version", { version: answer.bundle.slice(0, 12) })),
+    make(
+      "p",
+      { class: "hint" },
+      sentences.text("bundle", "version", { version: answer.bundle.slice(0, 12) }),
+    ),
   );
   return box;
 }

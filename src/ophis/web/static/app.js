@@ -73,7 +73,9 @@ class Page {
     this.sentences.writePage();
     const { mode, bundle, species } = this.settings;
     const number = species.toLocaleString(this.sentences.language);
-    byId("bundle").textContent = this.sentences.text("bundle", "version", { version: bundle.slice(0, 12) });
+    byId("bundle").textContent = this.sentences.text("bundle", "version", {
+      version: bundle.slice(0, 12),
+    });
     byId("species-count").textContent = this.text("species_count", { number });
     byId("private").textContent = this.text(`private_${mode}`, { host: location.host });
     this.photoList.setSentences(this.sentences);

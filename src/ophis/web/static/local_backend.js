@@ -7,6 +7,7 @@ import { ensemble } from "./ensemble.js";
 import { addEvidence } from "./evidence.js";
 import { fetchParts, readJson } from "./page_files.js";
 import { givenPlace, placeOf } from "./position.js";
+import { requireBounds } from "./rule_check.js";
 import { knownLanguage } from "./sentences.js";
 import { WorkerClient } from "./worker_client.js";
 
@@ -164,6 +165,11 @@ class LocalBackend {
     const facts = await readJson(FACTS).catch((error) => {
       throw backendError(503, sections, "model_missing", messageOf(error));
     });
+    try {
+      requireBounds(facts);
+    } catch (error) {
+      throw backendError(503, sections, "model_damaged", messageOf(error));
+    }
     const { models, wasm, prior } = facts.parts;
     const wanted = [...models, wasm, ...(prior ? [prior] : [])];
     const parts = await fetchParts(wanted, report).catch((error) => {
