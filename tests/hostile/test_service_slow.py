@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import multiprocessing
+import re
 import resource
-import threading
 from collections.abc import Generator
 
 import pytest
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.full
 
 def head(length: int) -> bytes:
     """Return the head of a request and of the first part of its form."""
-    request = request_of([b""]).replace(b"Content-Length: ", b"Content-Length: %d" % length)
+    request = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % length, request_of([b""]))
     return request.partition(b"\r\n--a-boundary--")[0]
 
 
@@ -45,27 +46,25 @@ ATTACKERS = [  # how many, begin of each, bytes at a time, seconds between them
 ]
 
 
+async def attack(port: int) -> None:
+    """Attack a service without end."""
+    await asyncio.gather(*(drip(port, *how) for count, *how in ATTACKERS for _ in range(count)))
+
+
+def attack_without_end(port: int) -> None:
+    asyncio.run(attack(port))
+
+
 @contextlib.contextmanager
 def attacked(port: int) -> Generator[None]:
-    """Attack a service inside the context."""
-
-    async def attack() -> None:
-        tasks = [drip(port, *how) for count, *how in ATTACKERS for _ in range(count)]
-        ended = asyncio.create_task(asyncio.to_thread(over.wait))
-        running = [asyncio.create_task(task) for task in tasks]
-        await ended
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-    over = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(attack()))
-    thread.start()
+    """Attack a service inside the context, from another process."""
+    process = multiprocessing.get_context("spawn").Process(target=attack_without_end, args=(port,))
+    process.start()
     try:
         yield
     finally:
-        over.set()
-        thread.join()
+        process.kill()
+        process.join()
 
 
 @pytest.mark.parametrize("descriptors", [1024, 192])

@@ -140,7 +140,7 @@ def test_log_line_holds_the_route_and_no_client_data(service):
     wrong = [line for line in lines if not LINE.fullmatch(line)]
     assert wrong == []
     assert [line.split(" ")[2:5] for line in lines[-5:]] == [
-        ["POST", "/identify", "200"], ["POST", "/identify", "422"], ["GET", "other", "404"],
+        ["POST", "/identify", "422"], ["POST", "/identify", "422"], ["GET", "other", "404"],
         ["GET", "page", "200"], ["other", "/identify", "405"],
     ]  # fmt: skip
 
