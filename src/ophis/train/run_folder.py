@@ -164,7 +164,7 @@ def require_same_photos(folder: Path, inputs: RunInputs, before: Digests) -> str
     Args:
         folder: of the run.
         inputs: of the call.
-        before: digests of the photos that the network has learned from.
+        before: digests of the photos that the network has learned from; empty without the list.
 
     Returns:
         A line when the validation table is another one, else None.
@@ -173,7 +173,7 @@ def require_same_photos(folder: Path, inputs: RunInputs, before: Digests) -> str
         InputError: when files of training photos have another content.
     """
     changed = len(np.setdiff1d(inputs.learned, before))
-    if changed:
+    if changed and len(before):
         raise InputError(
             f"{folder}: the files of {changed:,} training photos have changed since the run began;"
             " put the former files back, or choose another run folder"
