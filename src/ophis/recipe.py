@@ -205,7 +205,9 @@ def _checks(recipe: Recipe) -> list[tuple[bool, str]]:
         (0 <= values[k] <= 1, f"{k} = {values[k]} should be within 0 and 1") for k in _FRACTIONS
     ]
     checks += [(values[k] < 1, f"{k} should be below 1") for k in _BELOW_ONE]
-    checks += [(values[k] <= MAX_SIDE, f"{k} should be at most {MAX_SIDE}") for k in _SIDES]
+    checks += [
+        (values[k] <= MAX_SIDE, f"{k} = {values[k]} should be at most {MAX_SIDE}") for k in _SIDES
+    ]
     checks += [
         (values[k] in names, f"{k} = {values[k]!r} should be one of {names}")
         for k, names in _CHOICES.items()

@@ -132,7 +132,7 @@ CHECKS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "pack": lambda o: o["photos"] == 12 and o["bytes"] > 0 and o["failures"] == [],
     "train": lambda o: o["validation"]["photos"] == 12,
     "fit-prior": lambda o: o["losses"] == {} and o["prior"].endswith("p.toml"),
-    "export": lambda o: len(o["version"]) == 12,
+    "export": lambda o: len(o["version"]) == 64,
     "score": lambda o: o["photos"] == 12,
     "evaluate": lambda o: "log_loss" in o["evaluations"][0] and len(o["figures"]) == 2,
     "compare": lambda o: o["disagreement"]["only_a"] == 0,

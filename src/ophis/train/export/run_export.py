@@ -11,7 +11,6 @@ from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
 from ophis.evaluation.results import evaluate_bundle
 from ophis.evaluation.run import PRIOR, SCORES, read_facts
-from ophis.images.preprocessing import MAX_SIDE
 from ophis.inference.bundles.card_sections import about_run
 from ophis.priors.country_counts import CountryPrior, read_counts
 from ophis.priors.selection import default_prior
@@ -179,8 +178,6 @@ def _require_photos_of_run(trained: Run, inputs: RunInputs) -> None:
 
 
 def _require_pixels(model: nn.Module, backbone: str, pixels: int) -> None:
-    """Refuse a size above the limit of bundles, or one that the backbone does not accept."""
-    if pixels > MAX_SIDE:
-        raise InputError(f"pixels {pixels} should be at most {MAX_SIDE}")
+    """Refuse a size that the backbone does not accept."""
     if fault := answer_fault(model, pixels):
         raise InputError(f"pixels {pixels}: {backbone} does not accept this size: {fault}")
