@@ -1,4 +1,6 @@
 import json
+import shutil
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -117,3 +119,29 @@ def test_only_the_expected_version_is_read(tmp_path):
     for other in (version[:12], version[::-1], ""):
         with pytest.raises(InputError, match=f"is bundle {version}, and {other} is expected; copy"):
             load(folder, expect=other)
+
+
+@pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="no OpenSSH here")
+def test_signature_of_the_index_covers_the_bundle(tmp_path):
+    """The commands of docs/hub.md."""
+
+    def ssh_keygen(*words: str, content: bytes = b"") -> int:
+        command = ("ssh-keygen", *words)
+        return subprocess.run(
+            command, cwd=tmp_path, input=content, capture_output=True, check=False
+        ).returncode
+
+    bundle = write_made_bundle(tmp_path / "bundle", SPECIES)
+    index = bundle / "bundle.json"
+    assert ssh_keygen("-q", "-t", "ed25519", "-N", "", "-f", "key") == 0
+    public = (tmp_path / "key.pub").read_text()
+    (tmp_path / "allowed_signers").write_text(f"maker@example.org {public}")
+    assert ssh_keygen("-Y", "sign", "-f", "key", "-n", "ophis", str(index)) == 0
+    verify = ("-Y", "verify", "-f", "allowed_signers", "-I", "maker@example.org", "-n", "ophis")
+    verify = (*verify, "-s", f"{index}.sig")
+    assert ssh_keygen(*verify, content=index.read_bytes()) == 0
+    assert read_bundle(bundle)  # with the signature in it
+    assert ssh_keygen(*verify, content=index.read_bytes().replace(b"0", b"1", 1)) != 0
+    (bundle / "model.onnx").write_bytes(b"another")
+    with pytest.raises(InputError, match=r"model\.onnx"):
+        read_bundle(bundle)
