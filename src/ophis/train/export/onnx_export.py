@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ophis.errors import InputError
+from ophis.files.content import reason_of
 from ophis.files.names import path_or_content
 from ophis.inference.evidence import OUTPUTS as EVIDENCE
 from ophis.scores.scores import softmax
@@ -35,6 +36,9 @@ def write_onnx(
         path: of the ONNX file.
         side: pixels of a photo's side.
         outputs: their names: `logits`, then `ood_score` if there is one, then those of `EVIDENCE`.
+
+    Raises:
+        InputError: for a network that torch's exporter does not support, such as MaxViT.
     """
     example = torch.zeros(2, 3, side, side)
     photos = torch.export.Dim("photos", min=1)
@@ -55,6 +59,11 @@ def write_onnx(
                 external_data=False,
                 verbose=False,
             )
+    except Exception as error:  # of many kinds, with pages of advice
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise InputError(
+            f"torch cannot write this network as ONNX ({reason_of(cause)}); train another backbone"
+        ) from None
     finally:
         quiet.setLevel(before)
 
