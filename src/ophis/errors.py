@@ -170,6 +170,12 @@ def require_numbers(
             )
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message; its type if the message is empty."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
+
+
 def place_of_mistake(error: Exception) -> str:
     """Return type and place of an error, without its message, which may hold data of a request."""
     frames = traceback.extract_tb(error.__traceback__)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ophis.errors import InputError
+from ophis.errors import InputError, first_line
 from ophis.files.atomic import plain_file
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ def reason_of(error: Exception) -> str:
         return "it takes more memory than there is"
     if isinstance(error, KeyError):
         return f"{error} is missing"[:_SHOWN]
-    text = (isinstance(error, OSError) and error.strerror) or str(error)
-    lines = (line.strip() for line in text.splitlines())
-    return next(filter(None, lines), type(error).__name__)[:_SHOWN]
+    return ((isinstance(error, OSError) and error.strerror) or first_line(error))[:_SHOWN]
 
 
 def read_toml(path: str | Path, what: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ophis.errors import InputError
+from ophis.errors import InputError, first_line
 from ophis.files import csv as csv_lines
 from ophis.files.atomic import NO_PLAIN_FILE
 from ophis.files.csv import BLANK, FORMULA, NUMBER, known_names, layout, table_rows
@@ -118,7 +118,7 @@ def read_rows(path: Path, names: Collection[str] = ()) -> pl.DataFrame:
         raise InputError(f"{path}: there is no such file or folder") from None
     # PanicException: raised by polars on damaged Parquet, after a trace on stderr.
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        reason = (str(error).splitlines() or ["unreadable"])[0]
+        reason = first_line(error)
         kind = "Parquet" if _is_parquet(path) else "CSV"
         raise InputError(f"{path}: cannot be read as {kind}: {reason}; write it again") from None
     known = known_names(path, table.columns, names)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ophis.errors import PhotoError, Reason
+from ophis.errors import PhotoError, Reason, first_line
 from ophis.files.atomic import NO_PLAIN_FILE, plain_file
 from ophis.images.formats import describe, formats_of
 from ophis.images.jpeg import jpeg_pixels, require_whole
@@ -163,7 +163,7 @@ def open_photo(data: bytes, name: str) -> Generator[tuple[Image.Image, bytes]]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(name) from None
     except DAMAGED as error:
-        detail = (str(error).splitlines() or [type(error).__name__])[0]
+        detail = first_line(error)
         message = f"{name}: damaged or cut short ({detail}); send the photo again"
         raise PhotoError(message, reason=Reason.DAMAGED) from None
 

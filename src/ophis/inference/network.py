@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophis.errors import InputError
+from ophis.errors import InputError, first_line
 from ophis.files.content import content_of
 from ophis.geography.countries import UNKNOWN
 from ophis.images.preprocessing import normalise
@@ -62,7 +62,7 @@ class Network:
         except InputError:
             raise
         except Exception as error:  # neither engine has a base class of its own
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise InputError(f"{member.model}: not a model that can be run: {reason}") from None
         self._require_shape()
         self._plain = [name for name in self._engine.outputs if name not in EVIDENCE]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 import torch.distributed as dist
 
-from ophis.errors import InputError
+from ophis.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -161,7 +161,7 @@ def _exchange() -> Generator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = (str(error).splitlines() or ["no reason given"])[0]
+        reason = first_line(error)
         raise InputError(
             f"another process of this run ended ({reason}); see its own last line;"
             " the same command goes on from the last checkpoint"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ophis.datasets.shards.metadata import BLOCK
-from ophis.errors import InputError
+from ophis.errors import InputError, first_line
 from ophis.files.names import path_or_content
 from ophis.files.tables import read_rows
 
@@ -78,7 +78,7 @@ def _read(path: Path, *, photos: int) -> pl.DataFrame:
     try:
         found = pl.scan_parquet(path_or_content(path), glob=False).select(pl.len()).collect().item()
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        reason = (str(error).splitlines() or ["unreadable"])[0]
+        reason = first_line(error)
         raise InputError(f"{path}: cannot be read: {reason}; delete it and pack again") from None
     if found != photos:
         raise InputError(f"{path}: has {found:,} rows, should have {photos:,}; pack again")

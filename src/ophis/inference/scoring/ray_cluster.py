@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ophis.errors import InputError
+from ophis.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -133,8 +133,3 @@ def free_port() -> int:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
     return port
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or the name of its class."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

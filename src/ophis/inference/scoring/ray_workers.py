@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ophis.datasets.manifest import COLUMNS, Manifest
-from ophis.errors import InputError, require_whole
+from ophis.errors import InputError, first_line, require_whole
 from ophis.inference.classifier import load
 from ophis.inference.scoring.parts import part_file
-from ophis.inference.scoring.ray_cluster import LOCAL, cluster, first_line
+from ophis.inference.scoring.ray_cluster import LOCAL, cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

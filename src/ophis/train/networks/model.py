@@ -22,7 +22,7 @@ from timm.models import (
 )
 from torch import nn
 
-from ophis.errors import InputError
+from ophis.errors import InputError, first_line
 from ophis.train.networks.standardisation import standardise_as_published
 from ophis.train.networks.weights import (
     LITE0_BACKBONE,
@@ -31,7 +31,6 @@ from ophis.train.networks.weights import (
     load_lite0,
     load_weights,
 )
-from ophis.train.networks.weights_file import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -172,7 +171,7 @@ def _load_from_hub(model: nn.Module, backbone: str, sides: Collection[int]) -> N
         fetched = build(backbone, sides, pretrained=True).state_dict()
     except Exception as error:  # the hub's client and its libraries raise many kinds
         raise InputError(
-            f"the pretrained weights of {backbone} could not be fetched ({one_line(error)});"
+            f"the pretrained weights of {backbone} could not be fetched ({first_line(error)});"
             ' without a network give a local file: weights = "NAME.safetensors"'
         ) from None
     fill_body(model, fetched, source=f"pretrained {backbone}")

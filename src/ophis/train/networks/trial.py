@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ophis.errors import InputError
+from ophis.errors import InputError, first_line
 from ophis.train.networks.group_norm import fast_group_norm
 from ophis.train.networks.standardisation import standardised_once
-from ophis.train.networks.weights_file import one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -100,4 +99,4 @@ def _pixels(model: nn.Module, side: int, photos: int) -> torch.Tensor:
 
 
 def _reason(error: Exception) -> str:
-    return one_line(error).strip().rstrip(".")
+    return first_line(error).rstrip(".")

