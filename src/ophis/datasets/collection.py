@@ -126,13 +126,12 @@ def _unsupported(manifest: Manifest) -> tuple[PhotoFailure, ...]:
     """Return the photos that no decoder here reads, by their first bytes."""
     if manifest.pack:  # decoded before
         return ()
+    photo_ids, paths = manifest.table["photo_id"], manifest.paths()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        found = pool.map(_unsupported_reason, manifest.paths())
+        found = pool.map(_unsupported_reason, paths)
         return tuple(
             PhotoFailure(photo_id, f"{path}: {reason[1]}", reason[0])
-            for photo_id, path, reason in zip(
-                manifest.table["photo_id"], manifest.paths(), found, strict=True
-            )
+            for photo_id, path, reason in zip(photo_ids, paths, found, strict=True)
             if reason
         )
 

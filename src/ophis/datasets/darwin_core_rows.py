@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from ophis.datasets.archive import open_member
@@ -30,16 +30,18 @@ class PassedOver:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._found: dict[str, list[str]] = {}
+        self._rows = Counter[str]()
+        self._first: dict[str, str] = {}
 
     def add(self, reason: str, place: str) -> None:
         """Count a row."""
-        self._found.setdefault(reason, []).append(place)
+        self._rows[reason] += 1
+        self._first.setdefault(reason, place)
 
     def log(self) -> None:
         """Write one log line a reason."""
-        for reason, places in self._found.items():
-            log_passed_over(self._path, len(places), reason, places[0])
+        for reason, rows in self._rows.items():
+            log_passed_over(self._path, rows, reason, self._first[reason])
 
 
 def read_part(

@@ -102,9 +102,9 @@ class Service:
         if self.readiness in (Readiness.FAILED, Readiness.STOPPING):
             raise unavailable(self.readiness, self.readiness.reason)
         # Admission precedes reading: a client that is rejected uploads nothing in vain.
-        content_length(request, self.limits)
+        length = content_length(request, self.limits)
         with self.admission.admit(request.client.host if request.client else "") as upload:
-            parsed = await read_request(request, self.limits, upload)
+            parsed = await read_request(request, self.limits, upload, length)
             await self._require_ready()
             async with self.admission.worker():
                 if await request.is_disconnected():

@@ -130,8 +130,10 @@ def _require_served_headers(request: Request) -> None:
         raise RequestError(406, "answers are JSON; accept application/json")
 
 
-async def read_request(request: Request, limits: Limits, upload: Upload) -> IdentifyRequest:
-    """Read the form into memory, within the limits.
+async def read_request(
+    request: Request, limits: Limits, upload: Upload, length: int
+) -> IdentifyRequest:
+    """Read the form of a declared length into memory, within the limits.
 
     `request.state.language` becomes the form's as soon as it is known, for error responses.
 
@@ -139,7 +141,7 @@ async def read_request(request: Request, limits: Limits, upload: Upload) -> Iden
         RequestError: when it is too large (413), too slow (408) or no form (400).
         InputError: when a field is invalid.
     """
-    stream = _bounded(request, content_length(request, limits), upload)
+    stream = _bounded(request, length, upload)
     parser = _Parser(
         request.headers,
         stream,

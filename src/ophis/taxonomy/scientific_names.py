@@ -44,9 +44,10 @@ def scientific_name(text: str) -> str:
     >>> scientific_name("Naja cf naja"), scientific_name("Pantherophis guttatus x P. obsoletus")
     ('Naja cf. naja', 'Pantherophis guttatus × Pantherophis obsoletus')
     """
-    words = plain_text(text).replace("_", " ").split()
+    text = plain_text(text)
+    words = text.replace("_", " ").split()
     if not words:
-        return plain_text(text).strip()
+        return text.strip()
     if _WORD.fullmatch(words[0]):
         words[:1] = words[0].split("-")  # no genus has a hyphen
     words = " ".join(words).replace("×", " × ").split()

@@ -38,12 +38,14 @@ class SpeciesList:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        names = []
         for place, name in enumerate(self.names, start=1):
             if UNWRITABLE.search(name.strip()):
                 raise InputError(f"species {name!r} has a line break or the like; take it out")
-            if not species_name(name).strip():
+            names.append(species_name(name))
+            if not names[-1].strip():
                 raise InputError(f"species {place} has no name; give it one")
-        object.__setattr__(self, "names", tuple(map(species_name, self.names)))
+        object.__setattr__(self, "names", tuple(names))
         if len(self._places) < len(self.names):
             twice = next(name for name in self.names if self.names.count(name) > 1)
             raise InputError(f"species {twice!r} stands twice in the list; keep it once")
