@@ -59,7 +59,7 @@ def write_onnx(
                 external_data=False,
                 verbose=False,
             )
-    except Exception as error:  # of many kinds, with pages of advice
+    except torch.onnx.OnnxExporterError as error:  # with pages of advice
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
         raise InputError(
             f"torch cannot write this network as ONNX ({reason_of(cause)}); train another backbone"
