@@ -1,6 +1,7 @@
 // Decision from logits to an answer; JavaScript version of ophis/inference/observation.py.
 
 import { answerLines } from "./answer_lines.js";
+import { calibrate } from "./ensemble.js";
 import { energy, meanOf, probabilities, ranked } from "./probabilities.js";
 import { MAY_BE_VENOMOUS, noName, RowDecider } from "./row_decision.js";
 
@@ -129,7 +130,7 @@ export class Decider {
    * @param {Float64Array[]} kept logits of the photos that are not excluded.
    */
   #contradict(kept) {
-    const sets = kept.map((row) => this.rows.names(row));
+    const sets = kept.map((row) => this.rows.names(calibrate(row, this.facts.calibration)));
     return sets.some((a, number) =>
       sets.slice(0, number).some((b) => !a.some((found, column) => found && b[column])),
     );

@@ -86,12 +86,11 @@ export class RowDecider {
   /**
    * Species that the image alone does not exclude; without a rule the most probable one.
    *
-   * @param {Float64Array} raw
+   * @param {Float64Array} image calibrated logits of the image alone
    * @returns {boolean[]}
    */
-  names(raw) {
-    const { rule, calibration } = this.facts;
-    const image = calibrate(raw, calibration);
+  names(image) {
+    const { rule } = this.facts;
     if (rule) return setOf(image, rule.image.names, this.order);
     const [best] = ranked(image, this.order);
     return Array.from(image, (_, column) => column === best);
@@ -109,7 +108,7 @@ export class RowDecider {
     const [row, effect] = this.adjusted(raw, place);
     if (!rule) return this.#decision(row, () => true, true);
     const image = calibrate(raw, calibration);
-    const names = this.names(raw);
+    const names = this.names(image);
     const risky = this.#mayBeVenomous(image, names) || this.#imageShowsDanger(image);
     const alone = this.#decision(image, (column) => names[column] === true, risky);
     if (!place.weights.length || !this.prior) return alone;

@@ -104,7 +104,9 @@ export function preferredLanguage(available) {
  * @returns {string | undefined} its language, if that has sentences
  */
 export function knownLanguage(tag, available) {
-  const language = /^([a-z]{2,3})([-_][a-z0-9]{1,8})*$/i.exec(tag)?.[1]?.toLowerCase();
+  const language = /^([a-z]{2,3})([-_][a-z0-9]{1,8})*(\.[a-z0-9-]+)?$/i
+    .exec(tag)?.[1]
+    ?.toLowerCase();
   return available.find((one) => one === language);
 }
 
