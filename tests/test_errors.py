@@ -1,9 +1,11 @@
 """Reason codes of errors, from the bytes of a file to the answer."""
 
 import io
+import json
 import logging
 import pickle
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ophis import InputError, PhotoError, read_scores
+from ophis import InputError, PhotoError, read_manifest, read_recipe, read_scores
 from ophis.datasets.shards.writer import pack
 from ophis.datasets.split import split
 from ophis.datasets.synthetic.population import sightings
+from ophis.decision.calibration import read_calibration
 from ophis.errors import (
     MAX_MESSAGE,
+    MAX_VALUE,
     NoPhotoError,
     OneLineFormatter,
     PhotoFailure,
@@ -144,12 +148,69 @@ def test_control_characters_become_escapes():
     assert printable("Vipère कोबरा\tb\n", keep="\n\t") == "Vipère कोबरा\tb\n"
 
 
+@pytest.mark.parametrize("value", [
+    "a b/" * 9999, "it's " * 9999, "'\"`" * 9999, "\\" * 9999, "\\' " * 9999, "\n\u202e" * 9999,
+    ["'x y' " * 9999], {"a": "x y" * 9999}, b"' \xff" * 9999, "x" * 9999,
+], ids=lambda value: repr(value)[:9])  # fmt: skip
+def test_long_value_is_cut_in_a_message(value):
+    quoted = f"a's.csv, row 3: doesn't know {value!r}, near 'Y'; use \"the photos' names\""
+    start, end = "a's.csv, row 3: doesn't know ", ", near 'Y'; use \"the photos' names\""
+    for message in (str(InputError(quoted)), PhotoFailure("a", quoted).reason):
+        assert message.startswith(start)
+        assert message.endswith(end)
+        shown = message.removeprefix(start).removesuffix(end)
+        assert MAX_VALUE < len(shown) < MAX_VALUE + len("{'a': b''...}")
+    short = f"a.csv: {'x y' * 66!r} and {'z' * 250}; did you mean 'Y'?"
+    assert str(InputError(short)) == short
+    assert str(InputError(f"a = {10**999}; lower it")) == f"a = {str(10**999)[:200]}...; lower it"
+
+
+def _read_cell(reader: str, path: Path, cell: str) -> None:
+    match reader:
+        case "species" | "country" | "photo" | "photo_id" | "observation":
+            row = {"photo_id": "1", "photo": "a.jpg", "species": "", "country": ""}
+            row[reader] = cell
+            path.write_text("\n".join(",".join(cells) for cells in (row, row.values())) + "\n")
+            read_manifest(path)
+        case "jsonl":
+            path.write_text(json.dumps({"photo": "a.jpg", "species": "", "country": cell}) + "\n")
+            read_manifest(path)
+        case "json":
+            path.write_text(json.dumps({"temperature": cell}))
+            read_calibration(path, SpeciesList(("a",)))
+        case "toml":
+            path.write_text(read_recipe("demo").to_toml() + f'"{cell[: 30 << 10]}" = 1\n')
+            read_recipe(path)
+
+
+@pytest.mark.parametrize("cell", ["x y/", "\u0301\u0316"], ids=["words", "accents"])
+@pytest.mark.parametrize(("reader", "megabytes", "suffix", "words"), [
+    ("species", 1, "csv", "row 2: species"), ("country", 20, "csv", "row 2: no country"),
+    ("photo", 1, "csv", "row 2: photo"), ("photo_id", 1, "csv", "row 2: photo_id"),
+    ("observation", 1, "csv", "row 2: observation"), ("jsonl", 1, "jsonl", "row 1: no country"),
+    ("json", 2, "json", ""), ("toml", 1, "toml", "unknown key"),
+])  # fmt: skip
+def test_huge_cell_is_cut_and_the_fix_kept(tmp_path, reader, megabytes, suffix, words, cell):
+    path = tmp_path / f"m.{suffix}"
+    with pytest.raises(InputError) as error:
+        _read_cell(reader, path, cell * (megabytes * 10**6 // len(cell.encode())))
+    message = str(error.value)
+    assert message.startswith(str(path))
+    assert words in message
+    assert ";" in message.rpartition("...")[2]
+    assert message.count(cell) <= MAX_VALUE // len(cell)
+
+
 def test_long_message_keeps_its_start_and_end():
     message = str(
         InputError(f"a.csv, row 3: unknown country {'x' * 20_000_000!r}; did you mean Y?")
     )
     assert message.startswith("a.csv, row 3: unknown country 'xx")
-    assert message.endswith("'; did you mean Y?")
-    assert len(message) < MAX_MESSAGE
+    assert message.endswith("x...'; did you mean Y?")
+    assert message.count("x") == MAX_VALUE
+    lists = str(InputError(f"a.json: `crops` holds {['1, 2'] * 999!r} and should be a number"))
+    assert lists.startswith("a.json: `crops` holds ['1, 2', ")
+    assert lists.endswith("and should be a number")
+    assert len(lists) < MAX_MESSAGE
     failures = tuple(PhotoFailure(str(n), f"{n}: too small; send a larger one") for n in range(99))
     assert "57: too small" in str(NoPhotoError(failures))

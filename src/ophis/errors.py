@@ -21,8 +21,14 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+# Values in quotes as `repr` writes them, and long words without (255: the longest file name).
+_VALUE = re.compile(
+    r"""(?<![\w\\])b?(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|`[^`]*+`)"""
+    r"""|(?<![^\s;/'"`])[^\s;/'"`]{256,}+""",
+    re.DOTALL,
+)
+MAX_VALUE = 200  # characters of a cell or field in a message
 MAX_MESSAGE = 1000  # characters; the start names the place, the end the fix
-_HEAD, _TAIL = 200, 200
 
 
 def printable(text: str, *, keep: str = "") -> str:
@@ -42,10 +48,23 @@ def _escape(character: str, keep: str) -> str:
 
 
 def one_line(message: str) -> str:
-    """Return a message without control characters; of a very long one the start and the end."""
+    """Return a message without control characters, with its long values cut.
+
+    Of a message that is very long even so, the start and the end are kept.
+    """
+    if len(message) > MAX_VALUE:
+        message = _VALUE.sub(_cut, message)
     if len(message) > MAX_MESSAGE:
-        message = f"{message[:_HEAD]}…{message[-_TAIL:]}"
+        message = f"{message[:MAX_VALUE]}...{message[-MAX_VALUE:]}"
     return printable(message)
+
+
+def _cut(value: re.Match[str]) -> str:
+    text = value[0]
+    if len(text) <= MAX_VALUE + len("b''"):
+        return text
+    quote = text[-1] if text[-1] in "'\"`" else ""
+    return f"{text[: MAX_VALUE + len(quote)]}...{quote}"
 
 
 class OneLineFormatter(logging.Formatter):
@@ -95,7 +114,7 @@ class PhotoFailure:
 class InputError(ValueError):
     """Input that cannot be used; the message is one line naming file, row or field, and the fix.
 
-    Control characters in it are escaped, and of a very long one the start and the end are kept.
+    Control characters in it are escaped, and a value is cut at 200 characters.
     The command line prints the message after ``ophis:`` and ends with status 2.
 
     Attributes:

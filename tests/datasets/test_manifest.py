@@ -84,7 +84,7 @@ def test_take_by_number_and_by_mask():
 
 
 def test_truth_refuses_species_outside_the_list():
-    with pytest.raises(InputError, match=r"photo 1\.jpg is of species 'boa'"):
+    with pytest.raises(InputError, match=r"photo '1\.jpg' is of species 'boa'"):
         made_manifest([("a", "kenya", "1"), ("boa", "kenya", "2")]).truth(SpeciesList(("a",)))
 
 
@@ -162,7 +162,7 @@ def test_boxes_of_empty_cells_are_nan():
     ],
 )
 def test_boxes_refuses_invalid_box(box):
-    with pytest.raises(InputError, match=r"photo 1\.jpg: box_left.* should be fractions"):
+    with pytest.raises(InputError, match=r"photo '1\.jpg': box_left.* should be fractions"):
         boxed(("0", "0", "1", "1"), box).boxes()
 
 

@@ -90,6 +90,15 @@ def test_other_headers_pass(app, headers):
     assert reply.body == ask(app).body
 
 
+def test_long_field_is_cut_in_the_error(app):
+    error = body_of(ask(app, form(photo(), country="x y " * 255)))["error"]
+    assert error == f"no country is called {'x y ' * 50!r}"[:-1] + (
+        "...'; use its English name or ISO code"
+    )
+    error = body_of(ask(app, form(photo(), country="x y " * 5_000_000)))["error"]
+    assert len(error) < 400
+
+
 @pytest.mark.parametrize(("fields", "language"), [
     ({}, "es"), ({"language": ""}, "es"), ({"language": "fr"}, "fr"), ({"language": "pt_BR"}, "pt"),
 ])  # fmt: skip

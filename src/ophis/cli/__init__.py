@@ -27,7 +27,7 @@ from ophis.cli.photos import collect, pack, split
 from ophis.cli.priors import fit_prior
 from ophis.cli.terminal.streams import OutputError, discard_output, open_streams
 from ophis.cli.web import web
-from ophis.errors import InputError, OneLineFormatter, printable
+from ophis.errors import InputError, OneLineFormatter, one_line, printable
 
 app = App(
     name="ophis",
@@ -197,9 +197,9 @@ def _system_line(error: OSError) -> str:
     text = " ".join((error.strerror or str(error) or type(error).__name__).split())
     if "temporary directory" in text:  # of tempfile
         text += "; set TMPDIR to a folder that can be written"
-    return text if error.filename is None else f"{error.filename}: {text}"
+    return one_line(text if error.filename is None else f"{error.filename}: {text}")
 
 
 def _one_line(error: CycloptsError) -> str:
     text = " ".join(str(error).split())
-    return f"{text} See `ophis --help`."
+    return one_line(f"{text} See `ophis --help`.")

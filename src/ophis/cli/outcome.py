@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ophis.cli.terminal.streams import print_json
-from ophis.errors import BadPhotosError, InputError, printable
+from ophis.errors import BadPhotosError, InputError, one_line, printable
 from ophis.locales import read_sentences
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def print_failures(failures: Iterable[PhotoFailure], *, language: str = "en") ->
         line = failure.reason
         if words.language != "en":
             line = f"{failure.photo_id}: {words.text('error', failure.code)} ({failure.reason})"
-        print(f"ophis: {printable(line)}", file=sys.stderr)
+        print(f"ophis: {one_line(line)}", file=sys.stderr)
 
 
 def finish_training(

@@ -98,7 +98,7 @@ class Manifest:
         if (bad := ~(none | good)).any():
             photo = self.table["photo"][int(bad.argmax())]
             raise InputError(
-                f"photo {photo}: {', '.join(BOX)} should be fractions"
+                f"photo {photo!r}: {', '.join(BOX)} should be fractions"
                 " of width and height, left below right, top below bottom"
             )
         return boxes
@@ -119,7 +119,7 @@ class Manifest:
         if missing.any():
             photo, name = self.table.filter(missing).select("photo", "species").row(0)
             raise InputError(
-                f"photo {photo} is of species {name!r}, which is not among the {len(species)} of"
+                f"photo {photo!r} is of species {name!r}, which is not among the {len(species)} of"
                 " the model; correct the name, or remove the row"
             )
         columns = pl.Series(np.arange(len(species)), dtype=pl.Int64)

@@ -13,7 +13,13 @@ import polars as pl
 from ophis.datasets.archive import is_archive
 from ophis.datasets.darwin_core import read_darwin_core
 from ophis.datasets.darwin_core_meta import NO_MEDIA
-from ophis.datasets.folders.image_folder import ABSOLUTE, checked_paths, labelled, read_image_folder
+from ophis.datasets.folders.image_folder import (
+    ABSOLUTE,
+    MAX_PATH,
+    checked_paths,
+    labelled,
+    read_image_folder,
+)
 from ophis.datasets.folders.links import check_files
 from ophis.datasets.inaturalist import TYPICAL as INATURALIST
 from ophis.datasets.inaturalist import from_inaturalist, is_inaturalist
@@ -31,7 +37,6 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _ROWS_AT_A_TIME = 100_000
-MAX_SPECIES_NAME = 200  # characters; a longer name is a broken table
 # Columns with a meaning: trimmed and unique. Other columns are kept unchanged.
 _READ = frozenset({
     *COLUMNS, "group", "folder", "hashed_id", "scientific_name",
@@ -186,9 +191,12 @@ def _checked(rows: Rows) -> Rows:
     if "observation" not in table.columns:
         source = "group" if "group" in table.columns else "photo_id"
         table = table.with_columns(observation=pl.col(source))
+    rows = checked_paths(rows.with_table(table))
     for name in ("photo_id", "observation"):
-        table = table.with_columns(_plain_texts(table[name]))
-    rows = _checked_cells(rows.with_table(table))
+        long = pl.col(name).str.len_chars() > MAX_PATH
+        rows = rows.checked(long, f"{name} {{{name}!r}} is too long for an id; shorten it")
+        rows = rows.with_table(rows.table.with_columns(_plain_texts(rows.table[name])))
+    rows = _checked_cells(rows)
     rows = _without_missing(rows)
     species = _by_text(rows, "species", species_name, unknown="")
     rows = _without_repeated(rows.with_table(rows.table.with_columns(species=species)))
@@ -264,8 +272,7 @@ def _by_text(rows: Rows, column: str, read: Callable[[str], str], *, unknown: st
 
 
 def _checked_cells(rows: Rows) -> Rows:
-    """Check for paths that leave the folder, and texts that do not fit on one line."""
-    rows = checked_paths(rows)
+    """Check for empty ids, and texts that do not fit on one line."""
     rows = rows.checked(pl.col("photo_id") == "", "photo_id is empty; give every row one")
     for name in ("photo", "photo_id", "species", "observation"):
         broken = pl.col(name).str.contains(_LINE_BREAK)
@@ -273,8 +280,7 @@ def _checked_cells(rows: Rows) -> Rows:
             f"{name} {{{name}!r}} has a line break or control character; correct the row's quotes"
         )
         rows = rows.checked(broken, words)
-    long = pl.col("species").str.len_chars() > MAX_SPECIES_NAME
-    return rows.checked(long, "species is longer than a name can be; correct the row's quotes")
+    return rows
 
 
 def _without_repeated(rows: Rows) -> Rows:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 UNKNOWN = "UNKNOWN"
+MAX_NAME = 200  # characters of a country's name; the longest has 60
 
 # Values for an unknown country. "NA" is not among them: it is Namibia's code.
 _NOT_KNOWN = frozenset({"", "unknown", "nan", "none", "null", "n/a", "#n/a", "<na>"})
@@ -40,6 +41,8 @@ def country_key(text: str | None) -> str:
     >>> country_key("NA")  # Namibia, not "not available"
     'na'
     """
+    if text and len(text) > MAX_NAME:  # no name; folding takes minutes for a text of accents
+        return text
     folded = _folded(_folded(text or ""))  # twice: casefolding is not idempotent
     words = re.split(r"[\s_\-\u2010-\u2015]+", folded.strip().strip("\"'"))
     key = "-".join(word for word in words if word)
@@ -86,7 +89,7 @@ def country_choices(key: str) -> tuple[str, ...]:
     ISO 3166 and the alias table take precedence over names in other languages.
     """
     key = country_key(key)
-    if key == UNKNOWN:
+    if key == UNKNOWN or len(key) > MAX_NAME:
         return ()
     for form in _forms(key):
         if code := aliases().get(form) or _codes().get(form):
@@ -161,6 +164,8 @@ def read_country(text: str | None) -> str:
 
 def _suggestions(key: str) -> list[str]:
     """Return English names: of countries that share a word with the key, or of similar names."""
+    if len(key) > MAX_NAME:
+        return []
     if found := codes_with_words(key):
         return [english_name(code) for code in found]
     names = [name for name in {**_codes(), **aliases()} if len(name) > 3]

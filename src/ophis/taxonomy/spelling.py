@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _IGNORED = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
+MAX_SPECIES_NAME = 200  # characters; accents on one letter take the square of their number
 MAX_MARKS = 2  # accents on one letter, as in Vietnamese
 _LEAST_ACCENT = 200  # combining class of accents at, above and below a letter
 _BLANK = "\u2800"  # an empty pattern of Braille, category So
@@ -58,8 +59,12 @@ def species_name(text: str, where: str = "") -> str:
 
     Raises:
         InputError: naming a letter of another script than the rest of its word, a letter with more
-            than `MAX_MARKS` accents, or a number.
+            than `MAX_MARKS` accents, a number, or more than `MAX_SPECIES_NAME` characters.
     """
+    if len(text) > MAX_SPECIES_NAME:
+        raise InputError(
+            f"{where}species {text!r} is too long for a name; correct it, or the quotes"
+        )
     if text.isascii():
         name = plain_text(text)
     else:

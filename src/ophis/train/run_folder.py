@@ -138,7 +138,7 @@ class RunInputs:
         truth = train.truth(self.species)
         if (truth < 0).any():
             photo = train.table["photo"][int((truth < 0).argmax())]
-            raise InputError(f"training photo {photo} has no species; label it or take it out")
+            raise InputError(f"training photo {photo!r} has no species; label it or take it out")
         if len(self.species) < 2:
             raise InputError(f"training needs two species or more, not {len(self.species)}")
         if empty := sorted(set(self.species) - set(train.table["species"])):

@@ -234,7 +234,7 @@ def test_resume_refuses_changed_photo(unreadable, tmp_path):
     pack(unreadable, out, **WHOLE)
     pack(unreadable, out, **WHOLE)  # unchanged photos are accepted
     Image.new("RGB", (64, 64)).save(unreadable.folder / "20.png")
-    with pytest.raises(InputError, match=r"photo 20.png has changed .*shard-00002.tar; delete"):
+    with pytest.raises(InputError, match=r"photo .20.png. has changed .*shard-00002.tar; delete"):
         pack(unreadable, out, **WHOLE)
     (out / "shard-00002.parquet").unlink()
     pack(unreadable, out, **WHOLE)

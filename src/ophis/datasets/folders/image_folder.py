@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 ABSOLUTE = r"^[/\\~]|^[A-Za-z]:"  # an absolute path, on any system
+MAX_PATH = 4095  # characters
+_LONG_NAME = "[^/]{256}"  # of a file or folder
 
 
 def read_image_folder(
@@ -103,7 +105,9 @@ def checked_paths(rows: Rows) -> Rows:
     words = "photo {photo!r} leaves the folder; use a path within it, or give the folder of photos"
     rows = rows.checked(leaves, words)
     words = "photo {photo!r} has a backslash; write paths with '/'"
-    return rows.checked(photo.str.contains("\\", literal=True), words)
+    rows = rows.checked(photo.str.contains("\\", literal=True), words)
+    long = (photo.str.len_chars() > MAX_PATH) | photo.str.contains(_LONG_NAME)
+    return rows.checked(long, "photo {photo!r} is too long for a file name; correct the row")
 
 
 def _with_metadata(metadata: Path, read_table: Callable[[Path], Rows]) -> Rows:

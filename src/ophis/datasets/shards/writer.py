@@ -217,7 +217,7 @@ def _require_same_photos(
         if before[position] != new:
             path = shard_path(done.folder, done.index["shard"][position])
             raise InputError(
-                f"photo {rows.table['photo'][row]} has changed since it was packed in {path};"
+                f"photo {rows.table['photo'][row]!r} has changed since it was packed in {path};"
                 f" delete {path.with_suffix('.parquet').name} to write this shard again, or pack to"
                 " another folder"
             )
