@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -78,24 +79,62 @@ def tampered(files, logit) -> dict[str, bytes]:
     return {**files, FACTS: json.dumps(facts).encode()}
 
 
-@pytest.mark.parametrize("field", ["threshold", "tolerance"])
+def sets(**values) -> dict[str, Any]:
+    """Return sets of three species as a fit has them, but for some values."""
+    fitted = {"coverage": 0.99, "confidence": 0.95, "observations": [299] * 3}
+    return fitted | {"thresholds": [0.9] * 3} | values
+
+
+@pytest.mark.parametrize(
+    ("danger", "selftest"),
+    [
+        ({"thresholds": [-1] * 3}, {}),
+        ({"coverage": 0}, {}),
+        ({"observations": [-5] * 3}, {}),
+        ({"observations": [298] * 3}, {}),
+        ({}, {"tolerance": 2}),
+        ({}, {"photo": ""}),
+        ({}, {"verdict": "fine"}),
+        ({}, {}),
+    ],
+)
 def test_facts_outside_the_bounds_of_an_export_are_refused(
-    opened, tested, synthetic_photo, tmp_path, field
+    opened, tested, synthetic_photo, tmp_path, danger, selftest
 ):
     facts = json.loads(tested[FACTS])
-    if field == "tolerance":
-        facts["selftests"][0]["tolerance"] = 2
-    else:
-        sets = [0] * len(facts["species"])
-        facts["rule"] = {
-            "by": "energy", "limit": None, "image": {"names": sets, "danger": sets},
-            "country": None, "danger_guaranteed": True,
-        }  # fmt: skip
+    facts["selftests"][0] |= selftest
+    facts["rule"] = {
+        "ood": {"by": "energy", "limit": None, "passing": 0.9},
+        "image": {"names": sets(), "danger": sets(**danger)}, "country": None,
+    }  # fmt: skip
     files = tried({**tested, FACTS: json.dumps(facts).encode()})
     with served(write_page(tmp_path / "page", with_file_digests(files))) as address:
-        status, code, error = error_of(opened(address), [synthetic_photo.read_bytes()])
+        page = opened(address)
+        if not danger and not selftest:
+            assert ask(page, [synthetic_photo.read_bytes()])["evaluated"]
+            return
+        status, code, error = error_of(page, [synthetic_photo.read_bytes()])
         assert (status, code) == (503, "model_damaged")
         assert error.startswith("facts.json: ")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_page_that_loses_the_warning_of_the_known_photo_gives_no_answer(
+    opened, tested, synthetic_photo, tmp_path, lost
+):
+    facts = json.loads(tested[FACTS])
+    facts["selftests"][0]["verdict"] = "may be venomous"
+    for species in facts["species"]:
+        species["dangerous"] = not lost
+    files = tried({**tested, FACTS: json.dumps(facts).encode()})
+    with served(write_page(tmp_path / "page", with_file_digests(files))) as address:
+        page, photo = opened(address), synthetic_photo.read_bytes()
+        if lost:
+            status, code, error = error_of(page, [photo])
+            assert (status, code) == (500, "model_wrong")
+            assert 'had the verdict "may be venomous" at the export' in error
+        else:
+            assert "lines" in ask(page, [photo])
 
 
 @pytest.mark.parametrize("single_file", [False, True])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -164,15 +164,18 @@ class DecisionRule:
         own, beside = self.country.sets(adjusted), self.image.names.sets(adjusted)
         return np.where(joined[:, None], names | beside, own), joined
 
-    def write(self, path: str | Path) -> Path:
-        """Write the rule as JSON, atomically."""
-        values = {
+    def as_dict(self) -> dict[str, Any]:
+        """Return the rule as JSON values, the content of decision.json."""
+        return {
             "ood": {"by": self.by, "limit": finite_or_none(self.limit), "passing": self.passing},
             "image": self.image.as_dict(),
             "country": sets_as_dict(self.country) if self.country else None,
         }
+
+    def write(self, path: str | Path) -> Path:
+        """Write the rule as JSON, atomically."""
         with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
         return Path(path)
 
 

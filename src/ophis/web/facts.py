@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophis.decision.guarantees import sets_as_dict
 from ophis.geography.countries import UNKNOWN, country_code, country_key, iso_codes
 from ophis.inference.bundles.index import SELFTEST
 from ophis.inference.self_test import SelfTest
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis.decision.calibration import Calibration
-    from ophis.decision.rule import DecisionRule
     from ophis.inference.bundles.bundle import Bundle, Member
     from ophis.priors.prior import Prior
     from ophis.taxonomy.species_list import SpeciesList
@@ -55,7 +53,7 @@ def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
             for member in members
         ],
         "calibration": _calibration(bundle.calibration),
-        "rule": _rule(bundle.rule),
+        "rule": bundle.rule.as_dict() if bundle.rule else None,
         "prior": prior,
         "countries": countries,
         "images": [asdict(member.preprocessing) for member in members],
@@ -66,7 +64,7 @@ def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
 
 
 def _selftest(member: Member) -> dict[str, Any] | None:
-    """Return one known photo of a network and its logits, None without a self-test."""
+    """Return one known photo of a network, its logits and verdict, None without a self-test."""
     path = member.model.with_name(SELFTEST)
     if not path.exists():
         return None
@@ -75,6 +73,7 @@ def _selftest(member: Member) -> dict[str, Any] | None:
         "photo": base64.b64encode(test.photos[0]).decode(),
         "logits": test.logits[0].tolist(),
         "tolerance": test.tolerance,
+        "verdict": test.verdicts[0],
     }
 
 
@@ -95,18 +94,6 @@ def _calibration(calibration: Calibration | None) -> dict[str, Any] | None:
     if calibration is None:
         return None
     return {"scale": calibration.scale.tolist(), "offset": calibration.offset.tolist()}
-
-
-def _rule(rule: DecisionRule | None) -> dict[str, Any] | None:
-    if rule is None:
-        return None
-    return {
-        "by": rule.by,
-        "limit": float(rule.limit) if np.isfinite(rule.limit) else None,
-        "image": {name: sets["thresholds"] for name, sets in rule.image.as_dict().items()},
-        "country": sets_as_dict(rule.country)["thresholds"] if rule.country else None,
-        "danger_guaranteed": rule.image.danger_guaranteed,
-    }
 
 
 def _countries(

@@ -3,7 +3,8 @@
 import { answerLines } from "./answer_lines.js";
 import { calibrate } from "./ensemble.js";
 import { energy, meanOf, probabilities, ranked } from "./probabilities.js";
-import { MAY_BE_VENOMOUS, noName, RowDecider } from "./row_decision.js";
+import { noName, RowDecider } from "./row_decision.js";
+import { MAY_BE_VENOMOUS } from "./verdict.js";
 
 /** @import { Answer } from "./backend.js" */
 /** @import { Effect, Place } from "./prior.js" */
@@ -78,7 +79,7 @@ export class Decider {
   #toAnswer(sections, decision, place, effect, parts) {
     const { facts } = this;
     const evaluated = facts.rule !== null;
-    const danger_guaranteed = facts.rule?.danger_guaranteed ?? false;
+    const danger_guaranteed = this.rows.dangerGuaranteed;
     const countries = Object.fromEntries(
       place.weights.map(([key, weight]) => [facts.countries[key]?.spelling ?? key, weight]),
     );
@@ -118,10 +119,11 @@ export class Decider {
   #isOod({ logits, ood_score }) {
     const { rule } = this.facts;
     if (!rule) return false;
-    if (rule.by === "energy") return energy(logits) > (rule.limit ?? Number.POSITIVE_INFINITY);
+    const limit = rule.ood.limit ?? Number.POSITIVE_INFINITY;
+    if (rule.ood.by === "energy") return energy(logits) > limit;
     if (ood_score === null)
       throw new Error("the rule uses the OOD score, but the network gives none");
-    return ood_score > (rule.limit ?? Number.POSITIVE_INFINITY);
+    return ood_score > limit;
   }
 
   /**

@@ -179,8 +179,11 @@ class LocalBackend {
     const bufferOf = (/** @type {Part | undefined} */ part) =>
       parts.get(part?.path ?? "")?.buffer ?? new ArrayBuffer(0);
     const { runtime, images, tta, selftests } = facts;
+    const dangerous = facts.members.map(({ columns }) =>
+      columns.filter((_, column) => facts.species[column]?.dangerous),
+    );
     const networks = { wasm: bufferOf(wasm), models: models.map(bufferOf) };
-    const setup = { runtime, images, tta, selftests, ...networks };
+    const setup = { runtime, images, tta, selftests, dangerous, ...networks };
     const worker = new WorkerClient();
     const wrong = await worker.send({ setup }, [...setup.models, setup.wasm]).catch((error) => {
       worker.close();

@@ -1,35 +1,25 @@
 // Decision about one row of logits; JavaScript version of ophis/decision/rule.py.
 
-import { ROUNDING, setOf } from "./conformal.js";
+import { setOf } from "./conformal.js";
 import { calibrate } from "./ensemble.js";
 import { Prior } from "./prior.js";
-import { probabilities, ranked } from "./probabilities.js";
+import { ranked } from "./probabilities.js";
+import { MAY_BE_VENOMOUS, NOT_KNOWN_DANGEROUS, showsDanger } from "./verdict.js";
 
+/** @import { PredictionSets } from "./conformal.js" */
 /** @import { Calibration, Member } from "./ensemble.js" */
 /** @import { Country, Effect, Place } from "./prior.js" */
-
-const DANGER_LIMIT = 1 - 0.8; // probability of venomous species at which an image shows danger
-export const MAY_BE_VENOMOUS = "may be venomous";
-const NOT_KNOWN_DANGEROUS = "not known to be dangerous";
 
 /** @typedef {{name: string, danger: string, dangerous: boolean, genus: string,
  *   family: string | null}} Species */
 
 /**
- * Nonconformity threshold of each species; null: no guarantee, the species is always in the set.
- *
- * @typedef {{names: (number | null)[], danger: (number | null)[]}} Guarantees
- */
-
-/**
- * Content of decision.json for the page.
+ * Content of decision.json.
  *
  * @typedef {object} Rule
- * @property {string} by
- * @property {number | null} limit
- * @property {Guarantees} image
- * @property {(number | null)[] | null} country thresholds of names with a country; null: none fitted.
- * @property {boolean} danger_guaranteed true if enough venomous snakes were tested.
+ * @property {{by: string, limit: number | null, passing: number}} ood
+ * @property {{names: PredictionSets, danger: PredictionSets}} image
+ * @property {PredictionSets | null} country sets of names with a country; null: none fitted.
  */
 
 /**
@@ -59,6 +49,13 @@ export class RowDecider {
     const names = facts.species.map(({ name }) => name);
     const sorted = [...names].sort(); // by code units, which equals Python's order for these names
     this.order = names.map((name) => sorted.indexOf(name));
+    this.dangerous = facts.species.flatMap(({ dangerous }, column) => (dangerous ? [column] : []));
+    // True if enough venomous snakes were tested to exclude danger.
+    this.dangerGuaranteed =
+      this.dangerous.length > 0 &&
+      this.dangerous.every((column) =>
+        Number.isFinite(facts.rule?.image.danger.thresholds[column]),
+      );
     this.prior =
       facts.prior &&
       new Prior(facts.prior.temperature, facts.countries, table, facts.species.length);
@@ -91,7 +88,7 @@ export class RowDecider {
    */
   names(image) {
     const { rule } = this.facts;
-    if (rule) return setOf(image, rule.image.names, this.order);
+    if (rule) return setOf(image, rule.image.names.thresholds, this.order);
     const [best] = ranked(image, this.order);
     return Array.from(image, (_, column) => column === best);
   }
@@ -109,13 +106,12 @@ export class RowDecider {
     if (!rule) return this.#decision(row, () => true, true);
     const image = calibrate(raw, calibration);
     const names = this.names(image);
-    const risky = this.#mayBeVenomous(image, names) || this.#imageShowsDanger(image);
+    const risky = this.#mayBeVenomous(image, names) || showsDanger(image, this.dangerous);
     const alone = this.#decision(image, (column) => names[column] === true, risky);
     if (!place.weights.length || !this.prior) return alone;
     const [possible, joined] = this.#withPlace(names, row, effect.of_country === true);
     const warned =
-      alone.verdict === MAY_BE_VENOMOUS ||
-      this.facts.species.some(({ dangerous }, column) => dangerous && possible[column]);
+      alone.verdict === MAY_BE_VENOMOUS || this.dangerous.some((column) => possible[column]);
     return { ...this.#decision(row, (column) => possible[column] === true, warned), joined };
   }
 
@@ -130,19 +126,10 @@ export class RowDecider {
   #withPlace(names, row, tested) {
     const { country, image } = /** @type {Rule} */ (this.facts.rule);
     if (!country) return [names.map(() => true), true];
-    if (tested && !country.includes(null)) return [setOf(row, country, this.order), false];
-    const beside = setOf(row, image.names, this.order);
+    const { thresholds } = country;
+    if (tested && !thresholds.includes(null)) return [setOf(row, thresholds, this.order), false];
+    const beside = setOf(row, image.names.thresholds, this.order);
     return [names.map((found, column) => found || beside[column] === true), true];
-  }
-
-  /** @param {Float64Array} image calibrated logits of the image alone */
-  #imageShowsDanger(image) {
-    const p = probabilities(image);
-    const risk = p.reduce(
-      (sum, value, column) => sum + (this.species(column).dangerous ? value : 0),
-      0,
-    );
-    return risk >= DANGER_LIMIT - ROUNDING;
   }
 
   /**
@@ -152,12 +139,10 @@ export class RowDecider {
    * @param {boolean[]} names species that the image does not exclude
    */
   #mayBeVenomous(image, names) {
-    const { image: guarantees, danger_guaranteed } = /** @type {Rule} */ (this.facts.rule);
-    if (!danger_guaranteed) return true;
-    const danger = setOf(image, guarantees.danger, this.order);
-    return this.facts.species.some(
-      ({ dangerous }, column) => dangerous && (names[column] || danger[column]),
-    );
+    if (!this.dangerGuaranteed) return true;
+    const { thresholds } = /** @type {Rule} */ (this.facts.rule).image.danger;
+    const danger = setOf(image, thresholds, this.order);
+    return this.dangerous.some((column) => names[column] || danger[column]);
   }
 
   /**

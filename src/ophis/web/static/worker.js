@@ -22,6 +22,7 @@ import { difference } from "./self_test.js";
  * @property {Preprocessing[]} images preprocessing of each model.
  * @property {Crop[]} tta
  * @property {(SelfTest | null)[]} selftests of each model.
+ * @property {number[][]} dangerous columns of dangerous species of each model.
  */
 
 /** @typedef {{photos: {name: string, bytes: Uint8Array<ArrayBuffer>}[], evidence: boolean}} PhotoBatch */
@@ -44,7 +45,7 @@ async function respond({ data: { id, setup, batch } }) {
   try {
     if (setup) networks = openNetworks(setup);
     const opened = await networks;
-    const wrong = setup && opened ? await firstDifference(opened, setup.selftests) : null;
+    const wrong = setup && opened ? await firstDifference(opened, setup) : null;
     postMessage({ id, value: batch ? await runBatch(batch) : wrong });
   } catch (error) {
     postMessage({ id, error: error instanceof Error ? error.message : String(error) });
@@ -62,13 +63,14 @@ async function openNetworks({ runtime, wasm, models, images, tta }) {
 
 /**
  * @param {Opened} opened
- * @param {(SelfTest | null)[]} selftests
+ * @param {Setup} setup
  * @returns {Promise<string | null>} difference of the first network that counts wrong.
  */
-async function firstDifference({ networks: opened, images }, selftests) {
+async function firstDifference({ networks: opened, images }, { selftests, dangerous }) {
   for (const [number, network] of opened.entries()) {
     const [test, preprocessing] = [selftests[number], images[number]];
-    const found = test && preprocessing && (await difference(network, preprocessing, test));
+    if (!test || !preprocessing) continue;
+    const found = await difference(network, preprocessing, test, dangerous[number] ?? []);
     if (found) return found;
   }
   return null;
