@@ -362,3 +362,67 @@ def test_photos_changed_between_stop_and_start_are_noticed(halves, small, tmp_pa
     with pytest.raises(InputError, match="the files of 1 training photos have changed since"):
         fit(small(steps=1), validation=fewer, **call)
     assert (out / "checkpoint.pt").read_bytes() == before
+
+
+class AtStep(Progress):
+    """Calls a function after a step; keeps the messages."""
+
+    def __init__(self, step, change):
+        self.step, self.change, self.lines = step, change, []
+
+    def step_done(self, figures):
+        if figures.step == self.step:
+            self.change()
+
+    def message(self, line):
+        self.lines.append(line)
+
+
+@pytest.fixture
+def own_photos(halves, tmp_path):
+    """Training and validation photos in a folder that may be changed."""
+    shutil.copytree(halves[0].folder, tmp_path / "photos")
+    return [replace(half, folder=tmp_path / "photos") for half in halves]
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_photo_that_changes_during_training_stops_the_run(own_photos, small, tmp_path, replaced):
+    train, validation = own_photos
+    one, other = train.paths()[3], train.paths()[20]
+    before = one.read_bytes(), other.read_bytes()
+
+    def change():
+        one.write_bytes(before[1])
+        if not replaced:
+            other.write_bytes(before[0])  # exchanged: the set of contents is the same
+
+    recipe, out = small(steps=9, evaluate_every_steps=9), tmp_path / "run"
+    call = {"train": train, "validation": validation, "out": out, "workers": 1}
+    line = rf"({one.name}|{other.name}): the file has changed since .*; put the former file back"
+    with pytest.raises(InputError, match=line):
+        fit(recipe, **call, progress=AtStep(3, change))
+    saved = load_checkpoint(out)
+    assert saved
+    assert 3 <= saved.step < 9
+
+
+def test_photo_that_changes_after_its_last_use_is_not_in_the_ood_model(own_photos, small, tmp_path):
+    train, validation = own_photos
+    first = train.paths()[0]
+    recipe, out = small(steps=3, evaluate_every_steps=3), tmp_path / "run"
+    end = AtStep(2, lambda: first.write_bytes(first.read_bytes() + b"changed"))
+    with pytest.raises(InputError, match="files of 1 training photos have changed since the netw"):
+        fit(recipe, train=train, validation=validation, out=out, progress=end)
+    saved = load_checkpoint(out)
+    assert saved
+    assert saved.step == 3
+
+
+def test_changed_validation_photos_are_reported(own_photos, small, tmp_path):
+    train, validation = own_photos
+    first = validation.paths()[0]
+    recipe = small(steps=4, evaluate_every_steps=2)
+    end = AtStep(2, lambda: first.write_bytes(first.read_bytes() + b"changed"))
+    fit(recipe, train=train, validation=validation, out=tmp_path / "run", progress=end)
+    line = "the files of 1 validation photos have changed since the last evaluation, the first is"
+    assert [found for found in end.lines if found.startswith(line)]

@@ -21,7 +21,7 @@ from ophis.files.npz import read_npz, write_npz
 from ophis.images.decode import read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -73,6 +73,24 @@ def first_bytes(sha256: NDArray[np.uint8] | None) -> Digests:
             " found; score the photos again: ophis score"
         )
     return np.ascontiguousarray(sha256[:, :8]).view(">u8")[:, 0].astype(np.uint64)
+
+
+def changed_photos(
+    photo_ids: Sequence[str], sha256: NDArray[np.uint8] | None, now: Mapping[str, int]
+) -> list[str]:
+    """Return the photos of scores whose files have another content now.
+
+    Args:
+        photo_ids: of the scores.
+        sha256: those of `Scores`, [photos, 32]; without them no photo is compared.
+        now: digests by photo id.
+    """
+    if sha256 is None:
+        return []
+    before = zip(photo_ids, first_bytes(sha256).tolist(), strict=True)
+    return [
+        photo for photo, digest in before if now.get(photo, UNREADABLE) not in (digest, UNREADABLE)
+    ]
 
 
 def training_rows(digests: Digests, training: Digests) -> NDArray[np.bool_]:

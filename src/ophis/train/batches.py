@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ophis.datasets.shards.reader import PackedPhoto
+    from ophis.datasets.training_photos import Digests
     from ophis.recipe import Recipe
 
 
@@ -143,29 +144,30 @@ def jittered(pixels: NDArray[np.uint8], factors: NDArray[np.float64]) -> NDArray
     return np.asarray(photo)
 
 
+@dataclass(frozen=True, eq=False)
 class Batches:
     """Reader of a run's micro-batches, ahead of time and in threads.
 
     Threads and not processes: decoding, resizing and normalising release the interpreter's lock.
     Nothing is pickled or forked, and each photo is written once, to its part of the micro-batch.
+
+    Attributes:
+        recipe: of the run.
+        photos: to learn from.
+        truth: [photos], column of the species.
+        digests: [photos], of the files; by default they are not compared.
+        workers: threads that read photos.
+        rank: of this process.
+        processes: of the run.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        photos: Sequence[Path | PackedPhoto],
-        truth: NDArray[np.int64],
-        *,
-        workers: int,
-        rank: int = 0,
-        processes: int = 1,
-    ) -> None:
-        self._recipe = recipe
-        self._photos = photos
-        self._truth = truth
-        self._workers = workers
-        self._rank = rank
-        self._processes = processes
+    recipe: Recipe
+    photos: Sequence[Path | PackedPhoto]
+    truth: NDArray[np.int64]
+    digests: Digests | None = None
+    workers: int = field(kw_only=True)
+    rank: int = field(default=0, kw_only=True)
+    processes: int = field(default=1, kw_only=True)
 
     def micro_batches(self, first_step: int) -> Iterator[MicroBatch]:
         """Yield the micro-batches of this process from a step to the end of the run.
@@ -173,16 +175,16 @@ class Batches:
         Of several processes each takes every n-th micro-batch of a step.
 
         Raises:
-            PhotoError: naming the photo that cannot be read.
+            PhotoError: naming the photo that cannot be read, or whose file has changed.
         """
         numbers = (
             (step, number)
-            for step in range(first_step, self._recipe.steps)
-            for number in range(self._rank, self._recipe.micro_batches, self._processes)
+            for step in range(first_step, self.recipe.steps)
+            for number in range(self.rank, self.recipe.micro_batches, self.processes)
         )
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="ophis-photo")
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="ophis-photo")
         reading: deque[_Reading] = deque()
-        ahead = 2 + 2 * self._workers // self._recipe.micro_batch_photos
+        ahead = 2 + 2 * self.workers // self.recipe.micro_batch_photos
         try:
             for step, number in numbers:
                 reading.append(self._start(pool, step, number))
@@ -194,24 +196,25 @@ class Batches:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _positions(self, step: int, number: int) -> range:
-        size = self._recipe.micro_batch_photos
-        first = step * self._recipe.batch_photos + number * size
+        size = self.recipe.micro_batch_photos
+        first = step * self.recipe.batch_photos + number * size
         return range(first, first + size)
 
     def _start(self, pool: ThreadPoolExecutor, step: int, number: int) -> _Reading:
-        positions, side = self._positions(step, number), self._recipe.crop_pixels
+        positions, side = self._positions(step, number), self.recipe.crop_pixels
         pixels = np.empty((len(positions), side, side, 3), np.float32)
         photos = [pool.submit(self._photo, *each) for each in zip(positions, pixels, strict=True)]
         return _Reading(step, number, pixels, photos)
 
     def _photo(self, position: int, out: NDArray[np.float32]) -> int:
         """Write a photo to ``out``, [crop_pixels, crop_pixels, 3]; return its species' column."""
-        row = photo_at(position, photos=len(self._photos), seed=self._recipe.seed)
-        rng = rng_at(self._recipe.seed, RngKey.PIXELS, position)
-        resized = read_resized(self._photos[row], self._recipe.resize_pixels)
-        pixels = augment_resized(resized, self._recipe, rng)
-        normalise_into(pixels, self._recipe.preprocessing, out)
-        return int(self._truth[row])
+        row = photo_at(position, photos=len(self.photos), seed=self.recipe.seed)
+        rng = rng_at(self.recipe.seed, RngKey.PIXELS, position)
+        digest = None if self.digests is None else int(self.digests[row])
+        resized = read_resized(self.photos[row], self.recipe.resize_pixels, digest)
+        pixels = augment_resized(resized, self.recipe, rng)
+        normalise_into(pixels, self.recipe.preprocessing, out)
+        return int(self.truth[row])
 
 
 @dataclass(frozen=True, eq=False)

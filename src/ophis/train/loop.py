@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,8 +88,9 @@ def fit(
 
     Raises:
         BadPhotosError: before the first step, with all photos that cannot be used.
-        InputError: when the inputs do not fit together, another process writes the run folder or it
-            is moved, a checkpoint cannot be read or written, or loss or weights are not finite.
+        InputError: when the inputs do not fit together, a training photo's file changes, another
+            process writes the run folder or it is moved, a checkpoint cannot be read or written, or
+            loss or weights are not finite.
         Stopped: after Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
     """
     out = Path(out)
@@ -166,11 +167,10 @@ class Training:
             require_same_run(saved, recipe, None, out)
         state = TrainingState.begin(inputs, processes, saved, compiled=execution.compile)
         stop.saved_step = saved.step if saved else None
-        train, validation, learned = usable_photos(inputs.train, inputs.validation, out, check)
-        inputs = replace(inputs, train=train, validation=validation, learned=learned)
+        inputs = usable_photos(inputs, out, check)
         inputs.require_valid()  # again: a species may have lost all its photos
         if found and saved:
-            require_same_run(saved, recipe, train.sha256(), out)
+            require_same_run(saved, recipe, inputs.train.sha256(), out)
             if other := run_folder.require_same_photos(out, inputs, check.learned):
                 progress.message(other)
             progress.message(found.damage or f"going on from step {saved.step:,}, saved in {out}")
@@ -218,6 +218,7 @@ class Training:
             self.inputs.recipe,
             train.photos(),
             train.truth(self.inputs.species),
+            self.inputs.digests,
             workers=self.execution.workers,
             rank=self.processes.rank,
             processes=self.processes.count,
@@ -228,7 +229,7 @@ class Training:
 
         Raises:
             Stopped: when the state before the step is saved.
-            PhotoError: likewise; for a photo that this process cannot read.
+            PhotoError: likewise; for a photo that this process cannot read or that has changed.
         """
         state, recipe = self.state, self.inputs.recipe
         self.locked.require_in_place()
@@ -291,6 +292,8 @@ class Training:
             if processes.leads:
                 if ood_model:
                     ood_model.write(self.locked.folder / OOD_MODEL_FILE)
+                if changed := run_folder.changed_since(self.locked.folder / SCORES, scores):
+                    self.log.message(changed)
                 self.log.evaluation(step, evaluate(scores))
                 scores.write(self.locked.folder / SCORES)
                 for failure in scores.failures:

@@ -75,14 +75,7 @@ def final_scores(
 ) -> tuple[Scores, OodModel]:
     """Fit the out-of-distribution score on the training photos and score the validation photos."""
     species, preprocessing = inputs.species, inputs.recipe.preprocessing
-    ood_model = fit_ood_model(
-        model,
-        inputs.train,
-        species=species,
-        preprocessing=preprocessing,
-        processes=processes,
-        workers=workers,
-    )
+    ood_model = fit_ood_model(model, inputs, processes, workers)
     scores = score_model(
         WithOodScore(model, ood_model.to(processes.device)),
         inputs.validation,

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ophis.datasets.training_photos import first_bytes, training_rows
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
 from ophis.files.content import content_of
@@ -30,10 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ophis.datasets.manifest import Manifest
-    from ophis.images.preprocessing import Preprocessing
-    from ophis.taxonomy.species_list import SpeciesList
     from ophis.train.processes import Processes
+    from ophis.train.run_folder import RunInputs
 
 FILE = "ood_model.npz"  # in a run folder
 MAX_PHOTOS = 20_000  # training photos that the model is fitted on
@@ -149,29 +148,37 @@ def _squared_differences(rows: torch.Tensor, others: torch.Tensor) -> torch.Tens
 
 
 def fit_ood_model(
-    model: nn.Module,
-    train: Manifest,
-    *,
-    species: SpeciesList,
-    preprocessing: Preprocessing,
-    processes: Processes,
-    workers: int | None = None,
+    model: nn.Module, inputs: RunInputs, processes: Processes, workers: int | None = None
 ) -> OodModel:
     """Fit the OOD model on at most 20,000 training photos, evenly over the species.
 
     Each process reads a part of them; the result does not depend on the number of processes.
+
+    Raises:
+        InputError: in all processes, when a photo is not one that the network learned from.
     """
     model.eval()
+    train, species, preprocessing = inputs.train, inputs.species, inputs.recipe.preprocessing
     chosen = _choose(train.truth(species), len(species))[processes.rank :: processes.count]
     rows: list[int] = []
     features: list[NDArray[np.float32]] = []
+    other: list[int] = []
     for batch in pixel_batches(train.take(chosen), preprocessing=preprocessing, workers=workers):
         if batch.rows:
-            rows += chosen[batch.rows].tolist()
+            read = chosen[batch.rows]
+            rows += read.tolist()
+            if len(inputs.learned):
+                known = training_rows(first_bytes(batch.sha256), inputs.learned)
+                other += read[~known].tolist()
             features.append(_features(model, batch.pixels, processes.device))
-    everything = processes.gather((rows, features))
-    order = np.array([row for part, _ in everything for row in part])
-    whole = np.concatenate([array for _, part in everything for array in part])
+    everything = processes.gather((rows, features, other))
+    if changed := [row for *_, part in everything for row in part]:
+        raise InputError(
+            f"the files of {len(changed):,} training photos have changed since the network learned"
+            f" from them, the first is {train.photos()[changed[0]]}; put the former files back"
+        )
+    order = np.array([row for part, *_ in everything for row in part])
+    whole = np.concatenate([array for _, part, _ in everything for array in part])
     whole = whole[np.argsort(order)].astype(np.float64)
     truth = train.truth(species)[np.sort(order)]
     return ood_model_from_features(whole, truth, species=len(species))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ophis.datasets.shards.reader import PackedPhoto
     from ophis.datasets.training_photos import Digests
     from ophis.train.processes import Processes
+    from ophis.train.run_folder import RunInputs
 
 SKIPPED = "skipped.csv"  # in a run folder
 CHECKED = "checked-photos.parquet"
@@ -85,9 +86,7 @@ class PhotoCheck:
     progress: Progress = field(default_factory=Progress)
 
 
-def usable_photos(
-    train: Manifest, validation: Manifest, out: Path, check: PhotoCheck
-) -> tuple[Manifest, Manifest, Digests]:
+def usable_photos(inputs: RunInputs, out: Path, check: PhotoCheck) -> RunInputs:
     """Check all photos of a run before it begins.
 
     For packed photos the index of the pack lists those that could not be packed. A validation
@@ -95,27 +94,27 @@ def usable_photos(
     two species are reported in a log line.
 
     Args:
-        train: photos to learn from.
-        validation: photos to evaluate on.
+        inputs: photos to learn from and to evaluate on.
         out: the run folder. Photos left out are listed in its `skipped.csv`, and stay out when the
             run resumes.
         check: options.
 
     Returns:
-        Both manifests without the photos left out, and the digests of all photos that the network
-        learns from or has learned from.
+        The inputs without the photos left out, with the digests of the photos that the network
+        learns from, and of these and all that it has learned from.
 
     Raises:
         BadPhotosError: with all photos that cannot be used, unless ``skip_bad`` is set.
         InputError: when the run folder cannot be written.
     """
-    processes = check.processes
+    train, validation, processes = inputs.train, inputs.validation, check.processes
     earlier = processes.gather(read_skipped(out) if check.skip_bad and processes.leads else {})[0]
     bad, digests = _examine(train, check)
     if processes.leads:
         report_same_content(train, digests, unread=UNREADABLE)
     reasons: Reasons = {"train": earlier.get("train", {}) | _by_id(train, bad)}
-    learned = union([check.learned, digests[_rows_without(train, reasons["train"])]])
+    training = digests[_rows_without(train, reasons["train"])]
+    learned = union([check.learned, training])
     bad, digests = _examine(validation, check)
     photos = validation.photos()
     for row in np.flatnonzero(training_rows(digests, learned)).tolist():
@@ -129,7 +128,7 @@ def usable_photos(
             _write_skipped(reasons, out)
         train = train.take(_rows_without(train, reasons["train"]))
         validation = validation.take(_rows_without(validation, reasons["validation"]))
-    return train, validation, learned
+    return replace(inputs, train=train, validation=validation, digests=training, learned=learned)
 
 
 def read_skipped(out: Path) -> Reasons:

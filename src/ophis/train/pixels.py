@@ -15,6 +15,8 @@ from torchvision.transforms.v2 import functional
 
 from ophis.datasets.shards.pixels import read_packed
 from ophis.datasets.shards.reader import PackedPhoto
+from ophis.datasets.training_photos import content_digest
+from ophis.errors import PhotoError
 from ophis.images.decode import decode_jpeg, read_bytes
 from ophis.images.preprocessing import decode_resized
 
@@ -26,18 +28,31 @@ if TYPE_CHECKING:
     from ophis.images.preprocessing import Preprocessing
 
 
-def read_resized(path: str | Path | PackedPhoto, pixels: int) -> NDArray[np.uint8]:
+def read_resized(
+    path: str | Path | PackedPhoto, pixels: int, digest: int | None = None
+) -> NDArray[np.uint8]:
     """Read a photo as an upright square: [pixels, pixels, 3].
 
     A packed photo of this size is not resized again; of raw pixels the result is a view of the
     shard. JPEG files that shrink are resized by torchvision, other photos by Pillow.
 
+    Args:
+        path: of the photo, or the photo of a pack, which compares its bytes itself.
+        pixels: of the result.
+        digest: of the file as it was checked; see `content_digest`.
+
     Raises:
-        PhotoError: as `ophis.images.decode.read_photo`.
+        PhotoError: as `ophis.images.decode.read_photo`, and when the file has another digest.
     """
     if isinstance(path, PackedPhoto):
         return read_packed(path, pixels)
-    return decode_square(read_bytes(path), pixels, str(path))
+    data = read_bytes(path)
+    if digest is not None and content_digest(data) != digest:
+        raise PhotoError(
+            f"{path}: the file has changed since the photos were checked; put the former file back,"
+            " or choose another run folder"
+        )
+    return decode_square(data, pixels, str(path))
 
 
 def decode_square(data: bytes, pixels: int, name: str) -> NDArray[np.uint8]:

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 
 from ophis.datasets.training_photos import (
+    changed_photos,
+    first_bytes,
     read_training_photos,
     union,
     write_training_photos,
@@ -24,6 +26,7 @@ from ophis.evaluation.run import FACTS, PRIOR, RECIPE, SPECIES, read_facts
 from ophis.files.atomic import whole_file
 from ophis.priors.country_counts import CountryPrior
 from ophis.recipe import read_recipe
+from ophis.scores.scores import read_scores
 from ophis.taxonomy.species_list import SpeciesList
 from ophis.train.checkpoint import find_checkpoint, has_checkpoint, load_checkpoint, restore
 from ophis.train.networks.model import create_model
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from ophis.datasets.manifest import Manifest
     from ophis.datasets.training_photos import Digests
     from ophis.recipe import Recipe
+    from ophis.scores.scores import Scores
     from ophis.train.checkpoint import Checkpoint
     from ophis.train.processes import Processes
 
@@ -104,6 +108,7 @@ class RunInputs:
         validation: labelled photos to evaluate on.
         species: the classes in order.
         weights_folder: folder of the recipe's weights file.
+        digests: of the training photos, row by row; None before they are checked.
         learned: digests of all photos that the network learns from or has learned from.
     """
 
@@ -112,6 +117,7 @@ class RunInputs:
     validation: Manifest
     species: SpeciesList
     weights_folder: Path = Path()
+    digests: Digests | None = None
     learned: Digests = field(default_factory=union)
 
     def learned_before(self, out: Path) -> Digests:
@@ -182,6 +188,22 @@ def require_same_photos(folder: Path, inputs: RunInputs, before: Digests) -> str
     if validation in (None, inputs.validation.sha256()):
         return None
     return "the validation table is another one than before; figures of earlier steps are of that"
+
+
+def changed_since(file: Path, scores: Scores) -> str | None:
+    """Return a line when photos of the last scores in ``file`` have another content in these."""
+    try:
+        last = read_scores(file)
+        now = dict(zip(scores.photo_ids, first_bytes(scores.sha256).tolist(), strict=True))
+    except InputError:  # the first scores, or a damaged file that these replace; or none are read
+        return None
+    changed = changed_photos(last.photo_ids, last.sha256, now)
+    if not changed:
+        return None
+    return (
+        f"the files of {len(changed):,} validation photos have changed since the last evaluation,"
+        f" the first is {changed[0]!r}; figures of earlier steps are of the former files"
+    )
 
 
 def describe(

@@ -167,6 +167,18 @@ def test_shard_truncated_while_open_is_refused(copy):
     assert read_packed(photos[10], 32).shape == (32, 32, 3)
 
 
+def test_shard_changed_after_it_was_read_is_refused(copy):
+    photo = Pack(copy).photos([read_manifest(copy).table["photo_id"][3]])[0]
+    read_packed(photo, 32)
+    shard = copy / "shard-00000.tar"
+    data = bytearray(shard.read_bytes())
+    data[photo.pack.index["offset"][photo.position] + 500] ^= 1
+    with shard.open("r+b") as file:  # in place: the map shows the change
+        file.write(data)
+    with pytest.raises(PhotoError, match=r"differs from what was packed; delete .* and pack again"):
+        read_packed(photo, 32)
+
+
 def test_member_of_other_name_is_refused(copy):
     """Names of tar members are compared, never used as paths."""
     path = copy / "shard-00001.tar"

@@ -106,7 +106,7 @@ class Pack:
         self._photo_id = self.index["photo_id"].to_list()
         self._source_sha256 = self.index["source_sha256"].to_list()
         self._positions = {photo: position for position, photo in enumerate(self._photo_id)}
-        self._checked = bytearray(len(self.index))
+        self._verified = np.zeros(len(self.index), np.int64)  # the shard's modification time
 
     def __reduce__(self) -> tuple[type[Pack], tuple[Path]]:
         return Pack, (self.folder,)
@@ -131,7 +131,7 @@ class Pack:
         """Return the bytes of a photo as a view of the mapped shard.
 
         The sha256 of a JPEG is verified at each call, that of raw pixels at the first call in this
-        process, because crops are then read without reading the whole photo.
+        process and after each change of the shard's file: it takes half as long as reading them.
 
         Raises:
             PhotoError: naming the shard, the photo and the fix.
@@ -142,12 +142,13 @@ class Pack:
             raise PhotoError(f"{self.name(position)}: could not be packed: {reason}")
         path = shard_path(self.folder, shard)
         try:
+            modified = path.stat().st_mtime_ns
             data = self._shards.read(path)
         except OSError as error:
             raise PhotoError(f"{path}: {error.strerror or error}; {_fix(path)}") from None
         header = data[offset - BLOCK : offset]
         data = data[offset : offset + int(self._length[position])]
-        if not (self.metadata.raw and self._checked[position]):
+        if not (self.metadata.raw and self._verified[position] == modified):
             name = f"{int(self._row[position]):08}{self.metadata.suffix}".encode()
             valid = bytes(header[:100]).rstrip(b"\0") == name
             valid = valid and hashlib.sha256(data).hexdigest() == self._sha256[position]
@@ -155,7 +156,7 @@ class Pack:
                 raise PhotoError(
                     f"{self.name(position)}: differs from what was packed; {_fix(path)}"
                 )
-            self._checked[position] = 1
+            self._verified[position] = modified
         return data
 
     def raw_pixels(self, position: int) -> NDArray[np.uint8]:

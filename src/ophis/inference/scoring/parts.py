@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophis.datasets.training_photos import UNREADABLE, content_digests, first_bytes
+from ophis.datasets.training_photos import changed_photos, content_digests
 from ophis.errors import InputError
 from ophis.files.atomic import require_writable, whole_file
 from ophis.files.blocks import mapped
@@ -124,16 +124,9 @@ class ScoreParts:
         """
         for number in sorted({*range(len(self))} - {*self.missing()}):
             scores = read_scores(self.path(number))
-            if scores.sha256 is None:
-                continue
             photos = self.manifest.take(self.rows(number))
             now = dict(zip(photos.table["photo_id"], content_digests(photos).tolist(), strict=True))
-            before = zip(scores.photo_ids, first_bytes(scores.sha256).tolist(), strict=True)
-            if changed := [
-                photo
-                for photo, digest in before
-                if now.get(photo, UNREADABLE) not in (digest, UNREADABLE)
-            ]:
+            if changed := changed_photos(scores.photo_ids, scores.sha256, now):
                 raise InputError(
                     f"photo {changed[0]!r} has changed since it was scored in {self.path(number)};"
                     " remove this part to score its photos again, or put the photo back"

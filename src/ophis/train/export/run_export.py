@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ophis.datasets.training_photos import read_training_photos, require_unseen_by
+from ophis.datasets.training_photos import read_training_photos, require_unseen_by, union
 from ophis.decision.rule import DANGER_CONFIDENCE, default_rule
 from ophis.decision.vector_scaling import default_calibration
 from ophis.errors import InputError
@@ -147,7 +147,9 @@ def _score_again(folder: str | Path, retest: Retest) -> tuple[Run, OodModel, Sco
     trained = read_run(folder)
     recipe = replace(trained.recipe, test_pixels=retest.pixels)
     trained = replace(trained, recipe=recipe)
-    inputs = RunInputs(recipe, retest.train, retest.validation, trained.species)
+    listed = read_training_photos(trained.folder)
+    learned = union([] if listed is None else [listed])
+    inputs = RunInputs(recipe, retest.train, retest.validation, trained.species, learned=learned)
     _require_photos_of_run(trained, inputs)
     model = model_of(trained)
     _require_pixels(model, recipe.backbone, retest.pixels)
