@@ -68,6 +68,12 @@ def figure() -> Callable[[str], None]:
     return lambda text: print(f"figure: {text}")
 
 
+@pytest.fixture
+def in_base(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in the folder of all temporary ones: tables in one may name photos in another."""
+    monkeypatch.chdir(tmp_path_factory.getbasetemp())
+
+
 @pytest.fixture(scope="session")
 def coloured(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     """Manifest of 36 noisy photos of three plain colours, learnable in a few steps."""

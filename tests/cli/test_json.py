@@ -65,7 +65,8 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Output]:
     names = halves[0].species_list()
     rows = "".join(f"{number},{name}\n" for number, name in enumerate(names))
     (folder / "classes.csv").write_text(f"class_id,species\n{rows}")
-    photos = ("--train", train, "--validation", validation)
+    photos = ("--train", train, "--validation", validation, "--follow-links")
+    own, tta = (train, "--follow-links"), ("--tta", "flip", *photos[2:])
     run, bundle, answers = folder / "run", folder / "bundle", folder / "answers.csv"
     observations = ("--style", "observations", "--classes", folder / "classes.csv")
     calls: list[tuple[object, ...]] = [
@@ -78,16 +79,17 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Output]:
             folder / "t2.csv",
             "--validation",
             folder / "h2.csv",
+            "--follow-links",
         ),
-        ("pack", validation, "--out", folder / "pack", "--pixels", 36),
+        ("pack", validation, "--out", folder / "pack", "--pixels", 36, "--follow-links"),
         ("train", folder / "a.toml", *photos, "--out", run),
-        ("fit-prior", train, "--out", folder / "p.toml", "--validation", run / "scores.npz"),
+        ("fit-prior", *own, "--out", folder / "p.toml", "--validation", run / "scores.npz"),
         ("export", run, "--out", bundle),
-        ("score", bundle, validation, "--out", folder / "scores.npz"),
+        ("score", bundle, validation, "--out", folder / "scores.npz", "--follow-links"),
         ("evaluate", folder / "scores.npz", "--reliability", "--out", folder / "figures"),
         ("compare", run / "scores.npz", folder / "scores.npz", "--out", folder / "r.html"),
         ("study", folder / "a.toml", folder / "b.toml", *photos, "--out", folder / "study"),
-        ("combine", bundle, "--tta", "flip", "--validation", validation, "--out", folder / "both"),
+        ("combine", bundle, *tta, "--out", folder / "both"),
         ("quantise", bundle, *photos, "--most-loss", 100, "--out", folder / "eight"),
         ("identify", bundle, coloured.paths()[0], "--country", "Kenya"),
         ("submit", folder / "scores.npz", *observations, "--out", answers),

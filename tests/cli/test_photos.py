@@ -19,17 +19,19 @@ def test_files_of_collect_split_and_fit_prior_read_back(tmp_path, coloured):
     assert done.stdout.splitlines()[0] == "36 photos, 3 species, 3 countries", done.stderr
     done = ophis(
         "split", whole, "--train", tmp_path / "t.csv", "--validation", tmp_path / "h.csv",
-        "--fraction", "0.25", "--no-near-duplicates",
+        "--fraction", "0.25", "--no-near-duplicates", "--follow-links",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    train, validation = read_manifest(tmp_path / "t.csv"), read_manifest(tmp_path / "h.csv")
+    parts = (read_manifest(tmp_path / f"{name}.csv", follow_links=True) for name in "th")
+    train, validation = parts
     assert len(train) + len(validation) == 36
     assert sorted([*train.paths(), *validation.paths()]) == sorted(coloured.paths())
     assert all(path.is_file() for path in train.paths())
-    done = ophis("fit-prior", tmp_path / "t.csv", "--out", tmp_path / "p.csv")
+    done = ophis("fit-prior", tmp_path / "t.csv", "--out", tmp_path / "p.csv", "--follow-links")
     assert done.stdout.startswith("3 countries, 3 species"), done.stderr
 
 
+@pytest.mark.usefixtures("in_base")
 def test_split_writes_both_parts_to_a_folder(tmp_path, coloured, capsys):
     table = coloured.folder / "manifest.csv"
     line = refused_here(capsys, "split", table, "--train", tmp_path / "train.csv")

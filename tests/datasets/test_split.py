@@ -90,6 +90,7 @@ def test_split_refuses_fraction_out_of_range(fraction):
         split(made_manifest([("a", "kenya", "1")]), fraction, seed=0, near_duplicates=False)
 
 
+@pytest.mark.usefixtures("in_base")
 def test_near_duplicates_stay_together_and_parts_are_written(coloured, tmp_path):
     names = tuple(f"copy {number}" for number in range(2))
     copies = [coloured.table.with_columns(photo_id=name + pl.col("photo_id")) for name in names]

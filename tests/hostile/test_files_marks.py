@@ -158,7 +158,11 @@ def everything(folder: Path, recipe: Recipe) -> Iterator[tuple[str, bytes]]:
     out, one = folder / "out", folder / "photos" / "0.png"
     (out / "r.toml").write_text(recipe.to_toml())
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+    ):
         for words in commands(folder / "photos", out):
             with pytest.raises(SystemExit) as end:
                 main(list(map(str, words)))

@@ -86,6 +86,7 @@ def update_digests(folder: Path) -> None:
 def places(folder: Path) -> dict[str, tuple[str, list[str]]]:
     run, other, made = "run", "other", "bundle"
     table = ["--train", "train.csv", "--validation", "validation.csv", "--out", other]
+    table += ["--follow-links"]
     weights = {
         f"weights{suffix}": (f"w{suffix}", ["train", f"w{suffix}.toml", *table])
         for suffix in (".pt", ".pth", ".npz", ".safetensors")
@@ -99,7 +100,7 @@ def places(folder: Path) -> dict[str, tuple[str, list[str]]]:
         "scores": ("s.npz", ["evaluate", "s.npz"]),
         "scores to compare": ("s.npz", ["compare", "s.npz", "s.npz", "--out", "r.html"]),
         "scores for a prior": ("s.npz", ["fit-prior", "train.csv", "--validation", "s.npz",
-                                         "--out", "p.toml"]),
+                                         "--out", "p.toml", "--follow-links"]),
         "scores to submit": ("s.npz", ["submit", "s.npz", "--style", "aicrowd2020",
                                        "--out", "x.csv"]),
         "network of a bundle": (f"{made}/{MODEL}", ["identify", made, "a.png"]),

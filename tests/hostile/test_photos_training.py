@@ -153,7 +153,7 @@ def words_of(parts: tuple[Manifest, Manifest, set[str]], recipe: Recipe, folder:
     train.write(folder / "train.csv")
     validation.write(folder / "validation.csv")
     words = ["train", folder / "recipe.toml", "--train", folder / "train.csv"]
-    words += ["--validation", folder / "validation.csv", "--out", folder / "run"]
+    words += ["--validation", folder / "validation.csv", "--out", folder / "run", "--follow-links"]
     return list(map(str, words))
 
 

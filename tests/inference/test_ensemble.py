@@ -238,6 +238,7 @@ def test_ensemble_inside_member_copies_only_its_files(bundles, parts, tmp_path):
     assert ophis.load(home / "both").bundle.tta == tta_crops("flip")
 
 
+@pytest.mark.usefixtures("in_base")
 def test_combine_and_score_commands(bundles, parts, tmp_path, capsys):
     table = parts[1].write(tmp_path / "validation.csv")
     with pytest.raises(SystemExit) as done:

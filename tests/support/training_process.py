@@ -30,7 +30,7 @@ def train_words(
     train.write(folder / "train.csv")
     validation.write(folder / "validation.csv")
     words = ["train", folder / "recipe.toml", "--train", folder / "train.csv"]
-    words += ["--validation", folder / "validation.csv", "--out", out]
+    words += ["--validation", folder / "validation.csv", "--out", out, "--follow-links"]
     return [str(word) for word in (*words, "--workers", workers, "--save-every", save_every)]
 
 

@@ -83,11 +83,12 @@ def read_photos_option(path: Path, photos: Path | None, *, follow_links: bool) -
 
 @contextmanager
 def naming_options() -> Generator[None]:
-    """Write the option instead of the parameter in an error about a link."""
+    """Write the options instead of the parameters in an error about a link or a folder."""
     try:
         yield
     except InputError as error:
         message = str(error).replace("by follow_links", "by --follow-links")
+        message = message.replace("by photos", "by --photos")
         raise InputError(message, reason=error.reason) from None
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +12,12 @@ from ophis.datasets.archive import is_archive
 from ophis.datasets.darwin_core import read_darwin_core
 from ophis.datasets.darwin_core_meta import NO_MEDIA
 from ophis.datasets.folders.image_folder import (
-    ABSOLUTE,
     MAX_PATH,
     checked_paths,
     labelled,
     read_image_folder,
 )
-from ophis.datasets.folders.links import check_files
+from ophis.datasets.folders.links import check_files, folder_of_photos, table_folder
 from ophis.datasets.inaturalist import TYPICAL as INATURALIST
 from ophis.datasets.inaturalist import from_inaturalist, is_inaturalist
 from ophis.datasets.manifest import BOX, COLUMNS, Manifest, is_repeated
@@ -71,8 +68,9 @@ def read_manifest(
         path: the table, folder or archive.
         photos: folder of the photos of a table or an archive; default: beside the table, or the
             folder beside the archive that has its name.
-        follow_links: read photos behind links that leave their folder; for folders of one's own,
-            because a link in files of others may lead to any file.
+        follow_links: read photos behind links that leave their folder, and of a column `folder`
+            that leads out of the table's folder and of the current one; for files of one's own,
+            because those of others may lead to any file.
 
     Raises:
         InputError: naming the file, the row as a text editor counts it, and the fix.
@@ -84,10 +82,13 @@ def read_manifest(
         rows, folder = read_image_folder(path, _read_table, follow_links=follow_links), path
     elif is_archive(path):
         rows = read_darwin_core(path)
-        folder = path.with_suffix("") if photos is None else _folder(path, rows.table, photos)
+        folder = path.with_suffix("") if photos is None else folder_of_photos(photos)
     else:
         rows = _read_table(path)
-        folder = _folder(path, rows.table, photos)
+        if photos is None:
+            folder = table_folder(rows, follow_links=follow_links)
+        else:
+            folder = folder_of_photos(photos)
         rows = _standard_columns(rows, folder)
     rows = rows.with_table(rows.table.drop("folder", strict=False))
     rows = _checked(rows)
@@ -153,22 +154,6 @@ def _has_blanks(texts: pl.Series) -> bool:
     return any((part.to_series().str.strip_chars() != part.to_series()).any() for part in parts)
 
 
-def _folder(path: Path, table: pl.DataFrame, photos: str | Path | None) -> Path:
-    """Return the folder of the photos: as given, from the column `folder`, beside the table."""
-    if photos is not None:
-        if not Path(photos).is_dir():
-            raise InputError(f"{photos}: there is no such folder of photos")
-        return Path(photos)
-    if "folder" not in table.columns:
-        return path.parent
-    folders = table["folder"].unique()
-    if len(folders) > 1:
-        raise InputError(f"{path}: column 'folder' should have one value in all rows; rename it")
-    if re.search(ABSOLUTE, folders[0]):
-        raise InputError(f"{path}: column 'folder' should be a relative path; correct it")
-    return Path(os.path.normpath(path.parent / folders[0]))  # collapses '..'
-
-
 def _checked(rows: Rows) -> Rows:
     """Return the table with the columns of a manifest first, every cell checked."""
     table = rows.table
@@ -191,12 +176,7 @@ def _checked(rows: Rows) -> Rows:
     if "observation" not in table.columns:
         source = "group" if "group" in table.columns else "photo_id"
         table = table.with_columns(observation=pl.col(source))
-    rows = checked_paths(rows.with_table(table))
-    for name in ("photo_id", "observation"):
-        long = pl.col(name).str.len_chars() > MAX_PATH
-        rows = rows.checked(long, f"{name} {{{name}!r}} is too long for an id; shorten it")
-        rows = rows.with_table(rows.table.with_columns(_plain_texts(rows.table[name])))
-    rows = _checked_cells(rows)
+    rows = _checked_cells(_with_plain_ids(checked_paths(rows.with_table(table))))
     rows = _without_missing(rows)
     species = _by_text(rows, "species", species_name, unknown="")
     rows = _without_repeated(rows.with_table(rows.table.with_columns(species=species)))
@@ -239,6 +219,14 @@ def _without_missing(rows: Rows) -> Rows:
 
 def _counted(which: pl.Series) -> str:
     return "1 row" if which.sum() == 1 else f"{which.sum():,} rows"
+
+
+def _with_plain_ids(rows: Rows) -> Rows:
+    for name in ("photo_id", "observation"):
+        long = pl.col(name).str.len_chars() > MAX_PATH
+        rows = rows.checked(long, f"{name} {{{name}!r}} is too long for an id; shorten it")
+        rows = rows.with_table(rows.table.with_columns(_plain_texts(rows.table[name])))
+    return rows
 
 
 def _plain_texts(texts: pl.Series) -> pl.Series:

@@ -1,5 +1,6 @@
 """Links in folders of photos, and files that several rows share."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,38 @@ def test_commands_name_the_option(folder, capsys):
         with pytest.raises(SystemExit) as end:
             main([*split, *options])
         assert (end.value.code or 0) == code
+
+
+@pytest.mark.parametrize(("value", "words"), [
+    ("../elsewhere", "leads to '../elsewhere', out of the table's folder and of the current one"),
+    ("out", "leads to 'out', out of"), ("x/../../elsewhere", "leads to"), ("..", "leads to '..'"),
+    ("../" * 99 + "etc", "leads to"), ("/etc", "should be a relative path"),
+    ("~", "should be a relative path"), ("../a\0b", "should be a relative path"),
+    ("../" + "x" * 5_000_000, "leads to '../xxx"),
+])  # fmt: skip
+def test_column_folder_that_leads_out_is_refused(folder, monkeypatch, value, words):
+    (folder / "out").symlink_to(folder.parent / "elsewhere")
+    monkeypatch.chdir(folder)
+    row = {"photo": "2.jpg", "species": "Boa", "country": "", "folder": value}
+    (folder / "m.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(InputError, match=f"m.jsonl: column 'folder' .*{words}") as error:
+        read_manifest(folder / "m.jsonl")
+    assert "; correct it" in str(error.value) or "allow it by follow_links" in str(error.value)
+
+
+def test_column_folder_leads_out_in_the_current_folder_or_on_request(folder, monkeypatch, capsys):
+    photos = folder.parent / "elsewhere"
+    (folder / "m.csv").write_text("photo,species,country,folder\n2.jpg,Boa,,../elsewhere\n")
+    monkeypatch.chdir(folder.parent)
+    assert read_manifest("snakes/m.csv").paths()[0].resolve() == photos / "2.jpg"
+    monkeypatch.chdir(folder)
+    assert read_manifest("m.csv", follow_links=True).paths()[0].resolve() == photos / "2.jpg"
+    assert read_manifest("m.csv", photos=photos).paths()[0] == photos / "2.jpg"
+    for options, code in (([], 2), (["--follow-links"], 0), (["--photos", str(photos)], 0)):
+        with pytest.raises(SystemExit) as end:
+            main(["fit-prior", "m.csv", "--out", "p.csv", *options])
+        assert (end.value.code or 0) == code
+    assert "give the folder by --photos, or for a table of your own" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

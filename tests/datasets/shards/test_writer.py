@@ -188,14 +188,15 @@ def progress(number):
     done += number
     if done == 15:
         os.kill(os.getpid(), signal.SIGKILL)
-pack(read_manifest(sys.argv[1]), sys.argv[2], pixels=36, shard_photos=10, progress=progress)
+rows = read_manifest(sys.argv[1], follow_links=True)
+pack(rows, sys.argv[2], pixels=36, shard_photos=10, progress=progress)
 """
 
 
 def test_killed_pack_is_resumed(coloured, jpeg, tmp_path):
     """SIGKILL during the second shard: the first is kept, the rest is written."""
     table = coloured.write(tmp_path / "m.csv")
-    same = read_manifest(table)
+    same = read_manifest(table, follow_links=True)
     reference = tmp_path / "reference"
     pack(same, reference, **WHOLE)
     out = tmp_path / "pack"
@@ -208,7 +209,9 @@ def test_killed_pack_is_resumed(coloured, jpeg, tmp_path):
     assert len(seen) == 10
     assert np.array_equal(read_packed(seen.photos()[9], 36), read_packed(jpeg.photos()[9], 36))
 
-    done = ophis("pack", table, "--out", out, "--pixels", 36, "--shard-photos", 10)
+    done = ophis(
+        "pack", table, "--out", out, "--pixels", 36, "--shard-photos", 10, "--follow-links"
+    )
     assert done.returncode == 0, done.stderr
     assert files(out) == files(reference)
     assert not list(out.glob(".shard-*"))
@@ -315,6 +318,7 @@ def test_unreadable_photos_keep_their_rows(unreadable, tmp_path):
     table = unreadable.write(tmp_path / "m.csv")
     out = tmp_path / "pack"
     command = ("pack", table, "--out", out, "--pixels", 36, "--shard-photos", 10, "--raw")
+    command += ("--follow-links",)
     for _ in range(2):
         done = ophis(*command)
         assert done.returncode == 1
@@ -351,6 +355,7 @@ def test_full_disk_leaves_complete_shards(coloured, raw, tmp_path):
     table = coloured.write(tmp_path / "m.csv")
     out = tmp_path / "pack"
     words = ["pack", str(table), "--out", str(out), "--pixels", "36", "--shard-photos", "34"]
+    words += ["--follow-links"]
     command = [sys.executable, "-c", FULL, *words, "--raw"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
@@ -381,6 +386,7 @@ def test_many_shards_need_at_most_256_open_files(coloured, tmp_path):
     assert done.stdout == "324\n", done.stderr
 
 
+@pytest.mark.usefixtures("in_base")
 def test_split_tables_read_the_pack(jpeg, tmp_path):
     """`ophis split PACK`: written elsewhere and inside the pack, by its column `folder`."""
     train, validation = split(jpeg, 0.3, seed=1)

@@ -133,6 +133,7 @@ def test_unknown_training_photos_leave_no_guarantee(bundle, halves, tmp_path, ca
     assert "there are no guarantees" in (tmp_path / "out" / "README.md").read_text()
 
 
+@pytest.mark.usefixtures("in_base")
 def test_command_prints_both_results_and_the_folder(bundle, halves, tmp_path, capsys):
     for name, half in zip(("train", "validation"), halves, strict=True):
         half.write(tmp_path / f"{name}.csv")

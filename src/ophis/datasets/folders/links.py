@@ -1,14 +1,17 @@
-"""Files of a table's photos: links, special files, and photos that two rows share."""
+"""Files of a table's photos: their folder, links, special files, photos that two rows share."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from ophis.datasets.folders.image_folder import ABSOLUTE
+from ophis.errors import InputError
 from ophis.files.atomic import NO_PLAIN_FILE
 
 if TYPE_CHECKING:
@@ -21,6 +24,47 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 _BELOW = pl.col("photo").str.extract("^(.*)/").fill_null("")  # folder of a photo
 _FIX = "copy the photo there, or allow it by follow_links"
+
+
+def folder_of_photos(photos: str | Path) -> Path:
+    """Return the folder of photos that the caller gives.
+
+    Raises:
+        InputError: when there is no such folder.
+    """
+    if not Path(photos).is_dir():
+        raise InputError(f"{photos}: there is no such folder of photos")
+    return Path(photos)
+
+
+def table_folder(rows: Rows, *, follow_links: bool) -> Path:
+    """Return the folder of a table's photos: of the column `folder`, else beside the table.
+
+    The column leads out of the table's folder only to a place in the current folder, where a
+    person works; a table of others could name any place.
+
+    Raises:
+        InputError: for several values, an absolute path, or a place elsewhere.
+    """
+    path, table = rows.path, rows.table
+    if "folder" not in table.columns:
+        return path.parent
+    folders = table["folder"].unique()
+    if len(folders) > 1:
+        raise InputError(f"{path}: column 'folder' should have one value in all rows; rename it")
+    value = folders[0]
+    if re.search(f"{ABSOLUTE}|\0", value):
+        raise InputError(
+            f"{path}: column 'folder' is {value!r} and should be a relative path; correct it"
+        )
+    folder = Path(os.path.normpath(path.parent / value))  # collapses '..'
+    place = Path(os.path.realpath(folder))
+    if follow_links or any(place.is_relative_to(r) for r in (path.parent.resolve(), Path.cwd())):
+        return folder
+    raise InputError(
+        f"{path}: column 'folder' leads to {value!r}, out of the table's folder and of the current"
+        " one; give the folder by photos, or for a table of your own allow it by follow_links"
+    )
 
 
 def check_files(rows: Rows, folder: Path, *, follow_links: bool) -> None:
