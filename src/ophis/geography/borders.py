@@ -25,7 +25,7 @@ COAST_KM = 50.0  # a point farther out at sea has no country
 
 
 @dataclass(frozen=True, eq=False)
-class _Polygon:
+class Polygon:
     """Polygon with its holes, as edges.
 
     Attributes:
@@ -136,9 +136,9 @@ def _nearest(point: Floats) -> dict[str, float]:
     return {code: 1.0} if kilometres <= COAST_KM else {}
 
 
-def _around(points: Floats, margin_km: float) -> list[_Polygon]:
+def _around(points: Floats, margin_km: float) -> list[Polygon]:
     """Return the polygons with a box, widened by the margin, that overlaps the points' box."""
-    polygons, low, high = _world()
+    world, low, high = _world()
     south, north = points[:, 1].min(), points[:, 1].max()
     up = np.degrees(margin_km / EARTH_KM)
     side = up / max(np.cos(np.radians(min(max(abs(south), abs(north)) + up, 90))), 1e-6)
@@ -146,23 +146,28 @@ def _around(points: Floats, margin_km: float) -> list[_Polygon]:
     # True where a whole turn moves one range of longitudes onto the other.
     overlap = np.ceil((low[:, 0] - east) / 360) <= np.floor((high[:, 0] - west) / 360)
     overlap &= (low[:, 1] - up <= north) & (high[:, 1] + up >= south)
-    return [polygons[at] for at in np.flatnonzero(overlap)]
+    return [world[at] for at in np.flatnonzero(overlap)]
+
+
+def polygons() -> list[Polygon]:
+    """Return the polygons of all countries; a country has one or several."""
+    return _world()[0]
 
 
 @lru_cache(maxsize=1)
-def _world() -> tuple[list[_Polygon], Floats, Floats]:
+def _world() -> tuple[list[Polygon], Floats, Floats]:
     """Read the polygons, and the corners of their boxes, [polygons, 2]."""
     text = files("ophis.geography").joinpath("borders.json").read_text(encoding="utf-8")
     topology = json.loads(text)
     scale, translate = (np.array(topology["transform"][key]) for key in ("scale", "translate"))
     arcs = [np.cumsum(np.array(arc), axis=0) * scale + translate for arc in topology["arcs"]]
-    polygons = [
+    world = [
         _polygon(country["id"], [_ring([arcs[a] if a >= 0 else arcs[~a][::-1] for a in ring])
                                  for ring in polygon])
         for country in topology["objects"]["countries"]["geometries"]
         for polygon in country["arcs"]
     ]  # fmt: skip
-    return polygons, np.array([p.low for p in polygons]), np.array([p.high for p in polygons])
+    return world, np.array([p.low for p in world]), np.array([p.high for p in world])
 
 
 def _ring(arcs: list[Floats]) -> Floats:
@@ -175,12 +180,12 @@ def _ring(arcs: list[Floats]) -> Floats:
     return np.array([*line, (line[-1, 0], pole), (line[0, 0], pole), line[0]])
 
 
-def _polygon(code: str, rings: list[Floats]) -> _Polygon:
+def _polygon(code: str, rings: list[Floats]) -> Polygon:
     middle = rings[0][:, 0].mean()  # holes are on the same turn as the outline
     for ring in rings[1:]:
         ring[:, 0] += 360 * np.round((middle - ring[:, 0].mean()) / 360)
     points = np.concatenate(rings)
-    return _Polygon(
+    return Polygon(
         code,
         starts=np.concatenate([ring[:-1] for ring in rings]),
         ends=np.concatenate([ring[1:] for ring in rings]),
