@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from ophis.challenges.submission_scores import read_submissions
     from ophis.datasets.collection import Collection, collect
     from ophis.datasets.manifest import Manifest
+    from ophis.datasets.occurrences.occurrences import (
+        Occurrences,
+        occurrences_of,
+        read_occurrences,
+    )
     from ophis.datasets.shards.reader import Pack
     from ophis.datasets.shards.writer import pack
     from ophis.datasets.sources import read_manifest
@@ -93,6 +98,7 @@ __all__ = [
     "MemberResult",
     "ModelCard",
     "NoPhotoError",
+    "Occurrences",
     "Override",
     "Pack",
     "PhotoError",
@@ -124,8 +130,10 @@ __all__ = [
     "export_web",
     "fit_prior",
     "load",
+    "occurrences_of",
     "pack",
     "read_manifest",
+    "read_occurrences",
     "read_prior",
     "read_range_map",
     "read_recipe",
@@ -181,6 +189,7 @@ _MODULES = {
     "MemberResult": "inference.bundles.card_sections",
     "ModelCard": "inference.bundles.model_card",
     "NoPhotoError": "errors",
+    "Occurrences": "datasets.occurrences.occurrences",
     "Override": "priors.overrides",
     "Pack": "datasets.shards.reader",
     "PhotoError": "errors",
@@ -211,9 +220,11 @@ _MODULES = {
     "export_web": "web.export",
     "fit_prior": "priors.fitting",
     "load": "inference.classifier",
+    "occurrences_of": "datasets.occurrences.occurrences",
     "pack": "datasets.shards.writer",
     "aicrowd": "challenges.aicrowd",
     "read_manifest": "datasets.sources",
+    "read_occurrences": "datasets.occurrences.occurrences",
     "read_prior": "priors.prior_file",
     "read_range_map": "priors.range_maps",
     "read_recipe": "recipe",

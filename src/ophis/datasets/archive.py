@@ -32,13 +32,13 @@ def is_archive(path: Path) -> bool:
 
 
 @contextmanager
-def open_archive(path: Path) -> Generator[zipfile.ZipFile]:
+def open_archive(path: Path, *, max_bytes: int | None = None) -> Generator[zipfile.ZipFile]:
     """Open an archive after a check of every member.
 
     Refused are paths that leave the folder on any system, links and special files, encrypted
     members, duplicate names, members that share bytes, a compression ratio above 100 of a member,
-    and so of the archive, and more than 2 GiB in all. The sizes are those of the archive's
-    directory; zipfile reads no more than that.
+    and so of the archive, and more than ``max_bytes`` in all, 2 GiB by default. The sizes are those
+    of the archive's directory; zipfile reads no more than that.
 
     Raises:
         InputError: naming the archive and the member; also for damage found while reading.
@@ -46,7 +46,7 @@ def open_archive(path: Path) -> Generator[zipfile.ZipFile]:
     try:
         # The file is opened here, because an open member would otherwise keep it open.
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            _refuse_members(path, archive.infolist())
+            _refuse_members(path, archive.infolist(), max_bytes or MAX_BYTES)
             _refuse_overlap(path, archive)
             yield archive
     except FileNotFoundError:
@@ -126,11 +126,12 @@ def _checksum(photo: Path) -> int:
     return checksum
 
 
-def _refuse_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
+def _refuse_members(path: Path, members: list[zipfile.ZipInfo], max_bytes: int) -> None:
     total, names = 0, set()
+    too_large = f"goes beyond {max_bytes:,} bytes unpacked"
     for member in members:
         total += member.file_size
-        if wrong := _wrong(member) or (total > MAX_BYTES and "goes beyond 2 GiB unpacked"):
+        if wrong := _wrong(member) or (total > max_bytes and too_large):
             raise InputError(f"{path}: member {member.filename!r} {wrong}; the archive is refused")
         if member.filename in names:
             raise InputError(f"{path}: member {member.filename!r} is there twice; get another copy")

@@ -37,7 +37,7 @@ _TERMS = (
     "identifier", "accessURI", "type", "format",
 )  # fmt: skip
 _PHOTO_TYPES = ("Multimedia", "Image")
-_ABOVE_SPECIES = frozenset({
+ABOVE_SPECIES = frozenset({
     "kingdom", "phylum", "class", "order", "suborder", "infraorder", "superfamily", "family",
     "subfamily", "tribe", "genus", "subgenus",
 })  # fmt: skip
@@ -157,7 +157,7 @@ def _of_core(
 def _photo(url: str, occurrence: dict[str, str], photo: dict[str, str]) -> dict[str, str]:
     """Return the row of one photo."""
     name, rank = occurrence.get("scientificName", ""), occurrence.get("taxonRank", "")
-    above = rank.lower() in _ABOVE_SPECIES or is_above_species(name)
+    above = rank.lower() in ABOVE_SPECIES or is_above_species(name)
     country = occurrence.get("countryCode", "")
     if country.upper() in _NOWHERE:
         country = ""

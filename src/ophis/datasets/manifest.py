@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import polars as pl
 
+from ophis.datasets.occurrences.coordinates import degrees, refuse_wrong
 from ophis.errors import InputError
 from ophis.files.atomic import require_writable, whole_file
-from ophis.files.tables import escape_formulas
+from ophis.files.tables import Rows, escape_formulas
 from ophis.taxonomy.species_list import SpeciesList
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("photo_id", "photo", "species", "country", "observation")
 _ROWS_AT_A_TIME = 100_000
+POSITION = ("latitude", "longitude")
 BOX = ("box_left", "box_top", "box_right", "box_bottom")
 
 
@@ -102,6 +104,24 @@ class Manifest:
                 " of width and height, left below right, top below bottom"
             )
         return boxes
+
+    def positions(self) -> NDArray[np.float64]:
+        """Return the place of each photo, [photos, 2].
+
+        Latitude and longitude in degrees, from the columns of these names; NaN where empty.
+
+        Raises:
+            InputError: naming the photo with an invalid or half a position.
+        """
+        if not set(POSITION) <= set(self.table.columns):
+            return np.full((len(self), 2), np.nan)
+        text = self.table.select(pl.col(POSITION).str.strip_chars().fill_null(""))
+        photos = self.table["photo"]
+        rows = Rows(self.folder, text, lambda row: f"photo {photos[row]}")
+        refuse_wrong(rows)
+        half = text["latitude"].eq("") != text["longitude"].eq("")
+        rows.refuse_first(pl.lit(half), "has a latitude or a longitude only; give both or none")
+        return text.select(map(degrees, POSITION)).fill_null(np.nan).to_numpy()
 
     def missing_photos(self) -> list[Path | PackedPhoto]:
         """Return the photos without a file, or that could not be packed."""

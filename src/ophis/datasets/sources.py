@@ -178,11 +178,11 @@ def _checked(rows: Rows) -> Rows:
         table = table.with_columns(observation=pl.col(source))
     rows = _checked_cells(_with_plain_ids(checked_paths(rows.with_table(table))))
     rows = _without_missing(rows)
-    species = _by_text(rows, "species", species_name, unknown="")
+    species = by_text(rows, "species", species_name, unknown="")
     rows = _without_repeated(rows.with_table(rows.table.with_columns(species=species)))
     if not len(rows.table):
         raise InputError(f"{rows.path}: no row can be used; get another export")
-    countries = _by_text(rows, "country", read_country, unknown=UNKNOWN)
+    countries = by_text(rows, "country", read_country, unknown=UNKNOWN)
     table = rows.table.with_columns(country=countries)
     for name, instead in (("species", None), ("observation", "photo_id")):
         if (table[name] == "").any():  # else the column is not copied
@@ -235,7 +235,7 @@ def _plain_texts(texts: pl.Series) -> pl.Series:
     return texts.replace(odd, list(map(plain_text, odd))) if len(odd) else texts
 
 
-def _by_text(rows: Rows, column: str, read: Callable[[str], str], *, unknown: str) -> pl.Series:
+def by_text(rows: Rows, column: str, read: Callable[[str], str], *, unknown: str) -> pl.Series:
     """Return the texts of a column as ``read`` gives them; each distinct text is read once.
 
     A text of published rows that ``read`` refuses becomes ``unknown`` and is logged.

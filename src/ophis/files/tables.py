@@ -243,12 +243,12 @@ def _read_csv(path: Path) -> pl.DataFrame:
         return table
     # Another header: line ends of old Macintosh files, commas at its end, a name there twice.
     if (
-        _unescaped(table.head(0)).columns != header
+        unescaped(table.head(0)).columns != header
         or table.to_series().str.contains(r"^\s*#").any()
         or table.select(pl.any_horizontal(pl.all().str.contains("\0", literal=True)).any()).item()
     ):
         return _read_row_by_row(path)
-    table = _unescaped(table)
+    table = unescaped(table)
     empty = [pl.col(name).str.strip_chars(BLANK) == "" for name in table.columns]
     if not table.select(empty[0].any()).item():  # so no line is empty
         return table
@@ -265,7 +265,7 @@ def escape_formulas(table: pl.DataFrame) -> pl.DataFrame:
     return table.rename({name: csv_lines.escape_formula(name) for name in table.columns})
 
 
-def _unescaped(table: pl.DataFrame) -> pl.DataFrame:
+def unescaped(table: pl.DataFrame) -> pl.DataFrame:
     """Undo `escape_formulas`; columns without a leading apostrophe are not copied."""
     cells = [pl.col(n) for n in table.columns if table[n].str.starts_with("'").any()]
     table = table.with_columns(

@@ -48,14 +48,15 @@ class _Raster:
 
 
 def countries_of(
-    latitude: ArrayLike, longitude: ArrayLike, *, within_km: float = 0.0
+    latitude: ArrayLike, longitude: ArrayLike, *, within_km: ArrayLike = 0.0
 ) -> NDArray[np.str_]:
     """Return the country of each point; "" at sea and for points that are not finite.
 
     Args:
         latitude: [points] degrees north; none is beyond 90.
         longitude: [points] degrees east; any, as 190 is -170.
-        within_km: a point at sea has the country of a coast about as near as that.
+        within_km: a point at sea has the country of a coast about as near as that; one number, or
+            [points].
 
     Returns:
         [points] ISO 3166 alpha-2 codes ("XK" for Kosovo).
@@ -69,14 +70,15 @@ def countries_of(
     latitude, longitude = _points(latitude, longitude)
     found = _lookup(latitude, longitude)
     sea = np.flatnonzero((found == 0) & np.isfinite(latitude) & np.isfinite(longitude))
-    for lat, lon in _around(latitude[sea], longitude[sea], within_km):
+    reach = np.broadcast_to(within_km, latitude.shape)[sea]
+    for lat, lon in _around(latitude[sea], longitude[sea], reach):
         left = found[sea] == 0
         found[sea[left]] = _lookup(lat[left], lon[left])
     return _raster().codes[found]
 
 
 def are_in_countries(
-    latitude: ArrayLike, longitude: ArrayLike, countries: NDArray[np.str_], *, within_km: float
+    latitude: ArrayLike, longitude: ArrayLike, countries: NDArray[np.str_], *, within_km: ArrayLike
 ) -> NDArray[np.bool_]:
     """Return True for each point in a country or about as near to it, [points].
 
@@ -84,12 +86,13 @@ def are_in_countries(
         latitude: [points] as in `countries_of`.
         longitude: [points] as in `countries_of`.
         countries: [points] ISO 3166 alpha-2 codes.
-        within_km: distance from the country.
+        within_km: distance from the country; one number, or [points].
     """
     latitude, longitude = _points(latitude, longitude)
     inside = countries_of(latitude, longitude) == countries
     out = np.flatnonzero(~inside)
-    for lat, lon in _around(latitude[out], longitude[out], within_km):
+    reach = np.broadcast_to(within_km, latitude.shape)[out]
+    for lat, lon in _around(latitude[out], longitude[out], reach):
         inside[out] |= _raster().codes[_lookup(lat, lon)] == countries[out]
     return inside
 
@@ -101,11 +104,11 @@ def _points(latitude: ArrayLike, longitude: ArrayLike) -> tuple[Floats, Floats]:
     return latitude, longitude
 
 
-def _around(latitude: Floats, longitude: Floats, radius_km: float) -> list[tuple[Floats, Floats]]:
+def _around(latitude: Floats, longitude: Floats, radius_km: Floats) -> list[tuple[Floats, Floats]]:
     """Return points on rings around each point, the nearest ring first."""
-    if not (radius_km and len(latitude)):
-        return []
     points = []
+    if not radius_km.any():
+        return points
     for ring in range(1, _RINGS + 1):
         away = np.degrees(radius_km / EARTH_KM) * ring / _RINGS
         for bearing in np.arange(_BEARINGS) * 2 * np.pi / _BEARINGS:
