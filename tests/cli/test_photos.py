@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from ophis import Scores, read_manifest, read_prior
 from ophis.cli import main
@@ -58,6 +59,25 @@ def collected(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[l
     captured = capsys.readouterr()
     assert not end.value.code, captured.err
     return captured.out.splitlines(), captured.err
+
+
+def test_positions_of_photos_are_written_on_request_only(tmp_path, capsys):
+    exif = Image.Exif()
+    exif[ExifTags.IFD.GPSInfo] = {1: "N", 2: (27.0, 43.0, 1.92), 3: "E", 4: (85.0, 19.0, 26.4)}
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.jpg", exif=exif)
+    Image.new("RGB", (40, 40)).save(tmp_path / "b.jpg")
+    rows = ["photo,species,latitude,longitude", "a.jpg,Boa,,", "b.jpg,Boa,,"]
+    source = tmp_path / "m.csv"
+    source.write_text("\n".join([*rows, "c.jpg,Boa,1.5,2.5"]) + "\n")
+    out = tmp_path / "out.csv"
+    lines, _ = collected(capsys, source, "--out", out)
+    assert np.isnan(read_manifest(out).positions()[0]).all()
+    assert "position" not in "".join(lines)
+    lines, errors = collected(capsys, source, "--out", out, "--gps")
+    assert "photos with a position of their own: 1" in lines
+    expected = [[27.7172, 85.324], [np.nan, np.nan], [1.5, 2.5]]
+    np.testing.assert_allclose(read_manifest(out).positions(), expected, atol=1e-4)
+    assert "27.7" not in "".join(lines) + errors
 
 
 def test_names_of_one_country_are_merged_and_reported(tmp_path, capsys):

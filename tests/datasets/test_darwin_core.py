@@ -74,6 +74,19 @@ def test_photos_have_terms_of_their_occurrence(tmp_path):
     assert read_manifest(tmp_path / "sightings.zip", photos=tmp_path).folder == tmp_path
 
 
+def test_positions_are_those_of_the_occurrence(tmp_path):
+    terms = ("decimalLatitude", "decimalLongitude", "coordinateUncertaintyInMeters")
+    core = part("core", DWC + "Occurrence", "occurrence.txt",
+                [TERMS[0], *(DWC + term for term in terms)])  # fmt: skip
+    rows = ("id\tname\tlat\tlon\tm", "o1\tBoa boa\t4.92\t-52.31\t50", "o3\tBoa boa\t91\t5\tfar")
+    occurrences = "\n".join(rows) + "\n"
+    manifest = read_manifest(archive(tmp_path, meta=meta(core, MEDIA), occurrence=occurrences))
+    found = manifest.table.unique("observation", maintain_order=True)
+    assert found.select("latitude", "longitude", "accuracy_m").rows() == [
+        ("4.92", "-52.31", "50"), ("", "", ""),
+    ]  # fmt: skip
+
+
 def test_delimiters_of_the_description(tmp_path, caplog):
     how = 'fieldsTerminatedBy=";" linesTerminatedBy="\\r\\n" fieldsEnclosedBy="\'"'
     core = part("core", DWC + "Occurrence", "occurrence.txt", TERMS[:1], how=how)

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ophis import InputError, read_manifest
@@ -100,3 +101,22 @@ def test_row_that_cannot_be_used_is_counted(tmp_path, photos, caplog, row, words
 def test_export_without_photos_is_refused(tmp_path):
     with pytest.raises(InputError, match="no observation has a photo"):
         read_manifest(write(tmp_path, HEADER, "7,,,,,,Boa boa,1"))
+
+
+def test_positions_and_their_accuracy_are_kept(tmp_path, photos):
+    """An obscured position is moved within its cell of 0.2 degrees."""
+    header = "id,scientific_name,taxon_id,latitude,longitude,positional_accuracy,geoprivacy"
+    table = write(
+        tmp_path,
+        header,
+        "11,Naja nigricincta,1,-20.1,16.2,8,",
+        "12,Naja nigricincta,1,-20.3,16.4,8,obscured",
+        "13,Naja nigricincta,1,,,,private",
+        "14,Naja nigricincta,1,north,16.2,near,",
+    )
+    manifest = read_manifest(table, photos=photos)
+    found = manifest.table.unique("observation", maintain_order=True)
+    assert found.select("latitude", "longitude", "accuracy_m").rows() == [
+        ("-20.1", "16.2", "8"), ("-20.3", "16.4", "30000"), ("", "", "30000"), ("", "", ""),
+    ]  # fmt: skip
+    assert np.isnan(manifest.positions()).any()

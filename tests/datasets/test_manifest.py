@@ -168,6 +168,35 @@ def test_boxes_refuses_invalid_box(box):
         boxed(("0", "0", "1", "1"), box).boxes()
 
 
+def placed(*positions: tuple[str | None, str | None]) -> Manifest:
+    ids = [f"{n}.jpg" for n in range(len(positions))]
+    latitude, longitude = zip(*positions, strict=True)
+    table = dict.fromkeys(COLUMNS, ids) | {"latitude": latitude, "longitude": longitude}
+    return Manifest(pl.DataFrame(table), Path())
+
+
+def test_positions_of_empty_cells_are_nan():
+    manifest = placed(("27.71", " 85.32 "), ("", ""), (None, None))
+    expected = [[27.71, 85.32], [np.nan, np.nan], [np.nan, np.nan]]
+    np.testing.assert_array_equal(manifest.positions(), expected)
+    without = Manifest(manifest.table.drop("latitude", "longitude"), Path())
+    assert np.isnan(without.positions()).all()
+
+
+@pytest.mark.parametrize(
+    ("position", "message"),
+    [
+        (("91", "85"), "latitude 91 should be from -90 to 90"),
+        (("27,71", "85"), "latitude has a decimal comma"),
+        (("27.71", ""), "has a latitude or a longitude only; give both or none"),
+    ],
+)
+def test_positions_refuses_an_invalid_one_without_repeating_it(position, message):
+    with pytest.raises(InputError, match=r"photo 1\.jpg: " + message) as error:
+        placed(("27.71", "85.32"), position).positions()
+    assert "27" not in str(error.value)
+
+
 def test_paths_behave_like_a_list():
     manifest = made_manifest([("a", "kenya", "1"), ("b", "kenya", "2"), ("c", "kenya", "3")])
     paths = manifest.paths()

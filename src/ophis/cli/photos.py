@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -37,6 +37,7 @@ def collect(
     synonyms: Path | None = None,
     normalise_names: Annotated[bool, Parameter(negative="")] = False,
     merge_names: Annotated[bool, Parameter(negative="")] = False,
+    gps: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> int:
     """Read a table, a folder or an archive of photos, and write it as one manifest.
@@ -56,10 +57,11 @@ def collect(
         normalise_names: Write scientific names in one spelling, without authors and subspecies;
             changes are listed. Names that become equal are kept apart and listed.
         merge_names: The same, and names that become equal are merged.
+        gps: Write each photo's own position into the columns latitude and longitude, where they
+            are empty; without this option no position is read from a photo.
         json: One JSON object: counts of the manifest, changed names, missing photos.
     """
     from ophis.cli.terminal.progress import waiting
-    from ophis.cli.terminal.tables import counts_of
     from ophis.datasets.collection import collect
 
     refuse_overlap((*tables_of(source), synonyms), files=[out])
@@ -73,12 +75,10 @@ def collect(
             synonyms=synonyms,
             normalise_names=normalise_names,
             merge_names=merge_names,
+            gps=gps,
         )
     if json:
-        facts = {"manifest": out, **counts_of(collection.manifest)}
-        facts |= {"unpacked": collection.unpacked, "names": collection.names()}
-        facts["missing"] = list(map(str, collection.missing))
-        print_json(facts | {"failures": list(map(asdict, collection.failures))})
+        print_json({"manifest": out} | _facts(collection))
     else:
         if collection.unpacked is not None:
             print(f"{collection.unpacked:,} photos of {source} in {unpack}")
@@ -87,12 +87,23 @@ def collect(
     return 1 if collection.failures else 0
 
 
+def _facts(collection: Collection) -> dict[str, Any]:
+    from ophis.cli.terminal.tables import counts_of
+
+    facts = counts_of(collection.manifest)
+    facts |= {"unpacked": collection.unpacked, "names": collection.names()}
+    facts |= {"positions": collection.positions, "missing": list(map(str, collection.missing))}
+    return facts | {"failures": list(map(asdict, collection.failures))}
+
+
 def _print_collection(collection: Collection) -> None:
     from ophis.cli.terminal.tables import print_counts, print_renaming
 
     for renaming, merged in collection.renamings:
         print_renaming(renaming, merge=merged)
     print_counts(collection.manifest)
+    if collection.positions is not None:
+        print(f"photos with a position of their own: {collection.positions:,}")
 
 
 def _print_warnings(collection: Collection) -> None:

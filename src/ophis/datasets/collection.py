@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import polars as pl
+
 from ophis.datasets.archive import unpack_photos
-from ophis.datasets.manifest import require_manifest_path
+from ophis.datasets.manifest import POSITION, require_manifest_path
 from ophis.datasets.renaming import (
     Renaming,
     accepted_names,
@@ -19,13 +22,18 @@ from ophis.datasets.renaming import (
 )
 from ophis.datasets.sources import read_manifest
 from ophis.errors import InputError, PhotoFailure, Reason
-from ophis.files.atomic import require_writable
+from ophis.files.atomic import plain_file, require_writable
+from ophis.geography.location import gps_of
+from ophis.images.decode import MAX_BYTES
 from ophis.images.formats import unsupported
 from ophis.images.photo_files import first_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ophis.datasets.manifest import Manifest
     from ophis.datasets.shards.reader import PackedPhoto
+    from ophis.geography.location import Position
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Collection:
         renamings: changes of names in their order, each with True where equal names were merged.
         ambiguous: number of species that are still written in several ways.
         failures: photos whose first bytes are those of no supported format; they keep their rows.
+        positions: photos with a position of their own; None where none was asked for.
     """
 
     manifest: Manifest
@@ -47,6 +56,7 @@ class Collection:
     renamings: tuple[tuple[Renaming, bool], ...] = ()
     ambiguous: int = 0
     failures: tuple[PhotoFailure, ...] = ()
+    positions: int | None = None
 
     def names(self) -> dict[str, Any]:
         """Return the changes of names as JSON values: renamed, merged, kept_apart."""
@@ -67,6 +77,7 @@ def collect(
     synonyms: str | Path | None = None,
     normalise_names: bool = False,
     merge_names: bool = False,
+    gps: bool = False,
 ) -> Collection:
     """Read a table, a folder or an archive of photos, and write it as one manifest.
 
@@ -80,6 +91,8 @@ def collect(
         normalise_names: write scientific names in one spelling; names that become equal are kept
             apart.
         merge_names: the same, and names that become equal are merged.
+        gps: write the GPS position in the EXIF of each photo to the columns `latitude` and
+            `longitude`, where they are empty; by default no position of a photo is read.
 
     Raises:
         InputError: as `read_manifest`, `read_synonyms` and `unpack_photos`, when ``photos`` and
@@ -96,24 +109,61 @@ def collect(
     manifest = read_manifest(source, photos=photos, follow_links=follow_links)
     if unpack:  # only the photos of an archive whose tables are right
         unpacked = unpack_photos(source, unpack)
-    renamings, ambiguous = [], 0
-    if accepted is not None:
-        renamings.append((accepted_names(manifest, accepted), True))
-        manifest = renamings[-1][0].apply(manifest, merge=True)
-    if normalise_names or merge_names:
-        renamings.append((normalised_names(manifest), merge_names))
-        manifest = renamings[-1][0].apply(manifest, merge=merge_names)
-    else:
-        ambiguous = len(species_in_several_ways(manifest))
+    normalise = normalise_names or merge_names
+    manifest, renamings = _renamed(manifest, accepted, normalise=normalise, merge=merge_names)
+    ambiguous = 0 if normalise else len(species_in_several_ways(manifest))
+    positions = None
+    if gps:
+        manifest, positions = _with_positions(manifest)
     manifest.write(out)
     return Collection(
         manifest,
         manifest.missing_photos(),
         unpacked,
-        tuple(renamings),
+        renamings,
         ambiguous,
         _unsupported(manifest),
+        positions,
     )
+
+
+def _renamed(
+    manifest: Manifest, accepted: Mapping[str, str] | None, *, normalise: bool, merge: bool
+) -> tuple[Manifest, tuple[tuple[Renaming, bool], ...]]:
+    """Return the manifest with new names, and each change with True where names were merged."""
+    renamings = []
+    if accepted is not None:
+        renamings.append((accepted_names(manifest, accepted), True))
+        manifest = renamings[-1][0].apply(manifest, merge=True)
+    if normalise:
+        renamings.append((normalised_names(manifest), merge))
+        manifest = renamings[-1][0].apply(manifest, merge=merge)
+    return manifest, tuple(renamings)
+
+
+def _with_positions(manifest: Manifest) -> tuple[Manifest, int]:
+    """Return the manifest with empty positions filled by EXIF, and the number of those filled."""
+    empty = np.flatnonzero(np.isnan(manifest.positions()[:, 0])).tolist()
+    paths = manifest.paths()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        found = list(pool.map(_position, [paths[row] for row in empty]))
+    table = manifest.table
+    for name in POSITION:
+        cells = table[name].to_list() if name in table.columns else [""] * len(table)
+        for row, position in zip(empty, found, strict=True):
+            if position:
+                cells[row] = f"{getattr(position, name):.6f}"
+        table = table.with_columns(pl.Series(name, cells, dtype=pl.String))
+    return replace(manifest, table=table), sum(map(bool, found))
+
+
+def _position(path: Path) -> Position | None:
+    """Read the position of a photo; None without a file or a position."""
+    try:
+        with plain_file(path) as file:
+            return gps_of(file.read(MAX_BYTES))
+    except OSError:
+        return None
 
 
 def _made(folder: Path) -> Path:

@@ -15,6 +15,7 @@ import polars as pl
 from ophis.datasets.archive import open_archive
 from ophis.datasets.darwin_core_meta import KEY, META, find_meta, read_meta
 from ophis.datasets.darwin_core_rows import PassedOver, read_part
+from ophis.datasets.occurrences.coordinates import valid_metres, without_wrong
 from ophis.errors import InputError
 from ophis.files.tables import Rows
 from ophis.geography.countries import country_code
@@ -29,12 +30,16 @@ if TYPE_CHECKING:
 # Kept as further columns where the archive has them: identification, rights, position.
 _OCCURRENCE_TERMS = (
     "scientificName", "taxonRank", "occurrenceID", "basisOfRecord", "eventDate",
-    "decimalLatitude", "decimalLongitude",
 )  # fmt: skip
+_POSITION_TERMS = {
+    "latitude": "decimalLatitude",
+    "longitude": "decimalLongitude",
+    "accuracy_m": "coordinateUncertaintyInMeters",
+}
 _PHOTO_TERMS = ("license", "creator", "rightsHolder")
 _TERMS = (
-    KEY, *_OCCURRENCE_TERMS, *_PHOTO_TERMS, "countryCode", "country", "associatedMedia",
-    "identifier", "accessURI", "type", "format",
+    KEY, *_OCCURRENCE_TERMS, *_POSITION_TERMS.values(), *_PHOTO_TERMS, "countryCode",
+    "country", "associatedMedia", "identifier", "accessURI", "type", "format",
 )  # fmt: skip
 _PHOTO_TYPES = ("Multimedia", "Image")
 ABOVE_SPECIES = frozenset({
@@ -79,6 +84,7 @@ def read_darwin_core(path: Path) -> Rows:
     shared = pl.col("photo_id").is_duplicated()
     own = pl.concat_str("observation", "photo_id", separator=" ")
     table = table.with_columns(photo_id=pl.when(shared).then(own).otherwise("photo_id"))
+    table = table.with_columns(*without_wrong(), valid_metres(pl.col("accuracy_m")))
     return Rows(path, table, lambda row: places[row], published=True)
 
 
@@ -170,6 +176,7 @@ def _photo(url: str, occurrence: dict[str, str], photo: dict[str, str]) -> dict[
         "country": country,
         "observation": occurrence[KEY],
         **{term: occurrence.get(term, "") for term in _OCCURRENCE_TERMS},
+        **{name: occurrence.get(term, "") for name, term in _POSITION_TERMS.items()},
         **{term: photo.get(term) or occurrence.get(term, "") for term in _PHOTO_TERMS},
     }
 

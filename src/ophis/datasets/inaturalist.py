@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from ophis.datasets.occurrences.coordinates import valid_metres, without_wrong
 from ophis.errors import InputError
 from ophis.images.photo_files import folder_content
 from ophis.taxonomy.scientific_names import is_above_species
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ophis.files.tables import Rows
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 # The tool writes at least one of these columns beside the two required ones.
 TYPICAL = {"observed_on", "quality_grade", "image_url", "iconic_taxon_name", "taxon_id", "uuid"}
+_OBSCURED_METRES = 30_000  # iNaturalist moves a position within its cell of 0.2 degrees
 # 123.jpg, 123_2.jpg, 123-2.JPG.jpg, 123
 _NAME = re.compile(r"([0-9]+)(?:[_.-].*)?")
 
@@ -40,6 +43,8 @@ def from_inaturalist(rows: Rows, folder: Path) -> Rows:
     a subfolder `123`. An observation without such a file has the missing photo `123.jpg`, or no row
     if its `image_url` is empty. A column `photo` takes precedence over file names.
 
+    Positions that are no degrees are emptied; `accuracy_m` is that of `accuracy_metres`.
+
     A name of one word is above the species: the row has no species, `scientific_name` keeps it.
 
     Raises:
@@ -47,7 +52,10 @@ def from_inaturalist(rows: Rows, folder: Path) -> Rows:
     """
     rows = replace(rows, published=True)
     rows = rows.checked(~pl.col("id").str.contains(r"^[0-9]+$"), "id {id!r} should be a number")
-    table = rows.table.with_columns(
+    table = rows.table
+    if {"latitude", "longitude"} <= set(table.columns):
+        table = table.with_columns(*without_wrong(), accuracy_m=accuracy_metres(table.columns))
+    table = table.with_columns(
         species=pl.col("scientific_name").map_elements(
             lambda name: "" if is_above_species(name) else name, return_dtype=pl.String
         ),
@@ -73,6 +81,25 @@ def from_inaturalist(rows: Rows, folder: Path) -> Rows:
     if not len(table):
         raise InputError(f"{rows.path}: no observation has a photo; export some with photos")
     return rows.with_table(table.drop("_row"), rows=table["_row"].to_list())
+
+
+def accuracy_metres(found: Sequence[str]) -> pl.Expr:
+    """Return the radius of a position as text: the public one, at least 30 km where obscured.
+
+    Args:
+        found: the columns of the table.
+    """
+
+    def text(name: str) -> pl.Expr:
+        return pl.col(name) if name in found else pl.lit("")
+
+    public, own = text("public_positional_accuracy"), text("positional_accuracy")
+    metres = valid_metres(pl.when(public != "").then(public).otherwise(own))
+    obscured = text("coordinates_obscured").str.to_lowercase() == "true"
+    for name in ("geoprivacy", "taxon_geoprivacy"):
+        obscured |= text(name).is_in(("obscured", "private"))
+    fine = metres.cast(pl.Float64, strict=False).fill_null(0) < _OBSCURED_METRES
+    return pl.when(obscured & fine).then(pl.lit(str(_OBSCURED_METRES))).otherwise(metres)
 
 
 def _urls(table: pl.DataFrame) -> list[str | None]:

@@ -20,7 +20,7 @@ from ophis.datasets.folders.image_folder import (
 from ophis.datasets.folders.links import check_files, folder_of_photos, table_folder
 from ophis.datasets.inaturalist import TYPICAL as INATURALIST
 from ophis.datasets.inaturalist import from_inaturalist, is_inaturalist
-from ophis.datasets.manifest import BOX, COLUMNS, Manifest, is_repeated
+from ophis.datasets.manifest import BOX, COLUMNS, POSITION, Manifest, is_repeated
 from ophis.datasets.shards.metadata import MANIFEST_FILE, is_pack
 from ophis.datasets.shards.reader import Pack
 from ophis.datasets.snakeclef import from_snakeclef
@@ -39,7 +39,7 @@ _READ = frozenset({
     *COLUMNS, "group", "folder", "hashed_id", "scientific_name",
     "binomial", "UUID", "image_path", "observation_id", "binomial_name", "code",
     "endemic", "captive", "id", "image_url", "place_country_name", "file_name", "label", "subset",
-    *BOX, *INATURALIST,
+    *BOX, *POSITION, "accuracy_m", *INATURALIST,
 })  # fmt: skip
 _MISSING = frozenset({"na", "n/a", "#n/a", "nan", "<na>", "null"})  # of R, Excel, pandas and SQL
 _NOT_PLAIN = "[^ -~]|  |^ | $"  # texts that `plain_text` may change

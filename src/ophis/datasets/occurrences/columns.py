@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ophis.datasets.darwin_core import ABOVE_SPECIES
+from ophis.datasets.inaturalist import accuracy_metres
 from ophis.datasets.occurrences import coordinates
 from ophis.datasets.sources import by_text
 from ophis.errors import InputError
@@ -25,7 +26,6 @@ _NOT_LIVING = ("fossilspecimen", "livingspecimen")
 _KEPT = ("managed", "captive", "cultivated")  # establishmentMeans, degreeOfEstablishment
 # The issues of `hasGeospatialIssues`; others name a position that GBIF has corrected.
 _ISSUES = "ZERO_COORDINATE|COORDINATE_OUT_OF_RANGE|COORDINATE_INVALID|COUNTRY_COORDINATE_MISMATCH"
-_OBSCURED_METRES = 30_000  # iNaturalist moves a position within its cell of 0.2 degrees
 # Open nomenclature, hybrids and concepts, in the form of `scientific_name`.
 _NOT_ONE_SPECIES = r"\b(?:cf|aff|nr|sp)\.|[?×/+]| (?:complex|group|agg\.?)$"
 _OTHER_NAMES = {
@@ -58,7 +58,9 @@ def standard_columns(rows: Rows) -> Rows:
     if own:
         coordinates.refuse_wrong(rows, rows.table["dropped"].is_null())
         metres = pl.col("metres").cast(pl.Float64, strict=False)
-        bad = (pl.col("metres") != "") & (metres.is_null() | ~metres.is_between(0, 1e8))
+        bad = (pl.col("metres") != "") & (
+            metres.is_null() | ~metres.is_between(0, coordinates.MAX_METRES)
+        )
         rows.refuse_first(bad, "accuracy_m {metres!r} should be a number of metres, or empty")
         by_text(rows, "country", read_country, unknown="")
     return rows.with_table(_numbers(rows.table))
@@ -121,19 +123,11 @@ def _darwin_core(found: list[str]) -> dict[str, pl.Expr]:
 
 def _inaturalist(found: list[str]) -> dict[str, pl.Expr]:
     species = [pl.col(name) for name in ("taxon_species_name", "scientific_name") if name in found]
-    texts = _texts(found, metres="positional_accuracy", country="place_country_name")
-    public = _text(found, "public_positional_accuracy")
-    privacy = [_text(found, name) for name in ("geoprivacy", "taxon_geoprivacy")]
-    obscured = pl.any_horizontal(
-        _is_true(found, "coordinates_obscured"),
-        *(text.is_in(("obscured", "private")) for text in privacy),
-    )
+    texts = _texts(found, metres="", country="place_country_name")
     grade = _text(found, "quality_grade")
-    metres = _first_filled(public, texts["metres"])
-    coarse = metres.cast(pl.Float64, strict=False).fill_null(0) < _OBSCURED_METRES
     return texts | {
         "species": _first_filled(*species),
-        "metres": pl.when(obscured & coarse).then(pl.lit(str(_OBSCURED_METRES))).otherwise(metres),
+        "metres": accuracy_metres(found),
         "reason": pl.when(_is_true(found, "captive_cultivated"))
         .then(pl.lit("not_wild"))
         .when(~grade.is_in(("", "research")))

@@ -12,6 +12,7 @@ from ophis.errors import InputError
 if TYPE_CHECKING:
     from ophis.files.tables import Rows
 
+MAX_METRES = 2.1e7  # half the earth's circumference
 LIMITS = {"latitude": 90.0, "longitude": 180.0}
 # 27°42'14", 27 42 14, 27d 42m, 27.5 N, W 12.5
 _SEXAGESIMAL = re.compile(
@@ -30,6 +31,18 @@ def is_wrong(column: str) -> pl.Expr:
     """Return True for text that is not empty and no latitude or longitude in decimal degrees."""
     number = degrees(column)
     return (pl.col(column) != "") & (number.is_null() | (number.abs() > LIMITS[column]))
+
+
+def without_wrong() -> list[pl.Expr]:
+    """Return the columns `latitude` and `longitude`, both empty where one is wrong or empty."""
+    wrong = pl.any_horizontal(*(is_wrong(name) | pl.col(name).eq("") for name in LIMITS))
+    return [pl.when(wrong).then(pl.lit("")).otherwise(name).alias(name) for name in LIMITS]
+
+
+def valid_metres(text: pl.Expr) -> pl.Expr:
+    """Return the text of a radius; empty where it is no number of metres."""
+    metres = text.cast(pl.Float64, strict=False)
+    return pl.when(metres.is_between(0, MAX_METRES)).then(text).otherwise(pl.lit(""))
 
 
 def refuse_wrong(rows: Rows, considered: pl.Series | None = None) -> None:
