@@ -1,3 +1,4 @@
+import gzip
 import zipfile
 
 import numpy as np
@@ -255,6 +256,18 @@ def test_a_wrong_coordinate_is_an_error_with_row_and_fix(tmp_path, rows, message
 def test_missing_columns_are_named(tmp_path, header, message):
     with pytest.raises(InputError, match=r"occurrences\.csv: .*" + message):
         read(tmp_path, header, "Naja naja,27.71,85.32")
+
+
+def test_decimal_commas_between_commas_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"row 2: has 5 cells under 3 .*12\.5, not 12,5"):
+        read(tmp_path, "species,latitude,longitude", "Naja naja,27,71,85,32")
+
+
+def test_a_compressed_table_is_refused(tmp_path):
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"species,latitude,longitude\n"))
+    with pytest.raises(InputError, match=r"a\.csv\.gz: is compressed; unpack it"):
+        read_occurrences(path)
 
 
 def test_a_file_without_any_record_is_refused(tmp_path):

@@ -46,13 +46,22 @@ def read_sources(path: Path) -> Iterator[Rows]:
         InputError: naming the file, the row and the fix.
     """
     found = 0
-    for rows in _of_archive(path) if is_archive(path) else read_batches(path, NAMES):
+    for rows in _of_archive(path) if is_archive(path) else _of_table(path):
         names = [name for name in rows.table.columns if name in NAMES]
         table = rows.table.with_columns(pl.col(names).str.strip_chars())
         found += len(table)
         yield rows.with_table(table)
     if not found:
         raise InputError(f"{path}: there is no row below the header")
+
+
+def _of_table(path: Path) -> Iterator[Rows]:
+    try:
+        yield from read_batches(path, NAMES)
+    except InputError as error:
+        if "cells under" not in str(error):
+            raise
+        raise InputError(f"{error}; decimals have a point: 12.5, not 12,5") from None
 
 
 def _of_archive(path: Path) -> Iterator[Rows]:
