@@ -44,6 +44,7 @@ CALLS = (
     "evaluate s.npz --out figures",
     "study tiny.toml tiny.toml --train train.csv --validation validation.csv --out study",
     "compare study/a study/b --manifest validation.csv --out compared.html",
+    "species-map records.csv Naja~naja --out map.svg",
     "submit s.npz --style aicrowd2020 --out submission.csv",
     "check-submission submission.csv",
     "read-submissions named.csv --truth truth.csv --out read",
@@ -103,13 +104,15 @@ def can_run(call: str) -> bool:
 def test_no_command_leaves_a_trace(tmp_path, small):
     (tmp_path / "tiny.toml").write_text(small(steps=2).to_toml())
     (tmp_path / "m.csv").write_text("hashed_id,country\nsynthetic-00001,Kenya\n")
+    records = "species,latitude,longitude\nNaja naja,27.71,85.32\n"
+    (tmp_path / "records.csv").write_text(records)
     for name in ("named.csv", "truth.csv"):
         (tmp_path / name).write_text("uuid,species\n1,Naja naja\n2,Bitis arietans\n")
     names = {command.__name__.replace("_", "-") for group in COMMANDS.values() for command in group}
     assert {call.split()[0] for call in CALLS} == names - {"serve", "demo"}
     left: dict[str, str] = {}
     for call in filter(can_run, CALLS):
-        left[call] = run(tmp_path, *call.split())
+        left[call] = run(tmp_path, *(word.replace("~", " ") for word in call.split()))
     assert {call: found for call, found in left.items() if found} == {}
 
 

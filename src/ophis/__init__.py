@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ophis.evaluation.metrics import Evaluation, evaluate
     from ophis.evaluation.report.comparison_report import write_comparison
     from ophis.evaluation.report.page import write_report
+    from ophis.evaluation.report.species_map import write_species_map
     from ophis.evaluation.results import EvaluationResults
     from ophis.evaluation.run import ScoredRun, read_scored_run
     from ophis.evaluation.table import EvaluationTable, evaluate_files
@@ -147,6 +148,7 @@ __all__ = [
     "submit",
     "write_comparison",
     "write_report",
+    "write_species_map",
 ]
 
 
@@ -238,6 +240,7 @@ _MODULES = {
     "submit": "challenges.submission",
     "write_comparison": "evaluation.report.comparison_report",
     "write_report": "evaluation.report.page",
+    "write_species_map": "evaluation.report.species_map",
 }
 
 

@@ -117,7 +117,7 @@ def test_help_lists_commands_in_workflow_order():
         "identify", "serve", "web", "score",
         "collect", "split", "pack",
         "train", "export", "quantise", "combine", "fit-prior", "card",
-        "evaluate", "compare", "study",
+        "evaluate", "compare", "study", "species-map",
         "submit", "check-submission", "read-submissions", "aicrowd",
         "demo", "sample", "doctor", "completion",
     ]  # fmt: skip

@@ -69,6 +69,9 @@ CASES: dict[str, list[Callable[[], Any]]] = {
             "demo", "demo", train=Path("run/train.csv"), validation=MANIFEST, out=Path("run")
         ),
     ],
+    "species_map": [
+        lambda: evaluation.species_map(Path("t.csv"), "Naja naja", out=Path("link.csv")),
+    ],
     "submit": [
         lambda: challenges.submit(Path("a.npz"), style="observations", out=Path("a.npz")),
         lambda: challenges.submit(

@@ -20,7 +20,7 @@ from ophis.cli.answers import identify, score, serve
 from ophis.cli.care import doctor
 from ophis.cli.challenges import aicrowd, check_submission, read_submissions, submit
 from ophis.cli.demo import demo, sample
-from ophis.cli.evaluation import card, compare, evaluate, study
+from ophis.cli.evaluation import card, compare, evaluate, species_map, study
 from ophis.cli.models import combine, export, quantise, train
 from ophis.cli.options import STANDARD_INPUT
 from ophis.cli.photos import collect, pack, split
@@ -65,7 +65,7 @@ COMMANDS = {
     "Answers": (identify, serve, web, score),
     "Photos": (collect, split, pack),
     "Models": (train, export, quantise, combine, fit_prior, card),
-    "Evaluation": (evaluate, compare, study),
+    "Evaluation": (evaluate, compare, study, species_map),
     "Challenges": (submit, check_submission, read_submissions, aicrowd),
     "Demo and installation": (demo, sample, doctor, completion),
 }
@@ -113,7 +113,7 @@ _EXTRAS = {
 }
 
 
-_DRAWING = {"compare", "demo", "evaluate", "study"}
+_DRAWING = {"compare", "demo", "evaluate", "species-map", "study"}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -193,6 +193,38 @@ def study(
     )
 
 
+def species_map(
+    records: Path,
+    species: str,
+    /,
+    *,
+    out: Path,
+    json: Json = False,
+) -> None:
+    """Draw a map of the records of a species, and their density, as an SVG file.
+
+    Args:
+        records: Records as of `ophis fit-prior --occurrences`: species,latitude,longitude; GBIF's
+            download; a Darwin Core archive; iNaturalist's export.
+        species: Scientific name.
+        out: The map to write, .svg; it has a light and a dark scheme.
+        json: Print one JSON object: species and records in the file, dropped rows by reason.
+    """
+    from ophis.cli.terminal.progress import waiting
+    from ophis.datasets.occurrences.occurrences import read_occurrences
+    from ophis.evaluation.report.species_map import write_species_map
+
+    refuse_overlap([records], files=[out])
+    with waiting(f"reading {records}"):
+        occurrences = read_occurrences(records)
+    write_species_map(occurrences, species, out)
+    if json:
+        facts = {"map": out, "species": len(occurrences.species), "records": len(occurrences)}
+        print_json(facts | {"dropped": dict(occurrences.dropped)})
+    else:
+        print(out)
+
+
 def _results_of(report: Path) -> dict[str, Any]:
     """Read the JSON file of a report."""
     return json_format.loads(report.with_suffix(".json").read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,11 @@ class Occurrences:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    @cached_property
+    def species(self) -> tuple[str, ...]:
+        """Names of the species, sorted."""
+        return tuple(self.table["species"].unique().sort())
 
     @property
     def rows(self) -> int:
