@@ -250,6 +250,7 @@ def test_a_wrong_coordinate_is_an_error_with_row_and_fix(tmp_path, rows, message
     [
         ("species,lat,lon", "columns are missing: latitude, longitude; rename 'lat' to latitude"),
         ("name,latitude,longitude", "column is missing: species; rename 'name' to species"),
+        ("species,decimalLatitude,lon", "missing: decimalLongitude; needed are species,decimalL"),
         ("species,a,b", "needed are species,latitude,longitude, found 'species', 'a', 'b'"),
     ],
 )
@@ -275,6 +276,8 @@ def test_a_file_without_any_record_is_refused(tmp_path):
         read(tmp_path, HEADER, "Naja,27.71,85.32,,")
     with pytest.raises(InputError, match="there is no row below the header"):
         read(tmp_path, HEADER)
+    with pytest.raises(InputError, match="found no column"):
+        read(tmp_path)
 
 
 def test_a_large_table_is_read_in_batches_with_equal_results(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from ophis.taxonomy.scientific_names import scientific_name
 from ophis.taxonomy.spelling import species_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ophis.files.tables import Rows
 
@@ -29,8 +29,8 @@ _ISSUES = "ZERO_COORDINATE|COORDINATE_OUT_OF_RANGE|COORDINATE_INVALID|COUNTRY_CO
 # Open nomenclature, hybrids and concepts, in the form of `scientific_name`.
 _NOT_ONE_SPECIES = r"\b(?:cf|aff|nr|sp)\.|[?×/+]| (?:complex|group|agg\.?)$"
 _OTHER_NAMES = {
-    "latitude": ("lat", "decimallatitude", "latitud", "y"),
-    "longitude": ("lon", "long", "lng", "decimallongitude", "longitud", "x"),
+    "latitude": ("lat", "latitud", "y"),
+    "longitude": ("lon", "long", "lng", "longitud", "x"),
     "species": ("scientificname", "scientific name", "name", "taxon", "binomial"),
 }
 
@@ -69,25 +69,31 @@ def standard_columns(rows: Rows) -> Rows:
 def _form(rows: Rows) -> Callable[[list[str]], dict[str, pl.Expr]]:
     """Return the reader of the form that the columns show."""
     names = set(rows.table.columns)
-    if {"decimalLatitude", "decimalLongitude"} <= names and {"species", "scientificName"} & names:
-        return _darwin_core
-    scientific = {"scientific_name", "taxon_species_name"} & names
-    if {"latitude", "longitude"} <= names and scientific and "species" not in names:
-        return _inaturalist
-    if missing := [name for name in NEEDED if name not in names]:
-        fix = [
-            f"rename {found!r} to {name}"
-            for name in missing
-            for found in rows.table.columns
-            if found.strip().casefold() in _OTHER_NAMES[name]
-        ]
-        found = ", ".join(map(repr, rows.table.columns[:8]))
-        verb = "columns are" if len(missing) > 1 else "column is"
-        raise InputError(
-            f"{rows.path}: {verb} missing: {', '.join(missing)}; "
-            + (", ".join(fix) or f"needed are species,latitude,longitude, found {found}")
-        )
-    return _plain
+    degrees = {"decimalLatitude", "decimalLongitude"}
+    if degrees & names and not {"latitude", "longitude"} & names:
+        species = "species" if "species" in names else "scientificName"
+        form, needed = _darwin_core, (species, *sorted(degrees))
+    elif "species" not in names and {"scientific_name", "taxon_species_name"} & names:
+        form, needed = _inaturalist, ("latitude", "longitude")
+    else:
+        form, needed = _plain, NEEDED
+    if missing := [name for name in needed if name not in names]:
+        raise InputError(_missing(rows, missing, needed))
+    return form
+
+
+def _missing(rows: Rows, missing: list[str], needed: Sequence[str]) -> str:
+    names = rows.table.columns
+    fix = [
+        f"rename {found!r} to {name}"
+        for name in missing
+        for found in names
+        if found.strip().casefold() in _OTHER_NAMES.get(name, ())
+    ]
+    found = ", ".join(map(repr, names[:8])) or "no column"
+    verb = "columns are" if len(missing) > 1 else "column is"
+    needs = f"needed are {','.join(needed)}, found {found}"
+    return f"{rows.path}: {verb} missing: {', '.join(missing)}; {', '.join(fix) or needs}"
 
 
 def _plain(found: list[str]) -> dict[str, pl.Expr]:
