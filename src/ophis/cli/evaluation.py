@@ -99,6 +99,7 @@ def compare(
     manifest: Path | None = None,
     follow_links: FollowLinks = False,
     maps: Literal["gradient", "smoothgrad", "grad-cam"] = "gradient",
+    records: Path | None = None,
     json: Json = False,
 ) -> None:
     """Compare two models on the same photos and write an HTML report.
@@ -110,16 +111,19 @@ def compare(
         manifest: Manifest of the photos, to show them; for two run folders with saliency maps.
         follow_links: Read photos behind links that leave their folder; for folders of your own.
         maps: Method of the saliency maps: gradient, smoothgrad or grad-cam.
+        records: Occurrence records, as of `ophis species-map`: the report gets maps of the species
+            of which the models differ most.
         json: One JSON object with all results.
     """
     from ophis.cli.terminal.progress import waiting
     from ophis.cli.terminal.tables import print_comparison
+    from ophis.datasets.occurrences.occurrences import read_occurrences
     from ophis.evaluation.report.comparison_report import write_comparison
     from ophis.evaluation.run import distinct_names, read_scored_run
 
     figures = out.with_name(f"{out.stem}-figures")
     files = [out, out.with_suffix(".json")] if out.suffix == ".html" else [out]
-    refuse_overlap((a, b, manifest), files=files, folders=[figures])
+    refuse_overlap((a, b, manifest, records), files=files, folders=[figures])
     names = distinct_names(a, b)
     runs = [read_scored_run(path, name=name) for path, name in zip((a, b), names, strict=True)]
     photos = read_photos_option(manifest, None, follow_links=follow_links) if manifest else None
@@ -129,7 +133,8 @@ def compare(
 
         explain = explain_runs((folder_a, folder_b), photos, method=maps)
     with waiting("comparing the models"):
-        comparison = write_comparison(runs[0], runs[1], out, photos=photos, explain=explain)
+        known = read_occurrences(records) if records else None
+        comparison = write_comparison(*runs, out, photos=photos, explain=explain, records=known)
     print_comparison(comparison, json=json)
     if not json:
         print(out)

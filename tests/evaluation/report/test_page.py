@@ -6,11 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ophis import CountryPrior, SpeciesList, compare, read_recipe
+from ophis import CountryPrior, Occurrences, SpeciesList, compare, read_recipe
+from ophis.datasets.occurrences.cleaning import SCHEMA
 from ophis.evaluation.report.examples import SaliencyMaps, overlay
 from ophis.evaluation.report.page import small_percent, verdict, write_report
 from ophis.evaluation.report.species_figures import class_distribution, country_distribution, gains
 from ophis.evaluation.run import ScoredRun
+from ophis.taxonomy.scientific_names import scientific_name
 from tests.support.made_scores import EVIL, compared, made, photographed
 
 
@@ -59,6 +61,21 @@ def test_report_is_self_contained(pair, prior, tmp_path):
     assert len(ids) == len(set(ids))
     for pointer in re.findall(r'url\(#([^)]*)\)|href="#([^"]*)"', text):
         assert "".join(pointer) in ids
+
+
+def test_report_has_maps_of_the_species_with_the_largest_changes(pair, prior, tmp_path):
+    comparison = compared(pair, prior)
+    names = [row.species for row in comparison.per_species]
+    rows = [(scientific_name(name), 20.5, 77.1 + n, None, "IN") for n, name in enumerate(names)]
+    table = pl.DataFrame(rows[:2], schema=SCHEMA, orient="row")
+    path = write_report(comparison, tmp_path / "r.html", records=Occurrences(table, {}))
+    text = path.read_text()
+    assert "Where they are recorded" in text
+    ids = [value for name, value in Page(text).attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    assert sum(name.endswith("-shore") for name in ids) == 2
+    assert len(list((tmp_path / "r-figures").glob("*.svg"))) >= 2
+    assert "Where they are recorded" not in write_report(comparison, path).read_text()
 
 
 def test_figures_are_written_as_svg_and_csv(pair, prior, tmp_path):

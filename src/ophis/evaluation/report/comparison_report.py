@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ophis.datasets.manifest import Manifest
+    from ophis.datasets.occurrences.occurrences import Occurrences
     from ophis.evaluation.comparison import Comparison
     from ophis.evaluation.report.examples import SaliencyMaps
     from ophis.evaluation.run import ScoredRun
@@ -30,6 +31,7 @@ def write_comparison(
     *,
     photos: Manifest | None = None,
     explain: Explain | None = None,
+    records: Occurrences | None = None,
 ) -> Comparison:
     """Compare two models and write the report.
 
@@ -39,6 +41,7 @@ def write_comparison(
         path: the .html file; all figures are written beside it, to a .json of its name.
         photos: manifest of the photos, to show them.
         explain: returns saliency maps for the report, see `ophis.train.explain.explain_runs`.
+        records: of species at places, to draw maps of species; see `write_report`.
 
     Returns:
         The comparison.
@@ -57,7 +60,15 @@ def write_comparison(
         training_photos=prior.species_photos() if prior else None,
     )
     maps, note = explain(comparison) if explain else ({}, "")
-    write_report(comparison, path, runs=(a, b), photos=photos, maps=maps, maps_note=note)
+    write_report(
+        comparison,
+        path,
+        runs=(a, b),
+        photos=photos,
+        maps=maps,
+        maps_note=note,
+        records=records,
+    )
     with whole_file(path.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps(comparison.as_dict(), indent=1), encoding="utf-8")
     return comparison

@@ -20,6 +20,7 @@ from ophis.evaluation.report.species_figures import (
     country_distribution,
     gains,
 )
+from ophis.evaluation.report.species_map import species_map
 from ophis.evaluation.report.training_figures import (
     learning_rates,
     mixup_weights,
@@ -28,17 +29,20 @@ from ophis.evaluation.report.training_figures import (
 from ophis.files.atomic import whole_file
 from ophis.geography.countries import country_name
 from ophis.locales import read_sentences
+from ophis.taxonomy.scientific_names import scientific_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ophis.datasets.manifest import Manifest
+    from ophis.datasets.occurrences.occurrences import Occurrences
     from ophis.evaluation.comparison import Comparison
     from ophis.evaluation.report.examples import SaliencyMaps
     from ophis.evaluation.report.figure import Figure
     from ophis.evaluation.run import ScoredRun
 
 MAX_CONFUSIONS = 100
+MAX_MAPS = 6
 
 ERROR_ROWS = (
     ("taken for another species of its genus", "within_genus"),
@@ -56,6 +60,7 @@ def write_report(
     photos: Manifest | None = None,
     maps: Mapping[str, SaliencyMaps] | None = None,
     maps_note: str = "",
+    records: Occurrences | None = None,
 ) -> Path:
     """Write the report of a comparison.
 
@@ -66,6 +71,8 @@ def write_report(
         photos: manifest of the photos; with it the report shows photos.
         maps: saliency maps by photo id, for photos of the largest discrepancies.
         maps_note: method of the maps.
+        records: of species at places; with them the report has a map of each of the species of
+            which the models differ most.
 
     Returns:
         The path of the HTML file.
@@ -73,7 +80,12 @@ def write_report(
     path = Path(path)
     values = _values(comparison, photos, maps or {}, maps_note)
     values |= _values_of_runs(runs, photos)
-    figures: list[Figure] = [*values["gain_figures"], *values["more_figures"]]
+    values["species_maps"] = _species_maps(comparison, records) if records else []
+    figures: list[Figure] = [
+        figure
+        for group in ("gain_figures", "more_figures", "species_maps")
+        for figure in values[group]
+    ]
     write_figures(figures, path.with_name(f"{path.stem}-figures"))
     text = _environment().from_string(_resource("page.html.jinja")).render(values)
     with whole_file(path) as temporary:
@@ -119,6 +131,14 @@ def _values_of_runs(
         "mixup": None if photos is None else mixup_example(runs, photos),
         "facts": _facts(runs),
     }
+
+
+def _species_maps(comparison: Comparison, records: Occurrences) -> list[Figure]:
+    """Draw the species with the largest gains and losses, of those that have records."""
+    known = set(records.species)
+    by_name = {scientific_name(row.species): abs(row.gain) for row in comparison.per_species}
+    found = sorted(known & by_name.keys(), key=lambda name: (-by_name[name], name))
+    return [species_map(records, name) for name in found[:MAX_MAPS]]
 
 
 def verdict(comparison: Comparison) -> str:

@@ -35,9 +35,9 @@ _LETTER = 0.56  # mean width of a letter, of its size
 _BARS = (10, 20, 50, 100, 200, 500, 1000, 2000)  # km
 # The dark scheme, as in page.css.
 _STYLE = (
-    "text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}"
-    ".m-title{font-size:15px;font-style:italic;font-weight:600}"
-    f".m-name{{font-size:{_NAME_SIZE}px;paint-order:stroke;stroke-width:2.5px}}"
+    ".m text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}"
+    ".m .m-title{font-size:15px;font-style:italic;font-weight:600}"
+    f".m .m-name{{font-size:{_NAME_SIZE}px;paint-order:stroke;stroke-width:2.5px}}"
     "@media(prefers-color-scheme:dark){.m-ink{fill:#e6ede9}.m-muted{fill:#9fb0a8}"
     ".m-name{stroke:#33433c}.m-land{fill:#33433c;stroke:#9fb0a8}.m-a{fill:#c4742c}.m-dot{stroke:#e6ede9}"
     ".m-bar{stroke:#9fb0a8}}"
@@ -113,12 +113,13 @@ def _document(view: View, ground: Land, species: str, records: str, layers: str)
         f"<title>{escape(species)}: {records}</title><style>{_STYLE}</style>"
         f'<defs><clipPath id="frame"><rect width="{WIDTH:g}" height="{view.height:g}"/></clipPath>'
         f'<clipPath id="shore"><use href="#land" clip-rule="evenodd"/></clipPath></defs>'
+        '<g class="m">'
         f'<text class="m-ink m-title" x="2" y="19" fill="{INK}">{escape(species)}</text>'
         f'<g transform="translate(0 {_HEAD:g})"><g clip-path="url(#frame)">'
         f'<path id="land" class="m-land" d="{ground.path}" fill="{GRID}" fill-rule="evenodd"'
         f' stroke="{MUTED}" stroke-width=".5" stroke-opacity=".7"/>'
         f"{layers}{_names(ground, view.height)}</g>{_scale(view)}{_legend(view, records)}"
-        "</g></svg>\n"
+        "</g></g></svg>\n"
     )
 
 
