@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,13 +16,18 @@ from numpy.typing import ArrayLike, NDArray
 from ophis.errors import InputError
 from ophis.geography.borders import EARTH_KM, polygons
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CELLS = 10  # in a degree
 ROWS, COLUMNS = 180 * CELLS, 360 * CELLS
 _BORDER = -1
-_RINGS, _BEARINGS = 3, 12  # points around a point, to find a country within a distance
+# Rings of points around a point, to find a country within a distance; dense near it for islets.
+_RINGS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+_BEARINGS = 16
 _CHUNK = 4096  # points tested against the borders at once
 
 
@@ -93,7 +99,9 @@ def are_in_countries(
     out = np.flatnonzero(~inside)
     reach = np.broadcast_to(within_km, latitude.shape)[out]
     for lat, lon in _around(latitude[out], longitude[out], reach):
-        inside[out] |= _raster().codes[_lookup(lat, lon)] == countries[out]
+        left = ~inside[out]
+        found = _raster().codes[_lookup(lat[left], lon[left])]
+        inside[out[left]] = found == countries[out[left]]
     return inside
 
 
@@ -104,18 +112,18 @@ def _points(latitude: ArrayLike, longitude: ArrayLike) -> tuple[Floats, Floats]:
     return latitude, longitude
 
 
-def _around(latitude: Floats, longitude: Floats, radius_km: Floats) -> list[tuple[Floats, Floats]]:
-    """Return points on rings around each point, the nearest ring first."""
-    points = []
+def _around(
+    latitude: Floats, longitude: Floats, radius_km: Floats
+) -> Iterator[tuple[Floats, Floats]]:
+    """Yield points on rings around each point, the nearest ring first."""
     if not radius_km.any():
-        return points
-    for ring in range(1, _RINGS + 1):
-        away = np.degrees(radius_km / EARTH_KM) * ring / _RINGS
+        return
+    narrow = np.maximum(np.cos(np.radians(latitude)), 1e-3)
+    for ring in _RINGS:
+        away = np.degrees(radius_km / EARTH_KM) * ring
         for bearing in np.arange(_BEARINGS) * 2 * np.pi / _BEARINGS:
             lat = np.clip(latitude + away * np.cos(bearing), -90, 90)
-            narrow = np.maximum(np.cos(np.radians(latitude)), 1e-3)
-            points.append((lat, longitude + away * np.sin(bearing) / narrow))
-    return points
+            yield lat, longitude + away * np.sin(bearing) / narrow
 
 
 def _lookup(latitude: Floats, longitude: Floats) -> Ints:

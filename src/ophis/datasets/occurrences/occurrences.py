@@ -59,7 +59,7 @@ def read_occurrences(
     *,
     species: Iterable[str] | None = None,
     max_uncertainty_km: float = 50.0,
-    max_sea_km: float = 10.0,
+    max_sea_km: float = 50.0,
     duplicate_degrees: float = 0.01,
 ) -> Occurrences:
     """Read and clean an occurrence file; the form is shown by its columns.
@@ -78,7 +78,8 @@ def read_occurrences(
         path: the file.
         species: names to keep; by default all.
         max_uncertainty_km: records with a larger radius are dropped.
-        max_sea_km: records farther from land are dropped, but for sea snakes.
+        max_sea_km: records farther from land are dropped, but for sea snakes. The borders lack
+            small islands, some with species of their own.
         duplicate_degrees: one record of a species is kept in each cell of this size.
 
     Raises:
@@ -96,7 +97,7 @@ def occurrences_of(
     *,
     species: Iterable[str] | None = None,
     max_uncertainty_km: float = 50.0,
-    max_sea_km: float = 10.0,
+    max_sea_km: float = 50.0,
     duplicate_degrees: float = 0.01,
 ) -> Occurrences:
     """Return the records of a manifest's photos, from its columns `latitude` and `longitude`.

@@ -47,7 +47,7 @@ class Limits:
     """
 
     uncertainty_km: float = 50.0
-    sea_km: float = 10.0
+    sea_km: float = 50.0
     duplicate_degrees: float = 0.01
 
 
