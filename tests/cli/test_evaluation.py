@@ -169,6 +169,17 @@ def test_compare_prints_intervals_and_writes_report(scores_folder):
     assert output["disagreement"]["only_a"] == 0
 
 
+def test_compare_names_the_command_that_takes_a_folder_of_photos(scores_folder, capsys):
+    (scores_folder / "m.csv").write_text("photo,species,country,folder\na.jpg,Boa,,../elsewhere\n")
+    run = scores_folder / "scores.npz"
+    line = refused_here(
+        capsys, "compare", run, run, "--out", scores_folder / "r.html",
+        "--manifest", scores_folder / "m.csv",
+    )  # fmt: skip
+    assert "give the folder by `ophis collect --photos`, or for a table" in line
+    assert "allow it by --follow-links" in line
+
+
 def test_evaluate_leaves_scores_unchanged(scores_folder):
     before = (scores_folder / "scores.npz").read_bytes()
     ophis("evaluate", scores_folder / "scores.npz")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ophis import InputError, Manifest, SpeciesList, read_manifest
 from ophis.datasets.manifest import BOX, COLUMNS, is_repeated
-from ophis.datasets.sources import _MISSING
+from ophis.datasets.sources import MISSING
 from ophis.datasets.split import split
 from ophis.geography.countries import UNKNOWN
 from tests.support.made_manifest import made_manifest
@@ -18,7 +18,7 @@ from tests.support.paths import SHARED
 from tests.support.species_names import is_species_name
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=1).filter(
-    lambda text: is_species_name(text) and text.lower() not in _MISSING
+    lambda text: is_species_name(text) and text.lower() not in MISSING
 )
 
 

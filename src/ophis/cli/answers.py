@@ -137,7 +137,7 @@ def score(
         manifest: The photos.
         out: The scores file to write, .npz.
         photos: Folder of the photos of a SnakeCLEF table; by default that of the table.
-        follow_links: Read photos behind links that leave their folder; for folders of your own.
+        follow_links: Read photos that links or a column `folder` put elsewhere; for your own files.
         tta: Test-time augmentation, instead of the bundle's own: average the logits of each photo
             with those of its mirror image (flip) or its four corners (crops); may be repeated.
         engine: onnxruntime, openvino, or openvino-bfloat16: rounded to bfloat16, and faster on

@@ -109,7 +109,7 @@ def compare(
         b: Model B: a scores file or a run folder.
         out: The report, .html; its figures are written next to it as SVG and CSV.
         manifest: Manifest of the photos, to show them; for two run folders with saliency maps.
-        follow_links: Read photos behind links that leave their folder; for folders of your own.
+        follow_links: Read photos that links or a column `folder` put elsewhere; for your own files.
         maps: Method of the saliency maps: gradient, smoothgrad or grad-cam.
         records: Occurrence records, as of `ophis species-map`: the report gets maps of the species
             of which the models differ most.
@@ -126,7 +126,11 @@ def compare(
     refuse_overlap((a, b, manifest, records), files=files, folders=[figures])
     names = distinct_names(a, b)
     runs = [read_scored_run(path, name=name) for path, name in zip((a, b), names, strict=True)]
-    photos = read_photos_option(manifest, None, follow_links=follow_links) if manifest else None
+    photos = None
+    if manifest:
+        photos = read_photos_option(
+            manifest, None, follow_links=follow_links, named="`ophis collect --photos`"
+        )
     explain, (folder_a, folder_b) = None, (run.folder for run in runs)
     if photos is not None and folder_a and folder_b:
         from ophis.train.explain import explain_runs
@@ -168,7 +172,7 @@ def study(
         validation: Manifest of the validation photos.
         out: The folder of both runs, the manifests, the prior and the report.
         photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
-        follow_links: Read photos behind links that leave their folder; for folders of your own.
+        follow_links: Read photos that links or a column `folder` put elsewhere; for your own files.
         weights_folder: Folder of the recipes' weights files.
         device: auto, cpu or cuda.
         workers: Threads that read photos; by default one for each CPU core.

@@ -54,7 +54,7 @@ def train(
         validation: Manifest of the photos to evaluate on; copies of training photos count as bad.
         out: The run folder.
         photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
-        follow_links: Read photos behind links that leave their folder; for folders of your own.
+        follow_links: Read photos that links or a column `folder` put elsewhere; for your own files.
         weights_folder: Folder of the recipe's weights file.
         device: auto, cpu or cuda.
         workers: Threads that read photos; by default one for each CPU core.
@@ -129,7 +129,7 @@ def export(
         train: With --pixels, the training manifest of the run.
         validation: With --pixels, the validation manifest of the run.
         photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
-        follow_links: Read photos behind links that leave their folder; for folders of your own.
+        follow_links: Read photos that links or a column `folder` put elsewhere; for your own files.
         danger_confidence: Probability that this bundle keeps the warning for 99 % of dangerous
             snakes, above 0 and below 1; 0: bundles do so on average, which needs 99 such snakes
             in the half of the validation photos for guarantees instead of 299.
@@ -216,7 +216,7 @@ def combine(
             snakes, above 0 and below 1; 0: bundles do so on average, which needs 99 such snakes
             in the half of the validation photos for guarantees instead of 299.
         photos: Folder of the photos of a SnakeCLEF table; by default that of the table.
-        follow_links: Read photos behind links that leave their folder; for folders of your own.
+        follow_links: Read photos that links or a column `folder` put elsewhere; for your own files.
         json: One JSON object with all figures.
     """
     from ophis.cli.terminal.progress import bar
@@ -265,7 +265,7 @@ def quantise(
             snakes, above 0 and below 1; 0: bundles do so on average, which needs 99 such snakes
             in the half of the validation photos for guarantees instead of 299.
         photos: Folder of the photos of SnakeCLEF tables; by default that of the table.
-        follow_links: Read photos behind links that leave their folder; for folders of your own.
+        follow_links: Read photos that links or a column `folder` put elsewhere; for your own files.
         json: One JSON object with all figures.
     """
     from ophis.cli.terminal.progress import bar

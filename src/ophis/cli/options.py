@@ -61,15 +61,23 @@ def tables_of(source: Path) -> list[Path]:
     return [source / name for name in METADATA]
 
 
-def read_photos_option(path: Path, photos: Path | None, *, follow_links: bool) -> Manifest:
+def read_photos_option(
+    path: Path, photos: Path | None, *, follow_links: bool, named: str = "--photos"
+) -> Manifest:
     """Read a manifest, and report on stderr species that are written in several ways.
 
-    An error about a link names the option that allows it.
+    An error about a link or a folder names the options that allow it.
+
+    Args:
+        path: the manifest.
+        photos: the folder of its photos.
+        follow_links: see `read_manifest`.
+        named: the option that gives ``photos``.
     """
     from ophis.datasets.renaming import species_in_several_ways
     from ophis.datasets.sources import read_manifest
 
-    with naming_options():
+    with naming_options(named):
         manifest = read_manifest(path, photos=photos, follow_links=follow_links)
     if several := species_in_several_ways(manifest):
         first = " and ".join(map(repr, several[0]))
@@ -82,13 +90,13 @@ def read_photos_option(path: Path, photos: Path | None, *, follow_links: bool) -
 
 
 @contextmanager
-def naming_options() -> Generator[None]:
+def naming_options(photos: str = "--photos") -> Generator[None]:
     """Write the options instead of the parameters in an error about a link or a folder."""
     try:
         yield
     except InputError as error:
         message = str(error).replace("by follow_links", "by --follow-links")
-        message = message.replace("by photos", "by --photos")
+        message = message.replace("by photos", f"by {photos}")
         raise InputError(message, reason=error.reason) from None
 
 

@@ -51,7 +51,7 @@ def collect(
         out: The manifest to write, .csv or .parquet.
         photos: Folder of the photos of a table or an archive; default: beside the table, or the
             folder with the archive's name.
-        follow_links: Read photos behind links that leave their folder; for folders of your own.
+        follow_links: Read photos that links or a column `folder` put elsewhere; for your own files.
         unpack: Folder to unpack the photos of an archive to; they are then read there.
         synonyms: A table name,accepted: each name becomes its accepted name; changes are listed.
         normalise_names: Write scientific names in one spelling, without authors and subspecies;
@@ -150,7 +150,7 @@ def split(
         fraction: Fraction of the photos for validation.
         seed: Equal seeds give equal splits.
         photos: Folder of the photos of a table; default: beside the table.
-        follow_links: Read photos behind links that leave their folder; for folders of your own.
+        follow_links: Read photos that links or a column `folder` put elsewhere; for your own files.
         near_duplicates: Read every photo to find near duplicates.
         json: One JSON object: both files and their numbers of photos.
     """
@@ -209,7 +209,7 @@ def pack(
         raw: Store raw pixels: no loss, no decoding, eight times the space.
         shard_photos: Rows of the manifest in one shard.
         photos: Folder of the photos of a table; default: beside the table.
-        follow_links: Read photos behind links that leave their folder; for folders of your own.
+        follow_links: Read photos that links or a column `folder` put elsewhere; for your own files.
         workers: Threads; default: one for each processor core. They do not change the bytes.
         json: One JSON object: number of photos, shards and bytes.
     """

@@ -49,7 +49,7 @@ def fit_prior(
         manifest: The training photos.
         out: The prior to write, .csv or .toml; the tables of a .toml file are written beside it.
         photos: Folder of the photos of a SnakeCLEF table; by default that of the table.
-        follow_links: Read photos behind links that leave their folder; for folders of your own.
+        follow_links: Read photos that links or a column `folder` put elsewhere; for your own files.
         validation: Scores of photos that are neither trained nor evaluated on, to choose the prior.
             Half of them is used; `ophis export` fits its guarantees on the other half.
         range_map: Countries of each species: one row a species, one column a country, 1 and 0.

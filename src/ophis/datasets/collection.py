@@ -85,7 +85,8 @@ def collect(
         source: the table, folder or archive; see `read_manifest`.
         out: the manifest to write, .csv or .parquet.
         photos: the folder of the photos; see `read_manifest`.
-        follow_links: read photos behind links that leave their folder; see `read_manifest`.
+        follow_links: read photos that links or a column `folder` put elsewhere; see
+            `read_manifest`.
         unpack: folder to unpack the photos of an archive to; they are then read there.
         synonyms: table `name,accepted`; each name becomes its accepted name.
         normalise_names: write scientific names in one spelling; names that become equal are kept

@@ -41,7 +41,7 @@ _READ = frozenset({
     "endemic", "captive", "id", "image_url", "place_country_name", "file_name", "label", "subset",
     *BOX, *POSITION, "accuracy_m", *INATURALIST,
 })  # fmt: skip
-_MISSING = frozenset({"na", "n/a", "#n/a", "nan", "<na>", "null"})  # of R, Excel, pandas and SQL
+MISSING = frozenset({"na", "n/a", "#n/a", "nan", "<na>", "null"})  # of R, Excel, pandas and SQL
 _NOT_PLAIN = "[^ -~]|  |^ | $"  # texts that `plain_text` may change
 _LINE_BREAK = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"  # `UNWRITABLE` without surrogates
 
@@ -69,8 +69,8 @@ def read_manifest(
         photos: folder of the photos of a table or an archive; default: beside the table, or the
             folder beside the archive that has its name.
         follow_links: read photos behind links that leave their folder, and of a column `folder`
-            that leads out of the table's folder and of the current one; for files of one's own,
-            because those of others may lead to any file.
+            that leads out of the table's folder and of the current one, which is no root directory;
+            for files of one's own, because those of others may lead to any file.
 
     Raises:
         InputError: naming the file, the row as a text editor counts it, and the fix.
@@ -200,7 +200,7 @@ def _without_missing(rows: Rows) -> Rows:
     are no codes.
     """
     species, country = rows.table["species"], rows.table["country"]
-    missing = species.str.to_lowercase().is_in(_MISSING)
+    missing = species.str.to_lowercase().is_in(MISSING)
     if missing.any():
         first = int(missing.arg_max() or 0)
         _LOGGER.warning(

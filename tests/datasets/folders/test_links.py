@@ -92,6 +92,12 @@ def test_column_folder_leads_out_in_the_current_folder_or_on_request(folder, mon
     monkeypatch.chdir(folder)
     assert read_manifest("m.csv", follow_links=True).paths()[0].resolve() == photos / "2.jpg"
     assert read_manifest("m.csv", photos=photos).paths()[0] == photos / "2.jpg"
+    monkeypatch.chdir("/")
+    with pytest.raises(
+        InputError, match=r"leads to '\.\./elsewhere', out of the table's folder; give"
+    ):
+        read_manifest(folder / "m.csv")
+    monkeypatch.chdir(folder)
     for options, code in (([], 2), (["--follow-links"], 0), (["--photos", str(photos)], 0)):
         with pytest.raises(SystemExit) as end:
             main(["fit-prior", "m.csv", "--out", "p.csv", *options])

@@ -41,7 +41,8 @@ def table_folder(rows: Rows, *, follow_links: bool) -> Path:
     """Return the folder of a table's photos: of the column `folder`, else beside the table.
 
     The column leads out of the table's folder only to a place in the current folder, where a
-    person works; a table of others could name any place.
+    person works; a table of others could name any place. The root directory, where daemons and
+    containers work, is no such place.
 
     Raises:
         InputError: for several values, an absolute path, or a place elsewhere.
@@ -58,12 +59,18 @@ def table_folder(rows: Rows, *, follow_links: bool) -> Path:
             f"{path}: column 'folder' is {value!r} and should be a relative path; correct it"
         )
     folder = Path(os.path.normpath(path.parent / value))  # collapses '..'
-    place = Path(os.path.realpath(folder))
-    if follow_links or any(place.is_relative_to(r) for r in (path.parent.resolve(), Path.cwd())):
+    place, current = Path(os.path.realpath(folder)), Path.cwd()
+    is_root = current == current.parent
+    if (
+        follow_links
+        or place.is_relative_to(path.parent.resolve())
+        or (not is_root and place.is_relative_to(current))
+    ):
         return folder
     raise InputError(
-        f"{path}: column 'folder' leads to {value!r}, out of the table's folder and of the current"
-        " one; give the folder by photos, or for a table of your own allow it by follow_links"
+        f"{path}: column 'folder' leads to {value!r}, out of the table's folder"
+        f"{'' if is_root else ' and of the current one'}; give the folder by photos, or for a"
+        " table of your own allow it by follow_links"
     )
 
 
