@@ -6,7 +6,7 @@ from ophis.geography.location import Place, Source
 from ophis.inference.answer import SeenPhoto
 from ophis.inference.answer_lines import sentences
 from ophis.locales import read_sentences
-from ophis.priors.prior import PriorEffect, PriorUse
+from ophis.priors.effect import PriorEffect, PriorUse
 from tests.support.classifiers import RULE
 
 FOUND = Decision(State.SPECIES, "Naja naja", (0,), Verdict.MAY_BE_VENOMOUS)

@@ -15,7 +15,7 @@ from ophis.geography.location import Source
 from ophis.inference.answer import LeftOut
 from ophis.inference.bundles.model_card import imagenet17_card
 from ophis.locales import known_language, languages, read_sentences
-from ophis.priors.prior import PriorEffect, PriorUse
+from ophis.priors.effect import PriorEffect, PriorUse
 from ophis.serve.error_response import HTTPReason
 from ophis.taxonomy.danger import Danger
 from ophis.web.page import sentences_of

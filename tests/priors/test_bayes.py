@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from ophis import CountryPrior, InputError, SpeciesList, read_prior
 from ophis.geography.countries import country_code
 from ophis.priors.bayes import BayesPrior, Settings
+from ophis.priors.effect import PriorEffect, PriorUse
 from ophis.priors.overrides import Override
-from ophis.priors.prior import PriorEffect, PriorUse
 from ophis.priors.range_maps import RangeMapPrior, read_range_map
 from ophis.taxonomy.species_list import species_key
 from tests.support.simulated_countries import RANGE_MAP, SPECIES, seen
@@ -228,7 +228,7 @@ def test_written_prior_reads_back(tmp_path, prior, files):
         (
             'kind = "bayes"',
             'kind = "bays"',
-            "kind = 'bays' should be one of ['bayes', 'country_counts', 'range_map']",
+            "kind = 'bays' should be one of ['bayes', 'country_counts', 'location', 'range_map']",
         ),
         ("world_exponent", "world_exponents", "key 'world_exponent' is missing or not known"),
         (

@@ -6,7 +6,7 @@ import pytest
 
 from ophis import CountryPrior, InputError, Scores, SpeciesList, read_prior
 from ophis.priors.country_counts import read_counts
-from ophis.priors.prior import PriorEffect, PriorUse
+from ophis.priors.effect import PriorEffect, PriorUse
 from tests.support.paths import SHARED
 
 REAL = SHARED / "snakeclef2020"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ophis import InputError, Scores, SpeciesList
-from ophis.priors.prior import Prior, PriorEffect, PriorUse, numbered, part_of, write_settings
+from ophis.priors.effect import PriorEffect, PriorUse
+from ophis.priors.prior import Prior, numbered, part_of, write_settings
 
 SPECIES = SpeciesList(("adder", "boa", "cobra"))
 FACTORS = {"france": [1, 0, 0.5], "india": [0.25, 0, 1], "nowhere": [0, 0, 0]}

@@ -3,7 +3,7 @@ import pytest
 
 from ophis import CountryPrior, InputError, SpeciesList
 from ophis.priors.bayes import BayesPrior
-from ophis.priors.prior import PriorUse
+from ophis.priors.effect import PriorUse
 from ophis.priors.range_maps import RangeMapPrior, read_range_map
 
 

@@ -3,7 +3,7 @@
 from ophis.decision.decision import State
 from ophis.decision.verdict import Verdict
 from ophis.inference.answer import Answer, Guess, SeenPhoto
-from ophis.priors.prior import PriorUse
+from ophis.priors.effect import PriorUse
 
 
 def made_answer(

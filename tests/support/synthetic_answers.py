@@ -13,7 +13,7 @@ from ophis.geography.location import Place, Source
 from ophis.inference.answer import Answer, Guess, LeftOut, SeenPhoto
 from ophis.inference.answer_lines import sentences
 from ophis.locales import read_sentences
-from ophis.priors.prior import PriorEffect, PriorUse
+from ophis.priors.effect import PriorEffect, PriorUse
 from ophis.taxonomy.danger import Danger
 from tests.support.classifiers import RULE
 

@@ -11,7 +11,7 @@ from ophis.decision.decision import State
 from ophis.geography.countries import iso_codes
 from ophis.geography.location import place_of
 from ophis.locales import languages
-from ophis.priors.prior import PriorUse
+from ophis.priors.effect import PriorUse
 from ophis.web.facts import as_json, facts_of
 from tests.support.decision_bundles import (
     BUNDLES,

@@ -40,10 +40,13 @@ class Place:
     Attributes:
         weights: of the countries, by key, the largest first; they sum to 1, or are empty.
         source: of the countries; None when no country is given.
+        position: point that the countries are around, or None; its representation is omitted, so
+            that no log holds it.
     """
 
     weights: Mapping[str, float]
     source: Source | None
+    position: Position | None = field(default=None, repr=False)
 
     @property
     def country(self) -> str:
@@ -58,10 +61,12 @@ class Position:
     Attributes:
         latitude: degrees north.
         longitude: degrees east.
+        accuracy_km: standard deviation of the point on the ground, in kilometres.
     """
 
     latitude: float = field(repr=False)
     longitude: float = field(repr=False)
+    accuracy_km: float = 1.0
 
 
 def gps_of(data: bytes) -> Position | None:

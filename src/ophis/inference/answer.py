@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ophis.geography.location import Source
     from ophis.inference.evidence import Evidence
     from ophis.locales import Sentences
-    from ophis.priors.prior import PriorUse
+    from ophis.priors.effect import PriorUse
     from ophis.taxonomy.danger import Danger
 
 # Text takes the colour of the page, light or dark. No green: no answer is an all-clear.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ophis.geography.location import Place
     from ophis.inference.answer import SeenPhoto
     from ophis.locales import Sentences
-    from ophis.priors.prior import PriorEffect
+    from ophis.priors.effect import PriorEffect
 
 
 def sentences(

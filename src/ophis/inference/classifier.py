@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ophis.inference.evidence import Evidence
     from ophis.inference.photo import Photo, Reader
     from ophis.locales import Sentences
-    from ophis.priors.prior import PriorEffect
+    from ophis.priors.effect import PriorEffect
     from ophis.scores.scores import Scores
 
 

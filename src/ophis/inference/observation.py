@@ -11,8 +11,7 @@ from ophis.decision.decision import Decision, State, no_name
 from ophis.decision.rule import decide_without_rule
 from ophis.decision.verdict import Verdict
 from ophis.inference.answer import Guess, LeftOut, SeenPhoto
-from ophis.priors.mixture import MixedPrior
-from ophis.priors.prior import PriorEffect, PriorUse
+from ophis.priors.effect import PriorEffect, PriorUse
 from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.scores import ranked
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from ophis.geography.location import Place
     from ophis.inference.bundles.bundle import Bundle
     from ophis.inference.photo import Photo
+    from ophis.priors.prior import Prior
     from ophis.scores.scores import Scores
 
 
@@ -107,14 +107,15 @@ def _one(scores: Scores) -> Scores:
 
 
 def _adjusted(bundle: Bundle, raw: Scores, place: Place) -> tuple[Scores, tuple[PriorEffect, ...]]:
-    """Apply the prior of the country, or without a country the calibration of the image."""
-    if place.weights and bundle.prior:
-        here = bundle.prior
-        if len(place.weights) > 1:
-            here = MixedPrior(bundle.prior, place.weights)
+    """Apply the prior of the place, or without a place the calibration of the image."""
+    if here := _prior_at(bundle, place):
         return here.adjust_with_effect(raw)
     use = PriorUse.NO_PRIOR if place.weights else PriorUse.NO_COUNTRY
     return _calibrated(bundle, raw), (PriorEffect(use),) * len(raw)
+
+
+def _prior_at(bundle: Bundle, place: Place) -> Prior | None:
+    return bundle.prior.at(place) if bundle.prior else None
 
 
 def _calibrated(bundle: Bundle, raw: Scores) -> Scores:
@@ -128,13 +129,14 @@ def _each(
     """Decide about each row by itself, given raw scores and the result of `_adjusted`."""
     if bundle.rule is None:
         return decide_without_rule(scores)
-    by_place = bool(place.weights and bundle.prior)
-    single = len(place.weights) == 1
+    here = _prior_at(bundle, place)
+    # The guarantee on the names was tested with the prior of single countries.
+    tested = here is bundle.prior
     return bundle.rule.decide(
         _calibrated(bundle, raw),
         is_ood=np.zeros(len(raw), np.bool_),
-        adjusted=scores if by_place else None,
-        of_country=np.array([single and effect.of_country for effect in effects], np.bool_),
+        adjusted=scores if here else None,
+        of_country=np.array([tested and effect.of_country for effect in effects], np.bool_),
     )
 
 

@@ -25,11 +25,14 @@ from ophis.geography.countries import (
     same_country,
 )
 from ophis.priors.country_counts import CountryPrior, read_counts
+from ophis.priors.effect import PriorUse
 from ophis.priors.overrides import overrides_by_country, read_overrides, write_overrides
-from ophis.priors.prior import Prior, PriorUse, part_of, write_settings
+from ophis.priors.prior import Prior, part_of, write_settings
 from ophis.priors.range_maps import RangeMap, read_range_map
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from ophis.priors.overrides import CountryOverrides, Override
@@ -160,15 +163,25 @@ class BayesPrior(Prior):
         """Return True if there are overrides for a country, under any of its names."""
         return code_or_key(country) in self._overrides
 
+    def columns_overridden(self, country: str) -> NDArray[np.bool_]:
+        """Return the species that have an override in a country, [species]."""
+        columns = np.zeros(len(self.species), np.bool_)
+        if overrides := self._overrides.get(code_or_key(country)):
+            columns[list(overrides.columns)] = True
+        return columns
+
     def write(self, path: str | Path) -> Path:
         """Write `NAME.toml` and its tables: counts, range map and overrides.
 
         Raises:
             InputError: the name does not end in .toml, or the file cannot be written.
         """
-        path = Path(path)
+        return self.write_with(Path(path), {"kind": "bayes"})
+
+    def write_with(self, path: Path, settings: Mapping[str, Any]) -> Path:
+        """Write the prior with further settings of a prior that contains it, ``kind`` first."""
         parts = {"range_map": self.range_map is not None, "overrides": bool(self.overrides)}
-        write_settings(path, {"kind": "bayes", **vars(self.settings), **parts})
+        write_settings(path, {**settings, **vars(self.settings), **parts})
         self.counts.write(path.with_suffix(".csv"))
         if self.range_map:
             self.range_map.write(part_of(path, "range_map"))
@@ -219,7 +232,7 @@ class BayesPrior(Prior):
         return (~self.range_map.absent(self.species, code)).astype(np.float64)
 
 
-def bayes_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
+def bayes_prior(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> BayesPrior:
     """Return the prior that `BayesPrior.write` wrote; see `prior_file.read_prior`."""
     range_map, overrides = settings.pop("range_map"), settings.pop("overrides")
     return BayesPrior(

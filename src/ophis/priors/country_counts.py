@@ -12,7 +12,8 @@ import numpy as np
 from ophis.errors import InputError
 from ophis.files.csv import read_columns, write_csv
 from ophis.geography.countries import UNKNOWN, country_code, country_key, same_country
-from ophis.priors.prior import Prior, PriorUse, write_settings
+from ophis.priors.effect import PriorUse
+from ophis.priors.prior import Prior, write_settings
 from ophis.taxonomy.species_list import SpeciesList
 from ophis.taxonomy.spelling import species_name
 

@@ -82,6 +82,11 @@ class CountryOverrides:
                 f" their probabilities sum to {pinned:g}, not 1; leave one species out"
             )
 
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Columns of the species with an override."""
+        return (*self._fixed, *self._added)
+
     def applied(
         self, probability: NDArray[np.float64], above: NDArray[np.float64]
     ) -> NDArray[np.float64]:

@@ -1,19 +1,19 @@
-"""Prior for a country: p(species | country), and its product with the image's probabilities."""
+"""Prior for a place: p(species | place), and its product with the image's probabilities."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
 from ophis.files.blocks import row_blocks
+from ophis.priors.effect import PriorEffect, PriorUse
 from ophis.scores.scores import log_probabilities
 from ophis.taxonomy.species_list import require_same_species
 
@@ -23,51 +23,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ophis.geography.location import Place
+    from ophis.priors.records import Nearby
     from ophis.scores.scores import Scores
     from ophis.taxonomy.species_list import SpeciesList
 
 # Likelihood ratio of a photo below which it contradicts its country.
 CONTRADICTION = 0.05
-
-
-class PriorUse(StrEnum):
-    """Basis of the factors for a country; its sentences are in `locales`."""
-
-    APPLIED = "applied"
-    UNKNOWN = "unknown"
-    UNSEEN = "unseen"
-    EXCLUDED = "excluded"
-    WEIGHED = "weighed"
-    CONTINENT = "continent"
-    WORLD = "world"
-    LISTED = "listed"
-    UNLISTED = "unlisted"
-    NO_COUNTRY = "no country"
-    NO_PRIOR = "no prior"
-
-
-# The factors rest on data of the country itself.
-_OF_COUNTRY = frozenset({PriorUse.APPLIED, PriorUse.WEIGHED, PriorUse.LISTED})
-
-
-@dataclass(frozen=True)
-class PriorEffect:
-    """Effect of the country on an answer.
-
-    Attributes:
-        use: basis of the factors.
-        contradicts: True if the photo shows species that are improbable in the country.
-        overridden: True if prior overrides for the country apply.
-    """
-
-    use: PriorUse
-    contradicts: bool = False
-    overridden: bool = False
-
-    @property
-    def of_country(self) -> bool:
-        """True if the factors rest on data of the country itself, without overrides."""
-        return self.use in _OF_COUNTRY and not self.overridden
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +57,16 @@ class Prior(ABC):
         Args:
             country: a key.
         """
+
+    def at(self, place: Place) -> Prior | None:
+        """Return the prior of a place, itself for one country; None if it uses nothing of it."""
+        if len(place.weights) > 1:
+            return MixedPrior(self, place.weights)
+        return self if place.weights else None
+
+    def nearby(self, place: Place) -> Nearby | None:  # noqa: ARG002 - priors with records use it
+        """Return the records around a position; None without a position or without records."""
+        return None
 
     def overridden(self, country: str) -> bool:  # noqa: ARG002 - priors with overrides use it
         """Return True if prior overrides for a country apply."""
@@ -224,13 +196,83 @@ class Prior(ABC):
         return np.einsum("ps,ps->p", np.exp(log_probabilities(image)), ratios[rows])
 
 
+@dataclass(frozen=True, eq=False)
+class MixedPrior(Prior):
+    """Mixture at a place near borders: p(s | place) = sum over c of w_c p(s | c).
+
+    The countries of photos are ignored.
+
+    Attributes:
+        species: the columns, those of the prior.
+        prior: prior of each country.
+        weights: weight of each country, by key; above 0, summing to 1.
+
+    Raises:
+        InputError: when the weights are not above 0 or do not sum to 1.
+    """
+
+    species: SpeciesList = field(init=False)
+    prior: Prior
+    weights: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "species", self.prior.species)
+        weights = list(self.weights.values())
+        if not all(weight > 0 for weight in weights) or abs(sum(weights) - 1) > 1e-6:
+            raise InputError(f"weights {dict(self.weights)} should be above 0 and sum to 1")
+
+    @property
+    def temperature(self) -> float:
+        """Temperature of the prior."""
+        return self.prior.temperature
+
+    def spelling(self, country: str) -> str:
+        """Return the key of a country in the prior."""
+        return self.prior.spelling(country)
+
+    def merged(self) -> list[tuple[str, ...]]:
+        """Return the merged names of the prior."""
+        return self.prior.merged()
+
+    def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:  # noqa: ARG002
+        """Return the logarithm of the weighted mean factor, and the use of the heaviest country.
+
+        A country without a training photo has no p(s | c) in the paper's prior and is left out.
+        """
+        unseen = (PriorUse.UNSEEN, PriorUse.NO_COUNTRY)
+        found = {key: self.prior.log_factors(key) for key in self.weights}
+        seen = [key for key, (_, use) in found.items() if use not in unseen]
+        if not seen:
+            return np.zeros(len(self.species)), PriorUse.UNSEEN
+        weights = np.array([self.weights[key] for key in seen])
+        factors = np.array([found[key][0] for key in seen])
+        mean = np.logaddexp.reduce(np.log(weights / weights.sum())[:, None] + factors)
+        return mean, found[max(seen, key=self.weights.__getitem__)][1]
+
+    def ratios(self, country: str) -> NDArray[np.float64]:  # noqa: ARG002
+        """Return the weighted mean of the countries' ratios."""
+        return np.sum([w * self.prior.ratios(key) for key, w in self.weights.items()], axis=0)
+
+    def overridden(self, country: str) -> bool:  # noqa: ARG002
+        """Return True if there are overrides for one of the countries."""
+        return any(map(self.prior.overridden, self.weights))
+
+    def describe(self) -> str:
+        """Return a short description."""
+        return f"{self.prior.describe()}, at a place in {len(self.weights)} countries"
+
+    def write(self, path: str | Path) -> Path:
+        """Raise an error, because a mixture belongs to one place."""
+        raise InputError(f"{path}: the prior of one place is not written; write that of countries")
+
+
 def numbered(names: Sequence[str]) -> tuple[NDArray[np.int64], KeysView[str]]:
     """Return a number for each name, [names], and the distinct names in that order."""
     place = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.fromiter(map(place.__getitem__, names), np.int64, len(names)), place.keys()
 
 
-def write_settings(path: Path, settings: Mapping[str, str | float | bool]) -> Path:
+def write_settings(path: Path, settings: Mapping[str, Any]) -> Path:
     """Write the TOML file of a prior.
 
     Raises:
@@ -239,7 +281,7 @@ def write_settings(path: Path, settings: Mapping[str, str | float | bool]) -> Pa
     if path.suffix != ".toml":
         raise InputError(f"{path}: such a prior is written as .toml, with its tables beside it")
     with whole_file(path) as temporary:
-        # Numbers, true and false, and plain words are written alike in JSON and TOML.
+        # Numbers, lists of them, true and false, and plain words are alike in JSON and TOML.
         lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
         temporary.write_text("".join(lines), encoding="utf-8")
     return path

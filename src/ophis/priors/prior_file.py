@@ -10,8 +10,10 @@ from ophis.errors import InputError
 from ophis.files.content import content_of, read_toml
 from ophis.priors.bayes import Settings, bayes_prior
 from ophis.priors.country_counts import counts_prior, read_counts
+from ophis.priors.location import LocationSettings, location_prior
 from ophis.priors.prior import part_of
 from ophis.priors.range_maps import range_map_prior
+from ophis.priors.records import records_file
 
 if TYPE_CHECKING:
     from ophis.priors.prior import Prior
@@ -37,7 +39,7 @@ def prior_files(path: Path) -> list[Path]:
     if path.suffix != ".toml":
         return [path]
     parts = (part_of(path, name) for name in ("range_map", "overrides", "species"))
-    return [path, path.with_suffix(".csv"), *parts]
+    return [path, path.with_suffix(".csv"), *parts, records_file(path)]
 
 
 def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
@@ -49,12 +51,11 @@ def _read_settings(path: Path, species: SpeciesList | None) -> Prior:
 
 def _prior_of(path: Path, settings: dict[str, Any], species: SpeciesList | None) -> Prior:
     kind = settings.pop("kind", None)
+    bayes = {field.name for field in fields(Settings)} | {"range_map", "overrides"}
     kinds = {
-        "bayes": (
-            bayes_prior,
-            {field.name for field in fields(Settings)} | {"range_map", "overrides"},
-        ),
+        "bayes": (bayes_prior, bayes),
         "country_counts": (counts_prior, {"merge_names"}),
+        "location": (location_prior, bayes | {field.name for field in fields(LocationSettings)}),
         "range_map": (range_map_prior, {"absent", "temperature"}),
     }
     if kind not in kinds:
@@ -65,7 +66,10 @@ def _prior_of(path: Path, settings: dict[str, Any], species: SpeciesList | None)
             f"key {odd[0]!r} is missing or not known; a {kind} prior has {sorted(keys)}"
         )
     for name, value in settings.items():
+        if name == "bandwidths_km":
+            settings[name] = tuple(value) if isinstance(value, list) else (value,)
         wanted = bool if name in ("range_map", "overrides", "merge_names") else float
-        if not isinstance(value, wanted):
+        parts = settings[name] if name == "bandwidths_km" else [value]
+        if not all(isinstance(part, wanted) for part in parts):
             raise InputError(f"{name} = {value!r} should be a {wanted.__name__}, as in 1.0")
     return make(path, settings, species)

@@ -12,7 +12,8 @@ import numpy as np
 from ophis.errors import InputError
 from ophis.files.csv import table_rows, write_csv
 from ophis.geography.countries import UNKNOWN, country_code, country_key, read_country, same_country
-from ophis.priors.prior import Prior, PriorUse, part_of, write_settings
+from ophis.priors.effect import PriorUse
+from ophis.priors.prior import Prior, part_of, write_settings
 from ophis.taxonomy.species_list import SpeciesList, species_key
 from ophis.taxonomy.spelling import species_name
 

@@ -19,7 +19,7 @@ from ophis.geography.location import Source
 from ophis.inference.answer import Answer, Guess, SeenPhoto
 from ophis.inference.evidence import Evidence  # noqa: TC001 - as above
 from ophis.locales import languages, read_sentences
-from ophis.priors.prior import PriorUse
+from ophis.priors.effect import PriorUse
 from ophis.serve.error_response import HTTPReason
 from ophis.taxonomy.danger import Danger
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ophis.errors import InputError
 from ophis.files.atomic import whole_file
 from ophis.inference.bundles.bundle import read_bundle
-from ophis.web.facts import as_json, facts_of
+from ophis.web.facts import as_json, facts_of, records_of
 from ophis.web.page import SETTINGS, Mode, Settings, page_files
 from ophis.web.runtime import MODULE, WASM, licences, runtime_files
 from ophis.web.single_file import single_page
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ophis.inference.bundles.bundle import Bundle
 
 FACTS, MODEL, PRIOR = "model/facts.json", "model/model.onnx", "model/prior.bin"
+RECORDS = "model/records.bin"
 SERVICE_WORKER = "service_worker.js"
 _PAGE_LINE = re.compile(r"(?m)^const PAGE = .*;$")
 
@@ -96,6 +97,8 @@ def web_files(bundle: Bundle, engine: Mapping[str, bytes]) -> dict[str, bytes]:
         engine: files of `ophis.web.runtime.runtime_files`.
     """
     facts, prior = facts_of(bundle)
+    records = records_of(bundle)
+    tables = {PRIOR: prior, RECORDS: records}
     settings = Settings(
         Mode.LOCAL, bundle.version, evaluated=bundle.rule is not None, species=len(bundle.species)
     )
@@ -103,12 +106,13 @@ def web_files(bundle: Bundle, engine: Mapping[str, bytes]) -> dict[str, bytes]:
         model_path(number): member.model.read_bytes()
         for number, member in enumerate(bundle.members, start=1)
     }
-    page = page_files(settings) | models | ({PRIOR: prior} if prior else {})
+    page = page_files(settings) | models | {path: data for path, data in tables.items() if data}
     page |= {f"runtime/{name}": engine[name] for name in (WASM, MODULE)}
     facts["parts"] = {
         "models": [_part(path, data) for path, data in models.items()],
         "wasm": _part(f"runtime/{WASM}", engine[WASM]),
         **({"prior": _part(PRIOR, prior)} if prior else {}),
+        **({"records": _part(RECORDS, records)} if records else {}),
     }
     page[FACTS] = as_json(facts | {"runtime": f"./runtime/{MODULE}"})
     return page

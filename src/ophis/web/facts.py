@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ophis.geography.borders import EARTH_KM
 from ophis.geography.countries import UNKNOWN, country_code, country_key, iso_codes
 from ophis.inference.bundles.index import SELFTEST
 from ophis.inference.self_test import SelfTest
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
-from ophis.priors.prior import PriorEffect
+from ophis.priors.effect import PriorEffect
+from ophis.priors.location import KERNEL_WIDTHS, LocationPrior
+from ophis.priors.records import FAR_KM, NEAR_KM
 from ophis.taxonomy.danger import dangerous
 from ophis.taxonomy.families import family
 from ophis.taxonomy.species_list import genus
@@ -37,11 +40,17 @@ if TYPE_CHECKING:
 def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
     """Return the tables of a bundle, and the prior's rows as bytes.
 
-    The rows are little-endian float64, [rows, species].
+    The rows are little-endian float64, [rows, species]; with records of positions the last one is
+    log p(s | world).
     """
     members, species = bundle.members, bundle.species
     countries, table = _countries(bundle.prior, species)
-    prior = {"temperature": bundle.prior.temperature, "rows": len(table)} if bundle.prior else None
+    if isinstance(bundle.prior, LocationPrior):
+        table = np.concatenate([table, [np.log(bundle.prior.base.world)]])
+    prior: dict[str, Any] | None = None
+    if bundle.prior:
+        prior = {"temperature": bundle.prior.temperature, "rows": len(table)}
+        prior |= {"location": _location(bundle.prior)}
     facts = {
         "bundle": bundle.version,
         "species": _species(bundle),
@@ -61,6 +70,34 @@ def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
         "selftests": [_selftest(member) for member in members],
     }
     return facts, table.astype("<f8").tobytes()
+
+
+def records_of(bundle: Bundle) -> bytes:
+    """Return the records of the prior as `Records.to_bytes` does; empty without records."""
+    return bundle.prior.records.to_bytes() if isinstance(bundle.prior, LocationPrior) else b""
+
+
+def _location(prior: Prior) -> dict[str, Any] | None:
+    """Return the settings of positions, and the columns with an override by country."""
+    if not isinstance(prior, LocationPrior):
+        return None
+    base, records = prior.base, prior.records
+    countries = {key: base.columns_overridden(key) for key in map(country_key, iso_codes())}
+    return {
+        "world_exponent": base.settings.world_exponent,
+        "records": len(records.count),
+        "step": records.step,
+        "earth_km": EARTH_KM,
+        "near_km": NEAR_KM,
+        "far_km": FAR_KM,
+        "kernel_widths": KERNEL_WIDTHS,
+        "overridden": {
+            key: np.flatnonzero(columns).tolist()
+            for key, columns in countries.items()
+            if columns.any()
+        },
+        **vars(prior.settings),
+    }
 
 
 def _selftest(member: Member) -> dict[str, Any] | None:
@@ -120,7 +157,8 @@ def _countries(
 
 def _spelled(prior: Prior | None) -> list[str]:
     """Return the country keys of the training table that resolve to a country."""
-    counts = prior.counts if isinstance(prior, BayesPrior) else prior
+    base = prior.base if isinstance(prior, LocationPrior) else prior
+    counts = base.counts if isinstance(base, BayesPrior) else base
     names = counts.countries if isinstance(counts, CountryPrior) else ()
     return [name for name in names if country_code(name)]
 

@@ -30,7 +30,7 @@ from ophis.evaluation.results import read_results
 from ophis.geography.location import Source
 from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.bundles.index import NOT_FOR_ANSWERS, WEIGHTS
-from ophis.priors.prior import PriorUse
+from ophis.priors.effect import PriorUse
 from ophis.scores.scores import softmax
 from ophis.scores.validation import validation_halves
 from ophis.train import fit

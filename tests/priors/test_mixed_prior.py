@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from ophis import CountryPrior, InputError, Scores, SpeciesList
 from ophis.priors.bayes import BayesPrior, Settings
-from ophis.priors.mixture import MixedPrior
+from ophis.priors.effect import PriorUse
 from ophis.priors.overrides import Override
-from ophis.priors.prior import PriorUse
+from ophis.priors.prior import MixedPrior
 from ophis.priors.range_maps import RangeMap, RangeMapPrior
 
 SPECIES = SpeciesList(("adder", "boa", "cobra"))
