@@ -51,11 +51,13 @@ def as_typed(name: Named) -> str:
     return "-" if str(name) == STANDARD_INPUT else str(name)
 
 
-def tables_of(source: Path) -> list[Path]:
+def tables_of(source: Path | None) -> list[Path]:
     """Return the files that are read of a manifest, a pack or a folder of photos."""
     from ophis.datasets.folders.photo_tree import METADATA
     from ophis.datasets.shards.metadata import is_pack
 
+    if source is None:
+        return []
     if not source.is_dir() or is_pack(source):
         return [source]
     return [source / name for name in METADATA]

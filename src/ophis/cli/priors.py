@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,17 +22,23 @@ from ophis.errors import InputError
 from ophis.files.overlap import refuse_overlap
 
 if TYPE_CHECKING:
-    from ophis.priors.fitting import FittedPrior
+    from collections.abc import Generator, Mapping
 
+    from ophis.datasets.manifest import Manifest
+    from ophis.datasets.occurrences.occurrences import Occurrences
+    from ophis.priors.fitting import FittedPrior
+    from ophis.priors.location_fitting import LocationFit
+    from ophis.scores.scores import Scores
 
 _NONE_WRITTEN = "no prior is clearly better than the image alone: none is written"
 
 
 def fit_prior(
-    manifest: Path,
+    manifest: Path | None = None,
     /,
     *,
     out: Path,
+    occurrences: Path | None = None,
     photos: Path | None = None,
     follow_links: FollowLinks = False,
     validation: Path | None = None,
@@ -39,15 +47,19 @@ def fit_prior(
     as_published: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> None:
-    """Fit a prior: how probable each species is in each country.
+    """Fit a prior: how probable each species is in each country, or at each place.
 
     A .csv file gets p(species | country), the paper's Eq. 1. A .toml file gets Bayes' rule with
     smoothed p(species | country). With validation scores it gets Bayes' rule or the range map if
     the cross-validated log loss is clearly below that of the image alone, else nothing is written.
+    With occurrence records it gets p(species | place) too, for photos with a position.
 
     Args:
-        manifest: The training photos.
+        manifest: The training photos; with --occurrences they may be left out, and the records are
+            counted by country.
         out: The prior to write, .csv or .toml; the tables of a .toml file are written beside it.
+        occurrences: Records of the species: CSV with species,latitude,longitude[,accuracy_m], or a
+            download of GBIF or iNaturalist. Records of other species are dropped and counted.
         photos: Folder of the photos of a SnakeCLEF table; by default that of the table.
         follow_links: Read photos that links or a column `folder` put elsewhere; for your own files.
         validation: Scores of photos that are neither trained nor evaluated on, to choose the prior.
@@ -64,25 +76,53 @@ def fit_prior(
     from ophis.priors.overrides import read_overrides
     from ophis.priors.prior_file import prior_files
 
-    inputs = (*tables_of(manifest), validation, range_map, overrides)
+    if not (manifest or occurrences):
+        raise InputError("give a manifest of training photos, or records with --occurrences")
+    inputs = (*tables_of(manifest), occurrences, validation, range_map, overrides)
     refuse_overlap(inputs, files=prior_files(out))
     scores = read_scores(validation) if validation else None
-    options = {
+    tables = {
         "range_map": read_range_map_option(range_map) if range_map else None,
         "overrides": read_overrides(overrides) if overrides else (),
-        "as_published": as_published,
     }
-    with waiting(f"reading {manifest}"):
-        train = read_photos_option(manifest, photos, follow_links=follow_links)
-    try:
-        with waiting("fitting the prior"):
-            fitted = fit(train, out, validation=scores, **options)
-    except InputError as error:
-        raise _with_file(error, train=manifest, validation=validation) from None
+    train = _photos(manifest, photos, follow_links=follow_links)
+    records = _records(occurrences, train, scores)
+    files = {"train": manifest, "validation": validation, "occurrences": occurrences}
+    options = {"occurrences": records, "validation": scores, "as_published": as_published}
+    with _naming(files), waiting("fitting the prior"):
+        fitted = fit(train, out, **options, **tables)
     if json:
-        print_json(_facts(fitted) | {"prior": out if fitted.prior else None})
+        print_json(_facts(fitted, records) | {"prior": out if fitted.prior else None})
     else:
         _print(fitted, len(scores) if scores else 0, out)
+
+
+def _photos(manifest: Path | None, photos: Path | None, *, follow_links: bool) -> Manifest | None:
+    from ophis.cli.terminal.progress import waiting
+
+    if manifest is None:
+        return None
+    with waiting(f"reading {manifest}"):
+        return read_photos_option(manifest, photos, follow_links=follow_links)
+
+
+def _records(
+    path: Path | None, train: Manifest | None, scores: Scores | None
+) -> Occurrences | None:
+    """Read the records of the species of the prior, and report on stderr those dropped."""
+    from ophis import read_occurrences
+    from ophis.cli.terminal.progress import waiting
+    from ophis.datasets.occurrences.cleaning import REASONS
+
+    if path is None:
+        return None
+    species = scores.species if scores else train.species_list() if train else None
+    with waiting(f"reading {path}"):
+        records = read_occurrences(path, species=species)
+    print(f"ophis: {path}: {len(records):,} of {records.rows:,} rows are used", file=sys.stderr)
+    for reason, rows in records.dropped.items():
+        print(f"ophis: {path}: {rows:,} dropped: {REASONS[reason]}", file=sys.stderr)
+    return records
 
 
 def _print(fitted: FittedPrior, validation_photos: int, out: Path) -> None:
@@ -96,18 +136,33 @@ def _print(fitted: FittedPrior, validation_photos: int, out: Path) -> None:
         chosen = f"chosen on {fitted.fitting_photos:,} of {validation_photos:,} photos"
         print(f"{chosen}, the rest is for guarantees")
         print_choice(fitted.choice)
+    if fitted.location:
+        print(_location_line(fitted.location))
     print(out if fitted.prior else f"{_NONE_WRITTEN}; leave --prior out")
 
 
-def _with_file(error: InputError, **files: Path | None) -> InputError:
-    """Return the error with the file in place of the parameter's name at its beginning."""
-    name, _, rest = str(error).partition(": ")
-    return InputError(f"{files[name]}: {rest}") if files.get(name) else error
+@contextmanager
+def _naming(files: Mapping[str, Path | None]) -> Generator[None]:
+    """Write the file in place of the parameter's name at the beginning of an error."""
+    try:
+        yield
+    except InputError as error:
+        name, _, rest = str(error).partition(": ")
+        raise (InputError(f"{files[name]}: {rest}") if files.get(name) else error) from None
 
 
-def _facts(fitted: FittedPrior) -> dict[str, Any]:
+def _location_line(fit: LocationFit) -> str:
+    records = fit.records
+    line = f"{records.count.sum():,} records of {records.known.sum():,} species at places"
+    if not fit.losses:
+        return f"{line}, in too few cells to choose the kernels: the defaults"
+    losses = ", ".join(f"{name} {loss:.4f}" for name, loss in fit.losses.items())
+    return f"{line}; log loss of {fit.tested:,} in cells not learned from: {losses}"
+
+
+def _facts(fitted: FittedPrior, records: Occurrences | None) -> dict[str, Any]:
     """Return the JSON values; an infinite loss is null, because JSON has no infinity."""
-    choice, counts = fitted.choice, fitted.counts
+    choice, counts, fit = fitted.choice, fitted.counts, fitted.location
     losses = choice.losses if choice else {}
     return {
         "countries": len(counts.countries),
@@ -120,4 +175,9 @@ def _facts(fitted: FittedPrior) -> dict[str, Any]:
             for name, (gain, error) in (choice.gains if choice else {}).items()
             if isfinite(gain)
         },
+        "records": len(records) if records else None,
+        "dropped": dict(records.dropped) if records else None,
+        "location": vars(fit.settings) | {"losses": fit.losses, "tested": fit.tested}
+        if fit
+        else None,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ophis.datasets.training_photos import (
@@ -36,6 +37,7 @@ from ophis.inference.bundles.model_card import card_text
 from ophis.inference.network import Network
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
+from ophis.priors.location import LocationPrior
 from ophis.priors.selection import default_prior
 from ophis.scores.ensemble import ensemble
 from ophis.scores.validation import validation_halves
@@ -244,10 +246,17 @@ def _require_fit(members: Sequence[Bundle], *, plain: bool) -> None:
 
 def _prior(prior: Prior | None, fitting: Scores | None) -> Prior | None:
     """Return a prior with the same counts for the new scores; one without counts stays."""
-    if isinstance(prior, BayesPrior):
-        return default_prior(
-            prior.counts, fitting, range_map=prior.range_map, overrides=prior.overrides
+    base = prior.base if isinstance(prior, LocationPrior) else prior
+    if isinstance(base, BayesPrior):
+        found = default_prior(
+            base.counts,
+            fitting,
+            range_map=base.range_map,
+            overrides=base.overrides,
+            only_bayes=base is not prior,
         )
+        both = isinstance(prior, LocationPrior) and isinstance(found, BayesPrior)
+        return replace(prior, base=found) if both else found
     if isinstance(prior, CountryPrior):
         return default_prior(prior, fitting)
     return prior

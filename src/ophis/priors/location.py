@@ -22,14 +22,11 @@ from ophis.priors.records import Records, read_records, records_file
 from ophis.taxonomy.species_list import SpeciesList, require_same_species
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-    from ophis.geography.location import Place, Position
+    from ophis.geography.location import Place
     from ophis.priors.records import Nearby
 
-KERNEL_WIDTHS = 5.0  # beyond, a record has less than 4e-6 of its weight at distance 0
 MAX_SCALES = 8
 _MAX_KM = 2000.0
 
@@ -239,12 +236,10 @@ class PlacePrior(Prior):
         mass = countries[free].sum()
         if not mass > 0:
             return countries
-        above = countries[free] / mass
-        here, pseudo = above, self.prior.settings.place_records
-        for sums in self._kernel_sums[:, free]:
-            here = (sums + pseudo * here) / (sums.sum() + pseudo)
         p = countries.copy()
-        p[free] = mass * ((1 - wrong) * here + wrong * above)
+        p[free] = mass * smoothed_over_scales(
+            countries[free] / mass, self._sums[:, free], self.prior.settings, wrong=wrong
+        )
         return p
 
     @cached_property
@@ -256,32 +251,31 @@ class PlacePrior(Prior):
         return free
 
     @cached_property
-    def _kernel_sums(self) -> NDArray[np.float64]:
+    def _sums(self) -> NDArray[np.float64]:
         assert self.place.position is not None
         widths = self.prior.settings.bandwidths_km
-        return kernel_sums(self.prior.records, self.place.position, widths)
+        return self.prior.records.kernel_sums(self.place.position, widths)
 
 
-def kernel_sums(
-    records: Records, position: Position, bandwidths_km: Sequence[float]
+def smoothed_over_scales(
+    countries: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    settings: LocationSettings,
+    *,
+    wrong: float,
 ) -> NDArray[np.float64]:
-    """Return the sums of Gaussian kernels over the records, [bandwidths, species].
+    """Return p(s | place) among the recorded species, [..., species]; it sums to 1.
 
-    The kernel is 1 at distance 0. For an uncertain position it is the expected kernel: variances
-    add, and the peak falls by their ratio.
+    Args:
+        countries: p(s | the countries around the place) among them, [..., species], summing to 1.
+        sums: kernel sums of each bandwidth, the widest first, [bandwidths, ..., species].
+        settings: of the kernels.
+        wrong: fraction of the positions that are wrong.
     """
-    uncertain, number = position.accuracy_km**2, len(records.species)
-    reach = KERNEL_WIDTHS * (bandwidths_km[0] ** 2 + uncertain) ** 0.5
-    rows, away = records.around(position, reach)
-    column, count = records.column[rows], records.count[rows]
-    sums = np.empty((len(bandwidths_km), number))
-    for scale, bandwidth in enumerate(bandwidths_km):
-        variance = bandwidth**2 + uncertain
-        inside = np.flatnonzero(away < KERNEL_WIDTHS**2 * variance)
-        away, column, count = away[inside], column[inside], count[inside]
-        weights = count * np.exp(away / (-2 * variance)) * (bandwidth**2 / variance)
-        sums[scale] = np.bincount(column, weights, number)
-    return sums
+    here, pseudo = countries, settings.place_records
+    for scale in sums:
+        here = (scale + pseudo * here) / (scale.sum(axis=-1, keepdims=True) + pseudo)
+    return (1 - wrong) * here + wrong * countries
 
 
 def location_prior(

@@ -14,6 +14,7 @@ from ophis.files.npz import read_npz, write_npz
 from ophis.geography.borders import EARTH_KM
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 NEAR_KM = 100.0
 FAR_KM = 500.0
+KERNEL_WIDTHS = 5.0  # beyond, a record has less than 4e-6 of its weight at distance 0
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # degrees; the finest that keeps the records compact
 MAX_ROWS, MAX_ROWS_OF_SPECIES = 150_000, 500  # 10 bytes a row before compression
 _DTYPES = {"count": np.uint32, "latitude": np.int16, "longitude": np.int16, "column": np.uint16}
@@ -146,6 +148,31 @@ class Records:
         np.minimum.at(nearest, column[reached], kilometres[reached])
         return Nearby(records, nearest, self.known, int(records.sum()))
 
+    def kernel_sums(
+        self, position: Position, bandwidths_km: Sequence[float]
+    ) -> NDArray[np.float64]:
+        """Return the sums of Gaussian kernels over the records, [bandwidths, species].
+
+        The kernel is 1 at distance 0. For an uncertain position it is the expected kernel:
+        variances add, and the peak falls by their ratio.
+
+        Args:
+            position: the centre.
+            bandwidths_km: standard deviations, the widest first.
+        """
+        uncertain, number = position.accuracy_km**2, len(self.species)
+        reach = KERNEL_WIDTHS * (bandwidths_km[0] ** 2 + uncertain) ** 0.5
+        rows, away = self.around(position, reach)
+        column, count = self.column[rows], self.count[rows]
+        sums = np.empty((len(bandwidths_km), number))
+        for scale, bandwidth in enumerate(bandwidths_km):
+            variance = bandwidth**2 + uncertain
+            inside = np.flatnonzero(away < KERNEL_WIDTHS**2 * variance)
+            away, column, count = away[inside], column[inside], count[inside]
+            weights = count * np.exp(away / (-2 * variance)) * (bandwidth**2 / variance)
+            sums[scale] = np.bincount(column, weights, number)
+        return sums
+
     def around(self, position: Position, reach_km: float) -> tuple[slice, NDArray[np.float64]]:
         """Return the rows at most so far north or south, and their squared distances in km2.
 
@@ -160,7 +187,8 @@ class Records:
         square = np.zeros(rows.stop - rows.start)
         for axis, value in zip(self._points, here, strict=True):
             square += (axis[rows] - value) ** 2
-        return rows, square * EARTH_KM**2
+        square *= EARTH_KM**2
+        return rows, square
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
@@ -169,7 +197,7 @@ class Records:
 
     @cached_property
     def _degrees(self) -> NDArray[np.float64]:
-        return self.latitude * self.step
+        return self.latitude.astype(np.float64) * self.step
 
     @cached_property
     def _points(self) -> NDArray[np.float64]:

@@ -57,6 +57,7 @@ def default_prior(
     *,
     range_map: RangeMap | None = None,
     overrides: tuple[Override, ...] = (),
+    only_bayes: bool = False,
 ) -> Prior | None:
     """Return the prior of a new bundle: that of `choose_prior`, or the default of Bayes' rule.
 
@@ -65,6 +66,7 @@ def default_prior(
         validation: scores of photos that are not trained on, or None.
         range_map: countries of each species, or None.
         overrides: values of p(species | country) that replace fitted ones.
+        only_bayes: see `choose_prior`.
 
     Raises:
         InputError: the species of counts and scores differ in name or order.
@@ -73,7 +75,9 @@ def default_prior(
         if validation is not None:
             counts.require_species(validation)
         return BayesPrior(counts, Settings(), range_map, overrides)
-    return choose_prior(counts, validation, range_map=range_map, overrides=overrides).prior
+    return choose_prior(
+        counts, validation, range_map=range_map, overrides=overrides, only_bayes=only_bayes
+    ).prior
 
 
 def choose_prior(
@@ -82,6 +86,7 @@ def choose_prior(
     *,
     range_map: RangeMap | None = None,
     overrides: tuple[Override, ...] = (),
+    only_bayes: bool = False,
 ) -> PriorChoice:
     """Choose the prior by cross-validation over observations.
 
@@ -90,8 +95,9 @@ def choose_prior(
     fifth, in turn. A prior replaces the image alone only if its log loss is smaller by more than
     two standard errors; of two such priors, that with the smaller loss is chosen and fitted on all
     photos. The paper's product (Eq. 2) is evaluated too and never chosen, because it has exact
-    zeros. With overrides the choice is always Bayes' rule: no other prior supports them. With fewer
-    than 50 photos of a known species or 5 observations it is Bayes' rule with default settings.
+    zeros. With overrides or ``only_bayes`` the choice is always Bayes' rule, because no other prior
+    supports overrides or is the base of `LocationPrior`. With fewer than 50 photos of a known
+    species or 5 observations it is Bayes' rule with default settings.
 
     Raises:
         InputError: no validation photo has a known species, a photo's scores exclude its species,
@@ -110,7 +116,8 @@ def choose_prior(
         for name, (gain, error) in gains.items()
         if name != PRODUCT and gain > CLEAR_GAIN * error
     ]
-    best = BAYES if overrides else min(clear, key=losses.__getitem__, default=IMAGE)
+    only_bayes |= bool(overrides)
+    best = BAYES if only_bayes else min(clear, key=losses.__getitem__, default=IMAGE)
     return PriorChoice(candidates[best](known)[0], losses, len(known), gains)
 
 

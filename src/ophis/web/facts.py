@@ -20,8 +20,8 @@ from ophis.inference.self_test import SelfTest
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
 from ophis.priors.effect import PriorEffect
-from ophis.priors.location import KERNEL_WIDTHS, LocationPrior
-from ophis.priors.records import FAR_KM, NEAR_KM
+from ophis.priors.location import LocationPrior
+from ophis.priors.records import FAR_KM, KERNEL_WIDTHS, NEAR_KM
 from ophis.taxonomy.danger import dangerous
 from ophis.taxonomy.families import family
 from ophis.taxonomy.species_list import genus
