@@ -81,16 +81,16 @@ def fit_prior(
     inputs = (*tables_of(manifest), occurrences, validation, range_map, overrides)
     refuse_overlap(inputs, files=prior_files(out))
     scores = read_scores(validation) if validation else None
-    tables = {
+    options: dict[str, Any] = {
         "range_map": read_range_map_option(range_map) if range_map else None,
         "overrides": read_overrides(overrides) if overrides else (),
+        "as_published": as_published,
     }
     train = _photos(manifest, photos, follow_links=follow_links)
     records = _records(occurrences, train, scores)
     files = {"train": manifest, "validation": validation, "occurrences": occurrences}
-    options = {"occurrences": records, "validation": scores, "as_published": as_published}
     with _naming(files), waiting("fitting the prior"):
-        fitted = fit(train, out, **options, **tables)
+        fitted = fit(train, out, occurrences=records, validation=scores, **options)
     if json:
         print_json(_facts(fitted, records) | {"prior": out if fitted.prior else None})
     else:
@@ -110,12 +110,12 @@ def _records(
     path: Path | None, train: Manifest | None, scores: Scores | None
 ) -> Occurrences | None:
     """Read the records of the species of the prior, and report on stderr those dropped."""
+    if path is None:
+        return None
     from ophis import read_occurrences
     from ophis.cli.terminal.progress import waiting
     from ophis.datasets.occurrences.cleaning import REASONS
 
-    if path is None:
-        return None
     species = scores.species if scores else train.species_list() if train else None
     with waiting(f"reading {path}"):
         records = read_occurrences(path, species=species)
