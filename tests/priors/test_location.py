@@ -13,8 +13,9 @@ from ophis import CountryPrior, InputError, Scores, SpeciesList, evaluate, read_
 from ophis.geography.location import Place, Position, Source
 from ophis.priors.bayes import BayesPrior, Settings
 from ophis.priors.effect import PriorUse
-from ophis.priors.location import LocationPrior, LocationSettings, smoothed_over_scales
+from ophis.priors.location import LocationPrior, LocationSettings, PlacePrior, smoothed_over_scales
 from ophis.priors.overrides import Override
+from ophis.priors.prior import Prior
 from ophis.priors.prior_file import prior_files
 from ophis.priors.records import Records
 
@@ -40,9 +41,15 @@ def place(latitude, longitude, accuracy_km=1.0, weights=INDIA) -> Place:
     return Place(weights, Source.POSITION, Position(latitude, longitude, accuracy_km))
 
 
+def at(prior: Prior, where: Place) -> PlacePrior:
+    found = prior.at(where)
+    assert isinstance(found, PlacePrior)
+    return found
+
+
 def test_place_by_hand():
     """Kernel sums of each scale are smoothed by the wider one, and the widest by the country."""
-    here = PRIOR.at(place(20, 80))
+    here = at(PRIOR, place(20, 80))
     country = BASE.probability("india")
     mass = country[:3].sum()
     p = country[:3] / mass
@@ -62,7 +69,7 @@ def test_ratios_assume_that_the_place_is_right():
     mass = country[:3].sum()
     sums = RECORDS.kernel_sums(Position(20, 80), (200.0, 50.0))[:, :3]
     right = mass * smoothed_over_scales(country[:3] / mass, sums, KERNELS, wrong=0.0)
-    found = PRIOR.at(place(20, 80)).ratios("india")
+    found = at(PRIOR, place(20, 80)).ratios("india")
     np.testing.assert_allclose(found, [*right, country[3]] / BASE.world, rtol=1e-12)
     np.testing.assert_allclose((found * BASE.world).sum(), 1)
 
@@ -74,25 +81,28 @@ def test_countries_alone_use_the_prior_by_country():
     np.testing.assert_array_equal(factors, BASE.log_factors("india")[0])
     assert use is PriorUse.WEIGHED
     two = Place({"india": 0.75, "france": 0.25}, Source.BORDER)
-    np.testing.assert_array_equal(PRIOR.at(two).log_factors("")[0], BASE.at(two).log_factors("")[0])
+    mixed, expected = PRIOR.at(two), BASE.at(two)
+    assert mixed
+    assert expected
+    np.testing.assert_array_equal(mixed.log_factors("")[0], expected.log_factors("")[0])
 
 
 def test_far_from_records_the_place_is_its_country():
     """A place without a record within 100 km has the use of its country."""
-    far = PRIOR.at(place(-20, -50, weights={"brazil": 1.0}))
+    far = at(PRIOR, place(-20, -50, weights={"brazil": 1.0}))
     np.testing.assert_allclose(far.probability, BASE.probability("brazil"), rtol=1e-12)
     assert far.log_factors("")[1] is PriorUse.WEIGHED
     assert far.found.total == 0
     assert not np.isfinite(far.found.nearest_km).any()
-    nearer = PRIOR.at(place(22, 80))  # 200 km from the records
+    nearer = at(PRIOR, place(22, 80))  # 200 km from the records
     assert nearer.log_factors("")[1] is PriorUse.WEIGHED
     assert nearer.probability[0] > BASE.probability("india")[0]
-    assert PRIOR.at(place(1, -160, weights={"kiribati": 1.0})).log_factors("")[1] is PriorUse.WORLD
+    assert at(PRIOR, place(1, -160, weights={"kiribati": 1.0})).log_factors("")[1] is PriorUse.WORLD
 
 
 def test_sea_without_countries_uses_records_or_nothing():
     assert PRIOR.at(place(0, -150, weights={})) is None
-    here = PRIOR.at(place(20, 80, weights={}))
+    here = at(PRIOR, place(20, 80, weights={}))
     assert here.log_factors("")[1] is PriorUse.PLACE
     np.testing.assert_allclose(here.probability[3], BASE.world[3])
     np.testing.assert_allclose(here.probability.sum(), 1)
@@ -101,12 +111,12 @@ def test_sea_without_countries_uses_records_or_nothing():
 def test_overrides_of_the_country_stand_at_its_places():
     overrides = (Override("india", "adder", 0.0), Override("india", "daboia", 0.4))
     prior = replace(PRIOR, base=replace(BASE, overrides=overrides))
-    here = prior.at(place(20, 80))
+    here = at(prior, place(20, 80))
     np.testing.assert_allclose(here.probability[[0, 3]], [0, 0.4])
     np.testing.assert_allclose(here.probability.sum(), 1)
     assert here.log_factors("")[0][0] == -np.inf
     assert here.overridden("france")
-    abroad = prior.at(place(20, 80, weights={"nepal": 1.0}))
+    abroad = at(prior, place(20, 80, weights={"nepal": 1.0}))
     assert abroad.probability[0] > 0.4
     assert not abroad.overridden("india")
 
@@ -114,7 +124,7 @@ def test_overrides_of_the_country_stand_at_its_places():
 def test_less_accurate_position_is_nearer_to_the_country():
     country = BASE.probability("india")
     away = [
-        abs(PRIOR.at(place(20, 80, accuracy)).probability - country).sum()
+        abs(at(PRIOR, place(20, 80, accuracy)).probability - country).sum()
         for accuracy in (0.01, 1, 10, 100, 1000, 10_000)
     ]
     assert away == sorted(away)[::-1]
@@ -128,7 +138,7 @@ ACCURACIES = st.floats(0.001, 100)
 
 @given(LATITUDES, LONGITUDES, ACCURACIES)
 def test_probabilities_sum_to_one_and_are_never_zero(latitude, longitude, accuracy_km):
-    here = PRIOR.at(place(latitude, longitude, accuracy_km))
+    here = at(PRIOR, place(latitude, longitude, accuracy_km))
     assert here.probability.sum() == pytest.approx(1, abs=1e-12)
     floor = KERNELS.wrong_place_fraction * BASE.probability("india")
     assert (here.probability >= floor * (1 - 1e-9)).all()
@@ -151,7 +161,7 @@ def made_prior(latitude: float, longitude: float) -> LocationPrior:
 def test_places_on_both_sides_of_the_antimeridian_are_alike(latitude):
     prior = made_prior(latitude, 180)
     west, east, turned = (
-        prior.at(place(latitude, longitude)).probability for longitude in (-180, 180, 179.9999)
+        at(prior, place(latitude, longitude)).probability for longitude in (-180, 180, 179.9999)
     )
     np.testing.assert_allclose(west, east, rtol=1e-9)
     np.testing.assert_allclose(west, turned, rtol=1e-3)
@@ -161,7 +171,7 @@ def test_places_on_both_sides_of_the_antimeridian_are_alike(latitude):
 @pytest.mark.parametrize("pole", [-90.0, 90.0])
 def test_pole_has_one_probability_at_all_longitudes(pole):
     prior = made_prior(pole, 40)
-    found = [prior.at(place(pole, longitude)).probability for longitude in (-170, 0, 40, 180)]
+    found = [at(prior, place(pole, longitude)).probability for longitude in (-170, 0, 40, 180)]
     for other in found[1:]:
         np.testing.assert_allclose(other, found[0], rtol=1e-9)
 
@@ -171,13 +181,13 @@ def test_nearby_places_have_nearby_probabilities(latitude, longitude, bearing):
     """A step of 10 m changes no probability by more than 0.1 %."""
     prior = made_prior(20, 80)
     north = np.clip(latitude / 30 + 20 + 1e-4 * np.sin(bearing), -90, 90)
-    first = prior.at(place(latitude / 30 + 20, longitude / 30 + 80)).probability
-    second = prior.at(place(north, longitude / 30 + 80 + 1e-4 * np.cos(bearing))).probability
+    first = at(prior, place(latitude / 30 + 20, longitude / 30 + 80)).probability
+    second = at(prior, place(north, longitude / 30 + 80 + 1e-4 * np.cos(bearing))).probability
     np.testing.assert_allclose(first, second, rtol=1e-3)
 
 
 def test_position_is_in_no_representation():
-    here = PRIOR.at(place(20.123456, 80.654321))
+    here = at(PRIOR, place(20.123456, 80.654321))
     texts = (repr(here), str(here), here.describe(), repr(here.place), repr(here.place.position))
     assert not any(re.search(r"20\.1|80\.6|123456|654321", text) for text in texts)
 
@@ -197,15 +207,15 @@ def test_file_has_the_same_probabilities(tmp_path):
         assert back.species == SPECIES
         assert back.settings == KERNELS
         np.testing.assert_array_equal(
-            back.at(place(20, 80)).log_factors("")[0], prior.at(place(20, 80)).log_factors("")[0]
+            at(back, place(20, 80)).log_factors("")[0], at(prior, place(20, 80)).log_factors("")[0]
         )
     other = SpeciesList(SPECIES.names[::-1])
     np.testing.assert_allclose(
-        read_prior(path, other).at(place(20, 80)).probability[::-1],
-        prior.at(place(20, 80)).probability,
+        at(read_prior(path, other), place(20, 80)).probability[::-1],
+        at(prior, place(20, 80)).probability,
     )
     with pytest.raises(InputError, match="place is not written"):
-        prior.at(place(20, 80)).write(tmp_path / "q.toml")
+        at(prior, place(20, 80)).write(tmp_path / "q.toml")
 
 
 WRONG_SETTINGS = {

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from ophis.errors import InputError
 from ophis.geography.countries import UNKNOWN, country_key
 from ophis.geography.location import Position
 from ophis.priors.bayes import BayesPrior
@@ -56,18 +55,16 @@ class LocationFit:
 def records_by_country(table: pl.DataFrame, species: SpeciesList | None = None) -> CountryPrior:
     """Count records by country in place of training photos.
 
-    Args:
-        table: columns `species`, `country` (alpha-2; "" at sea, which is left out).
-        species: the columns; by default the species of the table, sorted.
+    Records at sea are left out; if all are at sea they count as of an unknown country.
 
-    Raises:
-        InputError: no record lies in a country.
+    Args:
+        table: columns `species`, `country` (alpha-2; "" at sea).
+        species: the columns; by default the species of the table, sorted.
     """
     land = table.filter(pl.col("country") != "")
-    if land.is_empty():
-        raise InputError("no record lies in a country; give training photos too")
-    keys = {code: country_key(code) for code in land["country"].unique()}
-    counts = land.group_by("species", "country").len("photos").sort("species", "country")
+    counted = table if land.is_empty() else land
+    keys = {code: country_key(code) if code else UNKNOWN for code in counted["country"].unique()}
+    counts = counted.group_by("species", "country").len("photos").sort("species", "country")
     counts = counts.with_columns(pl.col("country").replace_strict(keys))
     return CountryPrior.from_counts(
         counts, species or SpeciesList(tuple(table["species"].unique().sort()))
@@ -86,10 +83,10 @@ def fit_location(table: pl.DataFrame, species: SpeciesList) -> LocationFit:
         species: the columns; all species of the table are among them.
     """
     data = _Located(table, species)
-    cells = data.cells()
-    if len(set(cells)) < MIN_CELLS:
+    cells, cell = np.unique(data.cells(), return_inverse=True)
+    if len(cells) < MIN_CELLS:
         return LocationFit(data.records(), LocationSettings())
-    fold = folds(cells)
+    fold = folds(list(map(str, cells)))[cell]
     tests = [_FoldTest(data, fold == number) for number in range(FOLDS)]
     losses = [np.concatenate([test.losses(one) for test in tests]).mean() for one in CANDIDATES]
     best = int(np.argmin(losses))
@@ -111,15 +108,14 @@ class _Located:
         self.latitude = table["latitude"].to_numpy()
         self.longitude = table["longitude"].to_numpy()
         self.column = table["species"].replace_strict(columns, return_dtype=pl.Int64).to_numpy()
-        self.countries = [country_key(code) if code else UNKNOWN for code in table["country"]]
 
-    def cells(self) -> list[str]:
-        """Return the name of the cell of each record, [records]."""
+    def cells(self) -> NDArray[np.int64]:
+        """Return the number of the cell of each record, [records]."""
         north, east = (
             np.floor(degrees / CELL_DEGREES).astype(np.int64)
             for degrees in (self.latitude, self.longitude)
         )
-        return [f"{a} {b}" for a, b in zip(north.tolist(), east.tolist(), strict=True)]
+        return north * 1000 + east
 
     def records(self, rows: NDArray[np.bool_] | slice = slice(None)) -> Records:
         """Return some or all records."""
@@ -135,14 +131,15 @@ class _FoldTest:
     """Records of held-out cells, with kernel sums and p(s | country) of all other records."""
 
     def __init__(self, data: _Located, held_out: NDArray[np.bool_]) -> None:
-        rows = np.flatnonzero(held_out)
-        rows = np.random.default_rng(0).permutation(rows)[: MAX_TESTED // FOLDS]
+        rows = np.random.default_rng(0).permutation(np.flatnonzero(held_out))
+        rows = rows[: MAX_TESTED // FOLDS]
         learned = data.records(~held_out)
         base = BayesPrior(records_by_country(data.table.filter(~held_out), data.species))
-        known = learned.known
-        countries = {name: base.probability(name) for name in {data.countries[row] for row in rows}}
-        self._p = np.array([countries[data.countries[row]] for row in rows])
-        self._known, self._truth = known, data.column[rows]
+        codes = data.table["country"].gather(rows).to_list()
+        keys = {code: country_key(code) if code else UNKNOWN for code in codes}
+        countries = {code: base.probability(key) for code, key in keys.items()}
+        self._p = np.array([countries[code] for code in codes])
+        self._known, self._truth = learned.known, data.column[rows]
         self._sums = np.array(
             [
                 learned.kernel_sums(

@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 NEAR_KM = 100.0
 FAR_KM = 500.0
 KERNEL_WIDTHS = 5.0  # beyond, a record has less than 4e-6 of its weight at distance 0
-STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # degrees; the finest that keeps the records compact
+STEPS = (
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.5,
+    1.0,
+    2.0,
+)  # degrees; the finest that keeps the records compact
 MAX_ROWS, MAX_ROWS_OF_SPECIES = 150_000, 500  # 10 bytes a row before compression
 _DTYPES = {"count": np.uint32, "latitude": np.int16, "longitude": np.int16, "column": np.uint16}
 _MAX_SPECIES = 1 << 16
