@@ -10,6 +10,8 @@ import pytest
 
 from ophis import evaluate, read_prior, read_scores
 from ophis.cli import main
+from ophis.geography.location import Place, Position
+from ophis.priors.location import LocationPrior, PlacePrior
 from ophis.scores.scores import concatenate
 from ophis.scores.validation import validation_halves
 from tests.support.commands import ophis, refused, refused_here
@@ -159,3 +161,67 @@ def test_prior_does_not_depend_on_photos_of_the_guarantees(
     assert "other.npz: no photo of the half to fit on has a known species" in refused_here(
         capsys, "fit-prior", table, "--validation", given, "--out", out
     )
+
+
+def write_records(path, *, number: int = 400):
+    """Write records of two species in India, and of one that no manifest has; return the path."""
+    rng = np.random.default_rng(0)
+    rows = [
+        f"{'Boa boa' if east > 77.5 else 'Vipera berus'},{north:.4f},{east:.4f}"
+        for north, east in zip(
+            rng.uniform(14, 22, number), rng.uniform(75.5, 79.5, number), strict=True
+        )
+    ]
+    rows.append("Naja naja,20.1234,78.4321")
+    path.write_text("\n".join(["species,latitude,longitude", *rows, ""]))
+    return path
+
+
+def test_fit_prior_to_occurrence_records(tmp_path, capsys):
+    records, out = write_records(tmp_path / "o.csv"), tmp_path / "p.toml"
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("photo,species,country\na.jpg,Boa boa,India\nb.jpg,Vipera berus,Kenya\n")
+    with pytest.raises(SystemExit) as end:
+        main(["fit-prior", str(manifest), "--occurrences", str(records), "--out", str(out)])
+    assert not end.value.code
+    shown = capsys.readouterr()
+    assert f"{records}: 400 of 401 rows are used" in shown.err
+    assert "1 dropped: a species that is not in the list" in shown.err
+    assert "400 records of 2 species at places; log loss of 400" in shown.out
+    assert shown.out.splitlines()[-1] == str(out)
+    prior = read_prior(out)
+    assert isinstance(prior, LocationPrior)
+    assert prior.base.counts.countries == ("india", "kenya")  # of the photos
+    west = prior.at(Place({"in": 1.0}, None, Position(18.0, 76.0)))
+    assert isinstance(west, PlacePrior)
+    assert west.probability[1] > 0.9
+
+
+def test_fit_prior_to_occurrence_records_alone(tmp_path, capsys):
+    records, out = write_records(tmp_path / "o.csv"), tmp_path / "p.toml"
+    lines = run_here(capsys, "fit-prior", "--occurrences", records, "--out", out, "--json")
+    facts = json.loads("\n".join(lines))
+    assert facts["species"] == 3
+    assert facts["records"] == 401
+    assert facts["dropped"] == {}
+    assert facts["location"]["losses"]["place"] < facts["location"]["losses"]["country"]
+    assert facts["location"]["bandwidths_km"]
+    assert isinstance(read_prior(out), LocationPrior)
+
+
+def test_fit_prior_refuses_wrong_sources_of_positions(tmp_path, capsys):
+    records, manifest = write_records(tmp_path / "o.csv"), tmp_path / "m.csv"
+    manifest.write_text("photo,species,country\na.jpg,Daboia russelii,India\n")
+    out = tmp_path / "p.toml"
+    line = refused_here(capsys, "fit-prior", "--out", out)
+    assert "give a manifest of training photos, or records with --occurrences" in line
+    line = refused_here(capsys, "fit-prior", "--occurrences", records, "--out", tmp_path / "p.csv")
+    assert (
+        "p.csv: records, validation scores, range map and overrides need a prior in .toml" in line
+    )
+    line = refused_here(capsys, "fit-prior", "--occurrences", records, "--out", records)
+    assert "o.csv" in line
+    done = ophis("fit-prior", manifest, "--occurrences", records, "--out", out)
+    assert done.returncode == 2
+    assert f"ophis: {records}: no row is a record of a species" in done.stderr.splitlines()[-1]
+    assert not out.exists()

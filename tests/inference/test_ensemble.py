@@ -28,7 +28,9 @@ from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.bundles.index import files_for_answers
 from ophis.inference.ensemble import _prior, combine
 from ophis.priors.bayes import BayesPrior
+from ophis.priors.location import LocationPrior
 from ophis.priors.overrides import Override
+from ophis.priors.records import Records
 from ophis.scores.aggregation import aggregate_observations
 from ophis.scores.ensemble import ensemble
 from ophis.train import fit
@@ -362,3 +364,10 @@ def test_overrides_are_kept_if_image_alone_wins():
     found = _prior(BayesPrior(counts, overrides=overrides), scores)
     assert isinstance(found, BayesPrior)
     assert found.overrides == overrides
+    records = Records.of(
+        species, latitude=np.array([10.0]), longitude=np.array([77.0]), column=np.array([1])
+    )
+    with_places = _prior(LocationPrior(BayesPrior(counts, overrides=overrides), records), scores)
+    assert isinstance(with_places, LocationPrior)
+    assert with_places.records is records
+    assert with_places.base.settings == found.settings

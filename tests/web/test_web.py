@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ophis import InputError, SpeciesList
+from ophis import CountryPrior, InputError, Override, SpeciesList
 from ophis.cli import main
 from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.ensemble import combine
+from ophis.priors.bayes import BayesPrior
+from ophis.priors.location import LocationPrior
+from ophis.priors.records import Records
 from ophis.web import runtime
-from ophis.web.export import FACTS, MODEL, PRIOR, export_web
+from ophis.web.export import FACTS, MODEL, PRIOR, RECORDS, export_web
 from ophis.web.facts import facts_of
 from ophis.web.runtime import DIGESTS, MODULE, VERSION, WASM, licences, runtime_files
 from ophis.web.single_file import single_page
@@ -158,6 +161,30 @@ def test_equal_prior_rows_are_stored_once():
         assert places[key]["use"] == use
     assert places["ke"]["spelling"] == "kenya"
     assert facts_of(BUNDLES["image"])[1] == b""
+
+
+def test_records_of_positions_are_exported(engine, tmp_path):
+    """The last row of the prior is log p(s | world)."""
+    counts = CountryPrior(SPECIES, ("kenya", "india"), np.array([[3, 1], [0, 2]]))
+    base = BayesPrior(counts, overrides=(Override("kenya", "Naja naja", 0.25),))
+    records = Records.of(
+        SPECIES, latitude=np.array([10.0, -5]), longitude=np.array([77.0, 20]),
+        column=np.array([1, 0]),
+    )  # fmt: skip
+    folder = write_made_bundle(tmp_path / "b", SPECIES, prior=LocationPrior(base, records))
+    export_web(folder, tmp_path / "page", runtime=engine)
+    facts = json.loads((tmp_path / "page" / FACTS).read_text())
+    location, part = facts["prior"]["location"], facts["parts"]["records"]
+    data = (tmp_path / "page" / RECORDS).read_bytes()
+    assert data == records.to_bytes()
+    assert (part["path"], part["bytes"]) == (RECORDS, 20)
+    rows = np.frombuffer((tmp_path / "page" / PRIOR).read_bytes(), "<f8").reshape(-1, 2)
+    assert len(rows) == facts["prior"]["rows"]
+    np.testing.assert_array_equal(rows[-1], np.log(base.world))
+    assert location["records"] == 2
+    assert location["overridden"] == {"ke": [1]}
+    assert {"bandwidths_km", "place_records", "step", "world_exponent"} <= location.keys()
+    assert facts["countries"]["ke"]["spelling"] == "kenya"
 
 
 def test_bundle_without_a_prior_has_no_rows(bundle, engine, tmp_path):

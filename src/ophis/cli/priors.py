@@ -91,6 +91,7 @@ def fit_prior(
     files = {"train": manifest, "validation": validation, "occurrences": occurrences}
     with _naming(files), waiting("fitting the prior"):
         fitted = fit(train, out, occurrences=records, validation=scores, **options)
+    _print_dropped(records, occurrences)
     if json:
         print_json(_facts(fitted, records) | {"prior": out if fitted.prior else None})
     else:
@@ -109,20 +110,26 @@ def _photos(manifest: Path | None, photos: Path | None, *, follow_links: bool) -
 def _records(
     path: Path | None, train: Manifest | None, scores: Scores | None
 ) -> Occurrences | None:
-    """Read the records of the species of the prior, and report on stderr those dropped."""
+    """Read the records of the species of the prior."""
     if path is None:
         return None
     from ophis import read_occurrences
     from ophis.cli.terminal.progress import waiting
-    from ophis.datasets.occurrences.cleaning import REASONS
 
     species = scores.species if scores else train.species_list() if train else None
     with waiting(f"reading {path}"):
-        records = read_occurrences(path, species=species)
+        return read_occurrences(path, species=species)
+
+
+def _print_dropped(records: Occurrences | None, path: Path | None) -> None:
+    """Report on stderr the rows of a file that are no records, by reason."""
+    if records is None:
+        return
+    from ophis.datasets.occurrences.cleaning import REASONS
+
     print(f"ophis: {path}: {len(records):,} of {records.rows:,} rows are used", file=sys.stderr)
     for reason, rows in records.dropped.items():
         print(f"ophis: {path}: {rows:,} dropped: {REASONS[reason]}", file=sys.stderr)
-    return records
 
 
 def _print(fitted: FittedPrior, validation_photos: int, out: Path) -> None:

@@ -163,13 +163,14 @@ class Records:
         """Return the sums of Gaussian kernels over the records, [bandwidths, species].
 
         The kernel is 1 at distance 0. For an uncertain position it is the expected kernel:
-        variances add, and the peak falls by their ratio.
+        variances add, and the peak falls by their ratio. A point anywhere in a disc has a quarter
+        of the squared radius as variance.
 
         Args:
             position: the centre.
             bandwidths_km: standard deviations, the widest first.
         """
-        uncertain, number = position.accuracy_km**2, len(self.species)
+        uncertain, number = position.accuracy_km**2 / 4, len(self.species)
         reach = KERNEL_WIDTHS * (bandwidths_km[0] ** 2 + uncertain) ** 0.5
         rows, away = self.around(position, reach)
         column, count = self.column[rows], self.count[rows]

@@ -10,7 +10,11 @@ from ophis import CountryPrior, InputError, Scores, SpeciesList, load, read_prio
 from ophis.datasets.training_photos import TRAINING_PHOTOS, write_training_photos
 from ophis.decision.calibration import Calibration, fit_temperature
 from ophis.decision.rule import fit_rule
+from ophis.geography.location import Place, Position
 from ophis.inference.bundles.bundle import BundleWriter, read_bundle
+from ophis.priors.bayes import BayesPrior
+from ophis.priors.location import LocationPrior
+from ophis.priors.records import Records
 from tests.support.made_bundle import write_made_bundle
 
 SPECIES = SpeciesList(("Naja naja", "Boa boa", "Vipera berus"))
@@ -62,6 +66,25 @@ def test_counts_as_published_stay_so_in_a_bundle(tmp_path):
         np.testing.assert_array_equal(
             read.log_factors("the-bahamas")[0], prior.log_factors("the-bahamas")[0]
         )
+
+
+def test_records_of_positions_are_files_of_the_bundle(tmp_path):
+    records = Records.of(
+        SPECIES, latitude=np.array([10.0]), longitude=np.array([77.0]), column=np.array([1])
+    )
+    prior = LocationPrior(BayesPrior(PARTS["prior"]), records)
+    folder = write_made_bundle(tmp_path / "bundle", SPECIES, prior=prior)
+    place = Place({"in": 1.0}, None, Position(10, 77))
+    found, expected = read_bundle(folder).prior, prior.at(place)
+    assert found
+    assert expected
+    here = found.at(place)
+    assert here
+    np.testing.assert_array_equal(here.log_factors("")[0], expected.log_factors("")[0])
+    records_file = folder / "prior_records.npz"
+    records_file.write_bytes(records_file.read_bytes() + b" ")
+    with pytest.raises(InputError, match=r"prior_records\.npz: its checksum differs"):
+        read_bundle(folder)
 
 
 def test_single_temperature_fits_any_species(tmp_path):
