@@ -37,14 +37,17 @@ class LocationSettings:
 
     Attributes:
         bandwidths_km: standard deviations of the Gaussian kernels, the widest first.
+        record_exponent: exponent of the kernel sums; below 1, many records of a species, as those
+            of a well-studied area, count for less than their number.
         place_records: pseudo-records of each kernel, distributed as by the wider one, and of the
             widest as in the countries around the position.
         wrong_place_fraction: fraction of photos whose position is assumed to be wrong, with species
             as in the countries around it.
     """
 
-    bandwidths_km: tuple[float, ...] = (400.0, 200.0, 100.0, 50.0)
-    place_records: float = 10.0
+    bandwidths_km: tuple[float, ...] = (200.0, 100.0, 50.0, 25.0, 12.0)
+    record_exponent: float = 0.5
+    place_records: float = 3.0
     wrong_place_fraction: float = 0.03
 
     def __post_init__(self) -> None:
@@ -55,6 +58,10 @@ class LocationSettings:
             )
         if not all(1 <= width <= _MAX_KM for width in widths):
             raise InputError(f"bandwidths_km = {list(widths)} should be from 1 to {_MAX_KM:g}")
+        if not 0 < self.record_exponent <= 1:
+            raise InputError(
+                f"record_exponent = {self.record_exponent} should be above 0 and at most 1"
+            )
         if not 0 < self.place_records < np.inf:
             raise InputError(f"place_records = {self.place_records} should be a number above 0")
         if not 0 <= self.wrong_place_fraction <= 1:
@@ -273,7 +280,7 @@ def smoothed_over_scales(
         wrong: fraction of the positions that are wrong.
     """
     here, pseudo = countries, settings.place_records
-    for scale in sums:
+    for scale in sums**settings.record_exponent:
         here = (scale + pseudo * here) / (scale.sum(axis=-1, keepdims=True) + pseudo)
     return (1 - wrong) * here + wrong * countries
 

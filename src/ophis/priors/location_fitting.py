@@ -26,11 +26,14 @@ CELL_DEGREES = (
 MAX_TESTED = 2000
 MIN_CELLS = 20
 COUNTRY, PLACE = "country", "place"
-BANDWIDTHS_KM = (400.0, 200.0, 100.0, 50.0, 25.0)
+BANDWIDTHS_KM = LocationSettings().bandwidths_km
 CANDIDATES = tuple(
-    LocationSettings(bandwidths_km=BANDWIDTHS_KM[:scales], place_records=records)
-    for scales in range(2, len(BANDWIDTHS_KM) + 1)
-    for records in (1.0, 3.0, 10.0, 30.0)
+    LocationSettings(
+        bandwidths_km=BANDWIDTHS_KM[:scales], record_exponent=exponent, place_records=records
+    )
+    for scales in range(3, len(BANDWIDTHS_KM) + 1)
+    for exponent in (0.5, 0.7, 1.0)
+    for records in (1.0, 3.0, 10.0)
 )
 
 

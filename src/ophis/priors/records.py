@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NEAR_KM = 100.0
 FAR_KM = 500.0
-KERNEL_WIDTHS = 5.0  # beyond, a record has less than 4e-6 of its weight at distance 0
+KERNEL_WIDTHS = 6.0  # beyond, a kernel is 0; its value there, 1.5e-8, is subtracted everywhere
 STEPS = (
     0.01,
     0.02,
@@ -162,9 +162,9 @@ class Records:
     ) -> NDArray[np.float64]:
         """Return the sums of Gaussian kernels over the records, [bandwidths, species].
 
-        The kernel is 1 at distance 0. For an uncertain position it is the expected kernel:
-        variances add, and the peak falls by their ratio. A point anywhere in a disc has a quarter
-        of the squared radius as variance.
+        The kernel is 1 at distance 0, and 0 from six bandwidths on. For an uncertain position it
+        is the expected kernel: variances add, and the peak falls by their ratio. A point anywhere
+        in a disc has a quarter of the squared radius as variance.
 
         Args:
             position: the centre.
@@ -179,8 +179,8 @@ class Records:
             variance = bandwidth**2 + uncertain
             inside = np.flatnonzero(away < KERNEL_WIDTHS**2 * variance)
             away, column, count = away[inside], column[inside], count[inside]
-            weights = count * np.exp(away / (-2 * variance)) * (bandwidth**2 / variance)
-            sums[scale] = np.bincount(column, weights, number)
+            kernel = np.exp(away / (-2 * variance)) - np.exp(KERNEL_WIDTHS**2 / -2)
+            sums[scale] = np.bincount(column, count * kernel, number) * (bandwidth**2 / variance)
         return sums
 
     def around(self, position: Position, reach_km: float) -> tuple[slice, NDArray[np.float64]]:
