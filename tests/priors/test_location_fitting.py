@@ -6,8 +6,11 @@ import pytest
 
 from ophis import InputError, Occurrences, SpeciesList, fit_prior, read_prior
 from ophis.geography.location import Place, Position, Source
+from ophis.priors.bayes import BayesPrior
 from ophis.priors.location import LocationPrior, LocationSettings, PlacePrior
 from ophis.priors.location_fitting import fit_location, records_by_country
+from ophis.priors.records import Records
+from ophis.scores.cross_validation import folds
 
 SPECIES = SpeciesList(("adder", "boa", "cobra"))
 
@@ -30,7 +33,7 @@ def made_table(number: int = 1500, *, mixed: bool = False, degrees: float = 8) -
 
 def test_place_beats_the_country_where_species_are_apart():
     fit = fit_location(made_table(), SPECIES)
-    assert fit.tested == 1500
+    assert fit.tested == 400  # at most 200 of a species
     assert fit.losses["place"] < fit.losses["country"] - 0.1
     assert fit.records.count.sum() == 1500
     assert fit.records.known.tolist() == [True, True, False]
@@ -45,6 +48,39 @@ def test_order_of_the_records_does_not_matter_and_the_fit_is_repeatable():
     first, second = (fit_location(made_table(), SPECIES) for _ in range(2))
     assert first.settings == second.settings
     assert first.losses == second.losses
+
+
+def test_loss_is_that_of_the_prior_of_the_other_cells():
+    """Half of the loss is the mean over records, half the mean over species."""
+    table = made_table(240)
+    fit = fit_location(table, SPECIES)
+    assert fit.tested == 240
+    corners = np.floor(table.select("latitude", "longitude").to_numpy()).astype(int)
+    cells, cell = np.unique(corners @ [1000, 1], return_inverse=True)
+    fold = folds([str(name) for name in cells])[cell]
+    column = np.array([SPECIES.index(name) for name in table["species"]])
+    losses = {"country": np.empty(240), "place": np.empty(240)}
+    for number in range(5):
+        learned = table.filter(fold != number)
+        prior = LocationPrior(
+            BayesPrior(records_by_country(learned, SPECIES)),
+            Records.of(
+                SPECIES,
+                latitude=learned["latitude"].to_numpy(),
+                longitude=learned["longitude"].to_numpy(),
+                column=column[fold != number],
+            ),
+            fit.settings,
+        )
+        for row in np.flatnonzero(fold == number):
+            north, east = table.row(row)[1:3]
+            here = prior.at(Place({"in": 1.0}, None, Position(north, east)))
+            assert isinstance(here, PlacePrior)
+            losses["place"][row] = -np.log(here.probability[column[row]])
+            losses["country"][row] = -np.log(prior.base.probability("in")[column[row]])
+    for name, values in losses.items():
+        species = [values[column == number].mean() for number in (0, 1)]
+        assert fit.losses[name] == pytest.approx((values.mean() + np.mean(species)) / 2)
 
 
 def test_few_cells_keep_the_defaults():

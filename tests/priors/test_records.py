@@ -57,7 +57,7 @@ def test_lookup_equals_loop_over_all_records(around):
             number[column] += count * (far <= NEAR_KM)
             nearest[column] = min(nearest[column], far if far <= FAR_KM else np.inf)
             for scale, width in enumerate(WIDTHS):
-                variance = width**2 + (position.accuracy_km / 2) ** 2
+                variance = width**2 + (position.accuracy_km / 2.45) ** 2
                 if far < KERNEL_WIDTHS * math.sqrt(variance):
                     kernel = math.exp(-(far**2) / (2 * variance)) - math.exp(
                         -(KERNEL_WIDTHS**2) / 2

@@ -41,14 +41,11 @@ class LocationSettings:
             of a well-studied area, count for less than their number.
         place_records: pseudo-records of each kernel, distributed as by the wider one, and of the
             widest as in the countries around the position.
-        wrong_place_fraction: fraction of photos whose position is assumed to be wrong, with species
-            as in the countries around it.
     """
 
-    bandwidths_km: tuple[float, ...] = (200.0, 100.0, 50.0, 25.0, 12.0)
+    bandwidths_km: tuple[float, ...] = (200.0, 100.0, 50.0, 25.0, 12.5)
     record_exponent: float = 0.5
     place_records: float = 3.0
-    wrong_place_fraction: float = 0.03
 
     def __post_init__(self) -> None:
         widths = self.bandwidths_km
@@ -64,10 +61,6 @@ class LocationSettings:
             )
         if not 0 < self.place_records < np.inf:
             raise InputError(f"place_records = {self.place_records} should be a number above 0")
-        if not 0 <= self.wrong_place_fraction <= 1:
-            raise InputError(
-                f"wrong_place_fraction = {self.wrong_place_fraction} should be from 0 to 1"
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,12 +179,10 @@ class PlacePrior(Prior):
     @cached_property
     def probability(self) -> NDArray[np.float64]:
         """p(s | place), [species]; it is above 0 except by overrides, and sums to 1."""
+        if self._around is None:
+            return self._with_records(self._base.world)
         log_world = self._base.settings.world_exponent * np.log(self._base.world)
-        countries = np.exp(self._around.log_factors("")[0] + log_world) if self._around else None
-        return self._with_records(
-            self._base.world if countries is None else countries,
-            wrong=self.prior.settings.wrong_place_fraction,
-        )
+        return self._with_records(np.exp(self._around.log_factors("")[0] + log_world))
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
         """Return log p(s | place) - ``world_exponent`` * log p(s), and the use of the place."""
@@ -204,12 +195,9 @@ class PlacePrior(Prior):
         return p - self._base.settings.world_exponent * np.log(self._base.world), use
 
     def ratios(self, country: str) -> NDArray[np.float64]:
-        """Return p(s | place) / p(s), with the place assumed to be right."""
-        if self._around is None:
-            countries = self._base.world
-        else:
-            countries = self._around.ratios(country) * self._base.world
-        return self._with_records(countries, wrong=0.0) / self._base.world
+        """Return p(s | place) / p(s), with the countries assumed to be right."""
+        around = 1.0 if self._around is None else self._around.ratios(country)
+        return self._with_records(around * self._base.world) / self._base.world
 
     def overridden(self, country: str) -> bool:
         """Return True if there are overrides for one of the countries around the position."""
@@ -232,21 +220,20 @@ class PlacePrior(Prior):
         """Prior by country of the countries around the position."""
         return MixedPrior(self._base, self.place.weights) if self.place.weights else None
 
-    def _with_records(self, countries: NDArray[np.float64], *, wrong: float) -> NDArray[np.float64]:
+    def _with_records(self, countries: NDArray[np.float64]) -> NDArray[np.float64]:
         """Redistribute the probability of the recorded species by the records, [species].
 
         Args:
             countries: p(s | the countries around the position), [species].
-            wrong: fraction of the positions that are wrong.
         """
         free = self._free
         mass = countries[free].sum()
         if not mass > 0:
             return countries
+        settings, above = self.prior.settings, countries[free] / mass
+        evidence = self._sums[:, free] ** settings.record_exponent
         p = countries.copy()
-        p[free] = mass * smoothed_over_scales(
-            countries[free] / mass, self._sums[:, free], self.prior.settings, wrong=wrong
-        )
+        p[free] = mass * smoothed_over_scales(above, evidence, settings.place_records)
         return p
 
     @cached_property
@@ -265,24 +252,20 @@ class PlacePrior(Prior):
 
 
 def smoothed_over_scales(
-    countries: NDArray[np.float64],
-    sums: NDArray[np.float64],
-    settings: LocationSettings,
-    *,
-    wrong: float,
+    countries: NDArray[np.float64], evidence: NDArray[np.float64], place_records: float
 ) -> NDArray[np.float64]:
     """Return p(s | place) among the recorded species, [..., species]; it sums to 1.
 
     Args:
         countries: p(s | the countries around the place) among them, [..., species], summing to 1.
-        sums: kernel sums of each bandwidth, the widest first, [bandwidths, ..., species].
-        settings: of the kernels.
-        wrong: fraction of the positions that are wrong.
+        evidence: kernel sums to the power of ``record_exponent``, the widest kernel first,
+            [bandwidths, ..., species].
+        place_records: see `LocationSettings`.
     """
-    here, pseudo = countries, settings.place_records
-    for scale in sums**settings.record_exponent:
-        here = (scale + pseudo * here) / (scale.sum(axis=-1, keepdims=True) + pseudo)
-    return (1 - wrong) * here + wrong * countries
+    here = countries
+    for scale in evidence:
+        here = (scale + place_records * here) / (scale.sum(axis=-1, keepdims=True) + place_records)
+    return here
 
 
 def location_prior(

@@ -36,6 +36,7 @@ STEPS = (
     2.0,
 )  # degrees; the finest that keeps the records compact
 MAX_ROWS, MAX_ROWS_OF_SPECIES = 150_000, 500  # 10 bytes a row before compression
+RADIUS_95 = 2.45  # standard deviations: the disc that holds 95 % of a Gaussian on the plane
 _DTYPES = {"count": np.uint32, "latitude": np.int16, "longitude": np.int16, "column": np.uint16}
 _MAX_SPECIES = 1 << 16
 _DEGREE_KM = np.radians(EARTH_KM)
@@ -163,14 +164,13 @@ class Records:
         """Return the sums of Gaussian kernels over the records, [bandwidths, species].
 
         The kernel is 1 at distance 0, and 0 from six bandwidths on. For an uncertain position it
-        is the expected kernel: variances add, and the peak falls by their ratio. A point anywhere
-        in a disc has a quarter of the squared radius as variance.
+        is the expected kernel: variances add, and the peak falls by their ratio.
 
         Args:
             position: the centre.
             bandwidths_km: standard deviations, the widest first.
         """
-        uncertain, number = position.accuracy_km**2 / 4, len(self.species)
+        uncertain, number = (position.accuracy_km / RADIUS_95) ** 2, len(self.species)
         reach = KERNEL_WIDTHS * (bandwidths_km[0] ** 2 + uncertain) ** 0.5
         rows, away = self.around(position, reach)
         column, count = self.column[rows], self.count[rows]

@@ -21,7 +21,7 @@ from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
 from ophis.priors.effect import PriorEffect
 from ophis.priors.location import LocationPrior
-from ophis.priors.records import FAR_KM, KERNEL_WIDTHS, NEAR_KM
+from ophis.priors.records import FAR_KM, KERNEL_WIDTHS, NEAR_KM, RADIUS_95
 from ophis.taxonomy.danger import dangerous
 from ophis.taxonomy.families import family
 from ophis.taxonomy.species_list import genus
@@ -91,6 +91,7 @@ def _location(prior: Prior) -> dict[str, Any] | None:
         "near_km": NEAR_KM,
         "far_km": FAR_KM,
         "kernel_widths": KERNEL_WIDTHS,
+        "radius_95": RADIUS_95,
         "overridden": {
             key: np.flatnonzero(columns).tolist()
             for key, columns in countries.items()
