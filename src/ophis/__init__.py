@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from ophis.priors.bayes import BayesPrior
     from ophis.priors.country_counts import CountryPrior
     from ophis.priors.fitting import FittedPrior, fit_prior
+    from ophis.priors.location import LocationPrior
+    from ophis.priors.location_fitting import LocationFit
     from ophis.priors.overrides import Override
     from ophis.priors.prior import Prior
     from ophis.priors.prior_file import read_prior
@@ -95,6 +97,8 @@ __all__ = [
     "HiddenTestResult",
     "InputError",
     "Interval",
+    "LocationFit",
+    "LocationPrior",
     "Manifest",
     "MemberResult",
     "ModelCard",
@@ -187,6 +191,8 @@ _MODULES = {
     "HiddenTestResult": "challenges.aicrowd",
     "InputError": "errors",
     "Interval": "evaluation.intervals",
+    "LocationFit": "priors.location_fitting",
+    "LocationPrior": "priors.location",
     "Manifest": "datasets.manifest",
     "MemberResult": "inference.bundles.card_sections",
     "ModelCard": "inference.bundles.model_card",

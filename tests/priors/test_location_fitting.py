@@ -51,7 +51,7 @@ def test_order_of_the_records_does_not_matter_and_the_fit_is_repeatable():
 
 
 def test_loss_is_that_of_the_prior_of_the_other_cells():
-    """Half of the loss is the mean over records, half the mean over species."""
+    """Two thirds of the loss are the mean over records, one third is that over species."""
     table = made_table(240)
     fit = fit_location(table, SPECIES)
     assert fit.tested == 240
@@ -80,7 +80,7 @@ def test_loss_is_that_of_the_prior_of_the_other_cells():
             losses["country"][row] = -np.log(prior.base.probability("in")[column[row]])
     for name, values in losses.items():
         species = [values[column == number].mean() for number in (0, 1)]
-        assert fit.losses[name] == pytest.approx((values.mean() + np.mean(species)) / 2)
+        assert fit.losses[name] == pytest.approx((2 * values.mean() + np.mean(species)) / 3)
 
 
 def test_few_cells_keep_the_defaults():

@@ -161,7 +161,7 @@ def test_damaged_file_of_records_is_refused(tmp_path):
     wrong = {
         "sorted by latitude": {"latitude": good["latitude"][::-1]},
         "not uint32": {"count": good["count"].astype(np.int64)},
-        "step = 0.3": {"step": 0.3},
+        "step = 0.7": {"step": 0.7},
         "'extra' is missing or not known": {"extra": 1},
         "column is uint16 of shape": {"column": good["column"][:-1]},
         "no record of any": {
