@@ -146,7 +146,8 @@ def test_cases_cover_all_results():
             alone.add((answer["evaluated"], bool(answer["each"])))
             limits.add((answer["evaluated"], answer["joined"], answer["danger_guaranteed"]))
     assert states == set(State)
-    assert uses == set(PriorUse) - {PriorUse.EXCLUDED}  # tested below
+    elsewhere = {PriorUse.EXCLUDED, PriorUse.PLACE}  # below, and in test_web_location_prior.py
+    assert uses == set(PriorUse) - elsewhere
     assert len(verdicts) == 3  # a bundle without evaluation always warns
     assert len(alone) == 4  # also photos of several snakes
     assert left_out == {None, "small", "flat", "unlike"}
