@@ -20,7 +20,9 @@ from ophis.inference.bundles.index import read_index
 from ophis.inference.self_test import SelfTest
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
+from ophis.priors.location import LocationPrior
 from ophis.priors.prior_file import read_prior
+from ophis.priors.records import Records
 from ophis.scores.scores import Scores
 from tests.support.made_bundle import write_made_bundle
 
@@ -34,6 +36,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "recipe.toml": read_recipe,
     "prior.toml": read_prior,
     "prior.csv": read_prior,
+    "place.toml": read_prior,
+    "place_records.npz": lambda path: read_prior(path.with_name("place.toml")),
     "calibration.json": lambda path: read_calibration(path, SPECIES),
     "decision.json": lambda path: read_rule(path, SPECIES),
     "images.json": Preprocessing.read,
@@ -74,6 +78,13 @@ def whole(tmp_path_factory) -> Path:
         rule=fit_rule(scores),
     )
     scores.write(folder / "scores.npz")
+    records = Records.of(
+        SPECIES,
+        latitude=rng.uniform(-90, 90, rows),
+        longitude=rng.uniform(-180, 180, rows),
+        column=rng.integers(0, 3, rows),
+    )
+    LocationPrior(prior, records).write(folder / "place.toml")
     write_tta(tta_crops("flip"), folder / "tta.json")
     (folder / "recipe.toml").write_text(read_recipe("demo").to_toml())
     (folder / "evaluation.json").write_text("{}")
