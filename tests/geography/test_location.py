@@ -9,7 +9,7 @@ from PIL import ExifTags, Image
 from ophis import InputError
 from ophis.datasets.synthetic.camera import photograph
 from ophis.datasets.synthetic.population import sightings
-from ophis.geography.location import Place, Position, Source, gps_of, place_of
+from ophis.geography.location import Place, Position, Source, gps_of, place_of, read_position
 
 GPS = ExifTags.GPS
 
@@ -32,6 +32,7 @@ def tags(latitude: object, north: object, longitude: object, east: object) -> di
     return {tag: value for tag, value in given.items() if value is not None}
 
 
+BORDER = (27.0, 84.8667)  # of Nepal and India
 KATHMANDU = ((27.0, 43.0, 1.92), "N", (85.0, 19.0, 26.4), "E")
 
 
@@ -95,18 +96,116 @@ def test_a_damaged_photo_raises_no_error(data):
     assert found is None or (-90 <= found.latitude <= 90 and -180 <= found.longitude <= 180)
 
 
+@pytest.mark.parametrize(("written", "accuracy_km"), [
+    (35.5, 0.0355), (None, 1.0), (0.0, 1.0), (1_000_000.0, None),
+])  # fmt: skip
+def test_the_accuracy_of_the_gps_position_is_read(written, accuracy_km):
+    """An accuracy above 100 km is no position."""
+    error = {} if written is None else {GPS.GPSHPositioningError: written}
+    found = gps_of(photo(tags(*KATHMANDU) | error))
+    assert (found and found.accuracy_km) == accuracy_km
+
+
 def test_the_representation_of_a_position_omits_the_coordinates():
-    assert "27" not in f"{Position(27.7, 85.3)} {Position(27.7, 85.3)!r}"
+    position = Position(27.7, 85.3, 0.123)
+    for shown in (position, place_of(None, at=position)):
+        assert not any(digits in f"{shown} {shown!r}" for digits in ("27", "85", "123"))
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("6.9,79.9", Position(6.9, 79.9)),
+    (" 6.927079, 79.861244 ", Position(6.927079, 79.861244)),
+    ("-1.29,36.82,50", Position(-1.29, 36.82, 0.05)),
+    ("+6,-70.,0.5", Position(6, -70, 0.0005)),
+    ("90,180,100000", Position(90, 180, 100)),
+])  # fmt: skip
+def test_a_position_is_read_from_text(text, expected):
+    assert read_position(text) == expected
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("91.77,79.9", r"the latitude \(it comes first\) should be from -90 to 90; write latitude,"),
+    ("178.77,-17.7", r"the latitude \(it comes first\) should be"),
+    ("91.77,179.9", "the latitude should be from -90 to 90; write latitude,longitude in decimal"),
+    ("6.9,180.77", "the longitude should be from -180 to 180; write"),
+    ("6,977,79,877", "too many commas, perhaps instead of decimal points; write"),
+    ("6.977", "the position cannot be read; write"),
+    ("", "the position cannot be read; write"),
+    ("6.977 79.977", "the position cannot be read; write"),
+    ("6.9.77,79.9", "the position cannot be read; write"),
+    ("6°54'77\"N,79°51'E", "letters or signs, perhaps of degrees, minutes or hemispheres; write"),
+    ("6.977N,79.977E", "letters or signs"),
+    ("nan,inf", "letters or signs"),
+    ("6.9e77,1", "letters or signs"),
+    ("\u0666.77,79.9", "letters or signs"),
+    ("0,0", "the position is 0,0, as devices write it without a fix; correct it"),
+    ("-0.0,0.,77", "the position is 0,0"),
+    ("6.977,79.9,0", "the accuracy of the position should be above 0 and at most 100 km; give the"),
+    ("6.977,79.9,-5", "the accuracy of the position should be"),
+    ("6.977,79.9,100001", "the accuracy of the position should be"),
+    ("9" * 400 + ",1", "the latitude"),
+])  # fmt: skip
+def test_a_wrong_position_is_refused_without_repeating_it(text, message):
+    with pytest.raises(InputError, match=message) as refused:
+        read_position(text)
+    assert "77" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("at", [
+    "6.9,79.9", 5, (6.9,), [6.9, 79.9], (1, 2, 3), ("6.9", "79.9"), (float("nan"), 0),
+    (6.9, None), b"6.9,79.9",
+])  # fmt: skip
+def test_other_values_are_no_position(at):
+    with pytest.raises(InputError, match=r"position|latitude"):
+        place_of(None, at=at)
+
+
+def test_a_given_position_gives_the_countries_around_it():
+    here = Position(27.7172, 85.324)
+    assert place_of(None, at=here) == Place({"np": 1.0}, Source.GIVEN_POSITION, here)
+    assert place_of(None, at=(27.7172, 85.324), photo=b"", gps=True).position == here
+    border = place_of(None, at=BORDER)
+    assert (border.source, set(border.weights)) == (Source.GIVEN_BORDER, {"np", "in"})
+    at_sea = place_of(None, at=(0, -30))
+    assert (at_sea.source, at_sea.weights, at_sea.country) == (Source.NO_COUNTRY, {}, "UNKNOWN")
+    assert at_sea.position
+
+
+def test_an_uncertain_position_has_more_countries_around_it():
+    assert set(place_of(None, at=(27.5, 85.324)).weights) == {"np"}
+    assert set(place_of(None, at=Position(27.5, 85.324, 90)).weights) == {"np", "in", "cn"}
+
+
+def test_a_country_settles_a_position_near_a_border():
+    place = place_of("Nepal", at=BORDER)
+    assert (place.weights, place.source) == ({"nepal": 1.0}, Source.GIVEN_POSITION)
+    assert place.position == Position(*BORDER)
+    for country in ("IN", "India", "IND"):
+        assert place_of(country, at=BORDER).source is Source.GIVEN_POSITION
+    assert place_of("Indonesia", at=(-5, 95)).weights == {"indonesia": 1.0}  # far at sea
+
+
+@pytest.mark.parametrize(("country", "message"), [
+    ("Kenya", "the position is in Nepal or India, not in Kenya; leave out the one"),
+    ("UNKNOWN", "the position is in Nepal or India, not in UNKNOWN"),
+    ("Atlantis", "no country is called 'Atlantis'"),
+    ({"Nepal": 0.5, "India": 0.5}, "several countries are given with a position"),
+])  # fmt: skip
+def test_a_country_that_contradicts_the_position_is_refused(country, message):
+    with pytest.raises(InputError, match=message):
+        place_of(country, at=BORDER)
 
 
 def test_a_given_country_takes_precedence_over_the_position():
     data = photo(tags(*KATHMANDU))
     assert place_of("Kenya", photo=data, gps=True) == Place({"kenya": 1.0}, Source.GIVEN)
     assert place_of(None, photo=data) == Place({}, None)
-    assert place_of(None, photo=data, gps=True) == Place({"np": 1.0}, Source.POSITION)
+    there = Place({"np": 1.0}, Source.POSITION, gps_of(data))
+    assert place_of(None, photo=data, gps=True) == there
     assert place_of(None, photo=photo({}), gps=True) == Place({}, Source.NO_POSITION)
     at_sea = photo(tags((0.0, 0.0, 0.0), "N", (30.0, 0.0, 0.0), "W"))
-    assert place_of(None, photo=at_sea, gps=True) == Place({}, Source.NO_POSITION)
+    assert place_of(None, photo=at_sea, gps=True) == Place({}, Source.NO_POSITION, gps_of(at_sea))
 
 
 def test_a_position_near_a_border_gives_both_countries():

@@ -48,12 +48,13 @@ def photo(seed: int = 0, side: int = 80, kind: str = "PNG") -> bytes:
 
 
 def located(latitude: tuple[float, ...], longitude: tuple[float, ...]) -> bytes:
-    """Return noise as a JPEG with a GPS position, north and east."""
+    """Return noise as a JPEG with a GPS position, north and east, accurate to 35 m."""
     exif = Image.Exif()
     exif.get_ifd(ExifTags.IFD.GPSInfo).update(
         {
             ExifTags.GPS.GPSLatitude: latitude, ExifTags.GPS.GPSLatitudeRef: "N",
             ExifTags.GPS.GPSLongitude: longitude, ExifTags.GPS.GPSLongitudeRef: "E",
+            ExifTags.GPS.GPSHPositioningError: 35.0,
         }
     )  # fmt: skip
     file = io.BytesIO()

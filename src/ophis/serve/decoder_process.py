@@ -153,7 +153,8 @@ def _reply(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, object], 
     except Exception as error:
         return {"defect": place_of_mistake(error)}, []
     where = pixels.position
-    facts = {"why": pixels.why, "position": (where.latitude, where.longitude) if where else None}
+    position = (where.latitude, where.longitude, where.accuracy_km) if where else None
+    facts = {"why": pixels.why, "position": position}
     return facts, [pixels.resized[side].data.cast("B") for side in sorted(pixels.resized)]
 
 
