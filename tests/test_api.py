@@ -6,8 +6,8 @@ NAMES = """
 Answer BadPhotosError BayesPrior Bundle Calibration Classifier Collection Comparison CountryPrior
 Danger Decision DecisionRule EngineKind Evaluation EvaluationResults EvaluationTable FittedPrior
 Guess HiddenTestResult InputError Interval Manifest MemberResult ModelCard NoPhotoError Occurrences
-Override Pack PhotoError PhotoFailure Prior PriorChoice RangeMap Reason Recipe Reliability ScoredRun
-Scores SeenPhoto SpeciesList State Submission SubmissionCheck Verdict WebFile
+Override Pack PhotoError PhotoFailure Position Prior PriorChoice RangeMap Reason Recipe Reliability
+ScoredRun Scores SeenPhoto SpeciesList State Submission SubmissionCheck Verdict WebFile
 aicrowd card check_submission collect combine compare doctor evaluate evaluate_files export_web
 fit_prior load occurrences_of pack read_manifest read_occurrences read_prior read_range_map
 read_recipe read_scored_run read_scores read_submissions reliability sample score split submit

@@ -32,7 +32,7 @@ CALLS = (
     "pack train.csv --out packed --pixels 64",
     "train tiny.toml --train train.csv --validation validation.csv --out run",
     "export run --out bundle",
-    "identify bundle sample/photos/synthetic-00001.jpg --country Kenya --gps",
+    "identify bundle sample/photos/synthetic-00001.jpg --country Kenya --at -1.29,36.82 --gps",
     "web bundle page.html --single-file",
     "score bundle validation.csv --out s.npz",
     "score bundle validation.csv --out o.npz --engine openvino",

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ophis.evaluation.results import EvaluationResults
     from ophis.evaluation.run import ScoredRun, read_scored_run
     from ophis.evaluation.table import EvaluationTable, evaluate_files
+    from ophis.geography.location import Position
     from ophis.inference.answer import Answer, Guess, SeenPhoto
     from ophis.inference.bundles.bundle import Bundle
     from ophis.inference.bundles.card_sections import MemberResult
@@ -108,6 +109,7 @@ __all__ = [
     "Pack",
     "PhotoError",
     "PhotoFailure",
+    "Position",
     "Prior",
     "PriorChoice",
     "RangeMap",
@@ -202,6 +204,7 @@ _MODULES = {
     "Pack": "datasets.shards.reader",
     "PhotoError": "errors",
     "PhotoFailure": "errors",
+    "Position": "geography.location",
     "Prior": "priors.prior",
     "PriorChoice": "priors.selection",
     "RangeMap": "priors.range_maps",

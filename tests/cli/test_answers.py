@@ -13,6 +13,8 @@ from ophis.cli import main
 from ophis.inference.network import Network
 from ophis.locales import languages, read_sentences
 from tests.support.commands import ophis, refused, refused_here
+from tests.support.photos import photo
+from tests.support.service import evaluated_bundle
 
 
 def test_identify_lists_bad_photo_and_answers_the_others(tmp_path, coloured, monkeypatch):
@@ -47,6 +49,31 @@ def test_identify_lists_bad_photo_and_answers_the_others(tmp_path, coloured, mon
     assert scored.returncode == 2  # a folder without species folders is no manifest
     (tmp_path / "m.csv").write_text("photo,species\ntext.jpg,\n")
     monkeypatch.undo()
+
+
+def test_identify_at_a_position(tmp_path, capsys):
+    bundle = evaluated_bundle(tmp_path / "bundle")
+    (tmp_path / "a.jpg").write_bytes(photo())
+    (tmp_path / "text.jpg").write_text("this is text")
+    one = [bundle, tmp_path / "a.jpg", "--json"]
+    for option in (["--at", "-1.29,36.82,50"], ["--at=-1.29,36.82"], ["--at", " -1.29, 36.82 "]):
+        status, out, err = identified(capsys, *one, *option, "--gps")
+        answer = json.loads(out)
+        assert (status, err) == (0, "")
+        assert (answer["source"], answer["countries"]) == ("given position", {"kenya": 1.0})
+        assert "1.29" not in out
+    status, out, _ = identified(capsys, bundle, tmp_path / "text.jpg", "--at", "-1.29,36.82")
+    assert (status, "Treat every bite" in out) == (1, True)
+    for wrong, words in (("1,29,36,82", "ophis: --at: the position has too many commas"),
+                         ("-91.29,36.82", "ophis: --at: the latitude (it comes first) should be"),
+                         ("1°17'S,36°49'E", "ophis: --at: the position has letters")):  # fmt: skip
+        missing = [tmp_path / "no bundle", *one[1:]]  # refused before the bundle is read
+        status, out, err = identified(capsys, *missing, "--at", wrong)
+        assert (status, out, err[: len(words)]) == (2, "", words)
+        assert "29" not in err
+        assert err.count("\n") == 1
+    status, _, err = identified(capsys, *one, "--at", "-1.29,36.82", "--country", "Nepal")
+    assert (status, "the position is in Kenya, not in Nepal" in err) == (2, True)
 
 
 @pytest.fixture

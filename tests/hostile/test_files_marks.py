@@ -1,4 +1,4 @@
-"""Camera metadata: absent from answers, logs, pictures, reports and packs."""
+"""Camera metadata and given positions: absent from answers, logs, pictures, reports and packs."""
 
 import base64
 import binascii
@@ -13,14 +13,18 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 from starlette.testclient import TestClient
 
-from ophis import Recipe, load
+from ophis import BayesPrior, CountryPrior, Recipe, SpeciesList, load
 from ophis.cli import main
+from ophis.geography.location import read_position
 from ophis.inference.answer import answer_html, answer_markdown
 from ophis.inference.classifier import Classifier
+from ophis.priors.location import LocationPrior
+from ophis.priors.records import Records
 from ophis.serve import create_app
 from tests.support.hostile_photos import segment
 from tests.support.made_bundle import write_made_bundle
@@ -30,12 +34,23 @@ MARK = "MARK7QX"
 # South of Nairobi: 1° 17' 31.44123" S, 36° 49' 19.00321" E.
 PARTS = {"latitude": (1, 17, 3144123), "longitude": (36, 49, 1900321)}
 SCALE = 100_000
+AT = "-1.29206701,36.82194528,47.25813"  # the same position, with its accuracy
 POSITION = re.compile(
     rb"(?<![0-9.])-?(1\.2920|36\.8219)"  # in degrees
     rb"|31\.4412|19\.0032"  # seconds
     rb"|3144123|1900321"
+    rb"|47\.258|0\.047258"
 )
-DIGITS = (b"1.2920", b"36.8219", b"31.4412", b"19.0032", b"3144123", b"1900321")
+DIGITS = (
+    b"1.2920",
+    b"36.8219",
+    b"31.4412",
+    b"19.0032",
+    b"3144123",
+    b"1900321",
+    b"47.258",
+    b"0.047258",
+)
 NUMBERS = ((3144123, SCALE), (1900321, SCALE))
 BYTES = [struct.pack(f"{order}II", *pair) for order in "<>" for pair in NUMBERS]
 
@@ -126,8 +141,18 @@ def outputs(coloured, small, full_size, tmp_path_factory) -> tuple[Path, dict[st
     (folder / "photos" / "all.csv").write_text(lines)
     (folder / "out").mkdir()
     if not full_size:  # a network of a few numbers instead of the trained one
-        write_made_bundle(folder / "out" / "bundle", coloured.species_list())
+        species = coloured.species_list()
+        write_made_bundle(folder / "out" / "bundle", species, prior=prior_with_records(species))
     return folder, dict(everything(folder, small(steps=1, evaluate_every_steps=1)))
+
+
+def prior_with_records(species: SpeciesList) -> LocationPrior:
+    """Return a prior with ten records of each species around the position."""
+    counts = CountryPrior(species, ("kenya",), np.ones((1, len(species)), int))
+    rng, rows = np.random.default_rng(0), np.repeat(np.arange(len(species)), 10)
+    latitude, longitude = rng.uniform([[-2], [36]], [[-1], [37]], (2, len(rows)))
+    records = Records.of(species, latitude=latitude, longitude=longitude, column=rows)
+    return LocationPrior(BayesPrior(counts), records)
 
 
 def commands(photos: Path, out: Path) -> Iterator[list[object]]:
@@ -150,6 +175,8 @@ def commands(photos: Path, out: Path) -> Iterator[list[object]]:
     yield ["identify", bundle, one, "--json"]
     yield ["identify", bundle, one, "--gps", "--json"]
     yield ["identify", bundle, one, photos / "1.png", "--gps", "--one-snake"]
+    yield ["identify", bundle, one, "--at", AT]
+    yield ["identify", bundle, one, photos / "1.png", f"--at={AT}", "--json", "--country", "Kenya"]
     yield ["card", bundle]
 
 
@@ -167,13 +194,20 @@ def everything(folder: Path, recipe: Recipe) -> Iterator[tuple[str, bytes]]:
             with pytest.raises(SystemExit) as end:
                 main(list(map(str, words)))
             assert end.value.code == 0, (words, printed.getvalue())
+        for words in (["--at", f"{AT},1"], ["--at", AT.replace("-1", "-91")],
+                      ["--at", AT, "--country", "Nepal"]):  # fmt: skip
+            with pytest.raises(SystemExit) as end:
+                main(["identify", str(out / "bundle"), str(one), *words])
+            assert end.value.code == 2
     yield "printed", printed.getvalue().encode()
     for path in sorted(out.rglob("*")):
         if path.is_file():
             yield str(path.relative_to(out)), path.read_bytes()
     classifier = load(out / "bundle")
-    answer = classifier.identify(one, gps=True, evidence=True)
-    yield "notebook", (answer_html(answer) + answer_markdown(answer)).encode()
+    for name, place in (("photo's", {"gps": True}), ("given", {"at": read_position(AT)})):
+        answer = classifier.identify(one, evidence=True, **place)
+        shown = f"{answer!r} {answer.to_json()} {answer_html(answer)} {answer_markdown(answer)}"
+        yield f"notebook: {name} position", shown.encode()
     yield from service_outputs(classifier, one.read_bytes())
 
 
@@ -184,13 +218,15 @@ def service_outputs(classifier: Classifier, data: bytes) -> Iterator[tuple[str, 
             time.sleep(0.01)
         for name, photo in (("whole", data), ("cut short", data[: len(data) // 2])):
             files = [("photo", (f"{name}.jpg", photo))]
-            fields = {"gps": "true", "evidence": "true"}
-            answer = client.post("/identify", files=files, data=fields)
-            yield f"service: {name}", answer.content + str(answer.headers).encode()
+            for place in ({"gps": "true"}, {"at": AT}, {"at": AT, "country": "Nepal"}):
+                fields = {"evidence": "true", **place}
+                answer = client.post("/identify", files=files, data=fields)
+                shown = answer.content + str(answer.headers).encode()
+                yield f"service: {name}, {' '.join(place)}", shown
         yield "service: metrics", client.get("/metrics").content
 
 
-def test_marks_are_found_in_the_photos(outputs):
+def test_marks_are_found_in_the_photos(outputs, full_size):
     """A control for the test below."""
     folder, made = outputs
     for path in sorted((folder / "photos").glob("*.png")):
@@ -200,8 +236,11 @@ def test_marks_are_found_in_the_photos(outputs):
     inside = base64.b64encode((folder / "photos" / "0.png").read_bytes())
     assert marks_in(b'<img src="data:image/jpeg;base64,' + inside + b'">')
     assert marks_in(b'{"latitude": -1.29206701}')
+    assert marks_in(AT.encode())
     assert len(made) > 30
     assert b"kenya" in made["printed"].lower()  # the country was found from the position
+    if not full_size:
+        assert b"records, nearest " in made["notebook: given position"]
     report = made["r.html"]
     assert report.count(b"base64,") >= 2  # photos and maps are shown
 

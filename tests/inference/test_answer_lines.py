@@ -36,7 +36,7 @@ def test_contradiction_keeps_sentences_on_the_country(use, overridden):
     assert tuple(before[:2]) == plain
     assert len(before) == 2 + overridden
     assert all("prior overrides written for it" in line for line in before[2:])
-    assert "Is the country right?" in last
+    assert "Is the place right?" in last
 
 
 def test_answer_states_unknown_country():

@@ -61,7 +61,7 @@ def test_country_selects_names_and_removes_no_warning(photo):
             assert (len(answer.possible), answer.verdict) == (size, verdict)
 
 
-JOINED = "not enough snakes were tested with a country in this way"
+JOINED = "not enough snakes were tested with a place used in this way"
 OVERRIDDEN = BayesPrior(PRIOR, overrides=(Override("india", "Naja naja", 0.1),))
 
 

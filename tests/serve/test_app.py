@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from starlette.testclient import TestClient
 
 from ophis import InputError, load
+from ophis.geography.location import read_position
 from ophis.locales import languages, read_sentences
 from ophis.serve import Limits, create_app
 from ophis.serve.middleware import HEADERS
@@ -45,7 +46,8 @@ def identify(client, *photos, **fields):
 @pytest.mark.parametrize("fields", [
     {}, {"country": "India"}, {"country": "IN", "top": "1"}, {"country": "ken", "language": "es"},
     {"gps": "true"}, {"gps": "true", "country": "KE"}, {"gps": "false", "country": ""},
-    {"country": "UNKNOWN"}, {"evidence": "true"},
+    {"country": "UNKNOWN"}, {"evidence": "true"}, {"at": "27,84.8667,50"},
+    {"at": " -1.29, 36.82 ", "country": "KE", "gps": "true"},
 ])  # fmt: skip
 @pytest.mark.parametrize(
     "photos", [[photo(1)], [photo(2), kathmandu_photo()], [photo(3), b"no photo"]]
@@ -56,6 +58,7 @@ def test_service_answers_like_the_library(client, classifier, fields, photos):
     expected = classifier.identify(
         photos,
         country=fields.get("country") or None,
+        at=read_position(fields["at"]) if "at" in fields else None,
         gps=fields.get("gps") == "true",
         top=int(fields.get("top", 5)),
         language=fields.get("language", "en"),
@@ -69,6 +72,18 @@ def test_country_comes_from_the_position_of_the_photo(client):
     assert (found["country"], found["source"]) == ("np", "position")
     assert identify(client, kathmandu_photo()).json()["source"] is None
     assert identify(client, kathmandu_photo(), gps="1", country="NE").json()["source"] == "given"
+
+
+def test_position_is_in_no_response(client, classifier, caplog):
+    caplog.set_level(0)
+    for fields in ({"at": "-1.29207,36.82194,77.5"}, {"at": "-1.29207,36.82194,77.5,3"},
+                   {"at": "-1.29207,36.82194,77.5", "country": "Nepal"}):  # fmt: skip
+        found = identify(client, photo(), **fields)
+        text = f"{found.text} {found.headers} {caplog.text} {client.get('/metrics').text}"
+        assert [
+            digits for digits in ("1.29", "2920", "36.8", "8219", "77.5") if digits in text
+        ] == []
+    assert identify(client, photo(), at="-1.29207,36.82194").json()["source"] == "given position"
 
 
 def test_heic_photo_is_answered(client, classifier):
@@ -105,6 +120,10 @@ def test_file_names_are_in_no_response(client):
      "unknown_country"),
     ([photo()], {"country": "刚果"}, 422, "'刚果' means Democratic Republic of the Congo",
      "unknown_country"),
+    ([photo()], {"at": "91,36.8"}, 422, "at: the latitude (it comes first) should", "wrong_input"),
+    ([photo()], {"at": "1,29,36,82"}, 422, "at: the position has too many commas", "wrong_input"),
+    ([photo()], {"at": "-1.29,36.82", "country": "Nepal"}, 422,
+     "the position is in Kenya, not in Nepal; leave out the one that is wrong", "wrong_input"),
     ([photo()], {"language": "tlh"}, 422, "no sentences in language 'tlh'; choose one of en",
      "wrong_input"),
     ([photo()], {"top": "0"}, 422, "top = 0 should be 1 or more", "wrong_input"),

@@ -9,7 +9,7 @@ from ophis.locales import read_sentences
 from tests.support.photos import photo
 from tests.support.service import BOUNDARY, body_of, evaluated_bundle, form, post, ready_app
 
-FIELDS = "photo, country, gps, top, language, evidence"
+FIELDS = "photo, country, at, gps, top, language, evidence"
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_text_before_an_empty_photo_field_is_refused(app):
 
 
 def test_empty_fields_are_not_given(app):
-    fields = {"country": " ", "gps": "", "top": "", "language": "", "evidence": ""}
+    fields = {"country": " ", "at": " ", "gps": "", "top": "", "language": "", "evidence": ""}
     assert body_of(ask(app, form(photo(), **fields))) == body_of(ask(app))
 
 

@@ -25,6 +25,7 @@ def made_answer(
         prior=PriorUse.NO_COUNTRY,
         contradicts=False,
         overridden=False,
+        place_records=None,
         joined=False,
         danger_guaranteed=True,
         bundle="0123456789ab",

@@ -63,8 +63,9 @@ def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> d
         photos=seen, failures=failures if kind == "one unread" else (), state=state, name=name,
         verdict=verdict, evaluated=evaluated, possible=tuple(g.species for g in guesses[:left]),
         guesses=guesses, country=place.country, countries=place.weights, source=place.source,
-        prior=effect.use, contradicts=effect.contradicts, overridden=False, joined=False,
-        danger_guaranteed=evaluated, bundle="0123456789ab", language=language, lines=sentences(
+        prior=effect.use, contradicts=effect.contradicts, overridden=False, place_records=None,
+        joined=False, danger_guaranteed=evaluated, bundle="0123456789ab", language=language,
+        lines=sentences(
             words, decision, place, effect=effect, photos=seen, rule=RULE if evaluated else None,
         ),
     )  # fmt: skip

@@ -160,7 +160,7 @@ def test_contradicting_country_leads_back_to_the_form(visit, fake, synthetic_pho
     page = visit()
     choose(page, synthetic_photo)
     ask(page)
-    assert "Is the country right?" in page.inner_text(".doubt")
+    assert "Is the place right?" in page.inner_text(".doubt")
     page.click(".doubt button")
     assert page.is_visible("#country")
     assert focused(page) == "heading"

@@ -24,6 +24,7 @@ from ophis.errors import InputError, NoPhotoError, NotFiniteError, PhotoFailure,
 from ophis.files.overlap import refuse_overlap
 
 if TYPE_CHECKING:
+    from ophis.geography.location import Position
     from ophis.inference.answer import Answer
     from ophis.inference.classifier import Classifier
 
@@ -34,6 +35,7 @@ def identify(
     *photos: Named,
     files_from: Named | None = None,
     country: str | None = None,
+    at: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     gps: Annotated[bool, Parameter(negative="")] = False,
     one_snake: Annotated[bool, Parameter(negative="")] = False,
     top: Whole = 5,
@@ -53,7 +55,10 @@ def identify(
         one_snake: The photos show the same snake: give one answer to all of them, and to each of
             them too if they do not fit one snake.
         country: Where the photos were taken: a name or an ISO code.
-        gps: Without --country, take the country from each photo's own position, if it has one.
+        at: Position where the photos were taken, latitude,longitude in decimal degrees, and if
+            known its accuracy in metres: 6.9,79.9 or 6.9,79.9,50. With --country too, that country
+            is used near a border. The position is in no answer and no log.
+        gps: Without --country and --at, use each photo's own position, if it has one.
         top: Number of species to list.
         language: Language of the answer: en, es, fr, hi, pt or sw; es-MX is es.
         expect: Refuse a bundle of another version: all 64 digits, as `ophis doctor` prints them.
@@ -65,16 +70,18 @@ def identify(
     from ophis.locales import read_sentences
 
     read_sentences(language)  # refuses an unknown language before the bundle is loaded
+    position = None if at is None else _read_position(at)
     listed = as_typed(files_from) if files_from else None
     found, notes = find_photos(list(map(as_typed, photos)), listed=listed)
     for line in notes:
         print(f"ophis: {printable(line)}", file=sys.stderr)
     with waiting(f"loading {bundle}"):
         classifier = load(bundle, expect=expect)
+    common = {"country": country, "at": position, "language": language}
     failed = 0
     for number, snake in enumerate([found] if one_snake else found):
         with waiting("identifying"):
-            answer = _answer(classifier, snake, country, language, gps=gps, top=top)
+            answer = _answer(classifier, snake, common, gps=gps, top=top)
         print_failures(answer.failures, language=language)
         failed += len(answer.failures)
         try:
@@ -82,6 +89,16 @@ def identify(
         except OutputError as error:
             raise OutputError(f"{error}. {answer.lines[-1]}") from error.__cause__
     return 1 if failed else 0
+
+
+def _read_position(at: str) -> Position:
+    """Read the option; the error names it."""
+    from ophis.geography.location import read_position
+
+    try:
+        return read_position(at)
+    except InputError as error:
+        raise InputError(f"--at: {error}") from None
 
 
 def _show(answer: Answer, *, first: bool, json: bool) -> None:
@@ -97,13 +114,12 @@ def _show(answer: Answer, *, first: bool, json: bool) -> None:
 def _answer(
     classifier: Classifier,
     photos: Path | bytes | list[Path | bytes],
-    country: str | None,
-    language: str,
+    common: dict[str, Any],
     **options: Any,  # noqa: ANN401 - of `Classifier.identify`
 ) -> Answer:
     """Identify the photos of a snake; without a readable photo return the general advice."""
     try:
-        return classifier.identify(photos, country=country, language=language, **options)
+        return classifier.identify(photos, **common, **options)
     except NoPhotoError as error:
         failures = error.failures
     except NotFiniteError as error:
@@ -111,7 +127,7 @@ def _answer(
             raise
         name = str(photos) if isinstance(photos, Path) else "standard input"
         failures = (PhotoFailure(name, str(error)),)
-    return classifier.without_photo(failures, country=country, language=language)
+    return classifier.without_photo(failures, **common)
 
 
 def score(

@@ -60,13 +60,18 @@ class Guess:
 
     Attributes:
         species: name.
-        probability: with the country applied.
+        probability: with the place applied.
         danger: danger of the species, see `Bundle.danger`.
+        records: its records within 100 km of the position; None without a position, or where the
+            bundle has no record of it at all.
+        nearest_km: whole kilometres to its nearest record; None without one within 500 km.
     """
 
     species: str
     probability: float
     danger: Danger
+    records: int | None = None
+    nearest_km: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,19 +92,21 @@ class Answer:
             largest weight of several; "UNKNOWN" when none is known.
         countries: weight of each country that the snake may be from, the largest first; more than
             one near a border, or when several were given.
-        source: origin of the countries: given, or the position in a photo, which the answer does
-            not contain; None without a country.
-        prior: effect of the country on the probabilities; None where no photo could be read.
-        contradicts: whether the photo shows species that are improbable in the country.
+        source: origin of the countries: given, or a position, which the answer does not contain;
+            None without a country.
+        prior: effect of the place on the probabilities; None where no photo could be read.
+        contradicts: whether the photo shows species that are improbable at the place.
         overridden: whether prior overrides of the country apply.
+        place_records: records of all species within 100 km of the position; None without a
+            position, or where the bundle has no records.
         joined: whether species that fit the photo alone are kept beside those of the country,
-            because the bundle was not tested on enough snakes for this use of a country.
+            because the bundle was not tested on enough snakes for this use of a place.
         danger_guaranteed: whether the bundle was tested on enough snakes that may be dangerous to
             leave the warning out.
         bundle: version of the bundle that answers.
         language: language of the lines; the rest is the same in all languages.
         lines: the answer in sentences: that the bundle was not evaluated, if so; the danger, the
-            name, limits of the bundle, the country, and the advice that holds for every snake.
+            name, limits of the bundle, the place, and the advice that holds for every snake.
         evidence: for each photo the evidence map of the best guess, on request; None when the
             network has none, or nothing was guessed.
         each: the answer to each photo by itself, where the photos do not fit one snake; then this
@@ -121,6 +128,7 @@ class Answer:
     prior: PriorUse | None
     contradicts: bool
     overridden: bool
+    place_records: int | None
     joined: bool
     danger_guaranteed: bool
     bundle: str
@@ -168,10 +176,7 @@ def answer_html(answer: Answer, common: Answer | None = None) -> str:
         f'<p style="{_CAUTION}">{escape(caution)}</p>' if caution else "",
         f'<p style="{_BOX}{_BACKGROUND[answer.verdict]}">{escape(verdict)}</p>',
         f"<p>{escape(state)}</p>",
-        *(
-            _list_html(h, guesses, words, bars=answer.evaluated)
-            for h, guesses in _lists(answer, words)
-        ),
+        *(_list_html(h, guesses, words, answer) for h, guesses in _lists(answer, words)),
         *(f'<p style="opacity:.8">{escape(line)}</p>' for line in more),
         *("<hr>" + answer_html(alone, answer) for alone in answer.each),
         f"<p><strong>{escape(emergency)}</strong></p>" if emergency else "",
@@ -187,21 +192,32 @@ def answer_markdown(answer: Answer, common: Answer | None = None) -> str:
     parts += [f"**{escape_markdown(line)}**" for line in (caution, verdict) if line]
     parts.append(escape_markdown(state))
     for heading, guesses in _lists(answer, words):
-        cells = (
-            (
-                f"*{escape_markdown(g.species)}*",
-                f"{g.probability:.1%}",
-                escape_markdown(words.text("danger", g.danger)),
-            )
-            for g in guesses
-        )
-        rows = [f"| {' | '.join(row)} |" for row in cells]
         parts.append(escape_markdown(heading))
-        if rows:
-            parts.append("\n".join(["| | | |", "|---|---:|---|", *rows]))
+        if guesses:
+            parts.append(_table_markdown(guesses, words, answer))
     parts += [escape_markdown(line) for line in more]
     parts += ["---\n\n" + answer_markdown(alone, answer) for alone in answer.each]
     return "\n\n".join([*parts, f"**{escape_markdown(emergency)}**"] if emergency else parts)
+
+
+def _table_markdown(guesses: Sequence[Guess], words: Sentences, answer: Answer) -> str:
+    rows = [
+        [
+            f"*{escape_markdown(guess.species)}*",
+            f"{guess.probability:.1%}",
+            *(escape_markdown(text) for text in _about(guess, words, answer)),
+        ]
+        for guess in guesses
+    ]
+    columns = len(rows[0])
+    head = ["| " * columns + "|", "|---|---:|" + "---|" * (columns - 2)]
+    return "\n".join(head + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def _about(guess: Guess, words: Sentences, answer: Answer) -> list[str]:
+    """Return the danger of a species, and its records around a position."""
+    danger = words.text("danger", guess.danger)
+    return [danger] if answer.place_records is None else [danger, recorded(guess, words)]
 
 
 def lines_by_kind(
@@ -219,6 +235,20 @@ def lines_by_kind(
         return "", verdict, state, [line for line in more if line not in common.lines], ""
     version = words.text("bundle", "version", version=answer.bundle[:12])
     return caution, verdict, state, [*more, version], emergency
+
+
+def recorded(guess: Guess, words: Sentences) -> str:
+    """Return the records of a species around the position in words; for an answer with records."""
+    if guess.records is None:
+        return words.text("records", "no_records")
+    if guess.nearest_km is None:
+        return words.text("records", "none")
+    km = f"{guess.nearest_km:,}"
+    if guess.records == 0:
+        return words.text("records", "far", km=km)
+    if guess.records == 1:
+        return words.text("records", "one", km=km)
+    return words.text("records", "near", number=f"{guess.records:,}", km=km)
 
 
 def _photos(answer: Answer) -> list[str]:
@@ -239,20 +269,20 @@ def _lists(answer: Answer, words: Sentences) -> list[tuple[str, list[Guess]]]:
     return [*lists, (words.text("list", "others"), others)] if others else lists
 
 
-def _list_html(heading: str, guesses: Sequence[Guess], words: Sentences, *, bars: bool) -> str:
-    rows = "".join(_row_html(guess, words, bar=bars) for guess in guesses)
+def _list_html(heading: str, guesses: Sequence[Guess], words: Sentences, answer: Answer) -> str:
+    rows = "".join(_row_html(guess, words, answer) for guess in guesses)
     table = f"<table><tbody>{rows}</tbody></table>" if rows else ""
     return f"<p>{escape(heading)}</p>{table}"
 
 
-def _row_html(guess: Guess, words: Sentences, *, bar: bool) -> str:
+def _row_html(guess: Guess, words: Sentences, answer: Answer) -> str:
     share = f"{guess.probability:.1%}"
     filled = f'<span style="{_FILLED}{share}"></span>'
     track = f'<span style="{_TRACK}" aria-hidden="true">{filled}</span>'
     cells = [
         f"<em>{escape(guess.species)}</em>",
         share,
-        *([track] if bar else []),
-        escape(words.text("danger", guess.danger)),
+        *([track] if answer.evaluated else []),
+        *map(escape, _about(guess, words, answer)),
     ]
     return "<tr>" + "".join(f'<td style="{HTML_CELL}">{cell}</td>' for cell in cells) + "</tr>"

@@ -28,7 +28,7 @@ def sentences(
     photos: Sequence[SeenPhoto],
     rule: DecisionRule | None,
 ) -> tuple[str, ...]:
-    """Return the answer in sentences; without a name they do not mention the country."""
+    """Return the answer in sentences; without a name they do not mention the place."""
     why = photos[0].left_out if photos else "unread"
     filled = {"name": decision.name or "", "why": words.text("why", why) if why else ""}
     lines = [
@@ -44,6 +44,8 @@ def sentences(
         if place.source:
             lines.append(words.text("place", place.source, countries=_named(place.weights, words)))
         lines.append(words.text("prior", effect.use))
+        if effect.records is not None:
+            lines.append(words.text("records", "total", number=f"{effect.records:,}"))
         if decision.joined:
             lines.append(words.text("country", "joined"))
         if effect.overridden:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ophis.datasets.manifest import Manifest
     from ophis.decision.decision import Decision
     from ophis.errors import PhotoFailure
+    from ophis.geography.location import Position
     from ophis.images.test_time_augmentation import Crop
     from ophis.inference.answer import SeenPhoto
     from ophis.inference.bundles.bundle import Bundle
@@ -102,6 +103,7 @@ class Classifier:
         photo: str | Path | bytes | Sequence[str | Path | bytes],
         *,
         country: str | Mapping[str, float] | None = None,
+        at: Position | tuple[float, float] | None = None,
         gps: bool = False,
         top: int = 5,
         language: str = "en",
@@ -119,7 +121,9 @@ class Classifier:
             country: country of the photo, as name or ISO code; or several with their weights, as
                 {"Nepal": 0.6, "India": 0.4}. None: the image alone decides. "UNKNOWN" is the
                 country of that name in the training table, as in the paper (section 6).
-            gps: take the country from the position of a photo when none is given.
+            at: position of the photo, or (latitude, longitude); it is in no answer. Near a border
+                ``country`` may name one of the countries around it.
+            gps: use the position in a photo's EXIF when neither country nor position is given.
             top: number of guesses, at least one.
             language: language of `Answer.lines`.
             evidence: return the evidence maps of the best guess, from the first network with any.
@@ -128,20 +132,21 @@ class Classifier:
 
         Raises:
             NoPhotoError: when none of the photos can be read; see `without_photo`.
-            InputError: when no country has that name, a weight is not above 0, ``top`` is no whole
-                number above 0, no photo is given, or there are no words in the language.
+            InputError: when no country has that name, a weight is not above 0, the position is
+                none or not in the country, ``top`` is no whole number above 0, no photo is given,
+                or there are no words in the language.
         """
         require_whole("top", top, least=1)
-        if country is not None:
-            place_of(country)  # a wrong one is refused before the photo is read
+        # A wrong place is refused before the photo is read.
+        given = None if country is None and at is None else place_of(country, at=at)
         words = read_sentences(language)
-        given = [photo] if isinstance(photo, str | Path | bytes) else photo
+        several = [photo] if isinstance(photo, str | Path | bytes) else photo
         sides = frozenset(member.preprocessing.pixels for member in self.bundle.members)
-        wanted = Wanted(sides, self.bundle.tta, gps=gps and country is None)
-        photos, failures = read_photos(given, wanted, reader)
+        wanted = Wanted(sides, self.bundle.tta, gps=gps and given is None)
+        photos, failures = read_photos(several, wanted, reader)
         if not photos:
             raise NoPhotoError(failures)
-        place = _place(photos, country, gps=gps)
+        place = given or _place(photos, gps=gps)
         raw, maps = self._scores_and_evidence(photos, place, evidence=evidence)
         answer = replace(self._decided(words, photos, raw, place, top=top), failures=failures)
         return _with_evidence(answer, maps) if evidence else answer
@@ -166,6 +171,7 @@ class Classifier:
         failures: Sequence[PhotoFailure],
         *,
         country: str | Mapping[str, float] | None = None,
+        at: Position | tuple[float, float] | None = None,
         language: str = "en",
     ) -> Answer:
         """Return the answer for photos that all cannot be used: no name, and general advice.
@@ -173,15 +179,16 @@ class Classifier:
         Args:
             failures: the photos that cannot be used, see `NoPhotoError.failures`.
             country: country of the photos, as in `identify`.
+            at: position of the photos, as in `identify`.
             language: language of `Answer.lines`.
 
         Raises:
-            InputError: when there is no such country or language.
+            InputError: when there is no such country, position or language.
         """
         return self._answer(
             read_sentences(language),
             no_name(State.UNUSABLE),
-            place_of(country),
+            place_of(country, at=at),
             failures=tuple(failures),
         )
 
@@ -214,6 +221,7 @@ class Classifier:
             prior=effect.use if effect else None,
             contradicts=bool(effect and effect.contradicts),
             overridden=bool(effect and effect.overridden),
+            place_records=effect.records if effect else None,
             joined=decision.joined,
             danger_guaranteed=self.bundle.danger_guaranteed,
             bundle=self.bundle.version,
@@ -250,14 +258,12 @@ def _with_evidence(answer: Answer, maps: Sequence[tuple[Evidence, ...]]) -> Answ
     )
 
 
-def _place(
-    photos: Sequence[Photo], country: str | Mapping[str, float] | None, *, gps: bool
-) -> Place:
-    """Return the place as given, else from the first photo with a position."""
-    if country is not None or not gps:
-        return place_of(country)
+def _place(photos: Sequence[Photo], *, gps: bool) -> Place:
+    """Return the place of the first photo with a position, preferably near a country."""
+    if not gps:
+        return place_of(None)
     places = [place_at(photo.pixels.position) for photo in photos]
-    return next((place for place in places if place.weights), places[0])
+    return max(places, key=lambda place: (bool(place.weights), place.position is not None))
 
 
 def load(

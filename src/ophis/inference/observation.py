@@ -1,4 +1,4 @@
-"""Decision about one observation: the photos of one snake, and its country."""
+"""Decision about one observation: the photos of one snake, and its place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ophis.geography.location import Place
     from ophis.inference.bundles.bundle import Bundle
     from ophis.inference.photo import Photo
-    from ophis.priors.prior import Prior
+    from ophis.priors.records import Nearby
     from ophis.scores.scores import Scores
 
 
@@ -45,26 +45,25 @@ def seen_photos(bundle: Bundle, photos: Sequence[Photo], raw: Scores) -> tuple[S
 def decide(
     bundle: Bundle, raw: Scores, seen: Sequence[SeenPhoto], place: Place, *, top: int
 ) -> tuple[Decision, PriorEffect, tuple[Guess, ...]]:
-    """Combine the photos of one snake and its country into one decision.
+    """Combine the photos of one snake and its place into one decision.
 
     The danger is assessed for each photo by itself too, because the guarantee that few venomous
     snakes go without the warning holds for single photos. A warning from any photo, also an
-    excluded one, stands, with and without the country. Photos that do not fit one snake are not
+    excluded one, stands, with and without the place. Photos that do not fit one snake are not
     combined: no species is named, and all that fit any of them are possible.
 
     Args:
         bundle: its calibration, prior and rule.
-        raw: scores of each photo, without the country.
+        raw: scores of each photo, without the place.
         seen: the photos, with the excluded ones marked.
         place: place of the snake.
         top: number of guesses.
 
     Returns:
-        The decision, the effect of the country, and the most probable species when a name is
-        given.
+        The decision, the effect of the place, and the most probable species when a name is given.
     """
     kept = np.array([not photo.left_out for photo in seen])
-    # When all photos are excluded, the answer still reports the effect of the country.
+    # When all photos are excluded, the answer still reports the effect of the place.
     one = _one(raw.take(kept) if kept.any() else raw)
     scores, effects = _adjusted(bundle, one, place)
     if kept.sum() > 1 and _contradict(bundle, raw.take(kept)):
@@ -84,7 +83,9 @@ def decide(
         unlike = any(photo.left_out is LeftOut.UNLIKE for photo in seen)
         decision = no_name(State.NO_SNAKE if unlike else State.UNUSABLE)
     named = decision.species and not decision.contradicting
-    return decision, effects[0], _guesses(bundle, scores, top) if named else ()
+    nearby = bundle.prior.nearby(place) if bundle.prior else None
+    effect = replace(effects[0], records=nearby.total if nearby else None)
+    return decision, effect, _guesses(bundle, scores, top, nearby) if named else ()
 
 
 def _contradict(bundle: Bundle, raw: Scores) -> bool:
@@ -108,14 +109,10 @@ def _one(scores: Scores) -> Scores:
 
 def _adjusted(bundle: Bundle, raw: Scores, place: Place) -> tuple[Scores, tuple[PriorEffect, ...]]:
     """Apply the prior of the place, or without a place the calibration of the image."""
-    if here := _prior_at(bundle, place):
+    if here := bundle.prior.at(place) if bundle.prior else None:
         return here.adjust_with_effect(raw)
     use = PriorUse.NO_PRIOR if place.weights else PriorUse.NO_COUNTRY
     return _calibrated(bundle, raw), (PriorEffect(use),) * len(raw)
-
-
-def _prior_at(bundle: Bundle, place: Place) -> Prior | None:
-    return bundle.prior.at(place) if bundle.prior else None
 
 
 def _calibrated(bundle: Bundle, raw: Scores) -> Scores:
@@ -129,9 +126,8 @@ def _each(
     """Decide about each row by itself, given raw scores and the result of `_adjusted`."""
     if bundle.rule is None:
         return decide_without_rule(scores)
-    here = _prior_at(bundle, place)
-    # The guarantee on the names was tested with the prior of single countries.
-    tested = here is bundle.prior
+    here = bundle.prior.at(place) if bundle.prior else None
+    tested = here is bundle.prior  # the guarantee on the names holds for single countries
     return bundle.rule.decide(
         _calibrated(bundle, raw),
         is_ood=np.zeros(len(raw), np.bool_),
@@ -140,12 +136,21 @@ def _each(
     )
 
 
-def _guesses(bundle: Bundle, scores: Scores, top: int) -> tuple[Guess, ...]:
+def _guesses(bundle: Bundle, scores: Scores, top: int, nearby: Nearby | None) -> tuple[Guess, ...]:
+    """Return the most probable species, with their records around the position."""
     (probabilities,) = scores.probabilities()
     # As in `Decision.species`: rounding of the sum can make different logits equally probable.
     best = ranked(scores.logits[0], bundle.species)[:top]
     names = [bundle.species[column] for column in best]
     return tuple(
-        Guess(name, float(probabilities[column]), bundle.danger(name))
+        Guess(name, float(probabilities[column]), bundle.danger(name), *_records(nearby, column))
         for name, column in zip(names, best, strict=True)
     )
+
+
+def _records(nearby: Nearby | None, column: int) -> tuple[int | None, int | None]:
+    """Return the records of a species within 100 km, and the whole kilometres to the nearest."""
+    if nearby is None or not nearby.known[column]:
+        return None, None
+    nearest_km = nearby.nearest_km[column]
+    return int(nearby.records[column]), round(nearest_km) if np.isfinite(nearest_km) else None

@@ -29,17 +29,20 @@ _OF_COUNTRY = frozenset({PriorUse.APPLIED, PriorUse.WEIGHED, PriorUse.LISTED})
 
 @dataclass(frozen=True)
 class PriorEffect:
-    """Effect of the country on an answer.
+    """Effect of the place on an answer.
 
     Attributes:
         use: basis of the factors.
         contradicts: True if the photo shows species that are improbable in the country.
         overridden: True if prior overrides for the country apply.
+        records: records of all species within 100 km of the position; None without a position or
+            without records.
     """
 
     use: PriorUse
     contradicts: bool = False
     overridden: bool = False
+    records: int | None = None
 
     @property
     def of_country(self) -> bool:

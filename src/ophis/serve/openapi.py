@@ -83,10 +83,17 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "type": "string",
         "description": "Where the photo was taken: a name, or ISO 3166 alpha-2 or alpha-3.",
     },
+    "at": {
+        "type": "string",
+        "examples": ["6.9,79.9", "6.9,79.9,50"],
+        "description": "Position where the photo was taken: latitude,longitude in decimal degrees,"
+        " and if known its accuracy in metres. It is in no answer and no log. With `country`,"
+        " that country is used near a border.",
+    },
     "gps": {
         "type": "boolean",
         "default": False,
-        "description": "Take the country from the photo's position when `country` is not given."
+        "description": "Use the photo's own position when neither `country` nor `at` is given."
         " `source` in the answer is `position`; let a person confirm it.",
     },
     "top": {"type": "integer", "minimum": 1, "default": 5, "description": "Number of guesses."},
@@ -196,8 +203,10 @@ def example_answer() -> dict[str, Any]:
     lines: Sequence[str] = (
         words.text("verdict", Verdict.MAY_BE_VENOMOUS),
         words.text("state", State.SPECIES, name=name),
-        words.text("place", Source.GIVEN, countries="Kenya"),
-        words.text("prior", PriorUse.WEIGHED),
+        words.text("place", Source.GIVEN_POSITION, countries="Kenya"),
+        words.text("prior", PriorUse.PLACE),
+        words.text("records", "total", number="1,204"),
+        words.text("country", "joined"),
         words.text("advice", "emergency"),
     )
     failures: tuple[PhotoFailure, ...] = ()
@@ -211,14 +220,18 @@ def example_answer() -> dict[str, Any]:
         verdict=Verdict.MAY_BE_VENOMOUS,
         evaluated=True,
         possible=(name, other),
-        guesses=(Guess(name, 0.91, Danger.VENOMOUS), Guess(other, 0.08, Danger.VENOMOUS)),
+        guesses=(
+            Guess(name, 0.91, Danger.VENOMOUS, records=41, nearest_km=3),
+            Guess(other, 0.08, Danger.VENOMOUS, records=0, nearest_km=230),
+        ),
         country="kenya",
         countries=countries,
-        source=Source.GIVEN,
-        prior=PriorUse.WEIGHED,
+        source=Source.GIVEN_POSITION,
+        prior=PriorUse.PLACE,
         contradicts=False,
         overridden=False,
-        joined=False,
+        place_records=1204,
+        joined=True,
         danger_guaranteed=True,
         bundle="0123456789ab",
         language=words.language,

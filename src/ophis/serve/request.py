@@ -12,6 +12,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
 
 from ophis.errors import InputError, Reason
+from ophis.geography.location import read_position
 from ophis.images.decode import MAX_BYTES
 from ophis.inference.photo import read
 from ophis.serve.error_response import CLOSE, HTTPReason, RequestError
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import FormData
 
+    from ophis.geography.location import Position
     from ophis.inference.classifier import Classifier
     from ophis.inference.photo import Reader
     from ophis.serve.admission import Upload
     from ophis.serve.limits import Limits
 
-FIELDS = ("photo", "country", "gps", "top", "language", "evidence")
+FIELDS = ("photo", "country", "at", "gps", "top", "language", "evidence")
 FIELD_BYTES = 1024
 TOO_LARGE = (
     f"the photos are larger than {MAX_BYTES // 2**20} MiB together; send smaller or fewer ones"
@@ -43,7 +45,8 @@ class IdentifyRequest:
     Attributes:
         photos: content of each file. File names are discarded.
         country: name or ISO code; None: not given.
-        gps: take the country from a photo's position when none is given.
+        at: position; None: not given. No log contains it.
+        gps: use a photo's own position when neither country nor position is given.
         top: number of guesses.
         language: language of the answer's sentences.
         evidence: return evidence maps.
@@ -51,6 +54,7 @@ class IdentifyRequest:
 
     photos: tuple[bytes, ...]
     country: str | None = None
+    at: Position | None = None
     gps: bool = False
     top: int = 5
     language: str = "en"
@@ -69,6 +73,7 @@ class IdentifyRequest:
         return classifier.identify(
             self.photos,
             country=self.country,
+            at=self.at,
             gps=self.gps,
             top=self.top,
             language=self.language,
@@ -221,6 +226,7 @@ def _parse(form: FormData, request: Request) -> IdentifyRequest:
     return IdentifyRequest(
         photos=photos,
         country=values.get("country", "").strip() or None,
+        at=_position("at", values.get("at", "").strip()),
         gps=_boolean("gps", values.get("gps", "")),
         top=_integer("top", values.get("top") or "5"),
         language=language,
@@ -242,6 +248,13 @@ def _content(part: UploadFile) -> bytes | None:
     if len(data) > MAX_BYTES:
         raise RequestError(413, TOO_LARGE, reason=Reason.TOO_LARGE)
     return data if data or part.filename else None
+
+
+def _position(name: str, text: str) -> Position | None:
+    try:
+        return read_position(text) if text else None
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def _boolean(name: str, text: str) -> bool:

@@ -13,7 +13,7 @@ from ophis.cli.terminal.streams import holds
 from ophis.cli.terminal.tables import console
 from ophis.decision.verdict import Verdict
 from ophis.errors import printable
-from ophis.inference.answer import lines_by_kind
+from ophis.inference.answer import lines_by_kind, recorded
 from ophis.locales import read_sentences
 from ophis.taxonomy.danger import Danger
 
@@ -88,18 +88,35 @@ def _print_guesses(out: Console, answer: Answer, words: Sentences) -> None:
     columns = _columns(out, answer.guesses, words)
     if not answer.evaluated:
         _print_line(out, words.text("list", "guesses"))
-        out.print(_rows(answer.guesses, words, (columns[0], 0)))
+        _print_rows(out, answer, answer.guesses, (columns[0], 0))
         return
     left = [guess for guess in answer if guess.species in answer.possible]
     others = [guess for guess in answer if guess.species not in answer.possible]
     if left:
         _print_line(out, words.text("list", "possible"))
-        out.print(_rows(left, words, columns))
+        _print_rows(out, answer, left, columns)
     if further := len(answer.possible) - len(left):
         _print_line(out, words.text("list", "further", number=f"{further:,}"), "dim")
     if others:
         _print_line(out, words.text("list", "others"), "dim")
-        out.print(_rows(others, words, columns), style="dim")
+        _print_rows(out, answer, others, columns, style="dim")
+
+
+def _print_rows(
+    out: Console,
+    answer: Answer,
+    guesses: Sequence[Guess],
+    columns: tuple[int, int],
+    style: str = "",
+) -> None:
+    """Print a table of guesses; the records of each around a position are below it."""
+    words = read_sentences(answer.language)
+    if answer.place_records is None:
+        out.print(_rows(guesses, words, columns), style=style)
+        return
+    for guess in guesses:
+        out.print(_rows([guess], words, columns), style=style)
+        _print_line(out, f"{' ' * GAP}{recorded(guess, words)}", "dim")
 
 
 def _columns(out: Console, guesses: Sequence[Guess], words: Sentences) -> tuple[int, int]:

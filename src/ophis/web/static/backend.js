@@ -44,6 +44,7 @@ export { BackendError };
  * @property {string | null} prior
  * @property {boolean} contradicts
  * @property {boolean} overridden
+ * @property {number | null} place_records records within 100 km of the position.
  * @property {boolean} joined
  * @property {boolean} danger_guaranteed
  * @property {string} bundle

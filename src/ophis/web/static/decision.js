@@ -99,6 +99,7 @@ export class Decider {
       prior: effect.use,
       contradicts: effect.contradicts,
       overridden: effect.overridden,
+      place_records: null,
       joined: decision.joined,
       danger_guaranteed,
       bundle: facts.bundle,
@@ -184,6 +185,8 @@ export class Decider {
         species: this.rows.species(column).name,
         probability: p[column] ?? 0,
         danger: this.rows.species(column).danger,
+        records: null,
+        nearest_km: null,
       }));
   }
 }
