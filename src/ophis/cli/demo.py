@@ -101,13 +101,13 @@ def _run(out: Path, *, count: int, seed: int) -> DemoResult:
     print(f"\n3. results on {len(validation)} validation photos, without and with the country")
     evaluations = _evaluate(out)
     best = max(NAMES, key=lambda letter: evaluations[NAMES[letter], True].macro_f1)
-    bundle = _compare_and_export(out, best, validation)
+    bundle = _compare_and_export(out, best, train, validation)
     print(f"\n4. identifying the snake in one validation photo with model {best.upper()}")
-    photo, country, species = _one_photo(validation)
-    answer = _identify(bundle, photo, country)
+    photo, species, at = _one_photo(validation, seed=seed)
+    answer = _identify(bundle, photo, at)
     print(f"(true species: {species})")
     seconds = time.monotonic() - started
-    _print_files(out, bundle, photo, country, seconds)
+    _print_files(out, bundle, photo, at, seconds)
     return DemoResult(bundle, out / "report.html", evaluations, answer, seconds)
 
 
@@ -156,7 +156,8 @@ def _evaluate(out: Path) -> dict[tuple[str, bool], Evaluation]:
     return rows
 
 
-def _compare_and_export(out: Path, best: str, validation: Manifest) -> Path:
+def _compare_and_export(out: Path, best: str, train: Manifest, validation: Manifest) -> Path:
+    from ophis import fit_prior, read_occurrences, read_scores
     from ophis.cli.terminal.progress import waiting
     from ophis.evaluation.report.comparison_report import write_comparison
     from ophis.evaluation.run import read_scored_run
@@ -167,31 +168,41 @@ def _compare_and_export(out: Path, best: str, validation: Manifest) -> Path:
     explain = explain_runs((out / "run-a", out / "run-b"), validation)
     with waiting("comparing both models"):
         write_comparison(a, b, out / "report.html", photos=validation, explain=explain)
-    return export(out / f"run-{best}", out / "bundle")
+    run, species = out / f"run-{best}", train.species_list()
+    records = read_occurrences(out / "sample" / "occurrences.csv", species=species)
+    with waiting("fitting the prior"):
+        scores = read_scores(run / "scores.npz")
+        fitted = fit_prior(train, out / "place.toml", occurrences=records, validation=scores)
+    return export(run, out / "bundle", prior=fitted.prior)
 
 
-def _identify(bundle: Path, photo: Path, country: str) -> Answer:
+def _identify(bundle: Path, photo: Path, at: tuple[float, float]) -> Answer:
     from ophis import load
     from ophis.cli.terminal.answer_text import print_answer
 
-    answer = load(bundle).identify(photo, country=country, top=3)
+    answer = load(bundle).identify(photo, at=at, top=3)
     print_answer(answer)
     return answer
 
 
-def _one_photo(validation: Manifest) -> tuple[Path, str, str]:
-    """Return path, country and species of the first photo whose country is known."""
-    from ophis.geography.countries import UNKNOWN
+def _one_photo(validation: Manifest, *, seed: int) -> tuple[Path, str, tuple[float, float]]:
+    """Return path and species of the first photo of a known country, and a position there."""
+    from ophis.datasets.synthetic.occurrences import records
+    from ophis.geography.countries import UNKNOWN, country_key
 
     row = int((validation.table["country"] != UNKNOWN).arg_max() or 0)
     country, species = validation.table["country"][row], validation.table["species"][row]
-    return validation.paths()[row], country, species
+    there = [r for r in records(seed=seed) if r.species == species]
+    near = next(record for record in there if country_key(record.country) == country)
+    return validation.paths()[row], species, (round(near.latitude, 1), round(near.longitude, 1))
 
 
-def _print_files(out: Path, bundle: Path, photo: Path, country: str, seconds: float) -> None:
+def _print_files(
+    out: Path, bundle: Path, photo: Path, at: tuple[float, float], seconds: float
+) -> None:
     print(f"\nwritten in {seconds:.0f} s (synthetic, not photographed):")
     files = {
-        out / "sample": "photos and their manifest",
+        out / "sample": "photos and their manifest, records of the species",
         out / "run-a": "model A: checkpoint, log, scores",
         out / "run-b": "model B",
         out / "report.html": "both compared: figures, largest discrepancies, saliency maps",
@@ -199,4 +210,4 @@ def _print_files(out: Path, bundle: Path, photo: Path, country: str, seconds: fl
     }
     for path, content in files.items():
         print(f"  {path!s:17} {content}")
-    print(f"next: ophis identify {bundle} {photo} --country {country}")
+    print(f"next: ophis identify {bundle} {photo} --at {at[0]},{at[1]}")

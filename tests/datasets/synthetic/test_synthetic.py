@@ -10,16 +10,18 @@ import pycountry
 import pytest
 from PIL import Image, ImageOps
 
-from ophis import read_manifest
+from ophis import read_manifest, read_occurrences
 from ophis.datasets.manifest import BOX
 from ophis.datasets.synthetic import SAMPLE_SPECIES, sample, sample_folder, scene
 from ophis.datasets.synthetic.body import lay
 from ophis.datasets.synthetic.camera import TURNS, Photograph, develop, photograph
+from ophis.datasets.synthetic.occurrences import RECORDS
 from ophis.datasets.synthetic.population import MIN_PHOTOS, Sighting, sightings, species_counts
 from ophis.datasets.synthetic.pose import lie_down
 from ophis.datasets.synthetic.scene import draw_scene
 from ophis.datasets.synthetic.species import COUNTRIES, SPECIES
 from ophis.errors import InputError
+from ophis.geography.countries import country_code, country_key
 
 ORIENTATION = 0x0112
 SIMILAR = (
@@ -63,6 +65,17 @@ class TestFolder:
         assert len(set(listed)) == len(listed) == MIN_PHOTOS
         assert set(listed) == {name for name in contents(folder) if name.endswith(".jpg")}
         assert {row["species"] for row in rows} == set(SAMPLE_SPECIES)
+
+    def test_records_lie_in_the_countries_of_their_species(self, folder: Path):
+        found = read_occurrences(folder / "occurrences.csv", species=SAMPLE_SPECIES)
+        countries = {
+            one.name: {country_code(country_key(name)) for name in one.countries} for one in SPECIES
+        }
+        assert not found.dropped
+        for species, country in found.table.select("species", "country").iter_rows():
+            assert country in countries[species]
+        counts = found.table["species"].value_counts()["count"]
+        assert (len(counts), counts.min(), counts.max()) == (len(SPECIES), RECORDS, RECORDS)
 
     def test_readme_describes_the_photos(self, folder: Path):
         text = (folder / "README.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Folder of a sample of synthetic photos: photos, manifest and README, written atomically."""
+"""Folder of a sample: synthetic photos, manifest, records and README, written atomically."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from ophis.datasets.manifest import BOX
 from ophis.datasets.synthetic.camera import photograph
+from ophis.datasets.synthetic.occurrences import ACCURACY_M, records
 from ophis.datasets.synthetic.population import Sighting, sightings
 from ophis.errors import InputError
 from ophis.files.csv import write_csv
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     Box = tuple[float, float, float, float]
 
 HEADER = ("photo", "species", "country", "observation", *BOX)
+RECORDS = "occurrences.csv"
 MARKER = ".ophis-sample"
 # All files of a sample: a folder that holds any other is never replaced.
 _OWN_FILES = re.compile(
-    rf"manifest\.csv|README\.md|{re.escape(MARKER)}|photos(/synthetic-\d{{5}}\.jpg)?"
+    rf"manifest\.csv|occurrences\.csv|README\.md|{re.escape(MARKER)}|photos(/synthetic-\d{{5}}\.jpg)?"
 )
 
 _README = """\
@@ -45,7 +47,10 @@ grey. A model trained on them is of no use on real snakes.
 
 `manifest.csv` has the columns `photo,species,country,observation`, and the bounding box of the
 snake in the upright picture: `box_left,box_top,box_right,box_bottom`, fractions of width and
-height. `photo` is relative to this folder. Another run may replace this folder: changes are lost.
+height. `photo` is relative to this folder. `occurrences.csv` has invented records of the species,
+`species,latitude,longitude,accuracy_m`, for a prior of positions (`ophis fit-prior`).
+
+Another run may replace this folder: changes are lost.
 """
 
 
@@ -59,10 +64,10 @@ def sample(
     """Write synthetic photos of invented snakes with their manifest.
 
     Writes ``out/photos/*.jpg``, ``out/manifest.csv`` (photo, species, country, observation, box;
-    photo paths relative to ``out``) and ``out/README.md``. Equal arguments give byte-identical
-    files with the same versions of Pillow and NumPy on the same kind of machine. The photos are
-    drawn into a folder beside ``out`` that replaces it at the end, so that no partial sample is
-    left; an earlier sample is replaced.
+    photo paths relative to ``out``), ``out/occurrences.csv`` and ``out/README.md``. Equal arguments
+    give byte-identical files with the same versions of Pillow and NumPy on the same kind of
+    machine. The photos are drawn into a folder beside ``out`` that replaces it at the end, so that
+    no partial sample is left; an earlier sample is replaced.
 
     Args:
         out: the folder to write.
@@ -81,6 +86,7 @@ def sample(
         (folder / "photos").mkdir()
         boxes = _draw(rows, folder, seed=seed, progress=progress)
         _write_manifest(rows, boxes, folder / "manifest.csv")
+        _write_records(folder / RECORDS, seed=seed)
         species = len({row.species.name for row in rows})
         text = _README.format(photos=count, seed=seed, species=species)
         (folder / "README.md").write_text(text, encoding="utf-8")
@@ -122,6 +128,11 @@ def _write_manifest(rows: list[Sighting], boxes: list[Box], path: Path) -> None:
         for row, box in zip(rows, boxes, strict=True)
     )
     write_csv(path, [HEADER, *cells])
+
+
+def _write_records(path: Path, *, seed: int) -> None:
+    cells = ((r.species, r.latitude, r.longitude, ACCURACY_M) for r in records(seed=seed))
+    write_csv(path, [("species", "latitude", "longitude", "accuracy_m"), *cells])
 
 
 @contextmanager
