@@ -111,6 +111,21 @@ def test_many_records_are_rounded_to_a_wider_step(monkeypatch):
     assert coarse.count.sum() == 20_000
 
 
+def test_records_of_300_species_fit_in_the_page(tmp_path):
+    """With 0.7 MB of the prior by country the page has at most 2 MB."""
+    species = SpeciesList(tuple(f"Vipera no{number}" for number in range(300)))
+    rng = np.random.default_rng(0)
+    records = Records.of(
+        species,
+        latitude=rng.uniform(-50, 50, 500_000),
+        longitude=rng.uniform(-180, 180, 500_000),
+        column=rng.integers(0, 300, 500_000) // 10 * 10,
+    )
+    assert records.count.sum() == 500_000
+    assert len(records.to_bytes()) <= 1.3e6
+    assert records.write(tmp_path / "r.npz").stat().st_size <= 1.3e6
+
+
 def test_bytes_of_the_page_are_the_arrays():
     records, _ = made_records(20)
     data = records.to_bytes()
@@ -149,6 +164,14 @@ def test_records_out_of_range_are_refused(tmp_path, name):
     getattr(records, name)[-1] = value
     path = records.write(tmp_path / "r.npz")
     with pytest.raises(InputError, match=rf"r\.npz: records: row \d+: {message}"):
+        read_records(path, SPECIES, SPECIES)
+
+
+def test_file_of_too_many_rows_is_refused(tmp_path, monkeypatch):
+    path = made_records()[0].write(tmp_path / "r.npz")
+    monkeypatch.setattr("ophis.priors.records.MAX_ROWS", 10)
+    monkeypatch.setattr("ophis.priors.records.MAX_ROWS_OF_SPECIES", 2)
+    with pytest.raises(InputError, match="rows are more than the 10 of 4 species"):
         read_records(path, SPECIES, SPECIES)
 
 

@@ -26,8 +26,8 @@ NEAR_KM = 100.0
 FAR_KM = 500.0
 KERNEL_WIDTHS = 6.0  # beyond, a kernel is 0; its value there, 1.5e-8, is subtracted everywhere
 # Degrees, parts of 180; the finest that keeps the records compact is taken.
-STEPS = (0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1.0, 2.0)
-MAX_ROWS, MAX_ROWS_OF_SPECIES = 150_000, 500  # 10 bytes a row before compression
+STEPS = (0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1.0, 2.0, 5.0)
+MAX_ROWS, MAX_ROWS_OF_SPECIES = 120_000, 400  # 10 bytes a row in the page
 RADIUS_95 = 2.45  # standard deviations: the disc that holds 95 % of a Gaussian on the plane
 _DTYPES = {"count": np.uint32, "latitude": np.int16, "longitude": np.int16, "column": np.uint16}
 _MAX_SPECIES = 1 << 16
