@@ -130,3 +130,9 @@ def test_metadata_of_a_species_is_refused(tmp_path):
     (folder / "Boa" / "metadata.csv").write_text("file_name,species\n0.jpg,Boa boa\n")
     with pytest.raises(InputError, match=r"Boa/metadata\.csv: a metadata file belongs in"):
         read_manifest(folder)
+
+
+def test_folders_over_100_deep_are_refused(tmp_path):
+    assert len(read(tmp_path / "a", "a/" * 98 + "Boa")) == 1
+    with pytest.raises(InputError, match="is more than 100 folders deep; move it further up"):
+        read(tmp_path / "b", "a/" * 200 + "Boa")

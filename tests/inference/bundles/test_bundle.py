@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -110,6 +111,14 @@ def test_rule_without_the_training_photos_is_refused(tmp_path):
     (folder / "bundle.json").write_text(json.dumps(index))
     with pytest.raises(InputError, match=line):
         read_bundle(folder)
+
+
+def test_index_that_is_a_pipe_or_a_device_is_refused_at_once(tmp_path):
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        make(tmp_path / "bundle.json")
+        with pytest.raises(InputError, match=r"bundle\.json: .* is no plain file \(a pipe, a"):
+            read_bundle(tmp_path)
+        (tmp_path / "bundle.json").unlink()
 
 
 @pytest.mark.parametrize(
