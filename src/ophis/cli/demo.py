@@ -166,10 +166,12 @@ def _compare_and_export(out: Path, best: str, train: Manifest, validation: Manif
 
     a, b = (read_scored_run(out / f"run-{letter}", name=NAMES[letter]) for letter in NAMES)
     explain = explain_runs((out / "run-a", out / "run-b"), validation)
-    with waiting("comparing both models"):
-        write_comparison(a, b, out / "report.html", photos=validation, explain=explain)
-    run, species = out / f"run-{best}", train.species_list()
+    species = train.species_list()
     records = read_occurrences(out / "sample" / "occurrences.csv", species=species)
+    with waiting("comparing both models"):
+        report = out / "report.html"
+        write_comparison(a, b, report, photos=validation, explain=explain, records=records)
+    run = out / f"run-{best}"
     with waiting("fitting the prior"):
         scores = read_scores(run / "scores.npz")
         fitted = fit_prior(train, out / "place.toml", occurrences=records, validation=scores)

@@ -34,7 +34,7 @@ def test_a_map_has_dots_shades_land_and_names():
     assert "Naja naja" in figure.svg
     assert figure.numbers.rows() == [(12.3, 76.4, 1), (20.5, 77.1, 2), (21.5, 78.2, 1)]
     assert len(figure.svg) < 200_000
-    assert "4 records of Naja naja in 1 country" in figure.caption
+    assert "4 records in 1 country" in figure.caption
 
 
 def test_equal_records_give_equal_maps_without_invalid_numbers():

@@ -38,6 +38,7 @@ _STYLE = (
     ".m text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}"
     ".m .m-title{font-size:15px;font-style:italic;font-weight:600}"
     f".m .m-name{{font-size:{_NAME_SIZE}px;paint-order:stroke;stroke-width:2.5px}}"
+    ".m .m-dot{stroke-linecap:round}"  # matplotlib's figures on a page set another for all
     "@media(prefers-color-scheme:dark){.m-ink{fill:#e6ede9}.m-muted{fill:#9fb0a8}"
     ".m-name{stroke:#33433c}.m-land{fill:#33433c;stroke:#9fb0a8}.m-a{fill:#c4742c}.m-dot{stroke:#e6ede9}"
     ".m-bar{stroke:#9fb0a8}}"
@@ -71,9 +72,9 @@ def species_map(occurrences: Occurrences, species: str) -> Figure:
     countries = table.filter(pl.col("country") != "")["country"].n_unique()
     records = f"{len(table):,} record{'s' if len(table) > 1 else ''}"
     caption = (
-        f"{records} of {species} in {countries:,} countr{'y' if countries == 1 else 'ies'}, each a"
-        " dot. The shades hold 50, 80 and 95 % of the records' density (kernel of 100 km). Where"
-        " there is no dot nobody may have searched."
+        f"{records} in {countries:,} countr{'y' if countries == 1 else 'ies'}, each a dot; the"
+        " shades hold 50, 80 and 95 % of their density (kernel of 100 km). An empty area may be"
+        " one that nobody has searched."
     )
     svg = _document(view, land(view), species, records, _layers(view, latitude, longitude))
     stem = re.sub("[^a-z0-9]+", "-", species.casefold()).strip("-") or "species"
