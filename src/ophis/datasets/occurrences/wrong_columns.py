@@ -1,4 +1,4 @@
-"""Signs of exchanged columns of coordinates, and of lost signs: most points are at sea."""
+"""Signs of exchanged columns of coordinates, and of lost signs: many points are at sea."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ _FIXES = {
     "longitudes west of Greenwich should be negative": lambda lat, lon: (lat, -lon),
     "southern latitudes and western longitudes should be negative": lambda lat, lon: (-lat, -lon),
 }
+# Of clean records 1 in 70,000 is at sea.
+_LEAST, _FRACTION, _FITTING = 5, 0.05, 0.9
 _FAULTS = {  # by the reasons that show it
     ("at_sea", "polar"): "are at sea or near a pole",
     ("other_country",): "are outside of their stated country",
@@ -74,16 +76,19 @@ class WrongColumns:
                 self._fits[fault][fix] += int(good.sum())
 
     def check(self) -> None:
-        """Raise an error when most points are wrong.
+        """Raise an error when most points are wrong, or many that one correction puts right.
 
         Raises:
             InputError: naming the first wrong row, and the correction that fits most points.
         """
         for fault, words in _FAULTS.items():
             wrong, points = self._wrong[fault], self._points[fault]
-            if 2 * wrong <= points:
+            if not wrong:
                 continue
             fix, fits = self._fits[fault].most_common(1)[0]
+            many = wrong >= max(_LEAST, _FRACTION * points) and fits >= _FITTING * wrong
+            if 2 * wrong <= points and not many:
+                continue
             if 2 * fits <= wrong:
                 fix = "check the columns latitude and longitude, and their signs"
             raise InputError(
