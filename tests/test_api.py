@@ -12,7 +12,7 @@ aicrowd card check_submission collect combine compare doctor evaluate evaluate_f
 fit_prior load occurrences_of pack read_manifest read_occurrences read_prior read_range_map
 read_recipe read_scored_run read_scores read_submissions reliability sample score split submit
 write_comparison write_report write_species_map
-LocationFit LocationPrior
+LocationFit LocationPrior NearbySnakes NearbySpecies near
 """
 
 

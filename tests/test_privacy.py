@@ -40,6 +40,7 @@ CALLS = (
     "quantise bundle --train train.csv --validation validation.csv --out q --most-loss 100",
     "combine bundle --tta flip --validation validation.csv --out combined",
     "fit-prior train.csv --out p.toml",
+    "near 27.0,84.8667 --prior bundle",
     "card bundle",
     "evaluate s.npz --out figures",
     "study tiny.toml tiny.toml --train train.csv --validation validation.csv --out study",

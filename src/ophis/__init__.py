@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from ophis.priors.fitting import FittedPrior, fit_prior
     from ophis.priors.location import LocationPrior
     from ophis.priors.location_fitting import LocationFit
+    from ophis.priors.near import NearbySnakes, NearbySpecies, near
     from ophis.priors.overrides import Override
     from ophis.priors.prior import Prior
     from ophis.priors.prior_file import read_prior
@@ -103,6 +104,8 @@ __all__ = [
     "Manifest",
     "MemberResult",
     "ModelCard",
+    "NearbySnakes",
+    "NearbySpecies",
     "NoPhotoError",
     "Occurrences",
     "Override",
@@ -137,6 +140,7 @@ __all__ = [
     "export_web",
     "fit_prior",
     "load",
+    "near",
     "occurrences_of",
     "pack",
     "read_manifest",
@@ -198,6 +202,8 @@ _MODULES = {
     "Manifest": "datasets.manifest",
     "MemberResult": "inference.bundles.card_sections",
     "ModelCard": "inference.bundles.model_card",
+    "NearbySnakes": "priors.near",
+    "NearbySpecies": "priors.near",
     "NoPhotoError": "errors",
     "Occurrences": "datasets.occurrences.occurrences",
     "Override": "priors.overrides",
@@ -231,6 +237,7 @@ _MODULES = {
     "export_web": "web.export",
     "fit_prior": "priors.fitting",
     "load": "inference.classifier",
+    "near": "priors.near",
     "occurrences_of": "datasets.occurrences.occurrences",
     "pack": "datasets.shards.writer",
     "aicrowd": "challenges.aicrowd",

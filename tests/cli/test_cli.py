@@ -114,7 +114,7 @@ def test_every_option_of_a_whole_number_refuses_others():
 def test_help_lists_commands_in_workflow_order():
     text = ophis("--help").stdout
     commands = [
-        "identify", "serve", "web", "score",
+        "identify", "near", "serve", "web", "score",
         "collect", "split", "pack",
         "train", "export", "quantise", "combine", "fit-prior", "card",
         "evaluate", "compare", "study", "species-map",
@@ -127,7 +127,7 @@ def test_help_lists_commands_in_workflow_order():
 
 def test_every_command_has_help(capsys):
     commands = [command for command in app if not command.startswith("-")]
-    assert len(commands) == 25
+    assert len(commands) == 26
     for command in commands:
         with pytest.raises(SystemExit) as end:
             main([command, "--help"])

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ophis.taxonomy.danger import (
-    _GENERA,
-    _IMPORTANCE,
+    IMPORTANCE,
+    VENOMOUS_GENERA,
     Danger,
     danger,
     own_medical_importance,
@@ -66,7 +66,7 @@ def test_a_subspecies_has_the_danger_of_its_species(name):
 
 
 def test_the_built_in_table_equals_its_reading_as_any_table():
-    assert own_medical_importance() == read_medical_importance(_IMPORTANCE)
+    assert own_medical_importance() == read_medical_importance(IMPORTANCE)
 
 
 OWN = sorted(own_medical_importance().rows)
@@ -132,7 +132,7 @@ def test_danger_of_the_imagenet17_classes(kinds, expected):
 
 
 def own_rows():
-    with _IMPORTANCE.open(newline="") as file:
+    with IMPORTANCE.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -147,7 +147,7 @@ def test_the_built_in_table_has_each_species_once_with_its_source():
 def test_the_built_in_table_clears_no_species_of_a_venomous_genus():
     """A row that took the danger from a front-fanged snake would be a mistake in the table."""
     rows = [row["species"] for row in own_rows() if row["mivs"] == "0"]
-    with _GENERA.open(newline="") as file:
+    with VENOMOUS_GENERA.open(newline="") as file:
         genera = {row["genus"] for row in csv.DictReader(file)}
     assert len(rows) > 50
     for name in rows:
@@ -216,7 +216,7 @@ def test_elapid_and_viper_genera_of_snakeclef_are_venomous():
 
 
 def test_the_table_of_genera_is_sorted_and_unique_with_sources():
-    with _GENERA.open(newline="") as file:
+    with VENOMOUS_GENERA.open(newline="") as file:
         rows = list(csv.DictReader(file))
     genera = [row["genus"] for row in rows]
     assert genera == sorted(set(genera))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ophis import CountryPrior, InputError, Override, SpeciesList
+from ophis import CountryPrior, InputError, Override, SpeciesList, near
 from ophis.cli import main
 from ophis.inference.bundles.bundle import read_bundle
 from ophis.inference.ensemble import combine
@@ -19,7 +19,7 @@ from ophis.priors.location import LocationPrior
 from ophis.priors.records import Records
 from ophis.web import runtime
 from ophis.web.export import FACTS, MODEL, PRIOR, RECORDS, export_web
-from ophis.web.facts import facts_of
+from ophis.web.facts import as_json, facts_of, near_facts
 from ophis.web.runtime import DIGESTS, MODULE, VERSION, WASM, licences, runtime_files
 from ophis.web.single_file import single_page
 from tests.support.decision_bundles import BUNDLES
@@ -185,6 +185,19 @@ def test_records_of_positions_are_exported(engine, tmp_path):
     assert location["overridden"] == {"ke": [1]}
     assert {"bandwidths_km", "place_records", "step", "world_exponent"} <= location.keys()
     assert facts["countries"]["ke"]["spelling"] == "kenya"
+
+
+def test_facts_list_the_dangerous_species_of_a_country_as_near_does():
+    species = SpeciesList(("Cryptelytrops albolabris", "Naja naja", "Ahaetulla nasuta"))
+    facts = near_facts(species)
+    rows = facts["species"]
+    for code in ("IN", "LK", "KE", "TH"):
+        listed = [tuple(rows[number][:3]) for number in facts["countries"][code]]
+        assert listed == [(row.species, row.category, row.danger) for row in near(code)]
+    assert "IE" not in facts["countries"]
+    columns = {row[0]: row[3] for row in rows if row[3]}
+    assert columns == {"Trimeresurus albolabris": [0], "Naja naja": [1]}
+    assert len(as_json(facts)) < 40_000
 
 
 def test_bundle_without_a_prior_has_no_rows(bundle, engine, tmp_path):

@@ -24,6 +24,7 @@ from ophis.cli.evaluation import card, compare, evaluate, species_map, study
 from ophis.cli.models import combine, export, quantise, train
 from ophis.cli.options import STANDARD_INPUT
 from ophis.cli.photos import collect, pack, split
+from ophis.cli.places import near
 from ophis.cli.priors import fit_prior
 from ophis.cli.terminal.streams import OutputError, discard_output, open_streams
 from ophis.cli.web import web
@@ -62,7 +63,7 @@ def completion(
 
 # In the order of `ophis --help`.
 COMMANDS = {
-    "Answers": (identify, serve, web, score),
+    "Answers": (identify, near, serve, web, score),
     "Photos": (collect, split, pack),
     "Models": (train, export, quantise, combine, fit_prior, card),
     "Evaluation": (evaluate, compare, study, species_map),

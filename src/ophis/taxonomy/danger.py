@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from ophis.taxonomy.species_list import SpeciesList
 
-_GENERA = Path(__file__).with_name("venomous_genera.csv")
-_IMPORTANCE = Path(__file__).with_name("medical_importance.csv")
+VENOMOUS_GENERA = Path(__file__).with_name("venomous_genera.csv")
+IMPORTANCE = Path(__file__).with_name("medical_importance.csv")
 # Endings of Latin names of subspecies. "guttatus group" and "guttatus hybrid" name none; an
 # epithet with another ending is not recognised, which errs to the safe side.
 _SUBSPECIES = re.compile(r"[a-z]{2,}(a|ae|ens|i|is|or|um|us)")
@@ -141,9 +141,9 @@ def dangerous(species: SpeciesList, table: Path | None = None) -> NDArray[np.boo
 @lru_cache(maxsize=1)
 def own_medical_importance() -> MedicalImportance:
     """Read the built-in table."""
-    with _IMPORTANCE.open(encoding="utf-8", newline="") as file:
+    with IMPORTANCE.open(encoding="utf-8", newline="") as file:
         pairs = [(row["species"], row["mivs"]) for row in csv.DictReader(file, strict=True)]
-    return _importance(pairs, lambda number: f"{_IMPORTANCE}, row {number + 2}")
+    return _importance(pairs, lambda number: f"{IMPORTANCE}, row {number + 2}")
 
 
 def _is_subspecies(words: list[str]) -> bool:
@@ -157,5 +157,5 @@ def _is_subspecies(words: list[str]) -> bool:
 
 @lru_cache(maxsize=1)
 def _venomous_genera() -> frozenset[str]:
-    with _GENERA.open(encoding="utf-8", newline="") as file:
+    with VENOMOUS_GENERA.open(encoding="utf-8", newline="") as file:
         return frozenset(row["genus"] for row in csv.DictReader(file))

@@ -22,9 +22,10 @@ from ophis.priors.country_counts import CountryPrior
 from ophis.priors.effect import PriorEffect
 from ophis.priors.location import LocationPrior
 from ophis.priors.records import FAR_KM, KERNEL_WIDTHS, NEAR_KM, RADIUS_95
-from ophis.taxonomy.danger import dangerous
+from ophis.taxonomy.danger import danger, dangerous
 from ophis.taxonomy.families import family
-from ophis.taxonomy.species_list import genus
+from ophis.taxonomy.important_species import important_species
+from ophis.taxonomy.species_list import genus, species_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +66,7 @@ def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
         "rule": bundle.rule.as_dict() if bundle.rule else None,
         "prior": prior,
         "countries": countries,
+        "near": near_facts(bundle.species),
         "images": [asdict(member.preprocessing) for member in members],
         "tta": [asdict(crop) for crop in bundle.tta],
         "selftests": [_selftest(member) for member in members],
@@ -162,6 +164,26 @@ def _spelled(prior: Prior | None) -> list[str]:
     counts = base.counts if isinstance(base, BayesPrior) else base
     names = counts.countries if isinstance(counts, CountryPrior) else ()
     return [name for name in names if country_code(name)]
+
+
+def near_facts(species: SpeciesList) -> dict[str, Any]:
+    """Return the medically important species by country, as in `ophis.near`.
+
+    Returns:
+        `species`: name, WHO category or null, danger, and columns of the bundle that it is;
+        `countries`: numbers of species by alpha-2 code, in the order of the list.
+    """
+    columns: dict[str, list[int]] = {}
+    for column, name in enumerate(species):
+        columns.setdefault(species_key(name), []).append(column)
+    countries: dict[str, list[int]] = {}
+    rows = []
+    for number, row in enumerate(important_species()):
+        of = sorted(column for key in row.keys for column in columns.get(key, ()))
+        rows.append([row.species, row.category, danger(row.species), of])
+        for code in row.countries:
+            countries.setdefault(code, []).append(number)
+    return {"species": rows, "countries": dict(sorted(countries.items()))}
 
 
 def as_json(value: Mapping[str, Any]) -> bytes:

@@ -50,7 +50,7 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else UNBROKEN, highlight=False)
 
 
-def _print_table(table: Table) -> None:
+def print_table(table: Table) -> None:
     """Print a table; on a narrow terminal with the cells of each row below each other."""
     out = console()
     wanted = out.measure(table, options=out.options.update(max_width=UNBROKEN)).maximum
@@ -162,7 +162,7 @@ def print_evaluations(
         table.add_row(
             Text(printable(name)), "with" if country else "without", f"{e.photos:,}", *cells
         )
-    _print_table(table)
+    print_table(table)
     few, species = max((e.few_photos, e.species_with_photos) for e in evaluations.values())
     if 2 * few > species:
         console().print(macro_f1_note(few, species), markup=False)
@@ -193,7 +193,7 @@ def print_choice(choice: PriorChoice) -> None:
         gain, error = choice.gains.get(name, (0.0, 0.0))
         cells = [f"{loss:.4f}", *([f"{gain:.4f}", f"{error:.4f}"] if name in choice.gains else [])]
         table.add_row(name, *(cells if loss < float("inf") else ["excludes the truth of some"]))
-    _print_table(table)
+    print_table(table)
 
 
 def member_rows(results: Sequence[MemberResult]) -> list[dict[str, Any]]:
@@ -219,7 +219,7 @@ def print_member_results(results: Sequence[MemberResult]) -> None:
             f"{e.macro_f1:.4f}",
             f"{w.milliseconds:.0f}",
         )
-    _print_table(table)
+    print_table(table)
 
 
 def print_facts(facts: Mapping[str, Mapping[str, object]], *, json: bool = False) -> None:
@@ -235,7 +235,7 @@ def print_facts(facts: Mapping[str, Mapping[str, object]], *, json: bool = False
         for name, fact in named.items():
             shown = Text("not there", "dim") if fact is None else Text(printable(str(fact)))
             table.add_row(Text(f"  {name}"), shown)
-    _print_table(table)
+    print_table(table)
 
 
 def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
@@ -257,7 +257,7 @@ def print_comparison(comparison: Comparison, *, json: bool = False) -> None:
             cells.append(f"{100 * value.value:{sign}.2f}")
             cells.append(f"{100 * value.low:{sign}.2f} to {100 * value.high:{sign}.2f}")
         table.add_row(Text(printable(name)), *cells)
-    _print_table(table)
+    print_table(table)
     counts, (a, b) = comparison.disagreement, comparison.names
     species = len(comparison.per_species)
     for line in (
@@ -294,4 +294,4 @@ def print_web(files: Sequence[WebFile]) -> None:
     if len(files) > 1:
         sums = (sum(file.size for file in files), sum(file.packed for file in files))
         table.add_row("together", *(f"{number:,}" for number in sums))
-    _print_table(table)
+    print_table(table)
