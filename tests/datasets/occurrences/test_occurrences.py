@@ -246,9 +246,9 @@ def test_a_wrong_coordinate_is_an_error_with_row_and_fix(tmp_path, rows, message
 
 
 def test_signs_that_are_lost_in_part_of_a_table_are_found(tmp_path):
-    brazil = [f"Bothrops atrox,-8.{n}1,-53.{n}2,," for n in range(6)]
-    lost = [row.replace("-53", "53") for row in brazil]  # in the Indian Ocean
-    europe = [f"Vipera berus,{48 + n / 10:.2f},{9 + n / 8:.3f},," for n in range(1, 60)]
+    brazil = [f"Bothrops atrox,-8.{n}1,-60.{n}2,," for n in range(6)]
+    lost = [row.replace("-60", "60") for row in brazil]  # in the Indian Ocean
+    europe = [f"Vipera berus,{48.03 + n / 10:.2f},{9 + n / 8:.3f},," for n in range(1, 60)]
     assert not read(tmp_path, HEADER, *europe, *brazil).dropped
     few = read(tmp_path, HEADER, *europe, *brazil, *lost[:3])
     assert dict(few.dropped) == {"at_sea": 3}
