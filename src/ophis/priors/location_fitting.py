@@ -14,7 +14,7 @@ from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
 from ophis.priors.location import LocationSettings, smoothed_over_scales
 from ophis.priors.records import Records
-from ophis.scores.cross_validation import FOLDS, folds, mean_gain
+from ophis.scores.cross_validation import CLEAR_GAIN, FOLDS, folds, mean_gain
 from ophis.taxonomy.species_list import SpeciesList
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ MAX_TESTED = 10_000
 MAX_SPECIES_TESTED = 200
 EXPONENTS = (0.4, 0.5, 0.6, 0.8, 1.0)
 PLACE_RECORDS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
-MIN_STANDARD_ERRORS = 1.0  # gain of other settings over the defaults
 COUNTRY, PLACE = "country", "place"
 
 
@@ -76,9 +75,9 @@ def fit_location(table: pl.DataFrame, species: SpeciesList) -> LocationFit:
     The records of each fifth of the cells are tested with those of the other four fifths, and with
     p(s | country) of these. Two thirds of the loss are the mean over records, one third is that
     over species with 20 records or more. At most 10,000 records are tested, of each species about
-    as many, and at most 200. The best settings replace the defaults where they gain more than one
-    standard error over cells; with records in fewer than 20 cells the defaults stay. The bandwidths
-    are not fitted.
+    as many, and at most 200. The best settings replace the defaults where they gain more than two
+    standard errors over cells; with records in fewer than 20 cells the defaults stay. The
+    bandwidths are not fitted.
 
     Args:
         table: columns `species`, `latitude`, `longitude`, `country`.
@@ -99,7 +98,7 @@ def fit_location(table: pl.DataFrame, species: SpeciesList) -> LocationFit:
     default = losses[LocationSettings()]
     best = min(losses, key=lambda settings: losses[settings].mean())
     gain, error = mean_gain(default - losses[best], list(map(str, cell[rows])))
-    chosen = best if gain > MIN_STANDARD_ERRORS * error else LocationSettings()
+    chosen = best if gain > CLEAR_GAIN * error else LocationSettings()
     country = weights * np.concatenate([test.country_losses() for test in tests])
     means = {COUNTRY: float(country.mean()), PLACE: float(losses[chosen].mean())}
     return LocationFit(data.records(), chosen, means, len(rows))
