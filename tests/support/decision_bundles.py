@@ -19,8 +19,10 @@ from ophis.inference.bundles.bundle import Bundle, Member
 from ophis.inference.classifier import Classifier
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.bayes import Settings as Smoothing
+from ophis.priors.location import LocationPrior
 from ophis.priors.overrides import Override
 from ophis.priors.range_maps import RangeMap, RangeMapPrior
+from ophis.priors.records import Records
 from ophis.scores.scores import Scores
 from ophis.taxonomy.species_list import species_key
 
@@ -89,6 +91,22 @@ def range_map(species: SpeciesList) -> RangeMap:
         for name in list(species)[:-1]
     }
     return RangeMap(places, frozenset(codes))
+
+
+def located(base: BayesPrior) -> LocationPrior:
+    """Return a prior of positions with records in India and Nepal, Kenya, the Bering Strait and on
+    an island; one species has none."""
+    rng = np.random.default_rng(6)
+    centres = np.array([(27, 85), (20, 78), (-1, 37), (66, 180), (-17.5, 178), (89.5, 10)])
+    latitude, longitude = (
+        centres[rng.integers(0, len(centres), 900)] + rng.normal(0, 3, (900, 2))
+    ).T
+    column = rng.choice(len(base.species) - 1, 900, p=rng.dirichlet(np.ones(len(base.species) - 1)))
+    records = Records.of(
+        base.species, latitude=np.clip(latitude, -90, 90),
+        longitude=(longitude + 180) % 360 - 180, column=column,
+    )  # fmt: skip
+    return LocationPrior(base, records)
 
 
 def validation(species: SpeciesList, *, ood_score: bool) -> Scores:
@@ -165,6 +183,8 @@ def bundles() -> dict[str, Bundle]:
         "range_map, evaluated": bundle(
             SPECIES, prior=listed, rule="energy", calibration=by_species
         ),
+        "location": bundle(SPECIES, prior=located(bayes), calibration=warm),
+        "location, evaluated": bundle(SPECIES, prior=located(bayes), rule="energy"),
         "harmless": bundle(HARMLESS, prior=counts(HARMLESS), rule="energy"),
     }
 

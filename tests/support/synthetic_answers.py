@@ -25,6 +25,9 @@ SPECIES = (
     ("Eirenis decemlineatus", Danger.UNKNOWN),
 )
 SURE, UNSURE = (0.931, 0.041, 0.0278, 0.0001, 0.0001), (0.524, 0.331, 0.083, 0.0412, 0.0204)
+# Records within 100 km, and kilometres to the nearest one.
+RECORDS = ((41, 3), (1, 87), (0, 230), (0, None), (None, None))
+NO_RECORDS = ((None, None),) * len(SPECIES)
 LISTED = (Guess("Coronella austriaca", 0.9992, Danger.NOT_KNOWN_DANGEROUS),)
 NAMES = {State.SPECIES: "Bothrops atrox", State.GENUS: "Bothrops", State.FAMILY: "Viperidae"}
 LEFT = {State.SPECIES: 1, State.GENUS: 2, State.FAMILY: 2, State.UNIDENTIFIED: 3}
@@ -32,7 +35,7 @@ LEFT = {State.SPECIES: 1, State.GENUS: 2, State.FAMILY: 2, State.UNIDENTIFIED: 3
 # Names of all answers.
 KINDS = (
     *State, "listed", "not evaluated", "contradicts", "position", "border", "left out",
-    "one unread", "two snakes",
+    "one unread", "two snakes", "place",
 )  # fmt: skip
 
 
@@ -46,7 +49,11 @@ def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> d
     if not evaluated:
         state = State.UNIDENTIFIED
     probabilities = SURE if state is State.SPECIES else UNSURE
-    made = tuple(Guess(n, p, d) for (n, d), p in zip(SPECIES, probabilities, strict=True))
+    found = RECORDS if kind == "place" else NO_RECORDS
+    made = tuple(
+        Guess(name, p, danger, *records)
+        for (name, danger), p, records in zip(SPECIES, probabilities, found, strict=True)
+    )
     guesses = LISTED if kind == "listed" else () if unseen else made
     left = len(guesses) if not evaluated else LEFT.get(state, 0)
     name = guesses[0].species if kind == "listed" else NAMES.get(state)
@@ -55,6 +62,8 @@ def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> d
     effect = PriorEffect(
         PriorUse.WEIGHED if place.source else PriorUse.NO_COUNTRY, contradicts=kind == "contradicts"
     )
+    if kind == "place":
+        effect = PriorEffect(PriorUse.PLACE, records=1204)
     seen = _seen(kind, photos, state)
     failures = (PhotoFailure("photo 2", "photo 2: damaged or cut short", Reason.DAMAGED),)
     words = read_sentences(language)
@@ -63,7 +72,8 @@ def made_answer(kind: str, photos: tuple[bytes, ...], language: str = "en") -> d
         photos=seen, failures=failures if kind == "one unread" else (), state=state, name=name,
         verdict=verdict, evaluated=evaluated, possible=tuple(g.species for g in guesses[:left]),
         guesses=guesses, country=place.country, countries=place.weights, source=place.source,
-        prior=effect.use, contradicts=effect.contradicts, overridden=False, place_records=None,
+        prior=effect.use, contradicts=effect.contradicts, overridden=False,
+        place_records=effect.records,
         joined=False, danger_guaranteed=evaluated, bundle="0123456789ab", language=language,
         lines=sentences(
             words, decision, place, effect=effect, photos=seen, rule=RULE if evaluated else None,
@@ -102,6 +112,8 @@ def _place(kind: str) -> Place:
         return Place({"br": 1.0}, Source.POSITION)
     if kind == "border":
         return Place({"br": 0.7, "co": 0.3}, Source.BORDER)
+    if kind == "place":
+        return Place({"br": 1.0}, Source.GIVEN_POSITION)
     if kind == "not evaluated":
         return Place({}, None)
     return Place({"br": 1.0}, Source.GIVEN)

@@ -6,16 +6,22 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from PIL import Image
 
-from ophis import SpeciesList, load
+from ophis import CountryPrior, SpeciesList, load
 from ophis.datasets.synthetic.camera import photograph
 from ophis.datasets.synthetic.population import sightings
+from ophis.geography.location import Position
 from ophis.inference.bundles.index import MODEL
+from ophis.priors.bayes import BayesPrior
+from ophis.priors.location import LocationPrior
+from ophis.priors.records import Records
 from ophis.web.export import MODEL as WEB_MODEL
 from ophis.web.export import web_files, with_file_digests, with_inline_engine
 from ophis.web.runtime import MODULE
 from ophis.web.single_file import single_page
-from tests.support.made_bundle import write_network_bundle
+from tests.support.made_bundle import write_made_bundle, write_network_bundle
+from tests.support.page_actions import NAIROBI, NAMANGA, photo_at
 from tests.support.page_browser import served, tried, write_page
 from tests.support.web_pages import CONTROLLED, ask, require_same, until
 
@@ -102,6 +108,39 @@ def forward(route, address: str) -> None:
     """Forward a request for another host to the test server."""
     response = route.fetch(url=route.request.url.replace("http://plain.test/", address))
     route.fulfill(response=response)
+
+
+def test_page_answers_at_a_position_like_python(opened, engine, synthetic_photo, tmp_path):
+    """Given, and in the photo; with the records of each species."""
+    species = SpeciesList(("Boa constrictor", "Naja naja", "Natrix natrix"))
+    counts = CountryPrior(species, ("kenya", "tanzania"), np.array([[3, 2, 1], [1, 1, 4]]))
+    records = Records.of(
+        species, latitude=np.array([-1.3, -1.4, -1.3, 2]), longitude=np.array([36.8, 36.8, 37, 36]),
+        column=np.array([0, 0, 1, 1]),
+    )  # fmt: skip
+    prior = LocationPrior(BayesPrior(counts), records)
+    classifier = load(write_made_bundle(tmp_path / "bundle", species, prior=prior))
+    files = tried(web_files(classifier.bundle, engine))
+    with Image.open(photo_at(tmp_path, NAIROBI)) as placed, Image.open(synthetic_photo) as shown:
+        shown.save(tmp_path / "photo.jpg", exif=placed.info["exif"])
+    photo = (tmp_path / "photo.jpg").read_bytes()
+    in_photo = classifier.identify(photo, gps=True).as_dict()
+    assert in_photo["place_records"] == 3
+    assert [guess["records"] for guess in in_photo["guesses"]].count(None) == 1
+    with served(write_page(tmp_path / "page", with_file_digests(files))) as address:
+        page = opened(address)
+        require_same(ask(page, [photo], gps=True), in_photo)
+        for place in (NAIROBI, NAMANGA, (-20.0, 75.0)):
+            at = Position(*place, accuracy_km=0.5)
+            expected = classifier.identify(photo, at=at).as_dict()
+            require_same(ask(page, [photo], at=vars(at)), expected)
+        until(page, CONTROLLED)
+    page.reload()  # the server is gone; the records are stored
+    require_same(ask(page, [photo], gps=True), classifier.identify(photo, gps=True).as_dict())
+    path = tmp_path / "page.html"
+    path.write_bytes(single_page(with_inline_engine(files), engine[MODULE]))
+    page = opened(path.as_uri())
+    require_same(ask(page, [photo], gps=True), classifier.identify(photo, gps=True).as_dict())
 
 
 def write_convolving_bundle(folder, species: SpeciesList):

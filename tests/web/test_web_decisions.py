@@ -9,25 +9,26 @@ import pytest
 
 from ophis.decision.decision import State
 from ophis.geography.countries import iso_codes
-from ophis.geography.location import place_of
+from ophis.geography.location import Position, place_of
 from ophis.locales import languages
 from ophis.priors.effect import PriorUse
-from ophis.web.facts import as_json, facts_of
+from ophis.web.facts import as_json, facts_of, records_of
 from tests.support.decision_bundles import (
     BUNDLES,
     FILES,
     LogitsClassifier,
 )
-from tests.support.web_pages import opened_modules
+from tests.support.web_pages import encoded, opened_modules
 
 CASES = 60  # a bundle
-DECIDE = """async ([facts, table, cases, languages]) => {
+DECIDE = """async ([facts, table, records, cases, languages]) => {
   const {Decider} = await import(`${location.origin}/decision.js`);
   const sections = {};
   for (const language of languages) {
     sections[language] = await (await fetch(`sentences/${language}.json`)).json();
   }
-  const decider = new Decider(facts, Float64Array.from(table, (x) => x ?? -Infinity));
+  const rows = Uint8Array.from(atob(records), (letter) => letter.charCodeAt(0)).buffer;
+  const decider = new Decider(facts, Float64Array.from(table, (x) => x ?? -Infinity), rows);
   return cases.map(({photos, failures, place, top, language}) => decider.answer(
     photos.map((photo) => ({...photo, logits: Float64Array.from(photo.logits)})),
     failures, place, {top, sections: sections[language]}));
@@ -56,6 +57,20 @@ def country(rng, countries) -> str | dict[str, float] | None:
     return {str(code): float(rng.choice([1, 2, 4, 8, 29, 57])) for code in several}
 
 
+def position(rng) -> Position | None:
+    """Return a random position or none: near records, near a border, far at sea, anywhere."""
+    if rng.random() < 0.3:
+        return None
+    centres = [(27, 85), (20, 78), (-1, 37), (26.5, 86.75), (66, 180), (90, 0), (-20, 75)]
+    latitude, longitude = rng.choice(centres) + rng.normal(0, 2, 2)
+    if rng.random() < 0.1:
+        latitude, longitude = rng.uniform(-90, 90), rng.uniform(-180, 180)
+    turned = (longitude + 180) % 360 - 180
+    return Position(
+        float(np.clip(latitude, -90, 90)), float(turned), float(rng.choice([0.02, 1, 60]))
+    )
+
+
 def case(
     classifier: LogitsClassifier, number: int, facts: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -80,13 +95,18 @@ def case(
     given, top = country(rng, facts["countries"]), int(rng.integers(1, 8))
     if number % 12 == 1:
         given = "KE"
+    at = position(rng) if classifier.bundle.prior and facts["prior"]["location"] else None
     language = str(rng.choice(languages()))
     broken = [b""] * int(rng.integers(2))
     data = [*broken, *(FILES[reason] for reason in why)]
-    answer = classifier.identify(data, country=given, top=top, language=language).as_dict()
-    place = {"weights": [], "source": None}
-    if given is not None:
-        place = {"weights": list(place_of(given).weights.items()), "source": "given"}
+    given = None if at else given
+    answer = classifier.identify(data, country=given, at=at, top=top, language=language).as_dict()
+    place: dict[str, Any] = {"weights": [], "source": None}
+    if given is not None or at:
+        found = place_of(given, at=at)
+        place = {"weights": list(found.weights.items()), "source": found.source}
+    if at:
+        place["position"] = vars(at)
     seen = [
         {
             "name": found["name"], "why": reason, "logits": classifier.logits[row].tolist(),
@@ -111,7 +131,14 @@ def decided(
     cases = [case(classifier, number, facts) for number in numbers]
     numbers_or_none = [x if np.isfinite(x) else None for x in np.frombuffer(table).tolist()]
     found = page.evaluate(
-        DECIDE, [facts, numbers_or_none, [request for request, _ in cases], languages()]
+        DECIDE,
+        [
+            facts,
+            numbers_or_none,
+            encoded(records_of(classifier.bundle)),
+            [request for request, _ in cases],
+            languages(),
+        ],
     )
     return [(here, there) for here, (_, there) in zip(found, cases, strict=True)]
 
@@ -146,8 +173,7 @@ def test_cases_cover_all_results():
             alone.add((answer["evaluated"], bool(answer["each"])))
             limits.add((answer["evaluated"], answer["joined"], answer["danger_guaranteed"]))
     assert states == set(State)
-    elsewhere = {PriorUse.EXCLUDED, PriorUse.PLACE}  # below, and in test_web_location_prior.py
-    assert uses == set(PriorUse) - elsewhere
+    assert uses == set(PriorUse) - {PriorUse.EXCLUDED}  # tested below
     assert len(verdicts) == 3  # a bundle without evaluation always warns
     assert len(alone) == 4  # also photos of several snakes
     assert left_out == {None, "small", "flat", "unlike"}

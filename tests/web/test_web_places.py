@@ -2,14 +2,17 @@
 
 import io
 import struct
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from ophis.errors import InputError
 from ophis.geography.borders import countries_at
-from ophis.geography.location import gps_of, place_of
+from ophis.geography.countries import country_code
+from ophis.geography.location import Position, gps_of, place_of
 from tests.support.web_pages import encoded, opened_modules
 
 GPS = ExifTags.GPS
@@ -18,14 +21,25 @@ KATHMANDU: dict[int, Any] = {
     GPS.GPSLongitude: (85.0, 19.0, 26.4), GPS.GPSLongitudeRef: "E",
 }  # fmt: skip
 PLACES = """async (photos) => {
-  const {countriesOf, placeOf, positionOf} = await import(`${location.origin}/position.js`);
+  const {locatePhoto, placeOf, positionOf} = await import(`${location.origin}/position.js`);
   const found = [];
   for (const text of photos) {
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-    const [place, countries] = [await placeOf([bytes]), await countriesOf(new Blob([bytes]))];
-    found.push({place, countries, position: positionOf(bytes)});
+    const [place, located] = [await placeOf([bytes]), await locatePhoto(new Blob([bytes]))];
+    found.push({place, countries: located?.countries ?? {}, position: positionOf(bytes)});
   }
   return found;
+}"""
+GIVEN = """async (given) => {
+  const {givenPlace} = await import(`${location.origin}/position.js`);
+  const countries = {np: {code: "NP"}, in: {code: "IN"}, ke: {code: "KE"}};
+  return Promise.all(given.map(([country, at]) =>
+    givenPlace(country, at, countries).catch(() => "refused")));
+}"""
+SEVERAL = """async (sets) => {
+  const {placeOf} = await import(`${location.origin}/position.js`);
+  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return Promise.all(sets.map((photos) => placeOf(photos.map(bytes))));
 }"""
 COUNTRIES = """async (points) => {
   const {Borders} = await import(`${location.origin}/borders.js`);
@@ -69,6 +83,10 @@ def photos() -> dict[str, bytes]:
         "south and west": changed(GPSLatitudeRef="S", GPSLongitudeRef="W"),
         "near a border": changed(GPSLatitude=(26.0, 30.0, 0.0), GPSLongitude=(86.0, 45.0, 0.0)),
         "at sea": changed(GPSLatitude=(10.0, 0.0, 0.0), GPSLongitude=(88.0, 0.0, 0.0)),
+        "accurate to 25 m": changed(GPSHPositioningError=25.0),
+        "accurate to 80 km, of two countries": changed(GPSHPositioningError=80000.0),
+        "too inaccurate": changed(GPSHPositioningError=100001.0),
+        "of unknown accuracy": changed(GPSHPositioningError=0.0),
         "no latitude": changed(GPSLatitude=None),
         "no hemisphere": changed(GPSLongitudeRef=None),
         "a wrong hemisphere": changed(GPSLatitudeRef="Q"),
@@ -96,9 +114,9 @@ def test_place_of_a_photo_equals_python(page):
         position, here = gps_of(data), found[name]["position"]
         assert (here is None) == (position is None), name
         if position:
-            expected = (position.latitude, position.longitude)
-            assert (here["latitude"], here["longitude"]) == pytest.approx(expected, abs=1e-12)
+            assert here == pytest.approx(vars(position), abs=1e-12), name
         place = place_of(None, photo=data, gps=True)
+        assert found[name]["place"].get("position") == here, name
         assert found[name]["place"]["source"] == place.source, name
         assert dict(found[name]["place"]["weights"]) == pytest.approx(dict(place.weights)), name
         assert [key for key, _ in found[name]["place"]["weights"]] == list(place.weights), name
@@ -136,7 +154,36 @@ def test_position_in_heic_is_found(page):
         + b"\1" * 50
     )
     (found,) = page.evaluate(PLACES, [encoded(made)])
-    assert found["place"] == {"weights": [["np", 1]], "source": "position"}
+    place = found["place"]
+    assert (place["weights"], place["source"]) == ([["np", 1]], "position")
+
+
+def test_given_position_equals_python(page):
+    """With a country, which has to be one around the position."""
+    kathmandu, border, sea = Position(27.7, 85.3), Position(26.5, 86.75, 0.05), Position(-20, 75)
+    wide = replace(kathmandu, accuracy_km=90.0)
+    given = [
+        (None, kathmandu), (None, border), (None, sea), (None, wide),
+        ("IN", border), ("IN", sea), ("KE", kathmandu), ("XX", kathmandu),
+    ]  # fmt: skip
+    found = page.evaluate(GIVEN, [[country, vars(at)] for country, at in given])
+    for (country, at), here in zip(given, found, strict=True):
+        try:
+            place = place_of(country, at=at)
+        except InputError:
+            assert here == "refused"
+            continue
+        keys = [key for key, _ in here["weights"]]
+        assert [country_code(key) for key in keys] == [country_code(key) for key in place.weights]
+        assert [w for _, w in here["weights"]] == pytest.approx([*place.weights.values()])
+        assert (here["source"], here["position"]) == (place.source, vars(at))
+    assert found.count("refused") == 2
+
+
+def test_photo_near_a_country_is_preferred_to_one_at_sea(page):
+    order = [PHOTOS["at sea"], PHOTOS["nothing"], PHOTOS["JPEG"]]
+    (found,) = page.evaluate(SEVERAL, [list(map(encoded, order))])
+    assert (found["source"], found["weights"]) == ("position", [["np", 1]])
 
 
 def test_countries_of_a_point_equal_python(page):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from ophis.priors.location import LocationPrior
 from ophis.web.page import KINDS, Mode, Settings, page_files
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ def site_of(bundle: Bundle) -> dict[str, SiteFile]:
         bundle=bundle.version,
         evaluated=bundle.rule is not None,
         species=len(bundle.species),
+        records=isinstance(bundle.prior, LocationPrior),
     )
     files = {
         name: SiteFile(body, _kind(name), f'"{hashlib.sha256(body).hexdigest()[:32]}"')
-        for name, body in page_files(settings).items()
+        for name, body in page_files(settings, bundle.species).items()
     }
     return {"": files[INDEX], **files}
 

@@ -100,13 +100,21 @@ def web_files(bundle: Bundle, engine: Mapping[str, bytes]) -> dict[str, bytes]:
     records = records_of(bundle)
     tables = {PRIOR: prior, RECORDS: records}
     settings = Settings(
-        Mode.LOCAL, bundle.version, evaluated=bundle.rule is not None, species=len(bundle.species)
+        Mode.LOCAL,
+        bundle.version,
+        evaluated=bundle.rule is not None,
+        species=len(bundle.species),
+        records=bool(records),
     )
     models = {
         model_path(number): member.model.read_bytes()
         for number, member in enumerate(bundle.members, start=1)
     }
-    page = page_files(settings) | models | {path: data for path, data in tables.items() if data}
+    page = (
+        page_files(settings, bundle.species)
+        | models
+        | {path: data for path, data in tables.items() if data}
+    )
     page |= {f"runtime/{name}": engine[name] for name in (WASM, MODULE)}
     facts["parts"] = {
         "models": [_part(path, data) for path, data in models.items()],

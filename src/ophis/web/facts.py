@@ -28,7 +28,7 @@ from ophis.taxonomy.important_species import important_species
 from ophis.taxonomy.species_list import genus, species_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -66,7 +66,6 @@ def facts_of(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
         "rule": bundle.rule.as_dict() if bundle.rule else None,
         "prior": prior,
         "countries": countries,
-        "near": near_facts(bundle.species),
         "images": [asdict(member.preprocessing) for member in members],
         "tta": [asdict(crop) for crop in bundle.tta],
         "selftests": [_selftest(member) for member in members],
@@ -166,7 +165,7 @@ def _spelled(prior: Prior | None) -> list[str]:
     return [name for name in names if country_code(name)]
 
 
-def near_facts(species: SpeciesList) -> dict[str, Any]:
+def near_facts(species: Iterable[str]) -> dict[str, Any]:
     """Return the medically important species by country, as in `ophis.near`.
 
     Returns:

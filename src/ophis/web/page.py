@@ -6,7 +6,6 @@ The page either sends photos to `ophis serve`, or runs the network in the browse
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from ophis.geography.countries import iso_codes
 from ophis.geography.country_names import all_names, english_names, name_in
 from ophis.locales import languages, read_sentences
+from ophis.web.facts import as_json, near_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from importlib.resources.abc import Traversable
 
 KINDS = {
@@ -34,7 +34,7 @@ KINDS = {
     ".onnx": "application/octet-stream",
     ".bin": "application/octet-stream",
 }
-SETTINGS, BORDERS = "settings.json", "borders.json"
+SETTINGS, BORDERS, NEAR = "settings.json", "borders.json", "near.json"
 COUNTRIES = "countries.json"  # names of countries in all languages, for the search
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
 
@@ -55,28 +55,35 @@ class Settings:
         bundle: version of the bundle.
         evaluated: whether the bundle was evaluated on photos.
         species: number of species.
+        records: whether the bundle has records, so that positions are used.
     """
 
     mode: Mode
     bundle: str
     evaluated: bool
     species: int
+    records: bool = False
 
 
-def page_files(settings: Settings) -> dict[str, bytes]:
+def page_files(settings: Settings, species: Iterable[str] = ()) -> dict[str, bytes]:
     """Return every file of the page by path: static files, sentences, country names, settings.
 
     The borders are included: the browser resolves a photo's position to a country in either mode.
+
+    Args:
+        settings: of the page.
+        species: of the bundle; the dangerous species of each country refer to its columns.
     """
     found = dict(_static(files("ophis.web").joinpath("static")))
     found[BORDERS] = files("ophis.geography").joinpath(BORDERS).read_bytes()
     for language in languages():
-        found[f"sentences/{language}.json"] = _json(sentences_of(language))
+        found[f"sentences/{language}.json"] = as_json(sentences_of(language))
     english: dict[str, list[str]] = {}
     for code, name in english_names():
         english.setdefault(code, []).append(name)
-    found[COUNTRIES] = _json({"names": all_names(), "english": english})
-    found[SETTINGS] = _json({**asdict(settings), "languages": languages()})
+    found[COUNTRIES] = as_json({"names": all_names(), "english": english})
+    found[NEAR] = as_json(near_facts(species))
+    found[SETTINGS] = as_json({**asdict(settings), "languages": languages()})
     return found
 
 
@@ -104,7 +111,3 @@ def _static(folder: Traversable, before: str = "") -> Iterator[tuple[str, bytes]
             yield from _static(entry, f"{name}/")
         elif f".{entry.name.rpartition('.')[2]}" in KINDS:
             yield name, entry.read_bytes()
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,5 +1,7 @@
 // Sentences of an answer; JavaScript version of ophis/inference/answer_lines.py.
 
+import { even } from "./probabilities.js";
+
 /** @import { Decision } from "./row_decision.js" */
 /** @import { Country, Effect, Place } from "./prior.js" */
 
@@ -55,6 +57,10 @@ export function answerLines(sections, decision, place, more) {
       lines.push(sentence(sections, "place", place.source, { countries: named }));
     }
     lines.push(sentence(sections, "prior", effect.use));
+    if (typeof effect.records === "number") {
+      const number = effect.records.toLocaleString("en-US");
+      lines.push(sentence(sections, "records", "total", { number }));
+    }
     if (decision.joined) lines.push(sentence(sections, "country", "joined"));
     if (effect.overridden) lines.push(sentence(sections, "country", "overridden"));
     if (effect.contradicts) lines.push(sentence(sections, "country", "contradicts"));
@@ -101,8 +107,5 @@ function nameOf(key, sections, countries) {
  * @param {number} weight
  */
 function percent(weight) {
-  const value = weight * 100;
-  const low = Math.floor(value);
-  const up = value - low > 0.5 || (value - low === 0.5 && low % 2 === 1);
-  return `${low + (up ? 1 : 0)}%`;
+  return `${even(100 * weight)}%`;
 }

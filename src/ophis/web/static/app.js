@@ -6,6 +6,7 @@ import { BackendError, openBackend } from "./backend.js";
 import { Camera } from "./camera.js";
 import { byId, make } from "./elements.js";
 import { errorParts, UNSUPPORTED } from "./error_view.js";
+import { NearSection } from "./near_section.js";
 import { readJson } from "./page_files.js";
 import { PhotoList } from "./photo_list.js";
 import { matchPhotos } from "./photo_matching.js";
@@ -33,7 +34,10 @@ class Page {
     this.request = null;
     /** @type {(() => void)|null} */
     this.redraw = null; // draws the current screen again, after a change of language
-    this.placeForm = new PlaceForm(sentences, announce);
+    this.placeForm = new PlaceForm(settings, sentences, {
+      announce,
+      changed: () => this.near?.update(),
+    });
     this.photoList = new PhotoList(sentences, {
       changed: () => this.photosChanged(),
       rejected: complain,
@@ -44,6 +48,11 @@ class Page {
     });
     this.backend = openBackend(settings);
     this.backend.catch(() => {}); // the error is shown with the next request
+    this.near = new NearSection(
+      sentences,
+      () => this.placeForm.place,
+      async (place) => (await this.backend).nearby(place),
+    );
   }
 
   /**
@@ -56,7 +65,7 @@ class Page {
 
   start() {
     byId("starting").remove();
-    byId("request").hidden = byId("bite").hidden = false;
+    byId("request").hidden = byId("near").hidden = byId("bite").hidden = false;
     byId("form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
@@ -80,6 +89,7 @@ class Page {
     byId("private").textContent = this.text(`private_${mode}`, { host: location.host });
     this.photoList.setSentences(this.sentences);
     this.placeForm.setSentences(this.sentences);
+    this.near.setSentences(this.sentences);
     showNetwork(this.sentences, this.settings.mode);
   }
 
@@ -163,10 +173,11 @@ class Page {
 
   /** @returns {import("./backend.js").IdentifyRequest} */
   formData() {
-    const { code, gps } = this.placeForm;
+    const { code, at, gps } = this.placeForm;
     return {
       photos: this.photoList.photos.map((photo) => photo.file),
       country: code,
+      at,
       gps,
       top: MOST_GUESSES,
       language: this.sentences.language,

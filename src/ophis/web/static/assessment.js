@@ -54,7 +54,7 @@ export function banner(answer, sentences, tag = "h2") {
   const unnamed = kind === answer.state;
   const text = unnamed ? sentences.text("page", kind) : verdict;
   const focus = tag === "h2" ? { id: "verdict", tabindex: "-1" } : {};
-  const heading = make(tag, focus, icon(ICONS[kind] ?? "danger"), text);
+  const heading = make(tag, focus, icon(ICONS[kind] ?? "danger"), make("span", {}, text));
   const box = make("div", { class: `verdict ${kind.replaceAll(" ", "-")}` }, heading);
   if (unnamed) box.append(make("p", {}, verdict));
   return box;
@@ -87,35 +87,31 @@ export function lists(answer, sentences) {
     .slice(0, MOST_OTHERS);
   const box = make("div", { class: "names" });
   if (!answer.evaluated) {
-    box.append(...list(sentences.text("list", "guesses"), answer.guesses, sentences, "guesses"));
+    box.append(...list(answer, answer.guesses, sentences, "guesses"));
     return [box];
   }
-  if (possible.length)
-    box.append(...list(sentences.text("list", "possible"), possible, sentences, "possible"));
+  if (possible.length) box.append(...list(answer, possible, sentences, "possible"));
   const further = answer.possible.length - possible.length;
   if (further > 0) {
     const number = further.toLocaleString(sentences.language);
     box.append(make("p", { class: "hint" }, sentences.text("list", "further", { number })));
   }
-  if (others.length)
-    box.append(...list(sentences.text("list", "others"), others, sentences, "others"));
+  if (others.length) box.append(...list(answer, others, sentences, "others"));
   return [box];
 }
 
 /**
- * @param {string} title
+ * @param {Answer} answer
  * @param {Guess[]} guesses
  * @param {Sentences} sentences
  * @param {string} kind
  */
-function list(title, guesses, sentences, kind) {
+function list(answer, guesses, sentences, kind) {
+  const located = answer.place_records !== null;
+  const rows = guesses.map((guess) => row(guess, sentences, kind, located));
   return [
-    make("h3", {}, title),
-    make(
-      "ul",
-      { class: `guesses ${kind}` },
-      ...guesses.map((guess) => row(guess, sentences, kind)),
-    ),
+    make("h3", {}, sentences.text("list", kind)),
+    make("ul", { class: `guesses ${kind}` }, ...rows),
   ];
 }
 
@@ -130,22 +126,42 @@ function bar(fraction) {
  * @param {Guess} guess
  * @param {Sentences} sentences
  * @param {string} kind - of the list
+ * @param {boolean} located - the answer has records around a position
  */
-function row(guess, sentences, kind) {
-  const danger = make(
-    "span",
-    { class: `danger ${guess.danger.replaceAll(" ", "-")}` },
-    icon(ICONS[guess.danger] ?? "question"),
-    sentences.text("danger", guess.danger),
-  );
+function row(guess, sentences, kind, located) {
   return make(
     "li",
     {},
     make("span", { class: "latin", lang: "la", translate: "no" }, guess.species),
     make("span", { class: "percent" }, sentences.percent(guess.probability)),
     ...(kind === "guesses" ? [] : [bar(guess.probability)]), // unevaluated guesses have no bars
-    danger,
+    dangerTag(guess.danger, sentences.text("danger", guess.danger)),
+    ...(located ? [recordsLine(guess, sentences)] : []),
   );
+}
+
+/**
+ * @param {string} danger
+ * @param {string} text
+ */
+export function dangerTag(danger, text) {
+  const style = { class: `danger ${danger.replaceAll(" ", "-")}` };
+  return make("span", style, icon(ICONS[danger] ?? "question"), text);
+}
+
+/**
+ * Records of a species around a position.
+ *
+ * @param {Pick<Guess, "records" | "nearest_km">} found
+ * @param {Sentences} sentences
+ */
+export function recordsLine({ records, nearest_km }, sentences) {
+  const number = (records ?? 0).toLocaleString(sentences.language);
+  const km = (nearest_km ?? 0).toLocaleString(sentences.language);
+  let key = records === 1 ? "one" : "near";
+  if (records === 0) key = "far";
+  if (nearest_km === null) key = records === null ? "no_records" : "none";
+  return make("span", { class: "recorded" }, sentences.text("records", key, { number, km }));
 }
 
 /**

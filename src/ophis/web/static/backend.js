@@ -2,6 +2,10 @@
 
 import { BackendError } from "./backend_error.js";
 
+/** @import { Nearby, Position } from "./location_prior.js" */
+/** @import { FormPlace } from "./near_section.js" */
+/** @import { Species } from "./row_decision.js" */
+
 export { BackendError };
 
 /**
@@ -10,6 +14,7 @@ export { BackendError };
  * @typedef {object} IdentifyRequest
  * @property {Blob[]} photos of one snake.
  * @property {string | null} country ISO 3166 alpha-2 code chosen by the person; null: none.
+ * @property {Position | null} [at] position that the person gave or confirmed.
  * @property {boolean} gps take the country from a photo's position when none is chosen.
  * @property {number} top number of guesses, at least one.
  * @property {string} language of the sentences.
@@ -37,7 +42,8 @@ export { BackendError };
  * @property {string} verdict
  * @property {boolean} evaluated
  * @property {string[]} possible
- * @property {{species: string, probability: number, danger: string}[]} guesses
+ * @property {{species: string, probability: number, danger: string, records: number | null,
+ *   nearest_km: number | null}[]} guesses
  * @property {string} country
  * @property {Record<string, number>} countries
  * @property {string | null} source
@@ -63,6 +69,13 @@ export { BackendError };
  * @property {boolean} evaluated
  * @property {number} species
  * @property {string[]} languages
+ * @property {boolean} records true if the bundle has records of positions.
+ */
+
+/**
+ * Records around a position, and p(s | place), by species of the bundle.
+ *
+ * @typedef {Nearby & {probability: Float64Array | null, species: Species[]}} Surroundings
  */
 
 /**
@@ -73,6 +86,8 @@ export { BackendError };
  *   the first request; progress runs from 0 to 1. Rejects with a `BackendError`.
  * @property {() => Promise<boolean>} availableOffline resolves when the page is stored: true if it
  *   works offline, false where storage is impossible, as over plain http.
+ * @property {(place: FormPlace) => Promise<Surroundings | null>} nearby resolves to the records around
+ *   a position; null without a position or without records in this browser.
  */
 
 /**

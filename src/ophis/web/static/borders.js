@@ -1,5 +1,7 @@
 // Countries around a point on the earth; JavaScript version of ophis/geography/borders.py.
 
+import { even } from "./probabilities.js";
+
 const EARTH_KM = 6371;
 const SAMPLES = 256; // points of a disc; weights are accurate to one or two hundredths
 const COAST_KM = 50; // a position farther out at sea has no country
@@ -271,15 +273,4 @@ function box(points) {
     [high[0], high[1]] = [Math.max(high[0], x), Math.max(high[1], y)];
   }
   return { low, high };
-}
-
-/**
- * Rounded, with halves to even, like NumPy.
- *
- * @param {number} value
- */
-function even(value) {
-  const low = Math.floor(value);
-  const up = value - low > 0.5 || (value - low === 0.5 && low % 2 !== 0);
-  return low + (up ? 1 : 0);
 }

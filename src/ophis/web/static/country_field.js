@@ -13,10 +13,12 @@ export class CountryField {
   /**
    * @param {Sentences} sentences
    * @param {(sentence: string) => void} announce - to a screen reader
+   * @param {() => void} changed - called after each change of the country
    */
-  constructor(sentences, announce) {
+  constructor(sentences, announce, changed) {
     this.sentences = sentences;
     this.announce = announce;
+    this.changed = changed;
     /** @type {string|null} */
     this.code = null;
     /** @type {Record<string, string[]>} */
@@ -81,6 +83,7 @@ export class CountryField {
     if (code) {
       this.announce(this.sentences.text("page", "country_chosen", { country: this.input.value }));
     }
+    this.changed();
   }
 
   forget() {
@@ -93,6 +96,7 @@ export class CountryField {
     this.unknown.checked = false;
     this.complain("");
     this.open();
+    this.changed();
   }
 
   open() {

@@ -2,11 +2,12 @@
 
 import { answerLines } from "./answer_lines.js";
 import { calibrate } from "./ensemble.js";
-import { energy, meanOf, probabilities, ranked } from "./probabilities.js";
+import { energy, even, meanOf, probabilities, ranked } from "./probabilities.js";
 import { noName, RowDecider } from "./row_decision.js";
 import { MAY_BE_VENOMOUS } from "./verdict.js";
 
 /** @import { Answer } from "./backend.js" */
+/** @import { Nearby } from "./location_prior.js" */
 /** @import { Effect, Place } from "./prior.js" */
 /** @import { Decision, Facts } from "./row_decision.js" */
 /** @import { Sections } from "./answer_lines.js" */
@@ -29,10 +30,11 @@ export class Decider {
   /**
    * @param {Facts} facts
    * @param {Float64Array} table rows of the prior, [rows, species]; empty without a prior.
+   * @param {ArrayBuffer} [records] rows of records around positions.
    */
-  constructor(facts, table) {
+  constructor(facts, table, records = new ArrayBuffer(0)) {
     this.facts = facts;
-    this.rows = new RowDecider(facts, table);
+    this.rows = new RowDecider(facts, table, records);
   }
 
   /**
@@ -54,7 +56,9 @@ export class Decider {
     const raw = photos.map((photo) => photo.logits);
     const kept = raw.filter((_, number) => !seen[number]?.left_out);
     const one = meanOf(kept.length ? kept : raw);
-    const [adjusted, effect] = this.rows.adjusted(one, place);
+    const nearby = this.rows.prior?.nearby(place) ?? null;
+    const [adjusted, use] = this.rows.adjusted(one, place);
+    const effect = { ...use, records: nearby?.total ?? null };
     const decision = this.#contradict(kept)
       ? this.#notOneSnake(kept, adjusted, place)
       : this.#decide(raw, one, place, seen);
@@ -63,7 +67,7 @@ export class Decider {
       ? photos.map((photo) => this.answer([photo], [], place, options))
       : [];
     const named = decision.species.length && !contradicting;
-    const guesses = named ? this.#guesses(adjusted, top) : [];
+    const guesses = named ? this.#guesses(adjusted, top, nearby) : [];
     const parts = { photos: seen, failures, guesses, each };
     return this.#toAnswer(sections, decision, place, effect, parts);
   }
@@ -99,7 +103,7 @@ export class Decider {
       prior: effect.use,
       contradicts: effect.contradicts,
       overridden: effect.overridden,
-      place_records: null,
+      place_records: effect.records ?? null,
       joined: decision.joined,
       danger_guaranteed,
       bundle: facts.bundle,
@@ -176,8 +180,9 @@ export class Decider {
   /**
    * @param {Float64Array} row
    * @param {number} top
+   * @param {Nearby | null} nearby
    */
-  #guesses(row, top) {
+  #guesses(row, top, nearby) {
     const p = probabilities(row);
     return ranked(row, this.rows.order)
       .slice(0, top)
@@ -185,8 +190,23 @@ export class Decider {
         species: this.rows.species(column).name,
         probability: p[column] ?? 0,
         danger: this.rows.species(column).danger,
-        records: null,
-        nearest_km: null,
+        ...recordsOf(nearby, [column]),
       }));
   }
+}
+
+/**
+ * Records of columns within 100 km, and whole kilometres to the nearest one within 500 km.
+ *
+ * @param {Nearby | null} nearby
+ * @param {number[]} columns
+ * @returns {{records: number | null, nearest_km: number | null}}
+ */
+export function recordsOf(nearby, columns) {
+  if (!nearby || !columns.some((column) => nearby.known[column])) {
+    return { records: null, nearest_km: null };
+  }
+  const km = Math.min(...columns.map((column) => nearby.nearest_km[column] ?? 0));
+  const records = columns.reduce((sum, column) => sum + (nearby.records[column] ?? 0), 0);
+  return { records, nearest_km: Number.isFinite(km) ? even(km) : null };
 }

@@ -1,10 +1,10 @@
-/** Country of this device, determined in the browser, only after a tap. */
+/** Position and country of this device, determined in the browser, only after a tap. */
 
 import { byId } from "./elements.js";
-import { countriesOfDevice } from "./position.js";
+import { locateDevice } from "./position.js";
 
 /** @typedef {import("./sentences.js").Sentences} Sentences */
-/** @typedef {Record<string, number>} Countries - weights by code, the largest first */
+/** @typedef {import("./position.js").Located} Located */
 
 const DENIED = 1; // as the Geolocation API numbers it
 const MOST_SECONDS = 30; // some browsers never report that their permission dialog was dismissed
@@ -13,7 +13,7 @@ export class DevicePosition {
   /**
    * @param {Sentences} sentences
    * @param {(sentence: string) => void} announce - to a screen reader
-   * @param {{started: () => void, found: (countries: Countries) => void}} callbacks
+   * @param {{started: () => void, found: (located: Located) => void}} callbacks
    */
   constructor(sentences, announce, callbacks) {
     this.sentences = sentences;
@@ -44,10 +44,10 @@ export class DevicePosition {
     this.announce(this.sentences.text("page", "device_waiting"));
     byId("device-cancel").focus();
     try {
-      const countries = await countriesOfDevice(search.signal);
+      const located = await locateDevice(search.signal);
       if (search !== this.search) return; // cancelled or restarted
-      this.end(Object.keys(countries).length ? "" : "device_nowhere");
-      if (!this.problem) this.callbacks.found(countries);
+      this.end(Object.keys(located.countries).length ? "" : "device_nowhere");
+      if (!this.problem) this.callbacks.found(located);
     } catch (error) {
       const { code } = /** @type {Partial<GeolocationPositionError>} */ (error);
       if (search === this.search)

@@ -38,9 +38,9 @@ export function errorParts(error, sentences, local, acts) {
   const heading = make(
     "h2",
     { id: "verdict", tabindex: "-1" },
-    sentences.text("page", "no_answer"),
+    icon(reason === "unreachable" ? "offline" : "unusable"),
+    make("span", {}, sentences.text("page", "no_answer")),
   );
-  heading.prepend(icon(reason === "unreachable" ? "offline" : "unusable"));
   const box = make("div", { class: "verdict error" }, heading);
   box.append(make("p", {}, ...errorDetail(reason, detail, sentences)));
   const change = button(sentences.text("page", "change"), acts.change);

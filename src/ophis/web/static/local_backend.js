@@ -6,13 +6,15 @@ import { Decider } from "./decision.js";
 import { ensemble } from "./ensemble.js";
 import { addEvidence } from "./evidence.js";
 import { fetchParts, readJson } from "./page_files.js";
-import { givenPlace, placeOf } from "./position.js";
+import { givenPlace, placeOf, weightsOf } from "./position.js";
 import { requireBounds } from "./rule_check.js";
 import { knownLanguage } from "./sentences.js";
 import { WorkerClient } from "./worker_client.js";
 
-/** @import { Answer, Backend, IdentifyRequest, Settings } from "./backend.js" */
+/** @import { Answer, Backend, IdentifyRequest, Settings, Surroundings } from "./backend.js" */
 /** @import { Failure } from "./decision.js" */
+/** @import { FormPlace } from "./near_section.js" */
+/** @import { Place } from "./prior.js" */
 /** @import { Facts } from "./row_decision.js" */
 /** @import { Sections } from "./answer_lines.js" */
 /** @import { Part } from "./page_files.js" */
@@ -24,13 +26,13 @@ import { WorkerClient } from "./worker_client.js";
  * Content of facts.json: the tables for the decision, and the files of the model.
  *
  * @typedef {Facts & {images: Preprocessing[], tta: Crop[], runtime: string,
- *   selftests: (SelfTest | null)[], parts: {models: Part[], wasm: Part, prior?: Part}}} LocalFacts
+ *   selftests: (SelfTest | null)[], parts: {models: Part[], wasm: Part, prior?: Part, records?: Part}}} LocalFacts
  */
 
 /** @typedef {{decider: Decider, facts: LocalFacts, worker: WorkerClient}} LoadedBundle */
 
 const FACTS = "model/facts.json";
-/** @type {import("./prior.js").Place} */
+/** @type {Place} */
 const NOWHERE = { weights: [], source: null };
 
 /**
@@ -44,6 +46,7 @@ export function openLocal(settings) {
     identify: (request, options) => local.identify(request, options),
     load: (progress) => local.load(progress),
     availableOffline: () => stored,
+    nearby: (place) => local.nearby(place),
   };
 }
 
@@ -97,6 +100,20 @@ class LocalBackend {
     return /** @type {Promise<Answer>} */ (Promise.race([this.#answer(request), aborted]));
   }
 
+  /**
+   * @param {FormPlace} where
+   * @returns {Promise<Surroundings | null>}
+   */
+  async nearby({ countries, position }) {
+    const { decider, facts } = await this.#loaded(await this.#sections("en"));
+    const { prior } = decider.rows;
+    /** @type {Place} */
+    const place = { weights: weightsOf(countries), source: null, position };
+    const nearby = prior?.nearby(place);
+    if (!prior || !nearby) return null;
+    return { ...nearby, probability: prior.probability(place), species: facts.species };
+  }
+
   /** @param {IdentifyRequest} request */
   async #answer(request) {
     const { languages } = this.settings;
@@ -108,7 +125,7 @@ class LocalBackend {
     }
     const sections = await this.#sections(request.language);
     const { decider, facts, worker } = await this.#loaded(sections);
-    const given = requireValid(request, facts, sections);
+    const given = await requireValid(request, facts, sections);
     const files = await Promise.all(request.photos.map(bytesOf));
     const names = files.map((_, i) => (files.length === 1 ? "photo" : `photo ${i + 1}`));
     const photos = files.map((bytes, i) => ({ name: names[i] ?? "photo", bytes }));
@@ -170,8 +187,8 @@ class LocalBackend {
     } catch (error) {
       throw backendError(503, sections, "model_damaged", messageOf(error));
     }
-    const { models, wasm, prior } = facts.parts;
-    const wanted = [...models, wasm, ...(prior ? [prior] : [])];
+    const { models, wasm, prior, records } = facts.parts;
+    const wanted = [...models, wasm, ...(prior ? [prior] : []), ...(records ? [records] : [])];
     const parts = await fetchParts(wanted, report).catch((error) => {
       const reason = error instanceof RangeError ? "model_damaged" : "model_missing";
       throw backendError(503, sections, reason, messageOf(error));
@@ -193,7 +210,8 @@ class LocalBackend {
       worker.close();
       throw backendError(500, sections, "model_wrong", wrong);
     }
-    return { decider: new Decider(facts, new Float64Array(bufferOf(prior))), facts, worker };
+    const table = new Float64Array(bufferOf(prior));
+    return { decider: new Decider(facts, table, bufferOf(records)), facts, worker };
   }
 
   /**
@@ -213,7 +231,7 @@ class LocalBackend {
  * @param {Facts} facts
  * @param {Sections} sections
  */
-function requireValid({ photos, country, top }, facts, sections) {
+async function requireValid({ photos, country, at = null, top }, facts, sections) {
   if (!(Number.isInteger(top) && top >= 1)) {
     throw backendError(422, sections, "wrong_input", `top = ${top} should be 1 or more`);
   }
@@ -222,7 +240,7 @@ function requireValid({ photos, country, top }, facts, sections) {
     throw backendError(422, sections, "no_photo", error);
   }
   try {
-    return givenPlace(country, facts.countries);
+    return await givenPlace(country, at, facts.countries);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw backendError(422, sections, "unknown_country", error.message);

@@ -1,21 +1,29 @@
 // Place of a photo: given by a person, from its EXIF position, or from the position of this device.
-// A position is converted to countries at once; it is never shown, sent or stored.
+// A position is never shown, logged or stored.
 
 import { Borders } from "./borders.js";
 import { positionTags } from "./exif.js";
 import { readJson } from "./page_files.js";
 
+/** @import { Position } from "./location_prior.js" */
 /** @import { Country, Place } from "./prior.js" */
 
-const [NORTH, LATITUDE, EAST, LONGITUDE] = [1, 2, 3, 4];
+/**
+ * Position, and the countries around it: weights by ISO code, the largest first.
+ *
+ * @typedef {{position: Position, countries: Record<string, number>}} Located
+ */
+
+const [NORTH, LATITUDE, EAST, LONGITUDE, ACCURACY] = [1, 2, 3, 4, 31];
 const MOST_KM = 100; // a less accurate position may lie in too many countries
+const UNKNOWN_KM = 1; // accuracy of a photo's position that states none
 const OLD_MS = 300_000; // a country is rarely left in less time
 
 /**
  * Position in a photo's EXIF; null if missing or invalid, see ophis/geography/location.py.
  *
  * @param {Uint8Array} bytes of the file.
- * @returns {{latitude: number, longitude: number} | null}
+ * @returns {Position | null}
  */
 export function positionOf(bytes) {
   const tags = positionTags(bytes);
@@ -24,7 +32,15 @@ export function positionOf(bytes) {
   const longitude = degrees(tags.get(LONGITUDE), tags.get(EAST), ["E", "W"]);
   if (latitude === null || longitude === null) return null;
   if (Math.abs(latitude) > 90 || Math.abs(longitude) > 180) return null;
-  return latitude === 0 && longitude === 0 ? null : { latitude, longitude };
+  const accuracy_km = accuracyOf(tags.get(ACCURACY));
+  if ((latitude === 0 && longitude === 0) || accuracy_km > MOST_KM) return null;
+  return { latitude, longitude, accuracy_km };
+}
+
+/** @param {string | number[] | undefined} metres */
+function accuracyOf(metres) {
+  const [value = 0, ...others] = Array.isArray(metres) ? metres : [];
+  return value > 0 && Number.isFinite(value) && !others.length ? value / 1000 : UNKNOWN_KM;
 }
 
 /**
@@ -47,16 +63,23 @@ function degrees(value, reference, sides) {
  * Place given by a person; null if none.
  *
  * @param {string | null} country ISO code, or a key of `countries`.
+ * @param {Position | null} at position; `country` may then name one of the countries around it.
  * @param {Record<string, Country>} countries
- * @returns {Place | null}
- * @throws {RangeError} when there is no such country.
+ * @returns {Promise<Place | null>}
+ * @throws {RangeError} when there is no such country, or not at the position.
  */
-export function givenPlace(country, countries) {
-  if (country === null) return null;
+export async function givenPlace(country, at, countries) {
+  const around = at && (await placeAt(at, true));
+  if (country === null) return around;
   const wanted = country.trim();
   const key = ["", "unknown"].includes(wanted.toLowerCase()) ? "UNKNOWN" : wanted.toLowerCase();
   if (!countries[key]) throw new RangeError(`no country is called '${country}'; use its ISO code`);
-  return { weights: [[key, 1]], source: "given" };
+  if (!around) return { weights: [[key, 1]], source: "given" };
+  const codes = around.weights.map(([code]) => code);
+  if (codes.length && !codes.includes(key)) {
+    throw new RangeError(`the position is not in ${country}; leave out the one that is wrong`);
+  }
+  return { ...around, weights: [[key, 1]], source: "given position" };
 }
 
 /** @type {Promise<Borders> | null} */
@@ -75,42 +98,41 @@ function readBorders() {
 }
 
 /**
- * Countries at a photo's position, the largest weight first.
+ * Position with the countries around it, within its accuracy.
  *
- * @param {Uint8Array} bytes of the file.
- * @returns {Promise<[code: string, weight: number][]>} empty without a position.
+ * @param {Position} position
+ * @returns {Promise<Located>}
  */
-async function weightsOf(bytes) {
-  const position = positionOf(bytes);
-  if (!position) return [];
-  return (await readBorders()).countriesAt(position);
+async function located(position) {
+  const around = (await readBorders()).countriesAt(position, position.accuracy_km);
+  return { position, countries: Object.fromEntries(around) };
 }
 
 /**
- * Countries at a photo's position, determined in the browser.
+ * Position of a photo and its countries, determined in the browser; null without a position.
  *
  * @param {Blob} photo
- * @returns {Promise<Record<string, number>>} weights by ISO code; empty without a position.
+ * @returns {Promise<Located | null>}
  */
-export async function countriesOf(photo) {
-  return Object.fromEntries(await weightsOf(new Uint8Array(await photo.arrayBuffer())));
+export async function locatePhoto(photo) {
+  const position = positionOf(new Uint8Array(await photo.arrayBuffer()));
+  return position && located(position);
 }
 
 /**
- * Countries around this device, within the accuracy of its position; the browser asks for
+ * Position of this device and the countries around it, within its accuracy; the browser asks for
  * permission first.
  *
  * @param {AbortSignal} signal
- * @returns {Promise<Record<string, number>>} weights by ISO code; empty far out at sea.
+ * @returns {Promise<Located>} without countries far out at sea.
  * @throws {GeolocationPositionError} when it is denied or unavailable.
  * @throws {RangeError} when it is too inaccurate.
  */
-export async function countriesOfDevice(signal) {
-  const { coords } = await deviceAt(signal);
-  const km = coords.accuracy / 1000;
-  if (km > MOST_KM) throw new RangeError("the position is too inaccurate");
-  const { latitude, longitude } = coords;
-  return Object.fromEntries((await readBorders()).countriesAt({ latitude, longitude }, km));
+export async function locateDevice(signal) {
+  const { latitude, longitude, accuracy } = (await deviceAt(signal)).coords;
+  const accuracy_km = accuracy > 0 ? accuracy / 1000 : UNKNOWN_KM;
+  if (accuracy_km > MOST_KM) throw new RangeError("the position is too inaccurate");
+  return located({ latitude, longitude, accuracy_km });
 }
 
 /**
@@ -125,19 +147,47 @@ function deviceAt(signal) {
 }
 
 /**
- * Place of the first photo with a position.
+ * Place of the first photo with a position, preferably near a country.
  *
  * @param {Iterable<Uint8Array>} photos
  * @returns {Promise<Place>}
  */
 export async function placeOf(photos) {
+  /** @type {Place | null} */
+  let far = null;
   for (const bytes of photos) {
-    const found = await weightsOf(bytes);
-    if (!found.length) continue;
-    return {
-      weights: found.map(([code, weight]) => [code.toLowerCase(), weight]),
-      source: found.length === 1 ? "position" : "near a border",
-    };
+    const position = positionOf(bytes);
+    const place = position && (await placeAt(position, false));
+    if (place?.weights.length) return place;
+    far ??= place;
   }
-  return { weights: [], source: "no position" };
+  return far ?? { weights: [], source: "no position" };
+}
+
+/**
+ * Place of a position, with the countries around it.
+ *
+ * @param {Position} position
+ * @param {boolean} given false for a photo's own position.
+ * @returns {Promise<Place>}
+ */
+async function placeAt(position, given) {
+  const { countries } = await located(position);
+  const weights = weightsOf(countries);
+  const border = weights.length > 1;
+  if (!weights.length) return { weights, source: given ? "no country" : "no position", position };
+  if (given) {
+    return { weights, source: `given position${border ? " near a border" : ""}`, position };
+  }
+  return { weights, source: border ? "near a border" : "position", position };
+}
+
+/**
+ * Weights by country key.
+ *
+ * @param {Record<string, number>} countries by ISO code.
+ * @returns {[key: string, weight: number][]}
+ */
+export function weightsOf(countries) {
+  return Object.entries(countries).map(([code, weight]) => [code.toLowerCase(), weight]);
 }

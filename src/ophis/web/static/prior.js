@@ -2,6 +2,8 @@
 
 import { largest, probabilities } from "./probabilities.js";
 
+/** @import { LocationPrior, Nearby, Position } from "./location_prior.js" */
+
 // Likelihood ratio below which the answer reports that photo and country contradict each other.
 const CONTRADICTION = 0.05;
 const UNSEEN = ["unseen", "no country"];
@@ -27,14 +29,16 @@ const UNSEEN = ["unseen", "no country"];
  * @property {boolean} contradicts
  * @property {boolean} overridden
  * @property {boolean} [of_country] true if the place is one country and the factors rest on its data.
+ * @property {number | null} [records] number within 100 km of the position.
  */
 
 /**
- * Countries of a photo, with weights.
+ * Countries of a photo, with weights, and its position if known.
  *
  * @typedef {object} Place
  * @property {[key: string, weight: number][]} weights by country key, the largest first.
  * @property {string | null} source origin of the country.
+ * @property {Position | null} [position]
  */
 
 /**
@@ -46,6 +50,7 @@ const UNSEEN = ["unseen", "no country"];
  * @property {string} use
  * @property {boolean} overridden
  * @property {boolean} ofCountry
+ * @property {Float64Array} [p] p(s | place); only of a position.
  */
 
 /** Prior of a bundle. */
@@ -55,23 +60,53 @@ export class Prior {
    * @param {Record<string, Country>} countries by key.
    * @param {Float64Array} table [rows, species].
    * @param {number} species
+   * @param {LocationPrior | null} location prior of positions.
    */
-  constructor(temperature, countries, table, species) {
+  constructor(temperature, countries, table, species, location = null) {
     this.temperature = temperature;
     this.countries = countries;
     this.table = table;
     this.species = species;
+    this.location = location;
+  }
+
+  /**
+   * True if this prior uses something of a place.
+   *
+   * @param {Place} place
+   */
+  uses(place) {
+    return place.weights.length > 0 || (this.nearby(place)?.total ?? 0) > 0;
+  }
+
+  /**
+   * Records around a position; null without a position or without records.
+   *
+   * @param {Place} place
+   * @returns {Nearby | null}
+   */
+  nearby({ position }) {
+    return (position && this.location?.near(position)) ?? null;
+  }
+
+  /**
+   * p(s | place) by the records around a position; null if they are not used.
+   *
+   * @param {Place} place
+   */
+  probability(place) {
+    return this.uses(place) ? (this.#placePrior(place).p ?? null) : null;
   }
 
   /**
    * Logits of a photo with the prior of a place, and its effect.
    *
    * @param {Float64Array} row
-   * @param {Place} place with one country or more.
+   * @param {Place} place that the prior uses.
    * @returns {[row: Float64Array, effect: Effect]}
    */
   adjusted(row, place) {
-    const { factors, ratios, use, overridden, ofCountry } = this.#placePrior(place.weights);
+    const { factors, ratios, use, overridden, ofCountry } = this.#placePrior(place);
     const image = row.map((logit) => logit / this.temperature);
     const product = factors.map((factor, column) => factor + (image[column] ?? 0));
     const contradicts = this.#likelihood(row, ratios) < CONTRADICTION;
@@ -93,10 +128,38 @@ export class Prior {
   }
 
   /**
+   * @param {Place} place
+   * @returns {PlacePrior}
+   */
+  #placePrior(place) {
+    const { location } = this;
+    const around = this.#countriesPrior(place.weights);
+    if (!location || !place.position) return around;
+    const keys = place.weights.map(([key]) => key);
+    const redistributed = location.redistribution(place.position, keys);
+    const { world_exponent } = location.settings;
+    const log_world = location.world.map((log) => world_exponent * log);
+    const world = location.world.map(Math.exp);
+    const countries = keys.length
+      ? around.factors.map((factor, s) => Math.exp(factor + (log_world[s] ?? 0)))
+      : world;
+    const p = redistributed(countries);
+    const right = keys.length ? around.ratios.map((ratio, s) => ratio * (world[s] ?? 0)) : world;
+    return {
+      factors: p.map((value, s) => Math.log(value) - (log_world[s] ?? 0)),
+      ratios: redistributed(right).map((value, s) => value / (world[s] ?? 1)),
+      use: !keys.length || location.near(place.position).total ? "place" : around.use,
+      overridden: around.overridden,
+      ofCountry: false,
+      p,
+    };
+  }
+
+  /**
    * @param {[key: string, weight: number][]} weights
    * @returns {PlacePrior}
    */
-  #placePrior(weights) {
+  #countriesPrior(weights) {
     const parts = weights.map(([key, weight]) => ({ weight, ...this.#countryPrior(key) }));
     const [only] = parts;
     if (only && parts.length === 1) return only;

@@ -63,3 +63,14 @@ export function meanOf(rows) {
   }
   return mean.map((sum) => sum / rows.length);
 }
+
+/**
+ * Rounded, with halves to even, like NumPy.
+ *
+ * @param {number} value
+ */
+export function even(value) {
+  const low = Math.floor(value);
+  const up = value - low > 0.5 || (value - low === 0.5 && low % 2 !== 0);
+  return low + (up ? 1 : 0);
+}

@@ -2,12 +2,14 @@
 
 import { setOf } from "./conformal.js";
 import { calibrate } from "./ensemble.js";
+import { LocationPrior } from "./location_prior.js";
 import { Prior } from "./prior.js";
 import { ranked } from "./probabilities.js";
 import { MAY_BE_VENOMOUS, NOT_KNOWN_DANGEROUS, showsDanger } from "./verdict.js";
 
 /** @import { PredictionSets } from "./conformal.js" */
 /** @import { Calibration, Member } from "./ensemble.js" */
+/** @import { LocationSettings } from "./location_prior.js" */
 /** @import { Country, Effect, Place } from "./prior.js" */
 
 /** @typedef {{name: string, danger: string, dangerous: boolean, genus: string,
@@ -31,7 +33,7 @@ import { MAY_BE_VENOMOUS, NOT_KNOWN_DANGEROUS, showsDanger } from "./verdict.js"
  * @property {Member[]} members networks of the bundle.
  * @property {Calibration | null} calibration
  * @property {Rule | null} rule
- * @property {{temperature: number, rows: number} | null} prior
+ * @property {{temperature: number, rows: number, location: LocationSettings | null} | null} prior
  * @property {Record<string, Country>} countries by key.
  */
 
@@ -43,8 +45,9 @@ export class RowDecider {
   /**
    * @param {Facts} facts
    * @param {Float64Array} table rows of the prior, [rows, species]; empty without a prior.
+   * @param {ArrayBuffer} records rows of records; empty without any.
    */
-  constructor(facts, table) {
+  constructor(facts, table, records) {
     this.facts = facts;
     const names = facts.species.map(({ name }) => name);
     const sorted = [...names].sort(); // by code units, which equals Python's order for these names
@@ -56,9 +59,7 @@ export class RowDecider {
       this.dangerous.every((column) =>
         Number.isFinite(facts.rule?.image.danger.thresholds[column]),
       );
-    this.prior =
-      facts.prior &&
-      new Prior(facts.prior.temperature, facts.countries, table, facts.species.length);
+    this.prior = facts.prior && priorOf(facts, facts.prior, table, records);
   }
 
   /** @param {number} column */
@@ -74,7 +75,7 @@ export class RowDecider {
    * @returns {[row: Float64Array, effect: Effect]}
    */
   adjusted(row, place) {
-    if (place.weights.length && this.prior) return this.prior.adjusted(row, place);
+    if (this.prior?.uses(place)) return this.prior.adjusted(row, place);
     const use = place.weights.length ? "no prior" : "no country";
     const effect = { use, contradicts: false, overridden: false };
     return [calibrate(row, this.facts.calibration), effect];
@@ -108,7 +109,7 @@ export class RowDecider {
     const names = this.names(image);
     const risky = this.#mayBeVenomous(image, names) || showsDanger(image, this.dangerous);
     const alone = this.#decision(image, (column) => names[column] === true, risky);
-    if (!place.weights.length || !this.prior) return alone;
+    if (!this.prior?.uses(place)) return alone;
     const [possible, joined] = this.#withPlace(names, row, effect.of_country === true);
     const warned =
       alone.verdict === MAY_BE_VENOMOUS || this.dangerous.some((column) => possible[column]);
@@ -158,6 +159,19 @@ export class RowDecider {
     const verdict = known ? NOT_KNOWN_DANGEROUS : MAY_BE_VENOMOUS;
     return { state, name, species, verdict, joined: false };
   }
+}
+
+/**
+ * @param {Facts} facts
+ * @param {NonNullable<Facts["prior"]>} prior
+ * @param {Float64Array} table
+ * @param {ArrayBuffer} records
+ */
+function priorOf({ countries, species }, { temperature, rows, location }, table, records) {
+  const number = species.length;
+  const world = table.subarray((rows - 1) * number); // the last row, if there are records
+  const places = location && new LocationPrior(location, records, world);
+  return new Prior(temperature, countries, table, number, places);
 }
 
 /**

@@ -3,10 +3,16 @@
 import { BackendError } from "./backend_error.js";
 
 /** @import { Answer, Backend, IdentifyRequest } from "./backend.js" */
+/** @import { Position } from "./location_prior.js" */
 
 /** @returns {Backend} */
 export function openService() {
-  return { identify, load: async () => {}, availableOffline: async () => false };
+  return {
+    identify,
+    load: async () => {},
+    availableOffline: async () => false,
+    nearby: async () => null,
+  };
 }
 
 /**
@@ -30,6 +36,7 @@ async function identify(request, { signal } = {}) {
   const form = new FormData();
   for (const photo of request.photos) form.append("photo", photo);
   if (request.country) form.append("country", request.country);
+  if (request.at) form.append("at", written(request.at));
   for (const name of /** @type {const} */ (["gps", "top", "language", "evidence"])) {
     form.append(name, String(request[name]));
   }
@@ -42,4 +49,14 @@ async function identify(request, { signal } = {}) {
     throw new BackendError(status, reason ?? reasonOf(status), error ?? "", emergency ?? "");
   }
   return answer;
+}
+
+/**
+ * Position as the service reads it: degrees, and the accuracy in metres.
+ *
+ * @param {Position} position
+ */
+function written({ latitude, longitude, accuracy_km }) {
+  const metres = Math.min(Math.ceil(1000 * accuracy_km), 100_000);
+  return [latitude.toFixed(5), longitude.toFixed(5), metres].join(",");
 }
