@@ -26,7 +26,7 @@ def test_page_contains_sentences_and_settings(page):
     assert {f"sentences/{language}.json" for language in languages()} <= page.keys()
     assert json.loads(page[SETTINGS]) == {
         "mode": "service", "bundle": "abc", "evaluated": True, "species": 3,
-        "languages": languages(),
+        "records": False, "languages": languages(),
     }  # fmt: skip
 
 
@@ -70,7 +70,8 @@ def test_sentences_of_the_page_are_used_and_complete():
     assert set(re.findall(r"data-text(?:-label)?=\"page\.(\w+)\"", code)) <= there
     places = ("top_left", "top", "top_right", "left", "middle", "right", "bottom_left")
     made = {f"where_{place}" for place in (*places, "bottom", "bottom_right")}
-    made |= {f"{kind}_{mode}" for kind in ("private", "offline") for mode in Mode}
+    kinds = ("private", "offline", "device_private", "position")
+    made |= {f"{kind}_{mode}" for kind in kinds for mode in Mode}
     made |= {f"{whose}_{how}" for whose in ("position", "device") for how in ("offer", "border")}
     made |= {"no_snake", "unusable"}
     assert made <= there
