@@ -1,5 +1,6 @@
 """Answers and errors of the service, field by field."""
 
+import json
 import re
 import time
 from typing import Any
@@ -14,9 +15,11 @@ from ophis.locales import languages, read_sentences
 from ophis.serve import Limits, create_app
 from ophis.serve.middleware import HEADERS
 from ophis.serve.request import FIELDS, IdentifyRequest
+from ophis.serve.site import site_of
 from ophis.taxonomy.danger import danger
 from ophis.web.page import SETTINGS, Mode, Settings, page_files
 from tests.support.classifiers import SPECIES
+from tests.support.decision_bundles import BUNDLES
 from tests.support.photos import heic, kathmandu_photo, photo, picture, png_header
 from tests.support.service import evaluated_bundle
 
@@ -199,10 +202,16 @@ def test_species_with_their_danger_and_health(client, classifier):
     assert client.post("/species").status_code == client.head("/metrics").status_code == 405
 
 
+def test_page_uses_positions_if_the_bundle_has_records():
+    for name, records in (("location", True), ("bayes", False), ("image", False)):
+        settings = json.loads(site_of(BUNDLES[name])[SETTINGS].body)
+        assert settings["records"] is records
+
+
 def test_only_files_of_the_page_are_served(client, classifier):
     bundle = classifier.bundle
     settings = Settings(Mode.SERVICE, bundle=bundle.version, evaluated=True, species=len(SPECIES))
-    files = page_files(settings)
+    files = page_files(settings, SPECIES)
     for name, body in files.items():
         found = client.get(f"/{name}")
         assert (found.status_code, found.content) == (200, body), name

@@ -182,6 +182,7 @@ def test_records_of_positions_are_exported(engine, tmp_path):
     assert len(rows) == facts["prior"]["rows"]
     np.testing.assert_array_equal(rows[-1], np.log(base.world))
     assert location["records"] == 2
+    assert json.loads((tmp_path / "page" / "settings.json").read_text())["records"] is True
     assert location["overridden"] == {"ke": [1]}
     assert {"bandwidths_km", "place_records", "step", "world_exponent"} <= location.keys()
     assert facts["countries"]["ke"]["spelling"] == "kenya"
