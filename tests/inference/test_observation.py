@@ -127,7 +127,7 @@ def test_position_far_at_sea_leaves_the_image_alone(photo):
 
 
 def test_place_removes_no_warning_and_no_name(photo):
-    """As for a country; its sets were not tested with places, so all names of the image stay."""
+    """The guarantee of a country was not tested with places: all names of the image stay."""
     calm = replace(RULE, image=guarantees(0.5, 0.5, 0.5), country=sets(0.8, 0.8, 0.8))
     far = Records.of(
         SPECIES, latitude=np.full(9, 19.0), longitude=np.full(9, 76.0), column=np.ones(9, int)
