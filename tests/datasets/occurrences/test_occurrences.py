@@ -257,6 +257,14 @@ def test_signs_that_are_lost_in_part_of_a_table_are_found(tmp_path):
         read(tmp_path, HEADER, *europe, *lost)
 
 
+def test_a_few_wrong_countries_among_many_rows_without_one_are_counted(tmp_path):
+    free = [f"Vipera berus,{48.03 + n / 10:.2f},{9 + n / 8:.3f},," for n in range(1, 60)]
+    wrong = [f"Vipera berus,48.{n}3,9.{n}1,,Kenya" for n in range(1, 4)]
+    assert dict(read(tmp_path, HEADER, *free, *wrong).dropped) == {"other_country": 3}
+    with pytest.raises(InputError, match="3 of 3 points are outside of their stated country"):
+        read(tmp_path, HEADER, *wrong)
+
+
 @pytest.mark.parametrize(
     ("header", "message"),
     [

@@ -41,6 +41,7 @@ class WrongColumns:
     """Counts of points that are not where they should be, and of the corrections that fit them."""
 
     def __init__(self) -> None:
+        self._rows = 0
         self._points = Counter[tuple[str, ...]]()
         self._wrong = Counter[tuple[str, ...]]()
         self._fits = {fault: Counter[str]() for fault in _FAULTS}
@@ -57,6 +58,7 @@ class WrongColumns:
         """
         latitude, longitude = (table[name].to_numpy() for name in ("latitude", "longitude"))
         stated = table["country"].to_numpy().astype(str)
+        self._rows += len(table)
         for fault in _FAULTS:
             self._points[fault] += int(
                 (stated != "").sum() if "other_country" in fault else len(table)
@@ -87,7 +89,9 @@ class WrongColumns:
                 continue
             fix, fits = self._fits[fault].most_common(1)[0]
             many = wrong >= max(_LEAST, _FRACTION * points) and fits >= _FITTING * wrong
-            if 2 * wrong <= points and not many:
+            # A few stated countries say nothing about the columns of all the other rows.
+            most = 2 * wrong > self._rows or wrong >= max(_LEAST, _FRACTION * self._rows)
+            if not (many or (most and 2 * wrong > points)):
                 continue
             if 2 * fits <= wrong:
                 fix = "check the columns latitude and longitude, and their signs"
