@@ -13,6 +13,8 @@ FAULTS = {
     "-27,7": "decimal comma",
     "\u221227.7": "dash for its minus",
     "north": "no number",
+    "\u0662\u0667.\u0667": "no number",
+    "2_7.5": "no number",
     "nan": "no number",
     "1.234,5": "no number",
     "91": "latitude 91 should be from -90 to 90; correct it",

@@ -113,8 +113,9 @@ def _fits(other: str) -> bool:
 
 
 def _number(text: str) -> float | None:
+    """Read a number; None for other digits than 0 to 9, and for 1_0, which Python reads too."""
     try:
-        number = float(text)
+        number = float(text if text.isascii() and "_" not in text else "")
     except ValueError:
         return None
     return number if abs(number) < float("inf") else None
