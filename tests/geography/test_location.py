@@ -183,7 +183,9 @@ def test_a_country_settles_a_position_near_a_border():
     assert place.position == Position(*BORDER)
     for country in ("IN", "India", "IND"):
         assert place_of(country, at=BORDER).source is Source.GIVEN_POSITION
-    assert place_of("Indonesia", at=(-5, 95)).weights == {"indonesia": 1.0}  # far at sea
+    at_sea = place_of("Indonesia", at=(-5, 95))
+    assert (at_sea.weights, at_sea.source) == ({"indonesia": 1.0}, Source.GIVEN)
+    assert at_sea.position == Position(-5, 95)
 
 
 @pytest.mark.parametrize(("country", "message"), [

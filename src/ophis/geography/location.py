@@ -229,7 +229,7 @@ def _position_of(at: object) -> Position:
 
 
 def _in_country(place: Place, country: object) -> Place:
-    """Return a place near a border in the one country that is given."""
+    """Return a place near a border, or at sea, in the one country that is given."""
     if isinstance(country, Mapping):
         raise InputError("several countries are given with a position; give one of them, or none")
     key = _key_of(country)
@@ -239,7 +239,9 @@ def _in_country(place: Place, country: object) -> Place:
         raise InputError(
             f"the position is in {around}, not in {country}; leave out the one that is wrong"
         )
-    return replace(place, weights={key: 1.0}, source=Source.GIVEN_POSITION)
+    # At sea no country is around the position: it is known only because it is given.
+    source = Source.GIVEN_POSITION if codes else Source.GIVEN
+    return replace(place, weights={key: 1.0}, source=source)
 
 
 def _normalised(weights: Mapping[str, float]) -> dict[str, float]:

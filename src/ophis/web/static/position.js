@@ -79,7 +79,8 @@ export async function givenPlace(country, at, countries) {
   if (codes.length && !codes.includes(key)) {
     throw new RangeError(`the position is not in ${country}; leave out the one that is wrong`);
   }
-  return { ...around, weights: [[key, 1]], source: "given position" };
+  // At sea no country is around the position: it is known only because it is given.
+  return { ...around, weights: [[key, 1]], source: codes.length ? "given position" : "given" };
 }
 
 /** @type {Promise<Borders> | null} */
