@@ -65,7 +65,7 @@ def test_answer_states_the_records_of_each_species(photo):
     assert answer.lines[2:-1] == (
         "The country, from the position given: India.",
         "The place: weighted by where these species were recorded, near it and in its countries.",
-        "The place: 41 records of snakes within 100 km. A snake can live where it was never"
+        "The place: records of snakes within 100 km: 41. A snake can live where it was never"
         " recorded.",
         read_sentences().text("country", "joined"),
     )
