@@ -53,6 +53,8 @@ def test_wrong_countries_bounds_the_prior():
     assert p[1] == pytest.approx(0.9 + 0.1 * prior.world[1], rel=1e-3)
     with pytest.raises(InputError, match="wrong_country_fraction = 2 should be at most 1"):
         Settings(wrong_country_fraction=2)
+    with pytest.raises(InputError, match=r"world_exponent = 1e\+308 should be at most 1"):
+        Settings(world_exponent=1e308)
 
 
 def test_range_map_adds_pseudo_counts():

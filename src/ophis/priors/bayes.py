@@ -68,10 +68,9 @@ class Settings:
         for name, value in vars(self).items():
             if not 0 <= value < np.inf:
                 raise InputError(f"{name} = {value} should be a number, not below 0")
-        if self.wrong_country_fraction > 1:
-            raise InputError(
-                f"wrong_country_fraction = {self.wrong_country_fraction} should be at most 1"
-            )
+        for name in ("wrong_country_fraction", "world_exponent"):
+            if getattr(self, name) > 1:
+                raise InputError(f"{name} = {getattr(self, name)} should be at most 1")
         for name in ("country_photos", "continent_photos", "temperature"):
             if getattr(self, name) == 0:
                 raise InputError(f"{name} should be above 0")
