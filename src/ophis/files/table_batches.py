@@ -53,7 +53,8 @@ def _is_of_gbif(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(10).removeprefix(b"\xef\xbb\xbf").startswith(b"gbifID\t")
+        start = file.read(10).removeprefix(b"\xef\xbb\xbf")
+    return start.lower().startswith(b"gbifid\t")
 
 
 def _batches(path: Path, names: Collection[str], *, unquoted: bool) -> Iterator[Rows]:

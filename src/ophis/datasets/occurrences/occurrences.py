@@ -128,7 +128,8 @@ def _cleaned(
     for rows in batches:
         cleaning.add(standard_columns(rows))
     table = cleaning.table()
-    dropped = {reason: rows for reason, rows in cleaning.dropped.most_common() if rows}
+    found = [(reason, cleaning.dropped[reason]) for reason in REASONS if cleaning.dropped[reason]]
+    dropped = dict(sorted(found, key=lambda item: -item[1]))
     if cleaning.unlisted and listed:
         _log_unlisted(path, cleaning, listed)
     if not len(table):
