@@ -186,7 +186,7 @@ def test_positions_of_empty_cells_are_nan():
 @pytest.mark.parametrize(
     ("position", "message"),
     [
-        (("91", "85"), "latitude 91 should be from -90 to 90"),
+        (("91", "85"), "latitude should be from -90 to 90"),
         (("27,71", "85"), "latitude has a decimal comma"),
         (("27.71", ""), "has a latitude or a longitude only; give both or none"),
     ],

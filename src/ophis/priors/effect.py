@@ -33,7 +33,7 @@ class PriorEffect:
 
     Attributes:
         use: basis of the factors.
-        contradicts: True if the photo shows species that are improbable in the country.
+        contradicts: True if the photo shows species that are improbable at the place.
         overridden: True if prior overrides for the country apply.
         records: records of all species within 100 km of the position; None without a position or
             without records.

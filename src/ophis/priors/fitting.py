@@ -75,8 +75,9 @@ def fit_prior(
         train: training photos; unlabelled ones do not count. None: the records are counted by
             country in their place.
         out: file to write, .csv or .toml; the tables of a .toml file are written beside it.
-        occurrences: records of the species by position, see `read_occurrences`. Those of species
-            that are not in the list of the prior are left out.
+        occurrences: records of the species by position. Read them by `read_occurrences` with the
+            species of ``train``, or of ``validation`` if given: it drops and counts other species,
+            which are an error here.
         validation: scores of photos that are neither trained nor evaluated on. Half of them is
             used, because `ophis export` fits its guarantees on the other half. The files of all
             training photos are read, to refuse scores of photos with the same content.
@@ -128,7 +129,7 @@ def _counts(
         assert occurrences is not None
         return records_by_country(occurrences.table, species)
     except InputError as error:
-        raise InputError(f"{'train' if train else 'occurrences'}: {error}") from None
+        raise InputError(f"{'occurrences' if train is None else 'train'}: {error}") from None
 
 
 def _is_smoothed(out: Path, as_published: bool, *, extras: bool) -> bool:

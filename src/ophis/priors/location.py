@@ -166,7 +166,7 @@ class PlacePrior(Prior):
     species: SpeciesList = field(init=False)
     prior: LocationPrior
     place: Place
-    found: Nearby
+    found: Nearby = field(repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "species", self.prior.species)

@@ -34,9 +34,9 @@ _MAX_SPECIES = 1 << 16
 _DEGREE_KM = np.radians(EARTH_KM)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Nearby:
-    """Records around a position.
+    """Records around a position; its representation omits the distances, which reveal it.
 
     Attributes:
         records: number of records of each species within 100 km, [species].
@@ -172,6 +172,7 @@ class Records:
             inside = np.flatnonzero(away < KERNEL_WIDTHS**2 * variance)
             away, column, count = away[inside], column[inside], count[inside]
             kernel = np.exp(away / (-2 * variance)) - np.exp(KERNEL_WIDTHS**2 / -2)
+            kernel = np.maximum(kernel, 0)  # rounding; a power of a negative sum is NaN
             sums[scale] = np.bincount(column, count * kernel, number) * (bandwidth**2 / variance)
         return sums
 

@@ -17,7 +17,7 @@ FAULTS = {
     "2_7.5": "no number",
     "nan": "no number",
     "1.234,5": "no number",
-    "91": "latitude 91 should be from -90 to 90; correct it",
+    "91": "latitude should be from -90 to 90; correct it",
     "1e300": "not metres",
 }
 
@@ -27,7 +27,7 @@ def test_the_fault_of_a_coordinate_is_named(text, fault):
     assert fault in correction("latitude", text, other="185.3")
 
 
-@pytest.mark.parametrize("text", [text for text, fault in FAULTS.items() if text[0] not in "9n1"])
+@pytest.mark.parametrize("text", [text for text in FAULTS if text != "north"])
 def test_a_text_that_may_be_a_position_is_not_repeated(text):
     assert text not in correction("latitude", text)
 

@@ -69,7 +69,7 @@ def refuse_wrong(rows: Rows, considered: pl.Series | None = None) -> None:
 def correction(column: str, text: str, *, other: str = "") -> str:
     """Return the fault of a text that is no coordinate, and its correction.
 
-    The text is not repeated where it may be a position.
+    The text is not repeated, because it may be a part of a position.
 
     Args:
         column: `latitude` or `longitude`.
@@ -103,7 +103,7 @@ def _out_of_range(column: str, number: float, other: str) -> str:
     else:
         swapped = abs(number) <= LIMITS["longitude"] and _fits(other)
         fix = "exchange latitude and longitude, or correct it" if swapped else "correct it"
-    return f"{column} {number:g} should be from -{limit:g} to {limit:g}; {fix}"
+    return f"{column} should be from -{limit:g} to {limit:g}; {fix}"
 
 
 def _fits(other: str) -> bool:
