@@ -259,6 +259,17 @@ def test_signs_that_are_lost_in_part_of_a_table_are_found(tmp_path):
         read(tmp_path, HEADER, *europe, *lost)
 
 
+@pytest.mark.parametrize(("column", "cell", "reason"), [
+    ("basisOfRecord", "FOSSIL_SPECIMEN", "not_wild"), ("occurrenceStatus", "ABSENT", "absent"),
+    ("quality_grade", "casual", "unconfirmed"), ("captive_cultivated", "true", "not_wild"),
+    ("issue", "ZERO_COORDINATE", "flagged"), ("taxonRank", "GENUS", "unnamed"),
+])  # fmt: skip
+def test_a_term_against_a_record_counts_beside_own_columns(tmp_path, column, cell, reason):
+    rows = [f"Naja naja,27.71,85.32,{cell}", "Naja naja,27.81,85.32,"]
+    found = read(tmp_path, f"species,latitude,longitude,{column}", *rows)
+    assert (len(found), dict(found.dropped)) == (1, {reason: 1})
+
+
 def test_a_few_wrong_countries_among_many_rows_without_one_are_counted(tmp_path):
     free = [f"Vipera berus,{48.03 + n / 10:.2f},{9 + n / 8:.3f},," for n in range(1, 60)]
     wrong = [f"Vipera berus,48.{n}3,9.{n}1,,Kenya" for n in range(1, 4)]

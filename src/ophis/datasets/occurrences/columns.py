@@ -51,7 +51,8 @@ def standard_columns(rows: Rows) -> Rows:
     """
     form = _form(rows)
     own = form is _plain and not rows.published
-    rows = rows.with_table(rows.table.select(**form(rows.table.columns)))
+    found = rows.table.columns
+    rows = rows.with_table(rows.table.select(**form(found), reason=_reason(found)))
     species = by_text(rows, "species", species_name, unknown="") if own else rows.table["species"]
     rows = rows.with_table(rows.table.with_columns(_mapped(species, scientific_name)))
     rows = rows.with_table(rows.table.with_columns(dropped=_first_reason()))
@@ -97,48 +98,49 @@ def _missing(rows: Rows, missing: list[str], needed: Sequence[str]) -> str:
 
 
 def _plain(found: list[str]) -> dict[str, pl.Expr]:
-    return _texts(found, metres="accuracy_m", country="country") | {
-        "reason": pl.when(_is_true(found, "captive")).then(pl.lit("not_wild"))
-    }
+    return _texts(found, metres="accuracy_m", country="country")
 
 
 def _darwin_core(found: list[str]) -> dict[str, pl.Expr]:
     species = [pl.col(name) for name in ("species", "scientificName") if name in found]
     code, name = _text(found, "countryCode"), _text(found, "country")
-    basis = _text(found, "basisOfRecord").str.to_lowercase().str.replace_all("[^a-z]", "")
-    means = [_text(found, name) for name in ("establishmentMeans", "degreeOfEstablishment")]
-    kept = pl.any_horizontal(text.str.to_lowercase().is_in(_KEPT) for text in means)
-    status = _text(found, "occurrenceStatus").str.to_lowercase()
-    issue = _text(found, "issue").str.contains(_ISSUES) | _is_true(found, "hasGeospatialIssues")
     return {
         "species": _first_filled(*species),
         "latitude": pl.col("decimalLatitude"),
         "longitude": pl.col("decimalLongitude"),
         "metres": _text(found, "coordinateUncertaintyInMeters"),
         "country": pl.when(code.str.contains("^[A-Za-z]{2}$")).then(code).otherwise(name),
-        "reason": pl.when((status == "absent") | (_text(found, "individualCount") == "0"))
-        .then(pl.lit("absent"))
-        .when(basis.is_in(_NOT_LIVING) | kept)
-        .then(pl.lit("not_wild"))
-        .when(_text(found, "taxonRank").str.to_lowercase().is_in(ABOVE_SPECIES))
-        .then(pl.lit("unnamed"))
-        .when(issue)
-        .then(pl.lit("flagged")),
     }
 
 
 def _inaturalist(found: list[str]) -> dict[str, pl.Expr]:
     species = [pl.col(name) for name in ("taxon_species_name", "scientific_name") if name in found]
     texts = _texts(found, metres="", country="place_country_name")
-    grade = _text(found, "quality_grade")
-    return texts | {
-        "species": _first_filled(*species),
-        "metres": accuracy_metres(found),
-        "reason": pl.when(_is_true(found, "captive_cultivated"))
+    return texts | {"species": _first_filled(*species), "metres": accuracy_metres(found)}
+
+
+def _reason(found: list[str]) -> pl.Expr:
+    """Return what the columns of any form say against a record, or null."""
+    basis = _text(found, "basisOfRecord").str.to_lowercase().str.replace_all("[^a-z]", "")
+    means = [_text(found, name) for name in ("establishmentMeans", "degreeOfEstablishment")]
+    kept = pl.any_horizontal(
+        *(text.str.to_lowercase().is_in(_KEPT) for text in means),
+        *(_is_true(found, name) for name in ("captive", "captive_cultivated")),
+    )
+    status = _text(found, "occurrenceStatus").str.to_lowercase()
+    issue = _text(found, "issue").str.contains(_ISSUES) | _is_true(found, "hasGeospatialIssues")
+    return (
+        pl.when((status == "absent") | (_text(found, "individualCount") == "0"))
+        .then(pl.lit("absent"))
+        .when(basis.is_in(_NOT_LIVING) | kept)
         .then(pl.lit("not_wild"))
-        .when(~grade.is_in(("", "research")))
-        .then(pl.lit("unconfirmed")),
-    }
+        .when(~_text(found, "quality_grade").is_in(("", "research")))
+        .then(pl.lit("unconfirmed"))
+        .when(_text(found, "taxonRank").str.to_lowercase().is_in(ABOVE_SPECIES))
+        .then(pl.lit("unnamed"))
+        .when(issue)
+        .then(pl.lit("flagged"))
+    )
 
 
 def _texts(found: list[str], *, metres: str, country: str) -> dict[str, pl.Expr]:
