@@ -64,6 +64,7 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Output]:
         (folder / f"{name}.toml").write_text(small(learning_rate=rate).to_toml())
     names = halves[0].species_list()
     rows = "".join(f"{number},{name}\n" for number, name in enumerate(names))
+    (folder / "records.csv").write_text("species,latitude,longitude\nNaja naja,27.71,85.32\n")
     (folder / "classes.csv").write_text(f"class_id,species\n{rows}")
     photos = ("--train", train, "--validation", validation, "--follow-links")
     own, tta = (train, "--follow-links"), ("--tta", "flip", *photos[2:])
@@ -92,6 +93,8 @@ def walk(tmp_path_factory, coloured, halves, small) -> dict[str, Output]:
         ("combine", bundle, *tta, "--out", folder / "both"),
         ("quantise", bundle, *photos, "--most-loss", 100, "--out", folder / "eight"),
         ("identify", bundle, coloured.paths()[0], "--country", "Kenya"),
+        ("near", "Kenya", "--prior", bundle),
+        ("species-map", folder / "records.csv", "Naja naja", "--out", folder / "map.svg"),
         ("submit", folder / "scores.npz", *observations, "--out", answers),
         ("aicrowd", bundle),
         ("check-submission", answers, "--classes", folder / "classes.csv"),
@@ -142,6 +145,8 @@ CHECKS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "combine": lambda o: [row["photos"] for row in o["results"]] == [12, 12],
     "quantise": lambda o: [row["bundle"] for row in o["results"]] == ["float32", "int8"],
     "identify": lambda o: o["source"] == "given" and o["lines"][-1].startswith("Treat every bite"),
+    "near": lambda o: o["countries"] == ["KE"] and o["lines"][-1].startswith("Treat every bite"),
+    "species-map": lambda o: o["records"] == 1,
     "submit": lambda o: o["photos"] == 12,
     "aicrowd": lambda o: o["photos"] == 1 and o["failures"] == [],
     "check-submission": lambda o: o["rows"] == 12 and o["problems"] == [],

@@ -88,7 +88,8 @@ CASES: dict[str, list[Callable[[], Any]]] = {
 }
 # `card --write` changes the bundle that it reads, which is its purpose.
 NO_FILE_FROM_FILES = {
-    "identify", "serve", "card", "check_submission", "demo", "sample", "doctor", "completion",
+    "identify", "near", "serve", "card", "check_submission", "demo", "sample", "doctor",
+    "completion",
 }  # fmt: skip
 FILES = (
     "t.csv", "v.csv", "v_range_map.csv", "a.npz", "a.csv", "m.npz", "r.toml", "bundle/bundle.json",

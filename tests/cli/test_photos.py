@@ -63,7 +63,8 @@ def collected(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[l
 
 def test_positions_of_photos_are_written_on_request_only(tmp_path, capsys):
     exif = Image.Exif()
-    exif[ExifTags.IFD.GPSInfo] = {1: "N", 2: (27.0, 43.0, 1.92), 3: "E", 4: (85.0, 19.0, 26.4)}
+    tags = {1: "N", 2: (27.0, 43.0, 1.92), 3: "E", 4: (85.0, 19.0, 26.4)}
+    exif[ExifTags.IFD.GPSInfo] = tags | {ExifTags.GPS.GPSHPositioningError: 35.5}
     Image.new("RGB", (40, 40)).save(tmp_path / "a.jpg", exif=exif)
     Image.new("RGB", (40, 40)).save(tmp_path / "b.jpg")
     rows = ["photo,species,latitude,longitude", "a.jpg,Boa,,", "b.jpg,Boa,,"]
@@ -77,6 +78,7 @@ def test_positions_of_photos_are_written_on_request_only(tmp_path, capsys):
     assert "photos with a position of their own: 1" in lines
     expected = [[27.7172, 85.324], [np.nan, np.nan], [1.5, 2.5]]
     np.testing.assert_allclose(read_manifest(out).positions(), expected, atol=1e-4)
+    assert read_manifest(out).table["accuracy_m"].to_list() == ["35.5", "", ""]
     assert "27.7" not in "".join(lines) + errors
 
 

@@ -25,6 +25,7 @@ from ophis.inference.bundles.bundle import Bundle
 from ophis.inference.classifier import Classifier
 from ophis.locales import languages
 from ophis.priors.bayes import BayesPrior, Settings
+from ophis.priors.location import LocationPrior
 from ophis.priors.overrides import Override
 from ophis.priors.prior import Prior
 from ophis.taxonomy.danger import dangerous
@@ -38,6 +39,8 @@ EVALUATED = {name: bundle for name, bundle in BUNDLES.items() if bundle.rule}
 EVALUATED_IMAGE = EVALUATED["image, evaluated"]
 SPECIES = EVALUATED_IMAGE.species
 COUNTRIES = st.sampled_from([None, "IN", "KE", "NP", "MX", "UNKNOWN", {"IN": 0.6, "NP": 0.4}])
+POSITIONS = st.sampled_from([(27.7, 85.3), (19.0, 73.0), (-1.3, 36.8), (-40.0, -20.0)])
+PLACES = st.one_of(COUNTRIES.map(lambda c: {"country": c}), POSITIONS.map(lambda p: {"at": p}))
 
 
 def picture(seed: int = 0, side: int = 80) -> bytes:
@@ -102,6 +105,12 @@ def _calibration(
 def _prior(prior: Prior | None, species: SpeciesList, order: list[int]) -> Prior | None:
     if isinstance(prior, CountryPrior):
         return CountryPrior(species, prior.countries, prior.counts[:, order])
+    if isinstance(prior, LocationPrior):
+        base, new = _prior(prior.base, species, order), np.argsort(order)
+        assert isinstance(base, BayesPrior)
+        column = new[prior.records.column].astype(np.uint16)
+        records = replace(prior.records, species=species, column=column)
+        return LocationPrior(base, records, prior.settings)
     if isinstance(prior, BayesPrior):
         counts = CountryPrior(species, prior.counts.countries, prior.counts.counts[:, order])
         return BayesPrior(counts, prior.settings, prior.range_map, prior.overrides)
@@ -125,7 +134,7 @@ def _rule(rule: DecisionRule | None, species: SpeciesList, order: list[int]) -> 
 def test_order_of_species_changes_no_answer(name, data):
     order = data.draw(st.permutations(range(len(SPECIES))))
     logits = data.draw(logits_of(len(SPECIES), data.draw(st.integers(1, 2))))
-    options = {"country": data.draw(COUNTRIES), "top": 5}
+    options = data.draw(PLACES) | {"top": 5}
     bundle = BUNDLES[name]
     require_same(
         answer_of(bundle, logits, **options),

@@ -183,8 +183,9 @@ def test_combine_rejects_bad_output_or_validation_before_scoring(bundles, parts,
     assert "no validation photo has a species" in error_of(tmp_path / "out", unlabelled)
 
 
-def test_combine_refuses_photos_of_the_training(bundles, parts, tmp_path, capsys):
+def test_combine_refuses_photos_of_the_training(bundles, parts, tmp_path, monkeypatch, capsys):
     """By their content: one stands under another name, and elsewhere."""
+    monkeypatch.chdir(tmp_path.parent)  # the photos are in it
     folder = tmp_path / "elsewhere"
     shutil.copytree(parts[1].folder, folder)
     shutil.copy(parts[0].paths()[5], folder / "new.png")

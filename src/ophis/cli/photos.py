@@ -57,8 +57,8 @@ def collect(
         normalise_names: Write scientific names in one spelling, without authors and subspecies;
             changes are listed. Names that become equal are kept apart and listed.
         merge_names: The same, and names that become equal are merged.
-        gps: Write each photo's own position into the columns latitude and longitude, where they
-            are empty; without this option no position is read from a photo.
+        gps: Write each photo's own position into the columns latitude, longitude and accuracy_m,
+            where it has none; without this option no position is read from a photo.
         json: One JSON object: counts of the manifest, changed names, missing photos.
     """
     from ophis.cli.terminal.progress import waiting

@@ -23,7 +23,7 @@ from ophis.datasets.renaming import (
 from ophis.datasets.sources import read_manifest
 from ophis.errors import InputError, PhotoFailure, Reason
 from ophis.files.atomic import plain_file, require_writable
-from ophis.geography.location import gps_of
+from ophis.geography.location import UNKNOWN_ACCURACY_KM, gps_of
 from ophis.images.decode import MAX_BYTES
 from ophis.images.formats import unsupported
 from ophis.images.photo_files import first_bytes
@@ -92,8 +92,9 @@ def collect(
         normalise_names: write scientific names in one spelling; names that become equal are kept
             apart.
         merge_names: the same, and names that become equal are merged.
-        gps: write the GPS position in the EXIF of each photo to the columns `latitude` and
-            `longitude`, where they are empty; by default no position of a photo is read.
+        gps: write the GPS position in the EXIF of each photo to the columns `latitude`,
+            `longitude` and `accuracy_m`, where it has none; by default no position of a photo is
+            read.
 
     Raises:
         InputError: as `read_manifest`, `read_synonyms` and `unpack_photos`, when ``photos`` and
@@ -149,13 +150,21 @@ def _with_positions(manifest: Manifest) -> tuple[Manifest, int]:
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         found = list(pool.map(_position, [paths[row] for row in empty]))
     table = manifest.table
-    for name in POSITION:
+    for name in (*POSITION, "accuracy_m"):
         cells = table[name].to_list() if name in table.columns else [""] * len(table)
         for row, position in zip(empty, found, strict=True):
             if position:
-                cells[row] = f"{getattr(position, name):.6f}"
+                cells[row] = _cell(position, name)
         table = table.with_columns(pl.Series(name, cells, dtype=pl.String))
     return replace(manifest, table=table), sum(map(bool, found))
+
+
+def _cell(position: Position, column: str) -> str:
+    """Return the degrees of a position, or its accuracy in metres, empty if it is not known."""
+    if column != "accuracy_m":
+        return f"{getattr(position, column):.6f}"
+    known = position.accuracy_km != UNKNOWN_ACCURACY_KM
+    return f"{1000 * position.accuracy_km:g}" if known else ""
 
 
 def _position(path: Path) -> Position | None:

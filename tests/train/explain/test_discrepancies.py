@@ -66,7 +66,7 @@ def test_study_writes_runs_manifests_and_report(studied, recipes):
     b = read_scores(studied / "b" / "scores.npz")
     assert figures["names"] == ["short", "long"]
     assert figures["metrics"][0]["b"]["value"] == (b.logits.argmax(axis=1) == b.truth).mean()
-    assert len(read_manifest(studied / "validation.csv")) == 18
+    assert len(read_manifest(studied / "validation.csv", follow_links=True)) == 18
 
 
 def test_study_resumes_without_repeating_finished_runs(studied, recipes, parts):
