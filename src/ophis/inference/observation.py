@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ophis.geography.location import Place
     from ophis.inference.bundles.bundle import Bundle
     from ophis.inference.photo import Photo
+    from ophis.priors.prior import Prior
     from ophis.priors.records import Nearby
     from ophis.scores.scores import Scores
 
@@ -65,18 +66,19 @@ def decide(
     kept = np.array([not photo.left_out for photo in seen])
     # When all photos are excluded, the answer still reports the effect of the place.
     one = _one(raw.take(kept) if kept.any() else raw)
-    scores, effects = _adjusted(bundle, one, place)
+    here = bundle.prior.at(place) if bundle.prior else None
+    scores, effects = _adjusted(bundle, one, here, place)
     if kept.sum() > 1 and _contradict(bundle, raw.take(kept)):
-        each = _each(bundle, raw, *_adjusted(bundle, raw, place), place)
+        each = _each(bundle, raw, *_adjusted(bundle, raw, here, place), here)
         possible = {c for row in np.flatnonzero(kept) for c in each[row].species}
         columns = tuple(c for c in ranked(scores.logits[0], bundle.species) if c in possible)
         decision = Decision(
             State.UNIDENTIFIED, None, columns, Verdict.MAY_BE_VENOMOUS, contradicting=True
         )
     elif kept.any():
-        (decision,) = _each(bundle, one, scores, effects, place)
+        (decision,) = _each(bundle, one, scores, effects, here)
         if decision.verdict is not Verdict.MAY_BE_VENOMOUS:
-            each = _each(bundle, raw, *_adjusted(bundle, raw, place), place)
+            each = _each(bundle, raw, *_adjusted(bundle, raw, here, place), here)
             if any(alone.verdict is Verdict.MAY_BE_VENOMOUS for alone in each):
                 decision = replace(decision, verdict=Verdict.MAY_BE_VENOMOUS)
     else:
@@ -107,9 +109,11 @@ def _one(scores: Scores) -> Scores:
     return aggregate_observations(replace(scores, observations=("",) * len(scores)))
 
 
-def _adjusted(bundle: Bundle, raw: Scores, place: Place) -> tuple[Scores, tuple[PriorEffect, ...]]:
-    """Apply the prior of the place, or without a place the calibration of the image."""
-    if here := bundle.prior.at(place) if bundle.prior else None:
+def _adjusted(
+    bundle: Bundle, raw: Scores, here: Prior | None, place: Place
+) -> tuple[Scores, tuple[PriorEffect, ...]]:
+    """Apply the prior of the place, or without one the calibration of the image."""
+    if here:
         return here.adjust_with_effect(raw)
     use = PriorUse.NO_PRIOR if place.weights else PriorUse.NO_COUNTRY
     return _calibrated(bundle, raw), (PriorEffect(use),) * len(raw)
@@ -121,12 +125,15 @@ def _calibrated(bundle: Bundle, raw: Scores) -> Scores:
 
 
 def _each(
-    bundle: Bundle, raw: Scores, scores: Scores, effects: Sequence[PriorEffect], place: Place
+    bundle: Bundle,
+    raw: Scores,
+    scores: Scores,
+    effects: Sequence[PriorEffect],
+    here: Prior | None,
 ) -> list[Decision]:
-    """Decide about each row by itself, given raw scores and the result of `_adjusted`."""
+    """Decide about each row by itself, given the arguments and the result of `_adjusted`."""
     if bundle.rule is None:
         return decide_without_rule(scores)
-    here = bundle.prior.at(place) if bundle.prior else None
     tested = here is bundle.prior  # the guarantee on the names holds for single countries
     return bundle.rule.decide(
         _calibrated(bundle, raw),
