@@ -125,6 +125,11 @@ class BayesPrior(Prior):
         """Return smoothed p(s | c), [species]; it is above 0 except by overrides, and sums to 1."""
         return self._smoothed(country, wrong_country_fraction=self.settings.wrong_country_fraction)
 
+    def mean_probability(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
+        """Return the mean of p(s | c) over countries with weights that sum to 1, [species]."""
+        parts = [weight * self.probability(country) for country, weight in weights.items()]
+        return np.sum(parts, axis=0)
+
     def _smoothed(self, country: str, *, wrong_country_fraction: float) -> NDArray[np.float64]:
         settings = self.settings
         here = self._here(country)
@@ -148,9 +153,13 @@ class BayesPrior(Prior):
         if not self._here(country).any():
             seen = continent(country) in self._continents
             use = PriorUse.CONTINENT if seen else PriorUse.WORLD
+        return self.log_ratio(self.probability(country)), use
+
+    def log_ratio(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return log p(s | c) - ``world_exponent`` * log p(s), [species], of any p(s | c)."""
         with np.errstate(divide="ignore"):  # an override may exclude a species
-            p = np.log(self.probability(country))
-        return p - self.settings.world_exponent * np.log(self.world), use
+            p = np.log(probability)
+        return p - self.settings.world_exponent * np.log(self.world)
 
     def ratios(self, country: str) -> NDArray[np.float64]:
         """Return p(s | c) / p(s), with the country assumed to be right."""

@@ -179,10 +179,10 @@ class PlacePrior(Prior):
     @cached_property
     def probability(self) -> NDArray[np.float64]:
         """p(s | place), [species]; it is above 0 except by overrides, and sums to 1."""
-        if self._around is None:
-            return self._with_records(self._base.world)
-        log_world = self._base.settings.world_exponent * np.log(self._base.world)
-        return self._with_records(np.exp(self._around.log_factors("")[0] + log_world))
+        weights = self.place.weights
+        return self._with_records(
+            self._base.mean_probability(weights) if weights else self._base.world
+        )
 
     def log_factors(self, country: str) -> tuple[NDArray[np.float64], PriorUse]:
         """Return log p(s | place) - ``world_exponent`` * log p(s), and the use of the place."""
@@ -190,9 +190,7 @@ class PlacePrior(Prior):
             use = PriorUse.PLACE
         else:
             use = self._around.log_factors(country)[1]
-        with np.errstate(divide="ignore"):  # an override may exclude a species
-            p = np.log(self.probability)
-        return p - self._base.settings.world_exponent * np.log(self._base.world), use
+        return self._base.log_ratio(self.probability), use
 
     def ratios(self, country: str) -> NDArray[np.float64]:
         """Return p(s | place) / p(s), with the countries assumed to be right."""

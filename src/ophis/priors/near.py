@@ -205,5 +205,4 @@ def _probability(prior: Prior, place: Place) -> NDArray[np.float64] | None:
     base = prior.base if isinstance(prior, LocationPrior) else prior
     if not isinstance(base, BayesPrior) or not place.weights:
         return None
-    parts = [part * base.probability(country) for country, part in place.weights.items()]
-    return np.sum(parts, axis=0)
+    return base.mean_probability(place.weights)
