@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from ophis.geography.countries import UNKNOWN, country_key
+from ophis.geography.countries import country_key
 from ophis.geography.location import Position
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.country_counts import CountryPrior
@@ -61,7 +61,7 @@ def records_by_country(table: pl.DataFrame, species: SpeciesList | None = None) 
     """
     land = table.filter(pl.col("country") != "")
     counted = table if land.is_empty() else land
-    keys = {code: country_key(code) if code else UNKNOWN for code in counted["country"].unique()}
+    keys = {code: country_key(code) for code in counted["country"].unique()}
     counts = counted.group_by("species", "country").len("photos").sort("species", "country")
     counts = counts.with_columns(pl.col("country").replace_strict(keys))
     return CountryPrior.from_counts(
@@ -176,8 +176,7 @@ class _FoldTest:
         learned = data.records(~held_out)
         base = BayesPrior(records_by_country(data.table.filter(~held_out), data.species))
         codes = data.table["country"].gather(self.rows).to_list()
-        keys = {code: country_key(code) if code else UNKNOWN for code in codes}
-        countries = {code: base.probability(key) for code, key in keys.items()}
+        countries = {code: base.probability(country_key(code)) for code in set(codes)}
         mass = {code: p[learned.known].sum() for code, p in countries.items()}
         truth = data.column[self.rows]
         self._known = learned.known[truth]
