@@ -132,9 +132,8 @@ def _lookup(latitude: Floats, longitude: Floats) -> Ints:
     finite = np.isfinite(latitude) & np.isfinite(longitude)
     latitude = np.where(finite, latitude, 0.0)
     longitude = (np.where(finite, longitude, 0.0) + 180) % 360 - 180
-    rows = np.clip(((latitude + 90) * CELLS).astype(np.int64), 0, ROWS - 1)
-    columns = np.clip(((longitude + 180) * CELLS).astype(np.int64), 0, COLUMNS - 1)
-    found = raster.cells[rows, columns].astype(np.int64)
+    rows, columns = _row(latitude), _column(longitude)
+    found = raster.cells[rows, np.minimum(columns, COLUMNS - 1)].astype(np.int64)
     near = np.flatnonzero(found == _BORDER)
     near = near[np.argsort(rows[near], kind="stable")]
     bands, starts = np.unique(rows[near], return_index=True)
