@@ -154,6 +154,17 @@ def polygons() -> list[Polygon]:
     return _world()[0]
 
 
+def centroid(starts: Floats, ends: Floats) -> tuple[float, float, float] | None:
+    """Return x, y and area inside closed lines, by their edges, [edges, 2]; None for no area."""
+    (x0, y0), (x1, y1) = starts.T, ends.T
+    cross = x0 * y1 - x1 * y0  # holes run the other way round
+    area = float(cross.sum()) / 2
+    if not area:
+        return None
+    x, y = ((x0 + x1) * cross).sum() / (6 * area), ((y0 + y1) * cross).sum() / (6 * area)
+    return float(x), float(y), abs(area)
+
+
 @lru_cache(maxsize=1)
 def _world() -> tuple[list[Polygon], Floats, Floats]:
     """Read the polygons, and the corners of their boxes, [polygons, 2]."""

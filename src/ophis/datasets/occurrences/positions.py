@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ophis.geography.borders import EARTH_KM, polygons
+from ophis.geography.borders import EARTH_KM, centroid, polygons
 from ophis.geography.country_names import sovereigns
 from ophis.geography.country_raster import are_in_countries, countries_of
 
@@ -106,16 +106,11 @@ def _centroids() -> tuple[tuple[float, float], ...]:
     """Return the centroids of every country and of its largest part, latitude and longitude."""
     parts: dict[str, list[tuple[float, float, float]]] = {}
     for polygon in polygons():
-        (x0, y0), (x1, y1) = polygon.starts.T, polygon.ends.T
-        cross = x0 * y1 - x1 * y0  # holes run the other way round
-        area = cross.sum() / 2
-        if not area:  # a rock, thinned to a line
-            continue
-        x, y = ((x0 + x1) * cross).sum() / (6 * area), ((y0 + y1) * cross).sum() / (6 * area)
-        parts.setdefault(polygon.code, []).append((abs(area), y, x))
+        if found := centroid(polygon.starts, polygon.ends):  # None for a rock, thinned to a line
+            parts.setdefault(polygon.code, []).append(found)
     centroids = set()
     for several in parts.values():
-        area, y, x = np.array(several).T
+        x, y, area = np.array(several).T
         largest = int(area.argmax())
         x = x[largest] + (x - x[largest] + 180) % 360 - 180
         centroids.add((y[largest], x[largest]))

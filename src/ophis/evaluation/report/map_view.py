@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ophis.geography.borders import Polygon, polygons
+from ophis.geography.borders import Polygon, centroid, polygons
 
 Floats = NDArray[np.float64]
 
@@ -137,10 +137,8 @@ def line(ring: Floats) -> str:
 def _middle(ring: Floats, view: View) -> tuple[float, float, float, float] | None:
     """Return the centroid, width and area of the visible part of a ring."""
     ring = np.clip(ring, 0, [WIDTH, view.height])
-    (x0, y0), (x1, y1) = ring.T, np.roll(ring, -1, axis=0).T
-    cross = x0 * y1 - x1 * y0
-    area = cross.sum() / 2
-    if abs(area) < 1:
+    found = centroid(ring, np.roll(ring, -1, axis=0))
+    if found is None or found[2] < 1:
         return None
-    x, y = ((x0 + x1) * cross).sum() / (6 * area), ((y0 + y1) * cross).sum() / (6 * area)
-    return float(x), float(y), float(np.ptp(ring[:, 0])), abs(float(area))
+    x, y, area = found
+    return x, y, float(np.ptp(ring[:, 0])), area
