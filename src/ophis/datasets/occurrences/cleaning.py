@@ -121,14 +121,13 @@ class Cleaning:
         )
         dropped = pl.col("dropped")
         other = pl.col("listed").is_null() & (dropped.is_null() | dropped.eq("unnamed"))
-        others = table.filter(other & (pl.col("species") != ""))["species"]
-        if len(others) and self.first_unlisted is None:
-            row = int(table.select(other & (pl.col("species") != "")).to_series().arg_max() or 0)
-            self.first_unlisted = partial(rows.where, row)
-        self.unlisted.update(dict(others.value_counts().iter_rows()))
+        named = table.select(other & (pl.col("species") != "")).to_series()
+        if named.any() and self.first_unlisted is None:
+            self.first_unlisted = partial(rows.where, int(named.arg_max() or 0))
+        self.unlisted.update(dict(table["species"].filter(named).value_counts().iter_rows()))
         return table.with_columns(
             species="listed",
-            dropped=pl.when(other & (dropped.is_null()))
+            dropped=pl.when(other & dropped.is_null())
             .then(pl.lit("not_listed"))
             .when(pl.col("listed").is_not_null() & dropped.eq("unnamed"))
             .then(None)
