@@ -9,56 +9,11 @@ from hypothesis import strategies as st
 
 from ophis import InputError
 from ophis.geography.borders import countries_at
+from tests.support.border_towns import TOWNS
 
 LATITUDES = st.floats(-90, 90)
 LONGITUDES = st.floats(-180, 180)
 
-# Towns within some kilometres of a border: latitude, longitude, country.
-TOWNS = {
-    "Kathmandu": (27.7172, 85.3240, "NP"),
-    "Biratnagar": (26.4525, 87.2718, "NP"),
-    "Raxaul": (26.98, 84.85, "IN"),
-    "Birgunj": (27.01, 84.88, "NP"),
-    "Bhairahawa": (27.505, 83.45, "NP"),
-    "Siliguri": (26.7271, 88.3953, "IN"),
-    "Agartala": (23.8315, 91.2868, "IN"),
-    "Amritsar": (31.6340, 74.8723, "IN"),
-    "Lahore": (31.5497, 74.3436, "PK"),
-    "Geneva": (46.2044, 6.1432, "CH"),
-    "Annemasse": (46.1934, 6.2340, "FR"),
-    "Basel": (47.5596, 7.5886, "CH"),
-    "Lörrach": (47.6156, 7.6614, "DE"),
-    "Singapore": (1.3521, 103.8198, "SG"),
-    "Johor Bahru": (1.4927, 103.7414, "MY"),
-    "Hong Kong": (22.3193, 114.1694, "HK"),
-    "Shenzhen": (22.5431, 114.0579, "CN"),
-    "Macau": (22.1987, 113.5439, "MO"),
-    "Brazzaville": (-4.2634, 15.2429, "CG"),
-    "Kinshasa": (-4.4419, 15.2663, "CD"),
-    "Bujumbura": (-3.3614, 29.3599, "BI"),
-    "Goma": (-1.6585, 29.2205, "CD"),
-    "Gisenyi": (-1.7028, 29.2569, "RW"),
-    "Lomé": (6.1319, 1.2228, "TG"),
-    "Maseru": (-29.3151, 27.4869, "LS"),
-    "Gaborone": (-24.6282, 25.9231, "BW"),
-    "Livingstone": (-17.8419, 25.8544, "ZM"),
-    "Victoria Falls": (-17.9244, 25.8567, "ZW"),
-    "Juba": (4.8594, 31.5713, "SS"),
-    "Vientiane": (17.9757, 102.6331, "LA"),
-    "Nong Khai": (17.8783, 102.7420, "TH"),
-    "Mae Sot": (16.7130, 98.5744, "TH"),
-    "Poipet": (13.6573, 102.5634, "KH"),
-    "Cúcuta": (7.8891, -72.4967, "CO"),
-    "San Antonio del Táchira": (7.8146, -72.4431, "VE"),
-    "Tabatinga": (-4.2416, -69.9383, "BR"),
-    "El Paso": (31.7619, -106.4850, "US"),
-    "Ciudad Juárez": (31.6904, -106.4245, "MX"),
-    "Foz do Iguaçu": (-25.5163, -54.5854, "BR"),
-    "Ciudad del Este": (-25.5097, -54.6111, "PY"),
-    "Puerto Iguazú": (-25.5990, -54.5736, "AR"),
-    "Ramallah": (31.9038, 35.2034, "PS"),
-    "Pristina": (42.6629, 21.1655, "XK"),
-}
 # On coasts, on islands, in parts of a country with a separate code.
 ISLANDS = {
     "Banjul": (13.4549, -16.5790, "GM"),

@@ -6,16 +6,10 @@ from hypothesis import strategies as st
 from ophis import InputError
 from ophis.geography.borders import countries_at
 from ophis.geography.country_raster import are_in_countries, countries_of
+from tests.support.border_towns import TOWNS
 
-TOWNS = {  # latitude, longitude, country
-    "Kathmandu": (27.7172, 85.3240, "NP"),
-    "Raxaul": (26.98, 84.85, "IN"),
-    "Birgunj": (27.01, 84.88, "NP"),
-    "Brazzaville": (-4.2634, 15.2429, "CG"),
-    "Kinshasa": (-4.4419, 15.2663, "CD"),
-    "Maseru": (-29.3151, 27.4869, "LS"),
-    "Singapore": (1.3521, 103.8198, "SG"),
-    "Pristina": (42.6629, 21.1655, "XK"),
+PLACES = {  # latitude, longitude, country
+    **TOWNS,
     "Taveuni, west of 180": (-16.85, -179.97, "FJ"),
     "Taveuni, east of it": (-16.85, 179.97, "FJ"),
     "Chukotka": (66.5, -172.0, "RU"),
@@ -28,7 +22,7 @@ TOWNS = {  # latitude, longitude, country
 
 
 def test_known_places_are_in_their_countries():
-    latitude, longitude, codes = zip(*TOWNS.values(), strict=True)
+    latitude, longitude, codes = zip(*PLACES.values(), strict=True)
     assert countries_of(latitude, longitude).tolist() == list(codes)
 
 
