@@ -137,6 +137,14 @@ def test_a_listed_name_of_one_word_is_kept(tmp_path):
     assert found.table["species"].to_list() == ["Boa"]
 
 
+def test_a_listed_name_of_no_species_needs_a_position_too(tmp_path):
+    beyond = "1,Naja cf. naja,95.2,85.32,,,,,research,,Nepal"
+    right = "2,Naja cf. naja,27.71,85.32,,,,,research,,Nepal"
+    found = read(tmp_path, INATURALIST, beyond, right, species=["Naja cf. naja"])
+    assert found.table["species"].to_list() == ["Naja cf. naja"]
+    assert dict(found.dropped) == {"no_position": 1}
+
+
 @pytest.mark.parametrize("header", [GBIF, GBIF.lower()], ids=["simple", "SQL"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_simple_download_of_gbif_is_read(tmp_path, packed, header):

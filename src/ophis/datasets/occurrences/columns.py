@@ -178,7 +178,10 @@ def _numbers(table: pl.DataFrame) -> pl.DataFrame:
     known = metres.is_finite() & (metres > 0)  # Darwin Core: zero is no uncertainty
     return table.select(
         "species",
-        *(coordinates.degrees(name).alias(name) for name in coordinates.LIMITS),
+        *(
+            pl.when(~wrong).then(coordinates.degrees(name)).alias(name)
+            for name in coordinates.LIMITS
+        ),
         pl.when(known).then(metres / 1000).alias("accuracy_km"),
         _mapped(table["country"], lambda text: country_code(text) or ""),
         pl.coalesce("dropped", pl.when(wrong).then(pl.lit("no_number"))).alias("dropped"),
