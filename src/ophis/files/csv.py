@@ -145,7 +145,7 @@ def layout(path: Path) -> Layout:
             if found := re.fullmatch(r'"?sep=(.)"?[,;\t]*', line.strip("\r\n"), re.IGNORECASE):
                 separator = found[1]
             elif line.strip(BLANK + ",;") and not re.match(r'[ \t]*"?#', line):
-                return Layout(encoding, before, separator or _separator(line))
+                return Layout(encoding, before, separator or separator_of(line))
             before += 1
     return Layout(encoding, before, separator or ",")
 
@@ -157,7 +157,8 @@ def _encoding(path: Path) -> str:
     return "utf-16" if marked else "utf-8-sig"
 
 
-def _separator(header: str) -> str:
+def separator_of(header: str) -> str:
+    """Return the most frequent of comma, semicolon and tab outside of quotes."""
     unquoted = re.sub(r'"[^"]*"', "", header)
     return max(",;\t", key=unquoted.count)
 

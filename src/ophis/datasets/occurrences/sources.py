@@ -12,7 +12,7 @@ from ophis.datasets.archive import is_archive, open_archive, open_member
 from ophis.datasets.darwin_core_meta import Part, find_meta, read_meta
 from ophis.datasets.darwin_core_rows import PassedOver, read_part
 from ophis.errors import InputError
-from ophis.files.csv import known_names
+from ophis.files.csv import known_names, separator_of
 from ophis.files.table_batches import read_batches
 from ophis.files.tables import Rows
 
@@ -104,7 +104,7 @@ def _table(path: Path, archive: zipfile.ZipFile) -> Part | None:
     with open_member(path, archive, names[0]) as member:
         header = member.read(_HEADER_BYTES).decode("utf-8-sig", errors="replace").partition("\n")[0]
     header = header.strip("\r")
-    delimiter = max("\t,;", key=header.count)
+    delimiter = separator_of(header)
     columns = known_names(path, [name.strip(' "') for name in header.split(delimiter)], NAMES)
     return Part(
         core=True,
