@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import json
 import re
@@ -58,6 +59,7 @@ class Load:
         per_second: requests that start each second, without waiting for responses.
         seconds: time after which no request starts.
         most: maximum number of requests; 0: no limit.
+        patience: seconds after which a client leaves without a response; None: it waits.
     """
 
     port: int
@@ -67,6 +69,7 @@ class Load:
     per_second: float = 0
     seconds: float = 10
     most: int = 0
+    patience: float | None = None
 
 
 class _Reply(asyncio.Protocol):
@@ -79,7 +82,6 @@ class _Reply(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
         transport.write(self._request)
         if self._cut:
             transport.close()
@@ -98,7 +100,6 @@ class _Reply(asyncio.Protocol):
     def _finish(self) -> None:
         if not self._done.done():
             self._done.set_result(bytes(self._came))
-        self._transport.abort()
 
 
 def _size_of(message: bytes | bytearray) -> int:
@@ -108,16 +109,21 @@ def _size_of(message: bytes | bytearray) -> int:
     return end + (int(length[1]) if length else 0)
 
 
-async def send(port: int, request: bytes, number: int) -> Response:
+async def send(
+    port: int, request: bytes, number: int = 0, patience: float | None = None
+) -> Response:
     """Send one request and wait for the response."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[bytes] = loop.create_future()
-    started = time.monotonic()
-    try:
-        await loop.create_connection(lambda: _Reply(request, done), "127.0.0.1", port)
-        came = await done
-    except OSError:
-        came = b""
+    started, came = time.monotonic(), b""
+    with contextlib.suppress(OSError):  # TimeoutError is one
+        async with asyncio.timeout(patience):
+            reply = functools.partial(_Reply, request, done)
+            transport, _ = await loop.create_connection(reply, "127.0.0.1", port)
+            try:
+                came = await done
+            finally:
+                transport.abort()
     seconds = time.monotonic() - started
     head, _, body = came.partition(b"\r\n\r\n")
     status = re.match(rb"HTTP/1\.1 (\d+)", head)
@@ -137,7 +143,7 @@ async def send_all(load: Load, requests: Sequence[bytes]) -> list[Response]:
     end, numbers = time.monotonic() + load.seconds, iter(range(load.most or sys.maxsize))
 
     async def one(number: int) -> Response:
-        return await send(load.port, requests[number % len(requests)], number)
+        return await send(load.port, requests[number % len(requests)], number, load.patience)
 
     async def client() -> list[Response]:
         found: list[Response] = []

@@ -52,7 +52,7 @@ def _ready_port(process: subprocess.Popen[bytes], log: Path) -> int:
         if process.poll() is not None:
             break
         found = re.search(r"listening at http://[^:]*:(\d+)\n", log.read_text())
-        if found and asyncio.run(send(int(found[1]), ready, 0)).status == 200:
+        if found and asyncio.run(send(int(found[1]), ready)).status == 200:
             return int(found[1])
         time.sleep(0.05)
     raise RuntimeError(log.read_text())
