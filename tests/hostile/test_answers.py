@@ -1,6 +1,5 @@
 """Properties of answers for arbitrary logits."""
 
-import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from ophis import CountryPrior, Manifest, Scores, SpeciesList, load, read_manifest
 from ophis.decision.calibration import Calibration
@@ -32,6 +30,7 @@ from ophis.taxonomy.danger import dangerous
 from tests.support.all_clear import ALL_CLEAR
 from tests.support.decision_bundles import BUNDLES, LogitsClassifier
 from tests.support.made_bundle import write_made_bundle
+from tests.support.photos import photo
 
 TOLERANCE = 1e-6
 # Bundles of each kind of prior, rule and calibration, as in the tests of the page.
@@ -41,16 +40,7 @@ SPECIES = EVALUATED_IMAGE.species
 COUNTRIES = st.sampled_from([None, "IN", "KE", "NP", "MX", "UNKNOWN", {"IN": 0.6, "NP": 0.4}])
 POSITIONS = st.sampled_from([(27.7, 85.3), (19.0, 73.0), (-1.3, 36.8), (-40.0, -20.0)])
 PLACES = st.one_of(COUNTRIES.map(lambda c: {"country": c}), POSITIONS.map(lambda p: {"at": p}))
-
-
-def picture(seed: int = 0, side: int = 80) -> bytes:
-    colours = np.random.default_rng(seed).integers(0, 255, (side, side, 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(colours).save(file, "png")
-    return file.getvalue()
-
-
-PHOTO = picture()
+PHOTO = photo()
 
 
 def logits_of(species: int, photos: int = 1) -> st.SearchStrategy[np.ndarray]:
@@ -212,8 +202,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten photos of two sizes, a bad one, and a bundle of a linear network."""
     place = tmp_path_factory.mktemp("beside")
     for number in range(10):
-        (place / f"{number}.png").write_bytes(picture(number, 64 + 32 * (number % 2)))
-    (place / "bad.png").write_bytes(picture()[:-900])
+        (place / f"{number}.png").write_bytes(photo(number, 64 + 32 * (number % 2)))
+    (place / "bad.png").write_bytes(photo()[:-900])
     write_made_bundle(place / "bundle", SPECIES, rule=EVALUATED_IMAGE.rule)
     return place
 
@@ -269,7 +259,7 @@ def test_number_of_threads_changes_no_answer(classifier, folder, figure):
 
 
 def test_bad_photo_changes_no_answer_of_good_ones(classifier):
-    good, bad = [picture(1), picture(2)], [b"", b"no photo", picture()[:-900], PHOTO[:40]]
+    good, bad = [photo(1), photo(2)], [b"", b"no photo", photo()[:-900], PHOTO[:40]]
     alone = classifier.identify(good)
     for place, one in enumerate(bad):
         beside = classifier.identify([*good[: place % 3], one, *good[place % 3 :]])

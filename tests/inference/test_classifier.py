@@ -27,14 +27,6 @@ from tests.support.classifiers import (
 )
 
 
-@pytest.fixture
-def photo() -> bytes:
-    colours = np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(colours).save(file, "png")
-    return file.getvalue()
-
-
 def test_country_selects_names_and_removes_no_warning(photo):
     """Thresholds of the image alone were fitted on other probabilities and do not apply."""
     network = Network(np.log([0.19, 0.6, 0.21]).tolist())

@@ -42,14 +42,6 @@ PLACES = LocationPrior(BayesPrior(PRIOR), RECORDS)
 AT_SEA, NOWHERE, BORDER = (-40.0, -120.0), (60.0, 100.0), (27.0, 84.8667)
 
 
-@pytest.fixture
-def photo() -> bytes:
-    colours = np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(colours).save(file, "png")
-    return file.getvalue()
-
-
 def model(prior=PLACES, probabilities=(0.3, 0.4, 0.3), **parts):
     return classifier(Network(np.log(probabilities).tolist()), prior=prior, **parts)
 
