@@ -10,14 +10,13 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from ophis import CountryPrior, SpeciesList, near
-from ophis.cli import main
 from ophis.cli.terminal import nearby, tables
 from ophis.geography.location import Position
 from ophis.locales import languages, read_sentences
 from ophis.priors.bayes import BayesPrior
 from ophis.priors.location import LocationPrior
 from ophis.priors.records import Records
-from tests.support.commands import refused_here
+from tests.support.commands import refused_here, run_here
 from tests.support.made_bundle import write_made_bundle
 
 HERE = Position(27.0, 84.8667)  # on the border of Nepal and India
@@ -33,13 +32,6 @@ def located() -> LocationPrior:
         column=np.array([0, 0, 2]),
     )
     return LocationPrior(BayesPrior(CountryPrior.from_counts(table, SPECIES)), records)
-
-
-def run_here(capsys, *arguments) -> str:
-    with pytest.raises(SystemExit) as end:
-        main([*map(str, arguments)])
-    assert not end.value.code
-    return capsys.readouterr().out
 
 
 def printed(monkeypatch, found, *, width: int) -> list[str]:

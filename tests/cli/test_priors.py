@@ -14,7 +14,7 @@ from ophis.geography.location import Place, Position
 from ophis.priors.location import LocationPrior, PlacePrior
 from ophis.scores.scores import concatenate
 from ophis.scores.validation import validation_halves
-from tests.support.commands import ophis, refused, refused_here
+from tests.support.commands import ophis, refused, refused_here, run_here
 
 
 def test_fit_prior_reports_synonyms_in_range_map(tmp_path, capsys):
@@ -33,14 +33,6 @@ def test_fit_prior_rejects_manifest_without_species(tmp_path, capsys):
     (tmp_path / "m.csv").write_text("photo,species,country\na.jpg,,Kenya\n")
     line = refused_here(capsys, "fit-prior", tmp_path / "m.csv", "--out", tmp_path / "p.csv")
     assert line.startswith(f"ophis: {tmp_path / 'm.csv'}: there is no photo of any species")
-
-
-def run_here(capsys, *arguments) -> list[str]:
-    """Run a command in this process and return the lines of its output."""
-    with pytest.raises(SystemExit) as end:
-        main([*map(str, arguments)])
-    assert not end.value.code
-    return capsys.readouterr().out.splitlines()
 
 
 def many(scores):
@@ -62,7 +54,7 @@ def test_fit_prior_selects_on_validation_scores(scores_folder, coloured, capsys)
     given = scores.write(scores_folder / "many.npz")
     fitting, _ = validation_halves(scores)
     assert 50 <= len(fitting) < 216
-    lines = run_here(capsys, "fit-prior", table, "--validation", given, "--out", out)
+    lines = run_here(capsys, "fit-prior", table, "--validation", given, "--out", out).splitlines()
     assert lines[1] == f"chosen on {len(fitting)} of 216 photos, the rest is for guarantees"
     assert f"cross-validated on {len(fitting)} photos" in lines[2]
     names = {"image alone": 1, "Bayes' rule, smoothed": 3, "the paper's product": 3}
@@ -74,7 +66,7 @@ def test_fit_prior_selects_on_validation_scores(scores_folder, coloured, capsys)
     order = np.random.default_rng(0).permutation(len(scores))
     noise = replace(scores, countries=tuple(scores.countries[n] for n in order))
     given, out = noise.write(scores_folder / "noise.npz"), scores_folder / "none.toml"
-    lines = run_here(capsys, "fit-prior", table, "--validation", given, "--out", out)
+    lines = run_here(capsys, "fit-prior", table, "--validation", given, "--out", out).splitlines()
     assert lines[-1].startswith("no prior is clearly better than the image alone: none is written")
     assert not out.exists()
 
@@ -105,9 +97,11 @@ def test_fit_prior_as_published_keeps_names_of_one_country_apart(tmp_path, capsy
         "photo,species,country\na.jpg,boa,bahamas\nb.jpg,adder,the-bahamas\nc.jpg,boa,kenya\n"
     )
     counts, published = tmp_path / "p.csv", tmp_path / "p2.toml"
-    lines = run_here(capsys, "fit-prior", manifest, "--out", counts)
+    lines = run_here(capsys, "fit-prior", manifest, "--out", counts).splitlines()
     assert "one country, counted together: bahamas, the-bahamas" in lines
-    lines = run_here(capsys, "fit-prior", manifest, "--out", published, "--as-published")
+    lines = run_here(
+        capsys, "fit-prior", manifest, "--out", published, "--as-published"
+    ).splitlines()
     assert not any("counted together" in line for line in lines)
     merged, apart = (read_prior(path).log_factors("bahamas")[0] for path in (counts, published))
     np.testing.assert_allclose(np.exp(merged), [0.5, 0.5])
@@ -199,8 +193,9 @@ def test_fit_prior_to_occurrence_records(tmp_path, capsys):
 
 def test_fit_prior_to_occurrence_records_alone(tmp_path, capsys):
     records, out = write_records(tmp_path / "o.csv"), tmp_path / "p.toml"
-    lines = run_here(capsys, "fit-prior", "--occurrences", records, "--out", out, "--json")
-    facts = json.loads("\n".join(lines))
+    facts = json.loads(
+        run_here(capsys, "fit-prior", "--occurrences", records, "--out", out, "--json")
+    )
     assert facts["species"] == 3
     assert facts["records"] == 401
     assert facts["dropped"] == {}

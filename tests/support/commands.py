@@ -34,3 +34,12 @@ def refused_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     assert output.err.startswith("ophis: ")
     assert output.err.count("\n") == 1, output.err
     return output.err
+
+
+def run_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Return the stdout of a command run in this process, which succeeds."""
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    output = capsys.readouterr()
+    assert not end.value.code, output.err
+    return output.out
