@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -165,9 +165,10 @@ class Batches:
     photos: Sequence[Path | PackedPhoto]
     truth: NDArray[np.int64]
     digests: Digests | None = None
-    workers: int = field(kw_only=True)
-    rank: int = field(default=0, kw_only=True)
-    processes: int = field(default=1, kw_only=True)
+    _: KW_ONLY
+    workers: int
+    rank: int = 0
+    processes: int = 1
 
     def micro_batches(self, first_step: int) -> Iterator[MicroBatch]:
         """Yield the micro-batches of this process from a step to the end of the run.
