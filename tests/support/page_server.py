@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ophis.serve.middleware import HEADERS
+from ophis.taxonomy.species_list import SpeciesList
 from ophis.web.page import KINDS, page_files
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def page_server(
         settings: of the page.
         answer: returns the status and the JSON for a request.
     """
-    files = page_files(settings)
+    files = page_files(settings, SpeciesList(()))
 
     def file(request: Request) -> Response:
         path = request.path_params["path"] or "index.html"

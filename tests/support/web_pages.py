@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ophis.taxonomy.species_list import SpeciesList
 from ophis.web.page import Mode, Settings, page_files
 from tests.support.page_browser import ASK, INDEX, served, write_page
 
@@ -17,7 +18,8 @@ TOLERANCE = 1e-3  # of a probability, between ONNX Runtime on this machine and i
 @contextmanager
 def opened_modules(browser, folder: Path):
     """Open a page in which single modules of the page can be called."""
-    files = page_files(Settings(Mode.LOCAL, bundle="none", evaluated=False, species=1))
+    settings = Settings(Mode.LOCAL, bundle="none", evaluated=False, species=0)
+    files = page_files(settings, SpeciesList(()))
     files["index.html"] = INDEX.replace(b"probe.js", b"none.js")
     with served(write_page(folder, files)) as address:
         page = browser.new_page()

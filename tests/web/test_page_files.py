@@ -11,6 +11,7 @@ from ophis.geography.countries import country_code, iso_codes
 from ophis.locales import languages, read_sentences
 from ophis.serve.error_response import HTTPReason
 from ophis.web.page import SETTINGS, Mode, Settings, page_files, sentences_of
+from tests.support.classifiers import SPECIES
 from tests.support.paths import ROOT, SOURCE
 
 PAGE = SOURCE / "web" / "static"
@@ -18,7 +19,8 @@ PAGE = SOURCE / "web" / "static"
 
 @pytest.fixture(scope="module")
 def page():
-    return page_files(Settings(Mode.SERVICE, bundle="abc", evaluated=True, species=3))
+    settings = Settings(Mode.SERVICE, bundle="abc", evaluated=True, species=3)
+    return page_files(settings, SPECIES)
 
 
 def test_page_contains_sentences_and_settings(page):

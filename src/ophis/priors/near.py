@@ -16,7 +16,6 @@ from ophis.priors.bayes import BayesPrior
 from ophis.priors.location import LocationPrior, PlacePrior
 from ophis.taxonomy.danger import Danger, danger
 from ophis.taxonomy.important_species import important_in
-from ophis.taxonomy.species_list import species_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,12 +165,9 @@ def _place(place: object) -> Place:
 
 def _with_prior(listed: NearbySnakes, prior: Prior, place: Place) -> NearbySnakes:
     """Add probabilities, records and the further species that are recorded."""
-    columns: dict[str, list[int]] = {}
-    for column, name in enumerate(prior.species):
-        columns.setdefault(species_key(name), []).append(column)
     keys = {row.species: row.keys for row in important_in(listed.countries)}
     found, probability = prior.nearby(place), _probability(prior, place)
-    rows, used = [], set()
+    used: set[int] = set()
 
     def filled(row: NearbySpecies, of: list[int]) -> NearbySpecies:
         """Return a row with the numbers of its columns."""
@@ -186,9 +182,7 @@ def _with_prior(listed: NearbySnakes, prior: Prior, place: Place) -> NearbySnake
             nearest_km=round(nearest) if np.isfinite(nearest) else None,
         )
 
-    for row in listed:
-        of = [column for key in keys[row.species] for column in columns.get(key, ())]
-        rows.append(filled(row, sorted(of)))
+    rows = [filled(row, prior.species.columns_of(keys[row.species])) for row in listed]
     for column in np.flatnonzero(found.records) if found else ():
         name = prior.species[int(column)]
         if column not in used and danger(name) is Danger.VENOMOUS:

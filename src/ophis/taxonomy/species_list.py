@@ -15,7 +15,7 @@ from ophis.files.csv import read_columns, write_csv
 from ophis.taxonomy.spelling import plain_text, species_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _HEADER = "species"
 
@@ -101,6 +101,10 @@ class SpeciesList:
             names = " and ".join(repr(self.names[place]) for place in found)
             raise InputError(f"species {name!r} may be {names}; write it as the list does")
         return found[0]
+
+    def columns_of(self, keys: Iterable[str]) -> list[int]:
+        """Return the sorted columns of the names that have one of some keys; see `species_key`."""
+        return sorted(place for key in keys for place in self._keys.get(key, ()))
 
     @cached_property
     def _keys(self) -> dict[str, list[int]]:

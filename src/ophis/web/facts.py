@@ -25,10 +25,10 @@ from ophis.priors.records import FAR_KM, KERNEL_WIDTHS, NEAR_KM, RADIUS_95
 from ophis.taxonomy.danger import danger, dangerous
 from ophis.taxonomy.families import family
 from ophis.taxonomy.important_species import important_species
-from ophis.taxonomy.species_list import genus, species_key
+from ophis.taxonomy.species_list import genus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -165,21 +165,18 @@ def _spelled(prior: Prior | None) -> list[str]:
     return [name for name in names if country_code(name)]
 
 
-def near_facts(species: Iterable[str]) -> dict[str, Any]:
+def near_facts(species: SpeciesList) -> dict[str, Any]:
     """Return the medically important species by country, as in `ophis.near`.
 
     Returns:
         `species`: name, WHO category or null, danger, and columns of the bundle that it is;
         `countries`: numbers of species by alpha-2 code, in the order of the list.
     """
-    columns: dict[str, list[int]] = {}
-    for column, name in enumerate(species):
-        columns.setdefault(species_key(name), []).append(column)
     countries: dict[str, list[int]] = {}
     rows = []
     for number, row in enumerate(important_species()):
-        of = sorted(column for key in row.keys for column in columns.get(key, ()))
-        rows.append([row.species, row.category, danger(row.species), of])
+        columns = species.columns_of(row.keys)
+        rows.append([row.species, row.category, danger(row.species), columns])
         for code in row.countries:
             countries.setdefault(code, []).append(number)
     return {"species": rows, "countries": dict(sorted(countries.items()))}

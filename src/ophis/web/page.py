@@ -18,8 +18,10 @@ from ophis.locales import languages, read_sentences
 from ophis.web.facts import as_json, near_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from importlib.resources.abc import Traversable
+
+    from ophis.taxonomy.species_list import SpeciesList
 
 KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -65,7 +67,7 @@ class Settings:
     records: bool = False
 
 
-def page_files(settings: Settings, species: Iterable[str] = ()) -> dict[str, bytes]:
+def page_files(settings: Settings, species: SpeciesList) -> dict[str, bytes]:
     """Return every file of the page by path: static files, sentences, country names, settings.
 
     The borders are included: the browser resolves a photo's position to a country in either mode.
