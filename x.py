@@ -168,7 +168,7 @@ def mutation() -> None:
 def reference() -> None:
     """Write docs/cli.md and docs/python.md from the help texts and docstrings."""
     setup()
-    run(BIN / "python", "docs/reference.py")
+    run(BIN / "python", "requirements/reference.py")
 
 
 def demo() -> None:
