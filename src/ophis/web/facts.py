@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ophis.geography.borders import EARTH_KM
 from ophis.geography.countries import UNKNOWN, country_code, country_key, iso_codes
 from ophis.inference.bundles.index import SELFTEST
 from ophis.inference.self_test import SelfTest
@@ -88,7 +87,6 @@ def _location(prior: Prior) -> dict[str, Any] | None:
         "world_exponent": base.settings.world_exponent,
         "records": len(records.count),
         "step": records.step,
-        "earth_km": EARTH_KM,
         "near_km": NEAR_KM,
         "far_km": FAR_KM,
         "kernel_widths": KERNEL_WIDTHS,

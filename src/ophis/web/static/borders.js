@@ -2,11 +2,11 @@
 
 import { even } from "./probabilities.js";
 
-const EARTH_KM = 6371;
+export const EARTH_KM = 6371;
 const SAMPLES = 256; // points of a disc; weights are accurate to one or two hundredths
 const COAST_KM = 50; // a position farther out at sea has no country
 const DISC_KM = 10;
-const RADIANS = Math.PI / 180;
+export const RADIANS = Math.PI / 180;
 
 /** @typedef {[longitude: number, latitude: number]} Point */
 

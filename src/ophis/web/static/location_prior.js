@@ -1,7 +1,7 @@
 // Prior of a position from records around it; JavaScript version of ophis/priors/location.py and
 // ophis/priors/records.py.
 
-const RADIANS = Math.PI / 180;
+import { EARTH_KM, RADIANS } from "./borders.js";
 
 /**
  * Point on the earth in degrees; the radius of the disc around it that holds the true one.
@@ -16,7 +16,6 @@ const RADIANS = Math.PI / 180;
  * @property {number} world_exponent
  * @property {number} records number of rows.
  * @property {number} step of the rounded positions, in degrees.
- * @property {number} earth_km
  * @property {number} near_km
  * @property {number} far_km
  * @property {number} kernel_widths of the standard deviation, at which a kernel is cut off.
@@ -158,9 +157,8 @@ export class LocationPrior {
    * @param {(row: number, square: number) => void} act
    */
   #eachAround({ latitude, longitude }, reach_km, act) {
-    const { earth_km, step } = this.settings;
     const [x, y, z] = pointOf(latitude, longitude);
-    const degrees = reach_km / (earth_km * RADIANS) + step;
+    const degrees = reach_km / (EARTH_KM * RADIANS) + this.settings.step;
     const high = latitude + degrees;
     const { points } = this;
     for (let row = this.#firstFrom(latitude - degrees); row < this.count.length; row++) {
@@ -170,7 +168,7 @@ export class LocationPrior {
         (points[3 * row + 1] ?? 0) - y,
         (points[3 * row + 2] ?? 0) - z,
       ];
-      act(row, (dx * dx + dy * dy + dz * dz) * earth_km ** 2);
+      act(row, (dx * dx + dy * dy + dz * dz) * EARTH_KM ** 2);
     }
   }
 
