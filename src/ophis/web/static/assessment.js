@@ -129,14 +129,27 @@ function bar(fraction) {
  * @param {boolean} located - the answer has records around a position
  */
 function row(guess, sentences, kind, located) {
-  return make(
-    "li",
-    {},
-    make("span", { class: "latin", lang: "la", translate: "no" }, guess.species),
-    make("span", { class: "percent" }, sentences.percent(guess.probability)),
+  return speciesItem(
+    guess.species,
+    sentences.percent(guess.probability),
     ...(kind === "guesses" ? [] : [bar(guess.probability)]), // unevaluated guesses have no bars
     dangerTag(guess.danger, sentences.text("danger", guess.danger)),
     ...(located ? [recordsLine(guess, sentences)] : []),
+  );
+}
+
+/**
+ * @param {string} species
+ * @param {string} percent
+ * @param {Element[]} parts
+ */
+export function speciesItem(species, percent, ...parts) {
+  return make(
+    "li",
+    {},
+    make("span", { class: "latin", lang: "la", translate: "no" }, species),
+    make("span", { class: "percent" }, percent),
+    ...parts,
   );
 }
 

@@ -1,6 +1,6 @@
 /** Section of the page: dangerous snakes of the chosen place, without a photo. */
 
-import { dangerTag, recordsLine } from "./assessment.js";
+import { dangerTag, recordsLine, speciesItem } from "./assessment.js";
 import { byId, make } from "./elements.js";
 import { dangerousNear } from "./near_list.js";
 import { readJson } from "./page_files.js";
@@ -90,11 +90,9 @@ export class NearSection {
       : sentences.text("near", "only_recorded");
     const danger = [sentences.text("danger", row.danger), category].filter(Boolean).join(", ");
     const probability = row.probability === null ? "" : sentences.percent(row.probability);
-    return make(
-      "li",
-      {},
-      make("span", { class: "latin", lang: "la", translate: "no" }, row.species),
-      make("span", { class: "percent" }, probability),
+    return speciesItem(
+      row.species,
+      probability,
       dangerTag(row.danger, danger),
       ...(located ? [recordsLine(row, sentences)] : []),
       ...(several || !row.countries.length ? [make("span", { class: "recorded" }, listed)] : []),
