@@ -139,9 +139,9 @@ export class PlaceForm {
    * @param {Offered|null} [offered] - whose country it is
    */
   decide(code, offered = this.found) {
-    this.country.choose(code);
     this.declined = code === null;
-    this.use(code ? offered : null);
+    this.country.choose(code); // drops a position used before
+    if (code) this.use(offered);
   }
 
   /**
@@ -162,10 +162,9 @@ export class PlaceForm {
 
   forget() {
     this.devicePosition.stop();
-    this.country.forget();
     this.declined = false;
     this.found = null;
     this.offer(null);
-    this.changed();
+    this.country.forget();
   }
 }
