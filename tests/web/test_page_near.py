@@ -151,3 +151,7 @@ def test_position_adds_probabilities_and_records(visit, exported, tmp_path):
     unfold(page)
     page.set_input_files("#files", str(photo_at(tmp_path, NAIROBI)))
     assert listed(page, [row.species for row in rows])
+    page.click("#unknown")
+    assert listed(page, [])
+    page.click("#unknown")
+    assert listed(page, [row.species for row in rows])

@@ -37,7 +37,10 @@ export class CountryField {
     this.input.addEventListener("click", () => this.open());
     this.list.addEventListener("pointerdown", (event) => event.preventDefault()); // keep the focus
     this.list.addEventListener("click", (event) => this.clicked(event));
-    this.unknown.addEventListener("change", () => this.unknown.checked && this.choose(null));
+    this.unknown.addEventListener("change", () => {
+      if (this.unknown.checked) this.choose(null);
+      else this.changed();
+    });
   }
 
   /** @returns {boolean} true after a choice: a country, or "I don't know" */
